@@ -1,0 +1,1 @@
+"""Tables in, tables, figures and findings out."""

@@ -1,0 +1,1 @@
+"""The bundled tiny reasoner: its task, its training, its evaluation."""
