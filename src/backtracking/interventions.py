@@ -41,7 +41,9 @@ class Intervention(_Data):
     strength: float = Field(
         default=0.0, description="Factor for scale, coefficient for add, share removed for project."
     )
-    head: int | None = Field(default=None, description="One attention head only, before the output projection.")
+    head: int | None = Field(
+        default=None, description="One attention head only, before the output projection."
+    )
     vector: str | None = Field(
         default=None, description="Name of the saved direction (add, project) or mean (mean)."
     )

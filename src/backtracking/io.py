@@ -1,0 +1,196 @@
+"""Files that survive: atomic writes, append-only JSONL that heals, and the lock on a run folder."""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from pydantic import ValidationError
+
+from backtracking.errors import UserError
+from backtracking.records import Record
+
+R = TypeVar("R", bound=Record)
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its name only when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON that any parser reads: NaN and infinities become null."""
+    write_text(path, json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    if hasattr(data, "item"):
+        data = data.item()
+    if isinstance(data, float) and (data != data or data in (float("inf"), float("-inf"))):
+        return None
+    return data
+
+
+def read_json(path: Path, *, made_by: str) -> Any:
+    """Read an artifact; `made_by` is the command to run when it is not there."""
+    require(path, made_by=made_by)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid JSON", str(error), f"delete it and run: {made_by}") from error
+
+
+def require(path: Path, *, made_by: str) -> Path:
+    if not path.exists():
+        raise UserError(
+            f"missing artifact: {path}", "an earlier stage has not made it yet", f"run: {made_by}"
+        )
+    return path
+
+
+def heal_jsonl(path: Path) -> int:
+    """Cut off a torn last line, as left by a crash; returns how many bytes were dropped."""
+    if not path.exists():
+        return 0
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        end = _end_of_last_line(file, size)
+        if end < size:
+            file.truncate(end)
+            os.fsync(file.fileno())
+        return size - end
+
+
+def _end_of_last_line(file: IO[bytes], size: int) -> int:
+    block = 1 << 16
+    stop = size
+    while stop > 0:
+        start = max(0, stop - block)
+        file.seek(start)
+        newline = file.read(stop - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        stop = start
+    return 0
+
+
+def read_jsonl(path: Path, row: type[R], *, made_by: str) -> Iterator[R]:
+    """Stream typed rows; a damaged line is reported by number and nothing is changed on disk."""
+    require(path, made_by=made_by)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return  # still being written, or torn by a crash: not a row yet
+            try:
+                yield row.model_validate_json(line)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(map(str, first["loc"])) or "the line"
+                raise UserError(
+                    f"{path}, line {number}: not a valid {row.__name__} row",
+                    f"{where}: {first['msg']}",
+                    "restore the file from a copy, or delete that line; nothing was overwritten",
+                ) from error
+
+
+class JsonlAppender:
+    """Appends rows and flushes each, so that a kill loses at most the row being written."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        heal_jsonl(path)
+        self._file = path.open("ab", buffering=0)
+
+    def append(self, row: Record) -> None:
+        line = memoryview(row.model_dump_json(exclude_none=True).encode() + b"\n")
+        start = self._file.seek(0, os.SEEK_END)
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(start)  # a full disk must not leave half a row
+            raise
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            os.fsync(self._file.fileno())
+        self._file.close()
+
+    def __enter__(self) -> "JsonlAppender":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def write_jsonl(path: Path, rows: Iterable[Record]) -> int:
+    """Write a whole JSONL file atomically; returns the number of rows."""
+    count = 0
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        for row in rows:
+            file.write(row.model_dump_json(exclude_none=True).encode() + b"\n")
+            count += 1
+    return count
+
+
+@contextlib.contextmanager
+def run_lock(path: Path) -> Iterator[None]:
+    """Hold a run folder alone. The kernel releases the lock when its holder dies, so none goes stale."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise UserError(
+                f"the run folder {path.parent} is in use by {holder}",
+                "two writers in one run folder would mix their rows",
+                "wait for it, stop it, or choose another --run-id",
+            ) from None
+        file.truncate(0)
+        file.write(f"pid {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a live process holds the run folder."""
+    if not path.exists():
+        return False
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False

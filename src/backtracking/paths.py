@@ -1,0 +1,130 @@
+"""The only place that names files: where everything in a run folder lies."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from backtracking.errors import UserError
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+PHASE1_FIGURES = (
+    "backtracking_rate_by_variant",
+    "backtracking_rate_by_condition",
+    "backtracking_vs_accuracy",
+    "wait_logit_lens_bt_vs_control",
+    "ablation_importance_by_layer",
+    "formatting_effect_on_backtracking",
+)
+PHASE2_FIGURES = (
+    "phase2_subset_sweep",
+    "phase2_scale_tradeoff",
+    "phase2_continuation_effect",
+    "phase2_baseline_summary",
+)
+
+
+def check_id(kind: str, value: str) -> str:
+    """Refuse a name that could leave its folder or that a shell would trip over."""
+    if not _ID.fullmatch(value) or ".." in value:
+        raise UserError(
+            f"{kind} {value!r} is not usable as a folder name",
+            "letters, digits, '.', '_' and '-' are allowed (100 at most), beginning with a letter or digit",
+        )
+    return value
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Every path of one run."""
+
+    output_dir: Path
+    run_id: str
+
+    def __post_init__(self) -> None:
+        check_id("run id", self.run_id)
+
+    @property
+    def root(self) -> Path:
+        return self.output_dir / self.run_id
+
+    @property
+    def lock(self) -> Path:
+        return self.root / ".lock"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config_resolved.yaml"
+
+    @property
+    def meta(self) -> Path:
+        return self.root / "meta.json"
+
+    @property
+    def dataset(self) -> Path:
+        """Where the prepared problems lie unless `dataset.save_path` says otherwise."""
+        return self.root / "dataset.jsonl"
+
+    @property
+    def generations(self) -> Path:
+        return self.root / "generations"
+
+    def generation(self, variant: str, condition: str) -> Path:
+        check_id("variant", variant)
+        check_id("condition", condition)
+        return self.generations / variant / f"{condition}.jsonl"
+
+    @property
+    def analysis(self) -> Path:
+        return self.root / "analysis"
+
+    def table(self, name: str) -> Path:
+        """An analysis artifact by its file name."""
+        return self.analysis / name
+
+    @property
+    def events(self) -> Path:
+        return self.analysis / "backtracking_events.csv"
+
+    @property
+    def onsets(self) -> Path:
+        return self.analysis / "onsets.csv"
+
+    @property
+    def summary(self) -> Path:
+        return self.analysis / "summary_metrics.json"
+
+    @property
+    def selected_layers(self) -> Path:
+        return self.analysis / "selected_layers.json"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
+
+    def figure(self, name: str) -> Path:
+        return self.figures / f"{name}.png"
+
+    def proposal_figure(self, name: str) -> Path:
+        """The copy beside all runs that goes into papers and proposals."""
+        return self.output_dir.parent / "figures" / f"{name}.png"
+
+    def inside(self, relative: str, key: str) -> Path:
+        """A path from the config that must stay in the run folder."""
+        path = (self.root / relative).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise UserError(
+                f"{key}: {relative!r} leaves the run folder {self.root}",
+                next_step=f"give {key} a path inside it",
+            )
+        return self.root / relative
+
+
+def current_run_file(output_dir: Path) -> Path:
+    return output_dir / ".current_run_id"
+
+
+def list_runs(output_dir: Path) -> list[str]:
+    """Ids of the runs in a folder, newest first."""
+    metas = [path for path in output_dir.glob("*/meta.json") if path.is_file()]
+    return [path.parent.name for path in sorted(metas, key=lambda path: path.stat().st_mtime, reverse=True)]
