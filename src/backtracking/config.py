@@ -3,43 +3,10 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
-from backtracking.interventions import Intervention, When
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, unknown keys refused, field docstrings are the help texts."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
-    )
-
-
-PositiveInt = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-def _yes_no_word(value: Any) -> Any:
-    """YAML 1.1 reads a bare `no` or `on` as a boolean; a name must stay a word."""
-    if isinstance(value, bool):
-        raise ValueError(f"YAML read this as the boolean {value}; put the name in quotes")
-    return value
-
-
-Name = Annotated[
-    str, BeforeValidator(_yes_no_word), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
-]
+from backtracking.config_base import Name, PositiveInt, Section, Seed
+from backtracking.config_phase2 import Phase2Config
 
 
 class RunConfig(Section):
@@ -302,149 +269,6 @@ class ReportConfig(Section):
     """Where, relative to the run folder."""
 
 
-class ComponentRef(Section):
-    """Short form of a subset's member: the sweep decides what is done to it."""
-
-    component: Literal["attn", "mlp"]
-    """Attention or MLP block."""
-    layer: Annotated[int, Field(ge=0)]
-    """Which layer, from 0."""
-
-
-def _spell_out(member: Any) -> Any:
-    if isinstance(member, list | tuple) and len(member) == 2:
-        return {"component": member[0], "layer": member[1]}
-    return member
-
-
-def _form(member: Any) -> str:
-    if isinstance(member, dict):
-        return "short" if set(member) <= {"component", "layer"} else "full"
-    return "full" if isinstance(member, Intervention) else "short"
-
-
-SubsetMember = Annotated[
-    Annotated[ComponentRef, Tag("short")] | Annotated[Intervention, Tag("full")],
-    Discriminator(_form),
-    BeforeValidator(_spell_out),
-]
-
-
-class Subset(Section):
-    """A named set of components, or of full intervention records."""
-
-    components: tuple[SubsetMember, ...] = ()
-    """`[attn, 15]` pairs, or records with component, layer, mode, strength, when."""
-    from_selected_layers: bool = False
-    """Take the components that Phase 1's scan selected."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _list_is_components(cls, data: Any) -> Any:
-        return {"components": data} if isinstance(data, list | tuple) else data
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if bool(self.components) == self.from_selected_layers:
-            raise ValueError("needs either a non-empty list of components or from_selected_layers: true")
-        keys = [(member.component, member.layer) for member in self.components]
-        repeated = sorted({f"[{c}, {layer}]" for c, layer in keys if keys.count((c, layer)) > 1})
-        if repeated and all(isinstance(member, ComponentRef) for member in self.components):
-            raise ValueError(f"names a component twice: {', '.join(repeated)}")
-        return self
-
-    def interventions(self, scale: float, when: When) -> tuple[Intervention, ...]:
-        """The subset as intervention records; short forms are scaled, full records stay as written."""
-        return tuple(
-            member
-            if isinstance(member, Intervention)
-            else Intervention(component=member.component, layer=member.layer, strength=scale, when=when)
-            for member in self.components
-        )
-
-
-class SubsetSweepConfig(Section):
-    """Which component subsets are tried."""
-
-    enabled: bool = True
-    """Whether Phase 2 runs the sweep."""
-    variant: Name = "baseline_think_newline"
-    """The prompt format it runs in."""
-    subsets: dict[Name, Subset] = Field(default_factory=dict)
-    """The subsets by name."""
-
-
-class ScaleSweepConfig(Section):
-    """How strongly one subset is turned down."""
-
-    enabled: bool = True
-    """Whether Phase 2 runs the sweep."""
-    variant: Name = "baseline_think_newline"
-    """The prompt format it runs in."""
-    subset_name: Name = "mlp_late_cluster"
-    """A subset of the subset sweep."""
-    scales: tuple[float, ...] = Field(default=(0.0, 0.25, 0.5, 0.75, 0.9), min_length=1)
-    """Factors on the components' outputs."""
-
-    @field_validator("scales")
-    @classmethod
-    def _distinct(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
-        if len(set(scales)) < len(scales):
-            raise ValueError("scales must differ")
-        return scales
-
-
-class ContinuationConfig(Section):
-    """The intervention at the onset step alone."""
-
-    enabled: bool = True
-    """Whether Phase 2 runs it."""
-    variant: Name = "baseline_think_newline"
-    """Whose Phase 1 events are used."""
-    max_events: PositiveInt = 150
-    """How many events, spread over problems."""
-    subset_name: Name = "mlp_27_only"
-    """A subset of the subset sweep."""
-    scales: tuple[float, ...] = Field(default=(0.0, 0.5, 0.9), min_length=1)
-    """Factors on the components' outputs."""
-
-
-class Phase2ReportConfig(Section):
-    """The written result of Phase 2."""
-
-    report_path: str = "reports/backtracking_phase2_report.md"
-    """Where, relative to the run folder."""
-
-
-class Phase2Config(Section):
-    """Deconfounded metrics, sweeps of decode-only interventions, and the onset step."""
-
-    max_examples: PositiveInt = 120
-    """Problems per arm (the first ones of the prepared data set)."""
-    num_samples_per_prompt: PositiveInt = 4
-    """Completions per problem and arm."""
-    compute_baseline_only_metrics: bool = True
-    """Whether metrics-v2 is part of the pipeline."""
-    decode_only: bool = True
-    """Intervene on generated tokens only and leave the prompt untouched."""
-    hook_debug: bool = True
-    """Write hook_debug.json, the count of what every hook did."""
-    phase1_run_id: Name | None = None
-    """The Phase 1 run to build on; --phase1-run-id overrides it."""
-    subset_sweep: SubsetSweepConfig = SubsetSweepConfig()
-    """The subset sweep."""
-    scale_sweep: ScaleSweepConfig = ScaleSweepConfig()
-    """The scale sweep."""
-    continuation_ablation: ContinuationConfig = ContinuationConfig()
-    """The continuation ablation."""
-    report: Phase2ReportConfig = Phase2ReportConfig()
-    """The written result."""
-
-    @property
-    def when(self) -> When:
-        return When(phase="decode" if self.decode_only else "all")
-
-
 class ExperimentConfig(Section):
     """A whole config file."""
 
@@ -491,5 +315,5 @@ class ExperimentConfig(Section):
                     f"phase2.{section}.subset_name: no subset {part.subset_name!r}; there are {listed}"
                 )
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self

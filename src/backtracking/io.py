@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import math
 import os
 import socket
 import tempfile
@@ -52,7 +53,7 @@ def _finite(data: Any) -> Any:
         return [_finite(value) for value in data]
     if hasattr(data, "item"):
         data = data.item()
-    if isinstance(data, float) and (data != data or data in (float("inf"), float("-inf"))):
+    if isinstance(data, float) and not math.isfinite(data):
         return None
     return data
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -22,15 +22,9 @@ class Bar(Protocol):
 class Reporter(Protocol):
     """Makes bars and says lines; the CLI decides where they go."""
 
-    def bar(self, label: str, total: int | None, unit: str = "rows") -> "BarContext": ...
+    def bar(self, label: str, total: int | None, unit: str = "rows") -> AbstractContextManager[Bar]: ...
 
     def say(self, message: str) -> None: ...
-
-
-class BarContext(Protocol):
-    def __enter__(self) -> Bar: ...
-
-    def __exit__(self, *error: object) -> None: ...
 
 
 class _Silent:
@@ -150,8 +144,9 @@ class _RichBar:
     def advance(self, count: int = 1, note: str = "") -> None:
         self._done += count
         rate = self._done / max(time.monotonic() - self._start, 1e-9)
-        fields = {"rate": f"{rate:,.1f}/s"} | ({"note": note} if note else {})
-        self._live.update(self._task, advance=count, **fields)
+        self._live.update(self._task, advance=count, rate=f"{rate:,.1f}/s")
+        if note:
+            self._live.update(self._task, note=note)
 
 
 def reporter(quiet: bool = False) -> Reporter:

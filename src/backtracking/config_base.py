@@ -1,0 +1,30 @@
+"""What all config sections share."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, unknown keys refused, field docstrings are the help texts."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+
+PositiveInt = Annotated[int, Field(ge=1)]
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def _yes_no_word(value: Any) -> Any:
+    """YAML 1.1 reads a bare `no` or `on` as a boolean; a name must stay a word."""
+    if isinstance(value, bool):
+        raise ValueError(f"YAML read this as the boolean {value}; put the name in quotes")
+    return value
+
+
+Name = Annotated[
+    str, BeforeValidator(_yes_no_word), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+]
