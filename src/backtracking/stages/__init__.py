@@ -1,0 +1,1 @@
+"""One file per command: what it needs, what it makes, and how."""

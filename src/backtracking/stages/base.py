@@ -1,0 +1,199 @@
+"""What a stage is: what it needs, what it makes, and the run it works in."""
+
+import csv
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from backtracking import io
+from backtracking.config import ExperimentConfig
+from backtracking.config_phase2 import Phase2Config
+from backtracking.configfile import LoadedConfig
+from backtracking.errors import UserError
+from backtracking.paths import RunPaths
+from backtracking.progress import Quiet, Reporter
+from backtracking.provenance import digest, file_digest
+from backtracking.runmeta import RunMeta
+
+if TYPE_CHECKING:
+    from backtracking.modeling import LoadedModel
+
+
+class Input(Protocol):
+    """Something a stage reads: how to name it, check it, and tell whether it changed."""
+
+    @property
+    def name(self) -> str: ...
+
+    def require(self) -> None: ...
+
+    def digest(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class FileInput:
+    """A whole file."""
+
+    path: Path
+    made_by: str
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def require(self) -> None:
+        io.require(self.path, made_by=self.made_by)
+
+    def digest(self) -> str | None:
+        return file_digest(self.path) if self.path.exists() else None
+
+
+@dataclass(frozen=True)
+class EventRows:
+    """The rows of an events table that belong to one variant and condition.
+
+    Stages that read the baseline stay fresh when other conditions are added to the table.
+    """
+
+    path: Path
+    variant: str | None
+    condition: str
+    made_by: str = "backtracking detect-events"
+
+    @property
+    def name(self) -> str:
+        return f"{self.path}[{self.variant or '*'}/{self.condition}]"
+
+    def require(self) -> None:
+        io.require(self.path, made_by=self.made_by)
+
+    def digest(self) -> str | None:
+        if not self.path.exists():
+            return None
+        summary = hashlib.sha256()
+        with self.path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                if row.get("condition") == self.condition and self.variant in (None, row.get("variant")):
+                    summary.update(json.dumps(row, sort_keys=True).encode())
+        return summary.hexdigest()
+
+
+@dataclass
+class RunContext:
+    """One run, open for work."""
+
+    loaded: LoadedConfig
+    paths: RunPaths
+    meta: RunMeta
+    phase1: RunPaths | None = None
+    reporter: Reporter = field(default_factory=Quiet)
+    load: "Callable[[ExperimentConfig], LoadedModel] | None" = None
+    _model: "LoadedModel | None" = None
+
+    @property
+    def config(self) -> ExperimentConfig:
+        return self.loaded.config
+
+    @property
+    def phase2(self) -> Phase2Config:
+        if self.config.phase2 is None:
+            raise UserError(
+                f"{self.loaded.source} has no phase2 section",
+                "this command belongs to Phase 2",
+                "use a Phase 2 config, e.g. --config configs/demo_phase2.yaml",
+            )
+        return self.config.phase2
+
+    @property
+    def phase1_paths(self) -> RunPaths:
+        if self.phase1 is None:
+            raise UserError(
+                "no Phase 1 run given",
+                "Phase 2 builds on a finished Phase 1 run",
+                "add --phase1-run-id ID, or set phase2.phase1_run_id",
+            )
+        return self.phase1
+
+    @property
+    def dataset_path(self) -> Path:
+        saved = self.config.dataset.save_path
+        return Path(saved) if saved else self.paths.dataset
+
+    def model(self) -> "LoadedModel":
+        """The model under study, loaded once per process."""
+        if self._model is None:
+            if self.load is None:
+                from backtracking.modeling import load_model
+
+                self.reporter.say(f"  loading {self.config.model.hf_id}")
+                self._model = load_model(self.config.model)
+            else:
+                self._model = self.load(self.config)
+        return self._model
+
+    def check_variant(self, variant: str) -> str:
+        known = self.config.prompting.variant_names
+        if variant not in known:
+            raise UserError(f"unknown variant {variant!r}", next_step=f"choose one of: {', '.join(known)}")
+        return variant
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage reports when it is done."""
+
+    rows: int | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Stage(ABC):
+    """One command of the pipeline; subclasses are frozen dataclasses whose fields are its parameters."""
+
+    name: ClassVar[str]
+    phase: ClassVar[Literal[1, 2]]
+    config_keys: ClassVar[tuple[str, ...]]
+    """Dotted config keys that its result depends on; a leading `-` takes a key out again."""
+
+    @property
+    def key(self) -> str:
+        """The stage and its parameters, e.g. `generate[think_same_line/baseline]`."""
+        values = [str(value) for value in getattr(self, "__dict__", {}).values()]
+        return f"{self.name}[{'/'.join(values)}]" if values else self.name
+
+    @abstractmethod
+    def inputs(self, ctx: RunContext) -> Sequence[Input]: ...
+
+    @abstractmethod
+    def outputs(self, ctx: RunContext) -> Sequence[Path]: ...
+
+    @abstractmethod
+    def run(self, ctx: RunContext) -> Result: ...
+
+    def config_digest(self, ctx: RunContext) -> str:
+        return digest(select_keys(ctx.config.model_dump(mode="json"), self.config_keys))
+
+
+def select_keys(data: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """The values behind some dotted keys, without those named with a leading `-`."""
+    dropped = tuple(key[1:] for key in keys if key.startswith("-"))
+    return {key: _at(data, key, dropped) for key in keys if not key.startswith("-")}
+
+
+def _at(data: Any, key: str, dropped: tuple[str, ...]) -> Any:
+    for part in key.split("."):
+        data = data.get(part) if isinstance(data, dict) else None
+    return _without(data, key, dropped)
+
+
+def _without(data: Any, prefix: str, dropped: tuple[str, ...]) -> Any:
+    if not isinstance(data, dict):
+        return data
+    return {
+        name: _without(value, f"{prefix}.{name}", dropped)
+        for name, value in data.items()
+        if f"{prefix}.{name}" not in dropped
+    }
