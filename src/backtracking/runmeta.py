@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from backtracking import io, provenance
+from backtracking.config import ExperimentConfig
+from backtracking.configfile import LoadedConfig
 from backtracking.errors import UserError
 
 META_SCHEMA = 1
@@ -32,6 +34,7 @@ class RunMeta:
     """The contents of meta.json."""
 
     run_id: str
+    name: str
     created: str
     config_source: str
     config_hash: str
@@ -65,12 +68,21 @@ class RunMeta:
             ) from error
 
 
-def new_meta(run_id: str, config_source: str, config_hash: str, seeds: dict[str, int]) -> RunMeta:
+def new_meta(run_id: str, loaded: LoadedConfig) -> RunMeta:
     return RunMeta(
         run_id=run_id,
+        name=loaded.config.run.name,
         created=provenance.now(),
-        config_source=config_source,
-        config_hash=config_hash,
-        seeds=seeds,
+        config_source=loaded.source,
+        config_hash=loaded.hash,
+        seeds=seeds(loaded.config),
         environment=provenance.environment(),
     )
+
+
+def seeds(config: ExperimentConfig) -> dict[str, int]:
+    return {
+        "run": config.run.seed,
+        "dataset": config.dataset.seed,
+        "random_control": config.ablation_generation.random_control_seed,
+    }

@@ -1,0 +1,161 @@
+"""The word problems: from the hub, a local file, or made on the spot, into one record shape."""
+
+import json
+import random
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from backtracking.config import DatasetConfig
+from backtracking.errors import UserError
+from backtracking.records import Problem
+
+_HUB_IDS = {"gsm8k": ("openai/gsm8k", "main")}
+_FILE_BUILDERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+_GOLD = re.compile(r"####\s*(.+?)\s*$", re.DOTALL)
+
+
+def load_problems(config: DatasetConfig) -> list[Problem]:
+    """The problems that the config asks for, drawn reproducibly."""
+    if config.path is None and config.name == "tiny_arithmetic":
+        from backtracking.organism.task import problems
+
+        return problems(config.split, config.max_examples, config.seed)
+    rows = _read_local(Path(config.path)) if config.path is not None else _read_hub(config)
+    source = config.path or config.name
+    found = [_to_problem(row, index, config, source) for index, row in enumerate(rows)]
+    if not found:
+        raise UserError(f"{source} holds no problems", next_step="check dataset.path and dataset.split")
+    _refuse_repeated_ids(found, source)
+    if config.shuffle:
+        random.Random(config.seed).shuffle(found)
+    return found[: config.max_examples]
+
+
+def _read_local(path: Path) -> Iterable[Mapping[str, Any]]:
+    if not path.exists():
+        raise UserError(f"dataset.path: {path} does not exist", next_step="mend dataset.path in the config")
+    if path.is_dir():
+        return _read_saved_folder(path)
+    builder = _FILE_BUILDERS.get(path.suffix.lower())
+    if builder is None:
+        raise UserError(
+            f"dataset.path: {path.name} has an unknown ending",
+            next_step=f"use one of {', '.join(_FILE_BUILDERS)} or a folder written by datasets' save_to_disk",
+        )
+    if path.suffix.lower() == ".jsonl":
+        return _read_jsonl(path)
+    if path.suffix.lower() == ".json":
+        return _read_json(path)
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, dtype=str) if builder == "csv" else pd.read_parquet(path)
+    except (ValueError, OSError) as error:
+        raise UserError(f"cannot read {path}", str(error)) from error
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _read_jsonl(path: Path) -> list[Mapping[str, Any]]:
+    rows = []
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                try:
+                    rows.append(json.loads(line))
+                except json.JSONDecodeError as error:
+                    raise UserError(f"{path}, line {number}: not valid JSON", str(error)) from error
+    return rows
+
+
+def _read_json(path: Path) -> list[Mapping[str, Any]]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not valid JSON", str(error)) from error
+    if isinstance(data, dict):
+        lists = [value for value in data.values() if isinstance(value, list)]
+        data = lists[0] if len(lists) == 1 else data
+    if not isinstance(data, list):
+        raise UserError(f"{path} holds no list of problems", f"its top level is {type(data).__name__}")
+    return data
+
+
+def _read_saved_folder(path: Path) -> Iterable[Mapping[str, Any]]:
+    import datasets
+
+    try:
+        loaded = datasets.load_from_disk(str(path))
+    except (FileNotFoundError, ValueError) as error:
+        raise UserError(f"dataset.path: {path} is not a saved dataset folder", str(error)) from error
+    if isinstance(loaded, datasets.DatasetDict):
+        raise UserError(
+            f"dataset.path: {path} holds several splits",
+            next_step=f"name one, e.g. {path / next(iter(loaded))}",
+        )
+    rows: Iterable[Mapping[str, Any]] = loaded
+    return rows
+
+
+def _read_hub(config: DatasetConfig) -> Iterable[Mapping[str, Any]]:
+    import datasets
+
+    hub_id, default_config = _HUB_IDS.get(config.name, (config.name, None))
+    hub_config = config.hub_config or default_config
+    try:
+        rows: Iterable[Mapping[str, Any]] = datasets.load_dataset(hub_id, hub_config, split=config.split)
+    except Exception as error:  # the hub client raises many kinds; all mean that it could not be had
+        raise UserError(
+            f"cannot load dataset {hub_id!r} (configuration {hub_config}, split {config.split}) from the hub",
+            f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no detail'}",
+            "check the name and the network, or set dataset.path to a local JSONL, JSON, CSV or Parquet file",
+        ) from error
+    return rows
+
+
+def _to_problem(row: Mapping[str, Any], index: int, config: DatasetConfig, source: str) -> Problem:
+    if not isinstance(row, Mapping):
+        raise UserError(f"{source}, row {index + 1}: not a mapping", "each row needs `question` and `answer`")
+    missing = [key for key in ("question", "answer") if not str(row.get(key) or "").strip()]
+    if missing:
+        raise UserError(
+            f"{source}, row {index + 1}: no {' and no '.join(missing)}",
+            f"its columns are {', '.join(map(str, row))}",
+            "each row needs `question` and `answer` (ending in `#### N`, or give `answer_value`)",
+        )
+    identity = row.get("id")
+    return Problem(
+        id=str(identity)
+        if identity not in (None, "")
+        else f"{Path(config.name).name}-{config.split}-{index:05d}",
+        question=str(row["question"]).strip(),
+        answer=str(row["answer"]).strip(),
+        answer_value=_gold_value(row, f"{source}, row {index + 1}"),
+    )
+
+
+def _gold_value(row: Mapping[str, Any], where: str) -> str:
+    given = row.get("answer_value")
+    if given not in (None, ""):
+        return str(given).replace(",", "").strip()
+    match = _GOLD.search(str(row["answer"]))
+    if match is None:
+        raise UserError(
+            f"{where}: the answer has no `#### N`",
+            f"it ends in {str(row['answer'])[-40:]!r}",
+            "end each answer with `#### N`, or add an `answer_value` column",
+        )
+    return match.group(1).replace(",", "").replace("$", "").strip()
+
+
+def _refuse_repeated_ids(problems: list[Problem], source: str) -> None:
+    seen: set[str] = set()
+    for problem in problems:
+        if problem.id in seen:
+            raise UserError(
+                f"{source}: the id {problem.id!r} stands twice",
+                "rows are joined by id, so ids must differ",
+                "make the ids unique, or leave the id column out",
+            )
+        seen.add(problem.id)
