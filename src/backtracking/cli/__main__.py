@@ -1,0 +1,3 @@
+from backtracking.cli.main import main
+
+main()

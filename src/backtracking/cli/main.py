@@ -1,0 +1,86 @@
+"""The application object, and how mistakes, interrupts and bugs end the program."""
+
+import errno
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from backtracking import __version__
+from backtracking.errors import UserError
+
+USER_ERROR, INTERRUPTED = 2, 130
+_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+
+class SpeaksPlainly(TyperGroup):
+    """Turns the user's mistakes into one clear message; anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            _complain(str(error))
+            raise typer.Exit(USER_ERROR) from None
+        except KeyboardInterrupt:
+            _complain(
+                "interrupted",
+                "  kept: every finished row and every finished stage",
+                "  next: run the same command again; it goes on where it stopped",
+            )
+            raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            if error.errno not in _DISK_TROUBLE:
+                raise
+            _complain(
+                f"cannot write: {error.strerror} ({error.filename or 'the file being written'})",
+                "  kept: every finished row; nothing is left half-written",
+                "  next: make room (or permit writing) and run the same command again",
+            )
+            raise typer.Exit(USER_ERROR) from None
+
+
+app = typer.Typer(
+    name="backtracking",
+    cls=SpeaksPlainly,
+    help='Find where in a reasoning model the word "Wait" comes from, and whether it can be turned down.\n\n'
+    "New here? [bold]backtracking run -c configs/demo.yaml[/bold] runs the whole first phase on the bundled "
+    "reasoner; [bold]backtracking status[/bold] shows where a run stands.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"backtracking {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    from backtracking.cli import manage, organism, phase1, phase2
+
+    for module in (manage, phase1, phase2, organism):
+        module.register(app)
+    app()
+
+
+def _complain(first: str, *more: str) -> None:
+    """One clear message on stderr, coloured only for a terminal that wants colour."""
+    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    label = "\033[1;31merror:\033[0m" if colour else "error:"
+    sys.stderr.write("\n".join([f"{label} {first}", *more]) + "\n")

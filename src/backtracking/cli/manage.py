@@ -1,0 +1,243 @@
+"""Commands about runs as a whole: init-run, run, status, doctor, config."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backtracking.cli import options as opt
+from backtracking.cli.session import Request, load, open_run, run_stages
+from backtracking.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backtracking.stages.base import RunContext, Stage
+
+PANEL = "Runs"
+config_app = typer.Typer(help="Look at a config: what it says, what it may say, whether it is right.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    for name, function in (("run", run), ("status", status), ("init-run", init_run), ("doctor", doctor)):
+        app.command(name, rich_help_panel=PANEL)(function)
+    app.add_typer(config_app, name="config", rich_help_panel=PANEL)
+
+
+def run(
+    config: opt.Config = None,
+    run_id: opt.RunId = None,
+    phase1_run_id: opt.Phase1RunId = None,
+    overrides: opt.Overrides = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="STAGE", help="Begin at this stage, and run it afresh.")
+    ] = None,
+    force: Annotated[
+        list[str] | None, typer.Option("--force", metavar="STAGE", help="Run this stage afresh; repeatable.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and why.")] = False,
+    quiet: opt.Quiet = False,
+    verbose: opt.Verbose = False,
+) -> None:
+    """Run the whole pipeline of a config; what is up to date is skipped.
+
+    Example: [cyan]backtracking run -c configs/demo.yaml[/cyan]
+    """
+    from backtracking.stages.plan import plan
+
+    request = Request(config, run_id, phase1_run_id, overrides or (), quiet=quiet, verbose=verbose)
+    if dry_run and not _run_exists(request):
+        _print_plan_of_new_run(plan(load(request).config))
+        return
+    ctx = open_run(request, may_create=True)
+    stages = plan(ctx.config)
+    forced = [*(force or []), *([start] if start else [])]
+    _check_stage_names(forced, stages)
+    if start:
+        stages = stages[next(i for i, s in enumerate(stages) if start in (s.name, s.key)) :]
+    if dry_run:
+        _print_plan(stages, ctx, forced)
+        return
+    worked = run_stages(ctx, stages, request, forced)
+    if not quiet:
+        report = [path for path in stages[-1].outputs(ctx) if path.suffix in (".md", ".html")]
+        state = "finished" if worked else "nothing to do: everything is up to date"
+        typer.echo(f"{ctx.paths.run_id}: {state}")
+        for path in report:
+            typer.echo(f"report: {path}")
+
+
+def _run_exists(request: Request) -> bool:
+    from backtracking.stages.init_run import resolve_run
+
+    paths = resolve_run(load(request), request.run_id)
+    return paths is not None and paths.meta.exists()
+
+
+def _check_stage_names(names: "Sequence[str]", stages: "Sequence[Stage]") -> None:
+    known = {stage.name for stage in stages} | {stage.key for stage in stages}
+    for name in names:
+        if name not in known:
+            listed = ", ".join(dict.fromkeys(stage.key for stage in stages))
+            raise UserError(f"no stage {name!r} in this pipeline", next_step=f"choose one of: {listed}")
+
+
+def _print_plan_of_new_run(stages: "Sequence[Stage]") -> None:
+    typer.echo("a new run would be made, with these stages:")
+    for stage in stages:
+        typer.echo(f"  run   {stage.key}")
+
+
+def _print_plan(stages: "Sequence[Stage]", ctx: "RunContext", forced: "Sequence[str]") -> None:
+    """What `run` would do; a stage behind one that runs may turn out up to date after all."""
+    from backtracking.stages.execute import status_of
+
+    upstream = False
+    for stage in stages:
+        found = status_of(stage, ctx)
+        if stage.name in forced or stage.key in forced:
+            line, upstream = f"  run   {stage.key}  (forced)", True
+        elif found.state != "done":
+            line, upstream = f"  run   {stage.key}  ({found.state}: {found.reason})", True
+        elif upstream:
+            line = f"  check {stage.key}  (runs if an input changes)"
+        else:
+            line = f"  skip  {stage.key}  (up to date)"
+        typer.echo(line)
+
+
+def status(
+    config: opt.Config = None,
+    run_id: opt.RunId = None,
+    phase1_run_id: opt.Phase1RunId = None,
+    overrides: opt.Overrides = None,
+) -> None:
+    """Show where each stage of a run stands: done, missing, stale, running.
+
+    Example: [cyan]backtracking status --run-id demo[/cyan]
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from backtracking.stages.execute import status_of
+    from backtracking.stages.init_run import open_existing, resolve_run
+    from backtracking.stages.plan import plan
+
+    request = Request(config, run_id, phase1_run_id, overrides or ())
+    paths = resolve_run(load(request), run_id)
+    if paths is not None:
+        open_existing(paths)
+    ctx = open_run(request)
+    table = Table(title=f"run {ctx.paths.run_id}", title_justify="left")
+    for column in ("stage", "state", "rows", "finished", "seconds", "why"):
+        table.add_column(
+            column, justify="right" if column in ("rows", "seconds") else "left", overflow="fold"
+        )
+    colours = {
+        "done": "green",
+        "stale": "yellow",
+        "missing": "dim",
+        "running": "cyan",
+        "interrupted": "yellow",
+    }
+    shown: set[str] = set()
+    for stage in plan(ctx.config):
+        if stage.key in shown:
+            continue
+        shown.add(stage.key)
+        found = status_of(stage, ctx)
+        record = ctx.meta.stages.get(stage.key)
+        table.add_row(
+            stage.key,
+            f"[{colours[found.state]}]{found.state}[/]",
+            f"{record.rows:,}" if record and record.rows is not None else "",
+            (record.finished or "") if record else "",
+            f"{record.seconds:.1f}" if record and record.seconds is not None else "",
+            found.reason,
+        )
+    Console(highlight=False, width=None if _is_terminal() else 140).print(table)
+
+
+def _is_terminal() -> bool:
+    import sys
+
+    return sys.stdout.isatty()
+
+
+def init_run(
+    config: opt.Config = None,
+    run_id: opt.RunId = None,
+    overrides: opt.Overrides = None,
+) -> None:
+    """Make a run folder for a config (or take one up again) and make it the current run.
+
+    Example: [cyan]backtracking init-run -c configs/demo.yaml --run-id first-look[/cyan]
+    """
+    from backtracking.stages.init_run import init_run as open_folder
+
+    request = Request(config, run_id, None, overrides or ())
+    typer.echo(open_folder(load(request), run_id).root)
+
+
+def doctor(config: opt.Config = None) -> None:
+    """Check the installation: packages, device, disk, the bundled reasoner, access to the hub.
+
+    Example: [cyan]backtracking doctor[/cyan]
+    """
+    from backtracking.doctor import examine
+
+    findings = examine(Path(load(Request(config)).config.run.output_dir) if config else Path("runs"))
+    width = max(len(finding.subject) for finding in findings)
+    marks = {"ok": "ok  ", "note": "note", "problem": "FAIL"}
+    for finding in findings:
+        typer.echo(f"{marks[finding.grade]}  {finding.subject:<{width}}  {finding.text}")
+    if any(finding.grade == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+@config_app.command("show")
+def config_show(
+    config: opt.Config = None,
+    overrides: opt.Overrides = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Every key with its type, default and meaning.")
+    ] = False,
+) -> None:
+    """Print the resolved config, each value with where it came from.
+
+    Example: [cyan]backtracking config show -c configs/demo.yaml --set run.seed=7[/cyan]
+    """
+    from backtracking.configfile import dump_resolved, key_docs
+
+    if not explain:
+        typer.echo(dump_resolved(load(Request(config, overrides=overrides or ()))), nl=False)
+        return
+    width = min(shutil.get_terminal_size((100, 24)).columns, 110)
+    for doc in key_docs():
+        head = f"{doc.key}" if doc.kind == "section" else f"{doc.key}: {doc.kind} (default {doc.default})"
+        typer.echo(head)
+        typer.echo(_wrapped(doc.text, width))
+
+
+def _wrapped(text: str, width: int) -> str:
+    import textwrap
+
+    return textwrap.fill(text, width, initial_indent="    ", subsequent_indent="    ")
+
+
+@config_app.command("check")
+def config_check(
+    configs: Annotated[list[Path], typer.Argument(help="Config files.")],
+    overrides: opt.Overrides = None,
+) -> None:
+    """Check config files; all mistakes are told at once.
+
+    Example: [cyan]backtracking config check configs/*.yaml[/cyan]
+    """
+    from backtracking.configfile import load_config
+
+    for path in configs:
+        loaded = load_config(path, overrides or [])
+        typer.echo(f"{path}: ok ({loaded.hash[:12]})")

@@ -1,0 +1,67 @@
+"""The options that commands share."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Config file (YAML). Default: the one the run was made with."),
+]
+RunId = Annotated[
+    str | None,
+    typer.Option("--run-id", help="Which run. Default: run.run_id of the config, else the current run."),
+]
+Phase1RunId = Annotated[
+    str | None,
+    typer.Option("--phase1-run-id", help="The Phase 1 run to build on. Default: phase2.phase1_run_id."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a config key, e.g. generation.temperature=0.7; repeatable.",
+    ),
+]
+Variant = Annotated[
+    str | None, typer.Option("--variant", help="Prompt format. Default: the config's first variant.")
+]
+Condition = Annotated[
+    str, typer.Option("--condition", help="baseline, targeted_ablation or random_ablation.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Run even if the result is up to date.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Also what the libraries underneath have to say.")
+]
+
+DEFAULTS: dict[str, tuple[Any, Any]] = {
+    "variant": (Variant, None),
+    "condition": (Condition, "baseline"),
+    "config": (Config, None),
+    "run_id": (RunId, None),
+    "phase1_run_id": (Phase1RunId, None),
+    "overrides": (Overrides, None),
+    "force": (Force, False),
+    "quiet": (Quiet, False),
+    "verbose": (Verbose, False),
+}
+RUN = ("config", "run_id", "overrides", "force", "quiet", "verbose")
+"""What every command that works in a run takes."""
+
+
+def with_options(function: Callable[..., None], names: tuple[str, ...]) -> Callable[..., None]:
+    """Give a function that takes keywords the signature that the command line shows."""
+    parameters = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=DEFAULTS[name][1], annotation=DEFAULTS[name][0]
+        )
+        for name in names
+    ]
+    vars(function)["__signature__"] = inspect.Signature(parameters)
+    function.__annotations__ = {name: DEFAULTS[name][0] for name in names}
+    return function

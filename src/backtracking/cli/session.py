@@ -1,0 +1,126 @@
+"""Opens a run for a command, runs its stages, and tells the person what happened."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backtracking import io
+from backtracking.configfile import LoadedConfig, load_config
+from backtracking.errors import UserError
+from backtracking.paths import RunPaths, check_id, current_run_file, list_runs
+from backtracking.progress import reporter
+
+if TYPE_CHECKING:
+    from backtracking.stages.base import RunContext, Stage
+
+DEFAULT_OUTPUT_DIR = Path("runs")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the options of a command ask for."""
+
+    config: Path | None = None
+    run_id: str | None = None
+    phase1_run_id: str | None = None
+    overrides: Sequence[str] = ()
+    force: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+def load(request: Request) -> LoadedConfig:
+    """The config named on the command line, else the one that the run was made with."""
+    if request.config is not None:
+        return load_config(request.config, list(request.overrides))
+    run_id = request.run_id or _current_id()
+    paths = RunPaths(DEFAULT_OUTPUT_DIR, check_id("run id", run_id))
+    if not paths.config.exists():
+        raise UserError(
+            f"there is no run {run_id!r} in {DEFAULT_OUTPUT_DIR}",
+            f"runs there: {', '.join(list_runs(DEFAULT_OUTPUT_DIR)[:8]) or 'none'}",
+            "name a run with --run-id, or a config with --config",
+        )
+    return load_config(paths.config, list(request.overrides))
+
+
+def _current_id() -> str:
+    file = current_run_file(DEFAULT_OUTPUT_DIR)
+    if not file.exists():
+        raise UserError(
+            "which config, which run?",
+            f"no --config was given and {file} does not exist",
+            "add --config, e.g. --config configs/demo.yaml",
+        )
+    return file.read_text(encoding="utf-8").strip()
+
+
+def open_run(request: Request, *, may_create: bool = False) -> "RunContext":
+    """The run that a command works in. A run id that nobody typed is made at need; a typed one must exist."""
+    from backtracking.stages.base import RunContext
+    from backtracking.stages.init_run import init_run, open_existing, resolve_run
+
+    _set_library_noise(request.verbose)
+    loaded = load(request)
+    paths = resolve_run(loaded, request.run_id or (None if request.config else _current_id()))
+    if paths is None or (not paths.meta.exists() and (may_create or request.run_id is None)):
+        paths = init_run(loaded, paths.run_id if paths else None)
+    meta = open_existing(paths)
+    return RunContext(
+        loaded=loaded,
+        paths=paths,
+        meta=meta,
+        phase1=_phase1(request, loaded),
+        reporter=reporter(request.quiet),
+    )
+
+
+def _phase1(request: Request, loaded: LoadedConfig) -> RunPaths | None:
+    phase2 = loaded.config.phase2
+    named = request.phase1_run_id or (phase2.phase1_run_id if phase2 else None)
+    if named is None:
+        return None
+    paths = RunPaths(Path(loaded.config.run.output_dir), check_id("Phase 1 run id", named))
+    if not paths.root.is_dir():
+        raise UserError(
+            f"there is no Phase 1 run {named!r} in {paths.output_dir}",
+            f"runs there: {', '.join(list_runs(paths.output_dir)[:8]) or 'none'}",
+            "name a finished Phase 1 run with --phase1-run-id",
+        )
+    return paths
+
+
+def _set_library_noise(verbose: bool) -> None:
+    if verbose:
+        logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    else:
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def run_stages(
+    ctx: "RunContext", stages: "Sequence[Stage]", request: Request, forced: Sequence[str] = ()
+) -> int:
+    """Execute stages in order under the run's lock; returns how many were not up to date."""
+    from backtracking.stages.execute import execute
+    from backtracking.stages.init_run import note_config
+
+    worked = 0
+    with io.run_lock(ctx.paths.lock):
+        note_config(ctx.paths, ctx.meta, ctx.loaded)
+        for number, stage in enumerate(stages, start=1):
+            place = f"[{number}/{len(stages)}] " if len(stages) > 1 else ""
+            ctx.reporter.say(f"{place}{stage.key}")
+            outcome = execute(stage, ctx, force=request.force or stage.name in forced or stage.key in forced)
+            if outcome.skipped:
+                ctx.reporter.say("  up to date")
+                continue
+            worked += 1
+            rows = f"{outcome.rows:,} rows, " if outcome.rows is not None else ""
+            ctx.reporter.say(f"  done: {rows}{outcome.seconds:.1f} s")
+    return worked

@@ -1,0 +1,149 @@
+"""The commands that run one stage each, grouped by phase."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from backtracking.cli import options
+from backtracking.cli.session import Request, open_run, run_stages
+
+PHASE1 = "Phase 1: where does it come from?"
+PHASE2 = "Phase 2: can it be turned down?"
+
+
+@dataclass(frozen=True)
+class StageCommand:
+    """A command: its stage (`module:Class`), its help, and what it takes beside the usual options."""
+
+    name: str
+    stage: str
+    help: str
+    example: str
+    takes: tuple[str, ...] = ()
+    panel: str = PHASE1
+
+
+COMMANDS = (
+    StageCommand(
+        "prepare-data",
+        "prepare_data:PrepareData",
+        "Fetch or make the problems, with gold answers and stable ids.",
+        "backtracking prepare-data -c configs/demo.yaml --set dataset.path=gsm8k_test.jsonl",
+    ),
+    StageCommand(
+        "generate",
+        "generate:Generate",
+        "Sample completions of every problem; goes on where an earlier start stopped.",
+        "backtracking generate --run-id demo --variant no_think_tags --condition baseline",
+        ("variant", "condition"),
+    ),
+    StageCommand(
+        "detect-events",
+        "detect_events:DetectEvents",
+        "Find the onsets in all completions, grade the answers, and tabulate both.",
+        "backtracking detect-events --run-id demo",
+    ),
+    StageCommand(
+        "logit-lens",
+        "logit_lens:LogitLens",
+        "Follow the onset token through the layers, against matched controls.",
+        "backtracking logit-lens --run-id demo --variant baseline_think_newline",
+        ("variant",),
+    ),
+    StageCommand(
+        "ablation-scan",
+        "ablation_scan:AblationScan",
+        "Remove each attention and MLP block at the onset, see what it does, select the strongest.",
+        "backtracking ablation-scan --run-id demo --variant baseline_think_newline",
+        ("variant",),
+    ),
+    StageCommand(
+        "compare-conditions",
+        "compare_conditions:CompareConditions",
+        "Set baseline, targeted and random ablation side by side within one prompt format.",
+        "backtracking compare-conditions --run-id demo",
+        ("variant",),
+    ),
+    StageCommand(
+        "formatting-sweep",
+        "formatting_sweep:FormattingSweep",
+        "Set the prompt formats side by side, baseline only.",
+        "backtracking formatting-sweep --run-id demo",
+    ),
+    StageCommand(
+        "make-report",
+        "make_report:MakeReport",
+        "Write Phase 1's report from the tables.",
+        "backtracking make-report --run-id demo",
+    ),
+    StageCommand(
+        "metrics-v2",
+        "metrics_v2:MetricsV2",
+        "Deconfounded, baseline-only metrics of a Phase 1 run (its events table is enough).",
+        "backtracking metrics-v2 -c configs/demo_phase2.yaml --phase1-run-id demo",
+        ("phase1_run_id",),
+        PHASE2,
+    ),
+    StageCommand(
+        "phase2-subset-sweep",
+        "phase2_subset_sweep:Phase2SubsetSweep",
+        "Regenerate under each subset of components, all arms in one run.",
+        "backtracking phase2-subset-sweep -c configs/demo_phase2.yaml --phase1-run-id demo",
+        ("phase1_run_id",),
+        PHASE2,
+    ),
+    StageCommand(
+        "phase2-scale-sweep",
+        "phase2_scale_sweep:Phase2ScaleSweep",
+        "Turn one subset down step by step.",
+        "backtracking phase2-scale-sweep -c configs/demo_phase2.yaml --phase1-run-id demo",
+        ("phase1_run_id",),
+        PHASE2,
+    ),
+    StageCommand(
+        "phase2-continuation-ablation",
+        "phase2_continuation_ablation:Phase2ContinuationAblation",
+        "Intervene at the onset step alone and read the onset token's probability.",
+        "backtracking phase2-continuation-ablation -c configs/demo_phase2.yaml --phase1-run-id demo",
+        ("phase1_run_id",),
+        PHASE2,
+    ),
+    StageCommand(
+        "make-report-phase2",
+        "make_report_phase2:MakeReportPhase2",
+        "Write Phase 2's report from the tables of both phases.",
+        "backtracking make-report-phase2 -c configs/demo_phase2.yaml --phase1-run-id demo",
+        ("phase1_run_id",),
+        PHASE2,
+    ),
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    for command in COMMANDS:
+        text = f"{command.help}\n\nExample: [cyan]{command.example}[/cyan]"
+        app.command(command.name, help=text, rich_help_panel=command.panel)(_function(command))
+
+
+def _function(command: StageCommand) -> Callable[..., None]:
+    parameters = tuple(name for name in command.takes if name != "phase1_run_id")
+
+    def run(**given: Any) -> None:
+        values = {name: given.pop(name) for name in parameters}
+        request = Request(**(given | {"overrides": given["overrides"] or ()}))
+        ctx = open_run(request)
+        if "variant" in values:
+            values["variant"] = ctx.check_variant(values["variant"] or ctx.config.prompting.variant_names[0])
+        module, _, name = command.stage.partition(":")
+        stage = getattr(importlib.import_module(f"backtracking.stages.{module}"), name)(**values)
+        run_stages(ctx, [stage], request)
+        if not request.quiet:
+            for path in stage.outputs(ctx):
+                typer.echo(path)
+
+    run.__name__ = command.name.replace("-", "_")
+    return options.with_options(run, (*command.takes, *options.RUN))
