@@ -61,7 +61,9 @@ def _device() -> Finding:
         return Finding("device", "ok", f"cuda: {torch.cuda.get_device_name(0)}")
     if torch.backends.mps.is_available():
         return Finding("device", "ok", "mps")
-    return Finding("device", "ok", f"cpu, {torch.get_num_threads()} threads (enough for the bundled reasoner)")
+    return Finding(
+        "device", "ok", f"cpu, {torch.get_num_threads()} threads (enough for the bundled reasoner)"
+    )
 
 
 def _reasoner() -> Finding:

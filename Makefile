@@ -1,0 +1,50 @@
+# Everything a newcomer types. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := bash
+BIN := .venv/bin
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: help env demo test lint format doctor bench docs clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+env: ## Make the environment in .venv
+	@bash scripts/bootstrap.sh
+
+demo: env ## Run both phases on the bundled reasoner and say where to look
+	@$(BIN)/backtracking run --config configs/demo.yaml
+	@$(BIN)/backtracking run --config configs/demo_phase2.yaml
+	@echo
+	@echo "Where to look:"
+	@echo "  runs/demo/reports/         Phase 1: where the onset comes from"
+	@echo "  runs/demo-phase2/reports/  Phase 2: whether it can be turned down"
+	@echo "  figures/                   the figures of both"
+	@echo "  $(BIN)/backtracking status --run-id demo"
+
+test: env ## Run all tests
+	@OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+coverage: env ## Run all tests and show which lines they reach
+	@OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+
+lint: env ## Check style, format and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: env ## Mend style and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+doctor: env ## Look the installation over
+	@$(BIN)/backtracking doctor
+
+bench: env ## Measure speed and statistics side by side with peers (long)
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: env ## Write docs/config.md from the schema
+	@$(BIN)/python scripts/write_config_docs.py
+
+clean: ## Remove environment and caches (runs stay)
+	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .mypy_cache build dist src/*.egg-info

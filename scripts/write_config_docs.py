@@ -1,0 +1,34 @@
+"""Write docs/config.md from the schema of the config."""
+
+from pathlib import Path
+
+from backtracking.configfile import key_docs
+
+HEAD = """# Config keys
+
+Generated from the schema by `make docs`; `backtracking config show --explain` prints the same. Configs are YAML;
+`extends: other.yaml` takes another file as the base, and `--set key=value` overrides any key for one command.
+Unknown keys are refused. The resolved config, each value with where it came from, is saved in the run folder.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    lines = [HEAD]
+    for doc in key_docs():
+        if doc.kind == "section":
+            lines += [
+                f"\n## `{doc.key}`\n",
+                f"{doc.text}\n",
+                "| key | type | default | meaning |",
+                "|---|---|---|---|",
+            ]
+        else:
+            cells = [f"`{doc.key}`", doc.kind, f"`{doc.default}`", doc.text]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    target = Path(__file__).parents[1] / "docs" / "config.md"
+    target.write_text(render(), encoding="utf-8")
