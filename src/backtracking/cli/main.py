@@ -72,9 +72,9 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
-    from backtracking.cli import manage, organism, phase1, phase2
+    from backtracking.cli import manage, organism, stage_commands
 
-    for module in (manage, phase1, phase2, organism):
+    for module in (manage, stage_commands, organism):
         module.register(app)
     app()
 

@@ -1,0 +1,192 @@
+"""Configs: inheritance, overrides, origins, and every way to get them wrong."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from backtracking.configfile import config_hash, dump_resolved, key_docs, load_config
+from backtracking.errors import UserError
+from tests.foundation.command import assert_one_clear_message
+
+ROOT = Path(__file__).parents[2]
+
+
+def write(folder: Path, text: str, name: str = "c.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_origins_of_file_override_and_default(tmp_path):
+    base = write(tmp_path, "generation:\n  temperature: 0.5\n  top_p: 0.8\n", "base.yaml")
+    child = write(tmp_path, "extends: base.yaml\ngeneration:\n  top_p: 0.9\n")
+    loaded = load_config(child, ["run.seed=7"])
+    assert loaded.config.generation.temperature == 0.5
+    assert loaded.config.generation.top_p == 0.9
+    assert loaded.config.run.seed == 7
+    assert loaded.origin("generation.temperature") == f"{base}:2"
+    assert loaded.origin("generation.top_p") == f"{child}:3"
+    assert loaded.origin("run.seed") == "--set"
+    assert loaded.origin("generation.top_k") == "default"
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted((ROOT / "configs").glob("*.yaml"))])
+def test_resolved_config_loads_again_as_the_same_config(name, tmp_path):
+    loaded = load_config(ROOT / "configs" / name)
+    again = load_config(write(tmp_path, dump_resolved(loaded)))
+    assert again.config == loaded.config
+    assert again.hash == loaded.hash
+
+
+def test_hash_ignores_where_the_run_is_kept_and_nothing_else(tmp_path):
+    path = write(tmp_path, "run: {name: a}\n")
+    plain = load_config(path).config
+    moved = load_config(path, ["run.output_dir=elsewhere", "run.run_id=x"]).config
+    warmer = load_config(path, ["generation.temperature=0.61"]).config
+    assert config_hash(plain) == config_hash(moved)
+    assert config_hash(plain) != config_hash(warmer)
+
+
+def test_phase2_config_extends_phase1_key_by_key():
+    one = load_config(ROOT / "configs/backtracking_state_transition.yaml").config
+    two = load_config(ROOT / "configs/backtracking_state_transition_phase2.yaml").config
+    assert two.model_dump(exclude={"run", "phase2"}) == one.model_dump(exclude={"run", "phase2"})
+    subsets = two.phase2.subset_sweep.subsets
+    assert len(subsets["phase1_full"].components) == 12
+    assert [(c.component, c.layer) for c in subsets["attn_no_early"].components] == [
+        ("attn", 15),
+        ("attn", 17),
+        ("attn", 19),
+        ("attn", 27),
+    ]
+
+
+def test_deprecated_dtype_spelling_is_understood(tmp_path):
+    assert (
+        load_config(write(tmp_path, "model: {dtype: torch.bfloat16}")).config.model.torch_dtype == "bfloat16"
+    )
+
+
+def test_all_mistakes_are_told_at_once(tmp_path):
+    path = write(tmp_path, "run: {sed: 1}\ngeneration:\n  temperature: -1\n  top_p: 2\nmodle: {}\n")
+    with pytest.raises(UserError) as caught:
+        load_config(path)
+    text = str(caught.value)
+    assert "4 mistakes" in text
+    assert f"{path}:1: run.sed: unknown key; did you mean 'seed'?" in text
+    assert f"{path}:3: generation.temperature" in text
+    assert f"{path}:4: generation.top_p" in text
+    assert "did you mean 'model'?" in text
+
+
+MALFORMED = {
+    "unknown section": ("generatoin: {}", "did you mean 'generation'?"),
+    "unknown key": ("generation: {max_new_token: 5}", "did you mean 'max_new_tokens'?"),
+    "unknown nested key": ("phase2: {subset_sweep: {enable: true}}", "did you mean 'enabled'?"),
+    "wrong type": ("generation: {max_new_tokens: many}", "generation.max_new_tokens"),
+    "negative": ("generation: {temperature: -0.1}", "greater than 0"),
+    "zero cap": ("generation: {max_new_tokens: 0}", "generation.max_new_tokens"),
+    "share above one": ("generation: {top_p: 1.5}", "generation.top_p"),
+    "bad batch size": ("generation: {batch_size: huge}", "'auto'"),
+    "greedy many": ("generation: {do_sample: false}", "num_samples_per_prompt: 1"),
+    "no question": ("prompting: {template: hello}", "{question}"),
+    "repeated variant": (
+        "prompting: {formatting_variants: [{name: a}, {name: a, think_open: x}]}",
+        "repeated: a",
+    ),
+    "identical variants": ("prompting: {formatting_variants: [{name: a}, {name: b}]}", "same prompt"),
+    "variant without name": ("prompting: {formatting_variants: [{think_open: x}]}", "name: missing"),
+    "no variants": ("prompting: {formatting_variants: []}", "formatting_variants"),
+    "bad regex": ("detection: {answer_regex: '('}", "not a regular expression"),
+    "empty trigger": ("detection: {triggers_strict: ['']}", "empty"),
+    "no triggers": ("detection: {triggers_strict: []}", "triggers_strict"),
+    "bad device": ("model: {device: gpu}", "model.device"),
+    "bad dtype": ("model: {torch_dtype: float8}", "'bfloat16'"),
+    "both dtypes": ("model: {torch_dtype: auto, dtype: auto}", "not both"),
+    "bad mode": ("ablation_generation: {mode: remove}", "'zero' or 'scale'"),
+    "bad component": ("analysis: {ablation_components: [attention]}", "'attn' or 'mlp'"),
+    "escaping run id": ("run: {run_id: ../../etc}", "run.run_id"),
+    "boolean name": ("run: {name: on}", "quotes"),
+    "unknown subset": (
+        "phase2: {subset_sweep: {subsets: {a: [[mlp, 1]]}}, scale_sweep: {subset_name: b}, "
+        "continuation_ablation: {subset_name: a}}",
+        "phase2.scale_sweep.subset_name: no subset 'b'; there are a",
+    ),
+    "unknown sweep variant": (
+        "phase2: {subset_sweep: {variant: zzz}, scale_sweep: {enabled: false}, "
+        "continuation_ablation: {enabled: false}}",
+        "no variant 'zzz'",
+    ),
+    "negative layer": ("phase2: {subset_sweep: {subsets: {a: [[mlp, -1]]}}}", "layer"),
+    "subset twice": ("phase2: {subset_sweep: {subsets: {a: [[mlp, 1], [mlp, 1]]}}}", "twice"),
+    "empty subset": ("phase2: {subset_sweep: {subsets: {a: []}}}", "from_selected_layers"),
+    "bad intervention": (
+        "phase2: {subset_sweep: {subsets: {a: [{component: mlp, layer: 1, mode: explode}]}}}",
+        "'scale', 'zero'",
+    ),
+    "repeated scales": (
+        "phase2: {subset_sweep: {enabled: false}, scale_sweep: {scales: [0.5, 0.5]}}",
+        "scales must differ",
+    ),
+    "not YAML": ("run: [unclosed", "not valid YAML"),
+    "tab": ("run:\n\tname: x", "line 2"),
+    "key twice": ("run: {name: a}\nrun: {name: b}", "given twice"),
+    "not a mapping": ("- a\n- b", "mapping of sections"),
+    "missing parent": ("extends: nowhere.yaml", "no config file"),
+    "circular": ("extends: c.yaml", "circle"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_malformed_config_gives_one_clear_message(case, cli, workdir):
+    text, expected = MALFORMED[case]
+    path = write(workdir, text)
+    assert_one_clear_message(cli("config", "check", path), str(path.name), expected)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("generation.temperature", "key=value"),
+        ("generation.temprature=1", "did you mean"),
+        ("run.seed.x=1", "run.seed"),
+    ],
+)
+def test_bad_override_gives_one_clear_message(override, expected, cli, workdir):
+    path = write(workdir, "run: {seed: 3}")
+    assert_one_clear_message(cli("config", "check", path, "--set", override), expected)
+
+
+def test_missing_config_suggests_a_near_name(cli, workdir):
+    write(workdir, "run: {name: a}", "demo.yaml")
+    assert_one_clear_message(cli("config", "check", "dmo.yaml"), "did you mean demo.yaml?")
+
+
+def test_every_key_is_explained_and_the_page_is_current(cli):
+    undocumented = [doc.key for doc in key_docs() if not doc.text]
+    assert undocumented == []
+    page = (ROOT / "docs/config.md").read_text(encoding="utf-8")
+    render = runpy.run_path(str(ROOT / "scripts/write_config_docs.py"))["render"]
+    assert page == render(), "docs/config.md is out of date: run `make docs`"
+    shown = cli("config", "show", "--explain").out
+    assert all(doc.key in shown for doc in key_docs())
+
+
+def test_seed_configs_have_every_key_that_users_know():
+    data = yaml.safe_load((ROOT / "configs/backtracking_state_transition.yaml").read_text())
+    known = {
+        "run": "name seed run_id output_dir",
+        "model": "hf_id revision trust_remote_code torch_dtype device attn_implementation use_cache",
+        "dataset": "name path split max_examples shuffle seed save_path",
+        "prompting": "system_prompt template formatting_variants",
+        "generation": "num_samples_per_prompt max_new_tokens temperature top_p do_sample batch_size",
+        "detection": "triggers_strict triggers_relaxed onset_priority answer_regex",
+        "analysis": "max_events control_samples logit_lens_token ablation_components ablation_layers "
+        "topk_layers_for_generation",
+        "ablation_generation": "enabled mode scale random_control_seed",
+        "report": "make_report report_path",
+    }
+    for section, keys in known.items():
+        assert set(keys.split()) <= set(data[section]), section
