@@ -104,7 +104,9 @@ def _compile(phrases: Sequence[str]) -> re.Pattern[str]:
     """One alternation, one group per phrase: the leftmost match wins, then the first phrase listed."""
     choices = "|".join(f"({_phrase_pattern(phrase)})" for phrase in phrases)
     letter = r"[^\W_]"
-    return re.compile(rf"(?<!{letter})(?<!{letter}[-'’])(?:{choices})(?!{letter}|[-'’]{letter})", re.IGNORECASE)
+    return re.compile(
+        rf"(?<!{letter})(?<!{letter}[-'’])(?:{choices})(?!{letter}|[-'’]{letter})", re.IGNORECASE
+    )
 
 
 def _phrase_pattern(phrase: str) -> str:
@@ -141,4 +143,6 @@ def _ends_clause(before: str) -> bool:
         return bool(_TAG.search(before)) or before.rpartition("\n")[2].strip() == ">"
     if last == "-":
         return bool(_SPACED_DASH.search(before))
-    return last in _CLAUSE_ENDS or bool(_LIST_MARK.search(before)) or not last.isascii() and not last.isalnum()
+    return (
+        last in _CLAUSE_ENDS or bool(_LIST_MARK.search(before)) or (not last.isascii() and not last.isalnum())
+    )

@@ -64,7 +64,7 @@ class TokenText:
 
 
 class TokenMap:
-    """Maps ids to characters for one tokenizer: table lookups for byte-level BPE, else step-by-step decoding."""
+    """Maps ids to characters: by table lookups for byte-level BPE, else by step-by-step decoding."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -238,7 +238,7 @@ class TokenFamilies:
 
         A first piece shorter than three letters ("W" + "AIT") says too little about the phrase to belong.
         """
-        word = phrase.split()[0].casefold()
+        word = phrase.split(maxsplit=1)[0].casefold()
         family = set(self._words.get(word, []))
         for form in phrase_forms(phrase):
             family.update(self._first_piece(form, word))
