@@ -39,7 +39,7 @@ _ONES = [
     "seventeen",
     "eighteen",
     "nineteen",
-]  # noqa: E501
+]
 _TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _WORD_VALUES = {word: value for value, word in enumerate(_ONES)} | {
     word: 10 * value for value, word in enumerate(_TENS, start=2)

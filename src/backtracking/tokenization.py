@@ -125,7 +125,7 @@ def _from_bytes(parts: Sequence[bytes]) -> TokenText:
     data = b"".join(parts)
     text = data.decode(errors="replace")
     stops = list(accumulate(map(len, parts)))
-    starts = [0, *stops[:-1]]
+    starts = [0, *stops][: len(stops)]
     if len(text) == len(data):
         return TokenText(text, starts, stops)
     char_at = _char_of_byte(data, text)
@@ -158,28 +158,35 @@ def _replaced_width(data: bytes, at: int) -> int:
 def _from_steps(tokenizer: Tokenizer, ids: Sequence[int], skip_special: bool) -> TokenText:
     """Spans by decoding: piece by piece inside a sliding window, or whole prefixes where that fails."""
     whole = decode(tokenizer, ids, skip_special=skip_special)
-    pieces = _windowed_pieces(tokenizer, ids, skip_special)
-    if "".join(pieces) == whole:
-        lengths = list(accumulate(map(len, pieces)))
-    else:
-        prefixes = (decode(tokenizer, ids[: k + 1], skip_special=skip_special) for k in range(len(ids)))
-        lengths = list(accumulate((_shared_prefix(prefix, whole) for prefix in prefixes), max))
-        lengths[-1:] = [len(whole)][: len(lengths)]
-    return _from_prefix_lengths(whole, lengths, _hidden(tokenizer, ids) if skip_special else set())
+    pieces, halves = _windowed_pieces(tokenizer, ids, skip_special)
+    lengths = list(accumulate(map(len, pieces)))
+    if "".join(pieces) != whole:
+        prefixes = [decode(tokenizer, ids[: k + 1], skip_special=skip_special) for k in range(len(ids))]
+        lengths = list(accumulate((_shared_prefix(prefix, whole) for prefix in prefixes[:-1]), max))
+        lengths.append(len(whole))
+        halves = [prefix.endswith(_REPLACEMENT) for prefix in prefixes]
+    return _from_prefix_lengths(whole, lengths, halves)
 
 
-def _windowed_pieces(tokenizer: Tokenizer, ids: Sequence[int], skip_special: bool) -> list[str]:
-    """The characters that each token settles; a half-written character is not settled yet."""
+def _windowed_pieces(
+    tokenizer: Tokenizer, ids: Sequence[int], skip_special: bool
+) -> tuple[list[str], list[bool]]:
+    """The characters that each token settles, and whether it leaves a half-written one."""
     pieces: list[str] = []
-    window = read = 0
+    halves: list[bool] = []
+    window = read = shown = 0
     for k in range(len(ids)):
         known = decode(tokenizer, ids[window:read], skip_special=skip_special)
         grown = decode(tokenizer, ids[window : k + 1], skip_special=skip_special)
-        settles = len(grown) > len(known) and (not grown.endswith(_REPLACEMENT) or k == len(ids) - 1)
-        pieces.append(grown[len(known) :] if settles else "")
-        if settles:
-            window, read = read, k + 1
-    return pieces
+        shown = max(shown, len(known))
+        half = len(grown) > len(known) and grown.endswith(_REPLACEMENT) and k < len(ids) - 1
+        piece = grown.rstrip(_REPLACEMENT)[shown:] if half else grown[shown:]
+        pieces.append(piece)
+        halves.append(half)
+        shown += len(piece)
+        if len(grown) > len(known) and not half:
+            window, read, shown = read, k + 1, 0
+    return pieces, halves
 
 
 def _shared_prefix(prefix: str, whole: str) -> int:
@@ -190,28 +197,10 @@ def _shared_prefix(prefix: str, whole: str) -> int:
     return next(k for k, (a, b) in enumerate(zip(prefix, whole + "\0", strict=False)) if a != b)
 
 
-def _hidden(tokenizer: Tokenizer, ids: Sequence[int]) -> set[int]:
-    special = {int(token) for token in tokenizer.all_special_ids}
-    return {k for k, token in enumerate(ids) if token in special}
-
-
-def _from_prefix_lengths(whole: str, lengths: Sequence[int], hidden: set[int]) -> TokenText:
-    """Spans from settled lengths; tokens that only began a character share it with the one that ends it."""
-    starts, ends = [0] * len(lengths), [0] * len(lengths)
-    settled = 0
-    pending: list[int] = []
-    for k, length in enumerate(lengths):
-        starts[k] = ends[k] = settled
-        if k in hidden:
-            continue
-        if length == settled:
-            pending.append(k)
-            continue
-        for waiting in pending:
-            ends[waiting] = settled + 1
-        pending.clear()
-        ends[k] = length
-        settled = length
+def _from_prefix_lengths(whole: str, lengths: Sequence[int], halves: Sequence[bool]) -> TokenText:
+    """Spans from settled lengths; a token that begins a character shares it with the one that ends it."""
+    starts = [0, *lengths][: len(lengths)]
+    ends = [min(length + half, len(whole)) for length, half in zip(lengths, halves, strict=True)]
     return TokenText(whole, starts, ends)
 
 
