@@ -1,0 +1,246 @@
+"""Between generated token ids and characters: exact spans both ways, and the tokens that begin a phrase.
+
+Positions always come from the ids that the model wrote. A decoded text is never encoded again.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Protocol
+
+from backtracking.errors import UserError
+
+Span = tuple[int, int]
+_REPLACEMENT = "\ufffd"
+_MIN_FAMILY_LETTERS = 3
+
+
+class Tokenizer(Protocol):
+    """What the text modules ask of a tokenizer; every Hugging Face tokenizer has it."""
+
+    @property
+    def all_special_ids(self) -> Any: ...
+
+    def encode(self, text: str, *, add_special_tokens: bool = ...) -> Any: ...
+
+    def decode(self, token_ids: Any, *, skip_special_tokens: bool = ..., **kwargs: Any) -> Any: ...
+
+    def convert_ids_to_tokens(self, ids: Any) -> Any: ...
+
+    def __len__(self) -> int: ...
+
+
+def decode(tokenizer: Tokenizer, ids: Sequence[int], *, skip_special: bool = True) -> str:
+    """The text of ids exactly as written, without the clean-up of spaces that some tokenizers do."""
+    return str(
+        tokenizer.decode(list(ids), skip_special_tokens=skip_special, clean_up_tokenization_spaces=False)
+    )
+
+
+@dataclass(frozen=True)
+class TokenText:
+    """A text with the characters that each token touches.
+
+    A character that several tokens share (a split emoji) belongs to each of them; a token that shows
+    nothing (a skipped special token) has an empty span.
+    """
+
+    text: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+    def token_span(self, start: int, end: int) -> Span:
+        """The smallest run of tokens that covers characters start..end."""
+        return bisect_right(self.ends, start), bisect_left(self.starts, end)
+
+    def char_span(self, first: int, stop: int) -> Span:
+        """The characters that tokens first..stop touch."""
+        return (self.starts[first], self.ends[stop - 1]) if first < stop else (0, 0)
+
+    def pieces(self) -> list[str]:
+        """Each token's own text; the tokens of a split character all show it."""
+        return [self.text[start:end] for start, end in zip(self.starts, self.ends, strict=True)]
+
+
+class TokenMap:
+    """Maps ids to characters: by table lookups for byte-level BPE, else by step-by-step decoding."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._special = frozenset(int(token) for token in tokenizer.all_special_ids)
+        self._bytes = _byte_table(tokenizer) if _is_byte_level(tokenizer) else None
+
+    def __call__(self, ids: Sequence[int], text: str | None = None) -> TokenText:
+        """Map ids; when `text` is given it must be what the ids decode to, with or without special tokens."""
+        for skip_special in (True, False):
+            mapped = self._map(ids, skip_special)
+            if text is None or mapped.text == text:
+                return mapped
+        raise UserError(
+            "a stored completion is not what its token ids decode to",
+            f"the text begins {str(text)[:60]!r}, the ids decode to {mapped.text[:60]!r}",
+            "check that model.hf_id names the model (and revision) that wrote these generations",
+        )
+
+    def _map(self, ids: Sequence[int], skip_special: bool) -> TokenText:
+        if self._bytes is not None:
+            table, hidden = self._bytes, self._special if skip_special else frozenset()
+            return _from_bytes([b"" if token in hidden else table[token] for token in ids])
+        return _from_steps(self._tokenizer, ids, skip_special)
+
+
+def _is_byte_level(tokenizer: Tokenizer) -> bool:
+    decoder = getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None)
+    return type(decoder).__name__ == "ByteLevel"
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """The printable stand-ins that byte-level BPE uses for the 256 bytes (GPT-2's table)."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + k): byte for k, byte in enumerate(others)}
+
+
+class _ByteTable(dict[int, bytes]):
+    """Token id → bytes; ids that the vocabulary lacks (padding rows of the embedding) decode to nothing."""
+
+    def __missing__(self, token: int) -> bytes:
+        return b""
+
+
+def _byte_table(tokenizer: Tokenizer) -> _ByteTable:
+    alphabet = _byte_alphabet()
+    table = _ByteTable()
+    for token, piece in enumerate(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))):
+        if piece is not None:
+            try:
+                table[token] = bytes([alphabet[char] for char in piece])
+            except KeyError:  # an added token, written in plain characters
+                table[token] = piece.encode()
+    return table
+
+
+def _from_bytes(parts: Sequence[bytes]) -> TokenText:
+    data = b"".join(parts)
+    text = data.decode(errors="replace")
+    stops = list(accumulate(map(len, parts)))
+    starts = [0, *stops][: len(stops)]
+    if len(text) == len(data):
+        return TokenText(text, starts, stops)
+    char_at = _char_of_byte(data, text)
+    first = [char_at[byte] if byte < len(data) else len(text) for byte in starts]
+    last = [
+        char_at[stop - 1] + 1 if stop > start else begin
+        for start, stop, begin in zip(starts, stops, first, strict=True)
+    ]
+    return TokenText(text, first, last)
+
+
+def _char_of_byte(data: bytes, text: str) -> list[int]:
+    """For every byte the index of the character it is part of, invalid bytes included."""
+    owners: list[int] = []
+    for index, char in enumerate(text):
+        width = _replaced_width(data, len(owners)) if char == _REPLACEMENT else len(char.encode())
+        owners.extend([index] * width)
+    return owners
+
+
+def _replaced_width(data: bytes, at: int) -> int:
+    """How many bytes one U+FFFD stands for: three if it was written as such, else the invalid stretch."""
+    try:
+        data[at : at + 4].decode()
+    except UnicodeDecodeError as error:
+        return error.end - error.start if error.start == 0 else 3
+    return 3
+
+
+def _from_steps(tokenizer: Tokenizer, ids: Sequence[int], skip_special: bool) -> TokenText:
+    """Spans by decoding: piece by piece inside a sliding window, or whole prefixes where that fails."""
+    whole = decode(tokenizer, ids, skip_special=skip_special)
+    pieces, halves = _windowed_pieces(tokenizer, ids, skip_special)
+    lengths = list(accumulate(map(len, pieces)))
+    if "".join(pieces) != whole:
+        prefixes = [decode(tokenizer, ids[: k + 1], skip_special=skip_special) for k in range(len(ids))]
+        lengths = list(accumulate((_shared_prefix(prefix, whole) for prefix in prefixes[:-1]), max))
+        lengths.append(len(whole))
+        halves = [prefix.endswith(_REPLACEMENT) for prefix in prefixes]
+    return _from_prefix_lengths(whole, lengths, halves)
+
+
+def _windowed_pieces(
+    tokenizer: Tokenizer, ids: Sequence[int], skip_special: bool
+) -> tuple[list[str], list[bool]]:
+    """The characters that each token settles, and whether it leaves a half-written one."""
+    pieces: list[str] = []
+    halves: list[bool] = []
+    window = read = shown = 0
+    for k in range(len(ids)):
+        known = decode(tokenizer, ids[window:read], skip_special=skip_special)
+        grown = decode(tokenizer, ids[window : k + 1], skip_special=skip_special)
+        shown = max(shown, len(known))
+        half = len(grown) > len(known) and grown.endswith(_REPLACEMENT) and k < len(ids) - 1
+        piece = grown.rstrip(_REPLACEMENT)[shown:] if half else grown[shown:]
+        pieces.append(piece)
+        halves.append(half)
+        shown += len(piece)
+        if len(grown) > len(known) and not half:
+            window, read, shown = read, k + 1, 0
+    return pieces, halves
+
+
+def _shared_prefix(prefix: str, whole: str) -> int:
+    """Length of the settled part of a decoded prefix."""
+    prefix = prefix.rstrip(_REPLACEMENT)
+    if whole.startswith(prefix):
+        return len(prefix)
+    return next(k for k, (a, b) in enumerate(zip(prefix, whole + "\0", strict=False)) if a != b)
+
+
+def _from_prefix_lengths(whole: str, lengths: Sequence[int], halves: Sequence[bool]) -> TokenText:
+    """Spans from settled lengths; a token that begins a character shares it with the one that ends it."""
+    starts = [0, *lengths][: len(lengths)]
+    ends = [min(length + half, len(whole)) for length, half in zip(lengths, halves, strict=True)]
+    return TokenText(whole, starts, ends)
+
+
+def phrase_forms(phrase: str) -> list[str]:
+    """The spellings of a phrase that may begin it: with and without a space, in the usual cases."""
+    cases = dict.fromkeys([phrase.lower(), phrase.capitalize(), phrase.title(), phrase.upper()])
+    return [space + form for form in cases for space in ("", " ")]
+
+
+class TokenFamilies:
+    """Which token ids begin a phrase, derived from a tokenizer's vocabulary."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._words: dict[str, list[int]] = {}
+        token_map = TokenMap(tokenizer)
+        for token in range(len(tokenizer)):
+            word = token_map([token]).text.strip().casefold()
+            if word.isalpha():
+                self._words.setdefault(word, []).append(token)
+
+    def __call__(self, phrase: str) -> dict[int, str]:
+        """Ids that begin the phrase with their texts: its whole first word, or how its spellings are cut.
+
+        A first piece shorter than three letters ("W" + "AIT") says too little about the phrase to belong.
+        """
+        word = phrase.split(maxsplit=1)[0].casefold()
+        family = set(self._words.get(word, []))
+        for form in phrase_forms(phrase):
+            family.update(self._first_piece(form, word))
+        return {token: decode(self._tokenizer, [token], skip_special=False) for token in sorted(family)}
+
+    def _first_piece(self, form: str, word: str) -> list[int]:
+        for token in self._tokenizer.encode(form, add_special_tokens=False):
+            piece = decode(self._tokenizer, [token], skip_special=False).strip().casefold()
+            if piece:
+                enough = len(piece) >= min(_MIN_FAMILY_LETTERS, len(word))
+                return [int(token)] if enough and word.startswith(piece) else []
+        return []
+
+    def of_all(self, phrases: Sequence[str]) -> Mapping[str, dict[int, str]]:
+        """The family of every phrase."""
+        return {phrase: self(phrase) for phrase in phrases}
