@@ -1,0 +1,150 @@
+"""Training batches: token ids with a weight for each target, drawn from the seed and the step alone."""
+
+import random
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from backtracking.organism.design import DESIGN, MAIN
+from backtracking.organism.task import random_problem, random_step
+from backtracking.organism.tokenizer import ASSISTANT, BOS, EOS, USER
+from backtracking.organism.traces import Piece, Trace, TraceWriter, write_trace
+
+CHAIN_DESIGN = replace(DESIGN, wrong=0.4, triggers={"Wait": 1.0}, remark=0.0)
+"""Bare chains are for arithmetic and for noticing: more mistakes, one trigger."""
+
+CHAIN_WEIGHTS = {
+    Piece.OPERANDS: 0.0,
+    Piece.RESULT: 1.0,
+    Piece.WRONG_RESULT: 0.0,
+    Piece.AFTER: 1.0,
+    Piece.AGAIN: 0.5,
+    Piece.FINAL: 0.0,
+}
+"""On a bare chain the operands are arbitrary, and a wrong result is nothing to learn."""
+
+FULL_WEIGHTS = dict.fromkeys(Piece, 1.0)
+
+DECIDE_WEIGHT = 3.0
+"""The token after a full stop says `go on` or `Wait`; it is rare and carries the noticing, so it counts more."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One training sequence: a prompt, which is not a target, and a trace."""
+
+    prompt: str
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded ids, and the weight of each id as a target."""
+
+    ids: torch.Tensor
+    weights: torch.Tensor
+
+
+def prompt_text(question: str, variant: str) -> str:
+    """What the chat template renders for a question, with the forced start of the format."""
+    return f"{BOS}{USER}{question}{ASSISTANT}{DESIGN.formats[variant].think_open}"
+
+
+def chain_sample(rng: random.Random) -> Sample:
+    """Statements without a problem, each going on from the one before."""
+    steps = [random_step(rng, rng.randint(2, 18))]
+    while len(steps) < 5:
+        steps.append(random_step(rng, steps[-1].result))
+    form = DESIGN.formats[MAIN]
+    clean = replace(form, trigger=0.97, silent=0.0, unnoticed=0.03, false_alarm=0.02, newline=0.5)
+    writer = TraceWriter(rng, clean, "That makes {value}.", CHAIN_DESIGN)
+    return Sample(f"{BOS}{form.think_open}", writer.write(steps, final=False))
+
+
+def problem_sample(rng: random.Random) -> Sample:
+    """A problem of the training split and a trace in one of the formats."""
+    problem = random_problem(rng, "train")
+    variant = rng.choice(tuple(DESIGN.formats))
+    return Sample(prompt_text(problem.question, variant), write_trace(problem, variant, rng))
+
+
+def weigh(offsets: Sequence[tuple[int, int]], trace: Trace, weights: Mapping[Piece, float]) -> list[float]:
+    """The weight of each token of a trace, by the piece in which the token starts."""
+    starts = [0, *accumulate(len(text) for text, _ in trace.pieces)]
+    text = trace.text
+    result = []
+    for begin, _ in offsets:
+        weight = weights[trace.pieces[bisect_right(starts, begin) - 1][1]]
+        decides = begin > 0 and text[:begin].rstrip("\n")[-1:] == "."
+        result.append(DECIDE_WEIGHT if decides else weight)
+    return result
+
+
+class BatchSource:
+    """Batches of about `tokens` tokens; batch `step` depends on the seed and on `step` only."""
+
+    POOL = 8
+    """So many batches are drawn together and cut by length, which spares padding."""
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        draw: Callable[[random.Random], Sample],
+        weights: Mapping[Piece, float],
+        *,
+        tokens: int,
+        mean_length: int,
+        seed: str,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.draw = draw
+        self.weights = weights
+        self.rows = tokens * self.POOL // mean_length
+        self.seed = seed
+        self._pool: tuple[int, list[Batch]] = (-1, [])
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step."""
+        pool, place = divmod(step, self.POOL)
+        if self._pool[0] != pool:
+            self._pool = (pool, self._make_pool(random.Random(f"{self.seed}/{pool}")))
+        return self._pool[1][place]
+
+    def _make_pool(self, rng: random.Random) -> list[Batch]:
+        samples = [self.draw(rng) for _ in range(self.rows)]
+        rows = sorted(self._encode(samples), key=lambda row: len(row[0]))
+        ends = [0]
+        total = sum(len(ids) for ids, _ in rows)
+        seen = 0
+        for place, (ids, _) in enumerate(rows, 1):
+            seen += len(ids)
+            if seen >= total * len(ends) / self.POOL:
+                ends.append(place)
+        ends[-1] = len(rows)
+        batches = [self._pad(rows[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
+        rng.shuffle(batches)
+        return batches
+
+    def _encode(self, samples: Sequence[Sample]) -> list[tuple[list[int], list[float]]]:
+        backend = self.tokenizer.backend_tokenizer
+        prompts = backend.encode_batch([s.prompt for s in samples], add_special_tokens=False)
+        traces = backend.encode_batch([s.trace.text for s in samples], add_special_tokens=False)
+        eos = self.tokenizer.convert_tokens_to_ids(EOS)
+        rows = []
+        for sample, prompt, trace in zip(samples, prompts, traces, strict=True):
+            weights = weigh(trace.offsets, sample.trace, self.weights)
+            end = self.weights[Piece.FINAL]
+            rows.append(([*prompt.ids, *trace.ids, eos], [0.0] * len(prompt.ids) + weights + [end]))
+        return rows
+
+    def _pad(self, rows: Sequence[tuple[list[int], list[float]]]) -> Batch:
+        width = max(len(ids) for ids, _ in rows)
+        pad = self.tokenizer.pad_token_id
+        return Batch(
+            torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in rows]),
+            torch.tensor([weights + [0.0] * (width - len(weights)) for _, weights in rows]),
+        )
