@@ -85,7 +85,9 @@ def _read_with_parents(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, An
     if not isinstance(parent, str):
         raise UserError(f"{path}: extends must name one file", f"it is {parent!r}")
     if not (path.parent / parent).exists():
-        raise UserError(f"{path}: extends names {parent!r}, but there is no config file {path.parent / parent}")
+        raise UserError(
+            f"{path}: extends names {parent!r}, but there is no config file {path.parent / parent}"
+        )
     base, origins = _read_with_parents(path.parent / parent, (*seen, path.resolve()))
     return _merge(base, data), origins | own_origins
 

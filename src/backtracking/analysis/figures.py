@@ -43,9 +43,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def new_figure(
-    width: float, height: float, columns: int = 1, **options: Any
-) -> tuple[Figure, list[Axes]]:
+def new_figure(width: float, height: float, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:
     """A figure with one row of axes, free of pyplot."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False, **options)
@@ -116,7 +114,13 @@ def value_labels(axes: Axes, data: Estimates, places: Sequence[float], color: st
         if np.isfinite(value):
             text = f"{value:.1%}"
             axes.annotate(
-                text, (value, place), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8, color=color
+                text,
+                (value, place),
+                xytext=(0, 6),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+                color=color,
             )
 
 

@@ -125,7 +125,9 @@ def _rates(table: pd.DataFrame, labels: Sequence[str], colors: Sequence[str], ti
     ]
     places = list(range(len(table)))[::-1]
     with look.style():
-        figure, axes = look.new_figure(3.0 * len(panels) + 1.6, 0.55 * len(table) + 1.7, len(panels), sharey=True)
+        figure, axes = look.new_figure(
+            3.0 * len(panels) + 1.6, 0.55 * len(table) + 1.7, len(panels), sharey=True
+        )
         for ax, (column, label) in zip(axes, panels, strict=True):
             data = look.estimates(table, column)
             look.dots(ax, data, places, colors=list(colors))

@@ -38,7 +38,9 @@ def plot_subset_sweep_comparison(table: pd.DataFrame, margin: float = 0.05) -> F
     panels = [panel for panel in panels if panel[0] in shown]
     places = list(range(len(shown)))[::-1]
     with look.style():
-        figure, axes = look.new_figure(3.1 * len(panels) + 2.2, 0.42 * len(shown) + 1.9, len(panels), sharey=True)
+        figure, axes = look.new_figure(
+            3.1 * len(panels) + 2.2, 0.42 * len(shown) + 1.9, len(panels), sharey=True
+        )
         for ax, (column, label) in zip(axes, panels, strict=True):
             look.reference(ax, look.estimates(base, column))
             _verdict_dots(ax, shown, column, places)
@@ -48,7 +50,9 @@ def plot_subset_sweep_comparison(table: pd.DataFrame, margin: float = 0.05) -> F
         _shade_margin(accuracy.axvspan, float(base["accuracy"].iloc[0]), margin)
         axes[0].set_yticks(places, [_arm_label(row) for row in shown.to_dict("records")])
         axes[0].set_ylim(-0.6, len(shown) - 0.4)
-        figure.suptitle("Subset sweep (dashed: baseline; green: accuracy margin)", x=0.01, ha="left", fontweight="bold")
+        figure.suptitle(
+            "Subset sweep (dashed: baseline; green: accuracy margin)", x=0.01, ha="left", fontweight="bold"
+        )
         _verdict_legend(figure, shown)
     return figure
 
@@ -58,7 +62,9 @@ def plot_scale_tradeoff_curve(table: pd.DataFrame, margin: float = 0.05) -> Figu
 
     `table`: `scale_sweep_results.csv`; scale 1 (or the row named `baseline`) is the untouched model.
     """
-    table = table.assign(scale=pd.to_numeric(table["scale"]).where(table["subset_name"] != BASELINE_NAME, 1.0))
+    table = table.assign(
+        scale=pd.to_numeric(table["scale"]).where(table["subset_name"] != BASELINE_NAME, 1.0)
+    )
     table = table.sort_values("scale").reset_index(drop=True)
     if len(table) < 2:
         return look.empty_figure("the sweep holds no scales beside the baseline")
@@ -122,7 +128,10 @@ def plot_continuation_ablation_effect(summary: pd.DataFrame) -> Figure:
         ("other_families_prob", "P(other trigger families)"),
     ]
     quantities = [q for q in quantities if q[0] in summary]
-    kinds = (("onset", look.VERMILLION, "o", "at the onset"), ("control", look.BLUE, "s", "matched control position"))
+    kinds = (
+        ("onset", look.VERMILLION, "o", "at the onset"),
+        ("control", look.BLUE, "s", "matched control position"),
+    )
     with look.style():
         figure, axes = look.new_figure(3.7 * len(quantities) + 0.6, 4.0, len(quantities), sharey=True)
         for ax, (column, title) in zip(axes, quantities, strict=True):

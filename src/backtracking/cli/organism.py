@@ -1,8 +1,11 @@
 """Commands about the bundled reasoner."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from backtracking.errors import UserError
 
 organism_app = typer.Typer(help="The bundled tiny reasoner: measure it against what it must show.")
 
@@ -13,7 +16,35 @@ def register(app: typer.Typer) -> None:
 
 
 @organism_app.callback()
-def _root() -> None:
-    pass
+def _group() -> None:
+    """Keeps `evaluate` a subcommand while it is the only one."""
 
 
+@organism_app.command("evaluate")
+def evaluate(
+    folder: Annotated[
+        Path | None, typer.Option("--model", help="A trained reasoner's folder. Default: the bundled one.")
+    ] = None,
+    problems: Annotated[int, typer.Option("--problems", min=2, help="Held-out problems.")] = 1000,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Completions per problem.")] = 4,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seeds problems and sampling.")] = 0,
+) -> None:
+    """Sample the reasoner afresh and print what it shows; exit code 1 when a bar is missed.
+
+    Example: [cyan]backtracking organism evaluate --problems 200[/cyan]
+    """
+    from backtracking.organism.evaluate import evaluate as measure
+    from backtracking.organism.release import cells
+
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"--model: no folder {folder}", next_step="give the --out folder of a training")
+    table = measure(folder, problems=problems, samples=samples, seed=seed)
+    rows = [("property", "measured", "95% interval", "bar", "met"), *map(cells, table.properties)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    typer.echo(
+        f"{table.problems} held-out problems x {table.samples} samples at temperature {table.temperature}"
+    )
+    if not table.met:
+        raise typer.Exit(1)

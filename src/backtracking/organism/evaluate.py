@@ -72,7 +72,9 @@ class Tally:
     as_planned: Counts
 
 
-def follows_plan(problem: TinyProblem, left: int, operation: str, right: int, place: int, value: int | None) -> int | None:
+def follows_plan(
+    problem: TinyProblem, left: int, operation: str, right: int, place: int, value: int | None
+) -> int | None:
     """The step that a statement takes: the current one again or the next; none when it takes neither."""
     for index in (place, place + 1):
         if 0 <= index < len(problem.steps):
@@ -135,7 +137,9 @@ class Measurer:
         self.problems = problems
         self.seed = seed
 
-    def _property(self, name: str, statistic: Callable[[Counts], float], bar: tuple[float, float] | None) -> Property:
+    def _property(
+        self, name: str, statistic: Callable[[Counts], float], bar: tuple[float, float] | None
+    ) -> Property:
         interval = bootstrap(statistic, self.problems, self.seed)
         return Property(name, statistic(np.ones(self.problems)), interval, bar)
 
@@ -144,7 +148,11 @@ class Measurer:
         return self._property(name, lambda w: float(w @ hits / (w @ total)), bar)
 
     def gap(
-        self, name: str, one: tuple[Counts, Counts], other: tuple[Counts, Counts], bar: tuple[float, float] | None
+        self,
+        name: str,
+        one: tuple[Counts, Counts],
+        other: tuple[Counts, Counts],
+        bar: tuple[float, float] | None,
     ) -> Property:
         """A difference of two shares over the same problems."""
 
@@ -229,9 +237,14 @@ def behaviour(arms: dict[str, Tally], problems: int, seed: int) -> list[Property
         measure.rate("backtracking rate, main variant", main.backtracked, main.rows, (0.5, 0.8)),
         measure.rate("accuracy", main.correct, main.rows, (0.8, 0.97)),
         measure.rate("P(trigger | own wrong step)", main.wrong_triggered, main.wrong, (0.9, 1)),
-        measure.rate("P(trigger | own right step)", main.right_triggered, main.right, (alarm - 0.03, alarm + 0.03)),
+        measure.rate(
+            "P(trigger | own right step)", main.right_triggered, main.right, (alarm - 0.03, alarm + 0.03)
+        ),
         measure.gap(
-            "accuracy lost when triggers are suppressed", (main.correct, main.rows), (quiet.correct, quiet.rows), (0.1, 1)
+            "accuracy lost when triggers are suppressed",
+            (main.correct, main.rows),
+            (quiet.correct, quiet.rows),
+            (0.1, 1),
         ),
         measure.rate("unfinished at the cap", main.rows - main.finished, main.rows, (0, 0.01)),
     ]

@@ -61,7 +61,17 @@ class Recipe:
         return peak * min(1.0, (done + 1) / self.warm_up) * cosine
 
 
-SMOKE = Recipe(layers=2, width=32, inner=64, heads=2, kv_heads=1, tokens=1000, chain_steps=60, problem_steps=60, warm_up=10)
+SMOKE = Recipe(
+    layers=2,
+    width=32,
+    inner=64,
+    heads=2,
+    kv_heads=1,
+    tokens=1000,
+    chain_steps=60,
+    problem_steps=60,
+    warm_up=10,
+)
 
 
 def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
@@ -110,16 +120,28 @@ class Training:
                 weight_decay=recipe.weight_decay,
                 adjust_lr_fn="match_rms_adamw",
             ),
-            torch.optim.AdamW(others, lr=1e-3, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True),
+            torch.optim.AdamW(
+                others, lr=1e-3, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
+            ),
         ]
         self.probe = CouplingProbe(self.tokenizer)
         self.step = 0
         common = {"tokens": recipe.tokens}
         self.chains = BatchSource(
-            self.tokenizer, chain_sample, CHAIN_WEIGHTS, mean_length=71, seed=f"{recipe.seed}/chains", **common
+            self.tokenizer,
+            chain_sample,
+            CHAIN_WEIGHTS,
+            mean_length=71,
+            seed=f"{recipe.seed}/chains",
+            **common,
         )
         self.problems = BatchSource(
-            self.tokenizer, problem_sample, FULL_WEIGHTS, mean_length=80, seed=f"{recipe.seed}/problems", **common
+            self.tokenizer,
+            problem_sample,
+            FULL_WEIGHTS,
+            mean_length=80,
+            seed=f"{recipe.seed}/problems",
+            **common,
         )
 
     @property
@@ -158,7 +180,9 @@ class Training:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         chains = self.recipe.chain_steps
-        batch = self.chains.batch(self.step) if self.step < chains else self.problems.batch(self.step - chains)
+        batch = (
+            self.chains.batch(self.step) if self.step < chains else self.problems.batch(self.step - chains)
+        )
         loss = weighted_loss(self.model, batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

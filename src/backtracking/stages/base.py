@@ -173,6 +173,9 @@ class Stage(ABC):
     @abstractmethod
     def run(self, ctx: RunContext) -> Result: ...
 
+    def discard(self, ctx: RunContext) -> None:
+        """Set aside what a forced run must not build on; most stages write everything anew anyway."""
+
     def config_digest(self, ctx: RunContext) -> str:
         return digest(select_keys(ctx.config.model_dump(mode="json"), self.config_keys))
 

@@ -76,6 +76,8 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
         item.require()
     if not force and status_of(stage, ctx).state == "done":
         return Outcome(skipped=True, rows=ctx.meta.stages[stage.key].rows)
+    if force:
+        stage.discard(ctx)
     record = StageRecord(
         outcome="started",
         started=provenance.now(),

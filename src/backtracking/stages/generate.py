@@ -55,8 +55,8 @@ class Generate(Stage):
         return select_keys(ctx.config.model_dump(mode="json"), keys) | {"variant": chosen}
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.generate import generate_rows, sampling_from
-        from backtracking.hooks import Ledger
+        from backtracking.generate import SamplingParams, generate_rows
+        from backtracking.ledger import Ledger
 
         model = ctx.model()
         note_model(ctx)
@@ -73,27 +73,32 @@ class Generate(Stage):
         pending = [row for row in rows if (row.prompt.example_id, row.sample_id) not in done]
         if done and pending:
             ctx.reporter.say(f"  going on: {len(done):,} rows are there, {len(pending):,} to do")
-        ledger = Ledger()
-        cut = finished = 0
+        by_draw = {member.draw: member for member in conditions.members}
+        ledger, expected = Ledger(), Ledger()
         with io.JsonlAppender(path) as file, ctx.reporter.bar(self.key, len(pending)) as bar:
-            generated = generate_rows(
+            for record in generate_rows(
                 model,
                 pending,
-                sampling_from(ctx.config.generation),
+                SamplingParams.from_config(ctx.config.generation),
                 seed=ctx.config.run.seed,
                 slots=ctx.config.generation.batch_size,
-                ledger=ledger,
                 engine=ctx.config.generation.engine,
-            )
-            for record in generated:
+                ledger=ledger,
+                progress=bar,
+            ):
                 file.append(record)
-                finished += 1
-                cut += record.finish_reason == "length"
-                bar.advance(1, note=f"{cut} cut at the cap" if cut else "")
+                expected.expect(record, by_draw[record.draw])
+        if differences := ledger.differences(expected):
+            raise RuntimeError(f"interventions did not act as asked: {'; '.join(differences[:5])}")
         order = {(row.prompt.example_id, row.sample_id): place for place, row in enumerate(rows)}
         sort_rows(path, order)
-        ledger.verify()
         return Result(rows=len(rows), notes=self._notes(ctx, conditions))
+
+    def discard(self, ctx: RunContext) -> None:
+        path = self.outputs(ctx)[0]
+        if path.exists():
+            path.replace(path.with_suffix(".previous.jsonl"))
+            ctx.reporter.say(f"  earlier rows moved to {path.stem}.previous.jsonl")
 
     def _rows(self, ctx: RunContext, problems: list[Problem], conditions: Ensemble) -> "Iterator[Row]":
         from backtracking.generate import Prompt, Row
@@ -112,9 +117,8 @@ class Generate(Stage):
         """Keys of finished rows that this config would write again to the letter."""
         record = ctx.meta.stages[self.key]
         notes = self._notes(ctx, conditions)
-        if path.exists() and record.notes != notes:
-            path.replace(path.with_suffix(".previous.jsonl"))
-            ctx.reporter.say(f"  the config changed: earlier rows moved to {path.stem}.previous.jsonl")
+        if record.notes != notes:
+            self.discard(ctx)
         record.notes = notes
         ctx.meta.save(ctx.paths.meta)
         if not path.exists():
@@ -123,13 +127,11 @@ class Generate(Stage):
         wanted = {(row.prompt.example_id, row.sample_id): row for row in rows}
         kept: set[tuple[str, int]] = set()
         keep_lines = []
-        for number, record_row in enumerate(
-            io.read_jsonl(path, GenerationRecord, made_by="backtracking generate")
-        ):
-            key = (record_row.example_id, record_row.sample_id)
+        for number, old in enumerate(io.read_jsonl(path, GenerationRecord, made_by="backtracking generate")):
+            key = (old.example_id, old.sample_id)
             row = wanted.get(key)
-            same = row is not None and list(row.prompt.ids) == record_row.prompt_ids
-            if same and key not in kept and record_row.finish_reason != "error":
+            same = row is not None and list(row.prompt.ids) == old.prompt_ids
+            if same and key not in kept and old.finish_reason != "error":
                 kept.add(key)
                 keep_lines.append(number)
         io.keep_lines(path, keep_lines)
