@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from backtracking.config_base import Name, PositiveInt, Section, Seed
-from backtracking.config_phase2 import Phase2Config
+from backtracking.config_phase2 import BEST_SUBSET, Phase2Config
 
 
 class RunConfig(Section):
@@ -309,7 +309,8 @@ class ExperimentConfig(Section):
                 problems.append(
                     f"phase2.{section}.variant: no variant {part.variant!r}; there are {', '.join(known)}"
                 )
-            if section != "subset_sweep" and part.subset_name not in subsets:
+            may_be_best = section == "scale_sweep" and part.subset_name == BEST_SUBSET
+            if section != "subset_sweep" and part.subset_name not in subsets and not may_be_best:
                 listed = ", ".join(subsets) or "none (phase2.subset_sweep.subsets is empty)"
                 problems.append(
                     f"phase2.{section}.subset_name: no subset {part.subset_name!r}; there are {listed}"

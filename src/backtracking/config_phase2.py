@@ -8,6 +8,9 @@ from backtracking.config_base import Name, PositiveInt, Section
 from backtracking.interventions import Intervention, When
 
 
+BEST_SUBSET = "best"
+
+
 class ComponentRef(Section):
     """Short form of a subset's member: the sweep decides what is done to it."""
 
@@ -88,7 +91,7 @@ class ScaleSweepConfig(Section):
     variant: Name = "baseline_think_newline"
     """The prompt format it runs in."""
     subset_name: Name = "mlp_late_cluster"
-    """A subset of the subset sweep."""
+    """A subset of the subset sweep, or `best` for the winner of that sweep."""
     scales: tuple[float, ...] = Field(default=(0.0, 0.25, 0.5, 0.75, 0.9), min_length=1)
     """Factors on the components' outputs."""
 
@@ -131,6 +134,8 @@ class Phase2Config(Section):
     """Completions per problem and arm."""
     compute_baseline_only_metrics: bool = True
     """Whether metrics-v2 is part of the pipeline."""
+    accuracy_margin: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    """The drop in accuracy (0.05 = five points) up to which accuracy counts as held."""
     decode_only: bool = True
     """Intervene on generated tokens only and leave the prompt untouched."""
     hook_debug: bool = True

@@ -9,12 +9,15 @@ import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from backtracking.errors import UserError
 from backtracking.records import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 R = TypeVar("R", bound=Record)
 
@@ -56,6 +59,11 @@ def _finite(data: Any) -> Any:
     if isinstance(data, float) and not math.isfinite(data):
         return None
     return data
+
+
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False)
 
 
 def read_json(path: Path, *, made_by: str) -> Any:

@@ -1,0 +1,207 @@
+"""Sweeps: baseline and every arm in one run of the engine, kept on disk arm by arm, then measured."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from backtracking import io
+from backtracking.analysis.arms import BASELINE_ARM, Arm, Resources, scale_arms, subset_arms
+from backtracking.analysis.degeneration import degeneration
+from backtracking.analysis.events import EventReader
+from backtracking.analysis.tradeoff import find_best_tradeoff, summarize_arms
+from backtracking.config_phase2 import Subset
+from backtracking.generate import Prompt, Row, SamplingParams, generate_rows
+from backtracking.ledger import Ledger
+from backtracking.modeling import LoadedModel
+from backtracking.progress import Quiet, Reporter
+from backtracking.provenance import digest
+from backtracking.records import GenerationRecord
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from backtracking.schedule import Phrase
+
+__all__ = [
+    "SweepJob",
+    "SweepResult",
+    "evaluate_generations",
+    "find_best_tradeoff",
+    "generate_with_ablation",
+    "run_arms",
+    "run_scale_sweep",
+    "run_subset_sweep",
+]
+
+RowKey = tuple[str, int, str]
+"""Arm, and the row's example and sample, as (example_id, sample_id, arm)."""
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """What all arms of a sweep share; rows are kept in `folder`."""
+
+    model: LoadedModel
+    prompts: Sequence[Prompt]
+    reader: EventReader
+    sampling: SamplingParams
+    samples: int
+    seed: int
+    folder: Path
+    resources: Resources
+    margin: float = 0.05
+    slots: "int | str" = "auto"
+    engine: str = "batched"
+    vectors: "Mapping[str, Tensor]" = field(default_factory=dict)
+    onset_phrases: "Collection[Phrase]" = ()
+    made_with: Mapping[str, Any] = field(default_factory=dict)
+    """Settings outside this record that decide a row's text (model, prompts): rows made otherwise are not kept."""
+    reporter: Reporter = field(default_factory=Quiet)
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """The table of arms, the measured rows behind it, and what the hooks did."""
+
+    table: pd.DataFrame
+    events: pd.DataFrame
+    generated: int
+    hook_debug: dict[str, Any]
+
+
+def run_subset_sweep(job: SweepJob, subsets: Mapping[str, Subset], scale: float = 0.0) -> SweepResult:
+    """Baseline and every subset."""
+    return run_arms(job, [BASELINE_ARM, *subset_arms(subsets, scale, job.resources)])
+
+
+def run_scale_sweep(job: SweepJob, name: str, subset: Subset, scales: Sequence[float]) -> SweepResult:
+    """Baseline and one subset at every scale."""
+    return run_arms(job, [BASELINE_ARM, *scale_arms(name, subset, scales, job.resources)])
+
+
+def run_arms(job: SweepJob, arms: Sequence[Arm]) -> SweepResult:
+    """Generate what is not there yet, then measure all arms from their files."""
+    ledger = Ledger()
+    generated = _generate_missing(job, arms, ledger)
+    events = pd.concat([_arm_events(job, arm) for arm in arms], ignore_index=True)
+    table = summarize_arms(events, margin=job.margin)
+    return SweepResult(table, events, sum(generated.values()), _hook_debug(ledger, generated))
+
+
+def generate_with_ablation(
+    job: SweepJob, arms: Sequence[Arm], *, done: Collection[RowKey] = (), ledger: Ledger | None = None
+) -> Iterator[GenerationRecord]:
+    """Rows of all arms as they finish; one engine run, arms mixed in every batch, `done` rows left out."""
+    return generate_rows(
+        job.model,
+        _rows(job, arms, done),
+        job.sampling,
+        seed=job.seed,
+        slots=job.slots,
+        engine=job.engine,
+        ledger=ledger,
+        vectors=job.vectors,
+        onset_phrases=job.onset_phrases,
+    )
+
+
+def evaluate_generations(records: Iterable[GenerationRecord], reader: EventReader) -> pd.DataFrame:
+    """One row per completion: onsets, graded answer, length, and signs of degeneration. Joined by problem id."""
+    rows = [
+        reader(record).event | degeneration(record)
+        for record in records
+        if record.finish_reason != "error"
+    ]
+    return pd.DataFrame(rows)
+
+
+def _rows(job: SweepJob, arms: Sequence[Arm], done: Collection[RowKey]) -> Iterator[Row]:
+    """Arms vary fastest, so that the rows which share a prompt's cache stand together."""
+    for index, prompt in enumerate(job.prompts):
+        for sample in range(job.samples):
+            for arm in arms:
+                if (prompt.example_id, sample, arm.name) not in done:
+                    yield Row(prompt=prompt, sample_id=sample, condition=arm.for_row(index, sample))
+
+
+def arm_path(folder: Path, arm: Arm) -> Path:
+    return folder / f"phase2_{arm.name}.jsonl"
+
+
+def _generate_missing(job: SweepJob, arms: Sequence[Arm], ledger: Ledger) -> dict[str, int]:
+    """Append the rows that are not on disk yet to their arms' files; returns how many each arm got."""
+    done: set[RowKey] = set()
+    for arm in arms:
+        done |= _kept_rows(job, arm)
+    pending = len(job.prompts) * job.samples * len(arms) - len(done)
+    generated = dict.fromkeys((arm.name for arm in arms), 0)
+    if not pending:
+        return generated
+    if done:
+        job.reporter.say(f"  going on: {len(done):,} rows are there, {pending:,} to do")
+    cut = 0
+    with ExitStack() as stack:
+        files = {arm.name: stack.enter_context(io.JsonlAppender(arm_path(job.folder, arm))) for arm in arms}
+        bar = stack.enter_context(job.reporter.bar(f"{len(arms)} arms", pending))
+        for record in generate_with_ablation(job, arms, done=done, ledger=ledger):
+            files[record.condition].append(record)
+            generated[record.condition] += 1
+            cut += record.finish_reason == "length"
+            bar.advance(1, note=f"{cut} cut at the cap" if cut else "")
+    return generated
+
+
+def _kept_rows(job: SweepJob, arm: Arm) -> set[RowKey]:
+    """Rows of an earlier start that this sweep would write again to the letter; others leave the file."""
+    path = arm_path(job.folder, arm)
+    card = path.with_suffix(".arm.json")
+    identity = _identity(job, arm)
+    if not card.exists() or io.read_json(card, made_by="the sweep") != identity:
+        path.unlink(missing_ok=True)
+        io.write_json(card, identity)
+    if not path.exists():
+        return set()
+    io.heal_jsonl(path)
+    wanted = {prompt.example_id: list(prompt.ids) for prompt in job.prompts}
+    kept: dict[RowKey, int] = {}
+    for number, record in enumerate(io.read_jsonl(path, GenerationRecord, made_by="the sweep")):
+        same_prompt = wanted.get(record.example_id) == record.prompt_ids
+        if same_prompt and record.sample_id < job.samples and record.finish_reason != "error":
+            kept.setdefault((record.example_id, record.sample_id, arm.name), number)
+    io.keep_lines(path, sorted(kept.values()))
+    return set(kept)
+
+
+def _identity(job: SweepJob, arm: Arm) -> dict[str, Any]:
+    """What decides the text of an arm's rows; problems and samples may be added without a new start."""
+    members = [member.model_dump(mode="json") for member in arm.members]
+    used = {i.vector for member in arm.members for i in member.interventions if i.vector is not None}
+    vectors = {name: digest(job.vectors[name].tolist()) for name in sorted(used) if name in job.vectors}
+    shared = {"seed": job.seed, "sampling": job.sampling, "model": job.made_with, "vectors": vectors}
+    return {"arm": arm.name, "members": members, "made_with": digest(shared)}
+
+
+def _arm_events(job: SweepJob, arm: Arm) -> pd.DataFrame:
+    """The measured rows of one arm in the order of problems and samples."""
+    path = arm_path(job.folder, arm)
+    events = evaluate_generations(io.read_jsonl(path, GenerationRecord, made_by="the sweep"), job.reader)
+    order = {prompt.example_id: place for place, prompt in enumerate(job.prompts)}
+    events = events.assign(
+        arm=arm.name, subset_name=arm.subset_name, scale=arm.scale, num_components=arm.num_components
+    )
+    places = events["example_id"].map(order)
+    return events.assign(_place=places).sort_values(["_place", "sample_id"]).drop(columns="_place")
+
+
+def _hook_debug(ledger: Ledger, generated: Mapping[str, int]) -> dict[str, Any]:
+    """hook_debug.json: the counts, and whether they are what the schedule says for the rows generated now."""
+    differences = ledger.differences()
+    return ledger.as_dict() | {
+        "rows_generated": dict(generated),
+        "matches_schedule": not differences,
+        "differences": differences,
+    }

@@ -1,0 +1,74 @@
+"""phase2-scale-sweep: one subset turned down step by step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import pandas as pd
+
+from backtracking import io
+from backtracking.analysis import figures, plots_phase2
+from backtracking.analysis.tradeoff import find_best_tradeoff
+from backtracking.config_phase2 import BEST_SUBSET
+from backtracking.errors import UserError
+from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.phase2_common import SWEEP_KEYS, resources, sweep_inputs, sweep_job
+
+FIGURE = "phase2_scale_tradeoff"
+
+
+@dataclass(frozen=True)
+class Phase2ScaleSweep(Stage):
+    name: ClassVar[str] = "phase2-scale-sweep"
+    phase: ClassVar[Literal[1, 2]] = 2
+    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep.subsets", "phase2.scale_sweep")
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        inputs = list(sweep_inputs(ctx, from_selection=_from_selection(ctx)))
+        if ctx.phase2.scale_sweep.subset_name == BEST_SUBSET:
+            inputs.append(subset_table(ctx))
+        return inputs
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        names = ["scale_sweep_results.csv", "scale_sweep_events.csv"]
+        return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.analysis.sweeps import run_scale_sweep
+
+        sweep = ctx.phase2.scale_sweep
+        name = _best_subset(ctx) if sweep.subset_name == BEST_SUBSET else sweep.subset_name
+        job = sweep_job(ctx, sweep.variant, resources(ctx, from_selection=_from_selection(ctx)))
+        result = run_scale_sweep(job, name, ctx.phase2.subset_sweep.subsets[name], sweep.scales)
+        io.write_csv(ctx.paths.table("scale_sweep_results.csv"), result.table)
+        io.write_csv(ctx.paths.table("scale_sweep_events.csv"), result.events)
+        figure = plots_phase2.plot_scale_tradeoff_curve(result.table, ctx.phase2.accuracy_margin)
+        figures.save(figure, ctx.paths, FIGURE)
+        return Result(rows=len(result.events), notes={"subset": name, "rows_generated": result.generated})
+
+
+def subset_table(ctx: RunContext) -> FileInput:
+    return FileInput(ctx.paths.table("subset_sweep_results.csv"), made_by="backtracking phase2-subset-sweep")
+
+
+def _best_subset(ctx: RunContext) -> str:
+    """The winner of the subset sweep, or the strongest reduction where no arm held the accuracy."""
+    table = pd.read_csv(subset_table(ctx).path)
+    scalable = table[table["scale"].notna() & (table["subset_name"] != "baseline")]
+    if scalable.empty:
+        raise UserError(
+            "subset_name: best finds no subset that can be scaled",
+            "the subset sweep holds only arms written as full records",
+            "name a subset in phase2.scale_sweep.subset_name",
+        )
+    best = find_best_tradeoff(scalable)
+    chosen = best if best is not None else scalable.loc[scalable["backtracking_rate"].idxmin()]
+    return str(chosen["subset_name"])
+
+
+def _from_selection(ctx: RunContext) -> bool:
+    sweep = ctx.phase2.scale_sweep
+    subsets = ctx.phase2.subset_sweep.subsets
+    names = subsets if sweep.subset_name == BEST_SUBSET else [sweep.subset_name]
+    return any(subsets[name].from_selected_layers for name in names)

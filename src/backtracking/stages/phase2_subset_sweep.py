@@ -1,0 +1,55 @@
+"""phase2-subset-sweep: baseline and every component subset, side by side in one run of the engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from backtracking import io
+from backtracking.analysis import figures, plots_phase2
+from backtracking.errors import UserError
+from backtracking.stages.base import Input, Result, RunContext, Stage
+from backtracking.stages.phase2_common import SWEEP_KEYS, resources, sweep_inputs, sweep_job
+
+FIGURE = "phase2_subset_sweep"
+
+
+@dataclass(frozen=True)
+class Phase2SubsetSweep(Stage):
+    name: ClassVar[str] = "phase2-subset-sweep"
+    phase: ClassVar[Literal[1, 2]] = 2
+    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep", "phase2.hook_debug")
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        return sweep_inputs(ctx, from_selection=_from_selection(ctx))
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        tables = ["subset_sweep_results.csv", "subset_sweep_events.csv"]
+        if ctx.phase2.hook_debug:
+            tables.append("hook_debug.json")
+        return [*map(ctx.paths.table, tables), ctx.paths.figure(FIGURE)]
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.analysis.sweeps import run_subset_sweep
+
+        sweep = ctx.phase2.subset_sweep
+        if not sweep.subsets:
+            raise UserError(
+                "phase2.subset_sweep.subsets is empty",
+                "there is nothing to compare with the baseline",
+                "name at least one subset, e.g. `mlp_late: [[mlp, 20], [mlp, 21]]`",
+            )
+        job = sweep_job(ctx, sweep.variant, resources(ctx, from_selection=_from_selection(ctx)))
+        result = run_subset_sweep(job, sweep.subsets, ctx.config.ablation_generation.effective_scale)
+        io.write_csv(ctx.paths.table("subset_sweep_results.csv"), result.table)
+        io.write_csv(ctx.paths.table("subset_sweep_events.csv"), result.events)
+        debug = ctx.paths.table("hook_debug.json")
+        if ctx.phase2.hook_debug and (result.generated or not debug.exists()):
+            io.write_json(debug, result.hook_debug)
+        figure = plots_phase2.plot_subset_sweep_comparison(result.table, ctx.phase2.accuracy_margin)
+        figures.save(figure, ctx.paths, FIGURE)
+        return Result(rows=len(result.events), notes={"rows_generated": result.generated})
+
+
+def _from_selection(ctx: RunContext) -> bool:
+    return any(subset.from_selected_layers for subset in ctx.phase2.subset_sweep.subsets.values())

@@ -1,0 +1,131 @@
+"""Sweeps: all arms in one run, paired, resumable, and refused when they name what is not there."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from backtracking import io
+from backtracking.analysis.arms import Resources, scale_arms, subset_arms
+from backtracking.analysis.sweeps import run_scale_sweep, run_subset_sweep
+from backtracking.config_phase2 import Subset
+from backtracking.errors import UserError
+from backtracking.interventions import Intervention, When
+from backtracking.records import GenerationRecord
+from tests.phase2 import world
+
+SUBSETS = {
+    "one": Subset(components=[["mlp", 1]]),
+    "two": Subset(components=[["attn", 0], ["mlp", 2]]),
+}
+
+
+def _completions(folder, arm):
+    rows = io.read_jsonl(folder / f"phase2_{arm}.jsonl", GenerationRecord, made_by="test")
+    return {(row.example_id, row.sample_id): row.completion_ids for row in rows}
+
+
+def test_subset_sweep_counts_rows_and_checks_the_ledger(tmp_path):
+    job = world.job(world.random_model(), tmp_path)
+    result = run_subset_sweep(job, SUBSETS)
+    table = result.table.set_index("subset_name")
+    assert list(table.index) == ["baseline", "one", "two"]
+    assert (table["total"] == 8).all()
+    assert table["num_components"].to_dict() == {"baseline": 0, "one": 1, "two": 2}
+    assert result.hook_debug["matches_schedule"] is True
+    assert result.hook_debug["ablation_calls"] > 0
+    for name, part in result.events.groupby("subset_name"):
+        assert table.loc[name, "backtracking_count"] == part["has_backtracking_strict"].sum()
+        assert table.loc[name, "correct_count"] == part["is_correct"].eq(True).sum()
+        assert table.loc[name, "truncation_rate"] == pytest.approx(part["finish_reason"].ne("stop").mean())
+    assert table["backtracking_count"].sum() > 0, "the test needs onsets to count"
+
+
+def test_hook_debug_counts_follow_from_the_rows(tmp_path):
+    job = world.job(world.random_model(), tmp_path)
+    result = run_subset_sweep(job, SUBSETS)
+    debug = result.hook_debug
+    steps = sum(len(ids) - 1 for ids in _completions(tmp_path, "one_x0").values())
+    assert debug["by_condition"]["one_x0"]["mlp_1"]["ablation_calls"] == steps
+    assert set(debug["by_condition"]) == {"one_x0", "two_x0"}
+
+
+def test_scale_one_repeats_the_baseline_and_scales_share_rows_with_the_subset_sweep(tmp_path):
+    job = world.job(world.random_model(), tmp_path)
+    run_subset_sweep(job, SUBSETS)
+    result = run_scale_sweep(job, "one", SUBSETS["one"], [0.0, 0.5, 1.0])
+    assert _completions(tmp_path, "one_x1") == _completions(tmp_path, "baseline")
+    assert result.generated == 2 * 8, "baseline and scale 0 were there"
+    assert list(result.table["scale"][1:]) == [0.0, 0.5, 1.0]
+
+
+def test_interrupted_sweep_goes_on_and_ends_with_the_same_rows(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    model = world.random_model()
+    full = run_subset_sweep(world.job(model, whole), SUBSETS)
+    run_subset_sweep(world.job(model, broken), SUBSETS)
+    path = broken / "phase2_two_x0.jsonl"
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    (broken / "phase2_one_x0.jsonl").unlink()
+    resumed = run_subset_sweep(world.job(model, broken, slots=3), SUBSETS)
+    assert 8 < resumed.generated < 16
+    pd.testing.assert_frame_equal(full.table, resumed.table)
+    pd.testing.assert_frame_equal(
+        full.events.drop(columns=["distinct_3"]), resumed.events.drop(columns=["distinct_3"])
+    )
+
+
+def test_more_problems_and_arms_generate_only_what_is_new(tmp_path):
+    model = world.random_model()
+    run_subset_sweep(world.job(model, tmp_path), {"one": SUBSETS["one"]})
+    more = run_subset_sweep(world.job(model, tmp_path, problems=5), SUBSETS)
+    assert more.generated == 2 * 2 + 5 * 2
+
+
+def test_changed_members_are_generated_anew(tmp_path):
+    model = world.random_model()
+    run_subset_sweep(world.job(model, tmp_path), {"one": SUBSETS["one"]})
+    before = _completions(tmp_path, "one_x0")
+    run_subset_sweep(world.job(model, tmp_path), {"one": Subset(components=[["mlp", 0]])})
+    assert _completions(tmp_path, "one_x0") != before
+
+
+def test_arms_that_name_missing_layers_are_refused_together_before_generation(tmp_path):
+    job = world.job(world.random_model(), tmp_path)
+    head = Intervention(component="attn", layer=0, head=9)
+    wrong = {"a": Subset(components=[["mlp", 7]]), "b": Subset(components=[["attn", 3]]), "c": Subset(components=[head])}
+    with pytest.raises(UserError) as caught:
+        run_subset_sweep(job, SUBSETS | wrong)
+    for part in ("a: mlp 7", "b: attn 3", "c: head 9", "layers 0 to 2"):
+        assert part in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_from_selected_layers_takes_phase_1s_choice():
+    resources = Resources(3, 4, When(), selected={"attn": [2], "mlp": [1, 0]})
+    (arm,) = subset_arms({"chosen": Subset(from_selected_layers=True)}, 0.25, resources)
+    found = {(i.component, i.layer, i.strength) for i in arm.members[0].interventions}
+    assert found == {("attn", 2, 0.25), ("mlp", 0, 0.25), ("mlp", 1, 0.25)}
+    with pytest.raises(UserError, match="Phase 1"):
+        subset_arms({"chosen": Subset(from_selected_layers=True)}, 0.0, Resources(3, 4, When()))
+
+
+def test_scales_weaken_every_kind_of_record():
+    records = [
+        Intervention(component="mlp", layer=0, strength=0.5),
+        Intervention(component="mlp", layer=1, mode="zero"),
+        Intervention(component="resid", layer=2, mode="project", strength=1.0, vector="v"),
+    ]
+    arms = scale_arms("mix", Subset(components=records), [0.0, 0.5, 1.0], Resources(3, 4, When()))
+    strengths = [[i.strength for i in arm.members[0].interventions] for arm in arms]
+    assert strengths == [[0.5, 0.0, 1.0], [0.75, 0.5, 0.5], [1.0, 1.0, 0.0]]
+    mean = Subset(components=[Intervention(component="mlp", layer=0, mode="mean", vector="m")])
+    with pytest.raises(UserError, match="scales"):
+        scale_arms("mean", mean, [0.5], Resources(3, 4, When()))
+
+
+def test_arm_cards_say_what_rows_were_made_with(tmp_path):
+    run_subset_sweep(world.job(world.random_model(), tmp_path), {"one": SUBSETS["one"]})
+    card = json.loads((tmp_path / "phase2_one_x0.arm.json").read_text())
+    assert card["members"][0]["interventions"][0]["layer"] == 1
