@@ -15,7 +15,7 @@ from backtracking.organism.design import DESIGN, MAIN
 from backtracking.organism.probe import trigger_token_ids
 from backtracking.organism.sampling import Completion, sample
 from backtracking.organism.task import TinyProblem, tiny_problems
-from backtracking.organism.traces import TRIGGER, read_answer, read_statements
+from backtracking.organism.traces import TRIGGER, Statement, read_answer, read_statements
 
 Counts = NDArray[np.float64]
 
@@ -72,26 +72,25 @@ class Tally:
     as_planned: Counts
 
 
-def follows_plan(problem: TinyProblem, left: int, operation: str, right: int, place: int, value: int | None) -> int | None:
-    """The step that a statement takes: the current one again or the next; none when it takes neither."""
-    for index in (place, place + 1):
-        if 0 <= index < len(problem.steps):
-            step = problem.steps[index]
-            expected = step.left if index == 0 else value
-            if (operation, right) == (step.operation, step.right) and (index == place or left == expected):
-                return index
-    return None
+def count_planned(problem: TinyProblem, statements: Sequence[Statement]) -> int:
+    """How many statements make the current step again or take the next one from the value reached."""
+    count, previous, ahead = 0, None, list(problem.steps)
+    for statement in statements:
+        taken = (statement.left, statement.operation, statement.right)
+        if previous is not None and taken == (previous.left, previous.operation, previous.right):
+            count += 1
+        elif ahead:
+            step = ahead.pop(0)
+            left = step.left if previous is None else previous.value
+            count += taken == (left, step.operation, step.right)
+        previous = statement
+    return count
 
 
 def _count(problem: TinyProblem, completion: Completion) -> tuple[int, ...]:
     statements = read_statements(completion.text)
     wrong = [s for s in statements if not s.holds]
     right = [s for s in statements if s.holds]
-    place, value, as_planned = -1, None, 0
-    for statement in statements:
-        index = follows_plan(problem, statement.left, statement.operation, statement.right, place, value)
-        as_planned += index is not None
-        place, value = place if index is None else index, statement.value
     return (
         1,
         completion.finished,
@@ -102,7 +101,7 @@ def _count(problem: TinyProblem, completion: Completion) -> tuple[int, ...]:
         len(right),
         sum(s.triggered for s in right),
         len(statements),
-        as_planned,
+        count_planned(problem, statements),
     )
 
 
@@ -135,7 +134,9 @@ class Measurer:
         self.problems = problems
         self.seed = seed
 
-    def _property(self, name: str, statistic: Callable[[Counts], float], bar: tuple[float, float] | None) -> Property:
+    def _property(
+        self, name: str, statistic: Callable[[Counts], float], bar: tuple[float, float] | None
+    ) -> Property:
         interval = bootstrap(statistic, self.problems, self.seed)
         return Property(name, statistic(np.ones(self.problems)), interval, bar)
 
@@ -144,7 +145,11 @@ class Measurer:
         return self._property(name, lambda w: float(w @ hits / (w @ total)), bar)
 
     def gap(
-        self, name: str, one: tuple[Counts, Counts], other: tuple[Counts, Counts], bar: tuple[float, float] | None
+        self,
+        name: str,
+        one: tuple[Counts, Counts],
+        other: tuple[Counts, Counts],
+        bar: tuple[float, float] | None,
     ) -> Property:
         """A difference of two shares over the same problems."""
 
@@ -229,9 +234,14 @@ def behaviour(arms: dict[str, Tally], problems: int, seed: int) -> list[Property
         measure.rate("backtracking rate, main variant", main.backtracked, main.rows, (0.5, 0.8)),
         measure.rate("accuracy", main.correct, main.rows, (0.8, 0.97)),
         measure.rate("P(trigger | own wrong step)", main.wrong_triggered, main.wrong, (0.9, 1)),
-        measure.rate("P(trigger | own right step)", main.right_triggered, main.right, (alarm - 0.03, alarm + 0.03)),
+        measure.rate(
+            "P(trigger | own right step)", main.right_triggered, main.right, (alarm - 0.03, alarm + 0.03)
+        ),
         measure.gap(
-            "accuracy lost when triggers are suppressed", (main.correct, main.rows), (quiet.correct, quiet.rows), (0.1, 1)
+            "accuracy lost when triggers are suppressed",
+            (main.correct, main.rows),
+            (quiet.correct, quiet.rows),
+            (0.1, 1),
         ),
         measure.rate("unfinished at the cap", main.rows - main.finished, main.rows, (0, 0.01)),
     ]

@@ -126,7 +126,10 @@ PERSON = Domain(
 CONTAINER = Domain(
     opening=("There are {n} {item} in a {place}.", "A {place} holds {n} {item}."),
     opening_sum=("In a {place} there are {g} old {item} and {n} new {item}.",),
-    opening_groups=("A {place} has {g} rows of {n} {item}.", "{name} fills a {place} with {g} sets of {n} {item}."),
+    opening_groups=(
+        "A {place} has {g} rows of {n} {item}.",
+        "{name} fills a {place} with {g} sets of {n} {item}.",
+    ),
     more=("{name} adds {n} {item}.", "{name} puts {n} more into the {place}.", "Another {n} {item} go in."),
     fewer=("{name} takes out {n}.", "{n} {item} fall out.", "{friend} removes {n} {item} from the {place}."),
     times={
@@ -142,7 +145,10 @@ BUS = Domain(
     opening_groups=("A bus has {g} rows with {n} people each.",),
     more=("{n} people get on.", "At the next stop {n} more get on.", "Then {n} children join them."),
     fewer=("{n} people get off.", "At the school {n} leave the bus.", "{n} of them go home."),
-    times={2: ("At the park the number of people doubles.",), 3: ("At the zoo there are 3 times as many people.",)},
+    times={
+        2: ("At the park the number of people doubles.",),
+        3: ("At the zoo there are 3 times as many people.",),
+    },
     question=("How many people are on the bus?", "How many people ride the bus now?"),
     report="The bus has {value}.",
 )
@@ -157,6 +163,15 @@ GAME = Domain(
     report="The score is {value}.",
 )
 DOMAINS = (PERSON, CONTAINER, BUS, GAME)
+
+
+def wordings() -> int:
+    """How many different sentence templates there are."""
+    fields = ("opening", "opening_sum", "opening_groups", "more", "fewer", "question")
+    return sum(
+        sum(len(getattr(domain, field)) for field in fields) + sum(map(len, domain.times.values()))
+        for domain in DOMAINS
+    )
 
 
 def is_test(steps: tuple[Step, ...]) -> bool:
@@ -185,7 +200,9 @@ def _random_opening(rng: random.Random) -> tuple[str, Step | None, int]:
     if kind == "sum":
         step = Step(rng.randint(2, 11), "+", rng.randint(2, 9))
     else:
-        step = rng.choice([Step(g, "×", n) for g in range(2, 6) for n in range(2, LARGEST // g + 1) if n < 10])
+        step = rng.choice(
+            [Step(g, "×", n) for g in range(2, 6) for n in range(2, LARGEST // g + 1) if n < 10]
+        )
     return kind, step, step.result
 
 
@@ -230,7 +247,9 @@ def random_problem(rng: random.Random, split: Split, name: str = "") -> TinyProb
         sentences = [sentence(rng.choice(openings), g=first.left, n=first.right)]
         events = steps[1:]
     for step in events:
-        wordings = {"+": domain.more, "-": domain.fewer, "×": domain.times.get(step.right, ())}[step.operation]
+        wordings = {"+": domain.more, "-": domain.fewer, "×": domain.times.get(step.right, ())}[
+            step.operation
+        ]
         sentences.append(sentence(rng.choice(wordings), n=step.right))
     sentences.append(sentence(rng.choice(domain.question)))
     report = domain.report.replace("{value}", "{{value}}").format(**words)
@@ -247,7 +266,7 @@ def problems(split: str, n: int, seed: int) -> list[Problem]:
     if split not in get_args(Split):
         raise UserError(
             f"tiny_arithmetic has no split {split!r}",
-            why=f"its splits are {' and '.join(get_args(Split))}; the reasoner has seen the first in training",
+            why="its splits are train, which the reasoner has seen, and test",
             next_step="set dataset.split: test",
         )
     return [problem.record() for problem in tiny_problems(cast(Split, split), n, seed)]

@@ -43,7 +43,9 @@ def train_tokenizer(vocab_size: int = 768, n: int = 6000, seed: int = 0) -> PreT
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    special = [AddedToken(token, special=True, normalized=False) for token in (PAD, BOS, EOS, USER, ASSISTANT)]
+    special = [
+        AddedToken(token, special=True, normalized=False) for token in (PAD, BOS, EOS, USER, ASSISTANT)
+    ]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - 2,
         special_tokens=special,
@@ -51,7 +53,9 @@ def train_tokenizer(vocab_size: int = 768, n: int = 6000, seed: int = 0) -> PreT
         show_progress=False,
     )
     tokenizer.train_from_iterator(corpus(n, seed), trainer)
-    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in (THINK_OPEN, THINK_CLOSE)])
+    tokenizer.add_tokens(
+        [AddedToken(token, special=False, normalized=False) for token in (THINK_OPEN, THINK_CLOSE)]
+    )
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
     )
