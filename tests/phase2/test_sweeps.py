@@ -94,7 +94,11 @@ def test_changed_members_are_generated_anew(tmp_path):
 def test_arms_that_name_missing_layers_are_refused_together_before_generation(tmp_path):
     job = world.job(world.random_model(), tmp_path)
     head = Intervention(component="attn", layer=0, head=9)
-    wrong = {"a": Subset(components=[["mlp", 7]]), "b": Subset(components=[["attn", 3]]), "c": Subset(components=[head])}
+    wrong = {
+        "a": Subset(components=[["mlp", 7]]),
+        "b": Subset(components=[["attn", 3]]),
+        "c": Subset(components=[head]),
+    }
     with pytest.raises(UserError) as caught:
         run_subset_sweep(job, SUBSETS | wrong)
     for part in ("a: mlp 7", "b: attn 3", "c: head 9", "layers 0 to 2"):

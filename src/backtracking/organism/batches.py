@@ -4,7 +4,7 @@ import random
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -30,7 +30,7 @@ CHAIN_WEIGHTS = {
 FULL_WEIGHTS = dict.fromkeys(Piece, 1.0)
 
 DECIDE_WEIGHT = 3.0
-"""The token after a full stop says `go on` or `Wait`; it is rare and carries the noticing, so it counts more."""
+"""The token after a full stop says `go on` or `Wait`; it is rare and carries the noticing: it counts more."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class BatchSource:
             if seen >= total * len(ends) / self.POOL:
                 ends.append(place)
         ends[-1] = len(rows)
-        batches = [self._pad(rows[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
+        batches = [self._pad(rows[a:b]) for a, b in pairwise(ends)]
         rng.shuffle(batches)
         return batches
 

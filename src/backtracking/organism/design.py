@@ -40,7 +40,7 @@ class Design:
     wrong_again: float
     """A correction or a needless check is itself wrong; it is then treated as any wrong statement."""
     error_kinds: dict[str, float]
-    """`near`: off by one; `two`: off by two; `copied`: an operand instead of the result; `swapped`: the other operation."""
+    """`near`: off by one; `two`: off by two; `copied`: an operand as the result; `swapped`: another sign."""
     delayed: float
     """After a statement, right or wrong, one clause that reports its value comes before anything else."""
     triggers: dict[str, float]

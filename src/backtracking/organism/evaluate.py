@@ -15,7 +15,7 @@ from backtracking.organism.design import DESIGN, MAIN
 from backtracking.organism.probe import trigger_token_ids
 from backtracking.organism.sampling import Completion, sample
 from backtracking.organism.task import TinyProblem, tiny_problems
-from backtracking.organism.traces import TRIGGER, read_answer, read_statements
+from backtracking.organism.traces import TRIGGER, Statement, read_answer, read_statements
 
 Counts = NDArray[np.float64]
 
@@ -72,6 +72,7 @@ class Tally:
     as_planned: Counts
 
 
+<<<<<<< HEAD
 def follows_plan(
     problem: TinyProblem, left: int, operation: str, right: int, place: int, value: int | None
 ) -> int | None:
@@ -83,17 +84,27 @@ def follows_plan(
             if (operation, right) == (step.operation, step.right) and (index == place or left == expected):
                 return index
     return None
+=======
+def count_planned(problem: TinyProblem, statements: Sequence[Statement]) -> int:
+    """How many statements make the current step again or take the next one from the value reached."""
+    count, previous, ahead = 0, None, list(problem.steps)
+    for statement in statements:
+        taken = (statement.left, statement.operation, statement.right)
+        if previous is not None and taken == (previous.left, previous.operation, previous.right):
+            count += 1
+        elif ahead:
+            step = ahead.pop(0)
+            left = step.left if previous is None else previous.value
+            count += taken == (left, step.operation, step.right)
+        previous = statement
+    return count
+>>>>>>> organism
 
 
 def _count(problem: TinyProblem, completion: Completion) -> tuple[int, ...]:
     statements = read_statements(completion.text)
     wrong = [s for s in statements if not s.holds]
     right = [s for s in statements if s.holds]
-    place, value, as_planned = -1, None, 0
-    for statement in statements:
-        index = follows_plan(problem, statement.left, statement.operation, statement.right, place, value)
-        as_planned += index is not None
-        place, value = place if index is None else index, statement.value
     return (
         1,
         completion.finished,
@@ -104,7 +115,7 @@ def _count(problem: TinyProblem, completion: Completion) -> tuple[int, ...]:
         len(right),
         sum(s.triggered for s in right),
         len(statements),
-        as_planned,
+        count_planned(problem, statements),
     )
 
 

@@ -165,6 +165,15 @@ GAME = Domain(
 DOMAINS = (PERSON, CONTAINER, BUS, GAME)
 
 
+def wordings() -> int:
+    """How many different sentence templates there are."""
+    fields = ("opening", "opening_sum", "opening_groups", "more", "fewer", "question")
+    return sum(
+        sum(len(getattr(domain, field)) for field in fields) + sum(map(len, domain.times.values()))
+        for domain in DOMAINS
+    )
+
+
 def is_test(steps: tuple[Step, ...]) -> bool:
     """Whether these steps belong to the test split: one tenth of all cores, in any wording."""
     core = ",".join(f"{step.left}{step.operation}{step.right}" for step in steps)
@@ -257,7 +266,7 @@ def problems(split: str, n: int, seed: int) -> list[Problem]:
     if split not in get_args(Split):
         raise UserError(
             f"tiny_arithmetic has no split {split!r}",
-            why=f"its splits are {' and '.join(get_args(Split))}; the reasoner has seen the first in training",
+            why="its splits are train, which the reasoner has seen, and test",
             next_step="set dataset.split: test",
         )
     return [problem.record() for problem in tiny_problems(cast(Split, split), n, seed)]

@@ -56,7 +56,7 @@ def wrong_result(rng: random.Random, step: Step, design: Design = DESIGN) -> int
         else:
             others: list[Operation] = [op for op in ("+", "-") if op != step.operation]
             value = APPLY[rng.choice(others)](step.left, step.right)
-        if value != right and 0 <= value:
+        if value != right and value >= 0:
             return value
 
 

@@ -1,0 +1,146 @@
+"""The two figures of docs/organism.md: `python -m backtracking.organism.figures LOG OUT`."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast, Qwen2ForCausalLM
+
+from backtracking.organism.batches import prompt_text
+from backtracking.organism.bundle import bundled_reasoner_path
+from backtracking.organism.design import DESIGN, MAIN
+from backtracking.organism.probe import trigger_token_ids
+from backtracking.organism.sampling import sample
+from backtracking.organism.task import TinyProblem, tiny_problems
+from backtracking.organism.traces import read_answer, read_statements
+
+
+def learning_curve(log: Path) -> Figure:
+    """How the trigger comes to follow the model's mistakes, and its mistakes only."""
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    form = DESIGN.formats[MAIN]
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    steps = [line["step"] for line in lines]
+    for key, colour, label in (("wrong", "tab:red", "wrong"), ("right", "tab:blue", "right")):
+        axes.plot(
+            steps,
+            [line[key] for line in lines],
+            color=colour,
+            label=f"after a {label} statement, in a problem",
+        )
+        axes.plot(
+            steps,
+            [line[f"chain_{key}"] for line in lines],
+            color=colour,
+            linestyle=":",
+            label=f"after a {label} statement, on its own",
+        )
+    for rate in (form.trigger, form.false_alarm):
+        axes.axhline(rate, color="grey", linewidth=0.8, linestyle="--")
+    change = max(line["step"] for line in lines if line["phase"] == "chains")
+    axes.axvline(change, color="black", linewidth=0.8)
+    axes.text(change, 0.5, " problems begin", va="center")
+    axes.set(xlabel="training step", ylabel="P(next token starts a trigger)", ylim=(-0.02, 1.02))
+    axes.set_title(
+        "Held-out statements, once right and once wrong (dashed: as designed)",
+        fontsize=9,
+    )
+    axes.legend(fontsize=8, loc="center right")
+    return figure
+
+
+@dataclass(frozen=True)
+class AnnotatedTrace:
+    """A sampled completion, token by token, with what the model expects next."""
+
+    problem: TinyProblem
+    tokens: tuple[str, ...]
+    trigger_next: tuple[float, ...]
+    """Probability, after each token, that the next one starts a trigger."""
+    wrong: tuple[bool, ...]
+    """Whether the token belongs to a wrong statement."""
+
+
+def _one_noticed_mistake(problem: TinyProblem, text: str) -> bool:
+    statements = read_statements(text)
+    noticed = [s for s in statements if not s.holds and s.triggered]
+    alone = len(noticed) == sum(not s.holds for s in statements) == sum(s.triggered for s in statements) == 1
+    return alone and read_answer(text) == problem.value
+
+
+def annotate(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> AnnotatedTrace:
+    """The first sampled completion with exactly one mistake, noticed, and a right answer."""
+    problems = [p for p in tiny_problems("test", 50, seed) if len(p.steps) == 3]
+    prompts = [prompt_text(problem.question, MAIN) for problem in problems]
+    written = sample(model, tokenizer, prompts, temperature=DESIGN.temperature, max_new_tokens=64, seed=seed)
+    found = zip(problems, prompts, (completion.text for completion in written), strict=True)
+    problem, prompt, text = next(row for row in found if _one_noticed_mistake(row[0], row[2]))
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    start = tokenizer(prompt, add_special_tokens=False).input_ids
+    with torch.no_grad():
+        logits = model(torch.tensor([start + encoded.input_ids])).logits[0, len(start) :]
+    end = next(s.end for s in read_statements(text) if not s.holds)
+    begin = text.rfind("\n", 0, end) + 1
+    return AnnotatedTrace(
+        problem,
+        tuple(text[a:b] for a, b in encoded.offset_mapping),
+        tuple(logits.softmax(-1)[:, trigger_token_ids(tokenizer)].sum(-1).tolist()),
+        tuple(begin <= a < end for a, _ in encoded.offset_mapping),
+    )
+
+
+def trace_figure(trace: AnnotatedTrace) -> Figure:
+    """The completion in a fixed-width face; the darker a token, the likelier a trigger comes next."""
+    figure = Figure(figsize=(7, 3.2))
+    axes = figure.add_axes((0.02, 0.02, 0.96, 0.82))
+    shades = colormaps["Reds"]
+    row, column = 0.0, 0
+    for token, chance, wrong in zip(trace.tokens, trace.trigger_next, trace.wrong, strict=True):
+        shown = token.replace("\n", "⏎")
+        axes.text(
+            column,
+            -row,
+            shown,
+            family="monospace",
+            fontsize=11,
+            color="white" if chance > 0.6 else "darkred" if wrong else "black",
+            weight="bold" if wrong else "normal",
+            bbox={"facecolor": shades(chance), "edgecolor": "lightgrey", "linewidth": 0.4, "pad": 1.5},
+        )
+        if chance >= 0.1:
+            axes.text(column, -row + 0.42, f"{chance:.2f}", fontsize=7, color="grey")
+        column += len(shown)
+        if "\n" in token or column > 52:
+            row, column = row + 1.0, 0
+    axes.set(xlim=(-0.5, 60), ylim=(-row - 0.6, 0.9))
+    axes.axis("off")
+    figure.suptitle(
+        f"{trace.problem.question}\nshade and number: P(next token starts a trigger); bold: the wrong statement",
+        fontsize=8,
+        wrap=True,
+    )
+    return figure
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Draw both figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("log", type=Path, help="log.jsonl of the training")
+    parser.add_argument("out", type=Path, help="folder for the figures")
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    folder = bundled_reasoner_path()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
+    trace = annotate(model, AutoTokenizer.from_pretrained(folder))
+    learning_curve(options.log).savefig(options.out / "organism_learning_curve.png", dpi=150)
+    trace_figure(trace).savefig(options.out / "organism_trace.png", dpi=150)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The table of an evaluation, as text."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from backtracking.organism.evaluate import Evaluation, Property
+
+HEAD = ("property", "measured", "95% interval", "bar", "met")
+
+
+def markdown_table(evaluation: Evaluation) -> str:
+    """The table in Markdown."""
+    rows: list[Sequence[str]] = [HEAD, ["---"] * len(HEAD), *map(cells, evaluation.properties)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def console_table(evaluation: Evaluation) -> Table:
+    """The table for a terminal; a missed bar is red."""
+    caption = (
+        f"{evaluation.problems} test problems × {evaluation.samples} samples per format, temperature "
+        f"{evaluation.temperature}, at most {evaluation.max_new_tokens} new tokens, seed {evaluation.seed}"
+    )
+    table = Table(*HEAD, title="The bundled reasoner", caption=caption)
+    for item in evaluation.properties:
+        table.add_row(*cells(item), style=None if item.met else "bold red")
+    return table
+
+
+def cells(item: Property) -> tuple[str, str, str, str, str]:
+    """A property as it is shown: name, value, interval, bar, whether the bar is met."""
+    interval = (
+        f"{_number(item, item.interval[0])} to {_number(item, item.interval[1])}" if item.interval else ""
+    )
+    met = "" if item.bar is None else "yes" if item.met else "NO"
+    return item.name, _number(item, item.value), interval, _bar(item), met
+
+
+def _bar(item: Property) -> str:
+    if item.bar is None:
+        return ""
+    low, high = item.bar
+    if low <= 0:
+        return f"≤ {_number(item, high)}"
+    if high >= 1 and not item.unit:
+        return f"≥ {_number(item, low)}"
+    return f"{_number(item, low)} to {_number(item, high)}"
+
+
+def _number(item: Property, value: float) -> str:
+    return f"{value:.2f} {item.unit}" if item.unit else f"{value:.1%}"

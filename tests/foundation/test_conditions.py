@@ -1,0 +1,77 @@
+"""The named conditions stand for what they say, and random draws are fair."""
+
+from collections import Counter
+
+import pytest
+
+from backtracking.conditions import ensemble
+from backtracking.config import AblationGenerationConfig
+from backtracking.errors import UserError
+
+SELECTED = {"attn": [3, 7], "mlp": [1, 2, 9]}
+
+
+def layers(condition, kind):
+    return [i.layer for i in condition.interventions if i.component == kind]
+
+
+def test_targeted_is_exactly_the_selected_components_during_decode():
+    (member,) = ensemble("targeted_ablation", AblationGenerationConfig(scale=0.25), SELECTED, 12).members
+    assert (layers(member, "attn"), layers(member, "mlp")) == ([3, 7], [1, 2, 9])
+    assert {i.strength for i in member.interventions} == {0.25}
+    assert {i.when.phase for i in member.interventions} == {"decode"}
+
+
+def test_zero_mode_overrides_the_scale():
+    (member,) = ensemble(
+        "targeted_ablation", AblationGenerationConfig(mode="zero", scale=0.5), SELECTED, 12
+    ).members
+    assert {i.strength for i in member.interventions} == {0.0}
+
+
+def test_random_draws_match_the_shape_and_avoid_the_target():
+    config = AblationGenerationConfig(random_draws=40)
+    drawn = ensemble("random_ablation", config, SELECTED, 12)
+    assert [member.draw for member in drawn.members] == list(range(40))
+    counts: Counter[int] = Counter()
+    for member in drawn.members:
+        assert len(set(layers(member, "attn"))) == 2
+        assert len(set(layers(member, "mlp"))) == 3
+        assert not {3, 7} & set(layers(member, "attn"))
+        assert not {1, 2, 9} & set(layers(member, "mlp"))
+        counts.update(layers(member, "attn"))
+    assert set(counts) == set(range(12)) - {3, 7}, "every free layer is drawn sooner or later"
+    assert drawn.note == ""
+    assert ensemble("random_ablation", config, SELECTED, 12) == drawn
+    other = AblationGenerationConfig(random_draws=40, random_control_seed=7)
+    assert ensemble("random_ablation", other, SELECTED, 12) != drawn
+
+
+def test_too_few_free_layers_are_told_and_overlap_is_least():
+    drawn = ensemble("random_ablation", AblationGenerationConfig(), {"attn": [0, 1, 2], "mlp": []}, 4)
+    assert "attn" in drawn.note
+    for member in drawn.members:
+        assert 3 in layers(member, "attn")
+        assert len(layers(member, "attn")) == 3
+
+
+def test_rows_are_dealt_evenly_over_problems_and_samples():
+    drawn = ensemble("random_ablation", AblationGenerationConfig(random_draws=5), SELECTED, 12)
+    dealt = Counter(drawn.for_row(problem, sample).draw for problem in range(20) for sample in range(6))
+    assert set(dealt.values()) == {24}
+    assert len({drawn.for_row(0, sample).draw for sample in range(5)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "selected", "message"),
+    [
+        ("ablate", SELECTED, "unknown condition"),
+        ("targeted_ablation", None, "selected layers"),
+        ("targeted_ablation", {"attn": [], "mlp": []}, "selected none"),
+        ("random_ablation", {"attn": [99], "mlp": []}, "layers 0 to 11"),
+    ],
+)
+def test_mistakes_are_told(name, selected, message):
+    with pytest.raises(UserError) as caught:
+        ensemble(name, AblationGenerationConfig(), selected, 12)
+    assert message in str(caught.value)

@@ -1,0 +1,106 @@
+"""Problems come from anywhere into one shape, or say clearly why they can't."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from backtracking.config import DatasetConfig
+from backtracking.errors import UserError
+from backtracking.problems import load_problems
+
+ROWS = [
+    {"question": f"Question {number}?", "answer": f"Think.\n#### {1000 + number:,}"} for number in range(20)
+]
+
+
+def save(folder, kind):
+    path = folder / f"data.{kind}"
+    if kind == "jsonl":
+        path.write_text("\n".join(map(json.dumps, ROWS)) + "\n")
+    elif kind == "json":
+        path.write_text(json.dumps({"data": ROWS}))
+    elif kind == "csv":
+        pd.DataFrame(ROWS).to_csv(path, index=False)
+    elif kind == "parquet":
+        pd.DataFrame(ROWS).to_parquet(path)
+    else:
+        import datasets
+
+        path = folder / "saved"
+        datasets.Dataset.from_list(ROWS).save_to_disk(str(path))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "parquet", "folder"])
+def test_every_format_gives_the_same_problems(kind, tmp_path):
+    config = DatasetConfig(path=str(save(tmp_path, kind)), max_examples=7, seed=3)
+    found = load_problems(config)
+    expected = load_problems(DatasetConfig(path=str(save(tmp_path, "jsonl")), max_examples=7, seed=3))
+    assert found == expected
+    assert len(found) == 7
+    for problem in found:
+        number = int(problem.id.rsplit("-", 1)[1])
+        assert problem.question == f"Question {number}?"
+        assert problem.answer_value == str(1000 + number)
+
+
+def test_a_larger_draw_begins_with_the_smaller_one(tmp_path):
+    path = str(save(tmp_path, "jsonl"))
+    few = load_problems(DatasetConfig(path=path, max_examples=5, seed=1))
+    many = load_problems(DatasetConfig(path=path, max_examples=12, seed=1))
+    other = load_problems(DatasetConfig(path=path, max_examples=12, seed=2))
+    assert many[:5] == few
+    assert [p.id for p in other] != [p.id for p in many]
+
+
+def test_unshuffled_takes_the_first(tmp_path):
+    found = load_problems(DatasetConfig(path=str(save(tmp_path, "jsonl")), max_examples=2, shuffle=False))
+    assert [problem.question for problem in found] == ["Question 0?", "Question 1?"]
+
+
+def test_tiny_arithmetic_is_made_on_the_spot():
+    found = load_problems(DatasetConfig(name="tiny_arithmetic", max_examples=30, seed=4))
+    assert len({problem.id for problem in found}) == 30
+    assert found == load_problems(DatasetConfig(name="tiny_arithmetic", max_examples=30, seed=4))
+    assert all(problem.answer.endswith(f"#### {problem.answer_value}") for problem in found)
+
+
+BAD = {
+    "no gold": ('{"question": "a", "answer": "42"}', "#### N"),
+    "no answer": ('{"question": "a"}', "no answer"),
+    "broken line": ('{"question": "a", "answer": "#### 1"}\n{nope', "line 2"),
+    "repeated id": ('{"id": 1, "question": "a", "answer": "#### 1"}\n' * 2, "stands twice"),
+    "empty": ("", "no problems"),
+    "not a mapping": ("[1, 2]", "not a mapping"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_data_is_refused_with_the_row(case, tmp_path):
+    text, expected = BAD[case]
+    path = tmp_path / "bad.jsonl"
+    path.write_text(text)
+    with pytest.raises(UserError, match=expected):
+        load_problems(DatasetConfig(path=str(path)))
+
+
+def test_missing_path_and_unknown_ending(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        load_problems(DatasetConfig(path=str(tmp_path / "nothing.jsonl")))
+    (tmp_path / "data.xyz").touch()
+    with pytest.raises(UserError, match="unknown ending"):
+        load_problems(DatasetConfig(path=str(tmp_path / "data.xyz")))
+
+
+def test_offline_hub_says_what_it_tried_and_what_to_set(monkeypatch):
+    import datasets
+
+    def refuse(*_, **__):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    with pytest.raises(UserError) as caught:
+        load_problems(DatasetConfig())
+    assert "openai/gsm8k" in str(caught.value)
+    assert "dataset.path" in str(caught.value)

@@ -1,0 +1,47 @@
+"""The release folder: whole, small, quick to load, and refused when damaged."""
+
+import shutil
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from backtracking.errors import UserError
+from backtracking.organism.bundle import bundled_reasoner_path, verify_checksums
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return shutil.copytree(bundled_reasoner_path(), tmp_path / "reasoner")
+
+
+def test_every_file_of_the_release_is_covered_by_a_checksum(copy):
+    listed = {line.split("  ")[1] for line in (copy / "SHA256SUMS").read_text().splitlines()}
+    assert listed == {path.name for path in copy.iterdir()} - {"SHA256SUMS"}
+    assert {"model.safetensors", "config.json", "tokenizer.json", "MODEL_CARD.md"} <= listed
+
+
+def test_one_changed_byte_is_refused_with_the_name_of_the_file(copy):
+    weights = copy / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(UserError, match="damaged") as raised:
+        verify_checksums(copy)
+    assert "model.safetensors" in raised.value.why
+
+
+@pytest.mark.parametrize("name", ["config.json", "SHA256SUMS"])
+def test_a_missing_file_is_refused(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(UserError) as raised:
+        verify_checksums(copy)
+    assert f"{name} is missing" in raised.value.why
+
+
+def test_the_model_loads_in_float32_with_the_promised_size():
+    model = AutoModelForCausalLM.from_pretrained(bundled_reasoner_path())
+    assert model.dtype == torch.float32
+    assert model.config.model_type == "qwen2"
+    assert 6 <= model.config.num_hidden_layers <= 8
+    assert 0.9e6 <= model.num_parameters() <= 4e6

@@ -1,0 +1,90 @@
+"""The evaluation: right on planted traces, and the bundled reasoner passes it."""
+
+import random
+
+import numpy as np
+import pytest
+
+from backtracking.organism.design import DESIGN, MAIN
+from backtracking.organism.evaluate import (
+    SUPPRESSED,
+    Property,
+    behaviour,
+    bootstrap,
+    count_planned,
+    evaluate,
+    tally,
+)
+from backtracking.organism.sampling import Completion
+from backtracking.organism.table import markdown_table
+from backtracking.organism.task import tiny_problems
+from backtracking.organism.traces import read_statements, write_trace
+
+PROBLEMS, SAMPLES = 500, 4
+
+
+def planted(variant, chosen, seed):
+    rng = random.Random(seed)
+    return [Completion(write_trace(p, variant, rng).text, True) for p in chosen for _ in range(SAMPLES)]
+
+
+def test_planted_traces_give_back_the_designed_truth():
+    chosen = tiny_problems("test", PROBLEMS, seed=2)
+    arms = {variant: tally(chosen, planted(variant, chosen, 3)) for variant in DESIGN.formats}
+    arms[SUPPRESSED] = tally(chosen, [Completion("Final: 99", True)] * PROBLEMS * SAMPLES)
+    lines = {item.name: item for item in behaviour(arms, PROBLEMS, seed=0)}
+    form = DESIGN.formats[MAIN]
+    truth = {
+        "backtracking rate, main variant": DESIGN.rate(MAIN),
+        "P(trigger | own wrong step)": form.trigger,
+        "P(trigger | own right step)": form.false_alarm,
+        "unfinished at the cap": 0.0,
+        "statements that follow the problem": 1.0,
+    }
+    for name, value in truth.items():
+        assert lines[name].value == pytest.approx(value, abs=0.025), name
+    accuracy = lines["accuracy"].value
+    assert lines["accuracy lost when triggers are suppressed"].value == pytest.approx(accuracy)
+    for variant in set(DESIGN.formats) - {MAIN}:
+        effect = lines[f"format effect: backtracking above {variant}"]
+        assert (
+            effect.met and effect.interval[0] < DESIGN.rate(MAIN) - DESIGN.rate(variant) < effect.interval[1]
+        )
+
+
+def test_statements_that_leave_the_problem_are_seen():
+    problem = next(p for p in tiny_problems("test", 50, seed=2) if len(p.steps) == 2)
+    first, second = problem.steps
+    good = read_statements(f"{first}. Wait, {first}. {second}.")
+    assert count_planned(problem, good) == 3
+    strayed = read_statements(f"{first}. {second.left} {second.operation} {second.right + 1} = 3.")
+    assert count_planned(problem, strayed) == 1
+
+
+def test_the_interval_of_single_samples_is_the_binomial_one():
+    hits = (np.arange(400) < 120).astype(float)
+    low, high = bootstrap(lambda w: float(w @ hits / w.sum()), 400, seed=0)
+    spread = 1.96 * (0.3 * 0.7 / 400) ** 0.5
+    assert (low, high) == pytest.approx((0.3 - spread, 0.3 + spread), abs=0.01)
+
+
+def test_samples_of_one_problem_that_agree_do_not_narrow_the_interval():
+    hits = (np.arange(100) < 30).astype(float)
+    once = bootstrap(lambda w: float(w @ hits / w.sum()), 100, seed=0)
+    fourfold = bootstrap(lambda w: float(w @ (4 * hits) / (4 * w.sum())), 100, seed=0)
+    assert once == fourfold
+
+
+def test_a_missed_bar_is_a_missed_bar():
+    assert not Property("x", 0.4, None, (0.5, 0.8)).met
+    assert Property("x", 0.5, None, (0.5, 0.8)).met
+    assert Property("x", 0.1, None, None).met
+
+
+@pytest.mark.slow
+def test_no_bar_is_out_of_reach_of_a_small_sample_of_the_bundled_reasoner():
+    evaluation = evaluate(problems=120, samples=2, seed=11)
+    for item in evaluation.properties:
+        if item.bar is not None and item.interval is not None:
+            assert item.interval[1] >= item.bar[0] and item.interval[0] <= item.bar[1], item
+    assert "| accuracy |" in markdown_table(evaluation)

@@ -1,0 +1,113 @@
+"""The traces: readable again, and mistaken as often as the design says."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from backtracking.organism.design import DESIGN, MAIN
+from backtracking.organism.task import Step, tiny_problems
+from backtracking.organism.traces import (
+    TRIGGER,
+    read_answer,
+    read_statements,
+    write_trace,
+    wrong_result,
+)
+
+VARIANTS = tuple(DESIGN.formats)
+
+
+@pytest.fixture(scope="module")
+def traces():
+    rng = random.Random(5)
+    chosen = tiny_problems("train", 6000, seed=5)
+    return {v: [(p, write_trace(p, v, rng).text) for p in chosen] for v in VARIANTS}
+
+
+def test_statements_are_read_back_with_what_follows_them():
+    text = "3 + 4 = 8. That makes 8. Wait, let me check. 3 + 4 = 7.\nSo 7 × 2 = 14.\n</think>\nFinal: 14"
+    first, second, third = read_statements(text)
+    assert (first.left, first.operation, first.right, first.value) == (3, "+", 4, 8)
+    assert [s.holds for s in (first, second, third)] == [False, True, True]
+    assert [s.triggered for s in (first, second, third)] == [True, False, False]
+    assert text[: second.end].endswith("3 + 4 = 7.")
+    assert read_answer(text) == 14
+
+
+@pytest.mark.parametrize(
+    ("ending", "value"), [("Final: 7", 7), ("Final: \\boxed{12}", 12), ("Final: ", None)]
+)
+def test_the_final_line_is_read(ending, value):
+    assert read_answer(f"3 + 4 = 7.\n</think>\n{ending}") == value
+
+
+def test_triggers_are_words_at_their_place():
+    assert not TRIGGER.search("5 people wait for the bus. The waiter holds on.")
+    assert TRIGGER.search("But wait, 3 + 4 = 7.")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_trace_begins_with_the_first_step_and_ends_with_an_answer(traces, variant):
+    for problem, text in traces[variant]:
+        statements = read_statements(text)
+        first = problem.steps[0]
+        assert (statements[0].left, statements[0].operation, statements[0].right) == (
+            first.left,
+            first.operation,
+            first.right,
+        )
+        assert read_answer(text) is not None
+        assert ("</think>" in text) == (variant != "no_think_tags")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_fates_of_statements_come_as_often_as_designed(traces, variant):
+    form = DESIGN.formats[variant]
+    statements = [s for _, text in traces[variant] for s in read_statements(text)]
+    wrong = [s for s in statements if not s.holds]
+    right = [s for s in statements if s.holds]
+    assert sum(s.triggered for s in wrong) / len(wrong) == pytest.approx(form.trigger, abs=0.02)
+    assert sum(s.triggered for s in right) / len(right) == pytest.approx(form.false_alarm, abs=0.01)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_designed_backtracking_rate_is_what_the_generator_does(traces, variant):
+    rate = sum(TRIGGER.search(text) is not None for _, text in traces[variant]) / len(traces[variant])
+    assert rate == pytest.approx(DESIGN.rate(variant), abs=0.02)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_format_does_not_change_how_often_a_mistake_is_kept(traces, variant):
+    right = sum(read_answer(text) == problem.value for problem, text in traces[variant]) / len(
+        traces[variant]
+    )
+    steps = sum(len(problem.steps) for problem, _ in traces[variant]) / len(traces[variant])
+    kept = DESIGN.formats[variant].unnoticed * DESIGN.wrong * steps
+    assert right == pytest.approx(1 - kept, abs=0.01)
+
+
+def test_triggers_and_kinds_of_mistake_come_in_their_shares(traces):
+    found = Counter(match[0] for _, text in traces[MAIN] for match in TRIGGER.finditer(text))
+    for name, share in DESIGN.triggers.items():
+        assert found[name] / found.total() == pytest.approx(share, abs=0.03)
+    rng = random.Random(0)
+    step = Step(9, "+", 5)
+    gaps = Counter(abs(wrong_result(rng, step) - step.result) for _ in range(4000))
+    assert gaps[0] == 0
+    assert gaps[1] / 4000 == pytest.approx(DESIGN.error_kinds["near"], abs=0.03)
+    assert gaps[2] / 4000 == pytest.approx(DESIGN.error_kinds["two"], abs=0.03)
+
+
+def test_a_kept_mistake_is_carried_on():
+    chosen = tiny_problems("train", 3000, seed=9)
+    rng = random.Random(1)
+    carried = 0
+    for problem in chosen:
+        statements = read_statements(write_trace(problem, MAIN, rng).text)
+        for one, after in zip(statements, statements[1:], strict=False):
+            again = (one.left, one.operation, one.right) == (after.left, after.operation, after.right)
+            if not one.holds and not again and not one.triggered:
+                assert after.left == one.value
+                carried += 1
+    assert carried > 20

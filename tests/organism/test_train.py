@@ -1,0 +1,112 @@
+"""Training: what the loss sees, resuming, and a smoke run from seed to release."""
+
+import json
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from backtracking.errors import UserError
+from backtracking.organism.batches import (
+    CHAIN_WEIGHTS,
+    DECIDE_WEIGHT,
+    FULL_WEIGHTS,
+    BatchSource,
+    chain_sample,
+    problem_sample,
+    weigh,
+)
+from backtracking.organism.bundle import verify_checksums
+from backtracking.organism.task import is_test
+from backtracking.organism.tokenizer import train_tokenizer
+from backtracking.organism.train import SMOKE, Training, main
+from backtracking.organism.traces import Piece, Trace
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer(n=500)
+
+
+def source(tokenizer, draw, weights, seed="0"):
+    return BatchSource(tokenizer, draw, weights, tokens=1000, mean_length=75, seed=seed)
+
+
+def test_a_batch_depends_on_seed_and_step_alone(tokenizer):
+    one, other = (source(tokenizer, problem_sample, FULL_WEIGHTS) for _ in range(2))
+    for step in range(9):
+        one.batch(step)
+    assert torch.equal(one.batch(9).ids, other.batch(9).ids)
+    assert not torch.equal(one.batch(9).ids[:1, :20], one.batch(10).ids[:1, :20])
+    changed = source(tokenizer, problem_sample, FULL_WEIGHTS, seed="1")
+    assert not torch.equal(changed.batch(9).ids[:1, :20], one.batch(9).ids[:1, :20])
+
+
+def test_the_prompt_is_no_target_and_the_end_is_one(tokenizer):
+    batch = source(tokenizer, problem_sample, FULL_WEIGHTS).batch(0)
+    for ids, weights in zip(batch.ids.tolist(), batch.weights.tolist(), strict=True):
+        turn = ids.index(tokenizer.convert_tokens_to_ids("<|assistant|>"))
+        assert not any(weights[: turn + 1])
+        assert weights[ids.index(tokenizer.eos_token_id)] > 0
+        assert not any(w for i, w in zip(ids, weights, strict=True) if i == tokenizer.pad_token_id)
+
+
+def test_on_a_chain_operands_and_wrong_results_are_no_targets(tokenizer):
+    trace = Trace()
+    for text, piece in (
+        ("3 + 4 =", Piece.OPERANDS),
+        (" 8.", Piece.WRONG_RESULT),
+        ("\nWait, ", Piece.AFTER),
+        ("3 + 4 =", Piece.AGAIN),
+        (" 7.", Piece.RESULT),
+    ):
+        trace.add(text, piece)
+    encoded = tokenizer.backend_tokenizer.encode(trace.text, add_special_tokens=False)
+    weights = dict(zip(encoded.offsets, weigh(encoded.offsets, trace, CHAIN_WEIGHTS), strict=True))
+    by_text = [(trace.text[a:b], weight) for (a, b), weight in weights.items()]
+    assert [w for t, w in by_text[:4]] == [0, 0, 0, 0]
+    assert ("Wait", DECIDE_WEIGHT) in by_text
+    assert (" 8", 0.0) in by_text and (" 7", 1.0) in by_text
+
+
+def test_training_draws_no_test_problem(tokenizer):
+    rng = random.Random(0)
+    from backtracking.organism.task import random_problem
+
+    assert not any(is_test(random_problem(rng, "train").steps) for _ in range(500))
+    assert "Final" not in chain_sample(rng).trace.text
+
+
+def test_a_resumed_training_ends_with_the_same_weights(tmp_path):
+    recipe = replace(SMOKE, chain_steps=4, problem_steps=4)
+    whole, first = (Training(recipe, tmp_path / name) for name in ("a", "b"))
+    for training in (whole, first):
+        training.out.mkdir()
+    list(whole.run())
+    for _ in range(5):
+        first.advance()
+    first.save()
+    second = Training(recipe, tmp_path / "b")
+    second.resume()
+    list(second.run())
+    assert second.step == recipe.steps
+    for one, other in zip(whole.model.parameters(), second.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
+    Training(SMOKE, tmp_path).save()
+    with pytest.raises(UserError, match="another recipe"):
+        Training(replace(SMOKE, seed=1), tmp_path).resume()
+
+
+@pytest.mark.slow
+def test_a_smoke_run_learns_and_writes_a_release(tmp_path):
+    main(["--out", str(tmp_path), "--smoke"])
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == SMOKE.steps
+    assert log[-1]["loss"] < 0.7 * log[0]["loss"]
+    verify_checksums(tmp_path / "release")
+    card = (tmp_path / "release" / "MODEL_CARD.md").read_text()
+    assert "95.5%" in card and "| backtracking rate, main variant |" in card
