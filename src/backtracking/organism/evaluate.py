@@ -72,19 +72,6 @@ class Tally:
     as_planned: Counts
 
 
-<<<<<<< HEAD
-def follows_plan(
-    problem: TinyProblem, left: int, operation: str, right: int, place: int, value: int | None
-) -> int | None:
-    """The step that a statement takes: the current one again or the next; none when it takes neither."""
-    for index in (place, place + 1):
-        if 0 <= index < len(problem.steps):
-            step = problem.steps[index]
-            expected = step.left if index == 0 else value
-            if (operation, right) == (step.operation, step.right) and (index == place or left == expected):
-                return index
-    return None
-=======
 def count_planned(problem: TinyProblem, statements: Sequence[Statement]) -> int:
     """How many statements make the current step again or take the next one from the value reached."""
     count, previous, ahead = 0, None, list(problem.steps)
@@ -98,7 +85,6 @@ def count_planned(problem: TinyProblem, statements: Sequence[Statement]) -> int:
             count += taken == (left, step.operation, step.right)
         previous = statement
     return count
->>>>>>> organism
 
 
 def _count(problem: TinyProblem, completion: Completion) -> tuple[int, ...]:
