@@ -237,6 +237,22 @@ class AnalysisConfig(Section):
     """Which layers the scan covers."""
     topk_layers_for_generation: PositiveInt = 6
     """How many components of each kind the targeted ablation takes."""
+    lens: Literal["logit", "tuned"] = "logit"
+    """`tuned` fits an affine translator per layer on the run's own baseline rows before reading."""
+    contrast_words: tuple[str, ...] = ("so", "then", "now")
+    """Words that go on without turning back; the onset is compared with them."""
+    selection: Literal["selectivity", "effect"] = "selectivity"
+    """What ranks components: onset log-odds lost per nat of damage elsewhere, or the onset logit lost alone."""
+    collateral_floor: Annotated[float, Field(gt=0.0)] = 0.02
+    """Nats added to the damage in `selectivity`, so that components that do nothing do not lead."""
+    max_collateral: Annotated[float, Field(gt=0.0)] = 1.0
+    """Components whose ablation costs more nats than this at the controls are never selected by `selectivity`."""
+    ablation_modes: tuple[Literal["zero", "scale", "mean", "resample"], ...] = Field(
+        default=("zero", "mean"), min_length=1
+    )
+    """How the scan removes a component; the first decides, the others are reported beside it."""
+    ablation_scale: float = 0.5
+    """The factor of mode `scale`."""
     batch_tokens: PositiveInt = 16384
     """Upper bound on the tokens of one forward pass; bounds memory."""
 

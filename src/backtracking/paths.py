@@ -98,6 +98,10 @@ class RunPaths:
     def selected_layers(self) -> Path:
         return self.analysis / "selected_layers.json"
 
+    def work(self, name: str) -> Path:
+        """Per-event results of an analysis, from which an interrupted one goes on."""
+        return self.root / "work" / f"{name}.jsonl"
+
     @property
     def figures(self) -> Path:
         return self.root / "figures"

@@ -242,7 +242,7 @@ def write_events(
 
 
 @contextmanager
-def table_writer(path: Path, columns: Sequence[str]) -> Iterator[csv.DictWriter[str]]:
+def table_writer(path: Path, columns: Sequence[str]) -> "Iterator[csv.DictWriter[str]]":
     """A CSV that takes its name only when it is complete."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)

@@ -1,0 +1,74 @@
+"""Intervals and tests with the problem, not the sample, as the unit: a leave-one-problem-out jackknife."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+Array = NDArray[np.float64]
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Values with 95% intervals and two-sided p-values of being zero; NaN where they are not defined."""
+
+    value: Array
+    low: Array
+    high: Array
+    p: Array
+
+    def p_above(self) -> Array:
+        """One-sided p-values of being above zero."""
+        return np.where(self.value > 0, self.p / 2, 1 - self.p / 2)
+
+
+def jackknife(
+    problems: Sequence[str] | NDArray[np.str_], columns: Array, statistic: Callable[[Array], Array]
+) -> Estimates:
+    """Estimate `statistic(column sums)` with events grouped by problem.
+
+    `columns` is [event, ...]; the statistic must be a smooth function of sums (means and ratios are).
+    Intervals and tests are Student's t on the pseudo-values of the problems.
+    """
+    labels, codes = np.unique(np.asarray(problems, dtype=str), return_inverse=True)
+    sums = np.zeros((len(labels), *columns.shape[1:]))
+    np.add.at(sums, codes, columns)
+    total = sums.sum(0)
+    value = np.asarray(statistic(total), dtype=float)
+    count = len(labels)
+    if count < 2:
+        missing = np.full(value.shape, np.nan)
+        return Estimates(value, missing, missing, missing)
+    without = np.stack([statistic(total - part) for part in sums])
+    pseudo = count * value - (count - 1) * without
+    centre = pseudo.mean(0)
+    error = pseudo.std(0, ddof=1) / np.sqrt(count)
+    reach = stats.t.ppf(1 - LEVEL / 2, count - 1) * error
+    # Values that never vary have no error: certain if they differ from zero, and no evidence if they do not.
+    t = np.divide(centre, error, out=np.where(centre == 0, 0.0, np.inf * np.sign(centre)), where=error > 0)
+    return Estimates(value, centre - reach, centre + reach, 2 * stats.t.sf(np.abs(t), count - 1))
+
+
+def means(problems: Sequence[str], values: Array) -> Estimates:
+    """Means over events, `values` being [event, ...]; an event whose value is NaN does not count there."""
+    known = np.isfinite(values)
+    used = known.reshape(len(values), -1).any(1)
+    if not used.any():
+        missing = np.full(values.shape[1:], np.nan)
+        return Estimates(missing, missing, missing, missing)
+    columns = np.stack([np.where(known, values, 0.0), known.astype(float)], axis=1)[used]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return jackknife(np.asarray(problems, dtype=str)[used], columns, lambda total: total[0] / total[1])
+
+
+def holm(p: Array) -> Array:
+    """Holm-corrected p-values; NaN stays NaN and is not counted."""
+    corrected = np.full(p.shape, np.nan)
+    known = np.isfinite(p)
+    if known.any():
+        corrected[known] = multipletests(p[known], method="holm")[1]
+    return corrected

@@ -1,0 +1,83 @@
+"""logit-lens: the onset token through the layers, against matched controls."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from backtracking import io
+from backtracking.stages.base import Input, Result, RunContext, Stage
+from backtracking.stages.mechanism import (
+    STUDY_KEYS,
+    Study,
+    compute_items,
+    controls_path,
+    open_study,
+    settings_digest,
+    study_inputs,
+    write_controls,
+)
+
+FIGURE = "wait_logit_lens_bt_vs_control"
+WINDOW_FIGURE = "logit_lens_window"
+
+
+@dataclass(frozen=True)
+class LogitLens(Stage):
+    variant: str
+
+    name: ClassVar[str] = "logit-lens"
+    phase: ClassVar[Literal[1, 2]] = 1
+    config_keys: ClassVar[tuple[str, ...]] = (*STUDY_KEYS, "analysis.lens")
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        return study_inputs(ctx, self.variant)
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        tables = ("logit_lens.csv", "logit_lens_window.csv", "logit_lens.json")
+        figures = [ctx.paths.figure(name) for name in (FIGURE, WINDOW_FIGURE)]
+        return [*(ctx.paths.table(name) for name in tables), controls_path(ctx), *figures]
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.analysis import figures, plots_mechanism
+        from backtracking.analysis.logit_lens import LensReadings, items_of, lens_table, window_table
+
+        study = open_study(ctx, self.variant)
+        keys, items = items_of(study.events, study.targets)
+        found = self._read(ctx, items)
+        readings = LensReadings(study.events, dict(zip(keys, found, strict=True)))
+        table, window = lens_table(readings), window_table(readings)
+        io.write_csv(ctx.paths.table("logit_lens.csv"), table)
+        io.write_csv(ctx.paths.table("logit_lens_window.csv"), window)
+        summary = self._summary(ctx, study, table)
+        io.write_json(ctx.paths.table("logit_lens.json"), summary)
+        write_controls(ctx, study)
+        figures.save(plots_mechanism.plot_logit_lens(table), ctx.paths, FIGURE)
+        figures.save(plots_mechanism.plot_lens_window(window), ctx.paths, WINDOW_FIGURE)
+        return Result(rows=len(study.events), notes=study.notes())
+
+    def _read(self, ctx: RunContext, items: Sequence[Any]) -> list[dict[str, Any]]:
+        from backtracking.analysis.logit_lens import read_lens
+
+        loaded, budget = ctx.model(), ctx.config.analysis.batch_tokens
+        settings = settings_digest(ctx, self.config_keys, variant=self.variant)
+        return compute_items(
+            ctx, f"{self.name}-{self.variant}", items, lambda some: read_lens(loaded, some, budget), settings
+        )
+
+    def _summary(self, ctx: RunContext, study: Study, table: Any) -> dict[str, Any]:
+        from backtracking.analysis.controls import CONTROL_KINDS
+        from backtracking.analysis.logit_lens import first_separation
+
+        tokenizer = ctx.model().tokenizer
+        families = {target.onset: target.family for target in study.targets}
+        return {
+            "variant": self.variant,
+            "lens": ctx.config.analysis.lens,
+            **study.notes(),
+            "first_separating_layer": {kind: first_separation(table, kind) for kind in CONTROL_KINDS},
+            "families": {
+                tokenizer.decode([onset]): {token: tokenizer.decode([token]) for token in family}
+                for onset, family in sorted(families.items())
+            },
+        }

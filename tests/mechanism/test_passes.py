@@ -1,0 +1,106 @@
+"""The fast pass against whole forwards, and recorded states against the model's own outputs."""
+
+import pytest
+import torch
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig, GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
+
+from backtracking.analysis.passes import (
+    UNCHANGED, Edit, Padded, Site, TailScan, batches, component_outputs, full_pass, read_padded, recording, residuals,
+)
+from backtracking.modeling import LoadedModel
+from .worlds import PIECES, random_model, tokenizer
+
+SMALL = {"vocab_size": len(PIECES), "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
+         "intermediate_size": 48, "initializer_range": 0.2}
+
+
+def _gpt2() -> LoadedModel:
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=len(PIECES), n_embd=32, n_layer=3, n_head=4, initializer_range=0.2)
+    return LoadedModel.wrap(GPT2LMHeadModel(config).eval(), tokenizer(), "gpt2")
+
+
+def _mistral() -> LoadedModel:
+    torch.manual_seed(0)
+    config = MistralConfig(**SMALL, num_key_value_heads=2, sliding_window=8)
+    return LoadedModel.wrap(MistralForCausalLM(config).eval(), tokenizer(), "mistral")
+
+
+def _gemma3() -> LoadedModel:
+    torch.manual_seed(0)
+    config = Gemma3TextConfig(**SMALL, num_key_value_heads=2, head_dim=8, sliding_window=8,
+                              layer_types=["sliding_attention", "full_attention", "sliding_attention"])
+    return LoadedModel.wrap(Gemma3ForCausalLM(config).eval(), tokenizer(), "gemma3")
+
+
+MODELS = {"qwen2": random_model, "gpt2": _gpt2, "mistral": _mistral, "gemma3": _gemma3}
+
+
+def _sequences() -> list[list[int]]:
+    generator = torch.Generator().manual_seed(3)
+    return [torch.randint(3, len(PIECES), (length,), generator=generator).tolist() for length in (4, 21, 9, 13)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("tail", [1, 3])
+def test_tail_scan_equals_whole_forwards(name, tail):
+    loaded = MODELS[name]()
+    sequences = _sequences()
+    donor = {
+        site: values.flip(0) for site, values in component_outputs(loaded, sequences, tail, budget=64).items()
+    }
+    sites = [Site(kind, layer) for kind in ("attn", "mlp") for layer in range(loaded.n_layers)]
+    arms = [UNCHANGED]
+    arms += [(Edit(site, factor, (back,)),) for site in sites for factor in (0.0, 0.5, None) for back in range(tail)]
+    arms += [(Edit(Site("attn", 1, head)),) for head in range(4)]
+    arms += [(Edit(sites[0]), Edit(sites[-1], 0.3), Edit(Site("attn", 2, 1)))]
+    fast = TailScan(loaded, arms, tail=tail)(sequences, donor)
+    changes = (fast - fast[:, :1]).abs().amax(-1)
+    assert (changes[:, 1:] > 1e-3).float().mean() > 0.7, "the arms must do something for the comparison to mean any"
+    for row, sequence in enumerate(sequences):
+        own = {site: values[row : row + 1] for site, values in donor.items()}
+        for number, arm in enumerate(arms):
+            torch.testing.assert_close(fast[row, number], full_pass(loaded, sequence, arm, own), atol=1e-4, rtol=1e-4)
+
+
+def test_more_arms_than_fit_one_pass_give_the_same(monkeypatch):
+    loaded = random_model()
+    arms = [UNCHANGED, *[(Edit(Site(kind, layer)),) for kind in ("attn", "mlp") for layer in range(4)]]
+    whole = TailScan(loaded, arms)(_sequences())
+    monkeypatch.setattr("backtracking.analysis.passes.QUERIES_PER_PASS", 2)
+    torch.testing.assert_close(TailScan(loaded, arms)(_sequences()), whole, atol=1e-4, rtol=1e-4)
+
+
+def test_full_pass_is_the_models_own_forward():
+    loaded = random_model()
+    for sequence in _sequences():
+        expected = loaded.model(input_ids=torch.tensor([sequence])).logits[0, -1]
+        torch.testing.assert_close(loaded.readout(full_pass(loaded, sequence, UNCHANGED)), expected)
+
+
+def test_zeroing_every_component_leaves_the_embedding():
+    loaded = random_model()
+    arm = tuple(Edit(Site(kind, layer)) for kind in ("attn", "mlp") for layer in range(loaded.n_layers))
+    sequences = _sequences()
+    ends = torch.tensor([sequence[-1] for sequence in sequences])
+    fast = TailScan(loaded, [arm])(sequences)[:, 0]
+    torch.testing.assert_close(fast, loaded.model.get_input_embeddings()(ends))
+
+
+def test_recorded_residuals_are_the_models_hidden_states():
+    loaded = random_model()
+    sequences = _sequences()
+    with torch.no_grad(), recording(residuals(loaded), lambda output: output) as kept:
+        read_padded(loaded, Padded.of(sequences, loaded.device))
+    for row, sequence in enumerate(sequences):
+        states = loaded.model(input_ids=torch.tensor([sequence]), output_hidden_states=True).hidden_states
+        for layer in range(loaded.n_layers - 1):
+            mine = kept[layer][row, -len(sequence) :]
+            torch.testing.assert_close(mine, states[layer + 1][0], atol=1e-5, rtol=1e-4)
+
+
+def test_batches_cover_all_within_the_budget():
+    lengths = [5, 50, 7, 7, 30, 1, 100]
+    groups = list(batches(lengths, 60))
+    assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
+    assert all(len(group) == 1 or len(group) * max(lengths[k] for k in group) <= 60 for group in groups)

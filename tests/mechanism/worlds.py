@@ -1,0 +1,168 @@
+"""Models whose mechanism is planted, and runs of rows in which it shows."""
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from backtracking import io
+from backtracking.analysis.events import EventReader, write_events
+from backtracking.config import ExperimentConfig
+from backtracking.configfile import LoadedConfig
+from backtracking.modeling import LoadedModel
+from backtracking.paths import RunPaths
+from backtracking.records import GenerationRecord
+from backtracking.runmeta import new_meta
+from backtracking.stages.base import RunContext
+from backtracking.tokenization import TokenMap
+
+VARIANT = "baseline_think_newline"
+WORDS = [f" {first}{second}" for first in "bdfglmnprt" for second in ("ana", "oro")]
+PIECES = [
+    "<pad>", "<bos>", "<eos>", ".", "\n", " Wait", "Wait", " wait", " So", " Then", " glitch", " clean", *WORDS,
+]  # fmt: skip
+ID = {piece: index for index, piece in enumerate(PIECES)}
+WAIT, STOP, GLITCH, CLEAN = ID[" Wait"], ID["."], ID[" glitch"], ID[" clean"]
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Whole pieces, no merges: what stands in the list is one token."""
+    backend = Tokenizer(models.WordLevel(ID, unk_token="<pad>"))
+    backend.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>", unk_token="<pad>"
+    )
+
+
+@dataclass(frozen=True)
+class Plant:
+    """Where the mechanism lies: a head finds the marker, one MLP (or all of them) writes the onset."""
+
+    layers: int = 6
+    finder: tuple[int, int] = (1, 2)
+    writers: tuple[int, ...] = (4,)
+    push: float = 8.0
+    noise: float = 0.02
+
+
+HIDDEN, HEADS, HEAD_DIM = 64, 4, 16
+FLAG, ONSET = HIDDEN - 1, HIDDEN - 2
+
+
+def planted(plant: Plant, seed: int = 0) -> LoadedModel:
+    """A Qwen2 that says " Wait" after a full stop when it has seen the marker, by a known route."""
+    torch.manual_seed(seed)
+    config = Qwen2Config(
+        vocab_size=len(PIECES),
+        hidden_size=HIDDEN,
+        intermediate_size=32,
+        num_hidden_layers=plant.layers,
+        num_attention_heads=HEADS,
+        num_key_value_heads=HEADS,
+        max_position_embeddings=512,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e8},
+        tie_word_embeddings=False,
+        eos_token_id=ID["<eos>"],
+    )
+    model = Qwen2ForCausalLM(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0.0, plant.noise)
+        model.model.embed_tokens.weight[:, : len(PIECES)] += torch.eye(len(PIECES))
+        model.model.embed_tokens.weight[:, FLAG] = model.model.embed_tokens.weight[:, ONSET] = 0.0
+        model.lm_head.weight[WAIT, ONSET] += 1.0
+        _plant_finder(model, plant)
+        for layer in plant.writers:
+            _plant_writer(model.model.layers[layer].mlp, plant.push / len(plant.writers))
+    return LoadedModel.wrap(model, tokenizer(), "planted")
+
+
+def _plant_finder(model: Qwen2ForCausalLM, plant: Plant) -> None:
+    """One head looks for the marker on the slowest rotary pair and raises the flag where it is found."""
+    layer, head = plant.finder
+    attention = model.model.layers[layer].self_attn
+    slow, start = HEAD_DIM // 2 - 1, head * HEAD_DIM
+    attention.q_proj.bias[start + slow] += 8.0
+    attention.k_proj.weight[start + slow, GLITCH] += 2.0
+    attention.v_proj.weight[start, GLITCH] += 0.25
+    attention.o_proj.weight[FLAG, start] += 1.0
+
+
+def _plant_writer(mlp: torch.nn.Module, push: float) -> None:
+    """Writes the onset direction where the flag is up and a full stop was read."""
+    mlp.gate_proj.weight[0] = 0.0
+    mlp.up_proj.weight[0] = 0.0
+    mlp.down_proj.weight[:, 0] = 0.0
+    mlp.gate_proj.weight[0, FLAG] = 1.5
+    mlp.up_proj.weight[0, STOP] = 0.2
+    mlp.down_proj.weight[ONSET, 0] = push / 10
+
+
+def random_model(seed: int = 0, layers: int = 4, **changes: object) -> LoadedModel:
+    """A small Qwen2 with random weights, large enough to make components matter."""
+    torch.manual_seed(seed)
+    options = {
+        "vocab_size": len(PIECES), "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": layers,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "eos_token_id": ID["<eos>"],
+        "initializer_range": 0.3,
+    }  # fmt: skip
+    return LoadedModel.wrap(Qwen2ForCausalLM(Qwen2Config(**{**options, **changes})).eval(), tokenizer(), "random")
+
+
+@dataclass
+class Rows:
+    """Writes completions in which the marker decides whether an onset comes."""
+
+    problems: int = 12
+    samples: int = 4
+    seed: int = 0
+    records: list[GenerationRecord] = field(default_factory=list)
+
+    def build(self) -> list[GenerationRecord]:
+        rng = random.Random(self.seed)
+        for problem in range(self.problems):
+            prompt = [ID["<bos>"], *self._words(rng, 4 + problem % 3)]
+            for sample in range(self.samples):
+                self.records.append(self._row(rng, problem, sample, prompt, onset=sample < self.samples // 2))
+        return self.records
+
+    def _words(self, rng: random.Random, count: int) -> list[int]:
+        return [ID[rng.choice(WORDS)] for _ in range(count)]
+
+    def _row(
+        self, rng: random.Random, problem: int, sample: int, prompt: list[int], *, onset: bool
+    ) -> GenerationRecord:
+        first = [*self._words(rng, rng.randint(2, 5)), STOP]
+        second = self._words(rng, rng.randint(4, 6))
+        second.insert(rng.randint(1, 3), GLITCH if onset else CLEAN)
+        tail = [WAIT] if onset else [ID[" So"]]
+        rest = [*self._words(rng, 6), STOP, *self._words(rng, 6), STOP, ID["<eos>"]]
+        ids = [*first, *second, STOP, *tail, *rest]
+        text = "".join(PIECES[token] for token in ids if PIECES[token] != "<eos>")
+        return GenerationRecord(
+            example_id=f"p{problem:02d}", sample_id=sample, variant=VARIANT, condition="baseline",
+            prompt="".join(PIECES[token] for token in prompt), prompt_ids=prompt, completion=text,
+            completion_ids=ids, finish_reason="stop", prompt_tokens=len(prompt), completion_tokens=len(ids),
+            gen_params={}, seed_key=f"{problem}/{sample}",
+        )  # fmt: skip
+
+
+def write_run(folder: Path, loaded: LoadedModel, records: list[GenerationRecord], **analysis: object) -> RunContext:
+    """A run folder with generations and events, open for the mechanism stages."""
+    config = ExperimentConfig.model_validate({"analysis": analysis})
+    loaded_config = LoadedConfig(config=config, source="test")
+    paths = RunPaths(folder / "runs", "test")
+    io.write_jsonl(paths.generation(VARIANT, "baseline"), records)
+    gold = {record.example_id: "1" for record in records}
+    reader = EventReader(config.detection, config.prompting, TokenMap(loaded.tokenizer), gold)
+    write_events(records, reader, paths.events, paths.onsets)
+    return RunContext(
+        loaded=loaded_config,
+        paths=paths,
+        meta=new_meta("test", loaded_config),
+        load=lambda _: loaded,
+    )
