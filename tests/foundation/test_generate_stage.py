@@ -1,0 +1,181 @@
+"""Generation survives anything: kills, edits, grown and shrunken requests."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.foundation.command import assert_one_clear_message
+
+ROWS = "runs/small/generations/baseline_think_newline/baseline.jsonl"
+
+
+def rows(workdir):
+    return [json.loads(line) for line in (workdir / ROWS).read_text().splitlines()]
+
+
+def prepared(cli, config):
+    assert cli("prepare-data", "-c", config).code == 0
+    outcome = cli("generate", "-c", config)
+    assert outcome.code == 0, outcome.err
+    return outcome
+
+
+def test_rows_hold_what_the_model_read_and_wrote(cli, small_config, workdir, random_reasoner):
+    from transformers import AutoTokenizer
+
+    prepared(cli, small_config)
+    found = rows(workdir)
+    assert [(row["example_id"], row["sample_id"]) for row in found] == [
+        (problem["id"], sample)
+        for problem in map(json.loads, (workdir / "runs/small/dataset.jsonl").read_text().splitlines())
+        for sample in range(2)
+    ]
+    tokenizer = AutoTokenizer.from_pretrained(random_reasoner)
+    for row in found:
+        assert row["prompt_tokens"] == len(row["prompt_ids"])
+        assert row["completion_tokens"] == len(row["completion_ids"]) <= 24
+        assert row["finish_reason"] in ("stop", "length")
+        shown = row["completion_ids"][:-1] if row["finish_reason"] == "stop" else row["completion_ids"]
+        assert tokenizer.decode(shown, skip_special_tokens=False) == row["completion"]
+        assert row["prompt"].endswith("<think>\n")
+
+
+def test_second_start_does_nothing_and_says_so(cli, small_config, workdir):
+    prepared(cli, small_config)
+    before = (workdir / ROWS).stat().st_mtime_ns
+    outcome = cli("generate", "-c", small_config)
+    assert "up to date" in outcome.err
+    assert (workdir / ROWS).stat().st_mtime_ns == before
+
+
+def test_lost_torn_and_doubled_rows_are_made_good(cli, small_config, workdir):
+    prepared(cli, small_config)
+    path = workdir / ROWS
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[5], lines[0], lines[0], lines[9]]) + lines[3][:40])
+    outcome = cli("generate", "-c", small_config)
+    assert outcome.code == 0, outcome.err
+    assert "going on: 3 rows" in outcome.err
+    assert path.read_bytes() == whole
+
+
+def test_more_samples_keep_the_rows_that_are_there(cli, small_config, workdir):
+    prepared(cli, small_config)
+    few = rows(workdir)
+    outcome = cli("generate", "-c", small_config, "--set", "generation.num_samples_per_prompt=3")
+    assert "going on: 16 rows" in outcome.err
+    many = rows(workdir)
+    assert [row for row in many if row["sample_id"] < 2] == few
+    cli("generate", "-c", small_config)
+    assert rows(workdir) == few
+
+
+def test_batch_size_never_matters(cli, small_config, workdir):
+    prepared(cli, small_config)
+    whole = (workdir / ROWS).read_bytes()
+    outcome = cli("generate", "-c", small_config, "--set", "generation.batch_size=3")
+    assert "up to date" in outcome.err
+    cli("generate", "-c", small_config, "--set", "generation.batch_size=3", "--force")
+    assert (workdir / ROWS).read_bytes() == whole
+
+
+def test_a_key_that_changes_the_text_starts_anew_and_keeps_the_old(cli, small_config, workdir):
+    prepared(cli, small_config)
+    old = rows(workdir)
+    outcome = cli("generate", "-c", small_config, "--set", "generation.temperature=0.7")
+    assert outcome.code == 0, outcome.err
+    assert rows(workdir) != old
+    kept = (workdir / ROWS).with_suffix(".previous.jsonl")
+    assert [json.loads(line) for line in kept.read_text().splitlines()] == old
+
+
+def test_corrupt_row_in_the_middle_is_told_by_line_and_left_alone(cli, small_config, workdir):
+    prepared(cli, small_config)
+    path = workdir / ROWS
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:4], b"{broken}\n", *lines[5:]]))
+    before = path.read_bytes()
+    assert_one_clear_message(cli("generate", "-c", small_config), "line 5", "nothing was overwritten")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.slow
+def test_killed_and_interrupted_runs_go_on_without_losing_or_doubling_a_row(cli, small_config, workdir):
+    cli("prepare-data", "-c", small_config)
+    slow = ["--set", "generation.batch_size=1", "--set", "generation.num_samples_per_prompt=40"]
+    command = [sys.executable, "-m", "backtracking.cli", "generate", "-c", str(small_config), *slow]
+    seen = 0
+    for stop in (signal.SIGKILL, signal.SIGINT):
+        process = subprocess.Popen(command, cwd=workdir, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            there = (workdir / ROWS).read_bytes().count(b"\n") if (workdir / ROWS).exists() else 0
+            if there > seen + 3:
+                break
+            time.sleep(0.02)
+        os.kill(process.pid, stop)
+        _, err = process.communicate(timeout=60)
+        if stop == signal.SIGINT:
+            assert process.returncode == 130, err
+            assert "kept:" in err
+            assert "run the same command again" in err
+        assert there > seen, "the test must stop it in the middle"
+        seen = there
+    done = subprocess.run(command, cwd=workdir, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "going on:" in done.stderr
+    resumed = (workdir / ROWS).read_bytes()
+    subprocess.run([*command, "--force"], cwd=workdir, check=True, stderr=subprocess.DEVNULL)
+    assert (workdir / ROWS).read_bytes() == resumed
+    assert resumed.count(b"\n") == 8 * 40
+
+
+def test_a_second_writer_is_refused_by_name(cli, small_config, workdir):
+    from backtracking import io
+
+    prepared(cli, small_config)
+    with io.run_lock(workdir / "runs/small/.lock"):
+        assert_one_clear_message(cli("generate", "-c", small_config), f"pid {os.getpid()}", "--run-id")
+
+
+WRONG = {
+    "variant": (["generate", "--variant", "nope"], "think_same_line"),
+    "condition": (["generate", "--condition", "nope"], "targeted_ablation"),
+    "run id": (["generate", "--run-id", "nope"], "runs there: small"),
+    "escaping run id": (["generate", "--run-id", "../x"], "not usable"),
+    "needs the scan": (["generate", "--condition", "targeted_ablation"], "backtracking ablation-scan"),
+    "model": (["generate", "--set", "model.hf_id=/nowhere/at/all"], "/nowhere/at/all"),
+    "device": (["generate", "--set", "model.device=cuda"], "cuda"),
+    "template": (["generate", "--set", "prompting.use_chat_template=false", "--set",
+                  "prompting.template=x"], "{question}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_mistakes_on_the_command_line(case, cli, small_config, workdir):
+    cli("prepare-data", "-c", small_config)
+    arguments, expected = WRONG[case]
+    assert_one_clear_message(cli(arguments[0], "-c", small_config, *arguments[1:]), expected)
+
+
+def test_generate_before_prepare_data_names_the_command(cli, small_config):
+    assert_one_clear_message(
+        cli("generate", "-c", small_config), "dataset.jsonl", "backtracking prepare-data"
+    )
+
+
+def test_neither_config_nor_run(cli, workdir):
+    assert_one_clear_message(cli("generate"), "--config")
+
+
+def test_current_run_of_another_study_is_not_written_into(cli, small_config, workdir):
+    prepared(cli, small_config)
+    other = workdir / "other.yaml"
+    other.write_text("run: {name: other}\n")
+    assert_one_clear_message(cli("prepare-data", "-c", other), "another study", "init-run")
