@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,11 +96,21 @@ class Ledger:
         """Add what this finished row must have cost; a row's last token is not fed back."""
         failed = record.finish_reason == "error"
         fed_ids = record.completion_ids if failed else record.completion_ids[:-1]
+        self.expect_passes(condition, record.prompt_ids, fed_ids, phrases)
+
+    def expect_passes(
+        self,
+        condition: Condition,
+        prompt_ids: Sequence[int],
+        fed_ids: Sequence[int],
+        phrases: Collection[Phrase] = (),
+    ) -> None:
+        """Add what one pass over a prompt and one over each token fed back must have cost."""
         times: dict[When, int] = {}
         for intervention in condition.interventions if self.enabled else ():
             when = intervention.when
             if when not in times:
-                times[when] = times_active(when, record.prompt_ids, fed_ids, phrases)
+                times[when] = times_active(when, prompt_ids, fed_ids, phrases)
             key = (condition_label(condition), intervention.layer, intervention.component)
             self.expected_called[key] += 1 + len(fed_ids)
             self.expected_applied[key] += times[when]

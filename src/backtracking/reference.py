@@ -70,19 +70,18 @@ def run_reference(
     ledger: Ledger,
 ) -> Iterator[GenerationRecord]:
     """Complete rows one after the other."""
-    with intervene_with(table, ledger) as tracker:
-        for row in rows:
-            draft = Draft(row, model, params, seed)
+    for row in rows:
+        draft = Draft(row, model, params, seed)
+        ids = torch.tensor([row.prompt.ids], device=model.device)
+        with torch.no_grad(), intervene_with(table, ledger) as tracker:
             tracker.start([table.add(row.condition)], [len(row.prompt.ids)])
-            ids = torch.tensor([row.prompt.ids], device=model.device)
-            with torch.no_grad():
-                model.model.generate(
-                    ids,
-                    attention_mask=torch.ones_like(ids),
-                    generation_config=GenerationConfig(
-                        max_new_tokens=params.max_new_tokens, do_sample=False, pad_token_id=0
-                    ),
-                    logits_processor=LogitsProcessorList([_KeyedChoice(draft, params)]),
-                    stopping_criteria=StoppingCriteriaList([_DraftEnded(draft)]),
-                )
-            yield draft.record(model, params)
+            model.model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                generation_config=GenerationConfig(
+                    max_new_tokens=params.max_new_tokens, do_sample=False, pad_token_id=0
+                ),
+                logits_processor=LogitsProcessorList([_KeyedChoice(draft, params)]),
+                stopping_criteria=StoppingCriteriaList([_DraftEnded(draft)]),
+            )
+        yield draft.record(model, params)

@@ -112,7 +112,7 @@ def test_load_from_a_folder(tmp_path):
 
 
 def test_what_cannot_be_loaded_says_why(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match="could not be loaded"):
         load_model(ModelConfig(hf_id="nobody/nothing", device="cpu"))
     with pytest.raises(UserError, match=r"(?s)could not be loaded.*check the folder"):

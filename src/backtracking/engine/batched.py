@@ -1,15 +1,39 @@
-"""The batched engine (for now the reference path under its name)."""
+"""The batched engine: a fixed number of slots, kept full, every row under its own condition.
 
+Each turn of the loop fills free slots from the queue (reading new prompts, sharing read ones), feeds one
+token to every row, chooses the next tokens and hands out rows that ended. Rows sit in the first slots, without
+holes.
+"""
+
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from backtracking.engine.attention import engine_attention
+from backtracking.engine.cache import Prefilled, SlotCache
+from backtracking.engine.forward import (
+    LENGTH_STEP,
+    MIN_ROWS,
+    check_numbers,
+    decode_pass,
+    round_up,
+)
+from backtracking.engine.prompts import PromptReader
+from backtracking.engine.sizing import choose_slots
 from backtracking.gates import GateTable
+from backtracking.hooks import GateHooks
 from backtracking.ledger import Ledger
 from backtracking.modeling import LoadedModel
 from backtracking.records import GenerationRecord
-from backtracking.reference import run_reference
-from backtracking.rows import Row
-from backtracking.sampling import SamplingParams
+from backtracking.rows import Draft, Row
+from backtracking.sampling import SamplingParams, choose
+from backtracking.schedule import Positions, ends_with_onset
+
+_FIRST_ROOM = 256
 
 
 def run_batched(
@@ -22,4 +46,226 @@ def run_batched(
     table: GateTable,
     ledger: Ledger,
 ) -> Iterator[GenerationRecord]:
-    return run_reference(model, rows, params, seed=seed, table=table, ledger=ledger)
+    """Complete rows side by side; records come in the order in which rows end."""
+    hooks = GateHooks(table)
+    try:
+        with engine_attention(model):
+            with torch.inference_mode():
+                check_numbers(model)
+            queue = _Queue(rows)
+            batch: Batch | None = None
+            while (row := queue.peek()) is not None or (batch is not None and batch.active):
+                if batch is None:
+                    assert row is not None
+                    longest = len(row.prompt.ids) + params.max_new_tokens
+                    count = choose_slots(model, longest) if slots == "auto" else slots
+                    batch = Batch(model, params, seed, table, hooks, ledger, count)
+                # Nothing that changes how torch behaves is held while the caller works on a record.
+                with torch.inference_mode():
+                    ended = batch.turn(queue)
+                yield from (draft.record(model, params) for draft in ended)
+    finally:
+        table.flush(ledger)
+        hooks.remove()
+
+
+class _Queue:
+    """Rows to come; rows that had to make room come back to its front."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows = iter(rows)
+        self._waiting: deque[Row] = deque()
+
+    def peek(self) -> Row | None:
+        if not self._waiting:
+            self._waiting.extend(row for row in [next(self._rows, None)] if row is not None)
+        return self._waiting[0] if self._waiting else None
+
+    def take(self, most: int) -> list[Row]:
+        taken: list[Row] = []
+        while len(taken) < most and self.peek() is not None:
+            taken.append(self._waiting.popleft())
+        return taken
+
+    def put_back(self, rows: Iterable[Row]) -> None:
+        self._waiting.extendleft(reversed(list(rows)))
+
+
+class Batch:
+    """The rows in the slots: their drafts, and for each slot what its next pass needs."""
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        params: SamplingParams,
+        seed: int,
+        table: GateTable,
+        hooks: GateHooks,
+        ledger: Ledger,
+        count: int,
+    ) -> None:
+        self.model, self.params, self.seed = model, params, seed
+        self.table, self.hooks, self.ledger = table, hooks, ledger
+        self.limit = count
+        self.drafts: list[Draft] = []
+        size = max(count, MIN_ROWS)
+        self._size = size
+        self._tokens = np.zeros(size, dtype=np.int64)
+        self._positions = np.zeros(size, dtype=np.int64)
+        self._steps = np.zeros(size, dtype=np.int64)
+        self._conditions = np.zeros(size, dtype=np.int64)
+        self._keys = np.zeros(size, dtype=np.int64)
+        self._onset_seen = np.zeros(size, dtype=np.bool_)
+        self._arrays = (
+            self._tokens,
+            self._positions,
+            self._steps,
+            self._conditions,
+            self._keys,
+            self._onset_seen,
+        )
+        self._cache: SlotCache | None = None
+        self._reader = PromptReader(table, hooks, kept_tokens=size * _FIRST_ROOM // 4)
+
+    @property
+    def active(self) -> int:
+        return len(self.drafts)
+
+    def turn(self, queue: _Queue) -> list[Draft]:
+        """Fill the free slots, feed every row one token; the rows that ended."""
+        ended: list[Draft] = []
+        while self.active < self.limit and queue.peek() is not None:
+            rows = queue.take(self.limit - self.active)
+            try:
+                ended += self._admit(rows)
+            except torch.OutOfMemoryError as error:
+                queue.put_back(rows)
+                self._make_room(queue, error)
+        if self.active:
+            try:
+                ended += self._advance()
+            except torch.OutOfMemoryError as error:
+                self._make_room(queue, error)
+        return ended
+
+    def _admit(self, rows: list[Row]) -> list[Draft]:
+        """Read the rows' prompts, choose their first tokens, and seat those that go on."""
+        conditions = [self.table.add(row.condition) for row in rows]
+        self.hooks.sync()
+        prefilled = self._reader.read([(row.prompt.ids, c) for row, c in zip(rows, conditions, strict=True)])
+        drafts = [Draft(row, self.model, self.params, self.seed) for row in rows]
+        logits = torch.stack([prompt.logits for prompt in prefilled])
+        self._choose(logits, drafts, np.asarray(conditions))
+        self._reserve(max(len(row.prompt.ids) for row in rows) + 1, like=prefilled[0])
+        # From here on nothing large is allocated: rows are seated all or none.
+        ended = []
+        for draft, condition, prompt in zip(drafts, conditions, prefilled, strict=True):
+            at = Positions.of_prompt(draft.row.prompt.ids)
+            self.table.count_pass(condition, self.table.active(at)[0], at.tokens.size, self.ledger)
+            if draft.finish_reason is not None:
+                ended.append(draft)
+            else:
+                self._seat(draft, condition, prompt)
+        return ended
+
+    def _seat(self, draft: Draft, condition: int, prompt: Prefilled) -> None:
+        slot = self.active
+        length = len(draft.row.prompt.ids)
+        assert self._cache is not None
+        self._cache.fill(slot, prompt.keys, prompt.values)
+        self.drafts.append(draft)
+        self._conditions[slot], self._keys[slot] = condition, draft.key
+        self._positions[slot] = length - 1
+        self._steps[slot] = 0
+        self._onset_seen[slot] = False
+        self._note_token(slot)
+
+    def _note_token(self, slot: int) -> None:
+        """The row's newest token is what its next pass is fed."""
+        draft = self.drafts[slot]
+        self._tokens[slot] = draft.tokens[-1]
+        self._positions[slot] += 1
+        self._steps[slot] += 1
+        if self.table.phrases and ends_with_onset(draft.tokens, self.table.phrases):
+            self._onset_seen[slot] = True
+
+    def _reserve(self, length: int, like: Prefilled | None = None) -> None:
+        """Make sure that slots hold `length` positions."""
+        if self._cache is None:
+            assert like is not None
+            capacity = round_up(length + min(self.params.max_new_tokens, _FIRST_ROOM), LENGTH_STEP)
+            self._cache = SlotCache((like.keys, like.values), self._size, capacity)
+        elif length > self._cache.capacity:
+            self._cache.grow(round_up(max(length, self._cache.capacity * 3 // 2), LENGTH_STEP))
+
+    def _advance(self) -> list[Draft]:
+        """One decoding pass over all rows; the rows that it ended."""
+        rows = self.active
+        padded = max(rows, MIN_ROWS)
+        at = Positions(
+            self._tokens[:padded, None], self._steps[:padded, None], self._onset_seen[:padded, None]
+        )
+        is_active = self.table.active(at)
+        self.hooks.load(self._conditions[:padded, None], is_active)
+        self._reserve(int(self._positions[:rows].max()) + 1)
+        assert self._cache is not None
+        logits = decode_pass(self.model, self._cache, self._tokens[:padded], self._positions[:padded])
+        self.hooks.verify()
+        self.table.count_decode(self._conditions[:rows], is_active[:rows])
+        self._choose(logits[:rows], self.drafts, self._conditions[:rows])
+        ended = [slot for slot, draft in enumerate(self.drafts) if draft.finish_reason is not None]
+        for slot in range(rows):
+            if self.drafts[slot].finish_reason is None:
+                self._note_token(slot)
+        return [self._leave(slot) for slot in reversed(ended)]
+
+    def _choose(self, logits: Tensor, drafts: list[Draft], conditions: np.ndarray) -> None:
+        """Give every draft its next token."""
+        for condition in set(conditions.tolist()):
+            if suppressed := sorted(self.table.conditions[condition].suppress_tokens):
+                rows = torch.from_numpy(np.flatnonzero(conditions == condition)).to(logits.device)
+                logits[rows[:, None], torch.tensor(suppressed, device=logits.device)] = -torch.inf
+        keys = torch.tensor([draft.key for draft in drafts], device=logits.device)
+        steps = torch.tensor([len(draft.tokens) for draft in drafts], device=logits.device)
+        choice = choose(logits, keys, steps, self.params)
+        usable = choice.usable.tolist()
+        logprobs = [None] * len(drafts) if choice.logprobs is None else choice.logprobs.tolist()
+        for draft, token, good, logprob in zip(drafts, choice.tokens.tolist(), usable, logprobs, strict=True):
+            if good:
+                draft.push(token, logprob)
+            else:
+                draft.fail("the logits are not finite")
+
+    def _leave(self, slot: int) -> Draft:
+        """Take a row out; the last row moves into its slot."""
+        assert self._cache is not None
+        draft, last = self.drafts[slot], self.active - 1
+        if slot != last:
+            self._cache.move(last, slot, int(self._positions[last]) + 1)
+            self.drafts[slot] = self.drafts[last]
+            for array in self._arrays:
+                array[slot] = array[last]
+        self.drafts.pop()
+        if draft.finish_reason == "error":
+            self._cache.wipe(last)
+        for array in self._arrays:
+            array[last] = 0
+        return draft
+
+    def _make_room(self, queue: _Queue, error: torch.OutOfMemoryError) -> None:
+        """Out of memory: halve the slots; rows that lose theirs start again later and come out the same."""
+        if self.limit <= 1:
+            raise error
+        self.limit = max(self.limit // 2, 1)
+        dropped = self.drafts[self.limit :]
+        for draft in dropped:
+            self.ledger.expect_passes(
+                draft.row.condition, draft.row.prompt.ids, draft.tokens[:-1], self.table.phrases
+            )
+        queue.put_back(draft.row for draft in dropped)
+        del self.drafts[self.limit :]
+        self._reader.forget()
+        self._size = max(self.limit, MIN_ROWS)
+        if self._cache is not None:
+            self._cache.shrink(self._size)
+        torch.cuda.empty_cache()

@@ -1,0 +1,140 @@
+"""The engine's attention, registered through transformers' attention interface.
+
+Two kinds of pass exist: prompts laid end to end without padding, each attending within itself; and one new
+token per row, attending to the row's slot. Grouped queries are multiplied as one batch per key head, so keys
+and values are never repeated.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AttentionInterface
+
+from backtracking.errors import UserError
+from backtracking.modeling import LoadedModel
+
+IMPLEMENTATION = "backtracking_slots"
+
+
+@dataclass
+class PromptPass:
+    """Prompts end to end: where each begins and ends."""
+
+    segments: list[tuple[int, int]]
+
+
+@dataclass
+class DecodePass:
+    """One new token per row, at its position; `length` positions of every slot are looked at."""
+
+    positions: Tensor
+    length: int
+    _biases: dict[int | None, Tensor] = field(default_factory=dict)
+
+    def bias(self, window: int | None, like: Tensor) -> Tensor:
+        """0 where a row may look, -inf elsewhere, [rows, 1, length]; made once per pass and window."""
+        if window not in self._biases:
+            index = torch.arange(self.length, device=self.positions.device)[None, :]
+            position = self.positions[:, None]
+            visible = index <= position
+            if window is not None:
+                visible &= index > position - window
+            bias = torch.zeros(visible.shape, dtype=like.dtype, device=like.device)
+            self._biases[window] = bias.masked_fill_(~visible, -torch.inf)[:, None]
+        return self._biases[window]
+
+
+def slot_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    softcap: float | None = None,
+    sliding_window: int | None = None,
+    engine_pass: PromptPass | DecodePass | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """Attention of one layer for the engine's current pass; returns [rows, positions, heads, width]."""
+    if engine_pass is None or attention_mask is not None:
+        raise NotImplementedError("the model does not pass the engine's arguments on to its attention")
+    if options.get("s_aux") is not None:
+        raise NotImplementedError("attention sinks")
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if isinstance(engine_pass, DecodePass):
+        return _decode(query, key, value, engine_pass.bias(sliding_window, query), scale, softcap), None
+    parts = [
+        _within(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scale, softcap, sliding_window)
+        for a, b in engine_pass.segments
+    ]
+    return torch.cat(parts, dim=2).transpose(1, 2), None
+
+
+def _decode(
+    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float, cap: float | None
+) -> Tensor:
+    rows, heads, _, width = query.shape
+    key_heads, length = key.shape[1], key.shape[2]
+    grouped = query.reshape(rows * key_heads, heads // key_heads, width)
+    keys = key.flatten(0, 1).transpose(1, 2)
+    bias = bias.expand(rows, key_heads, length).reshape(rows * key_heads, 1, length)
+    if cap is None:
+        scores = torch.baddbmm(bias, grouped, keys, alpha=scale)
+    else:
+        scores = torch.tanh(torch.bmm(grouped, keys) * scale / cap) * cap + bias
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+    return torch.bmm(weights, value.flatten(0, 1)).view(rows, 1, heads, -1)
+
+
+def _within(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, cap: float | None, window: int | None
+) -> Tensor:
+    """Causal attention of one prompt over itself, [1, heads, tokens, width]."""
+    length = query.shape[2]
+    is_grouped = query.shape[1] != key.shape[1]
+    if cap is None and (window is None or window >= length):
+        return functional.scaled_dot_product_attention(
+            query, key, value, is_causal=True, scale=scale, enable_gqa=is_grouped
+        )
+    index = torch.arange(length, device=query.device)
+    hidden = index[None, :] > index[:, None]
+    if window is not None:
+        hidden |= index[None, :] <= index[:, None] - window
+    if is_grouped:
+        key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+        value = value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
+    scores = query @ key.transpose(2, 3) * scale
+    if cap is not None:
+        scores = torch.tanh(scores / cap) * cap
+    weights = torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=-1, dtype=torch.float32)
+    return weights.to(query.dtype) @ value
+
+
+@contextmanager
+def engine_attention(model: LoadedModel) -> Iterator[None]:
+    """Switch the model to the engine's attention, and back."""
+    AttentionInterface.register(IMPLEMENTATION, slot_attention)
+    before = model.model.config._attn_implementation
+    model.model.set_attn_implementation(IMPLEMENTATION)
+    try:
+        if model.model.config._attn_implementation != IMPLEMENTATION:
+            raise refusal(
+                model, "its attention cannot be exchanged through transformers' attention interface"
+            )
+        yield
+    finally:
+        model.model.set_attn_implementation(before)
+
+
+def refusal(model: LoadedModel, why: str) -> UserError:
+    return UserError(
+        f"{model.name}: the batched engine cannot run this model",
+        why,
+        "set generation.engine: reference (slower, plain `generate`)",
+    )

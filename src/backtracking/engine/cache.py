@@ -1,0 +1,124 @@
+"""Keys and values: read off a prompt's pass once, then kept in one preallocated slot per row."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+
+class _Layer(CacheLayerMixin):  # type: ignore[misc]
+    """What transformers asks of a layer; positions and masks are given to the model explicitly."""
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        self.is_initialized = True
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        raise NotImplementedError("the engine's attention builds its own masks")
+
+    def get_seq_length(self) -> int:
+        return 0
+
+    def get_max_length(self) -> int:
+        return -1
+
+
+class _CapturingLayer(_Layer):
+    """Remembers the keys and values of the one pass that it sees."""
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        self.keys, self.values = key_states, value_states
+        return key_states, value_states
+
+
+class PromptCache(Cache):  # type: ignore[misc]
+    """The cache of a prompt pass."""
+
+    def __init__(self, n_layers: int) -> None:
+        super().__init__(layers=[_CapturingLayer() for _ in range(n_layers)])
+
+    def stacked(self) -> tuple[Tensor, Tensor]:
+        """All layers' keys and values, each [layers, heads, tokens, width]."""
+        return (
+            torch.stack([layer.keys[0] for layer in self.layers]),
+            torch.stack([layer.values[0] for layer in self.layers]),
+        )
+
+
+class _SlotLayer(_Layer):
+    """Writes the new token of every row into its slot and hands out the slots' filled part."""
+
+    def __init__(self, cache: "SlotCache", index: int) -> None:
+        super().__init__()
+        self._cache, self._index = cache, index
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        cache, rows = self._cache, len(key_states)
+        keys, values = cache.all_keys[self._index], cache.all_values[self._index]
+        keys[cache.row_numbers[:rows], :, cache.positions] = key_states[:, :, 0]
+        values[cache.row_numbers[:rows], :, cache.positions] = value_states[:, :, 0]
+        return keys[:rows, :, : cache.length], values[:rows, :, : cache.length]
+
+
+class SlotCache(Cache):  # type: ignore[misc]
+    """One slot per row, [layers, slots, heads, capacity, width]; grows when rows do."""
+
+    def __init__(self, like: tuple[Tensor, Tensor], slots: int, capacity: int) -> None:
+        super().__init__(layers=[_SlotLayer(self, index) for index in range(len(like[0]))])
+        # Zeros, not garbage: masked positions still enter the weighted sum, with weight 0.
+        self.all_keys = _zeros_like(like[0], slots, capacity)
+        self.all_values = _zeros_like(like[1], slots, capacity)
+        self.row_numbers = torch.arange(slots, device=self.all_keys.device)
+        self.positions = self.row_numbers
+        self.length = 0
+
+    @property
+    def capacity(self) -> int:
+        return int(self.all_keys.shape[3])
+
+    def set_pass(self, positions: Tensor, length: int) -> None:
+        """The positions that the next pass writes, and how much of the slots it reads."""
+        self.positions, self.length = positions, length
+
+    def grow(self, capacity: int) -> None:
+        """Make room for longer rows."""
+        for name in ("all_keys", "all_values"):
+            old: Tensor = getattr(self, name)
+            new = old.new_zeros((*old.shape[:3], capacity, old.shape[4]))
+            new[:, :, :, : old.shape[3]] = old
+            setattr(self, name, new)
+
+    def shrink(self, slots: int) -> None:
+        """Keep only the first slots."""
+        self.all_keys = self.all_keys[:, :slots].clone()
+        self.all_values = self.all_values[:, :slots].clone()
+
+    def fill(self, slot: int, keys: Tensor, values: Tensor) -> None:
+        """Put a prompt's keys and values at the start of a slot."""
+        self.all_keys[:, slot, :, : keys.shape[2]] = keys
+        self.all_values[:, slot, :, : values.shape[2]] = values
+
+    def move(self, source: int, target: int, length: int) -> None:
+        """Copy a row to another slot."""
+        self.all_keys[:, target, :, :length] = self.all_keys[:, source, :, :length]
+        self.all_values[:, target, :, :length] = self.all_values[:, source, :, :length]
+
+    def wipe(self, slot: int) -> None:
+        """Clear a slot that may hold numbers that are not finite: weight 0 would not hide them."""
+        self.all_keys[:, slot] = 0
+        self.all_values[:, slot] = 0
+
+
+def _zeros_like(example: Tensor, slots: int, capacity: int) -> Tensor:
+    layers, heads, _, width = example.shape
+    return example.new_zeros((layers, slots, heads, capacity, width))
+
+
+@dataclass(frozen=True)
+class Prefilled:
+    """What a prompt leaves: keys and values [layers, heads, tokens, width], and the next token's logits."""
+
+    keys: Tensor
+    values: Tensor
+    logits: Tensor

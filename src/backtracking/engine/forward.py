@@ -1,0 +1,138 @@
+"""The engine's two forward passes, and the proof that they equal the model's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backtracking.engine.attention import DecodePass, PromptPass, refusal
+from backtracking.engine.cache import Prefilled, PromptCache, SlotCache
+from backtracking.modeling import LoadedModel
+
+# Matrix products of at least this many rows treat each row the same, however many there are: smaller ones go
+# through other kernels that round differently. Padding to it makes a row's numbers independent of its batch.
+MIN_ROWS = 16
+LENGTH_STEP = 32
+_LAYER_TYPES = {"full_attention", "sliding_attention"}
+_GROWING_ROPES = {"dynamic", "longrope"}
+
+
+@dataclass(frozen=True)
+class PackedPrompts:
+    """Prompts laid end to end, padded to MIN_ROWS tokens where they are fewer."""
+
+    tokens: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    owners: NDArray[np.int64]
+    """Which prompt each token belongs to."""
+    segments: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, prompts: Sequence[Sequence[int]]) -> Self:
+        lengths = [len(prompt) for prompt in prompts]
+        ends = np.cumsum(lengths)
+        spare = max(MIN_ROWS - int(ends[-1]), 0)
+        return cls(
+            tokens=np.pad(np.concatenate(prompts), (0, spare)).astype(np.int64),
+            positions=np.concatenate([np.arange(n) for n in [*lengths, spare]]),
+            owners=np.pad(np.repeat(np.arange(len(prompts)), lengths), (0, spare)),
+            segments=[(int(end) - n, int(end)) for n, end in zip(lengths, ends, strict=True)],
+        )
+
+
+def prompt_pass(model: LoadedModel, packed: PackedPrompts) -> list[Prefilled]:
+    """Read several prompts in one pass."""
+    segments, total = packed.segments, len(packed.tokens)
+    padding = [(segments[-1][1], total)] if segments[-1][1] < total else []
+    ends = [end - 1 for _, end in segments]
+    ends += ends[-1:] * (MIN_ROWS - len(ends))
+    cache = PromptCache(model.n_layers)
+    logits = model.model(
+        input_ids=torch.from_numpy(packed.tokens).to(model.device)[None, :],
+        position_ids=torch.from_numpy(packed.positions).to(model.device)[None, :],
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=torch.tensor(ends, device=model.device),
+        engine_pass=PromptPass(segments + padding),
+    ).logits[0]
+    keys, values = cache.stacked()
+    return [
+        Prefilled(keys[:, :, a:b].clone(), values[:, :, a:b].clone(), logits[i].clone())
+        for i, (a, b) in enumerate(segments)
+    ]
+
+
+def decode_pass(
+    model: LoadedModel, cache: SlotCache, tokens: NDArray[np.int64], positions: NDArray[np.int64]
+) -> Tensor:
+    """Feed one token to each of the first rows of the cache; logits [rows, vocabulary]."""
+    length = round_up(int(positions.max()) + 1, LENGTH_STEP)
+    at = torch.from_numpy(positions).to(model.device)
+    cache.set_pass(at, length)
+    logits: Tensor = model.model(
+        input_ids=torch.from_numpy(tokens).to(model.device)[:, None],
+        position_ids=at[:, None],
+        past_key_values=cache,
+        use_cache=True,
+        engine_pass=DecodePass(at, length),
+    ).logits
+    return logits[:, 0]
+
+
+def round_up(number: int, step: int) -> int:
+    return -(-number // step) * step
+
+
+def check_supported(model: LoadedModel, longest: int) -> None:
+    """Refuse, by name and reason, models that the engine would run wrongly."""
+    config = model.model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ())
+    if unknown := kinds - _LAYER_TYPES:
+        raise refusal(model, f"layers of type {', '.join(sorted(unknown))} need another cache")
+    rope = getattr(config, "rope_parameters", None) or {}
+    for parameters in [rope, *(value for value in rope.values() if isinstance(value, dict))]:
+        kind = parameters.get("rope_type")
+        limit = parameters.get("original_max_position_embeddings") or config.max_position_embeddings
+        if kind in _GROWING_ROPES and longest > limit:
+            raise refusal(
+                model,
+                f"its {kind} rotary embedding changes past {limit} positions with the longest row of a batch",
+            )
+
+
+def check_numbers(model: LoadedModel) -> None:
+    """Compare prompt pass and decoding steps with the model's own forward pass on short inputs."""
+    ids = [[(7 * i + 3 * row) % model.vocab_size for i in range(length)] for row, length in enumerate((5, 9))]
+    try:
+        read = prompt_pass(model, PackedPrompts.of([row[:-2] for row in ids]))
+        cache = SlotCache((read[0].keys, read[0].values), MIN_ROWS, LENGTH_STEP)
+        for slot, prompt in enumerate(read):
+            cache.fill(slot, prompt.keys, prompt.values)
+        found = [torch.stack([prompt.logits for prompt in read])]
+        for back in (2, 1):
+            tokens, positions = np.zeros((2, MIN_ROWS), dtype=np.int64)
+            tokens[:2] = [row[-back] for row in ids]
+            positions[:2] = [len(row) - back for row in ids]
+            found.append(decode_pass(model, cache, tokens, positions)[:2])
+    except (NotImplementedError, TypeError, AttributeError, RuntimeError) as error:
+        raise refusal(model, f"its forward pass does not fit the engine: {error}") from error
+    _compare(model, ids, torch.stack(found, dim=1))
+
+
+def _compare(model: LoadedModel, ids: list[list[int]], found: Tensor) -> None:
+    before = model.model.config._attn_implementation
+    model.model.set_attn_implementation("eager")
+    try:
+        own = torch.stack(
+            [model.model(input_ids=torch.tensor([row], device=model.device)).logits[0, -3:] for row in ids]
+        )
+    finally:
+        model.model.set_attn_implementation(before)
+    error = float((found - own).abs().max())
+    scale = float(own.abs().max())
+    if not error <= 256 * torch.finfo(model.dtype).eps * max(scale, 1.0):
+        raise refusal(model, f"its logits come out different by {error:.3g} (largest logit {scale:.3g})")
