@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|operatorname|boxed|fbox)\s?\{([^{}]*)\}")
+_SPACES = re.compile(r"\\[ ;]|\\quad\b|~|\u00a0|\s+")
 _DROPPED = re.compile(
-    r"\\[,;:! ]|\\(?:left|right|displaystyle|quad)\b|\\[()\[\]]|\\?[$]|[€£¥*_`~≈]|\^\\?\{?(?:\\circ|°)\}?|°"
+    r"\\[,:!]|\\(?:left|right|displaystyle)\b|\\[()\[\]]|\\?[$]|[€£¥≈`]|\*\*|\^\s?\\?\{?(?:\\circ|°)\}?|°"
 )
 _UNITS = re.compile(
-    r"(?<=[\d.)}%])(?:\s+[^\W\d][^\d=<>≤≥+*^,;:]{0,60}(?:\^?\{?[23]\}?)?|(?:cm|mm|km|kg|ml|mg|ft|[mghsLlk])\^?\{?[23]?\}?)\Z"
+    r"""(?<=[\d.)}%])(?:
+    \s+[^\W\d][^\d=<>≤≥+*^,;:]{0,60}    # words after a space
+    |[^\W\d_]{3,20}|cm|mm|km|kg|ml|mg|ft|[mghsLlk]    # a unit right after the number
+    )(?:\^?\{?[23²³]\}?)?\Z""",
+    re.VERBOSE,
 )
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _SCALED = re.compile(rf"(.*\d)\s+({'|'.join(_SCALES)})\b.*", re.IGNORECASE | re.DOTALL)
@@ -80,10 +85,10 @@ def parse_number(text: str) -> Number | None:
 
 def clean(text: str) -> str:
     """A short text without the markup, currency signs and spacing that don't change a number."""
-    cleaned = text.strip().replace("−", "-").replace("{,}", ",").replace("\u00a0", " ").replace("\\%", "%")
+    cleaned = text.replace("−", "-").replace("{,}", ",").replace("\\%", "%")
     for _ in range(3):
         cleaned = _WRAPPED.sub(r"\1", cleaned)
-    return " ".join(_DROPPED.sub("", cleaned).split()).rstrip(".")
+    return _DROPPED.sub("", _SPACES.sub(" ", cleaned)).strip(" *_").rstrip(".")
 
 
 def _plain_value(text: str) -> Fraction | None:

@@ -105,7 +105,7 @@ class TestOtherTokenizers:
 
     def test_a_template_that_drops_the_system_turn_is_refused(self):
         tokenizer = byte_tokenizer("{{ messages[-1]['content'] }}")
-        with pytest.raises(UserError, match="drops or changes prompting.system_prompt"):
+        with pytest.raises(UserError, match=r"drops or changes prompting\.system_prompt"):
             render_prompt("hi", PromptingConfig(system_prompt="Be brief."), "no_think_tags", tokenizer)
 
     def test_a_template_that_raises_is_reported(self):

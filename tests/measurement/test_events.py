@@ -1,0 +1,185 @@
+"""The events and onsets tables: positions, answers and counts, row by row."""
+
+import csv
+import itertools
+
+import pytest
+
+from backtracking.analysis.events import EVENT_COLUMNS, ONSET_COLUMNS, EventReader, write_events
+from backtracking.config import DetectionConfig, PromptingConfig
+from backtracking.errors import UserError
+from backtracking.records import GenerationRecord
+from backtracking.tokenization import TokenMap, decode
+
+CONTRACT = [
+    "example_id",
+    "sample_id",
+    "variant",
+    "condition",
+    "has_backtracking_strict",
+    "has_backtracking_relaxed",
+    "onset_phrase",
+    "onset_char",
+    "onset_token_in_completion",
+    "onset_token_in_full",
+    "onset_token_id",
+    "onset_token_text",
+    "pred_pos_in_full",
+    "predicted_answer",
+    "is_correct",
+    "prompt_tokens",
+    "completion_tokens",
+]
+MAIN = "baseline_think_newline"
+
+
+@pytest.fixture(scope="session")
+def read(r1_tokenizer):
+    gold = {"p1": "7", "p2": "18"}
+    return EventReader(DetectionConfig(), PromptingConfig(), TokenMap(r1_tokenizer), gold)
+
+
+@pytest.fixture(scope="session")
+def make_record(r1_tokenizer):
+    counter = itertools.count()
+
+    def make(completion, finish_reason="stop", example_id="p1", variant=MAIN, eos=True):
+        ids = r1_tokenizer.encode(completion, add_special_tokens=False)
+        if eos and finish_reason == "stop":
+            ids = [*ids, r1_tokenizer.eos_token_id]
+        prompt_ids = r1_tokenizer.encode("How many?", add_special_tokens=False)
+        return GenerationRecord(
+            example_id=example_id,
+            sample_id=next(counter),
+            variant=variant,
+            condition="baseline",
+            prompt="How many?",
+            prompt_ids=prompt_ids,
+            completion=completion,
+            completion_ids=ids,
+            finish_reason=finish_reason,
+            prompt_tokens=len(prompt_ids),
+            completion_tokens=len(ids),
+            gen_params={},
+            seed_key="0",
+        )
+
+    return make
+
+
+def test_the_contracts_columns_come_first():
+    assert list(EVENT_COLUMNS[: len(CONTRACT)]) == CONTRACT
+
+
+def test_positions_of_an_onset(read, make_record, r1_tokenizer):
+    record = make_record("Tom has 5. 5 + 3 = 9. Wait, 5 + 3 = 8.\n</think>\nFinal: 7")
+    event = read(record).event
+    k = event["onset_token_in_completion"]
+    full = [*record.prompt_ids, *record.completion_ids]
+    assert record.completion_ids[k] == event["onset_token_id"] == full[event["onset_token_in_full"]]
+    assert event["onset_token_text"] == " Wait"
+    assert record.completion[event["onset_char"] :].startswith("Wait")
+    assert event["pred_pos_in_full"] == record.prompt_tokens + k - 1
+    assert decode(r1_tokenizer, record.completion_ids[:k]) == "Tom has 5. 5 + 3 = 9."
+    assert (event["predicted_answer"], event["is_correct"], event["answer_rule"]) == ("7", True, "final_line")
+    assert (event["has_backtracking_strict"], event["n_onsets_strict"]) == (True, 1)
+
+
+def test_trigger_as_the_first_token_is_predicted_by_the_prompts_last(read, make_record):
+    record = make_record("Wait, what?")
+    event = read(record).event
+    assert event["onset_token_in_completion"] == 0
+    assert event["pred_pos_in_full"] == record.prompt_tokens - 1
+
+
+def test_no_onset(read, make_record):
+    event = read(make_record("5 + 2 = 7.\n</think>\nFinal: 8")).event
+    for column in (
+        "onset_char",
+        "onset_token_in_completion",
+        "onset_token_in_full",
+        "onset_token_id",
+        "pred_pos_in_full",
+    ):
+        assert event[column] == -1
+    assert event["onset_phrase"] is event["onset_token_text"] is None
+    assert (event["has_backtracking_strict"], event["is_correct"]) == (False, False)
+
+
+def test_every_onset_gets_a_row_and_the_first_strict_one_stands_for_the_completion(
+    read, make_record, r1_tokenizer
+):
+    record = make_record(
+        "🦥 Hmm. Let me think — wait, no.\n</think>\nHold on, 7. The wait was long.\nFinal: 7"
+    )
+    measured = read(record)
+    assert [(row["phrase"], row["region"]) for row in measured.onsets] == [
+        ("hmm", "think"),
+        ("wait", "think"),
+        ("hold on", "answer"),
+    ]
+    for row in measured.onsets:
+        ids = record.completion_ids[row["token_start"] : row["token_end"]]
+        assert row["phrase"] in decode(r1_tokenizer, ids).lower()
+        assert record.completion[row["char_start"] : row["char_end"]].lower() == row["phrase"]
+    assert (measured.event["onset_phrase"], measured.event["onset_kind"]) == ("wait", "strict")
+    assert measured.event["onset_char"] == measured.onsets[1]["char_start"]
+    assert (measured.event["n_onsets_strict"], measured.event["n_onsets_relaxed"]) == (2, 3)
+
+
+def test_relaxed_onset_stands_in_where_there_is_no_strict_one(read, make_record):
+    event = read(make_record("Hmm, let me see.")).event
+    assert (event["has_backtracking_strict"], event["has_backtracking_relaxed"]) == (False, True)
+    assert (event["onset_phrase"], event["onset_kind"]) == ("hmm", "relaxed")
+
+
+def test_both_policies_are_always_reported(read, make_record):
+    event = read(make_record("The wait time is 7.")).event
+    assert (event["strict_anywhere"], event["strict_clause_start"]) == (True, False)
+    assert event["has_backtracking_strict"] is False
+
+
+def test_tokens_to_answer_and_of_reasoning(read, make_record, r1_tokenizer):
+    record = make_record("5 + 2 = 7.\n</think>\nFinal: 7, I am sure.")
+    event = read(record).event
+    assert decode(r1_tokenizer, record.completion_ids[: event["answer_token"]]).endswith("Final: 7")
+    assert decode(r1_tokenizer, record.completion_ids[: event["reasoning_tokens"]]) == "5 + 2 = 7.\n"
+
+
+@pytest.mark.parametrize("finish_reason", ["length", "loop"])
+def test_unfinished_rows_have_no_answer_by_last_number(read, make_record, finish_reason):
+    event = read(make_record("5 + 2 = 7", finish_reason)).event
+    assert (event["truncated"], event["predicted_answer"], event["is_correct"]) == (True, None, None)
+    assert event["answer_token"] == -1
+
+
+def test_gold_is_looked_up_by_id(read, make_record):
+    completion = "</think>Final: 18"
+    assert read(make_record(completion, example_id="p1")).event["is_correct"] is False
+    assert read(make_record(completion, example_id="p2")).event["is_correct"] is True
+    with pytest.raises(UserError, match="'p3' has generations but is not in the data set"):
+        read(make_record(completion, example_id="p3"))
+
+
+def test_tables_are_written_whole(read, make_record, tmp_path):
+    records = [make_record("Wait. Wait. Final: 7"), make_record("Final: 18"), make_record("x", "error")]
+    counts = write_events(iter(records), read, tmp_path / "events.csv", tmp_path / "onsets.csv")
+    assert (counts.completions, counts.onsets, counts.failed) == (2, 2, 1)
+    with (tmp_path / "events.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["has_backtracking_strict"] for row in rows] == ["True", "False"]
+    assert [row["onset_phrase"] for row in rows] == ["wait", ""]
+    with (tmp_path / "onsets.csv").open(newline="") as file:
+        reader = csv.DictReader(file)
+        assert tuple(reader.fieldnames) == ONSET_COLUMNS
+        assert [row["onset_index"] for row in reader] == ["0", "1"]
+
+
+def test_a_failing_row_leaves_no_half_table(read, make_record, tmp_path):
+    def rows():
+        yield make_record("Final: 7")
+        raise RuntimeError("disk")
+
+    with pytest.raises(RuntimeError):
+        write_events(rows(), read, tmp_path / "events.csv", tmp_path / "onsets.csv")
+    assert list(tmp_path.iterdir()) == []
