@@ -75,6 +75,7 @@ def planted(plant: Plant, seed: int = 0) -> LoadedModel:
         model.model.embed_tokens.weight[:, : len(PIECES)] += torch.eye(len(PIECES))
         model.model.embed_tokens.weight[:, FLAG] = model.model.embed_tokens.weight[:, ONSET] = 0.0
         model.lm_head.weight[WAIT, ONSET] += 1.0
+        model.lm_head.weight[ID[" So"], STOP] += 0.6  # what follows a full stop otherwise
         _plant_finder(model, plant)
         for layer in plant.writers:
             _plant_writer(model.model.layers[layer].mlp, plant.push / len(plant.writers))

@@ -147,7 +147,9 @@ def naive_changes(
 class Donors:
     """What replaces a removed component's output: its mean over the control positions, or one of them."""
 
-    def __init__(self, loaded: LoadedModel, controls: Sequence[Reading], budget: int, seed: int) -> None:
+    def __init__(
+        self, loaded: LoadedModel, controls: Sequence[Reading], *, tail: int = 1, budget: int, seed: int
+    ) -> None:
         if not controls:
             raise UserError(
                 "analysis.ablation_modes: mean and resample need control positions",
@@ -156,11 +158,11 @@ class Donors:
             )
         self._controls = controls
         self._seed = seed
-        self._outputs = component_outputs(loaded, [control.seen for control in controls], 1, budget)
+        self._outputs = component_outputs(loaded, [control.seen for control in controls], tail, budget)
         self._means = {site: outputs.float().mean(0, keepdim=True) for site, outputs in self._outputs.items()}
 
     def values(self, mode: str, readings: Sequence[Reading]) -> Mapping[Site, Tensor]:
-        """[reading, 1, hidden] per component."""
+        """[reading, tail, hidden] per component."""
         if mode == "mean":
             return {site: mean.expand(len(readings), -1, -1) for site, mean in self._means.items()}
         chosen = [self._donor(reading) for reading in readings]

@@ -19,6 +19,7 @@ WINDOW = tuple(range(-12, 2))
 """Positions around the one that decides (0): in the last two the onset is decided, and stands there."""
 METRICS = ("logit", "logprob", "rank", "family", "continue", "end")
 GROUPS = ("onset", *CONTROL_KINDS)
+SEPARATION_SHARE = 0.1
 LOGITS_AT_ONCE = 1 << 26
 
 Translate = Callable[[int, Tensor], Tensor]
@@ -175,9 +176,14 @@ def _std(values: Array) -> Array:
 
 
 def first_separation(table: pd.DataFrame, kind: str, metric: str = "family") -> int | None:
-    """The first layer at which onsets lie above their controls (Holm-corrected over layers)."""
+    """The first layer at which onsets clearly lie above their controls.
+
+    Clearly: significant (Holm-corrected over layers) and at least a tenth of the largest difference of any layer.
+    """
     rows = table[table["control_matching"] == kind]
-    apart = (rows[f"{metric}_diff"] > 0) & (rows[f"{metric}_diff_p_holm"] < LEVEL)
+    difference = rows[f"{metric}_diff"]
+    enough = difference >= max(0.0, SEPARATION_SHARE * float(difference.max()))
+    apart = enough & (difference > 0) & (rows[f"{metric}_diff_p_holm"] < LEVEL)
     return int(rows.loc[apart, "layer"].min()) if apart.any() else None
 
 

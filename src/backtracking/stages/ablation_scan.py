@@ -121,7 +121,7 @@ def scan_study(ctx: RunContext, stage: Stage, study: Study, removals: "Sequence[
     donors = None
     if any(removal.mode in ("mean", "resample") for removal in removals):
         positions = [control for _, control in controls]
-        donors = Donors(loaded, positions, config.batch_tokens, ctx.config.run.seed)
+        donors = Donors(loaded, positions, budget=config.batch_tokens, seed=ctx.config.run.seed)
     scan = Scan(loaded, removals, config, donors)
     items = [(event.at, target) for event, target in zip(study.events, study.targets, strict=True)]
     items += [(control, study.targets[number]) for number, control in controls]

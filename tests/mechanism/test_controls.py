@@ -1,0 +1,144 @@
+"""Drawing events and matching controls."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backtracking.analysis.controls import (
+    StudyFiles,
+    draw_study,
+    match_rows,
+    matching_table,
+    sentence_starts,
+    spread_over_problems,
+)
+from backtracking.errors import UserError
+from backtracking.tokenization import TokenMap
+
+from .worlds import ID, PIECES, STOP, VARIANT, WAIT, Rows, random_model, write_run
+
+
+def _study(ctx, **options):
+    files = StudyFiles(ctx.paths.events, ctx.paths.onsets, ctx.paths.generation(VARIANT, "baseline"))
+    chosen = {"max_events": 100, "controls": 100, "seed": 0, **options}
+    return draw_study(files, VARIANT, token_map=TokenMap(ctx.model().tokenizer), **chosen)
+
+
+@pytest.fixture(scope="module")
+def ctx(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("controls"), random_model(), Rows().build())
+
+
+@given(st.lists(st.sampled_from("abcde"), min_size=1, max_size=40), st.integers(1, 50), st.integers(0, 9))
+def test_drawing_takes_from_every_problem_before_any_twice(problems, count, seed):
+    drawn = spread_over_problems(problems, count, seed)
+    assert len(set(drawn)) == len(drawn) == min(count, len(problems))
+    taken = pd.Series([problems[k] for k in drawn]).value_counts()
+    left = pd.Series([p for k, p in enumerate(problems) if k not in drawn]).value_counts()
+    for problem in left.index:
+        assert taken.get(problem, 0) >= taken.max() - 1, "a problem with rows left lags behind"
+    assert drawn == spread_over_problems(problems, count, seed)
+
+
+def test_controls_are_legal(ctx):
+    events = _study(ctx)
+    assert len(events) == 24
+    used = [(e.controls["matched_row"].example_id, e.controls["matched_row"].sample_id) for e in events]
+    assert len(set(used)) == len(used)
+    for event in events:
+        control = event.controls["matched_row"]
+        assert event.onset_id == WAIT and event.at.ids[event.at.pos] == STOP
+        assert event.at.pos - event.at.prompt_tokens == control.pos - control.prompt_tokens
+        assert WAIT not in control.ids[: control.pos + 2]
+        assert event.matching["matched_row"] == "same_problem"
+        assert control.example_id == event.at.example_id
+        earlier = event.controls["same_row_earlier"]
+        assert earlier.pos < event.at.pos and earlier.ids[earlier.pos] == STOP
+
+
+def test_rows_without_a_partner_are_listed(tmp_path):
+    """Where every row backtracks, the row with the last onset can serve others but finds no partner itself."""
+    records = [record for record in Rows(problems=6, samples=4).build() if record.sample_id < 2]
+    events = _study(write_run(tmp_path, random_model(), records))
+    matched = matching_table(events).query("control_kind == 'matched_row'")
+    assert len(matched) == len(events) == 12
+    missing = matched["matching"] == "unmatched"
+    assert 0 < missing.sum() < 12
+    assert (matched["control_pos"].isna() == missing).all()
+    latest = max(event.at.pos - event.at.prompt_tokens for event in events)
+    for event in events:
+        if event.at.pos - event.at.prompt_tokens == latest:
+            assert event.matching["matched_row"] == "unmatched"
+
+
+def test_limit_caps_the_controls(ctx):
+    assert sum("matched_row" in event.controls for event in _study(ctx, controls=5)) == 5
+    assert not any("matched_row" in event.controls for event in _study(ctx, controls=0))
+
+
+def test_another_seed_draws_others_and_the_same_seed_the_same(ctx):
+    def keys(**options):
+        return [(e.at.example_id, e.at.sample_id) for e in _study(ctx, max_events=14, **options)]
+
+    assert keys() == keys()
+    assert any(keys() != keys(seed=seed) for seed in range(1, 4))
+    assert len({problem for problem, _ in keys()}) == 12
+
+
+def test_matching_is_as_large_as_possible():
+    """A greedy matcher would give the only partner of the second event to the first."""
+    rows = pd.DataFrame(
+        {
+            "example_id": ["a", "a", "a", "b"],
+            "sample_id": [0, 1, 2, 0],
+            "first_onset": [5.0, 9.0, np.inf, np.inf],
+            "onset_token_in_completion": [5, 9, -1, -1],
+            "completion_tokens": [20, 20, 20, 7],
+            "is_correct": ["True"] * 4,
+        }
+    )
+    pairs = match_rows(rows.iloc[:2], rows, limit=10, seed=0)
+    assert pairs == {0: 1, 1: 2} or pairs == {0: 3, 1: 2}
+    assert pairs[1] == 2, "row b is too short for an onset at 9"
+
+
+def test_hard_problems_are_matched_with_hard_ones():
+    rows = pd.DataFrame(
+        {
+            "example_id": ["event", "easy", "hard", "event"],
+            "sample_id": [0, 0, 0, 1],
+            "first_onset": [5.0, np.inf, np.inf, 2.0],
+            "onset_token_in_completion": [5, -1, -1, 2],
+            "completion_tokens": [20, 20, 20, 20],
+            "is_correct": ["False", "True", "False", "False"],
+        }
+    )
+    assert match_rows(rows.iloc[:1], rows, limit=10, seed=0) == {0: 2}
+
+
+def test_sentence_starts():
+    pieces = ["It", " is", " 3", ".", "5", ".", " So", " then", "!\n", "\n", "Next", ' "Ha', '."', " end"]
+    assert sentence_starts(pieces) == [6, 10, 13]
+    assert sentence_starts([]) == []
+
+
+def test_a_stale_events_table_is_named(tmp_path):
+    records = Rows(problems=3).build()
+    ctx = write_run(tmp_path, random_model(), records)
+    table = pd.read_csv(ctx.paths.events)
+    table.loc[table["onset_token_id"] >= 0, "onset_token_id"] = ID[" So"]
+    table.to_csv(ctx.paths.events, index=False)
+    with pytest.raises(UserError, match="not where the events table says"):
+        _study(ctx)
+
+
+def test_a_run_without_onsets_says_so(tmp_path):
+    records = [record for record in Rows(problems=3).build() if record.sample_id >= 2]
+    with pytest.raises(UserError, match="no backtracking onset"):
+        _study(write_run(tmp_path, random_model(), records))
+
+
+def test_pieces_are_what_they_say():
+    assert all(random_model().tokenizer.decode([token]) == piece for piece, token in ID.items()), PIECES
