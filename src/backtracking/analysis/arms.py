@@ -85,7 +85,9 @@ def _arm(name: str, subset: Subset, scale: float, resources: Resources) -> Arm:
     written_out = any(isinstance(member, Intervention) for member in subset.components)
     label = name if written_out else arm_name(name, scale)
     interventions = _members(name, subset, scale, resources)
-    return Arm(label, name, None if written_out else scale, (Condition(name=label, interventions=interventions),))
+    return Arm(
+        label, name, None if written_out else scale, (Condition(name=label, interventions=interventions),)
+    )
 
 
 def _members(name: str, subset: Subset, scale: float, resources: Resources) -> tuple[Intervention, ...]:
@@ -116,10 +118,10 @@ def _check(arms: Sequence[Arm], resources: Resources) -> None:
         }
     )
     if missing:
+        shape = f"the model has layers 0 to {resources.n_layers - 1} and heads 0 to {resources.n_heads - 1}"
         raise UserError(
             "a subset names what the model does not have",
-            "\n        ".join(missing)
-            + f"\n        the model has layers 0 to {resources.n_layers - 1} and heads 0 to {resources.n_heads - 1}",
+            "\n        ".join([*missing, shape]),
             "mend phase2.subset_sweep.subsets (nothing was generated)",
         )
 

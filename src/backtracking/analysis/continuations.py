@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from backtracking.analysis.arms import Arm
+from backtracking.analysis.comparison import mean_difference
 from backtracking.analysis.controls import Event, Reading
 from backtracking.analysis.passes import Edit, Site, TailScan, batches
 from backtracking.analysis.readouts import log_mass, rank
@@ -59,7 +60,7 @@ def run_continuation_ablation(
     vectors: Mapping[str, Tensor] | None = None,
     bar: Bar | None = None,
 ) -> pd.DataFrame:
-    """One row per position and arm: what happens to the onset token, its family, its synonyms, and the rest."""
+    """One row per position and arm: what happens to the onset token, its family and its synonyms."""
     places = [place for event in events for place in _places(event)]
     conditions = [_at_last_position(arm) for arm in arms]
     rows: list[dict[str, object]] = []
@@ -78,14 +79,27 @@ def run_continuation_ablation(
 
 def summarize_continuation_results(table: pd.DataFrame) -> pd.DataFrame:
     """Per kind of position and scale: mean probabilities before and after, the untouched model at scale 1."""
-    table = table.assign(position_kind=table["position_kind"].where(table["position_kind"] == ONSET, "control"))
+    table = table.assign(
+        position_kind=table["position_kind"].where(table["position_kind"] == ONSET, "control")
+    )
     lines = []
     for (kind, scale), part in table.groupby(["position_kind", "scale"], sort=False):
-        lines.append({"position_kind": kind, "scale": scale, "n": len(part)} | _means(part, ""))
+        lines.append(
+            {"position_kind": kind, "scale": scale, "n": len(part)} | _means(part, "") | _change(part)
+        )
     for kind, part in table[table["scale"] == table["scale"].iloc[0]].groupby("position_kind", sort=False):
         lines.append({"position_kind": kind, "scale": 1.0, "n": len(part)} | _means(part, "_before"))
     summary = pd.DataFrame(lines)
     return summary.sort_values(["position_kind", "scale"], ascending=False, ignore_index=True)
+
+
+def _change(part: pd.DataFrame) -> dict[str, float]:
+    """How much probability the onset's family loses, with the interval over problems."""
+    change = (part["family_prob"] - part["family_prob_before"]).groupby(part["example_id"]).mean()
+    found = mean_difference(change.to_numpy())
+    if found is None:
+        return {}
+    return {"family_change": found.value, "family_change_low": found.low, "family_change_high": found.high}
 
 
 def _means(part: pd.DataFrame, suffix: str) -> dict[str, float]:
@@ -101,7 +115,8 @@ def _places(event: Event) -> Iterator[Place]:
 def _at_last_position(arm: Arm) -> Condition:
     """The arm's first member, acting wherever it is run: the caller runs it on one position only."""
     everywhere = tuple(
-        intervention.model_copy(update={"when": When(phase="all")}) for intervention in arm.members[0].interventions
+        intervention.model_copy(update={"when": When(phase="all")})
+        for intervention in arm.members[0].interventions
     )
     return Condition(name=arm.name, interventions=everywhere)
 
@@ -141,7 +156,7 @@ def _step_by_step(
     conditions: Sequence[Condition],
     vectors: Mapping[str, Tensor] | None,
 ) -> Tensor:
-    """Logits after the last id under each condition: the prefix is read untouched, the last token under hooks."""
+    """Logits after the last id under each condition; the prefix is read untouched."""
     from transformers import DynamicCache
 
     cache = DynamicCache()
@@ -155,9 +170,7 @@ def _step_by_step(
     return logits[:, -1]
 
 
-def _measure(
-    logits: Tensor, place: Place, families: Families, model: LoadedModel
-) -> list[dict[str, object]]:
+def _measure(logits: Tensor, place: Place, families: Families, model: LoadedModel) -> list[dict[str, object]]:
     """Readings of every arm beside those of the untouched model, which is row 0 of `logits`."""
     log_probs = logits.log_softmax(-1)
     token = place.event.onset_id

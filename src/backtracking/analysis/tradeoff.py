@@ -1,14 +1,68 @@
 """From measured rows to the table of arms, and the choice among them."""
 
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from backtracking.analysis.arms import BASELINE_NAME
+from backtracking.analysis.comparison import OUTCOMES, compare
+
+LEVEL = 0.05
 
 
 def summarize_arms(events: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """One line per arm: counts, rates, lengths and signs of degeneration, the baseline first."""
-    lines = [_line(part) for _, part in events.groupby("arm", sort=False)]
-    return pd.DataFrame(lines)
+    """One line per arm: rates, paired differences to the baseline, signs of degeneration, and a verdict."""
+    parts = {str(arm): part for arm, part in events.groupby("arm", sort=False)}
+    baseline = parts[BASELINE_NAME]
+    table = pd.DataFrame([_line(part) | _differences(part, baseline) for part in parts.values()])
+    base = table.set_index("arm").loc[BASELINE_NAME]
+    table["retention"] = table["accuracy"] / base["accuracy"] if base["accuracy"] else None
+    table["distinct_3_ratio"] = table["distinct_3"] / base["distinct_3"] if base["distinct_3"] else None
+    table["backtracking_diff_p_holm"] = _holm(table["backtracking_diff_p"])
+    table["accuracy_diff_p_holm"] = _holm(table["accuracy_diff_p"])
+    table["verdict"] = [_verdict(row, margin) for _, row in table.iterrows()]
+    return table
+
+
+def _differences(part: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, float]:
+    """Arm minus baseline, paired by problem; the baseline's own line stays empty."""
+    if part is baseline:
+        return {}
+    found: dict[str, float] = {}
+    for what in OUTCOMES:
+        difference = compare(part, baseline, what)
+        if difference is not None:
+            found[f"{what}_diff"] = difference.value
+            found[f"{what}_diff_low"] = difference.low
+            found[f"{what}_diff_high"] = difference.high
+            found[f"{what}_diff_p"] = difference.p
+    return found
+
+
+def _holm(p_values: pd.Series) -> pd.Series:
+    """Corrected for the number of arms; the baseline has none."""
+    known = p_values.dropna()
+    corrected = p_values.copy()
+    if not known.empty:
+        corrected[known.index] = multipletests(known, method="holm")[1]
+    return corrected
+
+
+def _verdict(row: pd.Series, margin: float) -> str:
+    """What an arm shows, by rules that can fail in every direction.
+
+    Accuracy is held when the whole interval of its paired change lies above minus the margin, lost when it
+    lies below zero and reaches past the margin, and undecided otherwise.
+    """
+    if row["arm"] == BASELINE_NAME:
+        return ""
+    if pd.isna(row.get("accuracy_diff")):
+        return "inconclusive"
+    held = row["accuracy_diff_low"] > -margin
+    if not held and row["accuracy_diff_high"] < 0:
+        return "destructive"
+    if not (row["backtracking_diff_high"] < 0 and row["backtracking_diff_p_holm"] < LEVEL):
+        return "no effect"
+    return "non-destructive" if held else "inconclusive"
 
 
 def _line(part: pd.DataFrame) -> dict[str, object]:

@@ -16,7 +16,14 @@ from backtracking.tokenization import TokenMap
 if TYPE_CHECKING:
     from backtracking.analysis.sweeps import SweepJob
 
-TEXT_KEYS = ("run.seed", "model", "prompting", "generation", "-generation.num_samples_per_prompt", "-generation.batch_size")
+TEXT_KEYS = (
+    "run.seed",
+    "model",
+    "prompting",
+    "generation",
+    "-generation.num_samples_per_prompt",
+    "-generation.batch_size",
+)
 """Config keys that decide what a sweep's rows say."""
 SWEEP_KEYS = (
     *TEXT_KEYS,

@@ -45,7 +45,10 @@ class Phase2ContinuationAblation(Stage):
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.analysis.arms import scale_arms
-        from backtracking.analysis.continuations import run_continuation_ablation, summarize_continuation_results
+        from backtracking.analysis.continuations import (
+            run_continuation_ablation,
+            summarize_continuation_results,
+        )
         from backtracking.analysis.controls import StudyFiles, draw_study
         from backtracking.tokenization import TokenFamilies, TokenMap
 
@@ -64,7 +67,9 @@ class Phase2ContinuationAblation(Stage):
             token_map=TokenMap(model.tokenizer),
         )
         detection = ctx.config.detection
-        families = TokenFamilies(model.tokenizer).of_all((*detection.triggers_strict, *detection.triggers_relaxed))
+        families = TokenFamilies(model.tokenizer).of_all(
+            (*detection.triggers_strict, *detection.triggers_relaxed)
+        )
         with ctx.reporter.bar("onset step", None, unit="positions") as bar:
             table = run_continuation_ablation(
                 model, events, arms, families,
@@ -77,4 +82,6 @@ class Phase2ContinuationAblation(Stage):
         return Result(rows=len(table), notes={"events": len(events)})
 
     def _from_selection(self, ctx: RunContext) -> bool:
-        return ctx.phase2.subset_sweep.subsets[ctx.phase2.continuation_ablation.subset_name].from_selected_layers
+        return ctx.phase2.subset_sweep.subsets[
+            ctx.phase2.continuation_ablation.subset_name
+        ].from_selected_layers

@@ -22,7 +22,11 @@ FIGURE = "phase2_scale_tradeoff"
 class Phase2ScaleSweep(Stage):
     name: ClassVar[str] = "phase2-scale-sweep"
     phase: ClassVar[Literal[1, 2]] = 2
-    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep.subsets", "phase2.scale_sweep")
+    config_keys: ClassVar[tuple[str, ...]] = (
+        *SWEEP_KEYS,
+        "phase2.subset_sweep.subsets",
+        "phase2.scale_sweep",
+    )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         inputs = list(sweep_inputs(ctx, from_selection=_from_selection(ctx)))
