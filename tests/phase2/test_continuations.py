@@ -1,4 +1,4 @@
-"""The onset step: the fast pass, the step-by-step pass and one plain forward agree; the prefix stays untouched."""
+"""The onset step: fast pass, step-by-step pass and one plain forward agree; the prefix stays untouched."""
 
 import json
 
