@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from backtracking.analysis.arms import Arm
-from backtracking.analysis.comparison import mean_difference
 from backtracking.analysis.controls import Event, Reading
+from backtracking.analysis.jackknife import means
 from backtracking.analysis.passes import Edit, Site, TailScan, batches
 from backtracking.analysis.readouts import log_mass, rank
 from backtracking.hooks import intervene
@@ -95,15 +95,21 @@ def summarize_continuation_results(table: pd.DataFrame) -> pd.DataFrame:
 
 def _change(part: pd.DataFrame) -> dict[str, float]:
     """How much probability the onset's family loses, with the interval over problems."""
-    change = (part["family_prob"] - part["family_prob_before"]).groupby(part["example_id"]).mean()
-    found = mean_difference(change.to_numpy())
-    if found is None:
-        return {}
-    return {"family_change": found.value, "family_change_low": found.low, "family_change_high": found.high}
+    change = (part["family_prob"] - part["family_prob_before"]).to_numpy(dtype=float)
+    found = means(part["example_id"].to_numpy(dtype=str), change[:, None])
+    names = ("family_change", "family_change_low", "family_change_high")
+    return {name: float(value[0]) for name, value in zip(names, (found.value, found.low, found.high), strict=True)}
 
 
 def _means(part: pd.DataFrame, suffix: str) -> dict[str, float]:
-    return {name: part[name + suffix].mean() for name in MEASURES if name + suffix in part}
+    """Means with intervals over problems of the measures that the table has."""
+    names = [name for name in MEASURES if name + suffix in part]
+    values = part[[name + suffix for name in names]].to_numpy(dtype=float)
+    found = means(part["example_id"].to_numpy(dtype=str), values)
+    line: dict[str, float] = {}
+    for k, name in enumerate(names):
+        line |= {name: found.value[k], f"{name}_low": found.low[k], f"{name}_high": found.high[k]}
+    return line
 
 
 def _places(event: Event) -> Iterator[Place]:
