@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from backtracking.analysis.arms import Resources, scale_arms
+from backtracking.analysis.arms import Resources, scale_arms, subset_members
 from backtracking.analysis.continuations import (
     get_onset_token_prob,
     run_continuation_ablation,
@@ -83,7 +83,7 @@ def test_all_ways_agree_with_a_plain_forward(model, events):
                 assert row["kl"] == pytest.approx(float(divergence), abs=1e-4)
                 top = json.loads(row["top_tokens"])
                 assert top[0][1] == pytest.approx(float(probs.max()), abs=1e-5)
-    interventions = SUBSET.interventions(0.5, When(phase="all"))
+    interventions = subset_members("s", SUBSET, 0.5, Resources(3, 4, When(phase="all")))
     for event in events:
         prob, logit = get_onset_token_prob(model, event.at.seen, WAIT, interventions)
         row = rows.loc[(event.at.example_id, "onset", 0.5)]
@@ -92,7 +92,7 @@ def test_all_ways_agree_with_a_plain_forward(model, events):
 
 def test_full_records_take_the_general_way_and_agree(model, events):
     """A projection forces the step-by-step pass; with strength 0 it must equal the scaled arms."""
-    records = [*SUBSET.interventions(0.0, When())]
+    records = [*subset_members("s", SUBSET, 0.0, RESOURCES)]
     idle = Intervention(component="resid", layer=0, mode="add", strength=0.0, vector="v")
     vectors = {"v": torch.randn(32)}
     mixed = Subset(components=[*records, idle])

@@ -27,7 +27,9 @@ OUTCOMES: dict[str, Values] = {
     "truncation": lambda rows: rows["finish_reason"].ne("stop").astype(float),
     "loop": _flag("is_loop"),
     "tokens": lambda rows: rows["completion_tokens"].astype(float),
-    "onsets_per_1k_tokens": lambda rows: 1000.0 * rows["n_onsets_strict"] / rows["completion_tokens"].clip(lower=1),
+    "onsets_per_1k_tokens": lambda rows: (
+        1000.0 * rows["n_onsets_strict"] / rows["completion_tokens"].clip(lower=1)
+    ),
 }
 """What is compared, as a number per completion (NaN: does not count); unanswered counts as wrong."""
 
@@ -47,17 +49,19 @@ class Difference:
         return f"{100 * self.value:+.1f} [{100 * self.low:+.1f}, {100 * self.high:+.1f}]"
 
 
-def average(rows: pd.DataFrame, what: str) -> Difference:
+def average(rows: pd.DataFrame, what: str | Values) -> Difference:
     """The mean of an outcome with its interval."""
-    values = OUTCOMES[what](rows).to_numpy(dtype=np.float64)
+    outcome = OUTCOMES[what] if isinstance(what, str) else what
+    values = outcome(rows).to_numpy(dtype=np.float64)
     return _first(means(rows["example_id"].astype(str).to_numpy(), values[:, None]))
 
 
-def compare(left: pd.DataFrame, right: pd.DataFrame, what: str) -> Difference | None:
+def compare(left: pd.DataFrame, right: pd.DataFrame, what: str | Values) -> Difference | None:
     """Left minus right, paired by the problems that both have; none with fewer than two of them."""
+    outcome = OUTCOMES[what] if isinstance(what, str) else what
     shared = set(left["example_id"]) & set(right["example_id"])
     sides = [rows[rows["example_id"].isin(shared)] for rows in (left, right)]
-    values = [OUTCOMES[what](rows).to_numpy(dtype=np.float64) for rows in sides]
+    values = [outcome(rows).to_numpy(dtype=np.float64) for rows in sides]
     if len(shared) < 2 or any(not np.isfinite(part).any() for part in values):
         return None
     problems = np.concatenate([rows["example_id"].astype(str).to_numpy() for rows in sides])

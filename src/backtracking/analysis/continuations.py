@@ -98,7 +98,9 @@ def _change(part: pd.DataFrame) -> dict[str, float]:
     change = (part["family_prob"] - part["family_prob_before"]).to_numpy(dtype=float)
     found = means(part["example_id"].to_numpy(dtype=str), change[:, None])
     names = ("family_change", "family_change_low", "family_change_high")
-    return {name: float(value[0]) for name, value in zip(names, (found.value, found.low, found.high), strict=True)}
+    return {
+        name: float(value[0]) for name, value in zip(names, (found.value, found.low, found.high), strict=True)
+    }
 
 
 def _means(part: pd.DataFrame, suffix: str) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """Where paired completions part: the first token that an intervention changed, and what it hit.
 
-With noise that belongs to the row, an arm's completion repeats the baseline's token by token until the intervention
-changes a choice. That first divergence is a direct readout of what the intervention did; everything after it is
-another story.
+With noise that belongs to the row, an arm's completion repeats the baseline's token by token until the
+intervention changes a choice. That first divergence is a direct readout of what the intervention did; everything
+after it is another story.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -35,14 +35,19 @@ def first_divergences(
     tokenizer: Tokenizer,
     think_close: str = "",
 ) -> pd.DataFrame:
-    """One row per completion of the arm: whether and where it leaves the baseline, and between which tokens."""
+    """One row per completion of the arm: where it leaves the baseline, and between which tokens."""
     triggers = frozenset(trigger_tokens)
     lines = []
     for record in arm:
         key = (record.example_id, record.sample_id)
         before = baseline.records[key]
         step = _first_difference(before.completion_ids, record.completion_ids)
-        line: dict[str, object] = {"example_id": key[0], "sample_id": key[1], "arm": record.condition, "step": step}
+        line: dict[str, object] = {
+            "example_id": key[0],
+            "sample_id": key[1],
+            "arm": record.condition,
+            "step": step,
+        }
         line |= _exposure(before.completion_ids, triggers)
         if step is not None:
             old, new = _token(before.completion_ids, step), _token(record.completion_ids, step)
@@ -92,10 +97,12 @@ def _exposure(ids: list[int], triggers: frozenset[int]) -> dict[str, int]:
 def divergence_summary(divergences: pd.DataFrame) -> pd.DataFrame:
     """Per arm: how many rows part, where, and the specificity index with its interval.
 
-    The index is the share of first divergences that replace a trigger token over the share of trigger tokens in the
-    baseline text. 1 means that the intervention hits triggers no more than any other token.
+    The index is the share of first divergences that replace a trigger token over the share of trigger tokens in
+    the baseline text. 1 means that the intervention hits triggers no more than any other token.
     """
-    return pd.DataFrame([{"arm": arm} | _summary(part) for arm, part in divergences.groupby("arm", sort=False)])
+    return pd.DataFrame(
+        [{"arm": arm} | _summary(part) for arm, part in divergences.groupby("arm", sort=False)]
+    )
 
 
 def _summary(part: pd.DataFrame) -> dict[str, object]:
@@ -134,7 +141,9 @@ def replaced_tokens(divergences: pd.DataFrame, top: int = 10) -> pd.DataFrame:
     parted = divergences[divergences["step"].notna()]
     if parted.empty:
         return pd.DataFrame(columns=["arm", "baseline_text", "new_text", "count", "share"])
-    counts = parted.groupby(["arm", "baseline_text", "new_text"], sort=False).size().rename("count").reset_index()
+    counts = (
+        parted.groupby(["arm", "baseline_text", "new_text"], sort=False).size().rename("count").reset_index()
+    )
     counts["share"] = counts["count"] / counts.groupby("arm")["count"].transform("sum")
     counts = counts.sort_values(["arm", "count"], ascending=[True, False], kind="stable")
     return counts.groupby("arm", sort=False).head(top).reset_index(drop=True)

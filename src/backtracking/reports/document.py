@@ -20,7 +20,8 @@ table { border-collapse: collapse; margin: 1rem 0 }
 th, td { border: 1px solid #9996; padding: .3rem .6rem; text-align: left; vertical-align: top }
 th { background: #9992 }
 code { background: #9992; padding: 0 .25rem; border-radius: 3px; white-space: pre-wrap }
-img { max-width: 100%; background: white } figcaption { font-size: .9rem; opacity: .8 } figure { margin: 1rem 0 }
+img { max-width: 100%; background: white }
+figcaption { font-size: .9rem; opacity: .8 } figure { margin: 1rem 0 }
 """
 
 
