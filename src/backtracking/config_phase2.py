@@ -7,7 +7,6 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 from backtracking.config_base import Name, PositiveInt, Section
 from backtracking.interventions import Intervention, When
 
-
 BEST_SUBSET = "best"
 
 
@@ -40,12 +39,21 @@ SubsetMember = Annotated[
 
 
 class Subset(Section):
-    """A named set of components, or of full intervention records."""
+    """One arm: a set of components, of full intervention records, or one of the controls made from them."""
 
     components: tuple[SubsetMember, ...] = ()
     """`[attn, 15]` pairs, or records with component, layer, mode, strength, when."""
     from_selected_layers: bool = False
     """Take the components that Phase 1's scan selected."""
+    suppress_triggers: bool = False
+    """Leave the model alone and never sample a token that begins a strict trigger phrase."""
+    random_like: Name | None = None
+    """A control for that subset: as many random components, or random directions of equal norm."""
+    draws: PositiveInt = 10
+    """How many random draws `random_like` pools."""
+    only: Literal["always", "sentence_starts", "from_first_onset", "until_first_onset"] = "always"
+    """When short forms act: at every generated token, only where a sentence begins, only from the row's first
+    onset on, or only up to it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -54,22 +62,17 @@ class Subset(Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if bool(self.components) == self.from_selected_layers:
-            raise ValueError("needs either a non-empty list of components or from_selected_layers: true")
+        sources = (self.components, self.from_selected_layers, self.suppress_triggers, self.random_like)
+        if sum(map(bool, sources)) != 1:
+            raise ValueError(
+                "needs exactly one of: a non-empty list of components, from_selected_layers: true, "
+                "suppress_triggers: true, random_like: NAME"
+            )
         keys = [(member.component, member.layer) for member in self.components]
         repeated = sorted({f"[{c}, {layer}]" for c, layer in keys if keys.count((c, layer)) > 1})
         if repeated and all(isinstance(member, ComponentRef) for member in self.components):
             raise ValueError(f"names a component twice: {', '.join(repeated)}")
         return self
-
-    def interventions(self, scale: float, when: When) -> tuple[Intervention, ...]:
-        """The subset as intervention records; short forms are scaled, full records stay as written."""
-        return tuple(
-            member
-            if isinstance(member, Intervention)
-            else Intervention(component=member.component, layer=member.layer, strength=scale, when=when)
-            for member in self.components
-        )
 
 
 class SubsetSweepConfig(Section):
@@ -81,6 +84,20 @@ class SubsetSweepConfig(Section):
     """The prompt format it runs in."""
     subsets: dict[Name, Subset] = Field(default_factory=dict)
     """The subsets by name."""
+
+    @model_validator(mode="after")
+    def _controls_have_originals(self) -> Self:
+        for name, subset in self.subsets.items():
+            like = subset.random_like
+            if like is None:
+                continue
+            original = self.subsets.get(like)
+            if original is None or not (original.components or original.from_selected_layers):
+                listed = ", ".join(key for key, other in self.subsets.items() if other.random_like is None)
+                raise ValueError(
+                    f"{name}: random_like names no subset of components: {like!r}; there are {listed}"
+                )
+        return self
 
 
 class ScaleSweepConfig(Section):

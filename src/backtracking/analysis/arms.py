@@ -1,14 +1,17 @@
 """Arms of a sweep: named, checked conditions built from a config's subsets."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backtracking.conditions import Selected
-from backtracking.config_phase2 import Subset
+from backtracking.config_phase2 import ComponentRef, Subset
 from backtracking.errors import UserError
 from backtracking.interventions import BASELINE, Condition, Intervention, When
+from backtracking.seed import derive_seed
 
 BASELINE_NAME = BASELINE.name
+RANDOM_VECTOR = "random"
 
 
 @dataclass(frozen=True)
@@ -34,30 +37,48 @@ BASELINE_ARM = Arm(BASELINE_NAME, BASELINE_NAME, None, (BASELINE,))
 
 @dataclass(frozen=True)
 class Resources:
-    """What the arms of a run are made of: the model's shape and what Phase 1 found."""
+    """What the arms of a run are made of: the model's shape, its tokens, and what Phase 1 found."""
 
     n_layers: int
     n_heads: int
     when: When
     selected: Selected | None = None
+    trigger_tokens: frozenset[int] = frozenset()
+    sentence_ends: frozenset[int] = frozenset()
+    seed: int = 0
 
 
 def subset_arms(subsets: Mapping[str, Subset], scale: float, resources: Resources) -> list[Arm]:
     """One arm per subset; short forms are scaled, full records act as written."""
-    arms = [_arm(name, subset, scale, resources) for name, subset in subsets.items()]
-    _check(arms, resources)
+    arms = []
+    for name, subset in subsets.items():
+        if subset.suppress_triggers:
+            condition = Condition(name=name, suppress_tokens=resources.trigger_tokens)
+            arms.append(Arm(name, name, None, (condition,)))
+        elif subset.random_like is not None:
+            original = subset_members(subset.random_like, subsets[subset.random_like], scale, resources)
+            arms.append(random_arm(name, original, subset.draws, resources))
+        else:
+            arms.append(_component_arm(name, subset, scale, resources))
+    check_arms(arms, resources)
     return arms
 
 
 def scale_arms(name: str, subset: Subset, scales: Sequence[float], resources: Resources) -> list[Arm]:
     """One arm per scale: 1 leaves the model untouched, 0 is the subset at full strength."""
-    full = _members(name, subset, 0.0, resources)
+    if subset.suppress_triggers or subset.random_like is not None:
+        raise UserError(
+            f"subset {name!r} has no scales",
+            "only subsets made of components can be turned down step by step",
+            "choose another subset_name",
+        )
+    full = subset_members(name, subset, 0.0, resources)
     arms = []
     for scale in scales:
-        dosed = tuple(at_scale(intervention, scale) for intervention in full)
         label = arm_name(name, scale)
+        dosed = tuple(at_scale(intervention, scale) for intervention in full)
         arms.append(Arm(label, name, scale, (Condition(name=label, interventions=dosed),)))
-    _check(arms, resources)
+    check_arms(arms, resources)
     return arms
 
 
@@ -81,16 +102,91 @@ def at_scale(intervention: Intervention, scale: float) -> Intervention:
     return intervention.model_copy(update={"mode": mode, "strength": strength})
 
 
-def _arm(name: str, subset: Subset, scale: float, resources: Resources) -> Arm:
+def random_arm(name: str, original: Sequence[Intervention], draws: int, resources: Resources) -> Arm:
+    """A control of the same shape: other components of each kind, or other directions of equal norm."""
+    generator = random.Random(derive_seed(resources.seed, "random control", name))
+    members = []
+    for draw in range(draws):
+        drawn = _random_members(original, draw, generator, resources)
+        members.append(Condition(name=name, interventions=drawn, draw=draw))
+    return Arm(name, name, None, tuple(members))
+
+
+def random_vector_name(original: str, draw: int) -> str:
+    return f"{RANDOM_VECTOR}_{draw}_like_{original}"
+
+
+def _random_members(
+    original: Sequence[Intervention], draw: int, generator: random.Random, resources: Resources
+) -> tuple[Intervention, ...]:
+    """Draw sites without replacement, those of the original last, when they run out; keep sites of directions."""
+    taken = {_site(intervention) for intervention in original}
+    free: dict[tuple[str, bool], list[tuple[int, int | None]]] = {}
+    drawn = []
+    for intervention in original:
+        if intervention.vector is not None:
+            changed: dict[str, object] = {"vector": random_vector_name(intervention.vector, draw)}
+        else:
+            kind = (intervention.component, intervention.head is not None)
+            if kind not in free:
+                free[kind] = _shuffled_sites(kind, taken, generator, resources)
+            layer, head = free[kind].pop(0)
+            changed = {"layer": layer, "head": head}
+        drawn.append(intervention.model_copy(update=changed))
+    return tuple(drawn)
+
+
+def _shuffled_sites(
+    kind: tuple[str, bool],
+    taken: set[tuple[str, int, int | None]],
+    generator: random.Random,
+    resources: Resources,
+) -> list[tuple[int, int | None]]:
+    component, of_heads = kind
+    heads: list[int | None] = [*range(resources.n_heads)] if of_heads else [None]
+    sites = [(layer, head) for layer in range(resources.n_layers) for head in heads]
+    generator.shuffle(sites)
+    return sorted(sites, key=lambda site: (component, *site) in taken)
+
+
+def _site(intervention: Intervention) -> tuple[str, int, int | None]:
+    return (intervention.component, intervention.layer, intervention.head)
+
+
+def _component_arm(name: str, subset: Subset, scale: float, resources: Resources) -> Arm:
     written_out = any(isinstance(member, Intervention) for member in subset.components)
     label = name if written_out else arm_name(name, scale)
-    interventions = _members(name, subset, scale, resources)
-    return Arm(label, name, None if written_out else scale, (Condition(name=label, interventions=interventions),))
+    interventions = subset_members(name, subset, scale, resources)
+    return Arm(
+        label, name, None if written_out else scale, (Condition(name=label, interventions=interventions),)
+    )
 
 
-def _members(name: str, subset: Subset, scale: float, resources: Resources) -> tuple[Intervention, ...]:
-    if not subset.from_selected_layers:
-        return subset.interventions(scale, resources.when)
+def subset_members(name: str, subset: Subset, scale: float, resources: Resources) -> tuple[Intervention, ...]:
+    """The subset as intervention records, its gate resolved to token ids."""
+    when = _gate(name, subset, resources)
+    if subset.from_selected_layers:
+        return _selected_members(name, scale, when, resources)
+    return tuple(
+        Intervention(component=member.component, layer=member.layer, strength=scale, when=when)
+        if isinstance(member, ComponentRef)
+        else member
+        for member in subset.components
+    )
+
+
+def _gate(name: str, subset: Subset, resources: Resources) -> When:
+    if subset.only == "always":
+        return resources.when
+    if subset.only == "sentence_starts":
+        if not resources.sentence_ends:
+            raise UserError(f"subset {name!r}: the tokenizer has no token that ends a sentence")
+        return resources.when.model_copy(update={"after_tokens": resources.sentence_ends})
+    onset = "from_first" if subset.only == "from_first_onset" else "until_first"
+    return resources.when.model_copy(update={"onset": onset})
+
+
+def _selected_members(name: str, scale: float, when: When, resources: Resources) -> tuple[Intervention, ...]:
     if resources.selected is None or not any(resources.selected.values()):
         raise UserError(
             f"subset {name!r} takes the layers that Phase 1 selected, and there are none",
@@ -98,13 +194,13 @@ def _members(name: str, subset: Subset, scale: float, resources: Resources) -> t
             "give --phase1-run-id ID of a run whose ablation-scan is done",
         )
     return tuple(
-        Intervention(component=kind, layer=layer, strength=scale, when=resources.when)
+        Intervention(component=kind, layer=layer, strength=scale, when=when)
         for kind, layers in resources.selected.items()
         for layer in sorted(layers)
     )
 
 
-def _check(arms: Sequence[Arm], resources: Resources) -> None:
+def check_arms(arms: Sequence[Arm], resources: Resources) -> None:
     """Refuse arms that name what the model lacks, all at once and before anything is generated."""
     missing = sorted(
         {
@@ -116,10 +212,10 @@ def _check(arms: Sequence[Arm], resources: Resources) -> None:
         }
     )
     if missing:
+        shape = f"the model has layers 0 to {resources.n_layers - 1} and heads 0 to {resources.n_heads - 1}"
         raise UserError(
             "a subset names what the model does not have",
-            "\n        ".join(missing)
-            + f"\n        the model has layers 0 to {resources.n_layers - 1} and heads 0 to {resources.n_heads - 1}",
+            "\n        ".join([*missing, shape]),
             "mend phase2.subset_sweep.subsets (nothing was generated)",
         )
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from backtracking.analysis.arms import Arm
 from backtracking.analysis.controls import Event, Reading
+from backtracking.analysis.jackknife import means
 from backtracking.analysis.passes import Edit, Site, TailScan, batches
 from backtracking.analysis.readouts import log_mass, rank
 from backtracking.hooks import intervene
@@ -59,7 +60,7 @@ def run_continuation_ablation(
     vectors: Mapping[str, Tensor] | None = None,
     bar: Bar | None = None,
 ) -> pd.DataFrame:
-    """One row per position and arm: what happens to the onset token, its family, its synonyms, and the rest."""
+    """One row per position and arm: what happens to the onset token, its family and its synonyms."""
     places = [place for event in events for place in _places(event)]
     conditions = [_at_last_position(arm) for arm in arms]
     rows: list[dict[str, object]] = []
@@ -78,18 +79,39 @@ def run_continuation_ablation(
 
 def summarize_continuation_results(table: pd.DataFrame) -> pd.DataFrame:
     """Per kind of position and scale: mean probabilities before and after, the untouched model at scale 1."""
-    table = table.assign(position_kind=table["position_kind"].where(table["position_kind"] == ONSET, "control"))
+    table = table.assign(
+        position_kind=table["position_kind"].where(table["position_kind"] == ONSET, "control")
+    )
     lines = []
     for (kind, scale), part in table.groupby(["position_kind", "scale"], sort=False):
-        lines.append({"position_kind": kind, "scale": scale, "n": len(part)} | _means(part, ""))
+        lines.append(
+            {"position_kind": kind, "scale": scale, "n": len(part)} | _means(part, "") | _change(part)
+        )
     for kind, part in table[table["scale"] == table["scale"].iloc[0]].groupby("position_kind", sort=False):
         lines.append({"position_kind": kind, "scale": 1.0, "n": len(part)} | _means(part, "_before"))
     summary = pd.DataFrame(lines)
     return summary.sort_values(["position_kind", "scale"], ascending=False, ignore_index=True)
 
 
+def _change(part: pd.DataFrame) -> dict[str, float]:
+    """How much probability the onset's family loses, with the interval over problems."""
+    change = (part["family_prob"] - part["family_prob_before"]).to_numpy(dtype=float)
+    found = means(part["example_id"].to_numpy(dtype=str), change[:, None])
+    names = ("family_change", "family_change_low", "family_change_high")
+    return {
+        name: float(value[0]) for name, value in zip(names, (found.value, found.low, found.high), strict=True)
+    }
+
+
 def _means(part: pd.DataFrame, suffix: str) -> dict[str, float]:
-    return {name: part[name + suffix].mean() for name in MEASURES if name + suffix in part}
+    """Means with intervals over problems of the measures that the table has."""
+    names = [name for name in MEASURES if name + suffix in part]
+    values = part[[name + suffix for name in names]].to_numpy(dtype=float)
+    found = means(part["example_id"].to_numpy(dtype=str), values)
+    line: dict[str, float] = {}
+    for k, name in enumerate(names):
+        line |= {name: found.value[k], f"{name}_low": found.low[k], f"{name}_high": found.high[k]}
+    return line
 
 
 def _places(event: Event) -> Iterator[Place]:
@@ -101,7 +123,8 @@ def _places(event: Event) -> Iterator[Place]:
 def _at_last_position(arm: Arm) -> Condition:
     """The arm's first member, acting wherever it is run: the caller runs it on one position only."""
     everywhere = tuple(
-        intervention.model_copy(update={"when": When(phase="all")}) for intervention in arm.members[0].interventions
+        intervention.model_copy(update={"when": When(phase="all")})
+        for intervention in arm.members[0].interventions
     )
     return Condition(name=arm.name, interventions=everywhere)
 
@@ -141,7 +164,7 @@ def _step_by_step(
     conditions: Sequence[Condition],
     vectors: Mapping[str, Tensor] | None,
 ) -> Tensor:
-    """Logits after the last id under each condition: the prefix is read untouched, the last token under hooks."""
+    """Logits after the last id under each condition; the prefix is read untouched."""
     from transformers import DynamicCache
 
     cache = DynamicCache()
@@ -155,9 +178,7 @@ def _step_by_step(
     return logits[:, -1]
 
 
-def _measure(
-    logits: Tensor, place: Place, families: Families, model: LoadedModel
-) -> list[dict[str, object]]:
+def _measure(logits: Tensor, place: Place, families: Families, model: LoadedModel) -> list[dict[str, object]]:
     """Readings of every arm beside those of the untouched model, which is row 0 of `logits`."""
     log_probs = logits.log_softmax(-1)
     token = place.event.onset_id

@@ -59,7 +59,7 @@ class SweepJob:
     vectors: "Mapping[str, Tensor]" = field(default_factory=dict)
     onset_phrases: "Collection[Phrase]" = ()
     made_with: Mapping[str, Any] = field(default_factory=dict)
-    """Settings outside this record that decide a row's text (model, prompts): rows made otherwise are not kept."""
+    """Settings outside this record that decide a row's text: rows made otherwise are not kept."""
     reporter: Reporter = field(default_factory=Quiet)
 
 
@@ -110,11 +110,9 @@ def generate_with_ablation(
 
 
 def evaluate_generations(records: Iterable[GenerationRecord], reader: EventReader) -> pd.DataFrame:
-    """One row per completion: onsets, graded answer, length, and signs of degeneration. Joined by problem id."""
+    """One row per completion: onsets, answer graded by problem id, length, signs of degeneration."""
     rows = [
-        reader(record).event | degeneration(record)
-        for record in records
-        if record.finish_reason != "error"
+        reader(record).event | degeneration(record) for record in records if record.finish_reason != "error"
     ]
     return pd.DataFrame(rows)
 

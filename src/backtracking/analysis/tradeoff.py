@@ -1,37 +1,62 @@
 """From measured rows to the table of arms, and the choice among them."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from backtracking.analysis.arms import BASELINE_NAME
+from backtracking.analysis.comparison import OUTCOMES, average, compare
+from backtracking.analysis.jackknife import holm
+from backtracking.seed import derive_seed
+
+LEVEL = 0.05
+HELD = "non-destructive"
+BOOTSTRAP_DRAWS = 2000
+
+_RATES = {
+    "backtracking_rate": "backtracking",
+    "accuracy": "accuracy",
+    "truncation_rate": "truncation",
+    "finished_accuracy": "finished_accuracy",
+}
 
 
 def summarize_arms(events: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """One line per arm: counts, rates, lengths and signs of degeneration, the baseline first."""
-    lines = [_line(part) for _, part in events.groupby("arm", sort=False)]
-    return pd.DataFrame(lines)
+    """One line per arm: rates, paired differences to the baseline, signs of degeneration, and a verdict."""
+    parts = {str(arm): part for arm, part in events.groupby("arm", sort=False)}
+    baseline = parts[BASELINE_NAME]
+    table = pd.DataFrame([_line(part) | _differences(part, baseline) for part in parts.values()])
+    base = table.set_index("arm").loc[BASELINE_NAME]
+    table["retention"] = table["accuracy"] / base["accuracy"] if base["accuracy"] else None
+    table["distinct_3_ratio"] = table["distinct_3"] / base["distinct_3"] if base["distinct_3"] else None
+    for what in ("backtracking", "accuracy"):
+        p_values = table.get(f"{what}_diff_p", pd.Series(np.nan, index=table.index))
+        table[f"{what}_diff_p_holm"] = holm(p_values.to_numpy(dtype=np.float64))
+    table["verdict"] = [_verdict(row, margin) for _, row in table.iterrows()]
+    return table
 
 
 def _line(part: pd.DataFrame) -> dict[str, object]:
-    total = len(part)
-    correct = part["is_correct"].eq(True)
-    backtracks = part["has_backtracking_strict"].astype(bool)
-    finished = part["finish_reason"].eq("stop")
     tokens = int(part["completion_tokens"].sum())
-    return {
+    line: dict[str, object] = {
+        "total": len(part),
+        "backtracking_count": int(OUTCOMES["backtracking"](part).sum()),
+        "correct_count": int(OUTCOMES["accuracy"](part).sum()),
+    }
+    for name, what in _RATES.items():
+        found = average(part, what)
+        low, high = np.clip([found.low, found.high], 0.0, 1.0)
+        line |= {name: found.value, f"{name}_low": low, f"{name}_high": high}
+    return line | {
         "subset_name": part["subset_name"].iloc[0],
         "scale": part["scale"].iloc[0],
         "num_components": int(part["num_components"].iloc[0]),
         "arm": part["arm"].iloc[0],
-        "total": total,
         "problems": part["example_id"].nunique(),
-        "backtracking_count": int(backtracks.sum()),
-        "backtracking_rate": backtracks.mean(),
-        "correct_count": int(correct.sum()),
-        "accuracy": correct.mean(),
-        "truncation_rate": 1.0 - finished.mean(),
-        "finished_count": int(finished.sum()),
-        "finished_accuracy": correct[finished].mean(),
-        "mean_tokens": tokens / total,
+        "finished_count": int(part["finish_reason"].eq("stop").sum()),
+        "mean_tokens": tokens / len(part),
         "onsets_per_1k_tokens": 1000.0 * part["n_onsets_strict"].sum() / tokens if tokens else None,
         "loop_rate": part["is_loop"].mean(),
         "empty_rate": part["is_empty"].mean(),
@@ -41,7 +66,78 @@ def _line(part: pd.DataFrame) -> dict[str, object]:
     }
 
 
+def _differences(part: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, float]:
+    """Arm minus baseline, paired by problem; the baseline's own line stays empty."""
+    if part is baseline:
+        return {}
+    found: dict[str, float] = {}
+    for what in OUTCOMES:
+        difference = compare(part, baseline, what)
+        if difference is not None:
+            found[f"{what}_diff"] = difference.value
+            found[f"{what}_diff_low"] = difference.low
+            found[f"{what}_diff_high"] = difference.high
+            found[f"{what}_diff_p"] = difference.p
+    return found
+
+
+def _verdict(row: pd.Series, margin: float) -> str:
+    """What an arm shows, by rules that can fail in every direction.
+
+    Accuracy is held when the whole interval of its paired change lies above minus the margin, lost when it
+    lies below zero and reaches past the margin, and undecided otherwise.
+    """
+    if row["arm"] == BASELINE_NAME:
+        return ""
+    if pd.isna(row.get("accuracy_diff")):
+        return "inconclusive"
+    held = row["accuracy_diff_low"] > -margin
+    if not held and row["accuracy_diff_high"] < 0:
+        return "destructive"
+    if not (row["backtracking_diff_high"] < 0 and row["backtracking_diff_p_holm"] < LEVEL):
+        return "no effect"
+    return HELD if held else "inconclusive"
+
+
 def find_best_tradeoff(table: pd.DataFrame) -> pd.Series | None:
     """The arm that lowers backtracking most among those whose accuracy is held; none when there is none."""
-    held = table[(table["subset_name"] != BASELINE_NAME) & (table["verdict"] == "non-destructive")]
+    held = table[(table["subset_name"] != BASELINE_NAME) & (table["verdict"] == HELD)]
     return None if held.empty else held.loc[held["backtracking_rate"].idxmin()]
+
+
+def split_problems(problems: Sequence[str], seed: int) -> dict[str, list[str]]:
+    """Two halves of the problems, drawn once: arms are picked on one and confirmed on the other."""
+    order = np.random.default_rng(derive_seed(seed, "search and confirm")).permutation(len(problems))
+    searched = set(order[: (len(problems) + 1) // 2].tolist())
+    return {
+        "search": [problem for place, problem in enumerate(problems) if place in searched],
+        "confirm": [problem for place, problem in enumerate(problems) if place not in searched],
+    }
+
+
+def front_probability(events: pd.DataFrame, seed: int, draws: int = BOOTSTRAP_DRAWS) -> pd.Series:
+    """Per arm the share of problem-level bootstrap draws in which no arm beats it in both rates."""
+    problems = sorted(events["example_id"].unique())
+    place = {problem: k for k, problem in enumerate(problems)}
+    arms = list(dict.fromkeys(events["arm"]))
+    sums = np.zeros((3, len(arms), len(problems)))
+    for a, arm in enumerate(arms):
+        part = events[events["arm"] == arm]
+        at = part["example_id"].map(place).to_numpy()
+        columns = (OUTCOMES["backtracking"](part), OUTCOMES["accuracy"](part), np.ones(len(part)))
+        for k, values in enumerate(columns):
+            np.add.at(sums[k, a], at, np.asarray(values, dtype=np.float64))
+    generator = np.random.default_rng(derive_seed(seed, "pareto front"))
+    weights = generator.multinomial(len(problems), np.full(len(problems), 1 / len(problems)), size=draws)
+    totals = sums @ weights.T.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        on_front = _undominated(totals[0] / totals[2], totals[1] / totals[2])
+    return pd.Series(on_front.mean(axis=1), index=arms, name="front_probability")
+
+
+def _undominated(cost: NDArray[np.float64], gain: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """[arm, draw]: no other arm is at least as good in both and better in one."""
+    as_good = (cost[:, None] <= cost[None]) & (gain[:, None] >= gain[None])
+    better = (cost[:, None] < cost[None]) | (gain[:, None] > gain[None])
+    undominated: NDArray[np.bool_] = ~(as_good & better).any(axis=0)
+    return undominated

@@ -1,12 +1,13 @@
-"""What the Phase 2 stages share: the sweep's job, its resources, and where Phase 1 left things."""
+"""What the Phase 2 stages share: the sweep's job, what its arms are made of, and what Phase 1 left."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backtracking.analysis.arms import Resources
+from backtracking.analysis.arms import Arm, Resources
 from backtracking.analysis.events import EventReader
 from backtracking.conditions import Selected
+from backtracking.config_phase2 import Subset
 from backtracking.prompts import check_variants, render_prompt
 from backtracking.stages.base import FileInput, Input, RunContext, select_keys
 from backtracking.stages.generate import note_model, read_selected_layers
@@ -14,9 +15,19 @@ from backtracking.stages.prepare_data import dataset_input, read_problems
 from backtracking.tokenization import TokenMap
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from backtracking.analysis.controls import Event
     from backtracking.analysis.sweeps import SweepJob
 
-TEXT_KEYS = ("run.seed", "model", "prompting", "generation", "-generation.num_samples_per_prompt", "-generation.batch_size")
+TEXT_KEYS = (
+    "run.seed",
+    "model",
+    "prompting",
+    "generation",
+    "-generation.num_samples_per_prompt",
+    "-generation.batch_size",
+)
 """Config keys that decide what a sweep's rows say."""
 SWEEP_KEYS = (
     *TEXT_KEYS,
@@ -27,29 +38,46 @@ SWEEP_KEYS = (
     "phase2.decode_only",
     "phase2.accuracy_margin",
 )
+DIRECTIONS = "directions.safetensors"
 
 
-def sweep_inputs(ctx: RunContext, *, from_selection: bool) -> Sequence[Input]:
-    return [dataset_input(ctx), *selection_input(ctx, from_selection)]
+def sweep_inputs(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
+    return [dataset_input(ctx), *selection_input(ctx, subsets)]
 
 
-def selection_input(ctx: RunContext, from_selection: bool) -> Sequence[Input]:
+def selection_input(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
     """Phase 1's choice of layers, where a subset is made of it."""
-    if not from_selection:
+    if not any(subset.from_selected_layers for subset in subsets):
         return []
     return [FileInput(ctx.phase1_paths.selected_layers, made_by="backtracking ablation-scan")]
 
 
-def resources(ctx: RunContext, *, from_selection: bool) -> Resources:
-    """The model's shape and what Phase 1 selected."""
-    model = ctx.model()
+def resources(ctx: RunContext, subsets: Iterable[Subset]) -> Resources:
+    """The model's shape and tokens, and what Phase 1 selected, as far as these subsets ask for it."""
+    from backtracking.analysis.triggers import Triggers, sentence_end_tokens
+
+    model, asked = ctx.model(), list(subsets)
     selected: Selected | None = None
-    if from_selection:
+    if any(subset.from_selected_layers for subset in asked):
         selected = read_selected_layers(ctx.phase1_paths.selected_layers)
-    return Resources(model.n_layers, model.n_heads, ctx.phase2.when, selected)
+    triggers: frozenset[int] = frozenset()
+    if any(subset.suppress_triggers for subset in asked):
+        triggers = Triggers.of(model.tokenizer, ctx.config.detection.triggers_strict).tokens
+    ends: frozenset[int] = frozenset()
+    if any(subset.only == "sentence_starts" for subset in asked):
+        ends = sentence_end_tokens(model.tokenizer)
+    return Resources(
+        n_layers=model.n_layers,
+        n_heads=model.n_heads,
+        when=ctx.phase2.when,
+        selected=selected,
+        trigger_tokens=triggers,
+        sentence_ends=ends,
+        seed=ctx.config.ablation_generation.random_control_seed,
+    )
 
 
-def sweep_job(ctx: RunContext, variant: str, available: Resources) -> "SweepJob":
+def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequence[Arm]) -> "SweepJob":
     """The rows of a sweep: the first problems of the data set, prompted and sampled as in Phase 1."""
     from backtracking.analysis.sweeps import SweepJob
     from backtracking.generate import Prompt, SamplingParams
@@ -63,11 +91,10 @@ def sweep_job(ctx: RunContext, variant: str, available: Resources) -> "SweepJob"
     for problem in problems:
         text, ids = render_prompt(problem.question, prompting, variant, model.tokenizer)
         prompts.append(Prompt(example_id=problem.id, variant=variant, text=text, ids=tuple(ids)))
-    gold = {problem.id: problem.answer_value for problem in problems}
     return SweepJob(
         model=model,
         prompts=prompts,
-        reader=EventReader(config.detection, prompting, TokenMap(model.tokenizer), gold),
+        reader=event_reader(ctx),
         sampling=SamplingParams.from_config(config.generation),
         samples=ctx.phase2.num_samples_per_prompt,
         seed=config.run.seed,
@@ -76,9 +103,69 @@ def sweep_job(ctx: RunContext, variant: str, available: Resources) -> "SweepJob"
         margin=ctx.phase2.accuracy_margin,
         slots=config.generation.batch_size,
         engine=config.generation.engine,
+        vectors=vectors(ctx, variant, arms),
+        onset_phrases=_onset_phrases(ctx, arms),
         made_with=select_keys(config.model_dump(mode="json"), TEXT_KEYS),
         reporter=ctx.reporter,
     )
+
+
+def event_reader(ctx: RunContext) -> EventReader:
+    gold = {problem.id: problem.answer_value for problem in read_problems(ctx)}
+    return EventReader(ctx.config.detection, ctx.config.prompting, TokenMap(ctx.model().tokenizer), gold)
+
+
+def vectors(ctx: RunContext, variant: str, arms: Sequence[Arm]) -> "dict[str, Tensor]":
+    """The directions and means that the arms name."""
+    from backtracking.analysis.vectors import named_vectors, needs_readings, resolve_vectors
+
+    if not named_vectors(arms):
+        return {}
+    readings = []
+    if needs_readings(arms):
+        study = phase1_study(ctx, variant, ctx.config.analysis.max_events)
+        readings = [event.controls["matched_row"] for event in study if "matched_row" in event.controls]
+    return resolve_vectors(
+        arms,
+        ctx.model(),
+        saved_directions(ctx),
+        readings,
+        seed=ctx.config.ablation_generation.random_control_seed,
+        budget=ctx.config.analysis.batch_tokens,
+    )
+
+
+def saved_directions(ctx: RunContext) -> "dict[str, Tensor]":
+    """The directions that Phase 1 saved; none when it saved none."""
+    from safetensors.torch import load_file
+
+    path = ctx.phase1_paths.table(DIRECTIONS)
+    return dict(load_file(path)) if path.exists() else {}
+
+
+def phase1_study(ctx: RunContext, variant: str, max_events: int) -> "list[Event]":
+    """Phase 1's baseline onsets of a variant with their matched controls."""
+    from backtracking.analysis.controls import StudyFiles, draw_study
+
+    phase1 = ctx.phase1_paths
+    return draw_study(
+        StudyFiles(phase1.events, phase1.onsets, phase1.generation(variant, "baseline")),
+        variant,
+        max_events=max_events,
+        controls=max_events,
+        seed=ctx.config.run.seed,
+        token_map=TokenMap(ctx.model().tokenizer),
+    )
+
+
+def _onset_phrases(ctx: RunContext, arms: Sequence[Arm]) -> tuple[tuple[int, ...], ...]:
+    """How the engine recognises an onset, where an arm waits for one."""
+    from backtracking.analysis.triggers import Triggers
+
+    waits = any(i.when.onset != "any" for arm in arms for member in arm.members for i in member.interventions)
+    if not waits:
+        return ()
+    return Triggers.of(ctx.model().tokenizer, ctx.config.detection.triggers_strict).phrases
 
 
 def variant_folder(ctx: RunContext, variant: str) -> Path:

@@ -7,9 +7,10 @@ from typing import ClassVar, Literal
 
 from backtracking import io
 from backtracking.analysis import figures, plots_phase2
+from backtracking.config_phase2 import Subset
 from backtracking.stages.base import EventRows, FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.generate import note_model
-from backtracking.stages.phase2_common import resources, selection_input
+from backtracking.stages.phase2_common import phase1_study, resources, selection_input, vectors
 
 FIGURE = "phase2_continuation_effect"
 
@@ -37,7 +38,7 @@ class Phase2ContinuationAblation(Stage):
                 made_by=f"backtracking generate --variant {variant} --condition baseline",
             ),
         ]
-        return [*inputs, *selection_input(ctx, self._from_selection(ctx))]
+        return [*inputs, *selection_input(ctx, [self._subset(ctx)])]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         names = ["continuation_ablation_results.csv", "continuation_ablation_summary.csv"]
@@ -45,30 +46,24 @@ class Phase2ContinuationAblation(Stage):
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.analysis.arms import scale_arms
-        from backtracking.analysis.continuations import run_continuation_ablation, summarize_continuation_results
-        from backtracking.analysis.controls import StudyFiles, draw_study
-        from backtracking.tokenization import TokenFamilies, TokenMap
+        from backtracking.analysis.continuations import (
+            run_continuation_ablation,
+            summarize_continuation_results,
+        )
+        from backtracking.analysis.triggers import Triggers
 
-        asked, model, phase1 = ctx.phase2.continuation_ablation, ctx.model(), ctx.phase1_paths
+        asked, model, subset = ctx.phase2.continuation_ablation, ctx.model(), self._subset(ctx)
         note_model(ctx)
-        subset = ctx.phase2.subset_sweep.subsets[asked.subset_name]
-        arms = scale_arms(
-            asked.subset_name, subset, asked.scales, resources(ctx, from_selection=self._from_selection(ctx))
-        )
-        events = draw_study(
-            StudyFiles(phase1.events, phase1.onsets, phase1.generation(asked.variant, "baseline")),
-            asked.variant,
-            max_events=asked.max_events,
-            controls=asked.max_events,
-            seed=ctx.config.run.seed,
-            token_map=TokenMap(model.tokenizer),
-        )
+        arms = scale_arms(asked.subset_name, subset, asked.scales, resources(ctx, [subset]))
+        events = phase1_study(ctx, asked.variant, asked.max_events)
         detection = ctx.config.detection
-        families = TokenFamilies(model.tokenizer).of_all((*detection.triggers_strict, *detection.triggers_relaxed))
+        phrases = (*detection.triggers_strict, *detection.triggers_relaxed)
+        families = Triggers.of(model.tokenizer, phrases).families
         with ctx.reporter.bar("onset step", None, unit="positions") as bar:
             table = run_continuation_ablation(
                 model, events, arms, families,
-                variant=asked.variant, budget=ctx.config.analysis.batch_tokens, bar=bar,
+                variant=asked.variant, budget=ctx.config.analysis.batch_tokens,
+                vectors=vectors(ctx, asked.variant, arms), bar=bar,
             )  # fmt: skip
         summary = summarize_continuation_results(table)
         io.write_csv(ctx.paths.table("continuation_ablation_results.csv"), table)
@@ -76,5 +71,5 @@ class Phase2ContinuationAblation(Stage):
         figures.save(plots_phase2.plot_continuation_ablation_effect(summary), ctx.paths, FIGURE)
         return Result(rows=len(table), notes={"events": len(events)})
 
-    def _from_selection(self, ctx: RunContext) -> bool:
-        return ctx.phase2.subset_sweep.subsets[ctx.phase2.continuation_ablation.subset_name].from_selected_layers
+    def _subset(self, ctx: RunContext) -> Subset:
+        return ctx.phase2.subset_sweep.subsets[ctx.phase2.continuation_ablation.subset_name]

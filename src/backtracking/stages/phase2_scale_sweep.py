@@ -9,8 +9,9 @@ import pandas as pd
 
 from backtracking import io
 from backtracking.analysis import figures, plots_phase2
+from backtracking.analysis.arms import BASELINE_ARM, BASELINE_NAME, scale_arms
 from backtracking.analysis.tradeoff import find_best_tradeoff
-from backtracking.config_phase2 import BEST_SUBSET
+from backtracking.config_phase2 import BEST_SUBSET, Subset
 from backtracking.errors import UserError
 from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.phase2_common import SWEEP_KEYS, resources, sweep_inputs, sweep_job
@@ -22,10 +23,14 @@ FIGURE = "phase2_scale_tradeoff"
 class Phase2ScaleSweep(Stage):
     name: ClassVar[str] = "phase2-scale-sweep"
     phase: ClassVar[Literal[1, 2]] = 2
-    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep.subsets", "phase2.scale_sweep")
+    config_keys: ClassVar[tuple[str, ...]] = (
+        *SWEEP_KEYS,
+        "phase2.subset_sweep.subsets",
+        "phase2.scale_sweep",
+    )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
-        inputs = list(sweep_inputs(ctx, from_selection=_from_selection(ctx)))
+        inputs = list(sweep_inputs(ctx, _candidates(ctx)))
         if ctx.phase2.scale_sweep.subset_name == BEST_SUBSET:
             inputs.append(subset_table(ctx))
         return inputs
@@ -35,12 +40,14 @@ class Phase2ScaleSweep(Stage):
         return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.analysis.sweeps import run_scale_sweep
+        from backtracking.analysis.sweeps import run_arms
 
         sweep = ctx.phase2.scale_sweep
         name = _best_subset(ctx) if sweep.subset_name == BEST_SUBSET else sweep.subset_name
-        job = sweep_job(ctx, sweep.variant, resources(ctx, from_selection=_from_selection(ctx)))
-        result = run_scale_sweep(job, name, ctx.phase2.subset_sweep.subsets[name], sweep.scales)
+        subset = ctx.phase2.subset_sweep.subsets[name]
+        available = resources(ctx, [subset])
+        arms = [BASELINE_ARM, *scale_arms(name, subset, sweep.scales, available)]
+        result = run_arms(sweep_job(ctx, sweep.variant, available, arms), arms)
         io.write_csv(ctx.paths.table("scale_sweep_results.csv"), result.table)
         io.write_csv(ctx.paths.table("scale_sweep_events.csv"), result.events)
         figure = plots_phase2.plot_scale_tradeoff_curve(result.table, ctx.phase2.accuracy_margin)
@@ -55,7 +62,7 @@ def subset_table(ctx: RunContext) -> FileInput:
 def _best_subset(ctx: RunContext) -> str:
     """The winner of the subset sweep, or the strongest reduction where no arm held the accuracy."""
     table = pd.read_csv(subset_table(ctx).path)
-    scalable = table[table["scale"].notna() & (table["subset_name"] != "baseline")]
+    scalable = table[table["scale"].notna() & (table["subset_name"] != BASELINE_NAME)]
     if scalable.empty:
         raise UserError(
             "subset_name: best finds no subset that can be scaled",
@@ -67,8 +74,7 @@ def _best_subset(ctx: RunContext) -> str:
     return str(chosen["subset_name"])
 
 
-def _from_selection(ctx: RunContext) -> bool:
-    sweep = ctx.phase2.scale_sweep
-    subsets = ctx.phase2.subset_sweep.subsets
-    names = subsets if sweep.subset_name == BEST_SUBSET else [sweep.subset_name]
-    return any(subsets[name].from_selected_layers for name in names)
+def _candidates(ctx: RunContext) -> list[Subset]:
+    """The subsets that may be the one that is scaled."""
+    name, subsets = ctx.phase2.scale_sweep.subset_name, ctx.phase2.subset_sweep.subsets
+    return list(subsets.values()) if name == BEST_SUBSET else [subsets[name]]

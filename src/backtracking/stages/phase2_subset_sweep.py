@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from backtracking import io
 from backtracking.analysis import figures, plots_phase2
+from backtracking.analysis.arms import BASELINE_ARM, subset_arms
 from backtracking.errors import UserError
 from backtracking.stages.base import Input, Result, RunContext, Stage
 from backtracking.stages.phase2_common import SWEEP_KEYS, resources, sweep_inputs, sweep_job
@@ -21,7 +22,7 @@ class Phase2SubsetSweep(Stage):
     config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep", "phase2.hook_debug")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
-        return sweep_inputs(ctx, from_selection=_from_selection(ctx))
+        return sweep_inputs(ctx, ctx.phase2.subset_sweep.subsets.values())
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         tables = ["subset_sweep_results.csv", "subset_sweep_events.csv"]
@@ -30,7 +31,7 @@ class Phase2SubsetSweep(Stage):
         return [*map(ctx.paths.table, tables), ctx.paths.figure(FIGURE)]
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.analysis.sweeps import run_subset_sweep
+        from backtracking.analysis.sweeps import run_arms
 
         sweep = ctx.phase2.subset_sweep
         if not sweep.subsets:
@@ -39,8 +40,10 @@ class Phase2SubsetSweep(Stage):
                 "there is nothing to compare with the baseline",
                 "name at least one subset, e.g. `mlp_late: [[mlp, 20], [mlp, 21]]`",
             )
-        job = sweep_job(ctx, sweep.variant, resources(ctx, from_selection=_from_selection(ctx)))
-        result = run_subset_sweep(job, sweep.subsets, ctx.config.ablation_generation.effective_scale)
+        available = resources(ctx, sweep.subsets.values())
+        scale = ctx.config.ablation_generation.effective_scale
+        arms = [BASELINE_ARM, *subset_arms(sweep.subsets, scale, available)]
+        result = run_arms(sweep_job(ctx, sweep.variant, available, arms), arms)
         io.write_csv(ctx.paths.table("subset_sweep_results.csv"), result.table)
         io.write_csv(ctx.paths.table("subset_sweep_events.csv"), result.events)
         debug = ctx.paths.table("hook_debug.json")
@@ -49,7 +52,3 @@ class Phase2SubsetSweep(Stage):
         figure = plots_phase2.plot_subset_sweep_comparison(result.table, ctx.phase2.accuracy_margin)
         figures.save(figure, ctx.paths, FIGURE)
         return Result(rows=len(result.events), notes={"rows_generated": result.generated})
-
-
-def _from_selection(ctx: RunContext) -> bool:
-    return any(subset.from_selected_layers for subset in ctx.phase2.subset_sweep.subsets.values())

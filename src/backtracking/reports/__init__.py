@@ -1,0 +1,1 @@
+"""The written results: documents computed from a run's tables."""

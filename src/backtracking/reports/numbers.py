@@ -1,0 +1,60 @@
+"""How reports write numbers: every rate with its interval and n, where the table has them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+Row = Mapping[Any, Any]
+
+
+def number(row: Row, column: str) -> float | None:
+    """A cell as a finite number, or none."""
+    value = pd.to_numeric(row.get(column), errors="coerce") if row.get(column) is not None else None
+    return None if value is None or pd.isna(value) else float(value)
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    return "—" if value is None else f"{value:.{digits}%}"
+
+
+def rate(row: Row, column: str, *, n: str | None = "total") -> str:
+    """`62.3% [58.1, 66.2], n = 1,200`."""
+    value = number(row, column)
+    if value is None:
+        return "—"
+    low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
+    text = percent(value)
+    if low is not None and high is not None:
+        text += f" [{100 * low:.1f}, {100 * high:.1f}]"
+    total = number(row, n) if n else None
+    return text + (f", n = {int(total):,}" if total is not None else "")
+
+
+def points(row: Row, column: str) -> str:
+    """A difference of rates in percentage points with its interval."""
+    value = number(row, column)
+    if value is None:
+        return "—"
+    low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
+    span = f" [{100 * low:+.1f}, {100 * high:+.1f}]" if low is not None and high is not None else ""
+    return f"{100 * value:+.1f}{span}"
+
+
+def plain(row: Row, column: str, spec: str = ".3g") -> str:
+    value = number(row, column)
+    if value is None:
+        return "—"
+    low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
+    span = f" [{low:{spec}}, {high:{spec}}]" if low is not None and high is not None else ""
+    return f"{value:{spec}}{span}"
+
+
+def p_value(value: float | None) -> str:
+    if value is None:
+        return "—"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def records(table: pd.DataFrame) -> Sequence[dict[Any, Any]]:
+    return table.to_dict("records")

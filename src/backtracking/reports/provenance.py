@@ -1,0 +1,64 @@
+"""Where a report's numbers come from, out of meta.json."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from backtracking.reports.document import Document, quoted
+from backtracking.reports.evidence import Evidence
+
+
+def write_provenance(document: Document, evidence: Evidence, level: int = 2) -> None:
+    """Code, packages, weights, data and the record of each stage."""
+    meta = evidence.meta
+    document.section(f"Provenance of run {quoted(evidence.paths.run_id)}", level)
+    if not meta:
+        document.say("The run has no meta.json, so where its numbers come from is not known.")
+        return
+    document.table(["What", "Value"], [[name, value] for name, value in _facts(meta) if value])
+    stages = meta.get("stages")
+    if isinstance(stages, Mapping) and stages:
+        rows = [
+            [
+                quoted(key),
+                str(stage.get("outcome", "")),
+                str(stage.get("finished") or "—"),
+                _number(stage.get("seconds")),
+                _number(stage.get("rows")),
+            ]
+            for key, stage in stages.items()
+        ]
+        document.table(["Stage", "Outcome", "Finished", "Seconds", "Rows"], rows)
+
+
+def _facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
+    environment = _part(meta, "environment")
+    git, packages = _part(environment, "git"), _part(environment, "packages")
+    model, dataset, seeds = _part(meta, "model"), _part(meta, "dataset"), _part(meta, "seeds")
+    dirty = " with uncommitted changes" if git.get("dirty") else ""
+    facts: list[tuple[str, object]] = [
+        ("created", meta.get("created")),
+        ("code", f"{git['sha']}{dirty}" if git.get("sha") else None),
+        ("config", meta.get("config_source")),
+        ("config hash", meta.get("config_hash")),
+        ("model", model.get("hf_id")),
+        ("model revision", model.get("revision")),
+        ("device and dtype", " ".join(str(model[key]) for key in ("device", "dtype") if key in model)),
+        ("data", dataset.get("source")),
+        ("data SHA-256", dataset.get("sha256")),
+        ("problems", dataset.get("problems")),
+        ("seeds", ", ".join(f"{name} {value}" for name, value in seeds.items())),
+        ("platform", environment.get("platform")),
+        ("packages", ", ".join(f"{name} {version}" for name, version in packages.items())),
+    ]
+    return [(name, quoted(value, limit=400) if value not in (None, "") else "") for name, value in facts]
+
+
+def _part(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = data.get(key)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else "—"

@@ -1,0 +1,49 @@
+"""Conclusions as computations: a claim, the rule it is judged by, and what the tables say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from backtracking.reports.document import Document
+
+Outcome = Literal["supported", "not supported", "cannot be judged"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim and whether these tables bear it out."""
+
+    claim: str
+    rule: str
+    outcome: Outcome
+    because: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim with its rule, waiting for numbers."""
+
+    claim: str
+    rule: str
+
+    def supported(self, because: str) -> Verdict:
+        return Verdict(self.claim, self.rule, "supported", because)
+
+    def not_supported(self, because: str) -> Verdict:
+        return Verdict(self.claim, self.rule, "not supported", because)
+
+    def missing(self, what: str) -> Verdict:
+        return Verdict(self.claim, self.rule, "cannot be judged", f"missing: {what}")
+
+    def judge(self, holds: bool, because: str) -> Verdict:
+        return self.supported(because) if holds else self.not_supported(because)
+
+
+def write_verdicts(document: Document, verdicts: Sequence[Verdict]) -> None:
+    """The claims at a glance, then the rules they were judged by."""
+    document.table(
+        ["Claim", "Verdict", "Because"],
+        [[verdict.claim, f"**{verdict.outcome}**", verdict.because] for verdict in verdicts],
+    )
+    document.say("The rules, fixed before the numbers were seen:")
+    document.list([f"**{verdict.claim}** {verdict.rule}" for verdict in verdicts])

@@ -1,0 +1,129 @@
+"""Conclusions follow the tables, in every direction, and say what is missing."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from backtracking.config import ExperimentConfig
+from backtracking.config_phase2 import ContinuationConfig, Phase2Config, ScaleSweepConfig
+from backtracking.report import write_phase1_report, write_phase2_report
+from backtracking.reports import phase1, phase2
+from backtracking.reports.evidence import Evidence
+from tests.report.tables import MAIN, event_rows, run_paths, sweep_table
+
+
+def _scan(p_values):
+    return pd.DataFrame(
+        {
+            "layer": range(len(p_values)),
+            "component": "mlp",
+            "delta_wait_logit_mean": -1.0,
+            "n_events": 50,
+            "selectivity": [2.0 if p < 0.05 else 0.1 for p in p_values],
+            "selectivity_p_holm": p_values,
+        }
+    )
+
+
+def _events(targeted, random, accuracy=0.85):
+    return pd.concat(
+        [
+            event_rows("baseline", 0.6, 0.85, problems=100, seed=1),
+            event_rows("targeted_ablation", targeted, accuracy, problems=100, seed=2),
+            event_rows("random_ablation", random, 0.85, problems=100, seed=3),
+        ]
+    )
+
+
+def _judged(paths):
+    return {verdict.claim.split(":")[0]: verdict for verdict in phase1.verdicts(Evidence(paths), MAIN)}
+
+
+@pytest.mark.parametrize(
+    ("targeted", "random", "p_values", "h1", "h0"),
+    [
+        (0.1, 0.6, [0.001, 0.9], "supported", "not supported"),
+        (0.6, 0.6, [0.9, 0.9], "not supported", "not supported"),
+        (0.1, 0.1, [0.001, 0.9], "not supported", "not supported"),
+        (0.1, 0.6, [0.9, 0.9], "not supported", "not supported"),
+        (0.0, 0.0, [0.9, 0.9], "not supported", "supported"),
+    ],
+)
+def test_h1_and_h0_follow_scan_and_regeneration(tmp_path, targeted, random, p_values, h1, h0):
+    paths = run_paths(
+        tmp_path, backtracking_events=_events(targeted, random), ablation_importance=_scan(p_values)
+    )
+    found = _judged(paths)
+    assert (found["H1"].outcome, found["H0"].outcome) == (h1, h0), found
+
+
+@pytest.mark.parametrize(("accuracy", "outcome"), [(0.85, "supported"), (0.5, "not supported")])
+def test_kept_accuracy_is_an_equivalence_claim(tmp_path, accuracy, outcome):
+    events = pd.concat(
+        [
+            event_rows("baseline", 0.6, 0.85, problems=500, samples=8, seed=1),
+            event_rows("targeted_ablation", 0.2, accuracy, problems=500, samples=8, seed=2),
+        ]
+    )
+    found = _judged(run_paths(tmp_path, backtracking_events=events))
+    assert found["The targeted ablation leaves accuracy intact"].outcome == outcome
+
+
+def test_few_rows_do_not_prove_that_accuracy_is_kept(tmp_path):
+    events = pd.concat(
+        [
+            event_rows("baseline", 0.6, 0.85, problems=6),
+            event_rows("targeted_ablation", 0.2, 0.85, problems=6),
+        ]
+    )
+    found = _judged(run_paths(tmp_path, backtracking_events=events))
+    assert found["The targeted ablation leaves accuracy intact"].outcome == "not supported"
+
+
+def test_what_is_missing_is_named(tmp_path):
+    found = _judged(run_paths(tmp_path, backtracking_events=event_rows("baseline", 0.6, 0.85)))
+    assert {verdict.outcome for verdict in found.values()} == {"cannot be judged"}
+    assert "ablation_importance.csv" in found["H1"].because
+    assert "targeted_ablation" in found["The targeted ablation leaves accuracy intact"].because
+
+
+@pytest.mark.parametrize(
+    ("arms", "outcome", "says"),
+    [
+        ({"good": (0.3, 0.85), "bad": (0.05, 0.1)}, "supported", "not confirmed"),
+        ({"bad": (0.05, 0.1)}, "not supported", "none of 1 arms"),
+        ({"idle": (0.6, 0.85)}, "not supported", "none of 1 arms"),
+    ],
+)
+def test_non_destructive_claim(tmp_path, arms, outcome, says):
+    table = sweep_table({"baseline": (0.6, 0.85)} | arms, margin=0.1)
+    paths = run_paths(tmp_path, subset_sweep_results=table)
+    claim, *_ = phase2.verdicts(Evidence(paths), 0.1)
+    assert claim.outcome == outcome, claim
+    assert says in claim.because
+
+
+def test_a_winner_that_fails_on_the_other_half_is_not_supported(tmp_path):
+    won = sweep_table({"baseline": (0.6, 0.85), "good": (0.3, 0.85)}, margin=0.1)
+    failed = sweep_table({"baseline": (0.6, 0.85), "good": (0.3, 0.5)}, margin=0.1)
+    paths = run_paths(tmp_path, subset_sweep_results=won, confirm_results=failed)
+    claim, *_ = phase2.verdicts(Evidence(paths), 0.1)
+    assert claim.outcome == "not supported"
+    assert "held-out" in claim.because
+
+
+def test_reports_are_written_from_almost_nothing_and_from_much(tmp_path):
+    config = ExperimentConfig(
+        phase2=Phase2Config(
+            scale_sweep=ScaleSweepConfig(enabled=False),
+            continuation_ablation=ContinuationConfig(enabled=False),
+        )
+    )
+    bare = run_paths(tmp_path / "bare", backtracking_events=event_rows("baseline", 0.6, 0.85))
+    for markdown, page in (write_phase1_report(bare, config), write_phase2_report(bare, None, config)):
+        text = markdown.read_text()
+        assert "cannot be judged" in text
+        assert "Missing:" in text
+        assert not re.search(r"\bnan\b|\bNone\b", text)
+        assert page.read_text().startswith("<!doctype html>")
