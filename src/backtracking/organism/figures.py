@@ -121,7 +121,7 @@ def trace_figure(trace: AnnotatedTrace) -> Figure:
     axes.set(xlim=(-0.5, 60), ylim=(-row - 0.6, 0.9))
     axes.axis("off")
     figure.suptitle(
-        f"{trace.problem.question}\nshade and number: P(next token starts a trigger); bold: the wrong statement",
+        f"{trace.problem.question}\nshade, number: P(next token starts a trigger); bold: the wrong statement",
         fontsize=8,
         wrap=True,
     )
