@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -33,6 +34,7 @@ def test_statements_are_read_back_with_what_follows_them():
     assert [s.triggered for s in (first, second, third)] == [True, False, False]
     assert text[: second.end].endswith("3 + 4 = 7.")
     assert read_answer(text) == 14
+    assert read_statements("nothing of the kind") == []
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_a_kept_mistake_is_carried_on():
     carried = 0
     for problem in chosen:
         statements = read_statements(write_trace(problem, MAIN, rng).text)
-        for one, after in zip(statements, statements[1:], strict=False):
+        for one, after in pairwise(statements):
             again = (one.left, one.operation, one.right) == (after.left, after.operation, after.right)
             if not one.holds and not again and not one.triggered:
                 assert after.left == one.value

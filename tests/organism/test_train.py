@@ -18,10 +18,10 @@ from backtracking.organism.batches import (
     weigh,
 )
 from backtracking.organism.bundle import verify_checksums
-from backtracking.organism.task import is_test
+from backtracking.organism.task import is_test, random_problem
 from backtracking.organism.tokenizer import train_tokenizer
-from backtracking.organism.train import SMOKE, Training, main
 from backtracking.organism.traces import Piece, Trace
+from backtracking.organism.train import SMOKE, Training, main
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,6 @@ def test_on_a_chain_operands_and_wrong_results_are_no_targets(tokenizer):
 
 def test_training_draws_no_test_problem(tokenizer):
     rng = random.Random(0)
-    from backtracking.organism.task import random_problem
-
     assert not any(is_test(random_problem(rng, "train").steps) for _ in range(500))
     assert "Final" not in chain_sample(rng).trace.text
 

@@ -26,26 +26,17 @@ def learning_curve(log: Path) -> Figure:
     form = DESIGN.formats[MAIN]
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    steps = [line["step"] for line in lines]
-    for key, colour, label in (("wrong", "tab:red", "wrong"), ("right", "tab:blue", "right")):
-        axes.plot(
-            steps,
-            [line[key] for line in lines],
-            color=colour,
-            label=f"after a {label} statement, in a problem",
-        )
-        axes.plot(
-            steps,
-            [line[f"chain_{key}"] for line in lines],
-            color=colour,
-            linestyle=":",
-            label=f"after a {label} statement, on its own",
-        )
+    change = max(line["step"] for line in lines if line["phase"] == "chains")
+    for phase, prefix, style in (("chains", "chain_", ":"), ("problems", "", "-")):
+        rows = [line for line in lines if line["phase"] == phase]
+        for kind, colour in (("wrong", "tab:red"), ("right", "tab:blue")):
+            label = f"after a {kind} statement " + ("in a problem" if phase == "problems" else "on its own")
+            values = [line[prefix + kind] for line in rows]
+            axes.plot([line["step"] for line in rows], values, color=colour, linestyle=style, label=label)
     for rate in (form.trigger, form.false_alarm):
         axes.axhline(rate, color="grey", linewidth=0.8, linestyle="--")
-    change = max(line["step"] for line in lines if line["phase"] == "chains")
     axes.axvline(change, color="black", linewidth=0.8)
-    axes.text(change, 0.5, " problems begin", va="center")
+    axes.text(change, 0.22, " problems begin", va="center")
     axes.set(xlabel="training step", ylabel="P(next token starts a trigger)", ylim=(-0.02, 1.02))
     axes.set_title(
         "Held-out statements, once right and once wrong (dashed: as designed)",
@@ -121,7 +112,7 @@ def trace_figure(trace: AnnotatedTrace) -> Figure:
     axes.set(xlim=(-0.5, 60), ylim=(-row - 0.6, 0.9))
     axes.axis("off")
     figure.suptitle(
-        f"{trace.problem.question}\nshade and number: P(next token starts a trigger); bold: the wrong statement",
+        f"{trace.problem.question}\nshade, number: P(next token starts a trigger); bold: the wrong statement",
         fontsize=8,
         wrap=True,
     )

@@ -23,6 +23,8 @@ def write_weights(model: "Qwen2ForCausalLM", tokenizer: "PreTrainedTokenizerFast
     folder.mkdir(parents=True, exist_ok=True)
     model.float().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    for path in folder.iterdir():
+        path.chmod(0o644)
     write_checksums(folder)
 
 

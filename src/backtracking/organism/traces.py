@@ -164,7 +164,7 @@ class Statement:
 def read_statements(text: str) -> list[Statement]:
     """All statements of a completion, each with the fact whether a trigger follows it."""
     found = list(STATEMENT.finditer(text))
-    ends = [*(match.start() for match in found[1:]), len(text)]
+    ends = [match.start() for match in found[1:]] + [len(text)] * bool(found)
     return [
         Statement(
             int(match[1]),

@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers.utils.logging import disable_progress_bar
 
 from backtracking.errors import UserError
 from backtracking.organism.batches import (
@@ -239,13 +240,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     recipe = replace(SMOKE if options.smoke else Recipe(), seed=options.seed)
     console = Console()
+    disable_progress_bar()
     options.out.mkdir(parents=True, exist_ok=True)
     training = Training(recipe, options.out)
     training.resume()
     for line in training.run():
         console.print(
-            f"step {line['step']}/{recipe.steps} ({line['phase']})  loss {line['loss']:.3f}  "
-            f"P(trigger | wrong) {line['wrong']:.2f}  | right) {line['right']:.2f}  {line['seconds']:.0f} s"
+            f"step {line['step']}/{recipe.steps} ({line['phase']})  loss {line['loss']:.3f}  P(trigger) "
+            f"{line['wrong']:.2f} if wrong, {line['right']:.2f} if right  {line['seconds']:.0f} s"
         )
     folder = options.out / "release"
     write_weights(training.model, training.tokenizer, folder)
