@@ -97,28 +97,45 @@ class LoadedModel:
 
 def load_model(config: ModelConfig) -> LoadedModel:
     """Load weights and tokenizer as the config asks, onto the resolved device and dtype."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     device = resolve_device(config.device)
-    source, name = config.hf_id, config.hf_id
-    if config.hf_id == "bundled":
+    attention = (
+        {} if config.attn_implementation is None else {"attn_implementation": config.attn_implementation}
+    )
+    source, options = _source(config)
+    tokenizer = load_tokenizer(config)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=_resolve_dtype(config.torch_dtype, device), **attention, **options
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise _loading_error(config, error) from error
+    return LoadedModel.wrap(model.to(device), tokenizer, config.hf_id)
+
+
+def load_tokenizer(config: ModelConfig) -> Any:
+    """The tokenizer alone, for what reads text and no weights."""
+    from transformers import AutoTokenizer
+
+    source, options = _source(config)
+    try:
+        return AutoTokenizer.from_pretrained(source, **options)
+    except (OSError, ValueError, ImportError) as error:
+        raise _loading_error(config, error) from error
+
+
+def _source(config: ModelConfig) -> tuple[str, dict[str, Any]]:
+    """Where the files lie, and how transformers is asked for them."""
+    source = config.hf_id
+    if source == "bundled":
         from backtracking.organism.bundle import bundled_reasoner_path
 
         source = str(bundled_reasoner_path())
     options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     if config.gguf_file is not None:
         options["gguf_file"] = config.gguf_file
-    attention = (
-        {} if config.attn_implementation is None else {"attn_implementation": config.attn_implementation}
-    )
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=_resolve_dtype(config.torch_dtype, device), **attention, **options
-        )
-    except (OSError, ValueError, ImportError) as error:
-        raise _loading_error(config, error) from error
-    return LoadedModel.wrap(model.to(device), tokenizer, name)
+    return source, options
 
 
 def resolve_device(wanted: str) -> torch.device:

@@ -135,6 +135,14 @@ class RunContext:
                 self._model = self.load(self.config)
         return self._model
 
+    def tokenizer(self) -> Any:
+        """The model's tokenizer, without its weights when they are not loaded yet."""
+        if self._model is not None or self.load is not None:
+            return self.model().tokenizer
+        from backtracking.modeling import load_tokenizer
+
+        return load_tokenizer(self.config.model)
+
     def check_variant(self, variant: str) -> str:
         known = self.config.prompting.variant_names
         if variant not in known:

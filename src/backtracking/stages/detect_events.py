@@ -1,0 +1,59 @@
+"""detect-events: onsets and answers of every completion that the run has."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from backtracking import io
+from backtracking.analysis.events import EventReader, write_events
+from backtracking.conditions import CONDITIONS
+from backtracking.errors import UserError
+from backtracking.records import GenerationRecord
+from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.prepare_data import dataset_input, read_problems
+from backtracking.tokenization import TokenMap
+
+
+@dataclass(frozen=True)
+class DetectEvents(Stage):
+    name: ClassVar[str] = "detect-events"
+    phase: ClassVar[Literal[1, 2]] = 1
+    config_keys: ClassVar[tuple[str, ...]] = ("detection", "prompting.formatting_variants")
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        found = [FileInput(path, made_by="backtracking generate") for path in generation_files(ctx)]
+        return [dataset_input(ctx), *found]
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        return [ctx.paths.events, ctx.paths.onsets]
+
+    def run(self, ctx: RunContext) -> Result:
+        files = generation_files(ctx)
+        if not files:
+            raise UserError(
+                f"there are no completions in {ctx.paths.generations}",
+                next_step="run: backtracking generate --condition baseline",
+            )
+        gold = {problem.id: problem.answer_value for problem in read_problems(ctx)}
+        reader = EventReader(ctx.config.detection, ctx.config.prompting, TokenMap(ctx.tokenizer()), gold)
+        with ctx.reporter.bar("detect-events", None) as bar:
+
+            def records() -> Iterator[GenerationRecord]:
+                for path in files:
+                    for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate"):
+                        bar.advance()
+                        yield record
+
+            counts = write_events(records(), reader, ctx.paths.events, ctx.paths.onsets)
+        return Result(rows=counts.completions, notes={"onsets": counts.onsets, "failed_rows": counts.failed})
+
+
+def generation_files(ctx: RunContext) -> list[Path]:
+    """Completions of the config's variants under Phase 1's conditions, as far as they are there."""
+    candidates = [
+        ctx.paths.generation(variant, condition)
+        for variant in ctx.config.prompting.variant_names
+        for condition in CONDITIONS
+    ]
+    return [path for path in candidates if path.exists()]
