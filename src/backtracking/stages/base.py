@@ -181,11 +181,19 @@ class Stage(ABC):
     @abstractmethod
     def run(self, ctx: RunContext) -> Result: ...
 
-    def discard(self, ctx: RunContext) -> None:
-        """Set aside what a forced run must not build on; most stages write everything anew anyway."""
+    def resumes_from(self, _ctx: RunContext) -> Sequence[Path]:
+        """Files that a stopped run goes on from; a forced run sets them aside and starts anew."""
+        return ()
 
     def config_digest(self, ctx: RunContext) -> str:
         return digest(select_keys(ctx.config.model_dump(mode="json"), self.config_keys))
+
+
+def set_aside(path: Path, reporter: Reporter) -> None:
+    """Rename a file of rows that can't be built on; one earlier copy is kept."""
+    if path.exists():
+        path.replace(path.with_suffix(".previous.jsonl"))
+        reporter.say(f"  earlier rows moved to {path.stem}.previous.jsonl")
 
 
 def select_keys(data: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Literal
 from backtracking import io, provenance
 from backtracking.errors import UserError
 from backtracking.runmeta import StageRecord
-from backtracking.stages.base import RunContext, Stage
+from backtracking.stages.base import RunContext, Stage, set_aside
 
 State = Literal["done", "missing", "stale", "running", "interrupted"]
 
@@ -76,8 +76,8 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
         item.require()
     if not force and status_of(stage, ctx).state == "done":
         return Outcome(skipped=True, rows=ctx.meta.stages[stage.key].rows)
-    if force:
-        stage.discard(ctx)
+    for path in stage.resumes_from(ctx) if force else ():
+        set_aside(path, ctx.reporter)
     record = StageRecord(
         outcome="started",
         started=provenance.now(),

@@ -11,7 +11,7 @@ from backtracking.errors import UserError
 from backtracking.prompts import check_variants, render_prompt
 from backtracking.provenance import digest
 from backtracking.records import GenerationRecord, Problem
-from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage, select_keys
+from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage, select_keys, set_aside
 from backtracking.stages.prepare_data import dataset_input, read_problems
 
 if TYPE_CHECKING:
@@ -91,11 +91,8 @@ class Generate(Stage):
         sort_rows(path, order)
         return Result(rows=len(rows), notes=self._notes(ctx, conditions))
 
-    def discard(self, ctx: RunContext) -> None:
-        path = self.outputs(ctx)[0]
-        if path.exists():
-            path.replace(path.with_suffix(".previous.jsonl"))
-            ctx.reporter.say(f"  earlier rows moved to {path.stem}.previous.jsonl")
+    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        return self.outputs(ctx)
 
     def _rows(self, ctx: RunContext, problems: list[Problem], conditions: Ensemble) -> "Iterator[Row]":
         from backtracking.generate import Prompt, Row
@@ -115,7 +112,7 @@ class Generate(Stage):
         record = ctx.meta.stages[self.key]
         notes = self._notes(ctx, conditions)
         if record.notes != notes:
-            self.discard(ctx)
+            set_aside(path, ctx.reporter)
         record.notes = notes
         ctx.meta.save(ctx.paths.meta)
         if not path.exists():
