@@ -119,7 +119,7 @@ def random_vector_name(original: str, draw: int) -> str:
 def _random_members(
     original: Sequence[Intervention], draw: int, generator: random.Random, resources: Resources
 ) -> tuple[Intervention, ...]:
-    """Draw sites without replacement, those of the original last, when they run out; keep sites of directions."""
+    """Other sites without replacement, the original's own only when they run out; directions keep theirs."""
     taken = {_site(intervention) for intervention in original}
     free: dict[tuple[str, bool], list[tuple[int, int | None]]] = {}
     drawn = []
