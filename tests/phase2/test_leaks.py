@@ -50,7 +50,7 @@ def test_first_divergence_names_place_and_tokens():
 
 
 def test_specificity_index_is_hit_share_over_token_share():
-    hits = [[*BASE[:3], " Now", *BASE[4:]] * 3
+    hits = [[*BASE[:3], " Now", *BASE[4:]]] * 3
     misses = [[" Then", *BASE[1:]]]
     summary = divergence_summary(_divergences(*hits, *misses, BASE)).iloc[0]
     assert summary["diverged"] == 4
@@ -141,7 +141,8 @@ def test_specificity_pairs_rows_with_the_baseline():
     )  # fmt: skip
     arm = _rows(
         "arm", wrong_steps=[0] * 4, is_correct=[True] * 4,
-        has_backtracking_strict=[False, True, True, False], family_onsets=[0, 1, 1, 0], synonym_onsets=[1, 0, 0, 0],
+        has_backtracking_strict=[False, True, True, False], family_onsets=[0, 1, 1, 0],
+        synonym_onsets=[1, 0, 0, 0],
     )  # fmt: skip
     line = specificity_table(pd.concat([baseline, arm])).iloc[0]
     assert line["family_onsets_diff"] == pytest.approx(-0.5)

@@ -163,7 +163,10 @@ def _generate_missing(job: SweepJob, arms: Sequence[Arm], ledger: Ledger) -> dic
 
 
 def _kept_rows(job: SweepJob, arm: Arm) -> set[RowKey]:
-    """Rows of an earlier start that this sweep would write again to the letter; others leave the file."""
+    """Rows of an earlier start that this sweep would write again to the letter.
+
+    Rows of other problems stay in the file, those of a failed or changed start leave it.
+    """
     path = arm_path(job.folder, arm.name)
     card = card_path(job.folder, arm.name)
     identity = _identity(job, arm)
@@ -173,14 +176,14 @@ def _kept_rows(job: SweepJob, arm: Arm) -> set[RowKey]:
     if not path.exists():
         return set()
     io.heal_jsonl(path)
-    wanted = {prompt.example_id: list(prompt.ids) for prompt in job.prompts}
+    wanted = {str(prompt.example_id): list(prompt.ids) for prompt in job.prompts}
     kept: dict[RowKey, int] = {}
     for number, record in enumerate(io.read_jsonl(path, GenerationRecord, made_by="the sweep")):
-        same_prompt = wanted.get(record.example_id) == record.prompt_ids
-        if same_prompt and record.sample_id < job.samples and record.finish_reason != "error":
+        same_prompt = wanted.get(record.example_id, record.prompt_ids) == record.prompt_ids
+        if same_prompt and record.finish_reason != "error":
             kept.setdefault((record.example_id, record.sample_id, arm.name), number)
     io.keep_lines(path, sorted(kept.values()))
-    return set(kept)
+    return {key for key in kept if key[0] in wanted and key[1] < job.samples}
 
 
 def _identity(job: SweepJob, arm: Arm) -> dict[str, Any]:
@@ -219,10 +222,14 @@ def read_arm(folder: Path, name: str) -> Iterator[GenerationRecord]:
 
 
 def _arm_events(job: SweepJob, arm: Arm) -> pd.DataFrame:
-    """The measured rows of one arm in the order of problems and samples."""
-    path = arm_path(job.folder, arm.name)
-    events = evaluate_generations(io.read_jsonl(path, GenerationRecord, made_by="the sweep"), job.reader)
-    order = {prompt.example_id: place for place, prompt in enumerate(job.prompts)}
+    """The measured rows of one arm in the order of the job's problems and samples."""
+    order = {str(prompt.example_id): place for place, prompt in enumerate(job.prompts)}
+    asked = (
+        record
+        for record in read_arm(job.folder, arm.name)
+        if record.example_id in order and record.sample_id < job.samples
+    )
+    events = evaluate_generations(asked, job.reader)
     events = events.assign(
         arm=arm.name, subset_name=arm.subset_name, scale=arm.scale, num_components=arm.num_components
     )
