@@ -135,6 +135,38 @@ class ContinuationConfig(Section):
     """Factors on the components' outputs."""
 
 
+class SearchConfig(Section):
+    """The search beyond the named subsets (`backtracking phase2-search`)."""
+
+    enabled: bool = False
+    """Whether the pipeline runs it; the command runs it in any case."""
+    budget_rows: PositiveInt = 12_000
+    """How many completions it may spend."""
+    max_examples: PositiveInt = 30
+    """Problems per trial, out of the half that arms are picked on."""
+    num_samples_per_prompt: PositiveInt = 2
+    """Completions per problem and trial."""
+    candidates: PositiveInt = 12
+    """How many components it chooses among: the scan's most selective ones where there was a scan."""
+    scales: tuple[Annotated[float, Field(ge=0.0, lt=1.0)], ...] = Field(
+        default=(0.0, 0.25, 0.5, 0.75, 0.9), min_length=1
+    )
+    """The factors it chooses among."""
+    trials_at_once: PositiveInt = 8
+    """Trials that share one run of the engine."""
+    sampler: Literal["tpe", "nsga2"] = "tpe"
+    """How the next trials are proposed."""
+
+
+class ConfirmConfig(Section):
+    """The winner measured on problems that it was not picked on (`backtracking phase2-confirm`)."""
+
+    enabled: bool = True
+    """Whether the pipeline runs it."""
+    random_draws: PositiveInt = 10
+    """Draws of the random control of the winner's shape."""
+
+
 class Phase2ReportConfig(Section):
     """The written result of Phase 2."""
 
@@ -165,6 +197,10 @@ class Phase2Config(Section):
     """The scale sweep."""
     continuation_ablation: ContinuationConfig = ContinuationConfig()
     """The continuation ablation."""
+    search: SearchConfig = SearchConfig()
+    """The search for arms beyond the named subsets."""
+    confirm: ConfirmConfig = ConfirmConfig()
+    """The confirmation on held-out problems."""
     report: Phase2ReportConfig = Phase2ReportConfig()
     """The written result."""
 

@@ -1,7 +1,8 @@
 """A model whose trigger writer is known: a chain of words in which one MLP block alone writes " Wait".
 
-Token identity and next-token logits live in separate halves of the residual stream, and a large constant keeps
-the norms fixed, so that every MLP writes the logits it was given whatever the others do. Attention is silent.
+Token identity and next-token logits live in separate halves of the residual stream, and a large constant
+keeps the norms fixed, so that every MLP writes the logits it was given whatever the others do. Attention
+is silent.
 """
 
 from dataclasses import dataclass

@@ -102,6 +102,27 @@ def at_scale(intervention: Intervention, scale: float) -> Intervention:
     return intervention.model_copy(update={"mode": mode, "strength": strength})
 
 
+def rescaled(intervention: Intervention, before: float, after: float) -> Intervention:
+    """An intervention that was weakened to one scale, at another one."""
+    neutral = 1.0 if intervention.mode in ("scale", "zero") else 0.0
+    strength = neutral + (intervention.strength - neutral) * (1.0 - after) / (1.0 - before)
+    return intervention.model_copy(update={"strength": strength})
+
+
+def neighbours(winner: Arm, scales: Sequence[float]) -> list[Arm]:
+    """The winner at the next weaker and the next stronger scale."""
+    if winner.scale is None or winner.scale == 1.0:
+        return []
+    stronger = [scale for scale in scales if scale < winner.scale]
+    weaker = [scale for scale in scales if winner.scale < scale < 1.0]
+    arms = []
+    for scale in [*([max(stronger)] if stronger else []), *([min(weaker)] if weaker else [])]:
+        label = arm_name(winner.subset_name, scale)
+        changed = tuple(rescaled(i, winner.scale, scale) for i in winner.members[0].interventions)
+        arms.append(Arm(label, winner.subset_name, scale, (Condition(name=label, interventions=changed),)))
+    return arms
+
+
 def random_arm(name: str, original: Sequence[Intervention], draws: int, resources: Resources) -> Arm:
     """A control of the same shape: other components of each kind, or other directions of equal norm."""
     generator = random.Random(derive_seed(resources.seed, "random control", name))
@@ -119,7 +140,7 @@ def random_vector_name(original: str, draw: int) -> str:
 def _random_members(
     original: Sequence[Intervention], draw: int, generator: random.Random, resources: Resources
 ) -> tuple[Intervention, ...]:
-    """Draw sites without replacement, those of the original last, when they run out; keep sites of directions."""
+    """Other sites without replacement, the original's own only when they run out; directions keep theirs."""
     taken = {_site(intervention) for intervention in original}
     free: dict[tuple[str, bool], list[tuple[int, int | None]]] = {}
     drawn = []

@@ -1,8 +1,8 @@
 """Where paired completions part: the first token that an intervention changed, and what it hit.
 
 With noise that belongs to the row, an arm's completion repeats the baseline's token by token until the
-intervention changes a choice. That first divergence is a direct readout of what the intervention did; everything
-after it is another story.
+intervention changes a choice. That first divergence is a direct readout of what the intervention did;
+everything after it is another story.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -97,8 +97,8 @@ def _exposure(ids: list[int], triggers: frozenset[int]) -> dict[str, int]:
 def divergence_summary(divergences: pd.DataFrame) -> pd.DataFrame:
     """Per arm: how many rows part, where, and the specificity index with its interval.
 
-    The index is the share of first divergences that replace a trigger token over the share of trigger tokens in
-    the baseline text. 1 means that the intervention hits triggers no more than any other token.
+    The index is the share of first divergences that replace a trigger token over the share of trigger tokens
+    in the baseline text. 1 means that the intervention hits triggers no more than any other token.
     """
     return pd.DataFrame(
         [{"arm": arm} | _summary(part) for arm, part in divergences.groupby("arm", sort=False)]

@@ -1,7 +1,7 @@
 """What all figures share: colours, intervals, and saving without touching matplotlib's global state."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -131,11 +131,59 @@ def reference(axes: Axes, data: Estimates, *, color: str = INK, label: str = "")
         axes.axvspan(float(data.low[0]), float(data.high[0]), color=color, alpha=0.08, lw=0, zorder=0)
 
 
+VERDICTS = {
+    "non-destructive": (GREEN, "o", "lowers backtracking, accuracy held"),
+    "destructive": (VERMILLION, "X", "accuracy lost"),
+    "no effect": (GREY, "s", "no reduction shown"),
+    "inconclusive": (ORANGE, "D", "accuracy undecided"),
+    "baseline": (INK, "o", "baseline"),
+}
+BASELINE_NAME = "baseline"
+
+
+def verdict(row: Mapping[Any, Any]) -> str:
+    """The verdict of an arm's line, as a key of `VERDICTS`."""
+    if row["subset_name"] == BASELINE_NAME:
+        return "baseline"
+    found = str(row.get("verdict", ""))
+    return found if found in VERDICTS else "inconclusive"
+
+
+def plane(axes: Axes, table: pd.DataFrame, margin: float, labels: Sequence[str] = ()) -> None:
+    """Arms as backtracking against accuracy with both intervals, and the accuracies that count as held."""
+    x, y = estimates(table, "backtracking_rate"), estimates(table, "accuracy")
+    sizes = (
+        4.0 + 6.0 * table["front_probability"]
+        if "front_probability" in table
+        else pd.Series(7.0, table.index)
+    )
+    for index, row in enumerate(table.to_dict("records")):
+        color, marker, _ = VERDICTS[verdict(row)]
+        axes.errorbar(
+            x.value[index], y.value[index], xerr=x.errors[:, [index]], yerr=y.errors[:, [index]],
+            color=color, marker=marker, ms=float(sizes.iloc[index]), capsize=3, elinewidth=1.2, zorder=3,
+        )  # fmt: skip
+        label = labels[index] if labels else pretty(row["arm"])
+        below = row["subset_name"] == BASELINE_NAME
+        axes.annotate(
+            label, (x.value[index], y.value[index]), xytext=(7, -14 if below else 7),
+            textcoords="offset points", fontsize=8.5,
+        )  # fmt: skip
+    base = table[table["subset_name"] == BASELINE_NAME]
+    if not base.empty:
+        shade_margin(axes.axhspan, float(base["accuracy"].iloc[0]), margin)
+
+
+def shade_margin(span: Any, baseline: float, margin: float) -> None:
+    """The loss of accuracy that still counts as held."""
+    span(baseline - margin, baseline, color=GREEN, alpha=0.15, lw=0, zorder=0)
+
+
 def percent_axis(axis: Any, *, whole: bool = True) -> None:
     """Show shares as percentages; `whole` fixes the range to 0–100%."""
     axis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0))
     if whole:
-        bounds = (-0.03, 1.03)
+        bounds = (-0.05, 1.05)
         (axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim)(*bounds)
 
 

@@ -10,23 +10,14 @@ from matplotlib.figure import Figure
 
 from backtracking.analysis import figures as look
 
-_VERDICTS = {
-    "non-destructive": (look.GREEN, "o", "lowers backtracking, accuracy held"),
-    "destructive": (look.VERMILLION, "X", "accuracy lost"),
-    "no effect": (look.GREY, "s", "no reduction shown"),
-    "inconclusive": (look.ORANGE, "D", "accuracy undecided"),
-    "baseline": (look.INK, "o", "baseline"),
-}
-BASELINE_NAME = "baseline"
-
 
 def plot_subset_sweep_comparison(table: pd.DataFrame, margin: float = 0.05) -> Figure:
     """Backtracking, accuracy and truncation per arm, strongest reduction first, against the baseline.
 
     `table`: `subset_sweep_results.csv`; the row named `baseline` is the reference.
     """
-    base = table[table["subset_name"] == BASELINE_NAME]
-    arms = table[table["subset_name"] != BASELINE_NAME].sort_values("backtracking_rate")
+    base = table[table["subset_name"] == look.BASELINE_NAME]
+    arms = table[table["subset_name"] != look.BASELINE_NAME].sort_values("backtracking_rate")
     if base.empty or arms.empty:
         return look.empty_figure("the sweep holds no arms beside the baseline")
     shown = pd.concat([base, arms], ignore_index=True)
@@ -47,7 +38,7 @@ def plot_subset_sweep_comparison(table: pd.DataFrame, margin: float = 0.05) -> F
             look.percent_axis(ax.xaxis)
             ax.set_xlabel(label)
         accuracy = axes[1] if len(axes) > 1 else axes[0]
-        _shade_margin(accuracy.axvspan, float(base["accuracy"].iloc[0]), margin)
+        look.shade_margin(accuracy.axvspan, float(base["accuracy"].iloc[0]), margin)
         axes[0].set_yticks(places, [_arm_label(row) for row in shown.to_dict("records")])
         axes[0].set_ylim(-0.6, len(shown) - 0.4)
         figure.suptitle(
@@ -63,12 +54,12 @@ def plot_scale_tradeoff_curve(table: pd.DataFrame, margin: float = 0.05) -> Figu
     `table`: `scale_sweep_results.csv`; scale 1 (or the row named `baseline`) is the untouched model.
     """
     table = table.assign(
-        scale=pd.to_numeric(table["scale"]).where(table["subset_name"] != BASELINE_NAME, 1.0)
+        scale=pd.to_numeric(table["scale"]).where(table["subset_name"] != look.BASELINE_NAME, 1.0)
     )
     table = table.sort_values("scale").reset_index(drop=True)
     if len(table) < 2:
         return look.empty_figure("the sweep holds no scales beside the baseline")
-    names = [name for name in table["subset_name"].unique() if name != BASELINE_NAME]
+    names = [name for name in table["subset_name"].unique() if name != look.BASELINE_NAME]
     with look.style():
         figure, (left, right) = look.new_figure(10.6, 4.6, 2)
         for column, color, label in (
@@ -94,19 +85,12 @@ def _curve(axes: Axes, table: pd.DataFrame, column: str, color: str, label: str)
 
 
 def _tradeoff_plane(axes: Axes, table: pd.DataFrame, margin: float) -> None:
-    x, y = look.estimates(table, "backtracking_rate"), look.estimates(table, "accuracy")
-    base = table[table["subset_name"] == BASELINE_NAME]
-    axes.plot(x.value, y.value, color="#BBBBBB", lw=1.2, zorder=1)
-    for index, row in enumerate(table.to_dict("records")):
-        color, marker, _ = _VERDICTS[_verdict(row)]
-        axes.errorbar(
-            x.value[index], y.value[index], xerr=x.errors[:, [index]], yerr=y.errors[:, [index]],
-            color=color, marker=marker, ms=7, capsize=3, elinewidth=1.2, zorder=3,
-        )  # fmt: skip
-        label = "baseline" if row["subset_name"] == BASELINE_NAME else f"×{row['scale']:g}"
-        axes.annotate(label, (x.value[index], y.value[index]), xytext=(7, 7), textcoords="offset points")
-    if not base.empty:
-        _shade_margin(axes.axhspan, float(base["accuracy"].iloc[0]), margin)
+    axes.plot(table["backtracking_rate"], table["accuracy"], color="#BBBBBB", lw=1.2, zorder=1)
+    labels = [
+        "baseline" if row["arm"] == look.BASELINE_NAME else f"×{row['scale']:g}"
+        for row in table.to_dict("records")
+    ]
+    look.plane(axes, table, margin, labels)
     look.percent_axis(axes.xaxis)
     look.percent_axis(axes.yaxis)
     axes.set_xlabel("backtracking  (left is less)")
@@ -189,32 +173,20 @@ def plot_baseline_only_summary(summary: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _verdict(row: Mapping[Any, Any]) -> str:
-    if row["subset_name"] == BASELINE_NAME:
-        return "baseline"
-    verdict = str(row.get("verdict", ""))
-    return verdict if verdict in _VERDICTS else "inconclusive"
-
-
 def _verdict_dots(axes: Axes, table: pd.DataFrame, column: str, places: Sequence[float]) -> None:
-    looks = [_VERDICTS[_verdict(row)] for row in table.to_dict("records")]
+    looks = [look.VERDICTS[look.verdict(row)] for row in table.to_dict("records")]
     colors, markers = [color for color, _, _ in looks], [marker for _, marker, _ in looks]
     look.dots(axes, look.estimates(table, column), places, colors=colors, markers=markers)
 
 
 def _verdict_legend(figure: Figure, table: pd.DataFrame) -> None:
-    present = {_verdict(row) for row in table.to_dict("records")}
+    present = {look.verdict(row) for row in table.to_dict("records")}
     handles = [
         figure.axes[0].plot([], [], color=color, marker=marker, ls="", ms=6.5, label=label)[0]
-        for name, (color, marker, label) in _VERDICTS.items()
+        for name, (color, marker, label) in look.VERDICTS.items()
         if name in present
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9)
-
-
-def _shade_margin(span: Any, baseline: float, margin: float) -> None:
-    """The accuracies that count as held."""
-    span(baseline - margin, baseline + margin, color=look.GREEN, alpha=0.13, lw=0, zorder=0)
 
 
 def _arm_label(row: Mapping[Any, Any]) -> str:

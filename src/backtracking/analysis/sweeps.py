@@ -14,7 +14,9 @@ from backtracking.analysis.degeneration import degeneration
 from backtracking.analysis.events import EventReader
 from backtracking.analysis.tradeoff import find_best_tradeoff, summarize_arms
 from backtracking.config_phase2 import Subset
+from backtracking.errors import UserError
 from backtracking.generate import Prompt, Row, SamplingParams, generate_rows
+from backtracking.interventions import Condition
 from backtracking.ledger import Ledger
 from backtracking.modeling import LoadedModel
 from backtracking.progress import Quiet, Reporter
@@ -126,8 +128,13 @@ def _rows(job: SweepJob, arms: Sequence[Arm], done: Collection[RowKey]) -> Itera
                     yield Row(prompt=prompt, sample_id=sample, condition=arm.for_row(index, sample))
 
 
-def arm_path(folder: Path, arm: Arm) -> Path:
-    return folder / f"phase2_{arm.name}.jsonl"
+def arm_path(folder: Path, name: str) -> Path:
+    return folder / f"phase2_{name}.jsonl"
+
+
+def card_path(folder: Path, name: str) -> Path:
+    """What an arm's rows were made with, beside them."""
+    return arm_path(folder, name).with_suffix(".arm.json")
 
 
 def _generate_missing(job: SweepJob, arms: Sequence[Arm], ledger: Ledger) -> dict[str, int]:
@@ -143,7 +150,9 @@ def _generate_missing(job: SweepJob, arms: Sequence[Arm], ledger: Ledger) -> dic
         job.reporter.say(f"  going on: {len(done):,} rows are there, {pending:,} to do")
     cut = 0
     with ExitStack() as stack:
-        files = {arm.name: stack.enter_context(io.JsonlAppender(arm_path(job.folder, arm))) for arm in arms}
+        files = {
+            arm.name: stack.enter_context(io.JsonlAppender(arm_path(job.folder, arm.name))) for arm in arms
+        }
         bar = stack.enter_context(job.reporter.bar(f"{len(arms)} arms", pending))
         for record in generate_with_ablation(job, arms, done=done, ledger=ledger):
             files[record.condition].append(record)
@@ -154,9 +163,12 @@ def _generate_missing(job: SweepJob, arms: Sequence[Arm], ledger: Ledger) -> dic
 
 
 def _kept_rows(job: SweepJob, arm: Arm) -> set[RowKey]:
-    """Rows of an earlier start that this sweep would write again to the letter; others leave the file."""
-    path = arm_path(job.folder, arm)
-    card = path.with_suffix(".arm.json")
+    """Rows of an earlier start that this sweep would write again to the letter.
+
+    Rows of other problems stay in the file, those of a failed or changed start leave it.
+    """
+    path = arm_path(job.folder, arm.name)
+    card = card_path(job.folder, arm.name)
     identity = _identity(job, arm)
     if not card.exists() or io.read_json(card, made_by="the sweep") != identity:
         path.unlink(missing_ok=True)
@@ -164,14 +176,14 @@ def _kept_rows(job: SweepJob, arm: Arm) -> set[RowKey]:
     if not path.exists():
         return set()
     io.heal_jsonl(path)
-    wanted = {prompt.example_id: list(prompt.ids) for prompt in job.prompts}
+    wanted = {str(prompt.example_id): list(prompt.ids) for prompt in job.prompts}
     kept: dict[RowKey, int] = {}
     for number, record in enumerate(io.read_jsonl(path, GenerationRecord, made_by="the sweep")):
-        same_prompt = wanted.get(record.example_id) == record.prompt_ids
-        if same_prompt and record.sample_id < job.samples and record.finish_reason != "error":
+        same_prompt = wanted.get(record.example_id, record.prompt_ids) == record.prompt_ids
+        if same_prompt and record.finish_reason != "error":
             kept.setdefault((record.example_id, record.sample_id, arm.name), number)
     io.keep_lines(path, sorted(kept.values()))
-    return set(kept)
+    return {key for key in kept if key[0] in wanted and key[1] < job.samples}
 
 
 def _identity(job: SweepJob, arm: Arm) -> dict[str, Any]:
@@ -180,14 +192,44 @@ def _identity(job: SweepJob, arm: Arm) -> dict[str, Any]:
     used = {i.vector for member in arm.members for i in member.interventions if i.vector is not None}
     vectors = {name: digest(job.vectors[name].tolist()) for name in sorted(used) if name in job.vectors}
     shared = {"seed": job.seed, "sampling": job.sampling, "model": job.made_with, "vectors": vectors}
-    return {"arm": arm.name, "members": members, "made_with": digest(shared)}
+    return {
+        "arm": arm.name,
+        "subset_name": arm.subset_name,
+        "scale": arm.scale,
+        "members": members,
+        "made_with": digest(shared),
+    }
+
+
+def load_arm(folder: Path, name: str) -> Arm:
+    """An arm as it was run, from the card beside its rows."""
+    path = card_path(folder, name)
+    card = io.read_json(path, made_by="backtracking phase2-subset-sweep")
+    try:
+        members = tuple(Condition.model_validate(member) for member in card["members"])
+        return Arm(card["arm"], card["subset_name"], card["scale"], members)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} does not describe an arm",
+            f"{type(error).__name__}: {error}",
+            "delete it and run the sweep again",
+        ) from error
+
+
+def read_arm(folder: Path, name: str) -> Iterator[GenerationRecord]:
+    """The rows of an arm."""
+    return io.read_jsonl(arm_path(folder, name), GenerationRecord, made_by="backtracking phase2-subset-sweep")
 
 
 def _arm_events(job: SweepJob, arm: Arm) -> pd.DataFrame:
-    """The measured rows of one arm in the order of problems and samples."""
-    path = arm_path(job.folder, arm)
-    events = evaluate_generations(io.read_jsonl(path, GenerationRecord, made_by="the sweep"), job.reader)
-    order = {prompt.example_id: place for place, prompt in enumerate(job.prompts)}
+    """The measured rows of one arm in the order of the job's problems and samples."""
+    order = {str(prompt.example_id): place for place, prompt in enumerate(job.prompts)}
+    asked = (
+        record
+        for record in read_arm(job.folder, arm.name)
+        if record.example_id in order and record.sample_id < job.samples
+    )
+    events = evaluate_generations(asked, job.reader)
     events = events.assign(
         arm=arm.name, subset_name=arm.subset_name, scale=arm.scale, num_components=arm.num_components
     )

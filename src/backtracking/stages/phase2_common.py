@@ -104,7 +104,7 @@ def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequenc
         slots=config.generation.batch_size,
         engine=config.generation.engine,
         vectors=vectors(ctx, variant, arms),
-        onset_phrases=_onset_phrases(ctx, arms),
+        onset_phrases=onset_phrases(ctx, arms),
         made_with=select_keys(config.model_dump(mode="json"), TEXT_KEYS),
         reporter=ctx.reporter,
     )
@@ -158,7 +158,7 @@ def phase1_study(ctx: RunContext, variant: str, max_events: int) -> "list[Event]
     )
 
 
-def _onset_phrases(ctx: RunContext, arms: Sequence[Arm]) -> tuple[tuple[int, ...], ...]:
+def onset_phrases(ctx: RunContext, arms: Sequence[Arm]) -> tuple[tuple[int, ...], ...]:
     """How the engine recognises an onset, where an arm waits for one."""
     from backtracking.analysis.triggers import Triggers
 

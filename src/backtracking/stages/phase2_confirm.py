@@ -1,0 +1,123 @@
+"""phase2-confirm: pick an arm on one half of the problems, and measure it on the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import pandas as pd
+
+from backtracking import io
+from backtracking.analysis import figures, plots_leaks
+from backtracking.analysis.arms import BASELINE_ARM, Arm, Resources, neighbours, random_arm
+from backtracking.analysis.tradeoff import (
+    find_best_tradeoff,
+    front_probability,
+    split_problems,
+    summarize_arms,
+)
+from backtracking.errors import UserError
+from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.phase2_common import SWEEP_KEYS, resources, sweep_job, variant_folder
+from backtracking.stages.prepare_data import dataset_input, read_problems
+
+FIGURE = "phase2_choice"
+SWEEPS = (
+    ("subset_sweep_events.csv", "phase2-subset-sweep"),
+    ("scale_sweep_events.csv", "phase2-scale-sweep"),
+    ("search_events.csv", "phase2-search"),
+)
+
+
+@dataclass(frozen=True)
+class Phase2Confirm(Stage):
+    name: ClassVar[str] = "phase2-confirm"
+    phase: ClassVar[Literal[1, 2]] = 2
+    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.confirm", "phase2.scale_sweep.scales")
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """Any of the sweeps will do; with none, the subset sweep is what is missing."""
+        present = [(name, command) for name, command in SWEEPS if ctx.paths.table(name).exists()] or SWEEPS[
+            :1
+        ]
+        tables = [
+            FileInput(ctx.paths.table(name), made_by=f"backtracking {command}") for name, command in present
+        ]
+        return [dataset_input(ctx), *tables]
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        names = ("problem_split.json", "tradeoff_search.csv", "confirm_results.csv", "confirm_events.csv")
+        return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+
+    def run(self, ctx: RunContext) -> Result:
+        problems = [problem.id for problem in read_problems(ctx)[: ctx.phase2.max_examples]]
+        halves = split_problems(problems, ctx.config.run.seed)
+        if len(halves["confirm"]) < 2:
+            raise UserError(
+                "there are too few problems to confirm on",
+                f"the data set gives {len(problems)}, and half of them are for picking the arm",
+                "raise phase2.max_examples or dataset.max_examples",
+            )
+        io.write_json(ctx.paths.table("problem_split.json"), halves)
+        searched = _searched(ctx, halves["search"])
+        search = summarize_arms(searched, ctx.phase2.accuracy_margin)
+        search = search.merge(
+            front_probability(searched, ctx.config.run.seed), left_on="arm", right_index=True
+        )
+        io.write_csv(ctx.paths.table("tradeoff_search.csv"), search)
+        winner = find_best_tradeoff(search)
+        events, confirm = self._confirm(
+            ctx, halves["confirm"], None if winner is None else str(winner["arm"])
+        )
+        io.write_csv(ctx.paths.table("confirm_results.csv"), confirm)
+        io.write_csv(ctx.paths.table("confirm_events.csv"), events)
+        figures.save(plots_leaks.plot_choice(search, confirm, ctx.phase2.accuracy_margin), ctx.paths, FIGURE)
+        return Result(rows=len(events), notes={"winner": None if winner is None else winner["arm"]})
+
+    def _confirm(
+        self, ctx: RunContext, problems: Sequence[str], winner: str | None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The winner beside its scale neighbours and its random control, on the held-out half."""
+        from backtracking.analysis.sweeps import load_arm, run_arms
+
+        variant = ctx.phase2.subset_sweep.variant
+        arms = [BASELINE_ARM]
+        available = resources(ctx, [])
+        if winner is None:
+            ctx.reporter.say("  no arm lowers backtracking with accuracy held on the search half")
+        else:
+            chosen = load_arm(variant_folder(ctx, variant), winner)
+            arms += [chosen, *neighbours(chosen, ctx.phase2.scale_sweep.scales)]
+            arms += _control(chosen, ctx.phase2.confirm.random_draws, available)
+        job = sweep_job(ctx, variant, available, arms)
+        wanted = set(problems)
+        job = replace(job, prompts=[prompt for prompt in job.prompts if str(prompt.example_id) in wanted])
+        result = run_arms(job, arms)
+        role = result.table["arm"].map(lambda arm: _role(str(arm), winner))
+        return result.events, result.table.assign(role=role)
+
+
+def _searched(ctx: RunContext, problems: Sequence[str]) -> pd.DataFrame:
+    """All arms' rows on the search half, each row once."""
+    tables = [
+        pd.read_csv(ctx.paths.table(name), dtype={"example_id": str}, low_memory=False)
+        for name, _ in SWEEPS
+        if ctx.paths.table(name).exists()
+    ]
+    rows = pd.concat(tables, ignore_index=True)
+    same_prompts = rows["variant"] == ctx.phase2.subset_sweep.variant
+    rows = rows[rows["example_id"].isin(set(problems)) & same_prompts]
+    return rows.drop_duplicates(["arm", "example_id", "sample_id"], ignore_index=True)
+
+
+def _control(chosen: Arm, draws: int, available: Resources) -> list[Arm]:
+    members = chosen.members[0].interventions
+    return [random_arm(f"random_like_{chosen.name}", members, draws, available)] if members else []
+
+
+def _role(arm: str, winner: str | None) -> str:
+    if arm == BASELINE_ARM.name:
+        return "baseline"
+    if arm == winner:
+        return "winner"
+    return "random control" if arm.startswith("random_like_") else "scale neighbour"

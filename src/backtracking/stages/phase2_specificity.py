@@ -1,0 +1,118 @@
+"""phase2-specificity: what every arm of the sweeps leaks, and what its first change to a completion hits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import pandas as pd
+
+from backtracking import io
+from backtracking.analysis import divergence, figures, plots_leaks, specificity
+from backtracking.analysis.arms import BASELINE_NAME
+from backtracking.analysis.steps import read_steps
+from backtracking.prompts import find_variant
+from backtracking.records import GenerationRecord
+from backtracking.seed import derive_seed
+from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.phase2_common import SWEEP_KEYS, event_reader, onset_phrases, variant_folder, vectors
+
+if TYPE_CHECKING:
+    from backtracking.analysis.arms import Arm
+
+TABLES = ("specificity.csv", "first_divergences.csv", "replaced_tokens.csv", "correction_flow.csv")
+FIGURES = ("phase2_first_divergence", "phase2_correction_flow")
+DAMAGE_ROWS = 40
+
+
+@dataclass(frozen=True)
+class Phase2Specificity(Stage):
+    name: ClassVar[str] = "phase2-specificity"
+    phase: ClassVar[Literal[1, 2]] = 2
+    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep", "phase2.scale_sweep")
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        return [
+            FileInput(ctx.paths.table("subset_sweep_events.csv"), made_by="backtracking phase2-subset-sweep")
+        ]
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        return [*map(ctx.paths.table, TABLES), *map(ctx.paths.figure, FIGURES)]
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.analysis.sweeps import load_arm, read_arm
+        from backtracking.analysis.triggers import Triggers
+
+        variant = ctx.phase2.subset_sweep.variant
+        folder = variant_folder(ctx, variant)
+        arms = [load_arm(folder, name) for name in arms_run(ctx)]
+        baseline = {(r.example_id, r.sample_id): r for r in read_arm(folder, BASELINE_NAME)}
+        events = pd.read_csv(ctx.paths.table("subset_sweep_events.csv"), dtype={"example_id": str})
+        events = events[events["arm"] == BASELINE_NAME]
+        family = specificity.main_family(events.assign(condition=BASELINE_NAME))
+        triggers = Triggers.of(ctx.model().tokenizer, family).tokens if family else frozenset()
+        known = divergence.Rows(baseline, _first_onsets(events))
+        close = find_variant(ctx.config.prompting, variant).think_close
+        reader = event_reader(ctx)
+        rows, parted = [], []
+        for arm in arms:
+            records = [r for r in read_arm(folder, arm.name) if (r.example_id, r.sample_id) in baseline]
+            rows.append(specificity.measure_rows(records, reader, family, read_steps).assign(arm=arm.name))
+            if arm.name != BASELINE_NAME:
+                parted.append(
+                    divergence.first_divergences(known, records, triggers, ctx.model().tokenizer, close)
+                )
+        self._write(
+            ctx, pd.concat(rows), pd.concat(parted), self._damage(ctx, variant, arms, baseline.values())
+        )
+        return Result(rows=len(arms) - 1, notes={"family": list(family)})
+
+    def _write(self, ctx: RunContext, rows: pd.DataFrame, parted: pd.DataFrame, damage: pd.DataFrame) -> None:
+        summary = divergence.divergence_summary(parted)
+        replaced = divergence.replaced_tokens(parted)
+        flow = specificity.correction_flow(rows)
+        table = specificity.specificity_table(rows).merge(damage, on="arm", how="left")
+        table = table.merge(summary.drop(columns="total"), on="arm", how="left")
+        for name, data in zip(TABLES, (table, parted, replaced, flow), strict=True):
+            io.write_csv(ctx.paths.table(name), data)
+        figures.save(plots_leaks.plot_first_divergences(summary, replaced), ctx.paths, FIGURES[0])
+        figures.save(plots_leaks.plot_correction_flow(flow), ctx.paths, FIGURES[1])
+
+    def _damage(
+        self, ctx: RunContext, variant: str, arms: "Sequence[Arm]", baseline: "Sequence[GenerationRecord]"
+    ) -> pd.DataFrame:
+        """KL per token on baseline text per arm, with its interval."""
+        from backtracking.analysis.controls import spread_over_problems
+        from backtracking.analysis.text_damage import damage_by_arm, text_damage
+
+        records = list(baseline)
+        seed = derive_seed(ctx.config.run.seed, "text damage")
+        drawn = spread_over_problems([record.example_id for record in records], DAMAGE_ROWS, seed)
+        changed = [arm for arm in arms if arm.name != BASELINE_NAME]
+        with ctx.reporter.bar("KL on baseline text", len(drawn)) as bar:
+            lines = text_damage(
+                ctx.model(),
+                [records[k] for k in drawn],
+                changed,
+                vectors=vectors(ctx, variant, changed),
+                onset_phrases=onset_phrases(ctx, changed),
+                bar=bar,
+            )
+        return damage_by_arm(lines)
+
+
+def arms_run(ctx: RunContext) -> list[str]:
+    """Names of the arms that the sweeps of this run hold, the baseline first."""
+    names: dict[str, None] = {BASELINE_NAME: None}
+    variant = ctx.phase2.subset_sweep.variant
+    for table, of in (("subset_sweep", variant), ("scale_sweep", ctx.phase2.scale_sweep.variant)):
+        path = ctx.paths.table(f"{table}_results.csv")
+        if path.exists() and of == variant:
+            names |= dict.fromkeys(pd.read_csv(path, usecols=["arm"])["arm"].astype(str))
+    return list(names)
+
+
+def _first_onsets(events: pd.DataFrame) -> dict[tuple[str, int], int]:
+    found = events[events["onset_token_in_completion"] >= 0]
+    keys = zip(found["example_id"].astype(str), found["sample_id"].astype(int), strict=True)
+    return dict(zip(keys, found["onset_token_in_completion"].astype(int), strict=True))

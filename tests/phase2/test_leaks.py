@@ -1,0 +1,151 @@
+"""What leaks: first divergences, unmarked checks and fates of corrections, on hand-made rows."""
+
+import pandas as pd
+import pytest
+
+from backtracking.analysis.divergence import Rows, divergence_summary, first_divergences, replaced_tokens
+from backtracking.analysis.specificity import correction_flow, specificity_table, unmarked_checks
+from backtracking.analysis.steps import CheckedStep, read_steps
+from backtracking.records import GenerationRecord
+from tests.phase2.world import IDS, tokenizer
+
+
+def _record(words, example="p0", sample=0, condition="baseline"):
+    ids = [IDS[word] for word in words]
+    return GenerationRecord(
+        example_id=example, sample_id=sample, variant="plain", condition=condition, prompt="", prompt_ids=[0],
+        completion="".join(words), completion_ids=ids, finish_reason="stop", prompt_tokens=1,
+        completion_tokens=len(ids), gen_params={}, seed_key="",
+    )  # fmt: skip
+
+
+BASE = [" So", " 1", ".", " Wait", ",", " 2", "</think>", " Final", ":", " 2"]
+
+
+def _divergences(*arms):
+    baseline = Rows(
+        {(f"p{k}", 0): _record(BASE, f"p{k}") for k in range(len(arms))},
+        {(f"p{k}", 0): 3 for k in range(len(arms))},
+    )
+    records = [_record(words, f"p{k}", condition="arm") for k, words in enumerate(arms)]
+    return first_divergences(baseline, records, [IDS[" Wait"], IDS["Wait"]], tokenizer(), "</think>")
+
+
+def test_first_divergence_names_place_and_tokens():
+    table = _divergences(
+        [" So", " 1", ".", " Now", " 9"],
+        BASE,
+        [*BASE[:-1], " 3"],
+        [" Then", *BASE[1:]],
+        BASE[:4],
+        [*BASE, " we"],
+    )
+    assert table["step"].tolist() == [3, pd.NA, 9, 0, 4, 10]
+    assert table["new_text"].tolist()[:1] == [" Now"]
+    assert table["removes_trigger"].eq(True).tolist() == [True, False, False, False, False, False]
+    assert table["steps_from_onset"].tolist() == [0, pd.NA, 6, -3, 1, 7]
+    assert table["region"].tolist()[0] == "think"
+    assert table["region"].tolist()[2] == "answer"
+    assert table["baseline_trigger_tokens"].tolist() == [1] * 6
+
+
+def test_specificity_index_is_hit_share_over_token_share():
+    hits = [[*BASE[:3], " Now", *BASE[4:]]] * 3
+    misses = [[" Then", *BASE[1:]]]
+    summary = divergence_summary(_divergences(*hits, *misses, BASE)).iloc[0]
+    assert summary["diverged"] == 4
+    assert summary["specificity_index"] == pytest.approx((3 / 4) / (1 / 10))
+    assert summary["specificity_index_low"] < summary["specificity_index"] < summary["specificity_index_high"]
+    top = replaced_tokens(_divergences(*hits, *misses, BASE)).iloc[0]
+    assert (top["baseline_text"], top["new_text"], top["count"], top["share"]) == (" Wait", " Now", 3, 0.75)
+
+
+def test_an_arm_that_changes_nothing_has_no_divergence():
+    table = _divergences(BASE, BASE)
+    assert table["step"].isna().all()
+    assert divergence_summary(table).iloc[0]["diverged"] == 0
+    assert replaced_tokens(table).empty
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("12 + 5 = 17.", [("12+5", True)]),
+        ("So 3 × 4 = 13, wait", [("3*4", False)]),
+        ("2 + 3 * 4 = 14 and 10 - 4 - 3 = 3", [("2+3*4", True), ("10-4-3", True)]),
+        ("$1,200 / 4 = $300", [("1200/4", True)]),
+        ("10 / 3 = 3.33", [("10/3", True)]),
+        ("10 / 3 = 3.40", [("10/3", False)]),
+        ("5 - 9 = -4", [("5-9", True)]),
+        ("1 / 0 = 0 and x + 2 = 3", []),
+        ("the year 2020-2021 = past", []),
+    ],
+)
+def test_checkable_steps(text, expected):
+    assert [(step.expression, step.is_right) for step in read_steps(text)] == expected
+
+
+def test_hostile_digits_are_read_in_linear_time():
+    assert read_steps("1+" * 20_000 + "1") == []
+    assert read_steps("9" * 50_000 + " + 1 = 2") == []
+
+
+def test_unmarked_checks_are_repeats_without_a_trigger_between():
+    steps = [CheckedStep(start, "1+2", True) for start in (0, 20, 40)]
+    assert unmarked_checks(steps, []) == 2
+    assert unmarked_checks(steps, [30]) == 1
+    assert unmarked_checks(steps[:1], [5]) == 0
+
+
+def _rows(arm, **columns):
+    count = len(columns["wrong_steps"])
+    base = {
+        "arm": arm,
+        "example_id": [f"p{k}" for k in range(count)],
+        "sample_id": 0,
+        "predicted_answer": "1",
+        "family_onsets": 0,
+        "synonym_onsets": 0,
+        "unmarked_checks": 0,
+        "completion_tokens": 10,
+        "finish_reason": "stop",
+    }
+    return pd.DataFrame(base | columns)
+
+
+def test_correction_flow_follows_rows_that_erred_and_recovered():
+    baseline = _rows(
+        "baseline",
+        wrong_steps=[1, 1, 1, 1, 1, 0],
+        is_correct=[True, True, True, True, False, True],
+        has_backtracking_strict=[True] * 6,
+    )
+    arm = _rows(
+        "arm",
+        wrong_steps=[1, 1, 0, 1, 1, 1],
+        is_correct=[True, True, True, False, True, True],
+        has_backtracking_strict=[True, False, False, False, False, False],
+    )
+    flow = correction_flow(pd.concat([baseline, arm])).set_index(["arm", "fate"])
+    assert flow.loc["arm", "count"].to_dict() == {
+        "marked": 1, "silent": 1, "never_erred": 1, "wrong": 1, "unanswered": 0,
+    }  # fmt: skip
+    assert flow.loc[("baseline", "marked"), "count"] == 4
+    assert (flow["total"] == 4).all()
+
+
+def test_specificity_pairs_rows_with_the_baseline():
+    baseline = _rows(
+        "baseline", wrong_steps=[0] * 4, is_correct=[True] * 4,
+        has_backtracking_strict=[True, True, False, False], family_onsets=[2, 2, 0, 0],
+    )  # fmt: skip
+    arm = _rows(
+        "arm", wrong_steps=[0] * 4, is_correct=[True] * 4,
+        has_backtracking_strict=[False, True, True, False], family_onsets=[0, 1, 1, 0],
+        synonym_onsets=[1, 0, 0, 0],
+    )  # fmt: skip
+    line = specificity_table(pd.concat([baseline, arm])).iloc[0]
+    assert line["family_onsets_diff"] == pytest.approx(-0.5)
+    assert line["synonym_onsets_diff"] == pytest.approx(0.25)
+    assert line["new_onset_rate"] == pytest.approx(0.5)
+    assert line["kept_onset_rate"] == pytest.approx(0.5)
