@@ -285,7 +285,8 @@ def test_a_garbled_file_is_named(case, run, cli):
         (
             ["phase2-subset-sweep", "-c", CONFIGS / "demo_phase2.yaml", "--set",
              "phase2.subset_sweep.subsets={beyond: [[mlp, 77]]}",
-             "--set", "phase2.scale_sweep.subset_name=beyond", "--set", "phase2.continuation_ablation.subset_name=beyond"],
+             "--set", "phase2.scale_sweep.subset_name=beyond",
+             "--set", "phase2.continuation_ablation.subset_name=beyond"],
             "77",
         ),
         (["run", "-c", CONFIGS / "demo.yaml", "--from", "nowhere"], "detect-events"),
