@@ -43,6 +43,8 @@ class GateHooks:
         self._vectors: list[Tensor | None] = []
         self._coefficients: list[Tensor | None] = []
         self._vector_indices: list[Tensor | None] = []
+        self._static_gates: list[Tensor | None] = []
+        self._static_chosen: list[Tensor | None] = []
         self._ran: Counter[nn.Module] = Counter()
         self.sync()
 
@@ -68,20 +70,32 @@ class GateHooks:
             return block.head_projection
         return {"attn": block.attn, "mlp": block.mlp, "resid": block.layer}[operation.component]
 
-    def load(self, rows: NDArray[np.int64], is_active: Mask) -> None:
-        """Set the gates of the next pass: the condition [rows, positions] and its active schedules."""
-        self._ran.clear()
+    def load(self, rows: NDArray[np.int64], is_active: Mask, static: bool = False) -> None:
+        """Set the gates of the next pass: the condition [rows, positions] and its active schedules.
+
+        `static` keeps all gates, idle ones too, in tensors that stay where they are, for captured graphs.
+        """
+        self.begin_pass()
         coefficients = self.table.coefficients(rows, is_active)
         indices = self.table.vector_indices(rows)
         device = self.table.model.device
-        self._coefficients = []
-        self._vector_indices = []
+        gates: list[Tensor | None] = []
+        chosen: list[Tensor | None] = []
         for c, column in enumerate(self.table.columns):
             gate = coefficients[..., c, None]
-            is_idle = bool((gate == column.operation.neutral).all())
-            self._coefficients.append(None if is_idle else torch.from_numpy(gate).to(device))
+            is_idle = not static and bool((gate == column.operation.neutral).all())
+            gates.append(None if is_idle else torch.from_numpy(gate).to(device))
             several = not is_idle and len(column.vectors) > 1
-            self._vector_indices.append(torch.from_numpy(indices[..., c]).to(device) if several else None)
+            chosen.append(torch.from_numpy(indices[..., c]).to(device) if several else None)
+        if static:
+            _copy_into(self._static_gates, gates)
+            _copy_into(self._static_chosen, chosen)
+            gates, chosen = self._static_gates, self._static_chosen
+        self._coefficients, self._vector_indices = gates, chosen
+
+    def begin_pass(self) -> None:
+        """Every hooked module is to run once from here on."""
+        self._ran.clear()
 
     def verify(self) -> None:
         """Every hooked module must have run exactly once in the pass."""
@@ -121,6 +135,16 @@ class GateHooks:
                 hidden = hidden.clone()
                 hidden[..., part] = _operate(operation.kind, hidden[..., part], coefficient, vectors)
         return hidden
+
+
+def _copy_into(kept: list[Tensor | None], new: list[Tensor | None]) -> None:
+    """Write new values into kept tensors; those that are new, or new in shape, are taken as they are."""
+    for i, tensor in enumerate(new):
+        old = kept[i] if i < len(kept) else None
+        if old is not None and tensor is not None and old.shape == tensor.shape:
+            old.copy_(tensor)
+        else:
+            kept[i : i + 1] = [tensor]
 
 
 def _operate(kind: str, hidden: Tensor, coefficient: Tensor, vector: Tensor | None) -> Tensor:

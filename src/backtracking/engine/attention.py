@@ -36,16 +36,17 @@ class DecodePass:
     length: int
     _biases: dict[int | None, Tensor] = field(default_factory=dict)
 
-    def bias(self, window: int | None, like: Tensor) -> Tensor:
-        """0 where a row may look, -inf elsewhere, [rows, 1, length]; made once per pass and window."""
+    def bias(self, window: int | None, keys: Tensor) -> Tensor:
+        """0 where a row may look, else -inf, [rows * key heads, 1, length]; made once per pass and window."""
         if window not in self._biases:
             index = torch.arange(self.length, device=self.positions.device)[None, :]
             position = self.positions[:, None]
             visible = index <= position
             if window is not None:
                 visible &= index > position - window
-            bias = torch.zeros(visible.shape, dtype=like.dtype, device=like.device)
-            self._biases[window] = bias.masked_fill_(~visible, -torch.inf)[:, None]
+            bias = torch.zeros(visible.shape, dtype=keys.dtype, device=keys.device)
+            bias.masked_fill_(~visible, -torch.inf)
+            self._biases[window] = bias.repeat_interleave(keys.shape[1], dim=0)[:, None]
         return self._biases[window]
 
 
@@ -68,7 +69,7 @@ def slot_attention(
         raise NotImplementedError("attention sinks")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if isinstance(engine_pass, DecodePass):
-        return _decode(query, key, value, engine_pass.bias(sliding_window, query), scale, softcap), None
+        return _decode(query, key, value, engine_pass.bias(sliding_window, key), scale, softcap), None
     parts = [
         _within(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scale, softcap, sliding_window)
         for a, b in engine_pass.segments
@@ -79,11 +80,11 @@ def slot_attention(
 def _decode(
     query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float, cap: float | None
 ) -> Tensor:
+    """Attention of one new token per row; `key` is [rows, key heads, width, length]."""
     rows, heads, _, width = query.shape
-    key_heads, length = key.shape[1], key.shape[2]
+    key_heads = key.shape[1]
     grouped = query.reshape(rows * key_heads, heads // key_heads, width)
-    keys = key.flatten(0, 1).transpose(1, 2)
-    bias = bias.expand(rows, key_heads, length).reshape(rows * key_heads, 1, length)
+    keys = key.flatten(0, 1)
     if cap is None:
         scores = torch.baddbmm(bias, grouped, keys, alpha=scale)
     else:

@@ -1,8 +1,8 @@
 """The batched engine: a fixed number of slots, kept full, every row under its own condition.
 
 Each turn of the loop fills free slots from the queue (reading new prompts, sharing read ones), feeds one
-token to every row, chooses the next tokens and hands out rows that ended. Rows sit in the first slots, without
-holes.
+token to every row, chooses the next tokens and hands out rows that ended. Rows sit in the first slots,
+without holes.
 """
 
 from collections import deque
@@ -18,10 +18,12 @@ from backtracking.engine.cache import Prefilled, SlotCache
 from backtracking.engine.forward import (
     LENGTH_STEP,
     MIN_ROWS,
+    check_layers,
+    check_length,
     check_numbers,
-    decode_pass,
     round_up,
 )
+from backtracking.engine.graphs import make_decoder
 from backtracking.engine.prompts import PromptReader
 from backtracking.engine.sizing import choose_slots
 from backtracking.gates import GateTable
@@ -49,6 +51,7 @@ def run_batched(
     """Complete rows side by side; records come in the order in which rows end."""
     hooks = GateHooks(table)
     try:
+        check_layers(model)
         with engine_attention(model):
             with torch.inference_mode():
                 check_numbers(model)
@@ -125,6 +128,7 @@ class Batch:
             self._onset_seen,
         )
         self._cache: SlotCache | None = None
+        self._decoder = make_decoder(model, hooks, size)
         self._reader = PromptReader(table, hooks, kept_tokens=size * _FIRST_ROOM // 4)
 
     @property
@@ -150,13 +154,15 @@ class Batch:
 
     def _admit(self, rows: list[Row]) -> list[Draft]:
         """Read the rows' prompts, choose their first tokens, and seat those that go on."""
+        longest = max(len(row.prompt.ids) for row in rows)
+        check_length(self.model, longest + self.params.max_new_tokens)
         conditions = [self.table.add(row.condition) for row in rows]
         self.hooks.sync()
         prefilled = self._reader.read([(row.prompt.ids, c) for row, c in zip(rows, conditions, strict=True)])
         drafts = [Draft(row, self.model, self.params, self.seed) for row in rows]
         logits = torch.stack([prompt.logits for prompt in prefilled])
         self._choose(logits, drafts, np.asarray(conditions))
-        self._reserve(max(len(row.prompt.ids) for row in rows) + 1, like=prefilled[0])
+        self._reserve(longest + 1, like=prefilled[0])
         # From here on nothing large is allocated: rows are seated all or none.
         ended = []
         for draft, condition, prompt in zip(drafts, conditions, prefilled, strict=True):
@@ -201,16 +207,16 @@ class Batch:
     def _advance(self) -> list[Draft]:
         """One decoding pass over all rows; the rows that it ended."""
         rows = self.active
-        padded = max(rows, MIN_ROWS)
+        padded = self._decoder.padded(rows)
         at = Positions(
             self._tokens[:padded, None], self._steps[:padded, None], self._onset_seen[:padded, None]
         )
         is_active = self.table.active(at)
-        self.hooks.load(self._conditions[:padded, None], is_active)
         self._reserve(int(self._positions[:rows].max()) + 1)
         assert self._cache is not None
-        logits = decode_pass(self.model, self._cache, self._tokens[:padded], self._positions[:padded])
-        self.hooks.verify()
+        logits = self._decoder.step(
+            self._cache, self._tokens[:padded], self._positions[:padded], self._conditions[:padded], is_active
+        )
         self.table.count_decode(self._conditions[:rows], is_active[:rows])
         self._choose(logits[:rows], self.drafts, self._conditions[:rows])
         ended = [slot for slot, draft in enumerate(self.drafts) if draft.finish_reason is not None]
@@ -268,4 +274,5 @@ class Batch:
         self._size = max(self.limit, MIN_ROWS)
         if self._cache is not None:
             self._cache.shrink(self._size)
+        self._decoder = make_decoder(self.model, self.hooks, self._size)
         torch.cuda.empty_cache()

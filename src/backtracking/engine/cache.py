@@ -1,10 +1,15 @@
-"""Keys and values: read off a prompt's pass once, then kept in one preallocated slot per row."""
+"""Keys and values: read off a prompt's pass once, then kept in one preallocated slot per row.
+
+Keys are kept transposed, [width, positions], so that the scores are a product of two row-major matrices: on a
+CPU this is several times faster in bfloat16 than the usual layout, and as fast in float32.
+"""
 
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 
@@ -39,9 +44,9 @@ class PromptCache(Cache):  # type: ignore[misc]
         super().__init__(layers=[_CapturingLayer() for _ in range(n_layers)])
 
     def stacked(self) -> tuple[Tensor, Tensor]:
-        """All layers' keys and values, each [layers, heads, tokens, width]."""
+        """All layers' keys [layers, heads, width, tokens] and values [layers, heads, tokens, width]."""
         return (
-            torch.stack([layer.keys[0] for layer in self.layers]),
+            torch.stack([layer.keys[0].transpose(1, 2) for layer in self.layers]),
             torch.stack([layer.values[0] for layer in self.layers]),
         )
 
@@ -56,26 +61,28 @@ class _SlotLayer(_Layer):
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         cache, rows = self._cache, len(key_states)
         keys, values = cache.all_keys[self._index], cache.all_values[self._index]
-        keys[cache.row_numbers[:rows], :, cache.positions] = key_states[:, :, 0]
+        keys[cache.row_numbers[:rows], :, :, cache.positions] = key_states[:, :, 0]
         values[cache.row_numbers[:rows], :, cache.positions] = value_states[:, :, 0]
-        return keys[:rows, :, : cache.length], values[:rows, :, : cache.length]
+        return keys[:rows, ..., : cache.length], values[:rows, :, : cache.length]
 
 
 class SlotCache(Cache):  # type: ignore[misc]
-    """One slot per row, [layers, slots, heads, capacity, width]; grows when rows do."""
+    """One slot per row: keys [layers, slots, heads, width, capacity], values [.., capacity, width]."""
 
     def __init__(self, like: tuple[Tensor, Tensor], slots: int, capacity: int) -> None:
         super().__init__(layers=[_SlotLayer(self, index) for index in range(len(like[0]))])
         # Zeros, not garbage: masked positions still enter the weighted sum, with weight 0.
-        self.all_keys = _zeros_like(like[0], slots, capacity)
-        self.all_values = _zeros_like(like[1], slots, capacity)
+        keys, values = like
+        layers, heads, width, _ = keys.shape
+        self.all_keys = keys.new_zeros((layers, slots, heads, width, capacity))
+        self.all_values = values.new_zeros((layers, slots, heads, capacity, values.shape[3]))
         self.row_numbers = torch.arange(slots, device=self.all_keys.device)
         self.positions = self.row_numbers
         self.length = 0
 
     @property
     def capacity(self) -> int:
-        return int(self.all_keys.shape[3])
+        return int(self.all_keys.shape[4])
 
     def set_pass(self, positions: Tensor, length: int) -> None:
         """The positions that the next pass writes, and how much of the slots it reads."""
@@ -83,11 +90,9 @@ class SlotCache(Cache):  # type: ignore[misc]
 
     def grow(self, capacity: int) -> None:
         """Make room for longer rows."""
-        for name in ("all_keys", "all_values"):
-            old: Tensor = getattr(self, name)
-            new = old.new_zeros((*old.shape[:3], capacity, old.shape[4]))
-            new[:, :, :, : old.shape[3]] = old
-            setattr(self, name, new)
+        more = capacity - self.capacity
+        self.all_keys = functional.pad(self.all_keys, (0, more))
+        self.all_values = functional.pad(self.all_values, (0, 0, 0, more))
 
     def shrink(self, slots: int) -> None:
         """Keep only the first slots."""
@@ -96,12 +101,12 @@ class SlotCache(Cache):  # type: ignore[misc]
 
     def fill(self, slot: int, keys: Tensor, values: Tensor) -> None:
         """Put a prompt's keys and values at the start of a slot."""
-        self.all_keys[:, slot, :, : keys.shape[2]] = keys
+        self.all_keys[:, slot, ..., : keys.shape[3]] = keys
         self.all_values[:, slot, :, : values.shape[2]] = values
 
     def move(self, source: int, target: int, length: int) -> None:
         """Copy a row to another slot."""
-        self.all_keys[:, target, :, :length] = self.all_keys[:, source, :, :length]
+        self.all_keys[:, target, ..., :length] = self.all_keys[:, source, ..., :length]
         self.all_values[:, target, :, :length] = self.all_values[:, source, :, :length]
 
     def wipe(self, slot: int) -> None:
@@ -110,14 +115,9 @@ class SlotCache(Cache):  # type: ignore[misc]
         self.all_values[:, slot] = 0
 
 
-def _zeros_like(example: Tensor, slots: int, capacity: int) -> Tensor:
-    layers, heads, _, width = example.shape
-    return example.new_zeros((layers, slots, heads, capacity, width))
-
-
 @dataclass(frozen=True)
 class Prefilled:
-    """What a prompt leaves: keys and values [layers, heads, tokens, width], and the next token's logits."""
+    """What a prompt leaves behind: keys and values as `PromptCache` stacks them, and the next logits."""
 
     keys: Tensor
     values: Tensor

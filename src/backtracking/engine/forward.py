@@ -61,7 +61,7 @@ def prompt_pass(model: LoadedModel, packed: PackedPrompts) -> list[Prefilled]:
     ).logits[0]
     keys, values = cache.stacked()
     return [
-        Prefilled(keys[:, :, a:b].clone(), values[:, :, a:b].clone(), logits[i].clone())
+        Prefilled(keys[..., a:b].clone(), values[:, :, a:b].clone(), logits[i].clone())
         for i, (a, b) in enumerate(segments)
     ]
 
@@ -71,14 +71,21 @@ def decode_pass(
 ) -> Tensor:
     """Feed one token to each of the first rows of the cache; logits [rows, vocabulary]."""
     length = round_up(int(positions.max()) + 1, LENGTH_STEP)
-    at = torch.from_numpy(positions).to(model.device)
-    cache.set_pass(at, length)
+    fed, at = torch.from_numpy(tokens).to(model.device), torch.from_numpy(positions).to(model.device)
+    return model_step(model, cache, fed, at, length)
+
+
+def model_step(
+    model: LoadedModel, cache: SlotCache, tokens: Tensor, positions: Tensor, length: int
+) -> Tensor:
+    """`decode_pass` on tensors that are in place already; nothing here waits for the device."""
+    cache.set_pass(positions, length)
     logits: Tensor = model.model(
-        input_ids=torch.from_numpy(tokens).to(model.device)[:, None],
-        position_ids=at[:, None],
+        input_ids=tokens[:, None],
+        position_ids=positions[:, None],
         past_key_values=cache,
         use_cache=True,
-        engine_pass=DecodePass(at, length),
+        engine_pass=DecodePass(positions, length),
     ).logits
     return logits[:, 0]
 
@@ -87,12 +94,16 @@ def round_up(number: int, step: int) -> int:
     return -(-number // step) * step
 
 
-def check_supported(model: LoadedModel, longest: int) -> None:
-    """Refuse, by name and reason, models that the engine would run wrongly."""
-    config = model.model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ())
+def check_layers(model: LoadedModel) -> None:
+    """Refuse by name the kinds of layer that keep more than keys and values of every position."""
+    kinds = set(getattr(model.model.config.get_text_config(), "layer_types", None) or ())
     if unknown := kinds - _LAYER_TYPES:
         raise refusal(model, f"layers of type {', '.join(sorted(unknown))} need another cache")
+
+
+def check_length(model: LoadedModel, longest: int) -> None:
+    """Refuse rotary embeddings that change with the longest row of a batch, where rows get that long."""
+    config = model.model.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or {}
     for parameters in [rope, *(value for value in rope.values() if isinstance(value, dict))]:
         kind = parameters.get("rope_type")

@@ -1,0 +1,271 @@
+"""The engine at its edges: endings, failures, memory, refusals, laziness."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from tiny import CONFIGS, NumberTokenizer, build, prompt, tiny
+
+from backtracking.config import LoopDetection
+from backtracking.engine import graphs, prompts
+from backtracking.errors import UserError
+from backtracking.generate import Prompt, Row, SamplingParams, check_conditions, generate_rows
+from backtracking.hooks import Ledger, ablate
+from backtracking.interventions import BASELINE, Condition, Intervention, When
+from backtracking.modeling import LoadedModel
+from backtracking.rows import LoopWatch
+
+GREEDY = SamplingParams(12, do_sample=False)
+SAMPLED = SamplingParams(12, 1.0, 0.95)
+
+
+def generate(model, rows, params=SAMPLED, **options):
+    ledger = Ledger()
+    records = list(generate_rows(model, rows, params, seed=0, ledger=ledger, **options))
+    ledger.verify()
+    return {(r.example_id, r.sample_id, r.condition): r for r in records}
+
+
+@pytest.mark.parametrize("engine", ["batched", "reference"])
+def test_endings(engine):
+    base = tiny("llama")
+    rows = [Row(prompt(i), 0) for i in range(4)]
+    free = generate(base, rows, GREEDY, engine=engine, slots=4)
+    first, second = free["0", 0, "baseline"].completion_ids[2], free["1", 0, "baseline"].completion_ids[4]
+    model = copy.copy(base)
+    object.__setattr__(model, "eos_token_ids", frozenset({first, second}))
+    stopped = generate(model, rows, GREEDY, engine=engine, slots=4)
+    assert stopped["0", 0, "baseline"].finish_reason == "stop"
+    assert stopped["0", 0, "baseline"].completion_ids[-1] in (first, second)
+    assert len(stopped["0", 0, "baseline"].completion_ids) <= 3
+    assert str(first) not in stopped["0", 0, "baseline"].completion.split()
+    object.__setattr__(model, "eos_token_ids", frozenset())
+    endless = generate(model, rows, GREEDY, engine=engine, slots=4)
+    assert all(r.finish_reason == "length" and r.completion_tokens == 12 for r in endless.values())
+    one = generate(base, rows, SamplingParams(1), engine=engine, slots=2)
+    assert all(r.completion_tokens == 1 and r.finish_reason in ("length", "stop") for r in one.values())
+
+
+def test_the_context_bounds_a_row_and_refuses_a_prompt():
+    model = tiny("gpt2")  # learned positions: a step past the context would be an index error
+    records = generate(model, [Row(prompt(0, 250), 0)], SamplingParams(50))
+    assert records["0", 0, "baseline"].finish_reason == "length"
+    assert records["0", 0, "baseline"].completion_tokens == 6
+    with pytest.raises(UserError, match=r"(?s)example '0'.*256 tokens, the model's context 256"):
+        generate(model, [Row(prompt(0, 256), 0)])
+    with pytest.raises(UserError, match="prompt is empty"):
+        generate(model, [Row(Prompt("e", "v", "", ()), 0)])
+    with pytest.raises(UserError, match="outside the vocabulary"):
+        generate(model, [Row(Prompt("e", "v", "?", (4, 320)), 0)])
+
+
+def test_special_tokens_in_a_prompt_are_ordinary_tokens():
+    """Two BOS, pads on either side: the ids are read as they stand, whatever else is in the batch."""
+    model = tiny("llama")
+    variants = {"bos": (2, 2, 9, 8), "left": (0, 0, 9, 8), "right": (9, 8, 0, 0)}
+    rows = [Row(Prompt(name, "v", name, ids), 0) for name, ids in variants.items()]
+    for name, record in generate(model, rows, GREEDY).items():
+        ids = torch.tensor([variants[name[0]]])
+        own = model.model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False, pad_token_id=0
+        )
+        assert own[0, 4:].tolist() == record.completion_ids
+        assert tuple(record.prompt_ids) == variants[name[0]]
+
+
+def test_a_row_whose_logits_fail_is_named_and_harms_no_other():
+    model = copy.deepcopy(tiny("llama"))
+    with torch.no_grad():
+        model.model.get_input_embeddings().weight[77] = float("nan")
+        model.model.lm_head.weight[77] = 0.0
+    blowup = Condition(
+        name="blow up",
+        interventions=(Intervention(component="mlp", layer=0, strength=float("inf"), when=When(steps=(4,))),),
+    )
+    good = [Row(prompt(i, 6 + i), 0) for i in range(6)]
+    bad = Row(Prompt("bad", "v", "?", (5, 77, 9)), 0)
+    late = Row(prompt(9), 0, blowup)
+    alone = generate(model, good, slots=2)
+    mixed = generate(model, [good[0], bad, late, *good[1:]], slots=2)
+    assert {k: mixed[k].completion_ids for k in alone} == {k: r.completion_ids for k, r in alone.items()}
+    assert mixed["bad", 0, "baseline"].finish_reason == "error"
+    assert mixed["bad", 0, "baseline"].completion_ids == []
+    failed = mixed["9", 0, "blow up"]
+    assert failed.finish_reason == "error"
+    assert failed.completion_tokens == 4
+    assert failed.error == "example '9', sample 0, condition 'blow up', step 4: the logits are not finite"
+
+
+def test_suppressed_tokens_are_never_drawn():
+    model = tiny("llama")
+    free = generate(model, [Row(prompt(i), 0) for i in range(6)])
+    common = frozenset(t for r in free.values() for t in r.completion_ids[:6])
+    muted = Condition(name="muted", suppress_tokens=common)
+    for engine in ("batched", "reference"):
+        rows = [Row(prompt(i), 0, c) for i in range(3) for c in (BASELINE, muted)]
+        mixed = generate(model, rows, engine=engine)
+        for (example, _, name), record in mixed.items():
+            if name == "muted":
+                assert not common & set(record.completion_ids)
+            else:
+                assert record.completion_ids == free[example, 0, "baseline"].completion_ids
+
+
+def test_loops_are_found_at_any_period_up_to_the_window():
+    watch = LoopWatch(window=4, repeats=3)
+    assert not any(watch.push(t) for t in [9, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2])
+    assert watch.push(3)  # twelve tokens of period three
+    for period in (1, 2, 4):
+        watch = LoopWatch(4, 3)
+        assert [watch.push(i % period) for i in range(12)] == [False] * 11 + [True]
+    watch = LoopWatch(4, 3)
+    assert not any(watch.push(i % 5) for i in range(60))
+    naive = np.random.default_rng(0).integers(0, 2, 400).tolist()
+    watch = LoopWatch(3, 2)
+    for i, token in enumerate(naive):
+        tail = naive[max(i - 5, 0) : i + 1]
+        expected = len(tail) == 6 and any(tail[p:] == tail[:-p] for p in (1, 2, 3))
+        assert watch.push(token) == expected
+
+
+def test_a_looping_row_ends_as_loop():
+    model = tiny("gemma3")  # its random weights repeat themselves under greedy choice
+    params = SamplingParams(60, do_sample=False, loop=LoopDetection(window=8, repeats=2))
+    record = generate(model, [Row(prompt(0), 0)], params)["0", 0, "baseline"]
+    assert record.finish_reason == "loop"
+    assert record.completion_tokens < 60
+    assert record.gen_params["loop"] == {"window": 8, "repeats": 2}
+
+
+def test_prompts_are_read_once_for_all_samples_and_decode_only_conditions(monkeypatch):
+    model = tiny("llama")
+    read: list[int] = []
+    real = prompts.prompt_pass
+    monkeypatch.setattr(
+        prompts, "prompt_pass", lambda m, packed: read.append(len(packed.segments)) or real(m, packed)
+    )
+    arms = [
+        Condition(
+            name=f"arm {i}", interventions=(Intervention(component="mlp", layer=i % 3, strength=i / 10),)
+        )
+        for i in range(6)
+    ]
+    whole = Condition(
+        name="whole", interventions=(Intervention(component="mlp", layer=0, when=When(phase="all")),)
+    )
+    generate(
+        model, [Row(prompt(i), s, c) for i in range(2) for s in range(3) for c in (*arms, whole)], slots=8
+    )
+    assert sum(read) == 4  # two prompts, each once for the six arms and once for the arm that changes it
+
+
+def test_rows_are_taken_only_as_slots_become_free():
+    model = tiny("llama")
+    taken = []
+
+    def source():
+        for i in range(50):
+            taken.append(i)
+            yield Row(prompt(i), 0)
+
+    records = generate_rows(model, source(), SAMPLED, seed=0, slots=4)
+    next(records)
+    assert len(taken) <= 10
+    records.close()
+
+
+@pytest.mark.parametrize("where", ["decode_pass", "prompt_pass"])
+def test_out_of_memory_halves_the_slots_and_changes_no_row(monkeypatch, where):
+    model = tiny("llama")
+    half = Condition(name="half", interventions=(Intervention(component="mlp", layer=1, strength=0.5),))
+    rows = [Row(prompt(i, 5 + i), 0, c) for i in range(6) for c in (BASELINE, half)]
+    expected = generate(model, rows, slots=8)
+    module = graphs if where == "decode_pass" else prompts
+    real, calls = getattr(module, where), []
+
+    def short_of_memory(*args):
+        calls.append(1)
+        if len(calls) in (3, 4) or (where == "prompt_pass" and len(calls) == 1):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(*args)
+
+    monkeypatch.setattr(module, where, short_of_memory)
+    found = generate(model, rows, slots=8)
+    assert {k: r.completion_ids for k, r in found.items()} == {
+        k: r.completion_ids for k, r in expected.items()
+    }
+
+
+def test_models_that_the_engine_would_run_wrongly_are_refused_by_name():
+    sinks = transformers.GptOssConfig(
+        vocab_size=320, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, num_local_experts=2,
+        num_experts_per_tok=1, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        max_position_embeddings=128,
+        layer_types=["full_attention"] * 2, eos_token_id=1, pad_token_id=0,
+    )  # fmt: skip
+    with pytest.raises(
+        UserError, match=r"(?s)gpt_oss: the batched engine cannot.*attention sinks.*engine: reference"
+    ):
+        generate(build(sinks), [Row(prompt(0), 0)])
+    config = CONFIGS["llama"]()
+    config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
+    with pytest.raises(UserError, match="dynamic rotary embedding"):
+        generate(build(config), [Row(prompt(0, 200), 0)], SamplingParams(100))
+    mixed = LoadedModel.wrap(transformers.LlamaForCausalLM(CONFIGS["llama"]()), NumberTokenizer())
+    mixed.model.config.layer_types = ["full_attention", "linear_attention", "full_attention"]
+    with pytest.raises(UserError, match="layers of type linear_attention"):
+        generate(mixed, [Row(prompt(0), 0)])
+
+
+def test_the_model_is_left_as_it_was():
+    model = tiny("llama")
+    before = model.model.config._attn_implementation
+    generate(
+        model,
+        [Row(prompt(0), 0, Condition(name="c", interventions=(Intervention(component="mlp", layer=0),)))],
+    )
+    assert model.model.config._attn_implementation == before
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.model.modules())
+
+
+BAD_CONDITIONS = [
+    (Intervention(component="mlp", layer=3), "no such layer"),
+    (Intervention(component="attn", layer=0, head=4), "no head 4"),
+    (Intervention(component="resid", layer=0, mode="add", vector="nowhere"), "no vector named 'nowhere'"),
+    (Intervention(component="resid", layer=0, mode="add", vector="short"), r"shape \[3\]"),
+    (Intervention(component="mlp", layer=0, when=When(steps=(0,))), "never acts"),
+    (Intervention(component="mlp", layer=0, when=When(phase="prefill", onset="from_first")), "never acts"),
+    (Intervention(component="mlp", layer=0, when=When(onset="from_first")), "no onset phrases"),
+]
+
+
+@pytest.mark.parametrize(("intervention", "message"), BAD_CONDITIONS)
+def test_conditions_that_bind_to_nothing_are_errors(intervention, message):
+    bad = Condition(name="bad", interventions=(intervention,))
+    with pytest.raises(UserError, match=message):
+        check_conditions(tiny("llama"), [BASELINE, bad], vectors={"short": torch.zeros(3)})
+
+
+def test_conditions_must_have_their_own_names():
+    two = [Condition(name="x"), Condition(name="x", suppress_tokens=frozenset({4}))]
+    with pytest.raises(UserError, match="both called 'x'"):
+        check_conditions(tiny("llama"), two)
+    with pytest.raises(UserError, match="tokens that do not exist"):
+        check_conditions(tiny("llama"), [Condition(name="y", suppress_tokens=frozenset({320}))])
+
+
+def test_an_ablation_that_never_acted_is_an_error():
+    model = tiny("llama")
+    ids = torch.tensor([list(prompt(0).ids)])
+    decode_only = Intervention(component="mlp", layer=1)
+    with pytest.raises(UserError, match="never acted"), ablate(model, [decode_only]), torch.no_grad():
+        model.model(ids)
+    with ablate(model, [decode_only]) as ledger, torch.no_grad():
+        model.model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=4, do_sample=False, pad_token_id=0
+        )
+    assert (ledger.total_calls, ledger.ablation_calls, ledger.skipped_calls) == (4, 3, 1)
+    assert ledger.as_dict()["seq_len_distribution"] == {"1": 3, "9": 1}
