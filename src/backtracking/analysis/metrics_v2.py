@@ -58,6 +58,21 @@ def save_metrics_v2(tallies: pd.DataFrame, path: Path) -> Summary:
     return metrics
 
 
+def summary_metrics(tallies: pd.DataFrame) -> Summary:
+    """`summary_metrics.json`: every group of the run, and the baseline's accuracy by backtracking."""
+    groups = {
+        variant: {
+            condition: summarize(select(tallies, variant=variant, condition=condition))
+            for condition in names(tallies, "condition", variant=variant)
+        }
+        for variant in names(tallies, "variant")
+    }
+    return {
+        "groups": groups,
+        "backtracking_vs_accuracy": compute_backtracking_vs_accuracy_baseline(tallies),
+    }
+
+
 def _rows_by(table: pd.DataFrame, column: str) -> Summary:
     """The table's rows under the names in one of its columns."""
     return {
@@ -162,16 +177,17 @@ def _position(order: tuple[str, ...]) -> Any:
 def _compared(column: str, groups: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """A row of rates per group, with paired differences to the first, Holm-corrected per outcome."""
     lines = [{column: name, **_contract_first(summarize(sums))} for name, sums in groups.items()]
-    reference, *others = groups.values()
+    reference, *others = list(groups.values())
     table = pd.DataFrame(lines)
     found = [differences(sums, reference) for sums in others]
     for outcome in found[0] if found else {}:
-        column_of = {
+        p_values = [part[outcome].p for part in found]
+        column_of: dict[str, list[float]] = {
             "diff": [part[outcome].value for part in found],
             "diff_low": [part[outcome].low for part in found],
             "diff_high": [part[outcome].high for part in found],
-            "diff_p": [part[outcome].p for part in found],
-            "diff_p_holm": statistics.holm([part[outcome].p for part in found]),
+            "diff_p": p_values,
+            "diff_p_holm": statistics.holm(p_values).tolist(),
             "minimum_detectable": [part[outcome].minimum_detectable for part in found],
         }
         for suffix, values in column_of.items():

@@ -99,10 +99,19 @@ def _truth(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column.astype(str).str.strip().str.lower().map(words).astype("boolean")
 
 
-def tally_file(path: Path) -> pd.DataFrame:
-    """Sums per variant, condition and problem of an events table, read in pieces."""
+def tally_file(path: Path, *, cap: int | None = None) -> pd.DataFrame:
+    """Sums per variant, condition and problem of an events table, read in pieces.
+
+    Tables of the earlier implementation do not say which rows were cut; with the run's token cap, rows that
+    reach it are taken to be.
+    """
     columns = [*KEYS, "is_correct", *_FLAGS, *_NUMBERS]
-    return _merge(tally(chunk) for chunk in _chunks(path, columns))
+    parts = []
+    for chunk in _chunks(path, columns):
+        if cap is not None and "truncated" not in chunk:
+            chunk["truncated"] = chunk["completion_tokens"] >= cap
+        parts.append(tally(chunk))
+    return _merge(parts)
 
 
 def tally(events: pd.DataFrame) -> pd.DataFrame:
@@ -153,8 +162,7 @@ def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
 
 def _as_float(column: "pd.Series[Any]") -> Array:
     """One where true, zero where false or missing."""
-    values: Array = column.astype("Float64").to_numpy(dtype=np.float64, na_value=0.0)
-    return values
+    return np.asarray(column.astype("Float64").fillna(0.0), dtype=np.float64)
 
 
 def select(
