@@ -14,6 +14,8 @@ from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.prepare_data import dataset_input, read_problems
 from backtracking.tokenization import TokenMap
 
+FIGURES = ("backtracking_rate_by_variant", "backtracking_vs_accuracy")
+
 
 @dataclass(frozen=True)
 class DetectEvents(Stage):
@@ -26,7 +28,8 @@ class DetectEvents(Stage):
         return [dataset_input(ctx), *found]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return [ctx.paths.events, ctx.paths.onsets]
+        figures = [ctx.paths.figure(name) for name in FIGURES]
+        return [ctx.paths.events, ctx.paths.onsets, ctx.paths.summary, *figures]
 
     def run(self, ctx: RunContext) -> Result:
         files = generation_files(ctx)
@@ -46,7 +49,21 @@ class DetectEvents(Stage):
                         yield record
 
             counts = write_events(records(), reader, ctx.paths.events, ctx.paths.onsets)
+        self._summarize(ctx)
         return Result(rows=counts.completions, notes={"onsets": counts.onsets, "failed_rows": counts.failed})
+
+    def _summarize(self, ctx: RunContext) -> None:
+        """Rates and figures, from the table that was just written."""
+        from backtracking.analysis import figures, metrics_v2, plots
+        from backtracking.analysis.tallies import tally_file
+
+        tallies = tally_file(ctx.paths.events)
+        io.write_json(ctx.paths.summary, metrics_v2.summary_metrics(tallies))
+        variants = ctx.config.prompting.variant_names
+        by_variant = metrics_v2.formatting_table(tallies, variants)
+        figures.save(plots.plot_backtracking_rate_by_variant(by_variant), ctx.paths, FIGURES[0])
+        by_onset = metrics_v2.accuracy_by_backtracking(tallies)
+        figures.save(plots.plot_backtracking_vs_accuracy(by_onset), ctx.paths, FIGURES[1])
 
 
 def generation_files(ctx: RunContext) -> list[Path]:

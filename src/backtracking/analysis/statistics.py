@@ -1,0 +1,291 @@
+"""Intervals and tests whose unit is the problem: samples of one problem are never taken as independent.
+
+Everything here works on sums per problem (arrays with one entry, or one row, per problem), so that a million
+completions cost no more than their problems. Quantities that are not defined come back as NaN.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from statsmodels.stats.contingency_tables import StratifiedTable
+from statsmodels.stats.multitest import multipletests
+
+Array = NDArray[np.float64]
+LEVEL = 0.05
+_WORST_CASE_WEIGHT = 0.25
+_BLOCK = 2_000_000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference between two arms on the same problems: 95% interval, two-sided p, standard error."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    error: float
+    problems: int
+
+    @property
+    def minimum_detectable(self) -> float:
+        """The smallest true difference that this many problems would have shown with 80% power."""
+        if not self.error > 0:
+            return _NAN
+        degrees = self.problems - 1
+        return float((stats.t.ppf(1 - LEVEL / 2, degrees) + stats.t.ppf(0.8, degrees)) * self.error)
+
+
+_NAN = float("nan")
+MISSING = Interval(_NAN, _NAN, _NAN)
+NO_DIFFERENCE = Difference(_NAN, _NAN, _NAN, _NAN, _NAN, problems=0)
+
+
+def rate(counts: ArrayLike, totals: ArrayLike) -> Interval:
+    """A share with a Wilson interval for clustered data.
+
+    The number of completions is divided by the design effect (the variance of the share over problems,
+    relative to independent completions), and Student's t with problems − 1 degrees takes the place of the
+    normal quantile (Korn and Graubard; Dean and Pagano). The estimated design effect is drawn a little
+    towards its worst case, more so when few problems show the rarer outcome: with none, it is unknown.
+    Percentile bootstraps cover 87–93% at 20 problems; this covers 93–97% (see docs/measurement.md).
+    """
+    count, total = _used(counts, totals)
+    size, problems = total.sum(), len(total)
+    if size == 0:
+        return MISSING
+    share = float(count.sum() / size)
+    if problems < 2:
+        return Interval(share, _NAN, _NAN)
+    worst = float((total**2).sum() / size)
+    effect = _design_effect(count, total, share, worst)
+    quantile = stats.t.ppf(1 - LEVEL / 2, problems - 1)
+    pull = quantile**2 * effect / size
+    centre = (share + pull / 2) / (1 + pull)
+    reach = np.sqrt(pull * (share * (1 - share) + pull / 4)) / (1 + pull)
+    return Interval(share, max(0.0, float(centre - reach)), min(1.0, float(centre + reach)))
+
+
+def _design_effect(count: Array, total: Array, share: float, worst: float) -> float:
+    """Variance of the share relative to that of independent completions, at most `worst`."""
+    problems, size = len(total), total.sum()
+    variance = problems / (problems - 1) * ((count - share * total) ** 2).sum() / size**2
+    independent = share * (1 - share) / size
+    if independent == 0:
+        return worst
+    rare = count if share < 0.5 else total - count
+    seen = float((rare > 0).sum())
+    estimate = (seen * variance / independent + _WORST_CASE_WEIGHT * worst) / (seen + _WORST_CASE_WEIGHT)
+    return float(min(estimate, worst))
+
+
+def ratio(numerators: ArrayLike, denominators: ArrayLike) -> Interval:
+    """A ratio of sums of non-negative quantities, with a t interval on the log scale."""
+    top, bottom = _used(numerators, denominators)
+    if bottom.sum() == 0:
+        return MISSING
+    value = float(top.sum() / bottom.sum())
+    if len(top) < 2 or value == 0:
+        return Interval(value, _NAN, _NAN)
+    error = _standard_error(top / top.sum() - bottom / bottom.sum())
+    reach = stats.t.ppf(1 - LEVEL / 2, len(top) - 1) * error
+    return Interval(value, float(value * np.exp(-reach)), float(value * np.exp(reach)))
+
+
+def paired_difference(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]) -> Difference:
+    """First share (or ratio) minus second, each given as sums per problem in the same order of problems.
+
+    Only problems with a denominator on both sides count. The interval is Student's t on the problems'
+    influences. Where no problem differs at all, it is as wide as if two differed by one completion each.
+    """
+    top, bottom, other_top, other_bottom = (np.asarray(part, dtype=float) for part in (*one, *other))
+    used = (bottom > 0) & (other_bottom > 0)
+    top, bottom, other_top, other_bottom = (part[used] for part in (top, bottom, other_top, other_bottom))
+    problems = len(top)
+    if problems == 0:
+        return NO_DIFFERENCE
+    share, other_share = top.sum() / bottom.sum(), other_top.sum() / other_bottom.sum()
+    value = float(share - other_share)
+    if problems < 2:
+        return Difference(value, _NAN, _NAN, _NAN, _NAN, problems)
+    influence = (top - share * bottom) / bottom.sum() - (
+        other_top - other_share * other_bottom
+    ) / other_bottom.sum()
+    error = _standard_error(influence)
+    if np.allclose(influence, 0):
+        largest_step = 1 / bottom.sum() + 1 / other_bottom.sum()
+        error = largest_step / np.sqrt(2) * np.sqrt(problems / (problems - 1))
+    reach = stats.t.ppf(1 - LEVEL / 2, problems - 1) * error
+    p = 2 * stats.t.sf(abs(value) / error, problems - 1)
+    return Difference(value, value - reach, value + reach, float(p), float(error), problems)
+
+
+def _standard_error(influence: Array) -> float:
+    """Of a sum of independent influences, with the small-sample factor."""
+    count = len(influence)
+    return float(np.sqrt(count / (count - 1) * (influence**2).sum()))
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Whether a difference is provably inside a margin (two one-sided tests), or provably no worse."""
+
+    margin: float
+    p_equivalent: float
+    p_no_worse: float
+
+    @property
+    def equivalent(self) -> bool:
+        return self.p_equivalent < LEVEL
+
+    @property
+    def no_worse(self) -> bool:
+        return self.p_no_worse < LEVEL
+
+
+def equivalence(difference: Difference, margin: float) -> Equivalence:
+    """Test |true difference| < margin, and true difference > −margin; without data both p are 1."""
+    if not difference.error > 0:
+        return Equivalence(margin, 1.0, 1.0)
+    degrees = difference.problems - 1
+    above = float(stats.t.sf((difference.value + margin) / difference.error, degrees))
+    below = float(stats.t.cdf((difference.value - margin) / difference.error, degrees))
+    return Equivalence(margin, max(above, below), above)
+
+
+def holm(p_values: ArrayLike) -> Array:
+    """Holm's correction for the number of tests; undefined tests stay NaN and do not count."""
+    return _corrected(p_values, "holm")
+
+
+def benjamini_hochberg(p_values: ArrayLike) -> Array:
+    """Benjamini and Hochberg's adjusted p-values (false discovery rate)."""
+    return _corrected(p_values, "fdr_bh")
+
+
+def _corrected(p_values: ArrayLike, method: Literal["holm", "fdr_bh"]) -> Array:
+    p = np.asarray(p_values, dtype=float)
+    corrected = np.full(p.shape, np.nan)
+    known = np.isfinite(p)
+    if known.any():
+        corrected[known] = multipletests(p[known], method=method)[1]
+    return corrected
+
+
+@dataclass(frozen=True)
+class StratifiedOdds:
+    """An odds ratio within problems, and how many problems could say anything about it."""
+
+    odds_ratio: float
+    low: float
+    high: float
+    p: float
+    informative: int
+
+
+def mantel_haenszel(tables: ArrayLike) -> StratifiedOdds:
+    """The odds ratio common to all problems; `tables` is [problem, exposed?, outcome?] with yes first.
+
+    Mantel and Haenszel's estimate with the interval of Robins, Breslow and Greenland, which stays valid
+    when there are many small tables. It takes completions of one problem as independent of each other.
+    """
+    counts = np.asarray(tables, dtype=float).reshape(-1, 2, 2)
+    counts = counts[_informative(counts)]
+    agree, disagree = _cross_products(counts)
+    if agree.sum() == 0 or disagree.sum() == 0:
+        return StratifiedOdds(*_degenerate_odds(agree.sum(), disagree.sum()), informative=len(counts))
+    pooled = StratifiedTable(np.moveaxis(counts, 0, -1))
+    low, high = pooled.oddsratio_pooled_confint(alpha=LEVEL)
+    p = pooled.test_null_odds().pvalue
+    return StratifiedOdds(float(pooled.oddsratio_pooled), float(low), float(high), float(p), len(counts))
+
+
+def clustered_odds(tables: ArrayLike) -> StratifiedOdds:
+    """Mantel and Haenszel's estimate with an interval that allows dependence inside a problem."""
+    counts = np.asarray(tables, dtype=float).reshape(-1, 2, 2)
+    counts = counts[_informative(counts)]
+    agree, disagree = _cross_products(counts)
+    if agree.sum() == 0 or disagree.sum() == 0 or len(counts) < 2:
+        return StratifiedOdds(*_degenerate_odds(agree.sum(), disagree.sum()), informative=len(counts))
+    found = ratio(agree, disagree)
+    error = _standard_error(agree / agree.sum() - disagree / disagree.sum())
+    p = 2 * stats.t.sf(abs(np.log(found.value)) / error, len(counts) - 1) if error > 0 else _NAN
+    return StratifiedOdds(found.value, found.low, found.high, float(p), len(counts))
+
+
+def _informative(counts: Array) -> NDArray[np.bool_]:
+    """Tables with both kinds of rows and both outcomes; the others say nothing about the odds ratio."""
+    informative: NDArray[np.bool_] = (counts.sum(1) > 0).all(1) & (counts.sum(2) > 0).all(1)
+    return informative
+
+
+def _cross_products(counts: Array) -> tuple[Array, Array]:
+    sizes = counts.sum((1, 2))
+    return counts[:, 0, 0] * counts[:, 1, 1] / sizes, counts[:, 0, 1] * counts[:, 1, 0] / sizes
+
+
+def _degenerate_odds(agree: float, disagree: float) -> tuple[float, float, float, float]:
+    if agree == 0 and disagree == 0:
+        return _NAN, _NAN, _NAN, _NAN
+    return (0.0 if agree == 0 else float("inf")), _NAN, _NAN, _NAN
+
+
+def cluster_bootstrap(
+    sums: ArrayLike, statistic: Callable[[Array], Array], *, seed: int, draws: int = 2000
+) -> Interval:
+    """Any statistic of column sums, by resampling problems; `statistic` maps [draws, columns] to [draws].
+
+    Percentiles are widened for few problems as Hesterberg proposes (the expanded percentile interval).
+    Draws for which the statistic is undefined are left out.
+    """
+    table = np.asarray(sums, dtype=float)
+    problems = len(table)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = float(statistic(table.sum(0, keepdims=True))[0]) if problems else _NAN
+        if problems < 2:
+            return Interval(value, _NAN, _NAN)
+        drawn = np.concatenate([statistic(part) for part in _resampled(table, draws, seed)])
+    drawn = drawn[np.isfinite(drawn)]
+    if drawn.size == 0:
+        return Interval(value, _NAN, _NAN)
+    tail = stats.norm.cdf(np.sqrt(problems / (problems - 1)) * stats.t.ppf(LEVEL / 2, problems - 1))
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return Interval(value, float(low), float(high))
+
+
+def _resampled(table: Array, draws: int, seed: int) -> list[Array]:
+    """Column sums of resampled problems, a block of draws at a time so that memory stays bounded."""
+    generator = np.random.default_rng(seed)
+    problems = len(table)
+    block = max(1, min(draws, _BLOCK // problems))
+    sizes = [min(block, draws - start) for start in range(0, draws, block)]
+    share = np.full(problems, 1 / problems)
+    return [generator.multinomial(problems, share, size) @ table for size in sizes]
+
+
+def _used(tops: ArrayLike, bottoms: ArrayLike) -> tuple[Array, Array]:
+    top, bottom = np.asarray(tops, dtype=float), np.asarray(bottoms, dtype=float)
+    used = bottom > 0
+    return top[used], bottom[used]
+
+
+def sums_by(problems: Sequence[str] | NDArray[np.str_], columns: ArrayLike) -> Array:
+    """Column sums per problem, problems in sorted order."""
+    labels, codes = np.unique(np.asarray(problems, dtype=str), return_inverse=True)
+    values = np.asarray(columns, dtype=float)
+    sums = np.zeros((len(labels), *values.shape[1:]))
+    np.add.at(sums, codes, values)
+    return sums

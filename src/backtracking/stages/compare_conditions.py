@@ -1,0 +1,47 @@
+"""compare-conditions: baseline, targeted and random ablation side by side within one prompt format."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from backtracking import io
+from backtracking.errors import UserError
+from backtracking.stages.base import EventRows, Input, Result, RunContext, Stage
+
+FIGURE = "backtracking_rate_by_condition"
+
+
+@dataclass(frozen=True)
+class CompareConditions(Stage):
+    variant: str
+
+    name: ClassVar[str] = "compare-conditions"
+    phase: ClassVar[Literal[1, 2]] = 1
+    config_keys: ClassVar[tuple[str, ...]] = ("detection",)
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        from backtracking.conditions import CONDITIONS
+
+        variant = ctx.check_variant(self.variant)
+        return [EventRows(ctx.paths.events, variant, condition) for condition in CONDITIONS]
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        return [ctx.paths.table("condition_comparison.csv"), ctx.paths.figure(FIGURE)]
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.analysis import figures, plots
+        from backtracking.analysis.metrics_v2 import condition_table
+        from backtracking.analysis.tallies import names, tally_file
+
+        tallies = tally_file(ctx.paths.events)
+        if "baseline" not in names(tallies, "condition", variant=self.variant):
+            raise UserError(
+                f"{ctx.paths.events} has no baseline rows of {self.variant!r}",
+                "conditions are compared with the baseline of the same prompt format",
+                f"run: backtracking generate --condition baseline --variant {self.variant}, then detect-events",
+            )
+        table = condition_table(tallies, self.variant)
+        io.write_csv(ctx.paths.table("condition_comparison.csv"), table)
+        figures.save(plots.plot_backtracking_rate_by_condition(table), ctx.paths, FIGURE)
+        return Result(rows=len(table))

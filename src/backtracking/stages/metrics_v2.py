@@ -1,0 +1,46 @@
+"""metrics-v2: deconfounded metrics of a Phase 1 run, from its events table alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import yaml
+
+from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
+
+FIGURE = "phase2_baseline_summary"
+
+
+@dataclass(frozen=True)
+class MetricsV2(Stage):
+    name: ClassVar[str] = "metrics-v2"
+    phase: ClassVar[Literal[1, 2]] = 2
+    config_keys: ClassVar[tuple[str, ...]] = ()
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        return [FileInput(ctx.phase1_paths.events, made_by="backtracking detect-events (in the Phase 1 run)")]
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        return [ctx.paths.table("metrics_v2.json"), ctx.paths.figure(FIGURE)]
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.analysis import figures, plots_phase2
+        from backtracking.analysis.metrics_v2 import save_metrics_v2
+        from backtracking.analysis.tallies import tally_file
+
+        tallies = tally_file(ctx.phase1_paths.events, cap=_token_cap(ctx.phase1_paths.config))
+        metrics = save_metrics_v2(tallies, ctx.paths.table("metrics_v2.json"))
+        figure = plots_phase2.plot_baseline_only_summary(metrics["baseline_only_summary"])
+        figures.save(figure, ctx.paths, FIGURE)
+        return Result(rows=int(tallies["total"].sum()))
+
+
+def _token_cap(config: Path) -> int | None:
+    """The cap that a run was generated under, from its resolved config."""
+    if not config.exists():
+        return None
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    generation = settings.get("generation") if isinstance(settings, dict) else None
+    cap = generation.get("max_new_tokens") if isinstance(generation, dict) else None
+    return cap if isinstance(cap, int) else None
