@@ -242,11 +242,11 @@ class AnalysisConfig(Section):
     contrast_words: tuple[str, ...] = ("so", "then", "now")
     """Words that go on without turning back; the onset is compared with them."""
     selection: Literal["selectivity", "effect"] = "selectivity"
-    """What ranks components: onset log-odds lost per nat of damage elsewhere, or the onset logit lost alone."""
+    """What ranks components: onset log-odds lost per nat of damage elsewhere, or the onset's logit alone."""
     collateral_floor: Annotated[float, Field(gt=0.0)] = 0.02
     """Nats added to the damage in `selectivity`, so that components that do nothing do not lead."""
     max_collateral: Annotated[float, Field(gt=0.0)] = 1.0
-    """Components whose ablation costs more nats than this at the controls are never selected by `selectivity`."""
+    """Components whose ablation costs more nats than this at controls are never selected by `selectivity`."""
     ablation_modes: tuple[Literal["zero", "scale", "mean", "resample"], ...] = Field(
         default=("zero", "mean"), min_length=1
     )

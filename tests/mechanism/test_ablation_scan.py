@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from backtracking.analysis.ablation_scan import (
-    CHANGES, Donors, Removal, Scan, ScanResult, head_sites, importance_table, naive_changes, scanned_sites,
+    CHANGES,
+    Donors,
+    Removal,
+    Scan,
+    ScanResult,
+    head_sites,
+    importance_table,
+    naive_changes,
+    scanned_sites,
 )
 from backtracking.analysis.passes import Site
 from backtracking.analysis.selection import add_scores, localisation, selected
@@ -21,7 +29,9 @@ CONFIG = AnalysisConfig(batch_tokens=512)
 def _scan(loaded, ctx, removals):
     study = open_study(ctx, VARIANT)
     scan = Scan(loaded, removals, CONFIG)
-    onsets = dict(scan([(event.at, target) for event, target in zip(study.events, study.targets, strict=True)]))
+    onsets = dict(
+        scan([(event.at, target) for event, target in zip(study.events, study.targets, strict=True)])
+    )
     controls = dict(
         scan([(e.controls["matched_row"], t) for e, t in zip(study.events, study.targets, strict=True)])
     )
@@ -48,7 +58,9 @@ def test_modes_ride_together(tmp_path):
     loaded = random_model()
     study = open_study(write_run(tmp_path, loaded, Rows(problems=2).build()), VARIANT)
     items = [(event.at, target) for event, target in zip(study.events, study.targets, strict=True)]
-    donors = Donors(loaded, [event.controls["matched_row"] for event in study.events], tail=3, budget=512, seed=0)
+    donors = Donors(
+        loaded, [event.controls["matched_row"] for event in study.events], tail=3, budget=512, seed=0
+    )
     sites = scanned_sites(loaded, CONFIG)
     removals = [Removal(site, mode) for mode in ("mean", "zero", "resample", "scale") for site in sites]
     removals += [Removal(site, "zero", back) for site in sites for back in (1, 2)]
@@ -60,7 +72,7 @@ def test_modes_ride_together(tmp_path):
 
 
 def test_changes_by_hand(tmp_path):
-    """Every reported change recomputed from probabilities, for one removal done by a hook of the test's own."""
+    """Every reported change recomputed from probabilities, for one removal by the test's own hook."""
     loaded = random_model()
     study = open_study(write_run(tmp_path, loaded, Rows(problems=2).build()), VARIANT)
     reading, target = study.events[0].at, study.targets[0]
@@ -131,7 +143,7 @@ def test_a_layer_that_breaks_everything_is_not_selected(tmp_path):
     loaded = planted(Plant(writers=(4,)))
     with torch.no_grad():
         first = loaded.model.model.layers[0].self_attn
-        # Every embedding carries a huge component that attention 0 cancels; without it the norms drown all else.
+        # Every embedding carries a huge component that attention 0 cancels; else the norms drown the rest.
         loaded.model.model.embed_tokens.weight[:, len(PIECES) :][:, 5] += 60.0
         first.v_proj.weight.zero_()
         first.v_proj.bias.zero_()
@@ -139,7 +151,9 @@ def test_a_layer_that_breaks_everything_is_not_selected(tmp_path):
         first.o_proj.weight[:, 48] = 0.0
         first.o_proj.weight[len(PIECES) + 5, 48] = -1.0
     result = _scan(
-        loaded, write_run(tmp_path, loaded, Rows().build()), [Removal(s) for s in scanned_sites(loaded, CONFIG)]
+        loaded,
+        write_run(tmp_path, loaded, Rows().build()),
+        [Removal(s) for s in scanned_sites(loaded, CONFIG)],
     )
     table = add_scores(importance_table(result), result, CONFIG)
     breaker = table[(table["component"] == "attn") & (table["layer"] == 0)].iloc[0]

@@ -2,16 +2,40 @@
 
 import pytest
 import torch
-from transformers import Gemma3ForCausalLM, Gemma3TextConfig, GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from backtracking.analysis.passes import (
-    UNCHANGED, Edit, Padded, Site, TailScan, batches, component_outputs, full_pass, read_padded, recording, residuals,
+    UNCHANGED,
+    Edit,
+    Padded,
+    Site,
+    TailScan,
+    batches,
+    component_outputs,
+    full_pass,
+    read_padded,
+    recording,
+    residuals,
 )
 from backtracking.modeling import LoadedModel
+
 from .worlds import PIECES, random_model, tokenizer
 
-SMALL = {"vocab_size": len(PIECES), "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
-         "intermediate_size": 48, "initializer_range": 0.2}
+SMALL = {
+    "vocab_size": len(PIECES),
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "initializer_range": 0.2,
+}
 
 
 def _gpt2() -> LoadedModel:
@@ -28,8 +52,13 @@ def _mistral() -> LoadedModel:
 
 def _gemma3() -> LoadedModel:
     torch.manual_seed(0)
-    config = Gemma3TextConfig(**SMALL, num_key_value_heads=2, head_dim=8, sliding_window=8,
-                              layer_types=["sliding_attention", "full_attention", "sliding_attention"])
+    config = Gemma3TextConfig(
+        **SMALL,
+        num_key_value_heads=2,
+        head_dim=8,
+        sliding_window=8,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+    )
     return LoadedModel.wrap(Gemma3ForCausalLM(config).eval(), tokenizer(), "gemma3")
 
 
@@ -38,7 +67,9 @@ MODELS = {"qwen2": random_model, "gpt2": _gpt2, "mistral": _mistral, "gemma3": _
 
 def _sequences() -> list[list[int]]:
     generator = torch.Generator().manual_seed(3)
-    return [torch.randint(3, len(PIECES), (length,), generator=generator).tolist() for length in (4, 21, 9, 13)]
+    return [
+        torch.randint(3, len(PIECES), (length,), generator=generator).tolist() for length in (4, 21, 9, 13)
+    ]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -51,16 +82,25 @@ def test_tail_scan_equals_whole_forwards(name, tail):
     }
     sites = [Site(kind, layer) for kind in ("attn", "mlp") for layer in range(loaded.n_layers)]
     arms = [UNCHANGED]
-    arms += [(Edit(site, factor, (back,)),) for site in sites for factor in (0.0, 0.5, None) for back in range(tail)]
+    arms += [
+        (Edit(site, factor, (back,)),)
+        for site in sites
+        for factor in (0.0, 0.5, None)
+        for back in range(tail)
+    ]
     arms += [(Edit(Site("attn", 1, head)),) for head in range(4)]
     arms += [(Edit(sites[0]), Edit(sites[-1], 0.3), Edit(Site("attn", 2, 1)))]
     fast = TailScan(loaded, arms, tail=tail)(sequences, donor)
     changes = (fast - fast[:, :1]).abs().amax(-1)
-    assert (changes[:, 1:] > 1e-3).float().mean() > 0.7, "the arms must do something for the comparison to mean any"
+    assert (changes[:, 1:] > 1e-3).float().mean() > 0.7, (
+        "the arms must do something for the comparison to mean any"
+    )
     for row, sequence in enumerate(sequences):
         own = {site: values[row : row + 1] for site, values in donor.items()}
         for number, arm in enumerate(arms):
-            torch.testing.assert_close(fast[row, number], full_pass(loaded, sequence, arm, own), atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(
+                fast[row, number], full_pass(loaded, sequence, arm, own), atol=1e-4, rtol=1e-4
+            )
 
 
 def test_more_arms_than_fit_one_pass_give_the_same(monkeypatch):

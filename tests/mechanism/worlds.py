@@ -22,7 +22,8 @@ from backtracking.tokenization import TokenMap
 VARIANT = "baseline_think_newline"
 WORDS = [f" {first}{second}" for first in "bdfglmnprt" for second in ("ana", "oro")]
 PIECES = [
-    "<pad>", "<bos>", "<eos>", ".", "\n", " Wait", "Wait", " wait", " So", " Then", " glitch", " clean", *WORDS,
+    "<pad>", "<bos>", "<eos>", ".", "\n", " Wait", "Wait", " wait", " So", " Then", " glitch", " clean",
+    *WORDS,
 ]  # fmt: skip
 ID = {piece: index for index, piece in enumerate(PIECES)}
 WAIT, STOP, GLITCH, CLEAN = ID[" Wait"], ID["."], ID[" glitch"], ID[" clean"]
@@ -75,11 +76,22 @@ def planted(plant: Plant, seed: int = 0) -> LoadedModel:
         model.model.embed_tokens.weight[:, : len(PIECES)] += torch.eye(len(PIECES))
         model.model.embed_tokens.weight[:, FLAG] = model.model.embed_tokens.weight[:, ONSET] = 0.0
         model.lm_head.weight[WAIT, ONSET] += 1.0
-        model.lm_head.weight[ID[" So"], STOP] += 0.6  # what follows a full stop otherwise
+        _plant_habits(model)
         _plant_finder(model, plant)
         for layer in plant.writers:
             _plant_writer(model.model.layers[layer].mlp, plant.push / len(plant.writers))
     return LoadedModel.wrap(model, tokenizer(), "planted")
+
+
+def _plant_habits(model: Qwen2ForCausalLM) -> None:
+    """Every word suggests its successor, and a full stop " So"; only the plant touches its two directions."""
+    words = [ID[word] for word in WORDS]
+    for word, following in zip(words, [*words[1:], words[0]], strict=True):
+        model.lm_head.weight[following, word] += 0.6
+    model.lm_head.weight[ID[" So"], STOP] += 0.6
+    for layer in model.model.layers:
+        layer.self_attn.o_proj.weight[[FLAG, ONSET]] = 0.0
+        layer.mlp.down_proj.weight[[FLAG, ONSET]] = 0.0
 
 
 def _plant_finder(model: Qwen2ForCausalLM, plant: Plant) -> None:
@@ -89,7 +101,8 @@ def _plant_finder(model: Qwen2ForCausalLM, plant: Plant) -> None:
     slow, start = HEAD_DIM // 2 - 1, head * HEAD_DIM
     attention.q_proj.bias[start + slow] += 8.0
     attention.k_proj.weight[start + slow, GLITCH] += 2.0
-    attention.v_proj.weight[start, GLITCH] += 0.25
+    attention.v_proj.weight[start] = 0.0
+    attention.v_proj.weight[start, GLITCH] = 0.05  # a small flag leaves the norms alone
     attention.o_proj.weight[FLAG, start] += 1.0
 
 
@@ -98,9 +111,9 @@ def _plant_writer(mlp: torch.nn.Module, push: float) -> None:
     mlp.gate_proj.weight[0] = 0.0
     mlp.up_proj.weight[0] = 0.0
     mlp.down_proj.weight[:, 0] = 0.0
-    mlp.gate_proj.weight[0, FLAG] = 1.5
+    mlp.gate_proj.weight[0, FLAG] = 7.5
     mlp.up_proj.weight[0, STOP] = 0.2
-    mlp.down_proj.weight[ONSET, 0] = push / 10
+    mlp.down_proj.weight[ONSET, 0] = push / 40
 
 
 def random_model(seed: int = 0, layers: int = 4, **changes: object) -> LoadedModel:
@@ -111,7 +124,9 @@ def random_model(seed: int = 0, layers: int = 4, **changes: object) -> LoadedMod
         "num_attention_heads": 4, "num_key_value_heads": 2, "eos_token_id": ID["<eos>"],
         "initializer_range": 0.3,
     }  # fmt: skip
-    return LoadedModel.wrap(Qwen2ForCausalLM(Qwen2Config(**{**options, **changes})).eval(), tokenizer(), "random")
+    return LoadedModel.wrap(
+        Qwen2ForCausalLM(Qwen2Config(**{**options, **changes})).eval(), tokenizer(), "random"
+    )
 
 
 @dataclass
@@ -152,7 +167,9 @@ class Rows:
         )  # fmt: skip
 
 
-def write_run(folder: Path, loaded: LoadedModel, records: list[GenerationRecord], **analysis: object) -> RunContext:
+def write_run(
+    folder: Path, loaded: LoadedModel, records: list[GenerationRecord], **analysis: object
+) -> RunContext:
     """A run folder with generations and events, open for the mechanism stages."""
     config = ExperimentConfig.model_validate({"analysis": analysis})
     loaded_config = LoadedConfig(config=config, source="test")

@@ -1,6 +1,6 @@
 """Which component writes the onset: every block (or head) is removed alone, at the deciding position."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from backtracking.analysis.controls import Event, Reading
 from backtracking.analysis.jackknife import Array, means
 from backtracking.analysis.passes import (
     UNCHANGED,
+    Arm,
     Edit,
     Site,
     TailScan,
@@ -60,10 +61,12 @@ class Removal:
     site: Site
     mode: Mode = "zero"
     back: int = 0
+    also: tuple[Site, ...] = ()
+    """Removed together with it."""
 
-    def edit(self, scale: float) -> Edit:
+    def arm(self, scale: float) -> Arm:
         factor = {"zero": 0.0, "scale": scale}.get(self.mode)
-        return Edit(self.site, factor, (self.back,))
+        return tuple(Edit(site, factor, (self.back,)) for site in (self.site, *self.also))
 
 
 class Scan:
@@ -89,7 +92,7 @@ class Scan:
         self._scans = [
             TailScan(
                 loaded,
-                [UNCHANGED, *((removals[k].edit(config.ablation_scale),) for k in places)],
+                [UNCHANGED, *(removals[k].arm(config.ablation_scale) for k in places)],
                 tail=self._tail,
             )
             for _, places in self._passes
@@ -140,7 +143,7 @@ def naive_changes(
     for removal in removals:
         mode = _pass_of(removal.mode)
         values = donors.values(mode, [reading]) if donors and mode != "factor" else None
-        states.append(full_pass(loaded, reading.seen, (removal.edit(scale),), values))
+        states.append(full_pass(loaded, reading.seen, removal.arm(scale), values))
     return _changes(loaded, torch.stack(states), item)
 
 
@@ -210,15 +213,19 @@ class ScanResult:
             control,
         )
 
-    def of_mode(self, mode: Mode) -> "ScanResult":
-        """The part of the scan that removes in one way."""
-        places = [k for k, removal in enumerate(self.removals) if removal.mode == mode]
+    def where(self, keep: Callable[[Removal], bool]) -> "ScanResult":
+        """The part of the scan whose removals pass a test."""
+        places = [k for k, removal in enumerate(self.removals) if keep(removal)]
         return ScanResult(
             tuple(self.removals[k] for k in places),
             self.problems,
             {name: values[:, places] for name, values in self.onset.items()},
             {name: values[:, places] for name, values in self.control.items()},
         )
+
+    def of_mode(self, mode: Mode) -> "ScanResult":
+        """The part of the scan that removes in one way."""
+        return self.where(lambda removal: removal.mode == mode)
 
 
 def importance_table(result: ScanResult) -> pd.DataFrame:

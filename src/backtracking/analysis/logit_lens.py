@@ -178,7 +178,7 @@ def _std(values: Array) -> Array:
 def first_separation(table: pd.DataFrame, kind: str, metric: str = "family") -> int | None:
     """The first layer at which onsets clearly lie above their controls.
 
-    Clearly: significant (Holm-corrected over layers) and at least a tenth of the largest difference of any layer.
+    Clearly: significant (Holm-corrected over layers) and at least a tenth of the largest difference.
     """
     rows = table[table["control_matching"] == kind]
     difference = rows[f"{metric}_diff"]

@@ -18,6 +18,8 @@ from backtracking.errors import UserError
 from backtracking.modeling import LoadedModel, first_tensor
 
 Kind = Literal["attn", "mlp"]
+KINDS: tuple[Kind, Kind] = ("attn", "mlp")
+"""In the order in which a block writes."""
 QUERIES_PER_PASS = 256
 
 
@@ -120,12 +122,8 @@ def module_at(loaded: LoadedModel, site: Site) -> nn.Module:
 
 def components(loaded: LoadedModel) -> dict[Site, nn.Module]:
     """Every block's modules that write to the residual stream, in the order in which they write."""
-    sites = [Site(kind, layer) for layer in range(loaded.n_layers) for kind in _kinds()]
+    sites = [Site(kind, layer) for layer in range(loaded.n_layers) for kind in KINDS]
     return {site: module_at(loaded, site) for site in sites}
-
-
-def _kinds() -> tuple[Kind, Kind]:
-    return ("attn", "mlp")
 
 
 @torch.no_grad()

@@ -145,8 +145,8 @@ def plot_ablation_importance(table: pd.DataFrame, selected: Mapping[str, Sequenc
         axes[0].legend(fontsize=8.5)
         events, controls = int(table["n_events"].max()), int(table["n_controls"].max())
         figure.suptitle(
-            f"One component removed at a time ({table['mode'].iloc[0]}); {events} onsets, {controls} controls;"
-            " bars: 95% over problems; ringed: selected",
+            f"One component removed at a time ({table['mode'].iloc[0]}); {events} onsets, {controls} controls"
+            "; bars: 95% over problems; ringed: selected",
             x=0.01, ha="left", fontsize=9.5,
         )  # fmt: skip
     return figure

@@ -33,6 +33,10 @@ Variant = Annotated[
 Condition = Annotated[
     str, typer.Option("--condition", help="baseline, targeted_ablation or random_ablation.")
 ]
+Heads = Annotated[bool, typer.Option("--heads", help="Also remove every attention head alone.")]
+Positions = Annotated[
+    bool, typer.Option("--positions", help="Also remove every block at the three positions before.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Run even if the result is up to date.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
 Verbose = Annotated[
@@ -42,6 +46,8 @@ Verbose = Annotated[
 DEFAULTS: dict[str, tuple[Any, Any]] = {
     "variant": (Variant, None),
     "condition": (Condition, "baseline"),
+    "heads": (Heads, False),
+    "positions": (Positions, False),
     "config": (Config, None),
     "run_id": (RunId, None),
     "phase1_run_id": (Phase1RunId, None),

@@ -58,7 +58,7 @@ COMMANDS = (
         "ablation_scan:AblationScan",
         "Remove each attention and MLP block at the onset, see what it does, select the strongest.",
         "backtracking ablation-scan --run-id demo --variant baseline_think_newline",
-        ("variant",),
+        ("variant", "heads", "positions"),
     ),
     StageCommand(
         "compare-conditions",

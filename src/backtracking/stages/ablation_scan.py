@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from backtracking.analysis.ablation_scan import Mode, Removal, ScanResult
+    from backtracking.analysis.passes import Site
     from backtracking.analysis.selection import Rule
 
 FIGURE = "ablation_importance_by_layer"
+DIRECT_FIGURE = "direct_vs_total_effect"
+PAIRS_FIGURE = "component_interactions"
+POSITIONS_BACK = 3
 SCAN_KEYS = (
     *STUDY_KEYS,
     "analysis.ablation_components",
@@ -43,44 +47,85 @@ SELECTION_KEYS = (
 @dataclass(frozen=True)
 class AblationScan(Stage):
     variant: str
+    heads: bool = False
+    """Also remove every attention head alone."""
+    positions: bool = False
+    """Also remove every block at the three positions before the deciding one."""
 
     name: ClassVar[str] = "ablation-scan"
     phase: ClassVar[Literal[1, 2]] = 1
     config_keys: ClassVar[tuple[str, ...]] = (*SCAN_KEYS, *SELECTION_KEYS)
 
+    @property
+    def key(self) -> str:
+        """The extra scans add tables to the same result, so they share its place in the run's record."""
+        return f"{self.name}[{self.variant}]"
+
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         return study_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        tables = ("ablation_importance.csv", "ablation_modes.csv", "ablation_selection.json")
-        paths = [ctx.paths.table(name) for name in tables]
-        return [*paths, ctx.paths.selected_layers, controls_path(ctx), ctx.paths.figure(FIGURE)]
+        tables = ["ablation_importance.csv", "ablation_modes.csv", "ablation_selection.json"]
+        tables += ["direct_effects.csv", "pair_interactions.csv"]
+        names = [FIGURE, DIRECT_FIGURE, PAIRS_FIGURE]
+        for part in self._extras(ctx):
+            tables.append(f"ablation_{part}.csv")
+            names.append(f"ablation_{part}")
+        paths = [ctx.paths.selected_layers, controls_path(ctx)]
+        return [*map(ctx.paths.table, tables), *paths, *map(ctx.paths.figure, names)]
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.analysis import figures, plots_mechanism
-        from backtracking.analysis.ablation_scan import Removal, importance_table, scanned_sites
-        from backtracking.analysis.selection import add_scores, selected
+        from backtracking.analysis.selection import selected
 
         config = ctx.config.analysis
         study = open_study(ctx, self.variant)
-        sites = scanned_sites(ctx.model(), config)
-        result = scan_study(
-            ctx, self, study, [Removal(site, mode) for mode in config.ablation_modes for site in sites]
-        )
-        modes = {
-            mode: add_scores(importance_table(result.of_mode(mode)), result.of_mode(mode), config)
-            for mode in config.ablation_modes
-        }
-        table = modes[config.ablation_modes[0]]
+        modes = self._modes(ctx, study)
+        result = self._scan_blocks(ctx, study, modes)
+        tables = {mode: _scored(ctx, result.of_mode(mode)) for mode in modes}
+        table = tables[modes[0]]
         rule = self._rule(ctx, table)
-        io.write_csv(ctx.paths.table("ablation_importance.csv"), table)
-        _write_modes(ctx, modes)
         selection = selected(table, rule, config.topk_layers_for_generation)
+        io.write_csv(ctx.paths.table("ablation_importance.csv"), table)
+        _write_modes(ctx, tables)
         io.write_json(ctx.paths.selected_layers, selection)
-        io.write_json(ctx.paths.table("ablation_selection.json"), self._summary(ctx, study, modes, rule))
+        io.write_json(ctx.paths.table("ablation_selection.json"), _summary(ctx, self, study, tables, rule))
         write_controls(ctx, study)
         figures.save(plots_mechanism.plot_ablation_importance(table, selection), ctx.paths, FIGURE)
+        self._direct(ctx, study, result.of_mode(modes[0]))
+        self._pairs(ctx, study, selection, modes[0])
+        extras = self._extras(ctx)
+        if "heads" in extras:
+            self._heads(ctx, study)
+        if "positions" in extras:
+            self._positions(ctx, study)
         return Result(rows=len(table), notes=study.notes() | {"selected_by": rule})
+
+    def _extras(self, ctx: RunContext) -> list[str]:
+        """The extra scans that are asked for, or that the run has already and so keeps up to date."""
+        asked = {"heads": self.heads, "positions": self.positions}
+        return [part for part in asked if asked[part] or ctx.paths.table(f"ablation_{part}.csv").exists()]
+
+    def _modes(self, ctx: RunContext, study: Study) -> "tuple[Mode, ...]":
+        """The ways of removal asked for, without those that lack the control positions they draw on."""
+        asked = ctx.config.analysis.ablation_modes
+        if any("matched_row" in event.controls for event in study.events):
+            return asked
+        possible = tuple(mode for mode in asked if mode in ("zero", "scale"))
+        if dropped := sorted(set(asked) - set(possible)):
+            ctx.reporter.say(f"  note: no onset has a control, so mode {' and '.join(dropped)} is left out")
+        return possible or ("zero",)
+
+    def _scan_blocks(self, ctx: RunContext, study: Study, modes: "Sequence[Mode]") -> "ScanResult":
+        from backtracking.analysis.ablation_scan import Removal, scanned_sites
+
+        sites = scanned_sites(ctx.model(), ctx.config.analysis)
+        return scan_study(
+            ctx, study, self._work("blocks"), [Removal(s, mode) for mode in modes for s in sites]
+        )
+
+    def _work(self, part: str) -> str:
+        return f"{self.name}-{self.variant}-{part}"
 
     def _rule(self, ctx: RunContext, table: "pd.DataFrame") -> "Rule":
         """Selectivity compares with controls; without any, the effect alone must do, and that is said."""
@@ -89,26 +134,63 @@ class AblationScan(Stage):
             return "effect"
         return ctx.config.analysis.selection
 
-    def _summary(
-        self, ctx: RunContext, study: Study, modes: "Mapping[Mode, pd.DataFrame]", rule: "Rule"
-    ) -> dict[str, Any]:
-        from backtracking.analysis.selection import RULES, localisation, selected
+    def _direct(self, ctx: RunContext, study: Study, result: "ScanResult") -> None:
+        from backtracking.analysis import figures, plots_circuit
+        from backtracking.analysis.attribution import attribute, direct_table, stack_direct
 
-        config = ctx.config.analysis
-        table = modes[config.ablation_modes[0]]
-        return {
-            "variant": self.variant,
-            "mode": config.ablation_modes[0],
-            "rule": rule,
-            **study.notes(),
-            "selected": {rule_: selected(table, rule_, config.topk_layers_for_generation) for rule_ in RULES},
-            "localisation": {
-                mode: {rule_: localisation(rows, rule_) for rule_ in RULES} for mode, rows in modes.items()
-            },
-        }
+        loaded, budget = ctx.model(), ctx.config.analysis.batch_tokens
+        items = [(event.at, target) for event, target in zip(study.events, study.targets, strict=True)]
+        found = compute_items(
+            ctx,
+            self._work("direct"),
+            items,
+            lambda some: attribute(loaded, some, budget),
+            settings_digest(ctx, STUDY_KEYS),
+        )
+        sites, direct = stack_direct(found, loaded)
+        table = direct_table(result.problems, sites, direct, result)
+        io.write_csv(ctx.paths.table("direct_effects.csv"), table)
+        figures.save(plots_circuit.plot_direct_effects(table), ctx.paths, DIRECT_FIGURE)
+
+    def _pairs(self, ctx: RunContext, study: Study, selection: dict[str, list[int]], mode: "Mode") -> None:
+        from backtracking.analysis import figures, plots_circuit
+        from backtracking.analysis.interactions import interaction_table, pair_removals
+
+        result = scan_study(ctx, study, self._work("pairs"), pair_removals(_sites(selection), mode))
+        table = interaction_table(result)
+        io.write_csv(ctx.paths.table("pair_interactions.csv"), table)
+        figures.save(plots_circuit.plot_interactions(table), ctx.paths, PAIRS_FIGURE)
+
+    def _heads(self, ctx: RunContext, study: Study) -> None:
+        from backtracking.analysis import figures, plots_circuit
+        from backtracking.analysis.ablation_scan import Removal, head_sites
+
+        removals = [Removal(site) for site in head_sites(ctx.model(), ctx.config.analysis)]
+        table = _scored(ctx, scan_study(ctx, study, self._work("heads"), removals))
+        io.write_csv(ctx.paths.table("ablation_heads.csv"), table)
+        figures.save(plots_circuit.plot_heads(table), ctx.paths, "ablation_heads")
+
+    def _positions(self, ctx: RunContext, study: Study) -> None:
+        from backtracking.analysis import figures, plots_circuit
+        from backtracking.analysis.ablation_scan import Removal, importance_table, scanned_sites
+
+        removals = [
+            Removal(site, "zero", back)
+            for back in range(POSITIONS_BACK, -1, -1)
+            for site in scanned_sites(ctx.model(), ctx.config.analysis)
+        ]
+        table = importance_table(scan_study(ctx, study, self._work("positions"), removals))
+        io.write_csv(ctx.paths.table("ablation_positions.csv"), table)
+        figures.save(plots_circuit.plot_positions(table), ctx.paths, "ablation_positions")
+        for position, rows in table.groupby("position"):
+            strongest = rows.sort_values("delta_log_odds").iloc[0]
+            ctx.reporter.say(
+                f"  at {position}: {strongest['component']} {strongest['layer']} takes most, "
+                f"{-strongest['delta_log_odds']:.2f} of log-odds"
+            )
 
 
-def scan_study(ctx: RunContext, stage: Stage, study: Study, removals: "Sequence[Removal]") -> "ScanResult":
+def scan_study(ctx: RunContext, study: Study, work: str, removals: "Sequence[Removal]") -> "ScanResult":
     """Scan all onsets and their matched controls, resuming where an interrupted scan stopped."""
     from backtracking.analysis.ablation_scan import Donors, Scan, ScanResult
 
@@ -122,13 +204,12 @@ def scan_study(ctx: RunContext, stage: Stage, study: Study, removals: "Sequence[
     if any(removal.mode in ("mean", "resample") for removal in removals):
         positions = [control for _, control in controls]
         donors = Donors(loaded, positions, budget=config.batch_tokens, seed=ctx.config.run.seed)
-    scan = Scan(loaded, removals, config, donors)
     items = [(event.at, target) for event, target in zip(study.events, study.targets, strict=True)]
     items += [(control, study.targets[number]) for number, control in controls]
     # Donor values depend on which rows are studied; the other settings are the config's.
     rows = [[item.seen for item, _ in items] if donors else None]
     settings = settings_digest(ctx, SCAN_KEYS, removals=[str(removal) for removal in removals], rows=rows)
-    values = compute_items(ctx, stage.key.translate(_FILE_NAME), items, scan, settings)
+    values = compute_items(ctx, work, items, Scan(loaded, removals, config, donors), settings)
     at_onset = values[: len(study.events)]
     at_control = {
         number: found for (number, _), found in zip(controls, values[len(study.events) :], strict=True)
@@ -136,10 +217,39 @@ def scan_study(ctx: RunContext, stage: Stage, study: Study, removals: "Sequence[
     return ScanResult.of(removals, study.events, at_onset, at_control)
 
 
-_FILE_NAME = str.maketrans({"[": "-", "/": "-", "]": None})
+def _scored(ctx: RunContext, result: "ScanResult") -> "pd.DataFrame":
+    from backtracking.analysis.ablation_scan import importance_table
+    from backtracking.analysis.selection import add_scores
+
+    return add_scores(importance_table(result), result, ctx.config.analysis)
 
 
-def _write_modes(ctx: RunContext, modes: "Mapping[Mode, pd.DataFrame]") -> None:
+def _sites(selection: dict[str, list[int]]) -> "list[Site]":
+    from backtracking.analysis.passes import KINDS, Site
+
+    return sorted(Site(kind, layer) for kind in KINDS for layer in selection[kind])
+
+
+def _summary(
+    ctx: RunContext, stage: AblationScan, study: Study, tables: "Mapping[Mode, pd.DataFrame]", rule: "Rule"
+) -> dict[str, Any]:
+    from backtracking.analysis.selection import RULES, localisation, selected
+
+    count = ctx.config.analysis.topk_layers_for_generation
+    first, table = next(iter(tables.items()))
+    return {
+        "variant": stage.variant,
+        "mode": first,
+        "rule": rule,
+        **study.notes(),
+        "selected": {name: selected(table, name, count) for name in RULES},
+        "localisation": {
+            mode: {name: localisation(rows, name) for name in RULES} for mode, rows in tables.items()
+        },
+    }
+
+
+def _write_modes(ctx: RunContext, tables: "Mapping[Mode, pd.DataFrame]") -> None:
     import pandas as pd
 
-    io.write_csv(ctx.paths.table("ablation_modes.csv"), pd.concat(list(modes.values()), ignore_index=True))
+    io.write_csv(ctx.paths.table("ablation_modes.csv"), pd.concat(list(tables.values()), ignore_index=True))
