@@ -28,7 +28,7 @@ class Plant:
     layers: int = 4
     chain: tuple[int, ...] = (0,)
     trigger: tuple[int, ...] = (2,)
-    push: float = 9.0
+    push: float = 7.0
 
 
 RIGHT, WRONG = IDS[" 7"], IDS[" 3"]

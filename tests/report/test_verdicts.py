@@ -107,6 +107,7 @@ def test_non_destructive_claim(tmp_path, arms, outcome, says):
 def test_a_winner_that_fails_on_the_other_half_is_not_supported(tmp_path):
     won = sweep_table({"baseline": (0.6, 0.85), "good": (0.3, 0.85)}, margin=0.1)
     failed = sweep_table({"baseline": (0.6, 0.85), "good": (0.3, 0.5)}, margin=0.1)
+    failed["role"] = ["baseline", "winner"]
     paths = run_paths(tmp_path, subset_sweep_results=won, confirm_results=failed)
     claim, *_ = phase2.verdicts(Evidence(paths), 0.1)
     assert claim.outcome == "not supported"

@@ -4,15 +4,17 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from backtracking.analysis.arms import Arm
+from backtracking.analysis.comparison import spread
 from backtracking.analysis.controls import Event, Reading
-from backtracking.analysis.jackknife import means
 from backtracking.analysis.passes import Edit, Site, TailScan, batches
 from backtracking.analysis.readouts import log_mass, rank
+from backtracking.analysis.statistics import Array, paired_difference, ratio, sums_by
 from backtracking.hooks import intervene
 from backtracking.interventions import Condition, Intervention, When
 from backtracking.modeling import LoadedModel
@@ -95,23 +97,24 @@ def summarize_continuation_results(table: pd.DataFrame) -> pd.DataFrame:
 
 def _change(part: pd.DataFrame) -> dict[str, float]:
     """How much probability the onset's family loses, with the interval over problems."""
-    change = (part["family_prob"] - part["family_prob_before"]).to_numpy(dtype=float)
-    found = means(part["example_id"].to_numpy(dtype=str), change[:, None])
-    names = ("family_change", "family_change_low", "family_change_high")
-    return {
-        name: float(value[0]) for name, value in zip(names, (found.value, found.low, found.high), strict=True)
-    }
+    after, before = (average_sums(part, name) for name in ("family_prob", "family_prob_before"))
+    return spread("family_change", paired_difference(after, before))
 
 
 def _means(part: pd.DataFrame, suffix: str) -> dict[str, float]:
     """Means with intervals over problems of the measures that the table has."""
-    names = [name for name in MEASURES if name + suffix in part]
-    values = part[[name + suffix for name in names]].to_numpy(dtype=float)
-    found = means(part["example_id"].to_numpy(dtype=str), values)
     line: dict[str, float] = {}
-    for k, name in enumerate(names):
-        line |= {name: found.value[k], f"{name}_low": found.low[k], f"{name}_high": found.high[k]}
+    for name in MEASURES:
+        if name + suffix in part:
+            line |= spread(name, ratio(*average_sums(part, name + suffix)))
     return line
+
+
+def average_sums(part: pd.DataFrame, column: str) -> tuple[Array, Array]:
+    """A column's sum and count per problem."""
+    values = part[column].to_numpy(dtype=float)
+    sums = sums_by(part["example_id"].to_numpy(dtype=str), np.stack([values, np.ones_like(values)], axis=1))
+    return sums[:, 0], sums[:, 1]
 
 
 def _places(event: Event) -> Iterator[Place]:

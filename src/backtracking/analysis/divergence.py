@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from backtracking.analysis.jackknife import jackknife
+from backtracking.analysis.comparison import spread
+from backtracking.analysis.statistics import Array, cluster_bootstrap, sums_by
 from backtracking.detect import reasoning_end
 from backtracking.records import GenerationRecord
 from backtracking.tokenization import Tokenizer, decode
 
 RowKey = tuple[str, int]
+BOOTSTRAP_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def _summary(part: pd.DataFrame) -> dict[str, object]:
     columns = np.stack(
         [hits, part["step"].notna(), part["baseline_trigger_tokens"], part["baseline_tokens"]], axis=1
     ).astype(np.float64)
-    index = jackknife(part["example_id"].to_numpy(dtype=str), columns[:, :, None], _specificity)
+    by_problem = sums_by(part["example_id"].to_numpy(dtype=str), columns)
+    index = cluster_bootstrap(by_problem, _specificity, seed=BOOTSTRAP_SEED)
     before = parted.get("steps_from_onset", pd.Series(dtype="Int64"))
     return {
         "total": len(part),
@@ -124,15 +126,12 @@ def _summary(part: pd.DataFrame) -> dict[str, object]:
         "trigger_hits": int(hits.sum()),
         "trigger_hit_rate": hits.sum() / len(parted) if len(parted) else None,
         "trigger_base_rate": columns[:, 2].sum() / columns[:, 3].sum(),
-        "specificity_index": float(index.value[0]),
-        "specificity_index_low": float(index.low[0]),
-        "specificity_index_high": float(index.high[0]),
-    }
+    } | spread("specificity_index", index)
 
 
-def _specificity(total: NDArray[np.float64]) -> NDArray[np.float64]:
+def _specificity(total: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
-        index: NDArray[np.float64] = (total[0] / total[1]) / (total[2] / total[3])
+        index: Array = (total[:, 0] / total[:, 1]) / (total[:, 2] / total[:, 3])
     return index
 
 

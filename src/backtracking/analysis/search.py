@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from backtracking.analysis.arms import BASELINE_ARM, BASELINE_NAME, Arm, check_arms
-from backtracking.analysis.comparison import average
+from backtracking.analysis.comparison import OUTCOMES, average
 from backtracking.analysis.sweeps import SweepJob, run_arms
 from backtracking.config_phase2 import SearchConfig
 from backtracking.interventions import Condition, Intervention
@@ -127,7 +127,7 @@ def _arm(params: dict[str, Any], candidates: Sequence[Component], job: SweepJob)
 
 
 def _objectives(events: pd.DataFrame) -> tuple[float, float]:
-    return average(events, "backtracking").value, average(events, "accuracy").value
+    return average(events, OUTCOMES["backtracking"]).value, average(events, OUTCOMES["accuracy"]).value
 
 
 def ranked_components(importance: pd.DataFrame | None, n_layers: int, count: int) -> list[Component]:

@@ -7,7 +7,7 @@ from typing import Protocol
 import pandas as pd
 
 from backtracking.analysis.arms import BASELINE_NAME
-from backtracking.analysis.comparison import Difference, Values, average, compare
+from backtracking.analysis.comparison import OUTCOMES, average, compare, quantity, spread
 from backtracking.analysis.events import EventReader
 from backtracking.records import GenerationRecord
 
@@ -94,29 +94,15 @@ def specificity_table(rows: pd.DataFrame) -> pd.DataFrame:
             "wrong_steps",
             "completion_tokens",
         ):
-            line |= _spread(f"{name}_diff", compare(part, baseline, _column(name)))
-        line |= _spread("new_onset_rate", _average(part.merge(had_none, on=KEY)))
-        line |= _spread("kept_onset_rate", _average(part.merge(had_some, on=KEY)))
+            line |= spread(f"{name}_diff", compare(part, baseline, quantity(name)))
+        line |= spread("new_onset_rate", average(part.merge(had_none, on=KEY), OUTCOMES["backtracking"]))
+        line |= spread("kept_onset_rate", average(part.merge(had_some, on=KEY), OUTCOMES["backtracking"]))
         lines.append(line | {"rows_without_onset": len(had_none), "rows_with_onset": len(had_some)})
     return pd.DataFrame(lines)
 
 
 def _has_onset(rows: pd.DataFrame) -> pd.Series:
     return rows["has_backtracking_strict"].astype(bool)
-
-
-def _column(name: str) -> Values:
-    return lambda rows: rows[name].astype(float)
-
-
-def _average(rows: pd.DataFrame) -> Difference | None:
-    return None if rows.empty else average(rows, "backtracking")
-
-
-def _spread(name: str, found: Difference | None) -> dict[str, float]:
-    if found is None:
-        return {}
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from backtracking.analysis.arms import Arm
-from backtracking.analysis.jackknife import means
+from backtracking.analysis.comparison import spread
+from backtracking.analysis.statistics import ratio, sums_by
 from backtracking.hooks import intervene
 from backtracking.interventions import BASELINE, Condition
 from backtracking.modeling import LoadedModel
@@ -86,9 +88,10 @@ def _log_probs(
 
 def damage_by_arm(lines: pd.DataFrame) -> pd.DataFrame:
     """Mean KL per token of every arm with its interval over problems."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for arm, part in lines.groupby("arm", sort=False):
-        found = means(part["example_id"].to_numpy(dtype=str), part[["kl_per_token"]].to_numpy(dtype=float))
-        value, low, high = (float(values[0]) for values in (found.value, found.low, found.high))
-        rows.append({"arm": arm, "kl_per_token": value, "kl_per_token_low": low, "kl_per_token_high": high})
+        values = part["kl_per_token"].to_numpy(dtype=float)
+        problems = part["example_id"].to_numpy(dtype=str)
+        sums = sums_by(problems, np.stack([values, np.ones_like(values)], axis=1))
+        rows.append({"arm": arm} | spread("kl_per_token", ratio(sums[:, 0], sums[:, 1])))
     return pd.DataFrame(rows)

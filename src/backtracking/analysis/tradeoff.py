@@ -7,8 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from backtracking.analysis.arms import BASELINE_NAME
-from backtracking.analysis.comparison import OUTCOMES, average, compare
-from backtracking.analysis.jackknife import holm
+from backtracking.analysis.comparison import OUTCOMES, average, compare, spread
+from backtracking.analysis.statistics import equivalence, holm
 from backtracking.seed import derive_seed
 
 LEVEL = 0.05
@@ -27,7 +27,7 @@ def summarize_arms(events: pd.DataFrame, margin: float) -> pd.DataFrame:
     """One line per arm: rates, paired differences to the baseline, signs of degeneration, and a verdict."""
     parts = {str(arm): part for arm, part in events.groupby("arm", sort=False)}
     baseline = parts[BASELINE_NAME]
-    table = pd.DataFrame([_line(part) | _differences(part, baseline) for part in parts.values()])
+    table = pd.DataFrame([_line(part) | _differences(part, baseline, margin) for part in parts.values()])
     base = table.set_index("arm").loc[BASELINE_NAME]
     table["retention"] = table["accuracy"] / base["accuracy"] if base["accuracy"] else None
     table["distinct_3_ratio"] = table["distinct_3"] / base["distinct_3"] if base["distinct_3"] else None
@@ -42,13 +42,11 @@ def _line(part: pd.DataFrame) -> dict[str, object]:
     tokens = int(part["completion_tokens"].sum())
     line: dict[str, object] = {
         "total": len(part),
-        "backtracking_count": int(OUTCOMES["backtracking"](part).sum()),
-        "correct_count": int(OUTCOMES["accuracy"](part).sum()),
+        "backtracking_count": int(OUTCOMES["backtracking"].of(part).sum()),
+        "correct_count": int(OUTCOMES["accuracy"].of(part).sum()),
     }
     for name, what in _RATES.items():
-        found = average(part, what)
-        low, high = np.clip([found.low, found.high], 0.0, 1.0)
-        line |= {name: found.value, f"{name}_low": low, f"{name}_high": high}
+        line |= spread(name, average(part, OUTCOMES[what]))
     return line | {
         "subset_name": part["subset_name"].iloc[0],
         "scale": part["scale"].iloc[0],
@@ -66,18 +64,17 @@ def _line(part: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def _differences(part: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, float]:
+def _differences(part: pd.DataFrame, baseline: pd.DataFrame, margin: float) -> dict[str, float]:
     """Arm minus baseline, paired by problem; the baseline's own line stays empty."""
     if part is baseline:
         return {}
     found: dict[str, float] = {}
-    for what in OUTCOMES:
-        difference = compare(part, baseline, what)
-        if difference is not None:
-            found[f"{what}_diff"] = difference.value
-            found[f"{what}_diff_low"] = difference.low
-            found[f"{what}_diff_high"] = difference.high
-            found[f"{what}_diff_p"] = difference.p
+    for what, outcome in OUTCOMES.items():
+        difference = compare(part, baseline, outcome)
+        found |= spread(f"{what}_diff", difference) | {f"{what}_diff_p": difference.p}
+        if what == "accuracy":
+            found["accuracy_no_worse_p"] = equivalence(difference, margin).p_no_worse
+            found["accuracy_minimum_detectable"] = difference.minimum_detectable
     return found
 
 
@@ -89,7 +86,7 @@ def _verdict(row: pd.Series, margin: float) -> str:
     """
     if row["arm"] == BASELINE_NAME:
         return ""
-    if pd.isna(row.get("accuracy_diff")):
+    if pd.isna(row["accuracy_diff_low"]):
         return "inconclusive"
     held = row["accuracy_diff_low"] > -margin
     if not held and row["accuracy_diff_high"] < 0:
@@ -124,7 +121,7 @@ def front_probability(events: pd.DataFrame, seed: int, draws: int = BOOTSTRAP_DR
     for a, arm in enumerate(arms):
         part = events[events["arm"] == arm]
         at = part["example_id"].map(place).to_numpy()
-        columns = (OUTCOMES["backtracking"](part), OUTCOMES["accuracy"](part), np.ones(len(part)))
+        columns = (OUTCOMES["backtracking"].of(part), OUTCOMES["accuracy"].of(part), np.ones(len(part)))
         for k, values in enumerate(columns):
             np.add.at(sums[k, a], at, np.asarray(values, dtype=np.float64))
     generator = np.random.default_rng(derive_seed(seed, "pareto front"))

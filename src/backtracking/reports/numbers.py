@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from backtracking.analysis.statistics import Difference
+
 Row = Mapping[Any, Any]
 
 
@@ -39,6 +41,11 @@ def points(row: Row, column: str) -> str:
     low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
     span = f" [{100 * low:+.1f}, {100 * high:+.1f}]" if low is not None and high is not None else ""
     return f"{100 * value:+.1f}{span}"
+
+
+def in_points(found: Difference) -> str:
+    """A computed difference of rates in percentage points with its interval."""
+    return points({"found": found.value, "found_low": found.low, "found_high": found.high}, "found")
 
 
 def plain(row: Row, column: str, spec: str = ".3g") -> str:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from backtracking.analysis.comparison import Difference, compare
+from backtracking.analysis.comparison import OUTCOMES, compare
+from backtracking.analysis.statistics import Difference
 from backtracking.config import ExperimentConfig
 from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence
-from backtracking.reports.numbers import number, p_value, percent, plain, points, rate, records
+from backtracking.reports.numbers import in_points, number, p_value, percent, plain, points, rate, records
 from backtracking.reports.provenance import write_provenance
 from backtracking.reports.verdicts import Claim, Verdict, write_verdicts
 
@@ -101,7 +102,7 @@ def _judge_h1(standouts: list[str] | str, difference: Difference | str) -> Verdi
     if isinstance(difference, str):
         return H1.missing(difference)
     named = f"stand out of the scan: {', '.join(standouts) or 'none'}"
-    because = f"{named}; targeted minus random: {difference.points} points of backtracking"
+    because = f"{named}; targeted minus random: {in_points(difference)} points of backtracking"
     return H1.judge(bool(standouts) and difference.high < 0, because)
 
 
@@ -111,7 +112,9 @@ def _judge_h0(standouts: list[str] | str, difference: Difference | str) -> Verdi
     if isinstance(difference, str):
         return H0.missing(difference)
     inside = difference.low > -MARGIN and difference.high < MARGIN
-    because = f"{len(standouts)} stand out; targeted minus random: {difference.points} points of backtracking"
+    because = (
+        f"{len(standouts)} stand out; targeted minus random: {in_points(difference)} points of backtracking"
+    )
     return H0.judge(not standouts and inside, because)
 
 
@@ -130,7 +133,7 @@ def _judge_h2(evidence: Evidence) -> Verdict:
 def _judge_kept(difference: Difference | str) -> Verdict:
     if isinstance(difference, str):
         return KEPT.missing(difference)
-    return KEPT.judge(difference.low > -MARGIN, f"accuracy changes by {difference.points} points")
+    return KEPT.judge(difference.low > -MARGIN, f"accuracy changes by {in_points(difference)} points")
 
 
 def _judge_helps(evidence: Evidence, main: str) -> Verdict:
@@ -166,8 +169,9 @@ def _difference(evidence: Evidence, variant: str, one: str, other: str, what: st
     for condition in (one, other):
         if not (rows["condition"] == condition).any():
             return f"completions of {variant!r} under {condition!r}"
-    found = compare(rows[rows["condition"] == one], rows[rows["condition"] == other], what)
-    return found if found is not None else f"enough problems shared by {one!r} and {other!r}"
+    sides = (rows[rows["condition"] == condition] for condition in (one, other))
+    found = compare(*sides, OUTCOMES[what])
+    return found if found.error > 0 else f"enough problems shared by {one!r} and {other!r}"
 
 
 def _standouts(table: pd.DataFrame | None) -> list[str] | str:

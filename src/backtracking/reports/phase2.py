@@ -8,6 +8,7 @@ import pandas as pd
 from backtracking.config import ExperimentConfig
 from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence
+from backtracking.reports.leaks import write_leaks
 from backtracking.reports.numbers import number, p_value, percent, plain, points, rate, records
 from backtracking.reports.phase1 import picture
 from backtracking.reports.provenance import write_provenance
@@ -86,7 +87,9 @@ def phase2_report(
     _baseline(document, evidence, path)
     _sweep(document, evidence, path, "Subset sweep", "subset_sweep_results.csv", "phase2_subset_sweep")
     _sweep(document, evidence, path, "Scale sweep", "scale_sweep_results.csv", "phase2_scale_tradeoff")
+    _choice(document, evidence, path)
     _onset_step(document, evidence, path)
+    write_leaks(document, evidence, path)
     _hooks(document, evidence)
     _limits(document, evidence)
     write_provenance(document, evidence)
@@ -134,7 +137,7 @@ def _judge_non_destructive(claim: Claim, arms: pd.DataFrame, evidence: Evidence)
     confirmed = evidence.table("confirm_results.csv")
     if confirmed is None:
         return claim.supported(f"{shown} (exploratory: not confirmed on held-out problems)")
-    passed = confirmed[confirmed["verdict"] == "non-destructive"]
+    passed = confirmed[(confirmed["verdict"] == "non-destructive") & (confirmed["role"] == "winner")]
     if passed.empty:
         return claim.not_supported(
             f"no arm passes on the held-out problems; on those it was picked on, {shown}"
@@ -278,6 +281,44 @@ def _arm_line(row: dict[Any, Any]) -> list[str]:
         percent(number(row, "retention"), 0),
         str(row["verdict"]) if isinstance(row.get("verdict"), str) else "",
     ]
+
+
+def _choice(document: Document, evidence: Evidence, path: Path) -> None:
+    document.section("Choice and confirmation")
+    searched, confirmed = evidence.table("tradeoff_search.csv"), evidence.table("confirm_results.csv")
+    if searched is None or confirmed is None:
+        document.say("Missing: confirm_results.csv. Run: backtracking phase2-confirm.")
+        return
+    halves = evidence.data("problem_split.json")
+    document.say(
+        f"Arms were picked on {len(halves.get('search', []))} problems and measured again on the "
+        f"{len(halves.get('confirm', []))} others; only the second numbers may be quoted. "
+        f"{len(searched) - 1} arms were "
+        "tried, and the p-values are corrected for their number."
+    )
+    trials = evidence.table("search_trials.csv")
+    if trials is not None:
+        document.say(f"The search beyond the named subsets spent {len(trials):,} trials.")
+    front = searched.sort_values("front_probability", ascending=False).head(10)
+    document.table(
+        ["Arm (search half)", "P(on the front)", "Backtracking", "Accuracy", "Cut at the cap", "Verdict"],
+        [
+            [
+                quoted(row["arm"]),
+                percent(number(row, "front_probability"), 0),
+                rate(row, "backtracking_rate"),
+                rate(row, "accuracy"),
+                rate(row, "truncation_rate", n=None),
+                str(row["verdict"]) if isinstance(row["verdict"], str) else "",
+            ]
+            for row in records(front)
+        ],
+    )
+    document.table(
+        ["Role (confirm half)", *ARM_HEAD],
+        [[str(row["role"]), *_arm_line(row)] for row in records(confirmed)],
+    )
+    picture(document, evidence, path, "phase2_choice", "Arms on the search half, and the confirmation")
 
 
 def _onset_step(document: Document, evidence: Evidence, path: Path) -> None:

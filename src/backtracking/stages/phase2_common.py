@@ -168,5 +168,11 @@ def onset_phrases(ctx: RunContext, arms: Sequence[Arm]) -> tuple[tuple[int, ...]
     return Triggers.of(ctx.model().tokenizer, ctx.config.detection.triggers_strict).phrases
 
 
+def arm_files(ctx: RunContext, variant: str) -> list[Path]:
+    """The rows of all arms kept so far."""
+    found = sorted(variant_folder(ctx, variant).glob("phase2_*.jsonl"))
+    return [path for path in found if not path.name.endswith(".previous.jsonl")]
+
+
 def variant_folder(ctx: RunContext, variant: str) -> Path:
     return ctx.paths.generation(ctx.check_variant(variant), "phase2").parent

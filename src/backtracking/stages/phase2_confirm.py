@@ -52,7 +52,7 @@ class Phase2Confirm(Stage):
     def run(self, ctx: RunContext) -> Result:
         problems = [problem.id for problem in read_problems(ctx)[: ctx.phase2.max_examples]]
         halves = split_problems(problems, ctx.config.run.seed)
-        if len(halves["confirm"]) < 2:
+        if not halves["confirm"]:
             raise UserError(
                 "there are too few problems to confirm on",
                 f"the data set gives {len(problems)}, and half of them are for picking the arm",

@@ -14,7 +14,7 @@ from backtracking.analysis.tradeoff import find_best_tradeoff
 from backtracking.config_phase2 import BEST_SUBSET, Subset
 from backtracking.errors import UserError
 from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
-from backtracking.stages.phase2_common import SWEEP_KEYS, resources, sweep_inputs, sweep_job
+from backtracking.stages.phase2_common import SWEEP_KEYS, arm_files, resources, sweep_inputs, sweep_job
 
 FIGURE = "phase2_scale_tradeoff"
 
@@ -38,6 +38,9 @@ class Phase2ScaleSweep(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         names = ["scale_sweep_results.csv", "scale_sweep_events.csv"]
         return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+
+    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        return arm_files(ctx, ctx.phase2.scale_sweep.variant)
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.analysis.sweeps import run_arms

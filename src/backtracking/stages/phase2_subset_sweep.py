@@ -10,7 +10,7 @@ from backtracking.analysis import figures, plots_phase2
 from backtracking.analysis.arms import BASELINE_ARM, subset_arms
 from backtracking.errors import UserError
 from backtracking.stages.base import Input, Result, RunContext, Stage
-from backtracking.stages.phase2_common import SWEEP_KEYS, resources, sweep_inputs, sweep_job
+from backtracking.stages.phase2_common import SWEEP_KEYS, arm_files, resources, sweep_inputs, sweep_job
 
 FIGURE = "phase2_subset_sweep"
 
@@ -29,6 +29,9 @@ class Phase2SubsetSweep(Stage):
         if ctx.phase2.hook_debug:
             tables.append("hook_debug.json")
         return [*map(ctx.paths.table, tables), ctx.paths.figure(FIGURE)]
+
+    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        return arm_files(ctx, ctx.phase2.subset_sweep.variant)
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.analysis.sweeps import run_arms

@@ -13,8 +13,11 @@ from backtracking.stages.logit_lens import LogitLens
 from backtracking.stages.make_report import MakeReport
 from backtracking.stages.make_report_phase2 import MakeReportPhase2
 from backtracking.stages.metrics_v2 import MetricsV2
+from backtracking.stages.phase2_confirm import Phase2Confirm
 from backtracking.stages.phase2_continuation_ablation import Phase2ContinuationAblation
 from backtracking.stages.phase2_scale_sweep import Phase2ScaleSweep
+from backtracking.stages.phase2_search import Phase2Search
+from backtracking.stages.phase2_specificity import Phase2Specificity
 from backtracking.stages.phase2_subset_sweep import Phase2SubsetSweep
 from backtracking.stages.prepare_data import PrepareData
 
@@ -44,12 +47,18 @@ def phase2(config: ExperimentConfig) -> list[Stage]:
     stages: list[Stage] = []
     if asked.compute_baseline_only_metrics:
         stages.append(MetricsV2())
-    if asked.subset_sweep.enabled or asked.scale_sweep.enabled:
+    if asked.subset_sweep.enabled or asked.scale_sweep.enabled or asked.search.enabled:
         stages.append(PrepareData())
     if asked.subset_sweep.enabled:
         stages.append(Phase2SubsetSweep())
     if asked.scale_sweep.enabled:
         stages.append(Phase2ScaleSweep())
+    if asked.subset_sweep.enabled:
+        stages.append(Phase2Specificity())
+    if asked.search.enabled:
+        stages.append(Phase2Search())
+    if asked.confirm.enabled and (asked.subset_sweep.enabled or asked.search.enabled):
+        stages.append(Phase2Confirm())
     if asked.continuation_ablation.enabled:
         stages.append(Phase2ContinuationAblation())
     stages.append(MakeReportPhase2())

@@ -1,0 +1,119 @@
+"""The part of Phase 2's report about what leaks."""
+
+from pathlib import Path
+
+from backtracking.reports.document import Document, quoted
+from backtracking.reports.evidence import Evidence
+from backtracking.reports.numbers import number, percent, plain, rate, records
+from backtracking.reports.phase1 import picture
+
+SHOWN_CHANGES = 5
+
+
+def write_leaks(document: Document, evidence: Evidence, path: Path) -> None:
+    """The specificity ledger, first divergences, and the fate of corrections."""
+    document.section("What leaks")
+    table = evidence.table("specificity.csv")
+    if table is None:
+        document.say("Missing: specificity.csv. Run: backtracking phase2-specificity.")
+        return
+    document.say(
+        "Changes are per completion, paired with the baseline by problem. Other triggers are phrases "
+        "outside the family "
+        "of the commonest onset; an unmarked check computes again what the completion computed before, with "
+        "no trigger "
+        "between; new onsets are counted in rows whose baseline had none."
+    )
+    document.table(
+        [
+            "Arm",
+            "Δ family onsets",
+            "Δ other triggers",
+            "Δ unmarked checks",
+            "New onsets",
+            "KL per token (nats)",
+            "Δ tokens",
+        ],
+        [
+            [
+                quoted(row["arm"]),
+                plain(row, "family_onsets_diff", "+.2f"),
+                plain(row, "synonym_onsets_diff", "+.2f"),
+                plain(row, "unmarked_checks_diff", "+.2f"),
+                rate(row, "new_onset_rate", n="rows_without_onset"),
+                plain(row, "kl_per_token", ".3f"),
+                plain(row, "completion_tokens_diff", "+.1f"),
+            ]
+            for row in records(table)
+        ],
+    )
+    _divergence(document, evidence, path)
+    _corrections(document, evidence, path)
+
+
+def _divergence(document: Document, evidence: Evidence, path: Path) -> None:
+    table = evidence.table("specificity.csv")
+    assert table is not None
+    document.section("First divergences", level=3)
+    document.say(
+        "A completion shares its noise with the baseline's, so it is the same up to the first token that "
+        "the intervention "
+        "changed. The specificity index is how much likelier that token is a trigger than a token picked "
+        "anywhere."
+    )
+    replaced = evidence.table("replaced_tokens.csv")
+    rows = []
+    for row in records(table):
+        commonest = ""
+        if replaced is not None:
+            changes = replaced[replaced["arm"] == row["arm"]].fillna("").head(SHOWN_CHANGES)
+            commonest = ", ".join(
+                f"{quoted(change['baseline_text'])} → {quoted(change['new_text'])} "
+                f"({percent(number(change, 'share'), 0)})"
+                for change in records(changes)
+            )
+        rows.append(
+            [
+                quoted(row["arm"]),
+                rate(row, "divergence_rate"),
+                plain(row, "median_step", ".0f"),
+                percent(number(row, "at_onset"), 0),
+                plain(row, "specificity_index", ".2f"),
+                commonest or "—",
+            ]
+        )
+    document.table(
+        [
+            "Arm",
+            "Completions that part",
+            "Median step",
+            "Exactly at the onset",
+            "Specificity index",
+            "Commonest changes",
+        ],
+        rows,
+    )
+    picture(document, evidence, path, "phase2_first_divergence", "What the first change hits")
+
+
+def _corrections(document: Document, evidence: Evidence, path: Path) -> None:
+    flow = evidence.table("correction_flow.csv")
+    if flow is None:
+        return
+    document.section("Does correction survive?", level=3)
+    total = int(flow["total"].max())
+    if total == 0:
+        document.say("No baseline row made a checkable error and ended right, so nothing can be said.")
+        return
+    fates = list(dict.fromkeys(flow["fate"]))
+    shares = flow.pivot_table(index="arm", columns="fate", values="share", sort=False)
+    document.say(
+        f"Of the {total:,} baseline rows that made a checkable error and still ended right, each arm's "
+        "completion of the same "
+        "row (same noise up to the first change):"
+    )
+    document.table(
+        ["Arm", *(fate.replace("_", " ") for fate in fates)],
+        [[quoted(arm), *(percent(float(line[fate])) for fate in fates)] for arm, line in shares.iterrows()],
+    )
+    picture(document, evidence, path, "phase2_correction_flow", "The fate of corrections")

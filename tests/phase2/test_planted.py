@@ -1,0 +1,243 @@
+"""On models whose trigger writer is known, Phase 2 finds and confirms it, and claims nothing without one."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from backtracking import io
+from backtracking.analysis.events import EventReader, write_events
+from backtracking.config import ExperimentConfig
+from backtracking.configfile import LoadedConfig
+from backtracking.paths import RunPaths
+from backtracking.records import GenerationRecord, Problem
+from backtracking.runmeta import new_meta
+from backtracking.stages.base import RunContext
+from backtracking.stages.execute import execute, status_of
+from backtracking.stages.make_report_phase2 import MakeReportPhase2
+from backtracking.stages.phase2_confirm import Phase2Confirm
+from backtracking.stages.phase2_continuation_ablation import Phase2ContinuationAblation
+from backtracking.stages.phase2_scale_sweep import Phase2ScaleSweep
+from backtracking.stages.phase2_search import Phase2Search
+from backtracking.stages.phase2_specificity import Phase2Specificity
+from backtracking.stages.phase2_subset_sweep import Phase2SubsetSweep
+from backtracking.tokenization import TokenMap
+from tests.phase2.planted import RIGHT, Plant, planted
+from tests.phase2.world import VARIANT, WORDS
+
+MARGIN = 0.12
+PROBLEMS = 40
+
+
+def _context(folder, plant, **phase2):
+    """A Phase 2 run over a planted model, with a Phase 1 run beside it."""
+    model = planted(plant)
+    sweep = {
+        "variant": VARIANT,
+        "subsets": {
+            "writer": [["mlp", 2]],
+            "bystander": [["mlp", 3]],
+            "carrier": [["mlp", 0]],
+            "everything": [["mlp", 0], ["mlp", 1], ["mlp", 2], ["mlp", 3]],
+            "no_tokens": {"suppress_triggers": True},
+            "control": {"random_like": "writer", "draws": 3},
+        },
+    }
+    config = ExperimentConfig.model_validate(
+        {
+            "run": {"output_dir": str(folder / "runs")},
+            "model": {"hf_id": "planted"},
+            "prompting": {
+                "use_chat_template": False,
+                "formatting_variants": [
+                    {"name": VARIANT, "think_open": "<think>\n", "think_close": "</think>"}
+                ],
+            },
+            "generation": {"max_new_tokens": 64, "temperature": 1.0, "top_p": 1.0, "batch_size": 64},
+            "phase2": {
+                "max_examples": PROBLEMS,
+                "num_samples_per_prompt": 4,
+                "accuracy_margin": MARGIN,
+                "subset_sweep": sweep,
+                "scale_sweep": {"variant": VARIANT, "subset_name": "best", "scales": [0.0, 0.5, 0.8]},
+                "continuation_ablation": {"variant": VARIANT, "subset_name": "writer", "max_events": 20},
+                "confirm": {"random_draws": 3},
+                "search": {
+                    "budget_rows": 1500,
+                    "max_examples": 20,
+                    "num_samples_per_prompt": 3,
+                    "scales": [0.0, 0.5],
+                },
+            }
+            | phase2,
+        }
+    )
+    loaded = LoadedConfig(config=config, source="test")
+    paths, phase1 = RunPaths(folder / "runs", "two"), RunPaths(folder / "runs", "one")
+    problems = [
+        Problem(id=f"p{k}", question=f" Q {k % 10} + {k // 10}", answer="7", answer_value="7")
+        for k in range(PROBLEMS)
+    ]
+    io.write_jsonl(paths.dataset, problems)
+    return RunContext(
+        loaded=loaded, paths=paths, meta=new_meta("two", loaded), phase1=phase1, load=lambda _: model
+    )
+
+
+def _make_phase1(ctx):
+    """Phase 1's baseline is the sweep's own: same prompts, same noise, same model."""
+    generations = ctx.phase1_paths.generation(VARIANT, "baseline")
+    generations.parent.mkdir(parents=True)
+    shutil.copy(ctx.paths.generation(VARIANT, "phase2_baseline"), generations)
+    reader = EventReader(
+        ctx.config.detection,
+        ctx.config.prompting,
+        TokenMap(ctx.model().tokenizer),
+        {f"p{k}": "7" for k in range(PROBLEMS)},
+    )
+    records = io.read_jsonl(generations, GenerationRecord, made_by="test")
+    write_events(records, reader, ctx.phase1_paths.events, ctx.phase1_paths.onsets)
+
+
+@pytest.fixture(scope="module")
+def localised(tmp_path_factory):
+    ctx = _context(tmp_path_factory.mktemp("localised"), Plant())
+    execute(Phase2SubsetSweep(), ctx)
+    _make_phase1(ctx)
+    for stage in (
+        Phase2ScaleSweep,
+        Phase2ContinuationAblation,
+        Phase2Specificity,
+        Phase2Search,
+        Phase2Confirm,
+    ):
+        execute(stage(), ctx)
+    execute(MakeReportPhase2(), ctx)
+    return ctx
+
+
+def _table(ctx, name, index="arm"):
+    return pd.read_csv(ctx.paths.table(name)).set_index(index)
+
+
+def test_the_writer_is_the_only_block_that_lowers_backtracking_without_loss(localised):
+    table = _table(localised, "subset_sweep_results.csv", "subset_name")
+    assert table.loc["baseline", "accuracy"] > 0.8
+    assert table.loc["baseline", "backtracking_rate"] > 0.3
+    verdicts = table["verdict"].fillna("").to_dict()
+    assert verdicts == {
+        "baseline": "",
+        "writer": "non-destructive",
+        "bystander": "no effect",
+        "carrier": "destructive",
+        "everything": "destructive",
+        "no_tokens": "non-destructive",
+        "control": verdicts["control"],
+    }
+    assert verdicts["control"] != "non-destructive"
+    assert table.loc["writer", "backtracking_rate"] < 0.02
+    assert table.loc["bystander", "backtracking_diff"] == 0.0
+
+
+def test_hooks_did_what_the_schedule_says(localised):
+    debug = json.loads(localised.paths.table("hook_debug.json").read_text())
+    assert debug["matches_schedule"] is True
+    assert set(debug["seq_len_distribution"]) >= {"1"}
+    assert debug["ablation_calls"] > 0
+
+
+def test_scale_best_takes_the_writer_and_fades_in(localised):
+    table = _table(localised, "scale_sweep_results.csv")
+    rates = [table.loc[f"writer_x{scale}", "backtracking_rate"] for scale in ("0", "0.5", "0.8")]
+    assert rates == sorted(rates)
+    assert rates[0] < 0.02 < rates[2] < table.loc["baseline", "backtracking_rate"]
+
+
+def test_the_onset_step_loses_the_onset_and_nothing_else(localised):
+    summary = _table(localised, "continuation_ablation_summary.csv", ["position_kind", "scale"])
+    assert summary.loc[("onset", 1.0), "onset_prob"] > 0.25
+    assert summary.loc[("onset", 0.0), "onset_prob"] < 0.01
+    assert summary.loc[("onset", 0.0), "family_change_high"] < -0.2
+    assert summary.loc[("onset", 0.0), "other_families_prob"] < 0.01
+
+
+def test_first_divergences_of_the_writer_hit_the_trigger_only(localised):
+    leaks = _table(localised, "specificity.csv")
+    assert leaks.loc["writer_x0", "trigger_hit_rate"] == 1.0
+    assert leaks.loc["writer_x0", "at_onset"] == 1.0
+    assert leaks.loc["writer_x0", "specificity_index_low"] > 1.0
+    assert leaks.loc["carrier_x0", "trigger_hit_rate"] < 0.5
+    assert leaks.loc["bystander_x0", "diverged"] == 0
+    assert leaks.loc["bystander_x0", "kl_per_token"] == pytest.approx(0.0, abs=1e-6)
+    replaced = pd.read_csv(localised.paths.table("replaced_tokens.csv"))
+    first = replaced[replaced["arm"] == "writer_x0"].iloc[0]
+    assert first["baseline_text"] == " Wait"
+    assert first["new_text"] in (" Now", " Final")
+
+
+def test_search_finds_the_writer(localised):
+    trials = pd.read_csv(localised.paths.table("search_trials.csv"))
+    assert len(trials) == 1500 // 60 - 1
+    silent = trials[trials["backtracking_rate"] < 0.02]
+    assert not silent.empty
+    best = silent.sort_values("accuracy", ascending=False).iloc[0]
+    assert "mlp2" in best["subset_name"]
+    assert "mlp0" not in best["subset_name"]
+    with_carrier = trials[trials["subset_name"].str.contains("mlp0") & (trials["scale"] == 0)]
+    assert (with_carrier["accuracy"] < 0.2).all()
+
+
+def test_confirmation_uses_the_other_half_and_passes(localised):
+    halves = json.loads(localised.paths.table("problem_split.json").read_text())
+    assert sorted(halves["search"] + halves["confirm"]) == sorted(f"p{k}" for k in range(PROBLEMS))
+    events = pd.read_csv(localised.paths.table("confirm_events.csv"))
+    assert set(events["example_id"]) == set(halves["confirm"])
+    searched = pd.read_csv(localised.paths.table("tradeoff_search.csv"))
+    assert (searched["problems"] <= len(halves["search"])).all()
+    table = _table(localised, "confirm_results.csv", "role")
+    assert table.loc["winner", "backtracking_rate"] < 0.05
+    control = table.loc["random control"]
+    assert control["backtracking_rate"] > table.loc["winner", "backtracking_rate"] + 0.2
+
+
+def test_confirming_leaves_the_sweeps_rows_alone(localised):
+    rows = list(
+        io.read_jsonl(
+            localised.paths.generation(VARIANT, "phase2_baseline"), GenerationRecord, made_by="test"
+        )
+    )
+    assert len(rows) == PROBLEMS * 4
+    assert status_of(Phase2SubsetSweep(), localised).state == "done"
+
+
+def test_the_report_says_so(localised):
+    text = (localised.paths.root / "reports/backtracking_phase2_report.md").read_text()
+    assert "confirmed on held-out problems" in text
+    for figure in (
+        "phase2_subset_sweep",
+        "phase2_scale_tradeoff",
+        "phase2_continuation_effect",
+        "phase2_choice",
+    ):
+        assert f"(../figures/{figure}.png)" in text
+        assert localised.paths.figure(figure).exists()
+    assert WORDS[RIGHT] == " 7"
+
+
+def test_on_a_diffuse_plant_no_arm_is_claimed(tmp_path):
+    everywhere = tuple(range(4))
+    ctx = _context(tmp_path, Plant(chain=everywhere, trigger=everywhere))
+    subsets = {f"mlp{k}": [["mlp", k]] for k in everywhere} | {"late": [["mlp", 2], ["mlp", 3]]}
+    sweep = ctx.config.phase2.subset_sweep.model_validate({"variant": VARIANT, "subsets": subsets})
+    phase2 = ctx.config.phase2.model_copy(update={"subset_sweep": sweep})
+    ctx.loaded = LoadedConfig(config=ctx.config.model_copy(update={"phase2": phase2}), source="test")
+    execute(Phase2SubsetSweep(), ctx)
+    table = _table(ctx, "subset_sweep_results.csv")
+    assert "non-destructive" not in set(table["verdict"])
+    execute(Phase2Confirm(), ctx)
+    assert list(_table(ctx, "confirm_results.csv")["role"]) == ["baseline"]
+    execute(MakeReportPhase2(), ctx)
+    report = (ctx.paths.root / "reports/backtracking_phase2_report.md").read_text()
+    line = next(row for row in report.splitlines() if row.startswith("| Backtracking can be turned down"))
+    assert "not supported" in line
