@@ -3,6 +3,7 @@
 SHELL := bash
 BIN := .venv/bin
 export HF_HUB_DISABLE_TELEMETRY := 1
+export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help env demo test lint format doctor bench docs clean
 

@@ -63,7 +63,7 @@ def open_run(request: Request, *, may_create: bool = False) -> "RunContext":
     from backtracking.stages.base import RunContext
     from backtracking.stages.init_run import init_run, open_existing, resolve_run
 
-    _set_library_noise(request.verbose)
+    _prepare_libraries(request.verbose)
     loaded = load(request)
     paths = resolve_run(loaded, request.run_id or (None if request.config else _current_id()))
     if paths is None or (not paths.meta.exists() and (may_create or request.run_id is None)):
@@ -93,7 +93,9 @@ def _phase1(request: Request, loaded: LoadedConfig) -> RunPaths | None:
     return paths
 
 
-def _set_library_noise(verbose: bool) -> None:
+def _prepare_libraries(verbose: bool) -> None:
+    # Waiting threads sleep rather than spin: on a machine that does other things too, spinning is many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     else:
