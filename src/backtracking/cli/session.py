@@ -94,7 +94,7 @@ def _phase1(request: Request, loaded: LoadedConfig) -> RunPaths | None:
 
 
 def _prepare_libraries(verbose: bool) -> None:
-    # Waiting threads sleep rather than spin: on a machine that does other things too, spinning is many times slower.
+    # Waiting threads sleep rather than spin: on a machine that is also busy elsewhere, spinning costs dearly.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
