@@ -7,7 +7,7 @@ from backtracking.configfile import key_docs
 HEAD = """# Config keys
 
 Generated from the schema by `make docs`; `backtracking config show --explain` prints the same. Configs are
-YAML; `extends: other.yaml` takes another file as base, and `--set key=value` overrides any key for one command.
+YAML; `extends: other.yaml` takes another file as base; `--set key=value` overrides any key for one command.
 Unknown keys are refused. The resolved config, each value with where it came from, is saved in the run folder.
 """
 
