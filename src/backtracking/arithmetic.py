@@ -15,7 +15,7 @@ Span = tuple[int, int]
 
 _TOKEN = re.compile(
     r"""(?P<frac>\\[dt]?frac\{\d{1,15}\}\{\d{1,15}\})
-    |(?P<number>\d{1,3}(?:,\d{3}){1,6}(?![\d,])(?:\.\d{1,12})?|\d{1,18}(?:\.\d{1,12})?(?!\d)|(?<!\d)\.\d{1,12})
+    |(?P<number>(?<!\d)\d{1,3}(?:,\d{3}){1,6}(?![\d,])(?:\.\d{1,12})?|(?<!\d)\d{1,18}(?:\.\d{1,12})?(?!\d)|(?<!\d)\.\d{1,12})
     |(?P<equals>==?|≈|\\approx\b)
     |(?P<skip>\*\*|[ \t]+|\\[,;:! ]|\\(?:left|right|text|mathrm|displaystyle)\b|[{}]|\\[()])
     |(?P<op>[-+*/^×·÷−–∗]|\\(?:times|cdot|div)\b)
@@ -166,8 +166,9 @@ def _judge(left: _Side, right: _Side, *, approximate: bool) -> Step | None:
     if expected is None or whole is None:
         return None
     first = stated.operands[0]
+    value = -first.value if stated.parts[0] == "-" else first.value
     # "5 + 3 = 8 + 2 = 10" runs on: the first number alone may be what is claimed
-    claims = [whole, first.value, *([100 * first.value] if first.percent else [])]
+    claims = [whole, value, *([100 * value] if first.percent else [])]
     right_ones = [claim for claim in claims if _agrees(expected, claim, first.decimals, approximate)]
     claimed = (right_ones or claims)[0]
     return Step(left.start, right.end, first.span, expected, claimed, bool(right_ones))

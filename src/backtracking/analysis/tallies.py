@@ -117,7 +117,7 @@ def tally_file(path: Path, *, cap: int | None = None) -> pd.DataFrame:
 
 def tally(events: pd.DataFrame) -> pd.DataFrame:
     """Sums per variant, condition and problem; columns that the table lacks are left out."""
-    sums = pd.DataFrame(_row_values(events))
+    sums = pd.DataFrame(_row_values(events), index=events.index)
     keys = [events[key].astype(str) for key in KEYS]
     return sums.groupby(keys, sort=False).sum()
 
