@@ -5,6 +5,7 @@ import itertools
 
 import pytest
 
+from backtracking.analysis.caps import CapCurve, caps_up_to
 from backtracking.analysis.events import EVENT_COLUMNS, ONSET_COLUMNS, EventReader, write_events
 from backtracking.config import DetectionConfig, PromptingConfig
 from backtracking.errors import UserError
@@ -183,3 +184,49 @@ def test_a_failing_row_leaves_no_half_table(read, make_record, tmp_path):
     with pytest.raises(RuntimeError):
         write_events(rows(), read, tmp_path / "events.csv", tmp_path / "onsets.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+class TestCaps:
+    def test_caps_are_powers_of_two_and_the_runs_own(self):
+        assert caps_up_to(100) == [16, 32, 64, 100]
+        assert caps_up_to(64) == [16, 32, 64]
+        assert caps_up_to(8) == [8]
+
+    def test_cut_rows_are_measured_as_if_generated_under_that_cap(self, r1_tokenizer, make_record):
+        token_map = TokenMap(r1_tokenizer)
+        caps = list(range(1, 40))
+        reader = EventReader(DetectionConfig(), PromptingConfig(), token_map, {"p1": "7"}, caps)
+        record = make_record("5 + 2 = 7.\n</think>\nSo \\boxed{7}. Or is it \\boxed{8}? No, \\boxed{7}.")
+        correct_at = reader(record).correct_at
+        for cap in caps:
+            ids = record.completion_ids[:cap]
+            shorter = record.model_copy(
+                update={
+                    "completion": decode(r1_tokenizer, ids),
+                    "completion_ids": ids,
+                    "completion_tokens": len(ids),
+                    "finish_reason": "length" if cap < record.completion_tokens else "stop",
+                }
+            )
+            assert correct_at[cap] is (reader(shorter).event["is_correct"] is True), cap
+        assert len(set(correct_at.values())) == 2
+
+    def test_curve(self, r1_tokenizer, make_record):
+        reader = EventReader(
+            DetectionConfig(), PromptingConfig(), TokenMap(r1_tokenizer), {"p1": "7", "p2": "18"}, [4, 99]
+        )
+        curve = CapCurve()
+        for example in ("p1", "p2"):
+            curve.add(reader(make_record("So 5 + 2.</think>Final: 7", example_id=example)))
+        table = curve.table()
+        assert table["cap"].tolist() == [4, 99]
+        assert table["accuracy"].tolist() == [0.0, 0.5]
+        assert table["truncation_rate"].tolist() == [1.0, 0.0]
+
+
+def test_error_coupling_columns(read, make_record):
+    measured = read(make_record("5 + 3 = 9. Wait, 5 + 3 = 8. Actually, fine.</think>Final: 7"))
+    assert [row["preceded_by_error"] for row in measured.onsets] == [True, False]
+    assert measured.event["preceded_by_error"] is True
+    names = ("steps_right", "steps_wrong", "onsets_after_right", "onsets_after_wrong")
+    assert [measured.event[name] for name in names] == [1, 1, 1, 1]

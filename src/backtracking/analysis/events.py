@@ -1,13 +1,15 @@
 """From generations to tables: one row per completion, and one per onset."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backtracking.analysis.coupling import follow_steps, preceded_by_error
 from backtracking.answers import Answer, extract_answer, grade
+from backtracking.arithmetic import find_steps
 from backtracking.config import DetectionConfig, PromptingConfig
 from backtracking.detect import Detector, Onset, first_onset, reasoning_end
 from backtracking.errors import UserError
@@ -47,6 +49,11 @@ EVENT_COLUMNS = (
     "relaxed_anywhere",
     "strict_clause_start",
     "relaxed_clause_start",
+    "preceded_by_error",
+    "steps_right",
+    "steps_wrong",
+    "onsets_after_right",
+    "onsets_after_wrong",
 )
 ONSET_COLUMNS = (
     "example_id",
@@ -66,6 +73,7 @@ ONSET_COLUMNS = (
     "pred_pos_in_full",
     "token_id",
     "token_text",
+    "preceded_by_error",
 )
 
 Row = dict[str, Any]
@@ -77,6 +85,8 @@ class Measured:
 
     event: Row
     onsets: list[Row]
+    correct_at: Mapping[int, bool] = field(default_factory=dict)
+    """Per token cap: whether the completion, cut there, would have counted as correct."""
 
 
 class EventReader:
@@ -91,43 +101,53 @@ class EventReader:
         prompting: PromptingConfig,
         token_map: TokenMap,
         gold: Mapping[str, str],
+        caps: Sequence[int] = (),
     ) -> None:
         self._answer_regex = detection.answer_regex
         self._detector = Detector(detection)
         self._close_marks = {variant.name: variant.think_close for variant in prompting.formatting_variants}
         self._token_map = token_map
         self._gold = gold
+        self._caps = caps
 
     def __call__(self, record: GenerationRecord) -> Measured:
         close_mark = self._close_marks.get(record.variant, "")
-        text = record.completion
+        text, truncated = record.completion, record.finish_reason != "stop"
         matches = self._detector.all_matches(text, close_mark)
         onsets = self._detector.counted(matches)
-        answer = extract_answer(
-            text,
-            think_close=close_mark,
-            truncated=record.finish_reason != "stop",
-            answer_regex=self._answer_regex,
-        )
+        answer = self._answer(text, close_mark, truncated)
         close = reasoning_end(text, close_mark)
-        rows: list[Row] = []
-        positions = {"answer_token": -1, "reasoning_tokens": -1}
+        steps = find_steps(text)
+        tokens = None
         if onsets or answer.text is not None or close is not None:
             tokens = self._token_map(record.completion_ids, text)
-            rows = [_onset_row(record, index, onset, tokens) for index, onset in enumerate(onsets)]
-            if answer.text is not None:
-                positions["answer_token"] = tokens.token_span(answer.start, answer.end)[1]
-            if close is not None:
-                positions["reasoning_tokens"] = tokens.token_span(close, close + 1)[0]
+        rows = [] if tokens is None else [_onset_row(record, k, o, tokens) for k, o in enumerate(onsets)]
+        for row in rows:
+            row["preceded_by_error"] = preceded_by_error(steps, row["char_start"])
         first = first_onset(onsets)
         event = (
             _identity(record)
             | _onset_position(rows[onsets.index(first)] if first else None)
             | self._verdict(record, answer)
-            | positions
+            | _positions(tokens, answer, close)
             | _counts(matches, onsets)
+            | follow_steps(steps, onsets, truncated=truncated)
         )
-        return Measured(event, rows)
+        correct_at = {cap: self._correct_at(record, event, tokens, cap) for cap in self._caps}
+        return Measured(event, rows, correct_at)
+
+    def _answer(self, text: str, close_mark: str, truncated: bool) -> Answer:
+        return extract_answer(
+            text, think_close=close_mark, truncated=truncated, answer_regex=self._answer_regex
+        )
+
+    def _correct_at(self, record: GenerationRecord, event: Row, tokens: TokenText | None, cap: int) -> bool:
+        """Whether the completion, cut at a token cap, would have counted as correct."""
+        if cap >= record.completion_tokens or tokens is None:
+            return event["is_correct"] is True
+        cut = record.completion[: tokens.starts[cap]]
+        answer = self._answer(cut, self._close_marks.get(record.variant, ""), truncated=True)
+        return grade(answer.text, self._gold[record.example_id]) is True
 
     def _verdict(self, record: GenerationRecord, answer: Answer) -> Row:
         gold = self._gold.get(record.example_id)
@@ -148,6 +168,15 @@ class EventReader:
         }
 
 
+def _positions(tokens: TokenText | None, answer: Answer, close: int | None) -> Row:
+    """How many tokens it took until the answer was complete, and until the reasoning was closed; else −1."""
+    answered = tokens is not None and answer.text is not None
+    return {
+        "answer_token": tokens.token_span(answer.start, answer.end)[1] if tokens and answered else -1,
+        "reasoning_tokens": tokens.token_span(close, close + 1)[0] if tokens and close is not None else -1,
+    }
+
+
 def _identity(record: GenerationRecord) -> Row:
     return {
         "example_id": record.example_id,
@@ -162,7 +191,7 @@ def _onset_position(onset: Row | None) -> Row:
     """The contract's columns of the first onset; −1 or empty where there is none."""
     if onset is None:
         numbers = ("onset_char", "onset_token_in_completion", "onset_token_in_full", "onset_token_id")
-        words = ("onset_phrase", "onset_token_text", "onset_kind", "onset_region")
+        words = ("onset_phrase", "onset_token_text", "onset_kind", "onset_region", "preceded_by_error")
         return dict.fromkeys((*numbers, "pred_pos_in_full"), -1) | dict.fromkeys(words)
     return {
         "onset_phrase": onset["phrase"],
@@ -174,6 +203,7 @@ def _onset_position(onset: Row | None) -> Row:
         "pred_pos_in_full": onset["pred_pos_in_full"],
         "onset_kind": onset["kind"],
         "onset_region": onset["region"],
+        "preceded_by_error": onset["preceded_by_error"],
     }
 
 
@@ -221,7 +251,10 @@ class EventCounts:
 
 
 def write_events(
-    records: Iterable[GenerationRecord], reader: EventReader, events_path: Path, onsets_path: Path
+    records: Iterable[GenerationRecord],
+    reader: Callable[[GenerationRecord], Measured],
+    events_path: Path,
+    onsets_path: Path,
 ) -> EventCounts:
     """Stream generations into both tables; memory does not grow with the number of rows."""
     counts = EventCounts()

@@ -14,7 +14,7 @@ import pandas as pd
 
 from backtracking.analysis import statistics
 from backtracking.analysis.statistics import Array
-from backtracking.analysis.tallies import differences, names, select, summarize, with_interval
+from backtracking.analysis.tallies import differences, groups, names, select, summarize, with_interval
 from backtracking.io import write_json
 
 BASELINE = "baseline"
@@ -60,15 +60,11 @@ def save_metrics_v2(tallies: pd.DataFrame, path: Path) -> Summary:
 
 def summary_metrics(tallies: pd.DataFrame) -> Summary:
     """`summary_metrics.json`: every group of the run, and the baseline's accuracy by backtracking."""
-    groups = {
-        variant: {
-            condition: summarize(select(tallies, variant=variant, condition=condition))
-            for condition in names(tallies, "condition", variant=variant)
-        }
-        for variant in names(tallies, "variant")
-    }
+    summaries: Summary = {}
+    for (variant, condition), sums in groups(tallies).items():
+        summaries.setdefault(variant, {})[condition] = summarize(sums)
     return {
-        "groups": groups,
+        "groups": summaries,
         "backtracking_vs_accuracy": compute_backtracking_vs_accuracy_baseline(tallies),
     }
 
@@ -107,7 +103,7 @@ def backtracking_vs_accuracy(sums: pd.DataFrame) -> Summary:
     problems is free of that. `sums` has one row per problem (or per problem and variant).
     """
     problems = sums.groupby(level="example_id").sum()
-    groups = {
+    kinds = {
         "with_backtracking": (problems["strict_correct"], problems["strict"], problems["strict_graded"]),
         "without_backtracking": (
             problems["correct"] - problems["strict_correct"],
@@ -116,14 +112,14 @@ def backtracking_vs_accuracy(sums: pd.DataFrame) -> Summary:
         ),
     }
     result: Summary = {}
-    for name, (correct, total, graded) in groups.items():
+    for name, (correct, total, graded) in kinds.items():
         result[name] = {
             "total": int(total.sum()),
             "correct_count": int(correct.sum()),
             **with_interval("accuracy", statistics.rate(correct, total)),
             **with_interval("accuracy_graded", statistics.rate(correct, graded)),
         }
-    rates = [result[name]["accuracy"] for name in groups]
+    rates = [result[name]["accuracy"] for name in kinds]
     odds = statistics.mantel_haenszel(_two_by_two(sums))
     return result | {
         "rate_ratio": rates[0] / rates[1] if rates[1] else float("nan"),
@@ -157,15 +153,17 @@ def accuracy_by_backtracking(tallies: pd.DataFrame) -> pd.DataFrame:
 def formatting_table(tallies: pd.DataFrame, order: tuple[str, ...] = ()) -> pd.DataFrame:
     """`formatting_summary.csv`: one row per variant, baseline only, compared with the first one."""
     variants = sorted(names(tallies, "variant", condition=BASELINE), key=_position(order))
-    groups = {name: select(tallies, variant=name, condition=BASELINE) for name in variants}
-    return _compared("variant", groups)
+    return _compared(
+        "variant", {name: select(tallies, variant=name, condition=BASELINE) for name in variants}
+    )
 
 
 def condition_table(tallies: pd.DataFrame, variant: str) -> pd.DataFrame:
     """`condition_comparison.csv`: one row per condition of a variant, compared with its baseline."""
     conditions = sorted(names(tallies, "condition", variant=variant), key=_position((BASELINE,)))
-    groups = {name: select(tallies, variant=variant, condition=name) for name in conditions}
-    table = _compared("condition", groups)
+    table = _compared(
+        "condition", {name: select(tallies, variant=variant, condition=name) for name in conditions}
+    )
     table.insert(0, "variant", variant)
     return table
 
@@ -174,10 +172,10 @@ def _position(order: tuple[str, ...]) -> Any:
     return lambda name: order.index(name) if name in order else len(order)
 
 
-def _compared(column: str, groups: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def _compared(column: str, parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """A row of rates per group, with paired differences to the first, Holm-corrected per outcome."""
-    lines = [{column: name, **_contract_first(summarize(sums))} for name, sums in groups.items()]
-    reference, *others = list(groups.values())
+    lines = [{column: name, **_contract_first(summarize(sums))} for name, sums in parts.items()]
+    reference, *others = parts.values()
     table = pd.DataFrame(lines)
     found = [differences(sums, reference) for sums in others]
     for outcome in found[0] if found else {}:

@@ -63,7 +63,8 @@ def rate(counts: ArrayLike, totals: ArrayLike) -> Interval:
     towards its worst case, more so when few problems show the rarer outcome: with none, it is unknown.
     Percentile bootstraps cover 87–93% at 20 problems; this covers 93–97% (see docs/measurement.md).
     """
-    count, total = _used(counts, totals)
+    count, total = np.asarray(counts, dtype=float), np.asarray(totals, dtype=float)
+    count, total = count[total > 0], total[total > 0]
     size, problems = total.sum(), len(total)
     if size == 0:
         return MISSING
@@ -94,7 +95,9 @@ def _design_effect(count: Array, total: Array, share: float, worst: float) -> fl
 
 def ratio(numerators: ArrayLike, denominators: ArrayLike) -> Interval:
     """A ratio of sums of non-negative quantities, with a t interval on the log scale."""
-    top, bottom = _used(numerators, denominators)
+    top, bottom = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
+    used = (top > 0) | (bottom > 0)
+    top, bottom = top[used], bottom[used]
     if bottom.sum() == 0:
         return MISSING
     value = float(top.sum() / bottom.sum())
@@ -274,12 +277,6 @@ def _resampled(table: Array, draws: int, seed: int) -> list[Array]:
     sizes = [min(block, draws - start) for start in range(0, draws, block)]
     share = np.full(problems, 1 / problems)
     return [generator.multinomial(problems, share, size) @ table for size in sizes]
-
-
-def _used(tops: ArrayLike, bottoms: ArrayLike) -> tuple[Array, Array]:
-    top, bottom = np.asarray(tops, dtype=float), np.asarray(bottoms, dtype=float)
-    used = bottom > 0
-    return top[used], bottom[used]
 
 
 def sums_by(problems: Sequence[str] | NDArray[np.str_], columns: ArrayLike) -> Array:

@@ -18,7 +18,8 @@ KEYS = ["variant", "condition", "example_id"]
 CONTRACT_COLUMNS = EVENT_COLUMNS[:17]
 CHUNK = 100_000
 
-_NUMBERS = ("completion_tokens", "n_onsets_strict", "n_onsets_relaxed", "answer_token")
+STEPS = ("steps_right", "steps_wrong", "onsets_after_right", "onsets_after_wrong")
+_NUMBERS = ("completion_tokens", "n_onsets_strict", "n_onsets_relaxed", "answer_token", *STEPS)
 _FLAGS = (
     "has_backtracking_strict",
     "has_backtracking_relaxed",
@@ -116,7 +117,7 @@ def tally_file(path: Path, *, cap: int | None = None) -> pd.DataFrame:
 
 def tally(events: pd.DataFrame) -> pd.DataFrame:
     """Sums per variant, condition and problem; columns that the table lacks are left out."""
-    sums = pd.DataFrame(_row_values(events))
+    sums = pd.DataFrame(_row_values(events), index=events.index)
     keys = [events[key].astype(str) for key in KEYS]
     return sums.groupby(keys, sort=False).sum()
 
@@ -144,6 +145,7 @@ def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
     numbers = {name: events[name].to_numpy(np.float64, na_value=0.0) for name in _NUMBERS if name in events}
     if "completion_tokens" in numbers:
         values["tokens"] = numbers["completion_tokens"]
+    values |= {name: numbers[name] for name in STEPS if name in numbers}
     for kind in ("strict", "relaxed"):
         if f"n_onsets_{kind}" in numbers:
             values[f"onsets_{kind}"] = numbers[f"n_onsets_{kind}"]
@@ -174,6 +176,17 @@ def select(
         if wanted is not None:
             rows = rows[rows.index.get_level_values(level) == wanted]
     return rows.groupby(level="example_id", sort=True).sum()
+
+
+def groups(tallies: pd.DataFrame, variants: Sequence[str] = ()) -> dict[tuple[str, str], pd.DataFrame]:
+    """The sums per problem of every variant and condition, the given variants first in their order."""
+    present = names(tallies, "variant")
+    ordered = [*(name for name in variants if name in present), *(n for n in present if n not in variants)]
+    return {
+        (variant, condition): select(tallies, variant=variant, condition=condition)
+        for variant in ordered
+        for condition in names(tallies, "condition", variant=variant)
+    }
 
 
 def names(tallies: pd.DataFrame, level: str, **wanted: str) -> list[str]:

@@ -39,7 +39,7 @@ class CompareConditions(Stage):
             raise UserError(
                 f"{ctx.paths.events} has no baseline rows of {self.variant!r}",
                 "conditions are compared with the baseline of the same prompt format",
-                f"run: backtracking generate --condition baseline --variant {self.variant}, then detect-events",
+                f"run: backtracking generate --variant {self.variant} (baseline), then detect-events",
             )
         table = condition_table(tallies, self.variant)
         io.write_csv(ctx.paths.table("condition_comparison.csv"), table)

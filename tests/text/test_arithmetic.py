@@ -1,0 +1,216 @@
+"""Arithmetic statements: found where they stand, judged exactly, left alone when unclear."""
+
+import random
+import time
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backtracking.arithmetic import find_steps
+from backtracking.organism.task import tiny_problems
+from backtracking.organism.traces import Piece, write_trace
+
+RIGHT = [
+    "5 + 3 = 8",
+    "5+3=8",
+    "So he has 16 - 3 - 4 = 9 eggs left.",
+    "$1,200 - $200 = $1,000",
+    "\\$18.50 + \\$1.50 = \\$20",
+    "5 apples + 3 apples = 8 apples",
+    "4 boxes × 6 apples = 24 apples",
+    "3 hours * $4/hour = $12",
+    "3 x 4 = 12",
+    "3 · 4 = 12",
+    "12 ÷ 4 = 3",
+    "\\(3 \\times 4 = 12\\)",
+    "\\[ 12 \\div 4 = 3 \\]",
+    "$5 \\cdot 3 = 15$",
+    "\\frac{1}{2} * 8 = 4",
+    "(5 + 3) * 2 = 16",
+    "2 * (3 + (4 - 1)) = 12",
+    "2 + 3 * 4 = 14",
+    "10 / 3 = 3.33",
+    "10 / 3 = 3.333",
+    "10 / 3 ≈ 3",
+    "2 / 3 = 0.66",
+    "2^3 = 8",
+    "-5 + 3 = -2",
+    "- 5 + 3 = 8",
+    "1. 5 + 3 = 8",
+    "Day 3: 5 - 2 = 3",
+    "3 - 5 = −2",
+    "3 - 5 = -2",
+    "x = 5 + 3 = 8",
+    "8 = 5 + 3",
+    "**5 + 3 = 8**",
+    "20% * 50 = 10",
+    "5/20 = 25%",
+    "0.2 * 100 = 20%",
+    "1,000,000 / 4 = 250,000",
+    ".5 * 4 = 2",
+    "7 days * 3 = 21 days",
+]
+WRONG = [
+    "5 + 3 = 9",
+    "$1,200 - $200 = $900",
+    "4 boxes × 6 apples = 25 apples",
+    "(5 + 3) * 2 = 11",
+    "2 + 3 * 4 = 20",
+    "10 / 3 = 3",
+    "10 / 3 = 3.5",
+    "5 \\cdot 2 = 11",
+    "-5 + 3 = 2",
+    "\\frac{1}{2} * 8 = 5",
+    "9 = 5 + 3",
+]
+NOT_CHECKABLE = [
+    "total = 8",
+    "x = 5",
+    "8 = 8",
+    "x + 3 = 8",
+    "60 minutes * 3 = 3 hours",
+    "100 - 20% = 80",
+    "1 / 0 = 3",
+    "5 + = 3",
+    "5 + 3 makes 8",
+    "5 + 3 =\n8",
+    "2^999 = 5",
+    "5 + (3 = 8",
+    "1234567890123456789012345 + 1 = 3",
+]
+
+
+@pytest.mark.parametrize("text", RIGHT)
+def test_right_statements(text):
+    assert [step.correct for step in find_steps(text)] == [True]
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_wrong_statements(text):
+    assert [step.correct for step in find_steps(text)] == [False]
+
+
+@pytest.mark.parametrize("text", NOT_CHECKABLE)
+def test_unclear_statements_are_left_out(text):
+    assert find_steps(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "verdicts"),
+    [
+        ("2 * 3 * 4 = 6 * 4 = 24", [True, True]),
+        ("2 * 3 * 4 = 6 * 4 = 25", [True, False]),
+        ("2 * 3 * 4 = 7 * 4 = 28", [False, True]),
+        ("5 + 3 = 8 + 2 = 10", [True, True]),
+        ("5 + 3 = 9 - 2 = 7", [False, True]),
+        ("5 + 3 = 8, and 8 - 9 = 1. Wait, 8 - 9 = -1.", [True, False, True]),
+    ],
+)
+def test_chains_and_sequences(text, verdicts):
+    assert [step.correct for step in find_steps(text)] == verdicts
+
+
+def test_spans():
+    text = "Tom: 5 apples + 3 = 1,009 apples. Wait"
+    (step,) = find_steps(text)
+    assert text[step.start : step.end] == "5 apples + 3 = 1,009"
+    assert text[slice(*step.result)] == "1,009"
+    assert (step.expected, step.claimed) == (8, 1009)
+
+
+NUMBERS = st.integers(0, 9999)
+OPERATIONS = st.sampled_from(["+", "-", "*", "/"])
+
+
+@given(
+    first=NUMBERS,
+    more=st.lists(st.tuples(OPERATIONS, st.integers(1, 999)), min_size=1, max_size=5),
+    off=st.integers(-2, 2),
+)
+def test_flat_expressions_against_pythons_evaluation(first, more, off):
+    expression = f"{first}" + "".join(f" {operation} {number}" for operation, number in more)
+    exact = eval(
+        "Fraction("
+        + str(first)
+        + ")"
+        + "".join(f"{operation}Fraction({number})" for operation, number in more)
+    )
+    claimed = exact + off
+    if claimed.denominator != 1:
+        return
+    (step,) = find_steps(f"so {expression} = {claimed}.")
+    assert step.expected == exact
+    assert step.correct is (off == 0)
+
+
+@given(
+    st.recursive(
+        st.integers(1, 50).map(str),
+        lambda inner: st.tuples(inner, OPERATIONS, inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+        max_leaves=7,
+    )
+)
+def test_nested_expressions_against_pythons_evaluation(expression):
+    if "(" not in expression:
+        return
+    wrapped = "".join(
+        f"Fraction({part})" if part.isdigit() else part
+        for part in expression.replace("(", " ( ").replace(")", " ) ").split()
+    )
+    try:
+        exact = eval(wrapped, {"Fraction": Fraction})
+    except ZeroDivisionError:
+        assert find_steps(f"{expression} = 1") == []
+        return
+    found = find_steps(f"{expression} = 123456")
+    assert [step.expected for step in found] == [exact]
+
+
+@given(st.text(alphabet="0123456789+-*/=().,$% xapples\n", max_size=200))
+def test_any_text_is_survived(text):
+    for step in find_steps(text):
+        assert "=" in text[step.start : step.end]
+        assert step.correct or step.claimed != step.expected
+
+
+def test_a_long_line_gives_the_same_statements_as_its_parts():
+    filler = "and then some more words about apples and pears follow here " * 5
+    text = f". {filler}".join(RIGHT[:8] + WRONG[:3])
+    assert [step.correct for step in find_steps(text)] == [True] * 8 + [False] * 3
+
+
+def test_a_sum_longer_than_the_window_is_not_misread():
+    text = " + ".join(["100"] * 60) + " = 6000"
+    assert find_steps("word " * 50 + text) == []
+
+
+@pytest.mark.parametrize(
+    "bait",
+    [
+        "1 + " * 25_000,
+        "(" * 50_000 + "=",
+        "1 a " * 25_000 + "=",
+        "= " * 50_000,
+        "1=" * 50_000,
+        "(1+" * 20_000 + "=1",
+        "1+1=" * 20_000,
+    ],
+)
+def test_hostile_text_stays_linear(bait):
+    started = time.process_time()
+    find_steps(bait)
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("variant", ["baseline_think_newline", "no_think_tags"])
+def test_planted_mistakes_of_the_small_reasoner_are_found(variant):
+    """Every statement of its traces is known to be right or wrong when it is written."""
+    rng = random.Random(0)
+    for problem in tiny_problems("train", 80, 0):
+        trace = write_trace(problem, variant, rng)
+        results = [piece for _, piece in trace.pieces if piece in (Piece.RESULT, Piece.WRONG_RESULT)]
+        planted = [piece is Piece.RESULT for piece in results]
+        assert planted
+        assert [step.correct for step in find_steps(trace.text)] == planted
