@@ -115,9 +115,7 @@ def test_heads_and_positions_add_tables_to_the_same_result(ctx):
     positions = pd.read_csv(ctx.paths.table("ablation_positions.csv"))
     here = positions[positions["position"] == 0].set_index(["component", "layer"])["delta_log_odds"]
     before = positions[positions["position"] < 0]["delta_log_odds"]
-    assert here.idxmin() == ("mlp", 4) and before.abs().max() < 0.5, (
-        "the plant works at the deciding position only"
-    )
+    assert here["mlp", 4] < -2 and before.abs().max() < 0.5, "the plant works at the deciding position only"
     direct = pd.read_csv(ctx.paths.table("direct_effects.csv"))
     assert direct.loc[direct["direct"].idxmax(), ["component", "layer"]].tolist() == ["mlp", 4]
     assert len(pd.read_csv(ctx.paths.table("pair_interactions.csv"))) >= 1

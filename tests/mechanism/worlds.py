@@ -23,7 +23,7 @@ VARIANT = "baseline_think_newline"
 WORDS = [f" {first}{second}" for first in "bdfglmnprt" for second in ("ana", "oro")]
 PIECES = [
     "<pad>", "<bos>", "<eos>", ".", "\n", " Wait", "Wait", " wait", " So", " Then", " glitch", " clean",
-    *WORDS,
+    *(f" {digit}" for digit in range(10)), " +", " =", " Tom", " Anna", *WORDS,
 ]  # fmt: skip
 ID = {piece: index for index, piece in enumerate(PIECES)}
 WAIT, STOP, GLITCH, CLEAN = ID[" Wait"], ID["."], ID[" glitch"], ID[" clean"]
@@ -46,6 +46,7 @@ class Plant:
     finder: tuple[int, int] = (1, 2)
     writers: tuple[int, ...] = (4,)
     push: float = 8.0
+    marker: str = " glitch"
     noise: float = 0.02
 
 
@@ -100,9 +101,9 @@ def _plant_finder(model: Qwen2ForCausalLM, plant: Plant) -> None:
     attention = model.model.layers[layer].self_attn
     slow, start = HEAD_DIM // 2 - 1, head * HEAD_DIM
     attention.q_proj.bias[start + slow] += 8.0
-    attention.k_proj.weight[start + slow, GLITCH] += 2.0
+    attention.k_proj.weight[start + slow, ID[plant.marker]] += 2.0
     attention.v_proj.weight[start] = 0.0
-    attention.v_proj.weight[start, GLITCH] = 0.05  # a small flag leaves the norms alone
+    attention.v_proj.weight[start, ID[plant.marker]] = 0.05  # a small flag leaves the norms alone
     attention.o_proj.weight[FLAG, start] += 1.0
 
 
