@@ -16,18 +16,31 @@ from backtracking.modeling import load_model
 from backtracking.organism.design import MAIN
 from backtracking.organism.task import tiny_problems
 from backtracking.organism.traces import write_trace
-from backtracking.records import GenerationRecord
 from backtracking.stages.error_injection import ErrorInjection
 from backtracking.stages.execute import execute
 from backtracking.tokenization import TokenFamilies, TokenMap
 
-from .worlds import ID, PIECES, STOP, VARIANT, WORDS, Plant, planted, random_model, tokenizer, write_run
+from .worlds import (
+    ID,
+    PIECES,
+    STOP,
+    VARIANT,
+    WORDS,
+    Plant,
+    make_record,
+    planted,
+    random_model,
+    tokenizer,
+    write_run,
+)
 
 FAMILY = [ID[" Wait"], ID["Wait"], ID[" wait"]]
 
 
 def test_steps_are_found_and_checked():
-    text = "First 3 + 4 = 7. Then 12 × 10 = 120, but 5 - 2 = 4. So 1,200 / 4 = $300. And 2.5*2 = 5. Not 3 + 4 = 7%."
+    text = (
+        "First 3 + 4 = 7. Then 12 × 10 = 120, but 5 - 2 = 4. So 1,200 / 4 = $300. 2.5*2 = 5. Not 3 + 4 = 7%."
+    )
     found = [(step.left, step.operator, step.right, step.result) for step in right_steps(text)]
     assert found == [
         ("3", "+", "4", "7"), ("12", "×", "10", "120"), ("1,200", "/", "4", "300"), ("2.5", "*", "2", "5"),
@@ -44,12 +57,8 @@ def test_wrong_results_are_wrong():
 
 
 def _record(words, problem="p00", sample=0, prompt=(1, 2)):
-    ids = [ID[piece] for piece in words]
-    return GenerationRecord(
-        example_id=problem, sample_id=sample, variant=VARIANT, condition="baseline", prompt="", prompt_ids=list(prompt),
-        completion="".join(piece for piece in words if piece != "<eos>"), completion_ids=ids, finish_reason="stop",
-        prompt_tokens=len(prompt), completion_tokens=len(ids), gen_params={}, seed_key="",
-    )  # fmt: skip
+    text = "".join(piece for piece in words if piece != "<eos>")
+    return make_record(problem, sample, list(prompt), [ID[piece] for piece in words], text)
 
 
 STEP = [" 4", " +", " 3", " =", " 7", "."]
@@ -171,7 +180,7 @@ def test_patching_equals_hooks_of_the_tests_own():
 
 
 def test_patching_everything_moves_the_whole_gap():
-    """Patching is linear in nothing, but a patch of the site that alone differs must give share 1."""
+    """Shares by hand: the whole gap, none of it, half of it."""
     values = [{"clean": 0.0, "corrupted": 2.0, "noising": [2.0, 0.0, 1.0], "denoising": [0.0, 2.0, 1.0]}] * 3
     pairs = [Pair(f"p{k}", 0, "off_by_one", "", "", (1,), (2,), 0, 0, 0) for k in range(3)]
     table = patching_table(pairs, values, [Site("mlp", 0)])
@@ -195,11 +204,7 @@ def test_the_bundled_reasoner_doubts_wrong_results(reasoner):
         )
         ids = reasoner.tokenizer.encode(prompt + "<think>\n", add_special_tokens=False)
         body = reasoner.tokenizer.encode(text, add_special_tokens=False)
-        record = GenerationRecord(
-            example_id=problem.id, sample_id=0, variant=MAIN, condition="baseline", prompt=prompt, prompt_ids=ids,
-            completion=token_map(body).text, completion_ids=body, finish_reason="stop", prompt_tokens=len(ids),
-            completion_tokens=len(body), gen_params={}, seed_key="",
-        )  # fmt: skip
+        record = make_record(problem.id, 0, ids, body, token_map(body).text)
         pairs += rewriter.pairs(record)[0]
     families = TokenFamilies(reasoner.tokenizer)
     family = sorted(

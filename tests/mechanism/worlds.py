@@ -160,12 +160,26 @@ class Rows:
         rest = [*self._words(rng, 6), STOP, *self._words(rng, 6), STOP, ID["<eos>"]]
         ids = [*first, *second, STOP, *tail, *rest]
         text = "".join(PIECES[token] for token in ids if PIECES[token] != "<eos>")
-        return GenerationRecord(
-            example_id=f"p{problem:02d}", sample_id=sample, variant=VARIANT, condition="baseline",
-            prompt="".join(PIECES[token] for token in prompt), prompt_ids=prompt, completion=text,
-            completion_ids=ids, finish_reason="stop", prompt_tokens=len(prompt), completion_tokens=len(ids),
-            gen_params={}, seed_key=f"{problem}/{sample}",
-        )  # fmt: skip
+        return make_record(f"p{problem:02d}", sample, prompt, ids, text)
+
+
+def make_record(problem: str, sample: int, prompt: list[int], ids: list[int], text: str) -> GenerationRecord:
+    """A finished baseline row."""
+    return GenerationRecord(
+        example_id=problem,
+        sample_id=sample,
+        variant=VARIANT,
+        condition="baseline",
+        prompt="",
+        prompt_ids=prompt,
+        completion=text,
+        completion_ids=ids,
+        finish_reason="stop",
+        prompt_tokens=len(prompt),
+        completion_tokens=len(ids),
+        gen_params={},
+        seed_key=f"{problem}/{sample}",
+    )
 
 
 def write_run(

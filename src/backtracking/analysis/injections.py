@@ -189,16 +189,18 @@ class Rewriter:
             first, end = tokens.token_span(start, stop)
             begin, finish = tokens.char_span(first, end)
             before, after = tokens.text[begin:start], tokens.text[stop:finish]
-            if self._encode(tokens.text[begin:finish]) != list(ids[first:end]):
-                return None
             piece = self._encode(before + text + after)
+            if self._encode(tokens.text[begin:finish]) != list(ids[first:end]) or piece is None:
+                return None
             if len(piece) != end - first:
                 return None
             new[first:end] = piece
         return new
 
-    def _encode(self, text: str) -> list[int]:
-        return [int(token) for token in self._tokenizer.encode(text, add_special_tokens=False)]
+    def _encode(self, text: str) -> list[int] | None:
+        """The ids of a text, or None where the vocabulary cannot spell it."""
+        ids = [int(token) for token in self._tokenizer.encode(text, add_special_tokens=False)]
+        return ids if self._map(ids).text == text else None
 
 
 def _pair(
