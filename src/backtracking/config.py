@@ -237,6 +237,8 @@ class AnalysisConfig(Section):
     """Which layers the scan covers."""
     topk_layers_for_generation: PositiveInt = 6
     """How many components of each kind the targeted ablation takes."""
+    max_injections: PositiveInt = 60
+    """Right baseline rows in which error injection rewrites a step."""
     lens: Literal["logit", "tuned"] = "logit"
     """`tuned` fits an affine translator per layer on the run's own baseline rows before reading."""
     contrast_words: tuple[str, ...] = ("so", "then", "now")

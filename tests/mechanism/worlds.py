@@ -23,7 +23,7 @@ VARIANT = "baseline_think_newline"
 WORDS = [f" {first}{second}" for first in "bdfglmnprt" for second in ("ana", "oro")]
 PIECES = [
     "<pad>", "<bos>", "<eos>", ".", "\n", " Wait", "Wait", " wait", " So", " Then", " glitch", " clean",
-    *WORDS,
+    *(f" {digit}" for digit in range(10)), " +", " =", " Tom", " Anna", *WORDS,
 ]  # fmt: skip
 ID = {piece: index for index, piece in enumerate(PIECES)}
 WAIT, STOP, GLITCH, CLEAN = ID[" Wait"], ID["."], ID[" glitch"], ID[" clean"]
@@ -46,6 +46,7 @@ class Plant:
     finder: tuple[int, int] = (1, 2)
     writers: tuple[int, ...] = (4,)
     push: float = 8.0
+    marker: str = " glitch"
     noise: float = 0.02
 
 
@@ -100,9 +101,9 @@ def _plant_finder(model: Qwen2ForCausalLM, plant: Plant) -> None:
     attention = model.model.layers[layer].self_attn
     slow, start = HEAD_DIM // 2 - 1, head * HEAD_DIM
     attention.q_proj.bias[start + slow] += 8.0
-    attention.k_proj.weight[start + slow, GLITCH] += 2.0
+    attention.k_proj.weight[start + slow, ID[plant.marker]] += 2.0
     attention.v_proj.weight[start] = 0.0
-    attention.v_proj.weight[start, GLITCH] = 0.05  # a small flag leaves the norms alone
+    attention.v_proj.weight[start, ID[plant.marker]] = 0.05  # a small flag leaves the norms alone
     attention.o_proj.weight[FLAG, start] += 1.0
 
 
@@ -159,12 +160,26 @@ class Rows:
         rest = [*self._words(rng, 6), STOP, *self._words(rng, 6), STOP, ID["<eos>"]]
         ids = [*first, *second, STOP, *tail, *rest]
         text = "".join(PIECES[token] for token in ids if PIECES[token] != "<eos>")
-        return GenerationRecord(
-            example_id=f"p{problem:02d}", sample_id=sample, variant=VARIANT, condition="baseline",
-            prompt="".join(PIECES[token] for token in prompt), prompt_ids=prompt, completion=text,
-            completion_ids=ids, finish_reason="stop", prompt_tokens=len(prompt), completion_tokens=len(ids),
-            gen_params={}, seed_key=f"{problem}/{sample}",
-        )  # fmt: skip
+        return make_record(f"p{problem:02d}", sample, prompt, ids, text)
+
+
+def make_record(problem: str, sample: int, prompt: list[int], ids: list[int], text: str) -> GenerationRecord:
+    """A finished baseline row."""
+    return GenerationRecord(
+        example_id=problem,
+        sample_id=sample,
+        variant=VARIANT,
+        condition="baseline",
+        prompt="",
+        prompt_ids=prompt,
+        completion=text,
+        completion_ids=ids,
+        finish_reason="stop",
+        prompt_tokens=len(prompt),
+        completion_tokens=len(ids),
+        gen_params={},
+        seed_key=f"{problem}/{sample}",
+    )
 
 
 def write_run(

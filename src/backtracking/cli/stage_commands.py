@@ -61,6 +61,20 @@ COMMANDS = (
         ("variant", "heads", "positions"),
     ),
     StageCommand(
+        "error-injection",
+        "error_injection:ErrorInjection",
+        "Make right steps wrong, see whether the onset follows, and trace which components carry it.",
+        "backtracking error-injection --run-id demo --variant baseline_think_newline",
+        ("variant",),
+    ),
+    StageCommand(
+        "direction",
+        "direction:Direction",
+        "Save the backtracking direction of every layer, and test it and a probe on held-out problems.",
+        "backtracking direction --run-id demo --variant baseline_think_newline",
+        ("variant",),
+    ),
+    StageCommand(
         "compare-conditions",
         "compare_conditions:CompareConditions",
         "Set baseline, targeted and random ablation side by side within one prompt format.",

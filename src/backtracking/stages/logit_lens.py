@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backtracking import io
 from backtracking.stages.base import Input, Result, RunContext, Stage
@@ -18,8 +18,13 @@ from backtracking.stages.mechanism import (
     write_controls,
 )
 
+if TYPE_CHECKING:
+    from backtracking.analysis.logit_lens import Translate
+
 FIGURE = "wait_logit_lens_bt_vs_control"
 WINDOW_FIGURE = "logit_lens_window"
+TRANSLATORS = "lens_translators.safetensors"
+FITTING_ROWS = 120
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,9 @@ class LogitLens(Stage):
         return study_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        tables = ("logit_lens.csv", "logit_lens_window.csv", "logit_lens.json")
+        tables = ["logit_lens.csv", "logit_lens_window.csv", "logit_lens.json"]
+        if ctx.config.analysis.lens == "tuned":
+            tables.append(TRANSLATORS)
         figures = [ctx.paths.figure(name) for name in (FIGURE, WINDOW_FIGURE)]
         return [*(ctx.paths.table(name) for name in tables), controls_path(ctx), *figures]
 
@@ -60,10 +67,46 @@ class LogitLens(Stage):
         from backtracking.analysis.logit_lens import read_lens
 
         loaded, budget = ctx.model(), ctx.config.analysis.batch_tokens
-        settings = settings_digest(ctx, self.config_keys, variant=self.variant)
+        translate, fitted_on = self._translators(ctx, items)
+        settings = settings_digest(ctx, self.config_keys, variant=self.variant, fitted_on=fitted_on)
         return compute_items(
-            ctx, f"{self.name}-{self.variant}", items, lambda some: read_lens(loaded, some, budget), settings
+            ctx,
+            f"{self.name}-{self.variant}",
+            items,
+            lambda some: read_lens(loaded, some, budget, translate),
+            settings,
         )
+
+    def _translators(self, ctx: RunContext, items: Sequence[Any]) -> "tuple[Translate, list[list[int]]]":
+        """How states are read: as they are, or through translators fitted on rows that are not studied."""
+        from backtracking.analysis.logit_lens import untranslated
+
+        if ctx.config.analysis.lens == "logit":
+            return untranslated, []
+        from backtracking.analysis.tuned_lens import fit_translators, sample_states
+        from backtracking.seed import derive_seed
+
+        loaded, seed = ctx.model(), derive_seed(ctx.config.run.seed, "tuned-lens", self.variant)
+        rows = self._fitting_rows(ctx, {(at.example_id, at.sample_id) for at, _ in items})
+        states = sample_states(loaded, rows, ctx.config.analysis.batch_tokens, seed)
+        with ctx.reporter.bar(f"{self.name} translators", loaded.n_layers - 1, "layers") as bar:
+            translators = fit_translators(loaded, states, seed, bar)
+        with io.atomic_path(ctx.paths.table(TRANSLATORS)) as temporary:
+            translators.save(temporary)
+        return translators, rows
+
+    def _fitting_rows(self, ctx: RunContext, studied: set[tuple[str, int]]) -> list[list[int]]:
+        from backtracking.records import GenerationRecord
+
+        path = ctx.paths.generation(self.variant, "baseline")
+        kept: dict[bool, list[list[int]]] = {True: [], False: []}
+        for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate"):
+            rows = kept[(record.example_id, record.sample_id) in studied]
+            if len(rows) < FITTING_ROWS:
+                rows.append([*record.prompt_ids, *record.completion_ids])
+        if not kept[False]:
+            ctx.reporter.say("  note: every row is studied, so the translators are fitted on studied rows")
+        return kept[False] or kept[True]
 
     def _summary(self, ctx: RunContext, study: Study, table: Any) -> dict[str, Any]:
         from backtracking.analysis.controls import CONTROL_KINDS

@@ -1,0 +1,116 @@
+"""Probes against known answers; the direction on planted models; the saved file as an intervention."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from scipy.stats import mannwhitneyu
+
+from backtracking.analysis.probes import auroc, auroc_interval, fit_probe
+from backtracking.errors import UserError
+from backtracking.hooks import intervene
+from backtracking.interventions import Condition, Intervention, When
+from backtracking.stages.direction import Direction
+from backtracking.stages.execute import execute
+
+from .worlds import FLAG, ONSET, STOP, VARIANT, WAIT, Plant, Rows, planted, write_run
+
+
+def test_auroc_is_the_mann_whitney_statistic():
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 6, size=60).astype(float)
+    positive = rng.random(60) < 0.4
+    reference = mannwhitneyu(scores[positive], scores[~positive]).statistic
+    assert auroc(scores, positive) == pytest.approx(reference / (positive.sum() * (~positive).sum()))
+
+
+def test_probe_is_at_the_minimum_of_its_loss():
+    """Checked with autograd on the penalised loss in the full feature space."""
+    rng = np.random.default_rng(1)
+    features, positive = rng.normal(size=(40, 90)), rng.random(40) < 0.5
+    score = fit_probe(features, positive)
+    spread = features.std(0) * np.sqrt(90)
+    rows = torch.tensor((features - features.mean(0)) / spread)
+    margin = torch.tensor(score(features))
+    # Recover the weights from the scores: the rows span them.
+    weights = torch.linalg.lstsq(
+        torch.cat([rows, torch.ones(40, 1)], 1), margin[:, None], driver="gelsd"
+    ).solution[:, 0]
+    weights.requires_grad_()
+    signs = torch.tensor(np.where(positive, 1.0, -1.0))
+    loss = torch.nn.functional.softplus(-signs * (rows @ weights[:-1] + weights[-1])).sum()
+    (loss + 0.5 * (weights[:-1] ** 2).sum()).backward()
+    assert float(weights.grad.abs().max()) < 0.02
+
+
+def test_interval_covers_no_difference_and_finds_a_clear_one():
+    rng = np.random.default_rng(2)
+    problems = [f"p{k // 4}" for k in range(120)]
+    positive = np.arange(120) % 2 == 0
+    none = auroc_interval(rng.normal(size=120), positive, problems, seed=0)
+    assert none.low < 0.5 < none.high
+    clear = auroc_interval(rng.normal(size=120) + 1.5 * positive, positive, problems, seed=0)
+    assert clear.low > 0.6
+
+
+@pytest.fixture(scope="module")
+def ctx(tmp_path_factory):
+    ctx = write_run(tmp_path_factory.mktemp("direction"), planted(Plant()), Rows(problems=16).build())
+    execute(Direction(VARIANT), ctx)
+    return ctx
+
+
+def test_direction_points_where_the_plant_writes(ctx):
+    vectors = load_file(ctx.paths.table("directions.safetensors"))
+    late = vectors["onset_deciding_4"]
+    assert int(late.abs().argmax()) == ONSET
+    middle = vectors["onset_deciding_2"]
+    assert abs(float(middle[FLAG])) > 5 * abs(float(middle[ONSET]))
+    card = json.loads(ctx.paths.table("directions.json").read_text())
+    assert set(card["names"]) == set(vectors) and len(vectors) == 12
+    assert not set(card["fit_problems"]) & set(card["test_problems"])
+
+
+def test_held_out_problems_tell_the_layers_apart(ctx):
+    table = pd.read_csv(ctx.paths.table("direction.csv")).query(
+        "control_kind == 'same_row_earlier' and place == 'deciding'"
+    )
+    by = table.set_index(["method", "layer"])
+    for method in ("difference of means", "probe"):
+        assert by.loc[(method, 5), "auroc"] == 1.0
+        assert by.loc[(method, 5), "auroc_low"] > 0.9
+    shuffled = table[table["method"] == "probe, shuffled labels"]["auroc"]
+    assert abs(shuffled.mean() - 0.5) < 0.35
+
+
+def test_projecting_the_direction_out_silences_the_onset(ctx):
+    """The saved vector, used by name through the intervention engine, acts as advertised."""
+    loaded = ctx.model()
+    vectors = load_file(ctx.paths.table("directions.safetensors"))
+    row = next(record for record in Rows().build() if WAIT in record.completion_ids)
+    ids = [*row.prompt_ids, *row.completion_ids]
+    end = ids.index(WAIT)
+    assert ids[end - 1] == STOP
+    project = Intervention(
+        component="resid",
+        layer=4,
+        mode="project",
+        strength=1.0,
+        vector="onset_deciding_4",
+        when=When(phase="all"),
+    )
+    probabilities = []
+    for members in ((), (project,)):
+        condition = Condition(name="c", interventions=members)
+        with torch.no_grad(), intervene(loaded, [condition], vectors=vectors):
+            logits = loaded.model(input_ids=torch.tensor([ids[:end]])).logits[0, -1]
+        probabilities.append(float(logits.softmax(-1)[WAIT]))
+    assert probabilities[0] > 0.5 and probabilities[1] < 0.1
+
+
+def test_too_few_problems_is_the_users_matter(tmp_path):
+    with pytest.raises(UserError, match="at least 4 problems"):
+        execute(Direction(VARIANT), write_run(tmp_path, planted(Plant()), Rows(problems=2).build()))
