@@ -92,8 +92,8 @@ def test_what_is_missing_is_named(tmp_path):
     ("arms", "outcome", "says"),
     [
         ({"good": (0.3, 0.85), "bad": (0.05, 0.1)}, "supported", "not confirmed"),
-        ({"bad": (0.05, 0.1)}, "not supported", "none of 1 arms"),
-        ({"idle": (0.6, 0.85)}, "not supported", "none of 1 arms"),
+        ({"bad": (0.05, 0.1)}, "not supported", "none of 1 interventions"),
+        ({"idle": (0.6, 0.85)}, "not supported", "none of 1 interventions"),
     ],
 )
 def test_non_destructive_claim(tmp_path, arms, outcome, says):

@@ -66,12 +66,13 @@ def plot_formatting_effect_on_backtracking(table: pd.DataFrame) -> Figure:
         colors = [look.INK, *[look.BLUE] * (len(table) - 1)]
         look.reference(axes, look.estimates(table.head(1), "backtracking_rate"))
         look.dots(axes, data, places, colors=colors)
-        for place, row, right in zip(places, table.itertuples(), data.high, strict=True):
-            change = float(data.value[row.Index] - data.value[0])
-            text = f"{data.value[row.Index]:.0%}" + (f"  ({change:+.0%})" if row.Index else "")
-            edge = right if pd.notna(right) else data.value[row.Index]
+        for index, (place, value, right) in enumerate(zip(places, data.value, data.high, strict=True)):
+            text = f"{value:.0%}" + (f"  ({value - data.value[0]:+.0%})" if index else "")
+            edge = right if pd.notna(right) else value
             axes.annotate(text, (edge, place), xytext=(8, 0), textcoords="offset points", va="center")
-        axes.set_yticks(places, [_with_n(r.variant, r.total) for r in table.itertuples()])
+        axes.set_yticks(
+            places, [_with_n(name, n) for name, n in zip(table["variant"], table["total"], strict=True)]
+        )
         axes.set_ylim(-0.6, len(table) - 0.4)
         look.percent_axis(axes.xaxis)
         axes.set_xlim(-0.03, 1.18)

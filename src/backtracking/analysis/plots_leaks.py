@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from backtracking.analysis import figures as look
+
+LEADERS = 4
 
 _FATES = (
     ("marked", look.BLUE, "errs, backtracks, ends right"),
@@ -81,6 +84,19 @@ def plot_correction_flow(flow: pd.DataFrame) -> Figure:
     return figure
 
 
+def _plane_with_leaders(axes: Axes, table: pd.DataFrame, margin: float) -> None:
+    """The plane with names for few arms only: the baseline, controls, and those likeliest on the front."""
+    named = table["kind"] != "intervention"
+    if "front_probability" in table:
+        leaders = table[~named].sort_values("front_probability", ascending=False, kind="stable").head(LEADERS)
+        distinct = leaders.drop_duplicates(["backtracking_rate", "accuracy"])
+        named |= table.index.isin(distinct.index)
+    else:
+        named |= True
+    labels = [look.pretty(arm) if shown else "" for arm, shown in zip(table["arm"], named, strict=True)]
+    look.plane(axes, table, margin, labels)
+
+
 def plot_choice(search: pd.DataFrame, confirm: pd.DataFrame, margin: float) -> Figure:
     """Left: arms on the search half, larger where they are likelier on the front. Right: the confirmation."""
     if search.empty:
@@ -94,6 +110,6 @@ def plot_choice(search: pd.DataFrame, confirm: pd.DataFrame, margin: float) -> F
             look.percent_axis(ax.xaxis)
             look.percent_axis(ax.yaxis)
             if not table.empty:
-                look.plane(ax, table.reset_index(drop=True), margin)
+                _plane_with_leaders(ax, table.reset_index(drop=True), margin)
         axes[0].set_ylabel("accuracy")
     return figure

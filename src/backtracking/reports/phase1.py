@@ -20,40 +20,36 @@ LEVEL = 0.05
 
 H1 = Claim(
     "H1: a few components write the onset",
-    "Supported when the ablation scan finds at least one component above the ensemble of all (Holm-corrected "
-    "p < 0.05) and regeneration with the selected components ablated backtracks less than regeneration with "
-    "as "
-    "many random ones: the paired difference by problem lies wholly below zero.",
+    "Supported when the ablation scan finds at least one component above the ensemble of all "
+    "(Holm-corrected p < 0.05) and regeneration with the selected components ablated backtracks less than "
+    "regeneration with as many random ones: the paired difference by problem lies wholly below zero.",
 )
 H0 = Claim(
     "H0: there is no localised mechanism",
-    "Supported when no component stands out of the scan (Holm-corrected p ≥ 0.05 for all) and targeted and "
-    "random "
-    f"ablation differ by less than {MARGIN:.0%} in backtracking: the paired difference lies wholly inside "
-    "that margin.",
+    "Supported when no component stands out of the scan (Holm-corrected p ≥ 0.05 for all) and targeted "
+    f"and random ablation differ by less than {MARGIN:.0%} in backtracking: the paired difference lies "
+    "wholly inside that margin.",
 )
 H2 = Claim(
     "H2: onsets are error detection",
     "Supported when an onset is likelier after a wrong checkable step than after a right one, within "
-    "problems: the "
-    "interval of the odds ratio lies wholly above 1.",
+    "problems: the interval of the odds ratio lies wholly above 1.",
 )
 KEPT = Claim(
     "The targeted ablation leaves accuracy intact",
     f"Supported when the paired drop in accuracy against the baseline is less than {MARGIN:.0%}: the whole "
-    "95% interval "
-    "lies inside the margin. A difference that is merely not significant does not count.",
+    "95% interval lies inside the margin. A difference that is merely not significant does not count.",
 )
 HELPS = Claim(
     "Backtracking goes with lower accuracy within a problem",
-    "Supported when the odds ratio of a right answer, backtracking against not, stratified by problem, has "
-    "an interval "
-    "wholly below 1. This is an association: hard attempts both go wrong and are questioned.",
+    "Supported when the odds ratio of a right answer, backtracking against not, stratified by problem, "
+    "has an interval wholly below 1. This is an association: hard attempts both go wrong and are "
+    "questioned.",
 )
 FORMAT = Claim(
     "Formatting changes backtracking",
-    "Supported when some variant's paired difference to the main variant, by problem, has a Holm-corrected "
-    "p < 0.05.",
+    "Supported when some variant's paired difference to the main variant, by problem, has a "
+    "Holm-corrected p < 0.05.",
 )
 
 
@@ -63,10 +59,9 @@ def phase1_report(evidence: Evidence, config: ExperimentConfig, path: Path) -> D
     document = Document("Backtracking as a state transition: Phase 1")
     document.say(
         f"Run {quoted(evidence.paths.run_id)}, model {quoted(config.model.hf_id)}. Square brackets hold 95% "
-        "intervals; "
-        "the unit of resampling is the problem. Accuracy counts an unanswered completion as wrong and "
-        "stands beside the "
-        "share of completions cut at the token cap, because a cut completion cannot answer."
+        "intervals; the unit of resampling is the problem. Accuracy counts an unanswered completion as "
+        "wrong and stands beside the share of completions cut at the token cap, because a cut completion "
+        "cannot answer."
     )
     document.section("Findings")
     write_verdicts(document, verdicts(evidence, main))
@@ -169,8 +164,8 @@ def _difference(evidence: Evidence, variant: str, one: str, other: str, what: st
     for condition in (one, other):
         if not (rows["condition"] == condition).any():
             return f"completions of {variant!r} under {condition!r}"
-    sides = (rows[rows["condition"] == condition] for condition in (one, other))
-    found = compare(*sides, OUTCOMES[what])
+    left, right = (rows[rows["condition"] == condition] for condition in (one, other))
+    found = compare(left, right, OUTCOMES[what])
     return found if found.error > 0 else f"enough problems shared by {one!r} and {other!r}"
 
 
@@ -218,8 +213,28 @@ def _accuracy(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Backtracking and accuracy")
     document.say(
         "Rows that backtrack are not a random sample: hard problems make for more errors and for more "
-        "doubt. The table "
-        "below is marginal; the verdict above compares within problems."
+        "doubt. The table below is marginal; the verdict above compares within problems."
+    )
+    groups = evidence.data("summary_metrics.json").get("backtracking_vs_accuracy", {})
+    document.table(
+        [
+            "Variant",
+            "Accuracy with",
+            "Accuracy without",
+            "Odds ratio within problems",
+            "Informative problems",
+        ],
+        [
+            [
+                quoted(variant),
+                rate(found["with_backtracking"], "accuracy"),
+                rate(found["without_backtracking"], "accuracy"),
+                plain(found, "odds_ratio", ".2f"),
+                str(found.get("informative_problems", "—")),
+            ]
+            for variant, found in groups.items()
+            if isinstance(found, dict) and {"with_backtracking", "without_backtracking"} <= set(found)
+        ],
     )
     picture(
         document,
@@ -242,12 +257,10 @@ def _lens(document: Document, evidence: Evidence, path: Path) -> None:
         where = "at no layer" if apart is None else f"first at layer {apart}"
         document.say(
             f"Controls {quoted(kind)}: {int(number(last, 'n_bt') or 0):,} onsets, "
-            f"{int(number(last, 'n_control') or 0):,} controls. "
-            f"At the last layer the onset token's mean logit is {plain(last, 'mean_target_logit_bt')} at "
-            "onsets and "
+            f"{int(number(last, 'n_control') or 0):,} controls. At the last layer the onset token's mean "
+            f"logit is {plain(last, 'mean_target_logit_bt')} at onsets and "
             f"{plain(last, 'mean_target_logit_control')} at controls. The family's log-mass separates "
-            f"{where} "
-            "(Holm-corrected over layers)."
+            f"{where} (Holm-corrected over layers)."
         )
     picture(document, evidence, path, "wait_logit_lens_bt_vs_control", "The onset token through the layers")
 
@@ -268,9 +281,8 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
     strongest = table.sort_values("delta_wait_logit_mean").head(8)
     document.say(
         f"Each component is removed alone at the deciding position of {int(table['n_events'].max()):,} "
-        "onsets. The eight "
-        "with the most negative mean change of the onset token's logit, beside what the same removal costs "
-        "elsewhere:"
+        "onsets. The eight with the most negative mean change of the onset token's logit, beside what the "
+        "same removal costs elsewhere:"
     )
     document.table(
         [
@@ -364,8 +376,7 @@ def _warnings(table: pd.DataFrame | None, names: Sequence[str]) -> Sequence[str]
     cut = table[table["truncation_rate"] > 0.10]
     return [
         f"{' / '.join(quoted(row[name]) for name in names)}: {percent(number(row, 'truncation_rate'))} of "
-        "the "
-        "completions were cut at the cap; their accuracy measures the cap as much as the model."
+        "the completions were cut at the cap; their accuracy measures the cap as much as the model."
         for row in records(cut)
     ]
 

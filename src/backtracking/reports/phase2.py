@@ -22,29 +22,24 @@ MIN_REDUCTION = 0.30
 def _non_destructive(margin: float) -> Claim:
     return Claim(
         "Backtracking can be turned down without loss of accuracy",
-        f"Supported when some arm lowers backtracking (Holm-corrected p < {LEVEL} over the arms of its "
-        "sweep, interval "
-        f"wholly below zero) while its accuracy is equivalent to the baseline's within {margin:.0%} (the "
-        "whole interval of "
-        "the paired drop lies inside the margin), and, where the confirmation on held-out problems was run, "
-        "the same arm "
-        "passes there too. Without a confirmation the verdict rests on the problems that the arm was picked "
-        "on, and says so.",
+        f"Supported when some intervention lowers backtracking (Holm-corrected p < {LEVEL} over the arms "
+        "of its sweep, interval wholly below zero) while its accuracy is equivalent to the baseline's "
+        f"within {margin:.0%} (the whole interval of the paired drop lies inside the margin), and, where "
+        "the confirmation on held-out problems was run, the same arm passes there too. Without a "
+        "confirmation the verdict rests on the problems that the arm was picked on, and says so.",
     )
 
 
 SUBSTANTIAL = Claim(
     "The reduction is substantial",
     f"Supported when an arm that passes the rule above lowers backtracking by at least {MIN_REDUCTION:.0%} "
-    "of the "
-    "baseline rate.",
+    "of the baseline rate.",
 )
 STEP = Claim(
     "At the onset step the intervention acts on the onset rather than everywhere",
     "Supported when, at the strongest scale, the onset token's family loses probability at onsets (paired "
-    "interval "
-    "wholly below zero) and the divergence from the untouched model is larger at onsets than at matched "
-    "positions.",
+    "interval wholly below zero) and the divergence from the untouched model is larger at onsets than at "
+    "matched positions.",
 )
 DESTROYS = Claim(
     "Full strength destroys the model",
@@ -77,10 +72,9 @@ def phase2_report(
     built_on = f", built on Phase 1 run {quoted(phase1.paths.run_id)}" if phase1 else ""
     document.say(
         f"Run {quoted(evidence.paths.run_id)}{built_on}, model {quoted(config.model.hf_id)}. Square "
-        "brackets hold 95% "
-        "intervals; the unit of resampling is the problem; differences to the baseline are paired. Accuracy "
-        "counts an "
-        "unanswered completion as wrong and stands beside the share cut at the token cap."
+        "brackets hold 95% intervals; the unit of resampling is the problem; differences to the baseline "
+        "are paired. Accuracy counts an unanswered completion as wrong and stands beside the share cut at "
+        "the token cap."
     )
     document.section("Findings")
     write_verdicts(document, verdicts(evidence, margin))
@@ -126,9 +120,10 @@ def _arms(evidence: Evidence) -> pd.DataFrame | None:
 
 
 def _judge_non_destructive(claim: Claim, arms: pd.DataFrame, evidence: Evidence) -> Verdict:
-    held = arms[arms["verdict"] == "non-destructive"]
+    held = _passing(arms)
     if held.empty:
-        return claim.not_supported(f"none of {len(arms)} arms passes; {_nearest(arms)}")
+        tried = int((arms["kind"] == "intervention").sum())
+        return claim.not_supported(f"none of {tried} interventions passes; {_nearest(arms)}")
     best = records(held.sort_values("backtracking_diff"))[0]
     shown = (
         f"{quoted(best['arm'])}: backtracking {points(best, 'backtracking_diff')} points, accuracy "
@@ -145,14 +140,18 @@ def _judge_non_destructive(claim: Claim, arms: pd.DataFrame, evidence: Evidence)
     row = records(passed.sort_values("backtracking_diff"))[0]
     return claim.supported(
         f"confirmed on held-out problems, {quoted(row['arm'])}: backtracking "
-        f"{points(row, 'backtracking_diff')} points, "
-        f"accuracy {points(row, 'accuracy_diff')} points"
+        f"{points(row, 'backtracking_diff')} points, accuracy {points(row, 'accuracy_diff')} points"
     )
+
+
+def _passing(arms: pd.DataFrame) -> pd.DataFrame:
+    """Interventions that pass the rule; controls and token suppression are only compared with."""
+    return arms[(arms["verdict"] == "non-destructive") & (arms["kind"] == "intervention")]
 
 
 def _nearest(arms: pd.DataFrame) -> str:
     """What the least damaging of the reducing arms does."""
-    reducing = arms[arms["backtracking_diff"] < 0]
+    reducing = arms[(arms["backtracking_diff"] < 0) & (arms["kind"] == "intervention")]
     if reducing.empty:
         return "none lowers backtracking"
     row = records(reducing.sort_values("accuracy_diff", ascending=False))[0]
@@ -163,7 +162,7 @@ def _nearest(arms: pd.DataFrame) -> str:
 
 
 def _judge_substantial(arms: pd.DataFrame) -> Verdict:
-    held = arms[arms["verdict"] == "non-destructive"]
+    held = _passing(arms)
     if held.empty:
         return SUBSTANTIAL.not_supported("no arm passes the rule above")
     row = records(held.sort_values("backtracking_diff"))[0]
@@ -200,8 +199,8 @@ def _judge_step(evidence: Evidence) -> Verdict:
     more = (number(onset, "kl") or 0.0) > (number(control, "kl") or 0.0)
     because = (
         f"at scale {onset_scale(summary):g} the family's probability changes by "
-        f"{points(onset, 'family_change')} points at "
-        f"onsets; KL {plain(onset, 'kl')} nats there, {plain(control, 'kl')} at matched positions"
+        f"{points(onset, 'family_change')} points at onsets; KL {plain(onset, 'kl')} nats there, "
+        f"{plain(control, 'kl')} at matched positions"
     )
     return STEP.judge(high < 0 and more, because)
 
@@ -223,7 +222,7 @@ def _baseline(document: Document, evidence: Evidence, path: Path) -> None:
             [
                 quoted(name),
                 rate(row, "backtracking_rate"),
-                rate(row, "accuracy"),
+                rate(row, "accuracy_of_all"),
                 rate(row, "truncation_rate", n=None),
             ]
             for name, row in rows
@@ -293,8 +292,7 @@ def _choice(document: Document, evidence: Evidence, path: Path) -> None:
     document.say(
         f"Arms were picked on {len(halves.get('search', []))} problems and measured again on the "
         f"{len(halves.get('confirm', []))} others; only the second numbers may be quoted. "
-        f"{len(searched) - 1} arms were "
-        "tried, and the p-values are corrected for their number."
+        f"{len(searched) - 1} arms were tried, and the p-values are corrected for their number."
     )
     trials = evidence.table("search_trials.csv")
     if trials is not None:
@@ -331,8 +329,8 @@ def _onset_step(document: Document, evidence: Evidence, path: Path) -> None:
         return
     document.say(
         "Teacher-forced on the stored tokens: the prefix is untouched and the intervention acts on the one "
-        "position that "
-        "decides the onset, or on a matched position without one. Scale 1 is the untouched model."
+        "position that decides the onset, or on a matched position without one. Scale 1 is the untouched "
+        "model."
     )
     head = [
         "Position",
@@ -368,9 +366,8 @@ def _hooks(document: Document, evidence: Evidence) -> None:
     agrees = "agree with" if debug.get("matches_schedule") else "**differ from**"
     document.say(
         f"{debug.get('total_calls', 0):,} calls of intervened modules, {debug.get('ablation_calls', 0):,} "
-        "acted on and "
-        f"{debug.get('skipped_calls', 0):,} left alone; the counts {agrees} what the schedule says for the "
-        "rows generated."
+        f"acted on and {debug.get('skipped_calls', 0):,} left alone; the counts {agrees} what the schedule "
+        "says for the rows generated."
     )
     document.list([quoted(line, 200) for line in debug.get("differences", [])])
 
