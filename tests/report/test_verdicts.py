@@ -8,7 +8,7 @@ import pytest
 from backtracking.config import ExperimentConfig
 from backtracking.config_phase2 import ContinuationConfig, Phase2Config, ScaleSweepConfig
 from backtracking.report import write_phase1_report, write_phase2_report
-from backtracking.reports import phase1, phase2
+from backtracking.reports import phase1_verdicts, phase2_verdicts
 from backtracking.reports.evidence import Evidence
 from tests.report.tables import MAIN, event_rows, run_paths, sweep_table
 
@@ -37,7 +37,9 @@ def _events(targeted, random, accuracy=0.85):
 
 
 def _judged(paths):
-    return {verdict.claim.split(":")[0]: verdict for verdict in phase1.verdicts(Evidence(paths), MAIN)}
+    return {
+        verdict.claim.split(":")[0]: verdict for verdict in phase1_verdicts.verdicts(Evidence(paths), MAIN)
+    }
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,23 @@ def test_kept_accuracy_is_an_equivalence_claim(tmp_path, accuracy, outcome):
     assert found["The targeted ablation leaves accuracy intact"].outcome == outcome
 
 
+def test_an_ablation_that_breaks_the_text_is_no_evidence_for_h1(tmp_path):
+    events = _events(0.1, 0.6)
+    broken = events["condition"] == "targeted_ablation"
+    events.loc[broken, "finish_reason"] = "length"
+    paths = run_paths(tmp_path, backtracking_events=events, ablation_importance=_scan([0.001, 0.9]))
+    found = _judged(paths)["H1"]
+    assert found.outcome == "cannot be judged"
+    assert "100.0% are cut" in found.because
+
+
+def test_tables_of_an_earlier_study_do_not_hide_truncation(tmp_path):
+    events = _events(0.1, 0.6).drop(columns=["finish_reason"])
+    found = _judged(run_paths(tmp_path, backtracking_events=events, ablation_importance=_scan([0.001, 0.9])))
+    assert found["H1"].outcome == "cannot be judged"
+    assert "cut at the cap" in found["H1"].because
+
+
 def test_few_rows_do_not_prove_that_accuracy_is_kept(tmp_path):
     events = pd.concat(
         [
@@ -99,7 +118,7 @@ def test_what_is_missing_is_named(tmp_path):
 def test_non_destructive_claim(tmp_path, arms, outcome, says):
     table = sweep_table({"baseline": (0.6, 0.85)} | arms, margin=0.1)
     paths = run_paths(tmp_path, subset_sweep_results=table)
-    claim, *_ = phase2.verdicts(Evidence(paths), 0.1)
+    claim, *_ = phase2_verdicts.verdicts(Evidence(paths), 0.1)
     assert claim.outcome == outcome, claim
     assert says in claim.because
 
@@ -109,7 +128,7 @@ def test_a_winner_that_fails_on_the_other_half_is_not_supported(tmp_path):
     failed = sweep_table({"baseline": (0.6, 0.85), "good": (0.3, 0.5)}, margin=0.1)
     failed["role"] = ["baseline", "winner"]
     paths = run_paths(tmp_path, subset_sweep_results=won, confirm_results=failed)
-    claim, *_ = phase2.verdicts(Evidence(paths), 0.1)
+    claim, *_ = phase2_verdicts.verdicts(Evidence(paths), 0.1)
     assert claim.outcome == "not supported"
     assert "held-out" in claim.because
 

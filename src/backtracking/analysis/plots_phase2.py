@@ -170,7 +170,7 @@ def plot_baseline_only_summary(summary: Mapping[str, Any]) -> Figure:
         axes.set_ylim(-0.6, len(table) - 0.3)
         look.percent_axis(axes.xaxis)
         axes.set_title("Baseline only")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
+        figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
