@@ -73,7 +73,16 @@ def plot_correction_flow(flow: pd.DataFrame) -> Figure:
             axes.barh(range(len(arms)), share, left=left, color=color, label=label, edgecolor="white")
             for place, (start, width) in enumerate(zip(left, share, strict=True)):
                 if width >= 0.06:
-                    axes.text(start + width / 2, place, f"{width:.0%}", ha="center", va="center", fontsize=8)
+                    ink = "white" if color == look.BLUE else look.INK
+                    axes.text(
+                        start + width / 2,
+                        place,
+                        f"{width:.0%}",
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        color=ink,
+                    )
             left += share
         axes.set_yticks(range(len(arms)), [look.pretty(arm) for arm in arms])
         axes.invert_yaxis()

@@ -37,6 +37,8 @@ def phase1_report(evidence: Evidence, config: ExperimentConfig, path: Path) -> D
     _scan(document, evidence, path)
     _conditions(document, evidence, path)
     _formatting(document, evidence, path)
+    _errors(document, evidence)
+    more_pictures(document, evidence, path)
     _limits(document, evidence)
     write_provenance(document, evidence)
     return document
@@ -205,6 +207,57 @@ def _formatting(document: Document, evidence: Evidence, path: Path) -> None:
             ],
         )
     picture(document, evidence, path, "formatting_effect_on_backtracking", "Formatting and backtracking")
+
+
+def _errors(document: Document, evidence: Evidence) -> None:
+    table = evidence.table("error_coupling.csv")
+    document.section("Errors and onsets")
+    if table is None or "odds_ratio" not in table:
+        document.say("Missing: error_coupling.csv. Run: backtracking detect-events.")
+        return
+    document.say(
+        "Checkable arithmetic in the completions, and whether an onset follows before the next such "
+        "statement. The odds ratio compares wrong and right steps of the same problem."
+    )
+    document.table(
+        ["Variant", "Condition", "Onset after a wrong step", "Onset after a right step", "Odds ratio"],
+        [
+            [
+                quoted(row["variant"]),
+                quoted(row["condition"]),
+                rate(row, "p_onset_after_wrong", n="n_wrong"),
+                rate(row, "p_onset_after_right", n="n_right"),
+                plain(row, "odds_ratio", ".2f"),
+            ]
+            for row in records(table)
+        ],
+    )
+    injected = evidence.table("error_injection_summary.csv")
+    if injected is not None:
+        document.say(
+            "Results of right completions replaced: change of the onset's log-mass afterwards, in nats."
+        )
+        document.table(
+            ["Rewrite", "n", "Change", "Above harmless rewrites"],
+            [
+                [
+                    quoted(row["kind"]),
+                    plain(row, "n", ".0f"),
+                    plain(row, "change"),
+                    plain(row, "above_harmless"),
+                ]
+                for row in records(injected)
+            ],
+        )
+
+
+def more_pictures(document: Document, evidence: Evidence, path: Path) -> None:
+    """The run's other figures, so that no result is left out because this report does not discuss it."""
+    names = evidence.figures_beside(document.shown)
+    if names:
+        document.section("More figures")
+    for name in names:
+        picture(document, evidence, path, name, name.replace("_", " ").capitalize())
 
 
 def _limits(document: Document, evidence: Evidence) -> None:

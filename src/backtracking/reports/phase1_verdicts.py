@@ -8,7 +8,7 @@ from backtracking.analysis.comparison import OUTCOMES, compare
 from backtracking.analysis.statistics import Difference
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
-from backtracking.reports.numbers import in_points, number, percent, plain, points, records
+from backtracking.reports.numbers import in_points, number, percent, plain, points, rate, records
 from backtracking.reports.verdicts import Claim, Verdict
 
 MARGIN = 0.05
@@ -19,9 +19,9 @@ H1 = Claim(
     "H1: a few components write the onset",
     "Supported when the ablation scan finds at least one component above the ensemble of all "
     "(Holm-corrected p < 0.05) and regeneration with the selected components ablated backtracks less than "
-    "regeneration with as many random ones: the paired difference by problem lies wholly below zero. Where "
-    "most targeted completions are cut at the cap, the text has fallen apart and fewer onsets in it say "
-    "nothing about where onsets come from: then it cannot be judged.",
+    "regeneration with as many random ones: the paired difference by problem lies wholly below zero. "
+    "Where most targeted completions are cut at the cap, the text has fallen apart and fewer onsets in it "
+    "say nothing about where onsets come from: then it cannot be judged.",
 )
 H0 = Claim(
     "H0: there is no localised mechanism",
@@ -32,7 +32,9 @@ H0 = Claim(
 H2 = Claim(
     "H2: onsets are error detection",
     "Supported when an onset is likelier after a wrong checkable step than after a right one, within "
-    "problems: the interval of the odds ratio lies wholly above 1.",
+    "problems: the interval of the odds ratio lies wholly above 1; and, where errors were injected into "
+    "right completions, they raise the onset's log-mass more than harmless rewrites do, the interval "
+    "wholly above 0.",
 )
 KEPT = Claim(
     "The targeted ablation leaves accuracy intact",
@@ -63,7 +65,7 @@ def verdicts(evidence: Evidence, main: str) -> list[Verdict]:
     return [
         _judge_h1(standouts, against_random),
         _judge_h0(standouts, against_random),
-        _judge_h2(evidence),
+        _judge_h2(evidence, main),
         _judge_kept(against_baseline),
         _judge_helps(evidence, main),
         _judge_format(evidence, main),
@@ -92,16 +94,42 @@ def _judge_h0(standouts: list[str] | str, difference: Difference | str) -> Verdi
     return H0.judge(not standouts and inside, because)
 
 
-def _judge_h2(evidence: Evidence) -> Verdict:
-    table = evidence.table("error_coupling.csv")
-    if table is None or "odds_ratio" not in table:
-        return H2.missing("error_coupling.csv with an odds ratio (made by detect-events)")
-    row = records(table)[0]
+def _judge_h2(evidence: Evidence, main: str) -> Verdict:
+    row = coupling(evidence, main)
+    if row is None:
+        return H2.missing("error_coupling.csv (made by detect-events)")
     low = number(row, "odds_ratio_low")
     if low is None:
-        return H2.missing("an interval of the odds ratio (too few checkable steps)")
-    because = f"odds ratio {plain(row, 'odds_ratio')}"
-    return H2.judge(low > 1.0, because)
+        return H2.missing("problems with onsets and without, after wrong steps and after right ones")
+    because = (
+        f"an onset follows {rate(row, 'p_onset_after_wrong', n='n_wrong')} of the wrong steps and "
+        f"{rate(row, 'p_onset_after_right', n='n_right')} of the right ones; odds ratio within problems "
+        f"{plain(row, 'odds_ratio', '.2f')}"
+    )
+    injected = _injected(evidence)
+    if injected is None:
+        return H2.judge(low > 1.0, because + "; errors were not injected")
+    raised = number(injected, "above_harmless_low")
+    because += f"; injected errors raise the family's log-mass by {plain(injected, 'above_harmless')} nats"
+    return H2.judge(low > 1.0 and raised is not None and raised > 0.0, because)
+
+
+def _injected(evidence: Evidence) -> dict[str, Any] | None:
+    """What wrong results put into right completions do to the onset's mass, against harmless rewrites."""
+    table = evidence.table("error_injection_summary.csv")
+    if table is None:
+        return None
+    rows = table[table["kind"] == "any wrong"]
+    return None if rows.empty else dict(records(rows)[0])
+
+
+def coupling(evidence: Evidence, main: str) -> dict[str, Any] | None:
+    """How onsets follow wrong and right steps in the main variant's baseline."""
+    table = evidence.table("error_coupling.csv")
+    if table is None or "odds_ratio" not in table:
+        return None
+    rows = table[(table["variant"] == main) & (table["condition"] == "baseline")]
+    return None if rows.empty else dict(records(rows)[0])
 
 
 def _judge_kept(difference: Difference | str) -> Verdict:

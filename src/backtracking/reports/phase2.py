@@ -8,7 +8,7 @@ from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.leaks import write_leaks
 from backtracking.reports.numbers import number, p_value, percent, plain, points, rate, records
-from backtracking.reports.phase1 import picture
+from backtracking.reports.phase1 import more_pictures, picture
 from backtracking.reports.phase2_verdicts import verdicts
 from backtracking.reports.provenance import write_provenance
 from backtracking.reports.verdicts import write_verdicts
@@ -49,6 +49,7 @@ def phase2_report(
     _choice(document, evidence, path)
     _onset_step(document, evidence, path)
     write_leaks(document, evidence, path)
+    more_pictures(document, evidence, path)
     _hooks(document, evidence)
     _limits(document, evidence)
     write_provenance(document, evidence)
