@@ -129,6 +129,10 @@ class ContinuationConfig(Section):
     """Whose Phase 1 events are used."""
     max_events: PositiveInt = 150
     """How many events, spread over problems."""
+    num_continuations: Annotated[int, Field(ge=0)] = 0
+    """Continuations sampled from each event and scale, to see whether an onset comes a sentence later."""
+    continuation_tokens: PositiveInt = 24
+    """Length of those continuations."""
     subset_name: Name = "mlp_27_only"
     """A subset of the subset sweep."""
     scales: tuple[float, ...] = Field(default=(0.0, 0.5, 0.9), min_length=1)

@@ -4,7 +4,7 @@ Positions always come from the ids that the model wrote. A decoded text is never
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Protocol
@@ -72,9 +72,11 @@ class TokenMap:
         self._bytes = _byte_table(tokenizer) if _is_byte_level(tokenizer) else None
 
     def __call__(self, ids: Sequence[int], text: str | None = None) -> TokenText:
-        """Map ids; when `text` is given it must be what the ids decode to, with or without special tokens."""
-        for skip_special in (True, False):
-            mapped = self._map(ids, skip_special)
+        """Map ids; when `text` is given it must be what the ids decode to, with or without special tokens.
+
+        An end token that closes the ids may be missing from a text that shows all other special tokens.
+        """
+        for mapped in self._readings(ids):
             if text is None or mapped.text == text:
                 return mapped
         raise UserError(
@@ -82,6 +84,14 @@ class TokenMap:
             f"the text begins {str(text)[:60]!r}, the ids decode to {mapped.text[:60]!r}",
             "check that model.hf_id names the model (and revision) that wrote these generations",
         )
+
+    def _readings(self, ids: Sequence[int]) -> Iterator[TokenText]:
+        yield self._map(ids, True)
+        if ids:
+            shown = self._map(ids[:-1], False)
+            end = len(shown.text)
+            yield TokenText(shown.text, [*shown.starts, end], [*shown.ends, end])
+        yield self._map(ids, False)
 
     def _map(self, ids: Sequence[int], skip_special: bool) -> TokenText:
         if self._bytes is not None:

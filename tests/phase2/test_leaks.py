@@ -67,27 +67,10 @@ def test_an_arm_that_changes_nothing_has_no_divergence():
     assert replaced_tokens(table).empty
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("12 + 5 = 17.", [("12+5", True)]),
-        ("So 3 × 4 = 13, wait", [("3*4", False)]),
-        ("2 + 3 * 4 = 14 and 10 - 4 - 3 = 3", [("2+3*4", True), ("10-4-3", True)]),
-        ("$1,200 / 4 = $300", [("1200/4", True)]),
-        ("10 / 3 = 3.33", [("10/3", True)]),
-        ("10 / 3 = 3.40", [("10/3", False)]),
-        ("5 - 9 = -4", [("5-9", True)]),
-        ("1 / 0 = 0 and x + 2 = 3", []),
-        ("the year 2020-2021 = past", []),
-    ],
-)
-def test_checkable_steps(text, expected):
-    assert [(step.expression, step.is_right) for step in read_steps(text)] == expected
-
-
-def test_hostile_digits_are_read_in_linear_time():
-    assert read_steps("1+" * 20_000 + "1") == []
-    assert read_steps("9" * 50_000 + " + 1 = 2") == []
+def test_steps_are_keyed_by_what_they_compute():
+    steps = read_steps("12 + 5 = 18. Wait, 12  +  5 = 17.")
+    assert [step.is_right for step in steps] == [False, True]
+    assert steps[0].expression == steps[1].expression
 
 
 def test_unmarked_checks_are_repeats_without_a_trigger_between():

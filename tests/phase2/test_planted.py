@@ -61,7 +61,12 @@ def _context(folder, plant, **phase2):
                 "accuracy_margin": MARGIN,
                 "subset_sweep": sweep,
                 "scale_sweep": {"variant": VARIANT, "subset_name": "best", "scales": [0.0, 0.5, 0.8]},
-                "continuation_ablation": {"variant": VARIANT, "subset_name": "writer", "max_events": 20},
+                "continuation_ablation": {
+                    "variant": VARIANT,
+                    "subset_name": "writer",
+                    "max_events": 20,
+                    "num_continuations": 8,
+                },
                 "confirm": {"random_draws": 3},
                 "search": {
                     "budget_rows": 1500,
@@ -160,6 +165,20 @@ def test_the_onset_step_loses_the_onset_and_nothing_else(localised):
     assert summary.loc[("onset", 0.0), "onset_prob"] < 0.01
     assert summary.loc[("onset", 0.0), "family_change_high"] < -0.2
     assert summary.loc[("onset", 0.0), "other_families_prob"] < 0.01
+
+
+def test_continuations_turn_back_later_once_the_choice_is_taken_away(localised):
+    """The plant decides anew at every full stop, so a prevented onset may still come at the next."""
+    summary = _table(localised, "continuation_samples_summary.csv", "scale")
+    assert summary.loc[1.0, "onset_at_once"] == pytest.approx(0.37, abs=0.15)
+    assert summary.loc[0.0, "onset_at_once"] < 0.02
+    assert summary.loc[0.0, "onset_later"] > 0.1
+    samples = pd.read_csv(localised.paths.table("continuation_samples.csv"))
+    pairs = samples.pivot(index=["example_id", "sample_id", "continuation"], columns="arm")
+    same = pairs["first_token"]["baseline"] == pairs["first_token"]["writer_x0"]
+    assert same.any()
+    later = pairs["onset_later"]
+    assert (later["baseline"] == later["writer_x0"])[same].all(), "equal choices share their noise"
 
 
 def test_first_divergences_of_the_writer_hit_the_trigger_only(localised):

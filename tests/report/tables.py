@@ -49,7 +49,11 @@ def sweep_table(arms: dict[str, tuple[float, float]], margin: float = 0.05) -> p
     """A sweep's table for arms of given backtracking rate and accuracy; the first must be the baseline."""
     parts = [
         event_rows(name, *rates, problems=100, samples=6, seed=index).assign(
-            arm=name, subset_name=name, scale=None, num_components=0 if name == "baseline" else 2
+            arm=name,
+            subset_name=name,
+            scale=None,
+            num_components=0 if name == "baseline" else 2,
+            kind="baseline" if name == "baseline" else "intervention",
         )
         for index, (name, rates) in enumerate(arms.items())
     ]

@@ -8,7 +8,7 @@ import pytest
 from backtracking.config import ExperimentConfig
 from backtracking.config_phase2 import ContinuationConfig, Phase2Config, ScaleSweepConfig
 from backtracking.report import write_phase1_report, write_phase2_report
-from backtracking.reports import phase1, phase2
+from backtracking.reports import phase1_verdicts, phase2_verdicts
 from backtracking.reports.evidence import Evidence
 from tests.report.tables import MAIN, event_rows, run_paths, sweep_table
 
@@ -37,7 +37,9 @@ def _events(targeted, random, accuracy=0.85):
 
 
 def _judged(paths):
-    return {verdict.claim.split(":")[0]: verdict for verdict in phase1.verdicts(Evidence(paths), MAIN)}
+    return {
+        verdict.claim.split(":")[0]: verdict for verdict in phase1_verdicts.verdicts(Evidence(paths), MAIN)
+    }
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,48 @@ def test_kept_accuracy_is_an_equivalence_claim(tmp_path, accuracy, outcome):
     assert found["The targeted ablation leaves accuracy intact"].outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("low", "outcome"), [(2.0, "supported"), (0.8, "not supported"), (None, "cannot be judged")]
+)
+def test_h2_follows_the_odds_ratio_of_the_main_variant(tmp_path, low, outcome):
+    line = {"condition": "baseline", "n_wrong": 50, "n_right": 90, "p_onset_after_wrong": 0.9}
+    other = line | {"variant": "other", "odds_ratio": 9.0, "odds_ratio_low": 5.0, "odds_ratio_high": 20.0}
+    main = line | {"variant": MAIN, "odds_ratio": 3.0, "odds_ratio_low": low, "odds_ratio_high": 20.0}
+    events = event_rows("baseline", 0.6, 0.85)
+    paths = run_paths(tmp_path, backtracking_events=events, error_coupling=pd.DataFrame([other, main]))
+    assert _judged(paths)["H2"].outcome == outcome
+
+
+@pytest.mark.parametrize(("above", "outcome"), [(0.2, "supported"), (-0.1, "not supported")])
+def test_injected_errors_can_refute_h2(tmp_path, above, outcome):
+    line = {"variant": MAIN, "condition": "baseline", "odds_ratio": 3.0, "odds_ratio_low": 2.0}
+    injected = {"kind": "any wrong", "n": 9, "above_harmless": 0.5, "above_harmless_low": above}
+    paths = run_paths(
+        tmp_path,
+        backtracking_events=event_rows("baseline", 0.6, 0.85),
+        error_coupling=pd.DataFrame([line]),
+        error_injection_summary=pd.DataFrame([injected]),
+    )
+    assert _judged(paths)["H2"].outcome == outcome
+
+
+def test_an_ablation_that_breaks_the_text_is_no_evidence_for_h1(tmp_path):
+    events = _events(0.1, 0.6)
+    broken = events["condition"] == "targeted_ablation"
+    events.loc[broken, "finish_reason"] = "length"
+    paths = run_paths(tmp_path, backtracking_events=events, ablation_importance=_scan([0.001, 0.9]))
+    found = _judged(paths)["H1"]
+    assert found.outcome == "cannot be judged"
+    assert "100.0% are cut" in found.because
+
+
+def test_tables_of_an_earlier_study_do_not_hide_truncation(tmp_path):
+    events = _events(0.1, 0.6).drop(columns=["finish_reason"])
+    found = _judged(run_paths(tmp_path, backtracking_events=events, ablation_importance=_scan([0.001, 0.9])))
+    assert found["H1"].outcome == "cannot be judged"
+    assert "cut at the cap" in found["H1"].because
+
+
 def test_few_rows_do_not_prove_that_accuracy_is_kept(tmp_path):
     events = pd.concat(
         [
@@ -92,14 +136,14 @@ def test_what_is_missing_is_named(tmp_path):
     ("arms", "outcome", "says"),
     [
         ({"good": (0.3, 0.85), "bad": (0.05, 0.1)}, "supported", "not confirmed"),
-        ({"bad": (0.05, 0.1)}, "not supported", "none of 1 arms"),
-        ({"idle": (0.6, 0.85)}, "not supported", "none of 1 arms"),
+        ({"bad": (0.05, 0.1)}, "not supported", "none of 1 interventions"),
+        ({"idle": (0.6, 0.85)}, "not supported", "none of 1 interventions"),
     ],
 )
 def test_non_destructive_claim(tmp_path, arms, outcome, says):
     table = sweep_table({"baseline": (0.6, 0.85)} | arms, margin=0.1)
     paths = run_paths(tmp_path, subset_sweep_results=table)
-    claim, *_ = phase2.verdicts(Evidence(paths), 0.1)
+    claim, *_ = phase2_verdicts.verdicts(Evidence(paths), 0.1)
     assert claim.outcome == outcome, claim
     assert says in claim.because
 
@@ -109,7 +153,7 @@ def test_a_winner_that_fails_on_the_other_half_is_not_supported(tmp_path):
     failed = sweep_table({"baseline": (0.6, 0.85), "good": (0.3, 0.5)}, margin=0.1)
     failed["role"] = ["baseline", "winner"]
     paths = run_paths(tmp_path, subset_sweep_results=won, confirm_results=failed)
-    claim, *_ = phase2.verdicts(Evidence(paths), 0.1)
+    claim, *_ = phase2_verdicts.verdicts(Evidence(paths), 0.1)
     assert claim.outcome == "not supported"
     assert "held-out" in claim.because
 

@@ -148,6 +148,15 @@ class TestOnsetShapes:
         ids = [WAIT_BARE, r1_tokenizer.eos_token_id]
         assert r1_map(ids, "Wait" + r1_tokenizer.eos_token).token_span(0, 4) == (0, 1)
 
+    def test_a_text_without_its_end_token_may_show_other_special_tokens(self, r1_tokenizer, r1_map):
+        bos, eos = r1_tokenizer.bos_token_id, r1_tokenizer.eos_token_id
+        ids = [16, bos, WAIT_SPACED, eos]
+        text = decode(r1_tokenizer, ids[:-1], skip_special=False)
+        mapped = r1_map(ids, text)
+        assert mapped.text == text
+        assert mapped.text[slice(*mapped.char_span(2, 3))] == " Wait"
+        assert mapped.char_span(3, 4) == (len(text), len(text))
+
     def test_text_of_another_tokenizer_is_refused(self, r1_map):
         with pytest.raises(UserError, match="not what its token ids decode to"):
             r1_map([WAIT_BARE], "Hello")

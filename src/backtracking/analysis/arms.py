@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from backtracking.conditions import Selected
 from backtracking.config_phase2 import ComponentRef, Subset
@@ -12,6 +13,8 @@ from backtracking.seed import derive_seed
 
 BASELINE_NAME = BASELINE.name
 RANDOM_VECTOR = "random"
+
+Kind = Literal["baseline", "intervention", "suppression", "random control"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,16 @@ class Arm:
     @property
     def num_components(self) -> int:
         return len({(i.component, i.layer, i.head) for i in self.members[0].interventions})
+
+    @property
+    def kind(self) -> Kind:
+        """What the arm is; only interventions can win, the others are what they are measured against."""
+        first = self.members[0]
+        if len(self.members) > 1:
+            return "random control"
+        if first.suppress_tokens:
+            return "suppression"
+        return "intervention" if first.interventions else "baseline"
 
     def for_row(self, problem_index: int, sample_id: int) -> Condition:
         """The member that a row runs under; every draw meets problems and samples alike."""

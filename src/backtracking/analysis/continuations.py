@@ -64,18 +64,14 @@ def run_continuation_ablation(
 ) -> pd.DataFrame:
     """One row per position and arm: what happens to the onset token, its family and its synonyms."""
     places = [place for event in events for place in _places(event)]
-    conditions = [_at_last_position(arm) for arm in arms]
     rows: list[dict[str, object]] = []
-    for group in batches([len(place.at.seen) for place in places], budget):
-        here = [places[k] for k in group]
-        for place, logits in zip(here, _logits(model, here, conditions, vectors), strict=True):
-            measured = _measure(logits.float(), place, families, model)
-            identity = _identity(place, variant)
-            rows += [
-                identity | _arm_columns(arm) | values for arm, values in zip(arms, measured, strict=True)
-            ]
+    for index, logits in last_position_logits(model, [place.at for place in places], arms, budget, vectors):
+        place = places[index]
+        identity = _identity(place, variant)
+        measured = _measure(logits.float(), place, families, model)
+        rows += [identity | _arm_columns(arm) | values for arm, values in zip(arms, measured, strict=True)]
         if bar is not None:
-            bar.advance(len(here))
+            bar.advance()
     return _ordered(pd.DataFrame(rows), arms)
 
 
@@ -132,21 +128,27 @@ def _at_last_position(arm: Arm) -> Condition:
     return Condition(name=arm.name, interventions=everywhere)
 
 
-def _logits(
+def last_position_logits(
     model: LoadedModel,
-    places: Sequence[Place],
-    conditions: Sequence[Condition],
-    vectors: Mapping[str, Tensor] | None,
-) -> Iterator[Tensor]:
-    """Per place: next-token logits [1 + conditions, vocabulary], the untouched model first."""
-    arms = [edits(condition) for condition in conditions]
-    if any(arm is None for arm in arms):
-        for place in places:
-            yield _step_by_step(model, place.at.seen, [Condition(name="before"), *conditions], vectors)
+    readings: Sequence[Reading],
+    arms: Sequence[Arm],
+    budget: int,
+    vectors: Mapping[str, Tensor] | None = None,
+) -> Iterator[tuple[int, Tensor]]:
+    """Per reading: its index and next-token logits [1 + arms, vocabulary], the untouched model first.
+
+    Arms that only scale outputs ride in one pass over the prefix; others are run one reading at a time.
+    """
+    conditions = [_at_last_position(arm) for arm in arms]
+    scaled = [edits(condition) for condition in conditions]
+    if any(arm is None for arm in scaled):
+        for index, reading in enumerate(readings):
+            yield index, _step_by_step(model, reading.seen, [Condition(name="before"), *conditions], vectors)
         return
-    scan = TailScan(model, [(), *(arm for arm in arms if arm is not None)])
-    for hidden in scan([place.at.seen for place in places]):
-        yield model.readout(hidden)
+    scan = TailScan(model, [(), *(arm for arm in scaled if arm is not None)])
+    for group in batches([len(reading.seen) for reading in readings], budget):
+        for index, hidden in zip(group, scan([readings[k].seen for k in group]), strict=True):
+            yield index, model.readout(hidden)
 
 
 def edits(condition: Condition) -> tuple[Edit, ...] | None:

@@ -20,7 +20,7 @@ BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, GREY, INK = "#56B4E9", "#CC79A7", "#8C8C8C", "#222222"
 SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 
-_STYLE = {
+_STYLE: Any = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
@@ -70,7 +70,8 @@ class Estimates:
     def errors(self) -> "np.ndarray[Any, np.dtype[np.float64]]":
         """Distances to the interval ends as matplotlib wants them; no interval draws none."""
         ends = np.stack([self.value - self.low, self.high - self.value])
-        return np.nan_to_num(np.clip(ends, 0.0, None))
+        errors: np.ndarray[Any, np.dtype[np.float64]] = np.nan_to_num(np.clip(ends, 0.0, None))
+        return errors
 
 
 def estimates(table: pd.DataFrame, column: str) -> Estimates:

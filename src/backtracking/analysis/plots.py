@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from backtracking.analysis import figures as look
@@ -66,12 +65,13 @@ def plot_formatting_effect_on_backtracking(table: pd.DataFrame) -> Figure:
         colors = [look.INK, *[look.BLUE] * (len(table) - 1)]
         look.reference(axes, look.estimates(table.head(1), "backtracking_rate"))
         look.dots(axes, data, places, colors=colors)
-        for place, row, right in zip(places, table.itertuples(), data.high, strict=True):
-            change = float(data.value[row.Index] - data.value[0])
-            text = f"{data.value[row.Index]:.0%}" + (f"  ({change:+.0%})" if row.Index else "")
-            edge = right if pd.notna(right) else data.value[row.Index]
+        for index, (place, value, right) in enumerate(zip(places, data.value, data.high, strict=True)):
+            text = f"{value:.0%}" + (f"  ({100 * (value - data.value[0]):+.0f} points)" if index else "")
+            edge = right if pd.notna(right) else value
             axes.annotate(text, (edge, place), xytext=(8, 0), textcoords="offset points", va="center")
-        axes.set_yticks(places, [_with_n(r.variant, r.total) for r in table.itertuples()])
+        axes.set_yticks(
+            places, [_with_n(name, n) for name, n in zip(table["variant"], table["total"], strict=True)]
+        )
         axes.set_ylim(-0.6, len(table) - 0.4)
         look.percent_axis(axes.xaxis)
         axes.set_xlim(-0.03, 1.18)
@@ -108,7 +108,7 @@ def plot_backtracking_vs_accuracy(table: pd.DataFrame) -> Figure:
         look.percent_axis(axes.xaxis)
         axes.set_xlabel("accuracy (unanswered counts as wrong)")
         axes.set_title("Backtracking and accuracy, baseline")
-        _legend_below(axes, columns=2)
+        figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
@@ -142,7 +142,3 @@ def _rates(table: pd.DataFrame, labels: Sequence[str], colors: Sequence[str], ti
 
 def _with_n(name: object, total: object) -> str:
     return f"{look.pretty(str(name))}\nn = {int(str(total)):,}"
-
-
-def _legend_below(axes: Axes, columns: int) -> None:
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=columns)

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from backtracking.analysis import figures as look
+
+LEADERS = 4
 
 _FATES = (
     ("marked", look.BLUE, "errs, backtracks, ends right"),
@@ -70,7 +73,16 @@ def plot_correction_flow(flow: pd.DataFrame) -> Figure:
             axes.barh(range(len(arms)), share, left=left, color=color, label=label, edgecolor="white")
             for place, (start, width) in enumerate(zip(left, share, strict=True)):
                 if width >= 0.06:
-                    axes.text(start + width / 2, place, f"{width:.0%}", ha="center", va="center", fontsize=8)
+                    ink = "white" if color == look.BLUE else look.INK
+                    axes.text(
+                        start + width / 2,
+                        place,
+                        f"{width:.0%}",
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        color=ink,
+                    )
             left += share
         axes.set_yticks(range(len(arms)), [look.pretty(arm) for arm in arms])
         axes.invert_yaxis()
@@ -79,6 +91,19 @@ def plot_correction_flow(flow: pd.DataFrame) -> Figure:
         axes.set_title(f"Rows whose baseline erred and corrected itself (n = {int(flow['total'].max()):,})")
         figure.legend(loc="outside lower center", ncols=3, fontsize=9)
     return figure
+
+
+def _plane_with_leaders(axes: Axes, table: pd.DataFrame, margin: float) -> None:
+    """The plane with names for few arms only: the baseline, controls, and those likeliest on the front."""
+    named = table["kind"] != "intervention"
+    if "front_probability" in table:
+        leaders = table[~named].sort_values("front_probability", ascending=False, kind="stable").head(LEADERS)
+        distinct = leaders.drop_duplicates(["backtracking_rate", "accuracy"])
+        named |= table.index.isin(distinct.index)
+    else:
+        named |= True
+    labels = [look.pretty(arm) if shown else "" for arm, shown in zip(table["arm"], named, strict=True)]
+    look.plane(axes, table, margin, labels)
 
 
 def plot_choice(search: pd.DataFrame, confirm: pd.DataFrame, margin: float) -> Figure:
@@ -94,6 +119,6 @@ def plot_choice(search: pd.DataFrame, confirm: pd.DataFrame, margin: float) -> F
             look.percent_axis(ax.xaxis)
             look.percent_axis(ax.yaxis)
             if not table.empty:
-                look.plane(ax, table.reset_index(drop=True), margin)
+                _plane_with_leaders(ax, table.reset_index(drop=True), margin)
         axes[0].set_ylabel("accuracy")
     return figure

@@ -135,8 +135,9 @@ def plot_continuation_ablation_effect(summary: pd.DataFrame) -> Figure:
 def _step_line(axes: Axes, part: pd.DataFrame, column: str, color: str, marker: str, label: str) -> None:
     data = look.estimates(part, column)
     count = int(part["n"].max()) if "n" in part else 0
+    shift = 0.008 if label.startswith("matched") else -0.008
     axes.errorbar(
-        part["scale"], data.value, yerr=data.errors, color=color, marker=marker, capsize=3, lw=1.6,
+        part["scale"] + shift, data.value, yerr=data.errors, color=color, marker=marker, capsize=3, lw=1.6,
         label=f"{label} (n={count:,})",
     )  # fmt: skip
 
@@ -144,7 +145,7 @@ def _step_line(axes: Axes, part: pd.DataFrame, column: str, color: str, marker: 
 def plot_baseline_only_summary(summary: Mapping[str, Any]) -> Figure:
     """The `baseline_only_summary` of metrics_v2.json: rates per variant without any intervention.
 
-    `summary` maps each variant to its numbers (`backtracking_rate`, `accuracy`, …, with intervals).
+    `summary` maps each variant to its numbers (`backtracking_rate`, `accuracy_of_all`, …, with intervals).
     """
     variants = {name: row for name, row in summary.items() if isinstance(row, Mapping)}
     if not variants:
@@ -152,7 +153,7 @@ def plot_baseline_only_summary(summary: Mapping[str, Any]) -> Figure:
     table = pd.DataFrame([{"variant": name, **row} for name, row in variants.items()])
     shown = [
         ("backtracking_rate", look.VERMILLION, "backtracking"),
-        ("accuracy", look.BLUE, "accuracy"),
+        ("accuracy_of_all", look.BLUE, "accuracy"),
         ("truncation_rate", look.GREY, "cut at the cap"),
     ]
     shown = [item for item in shown if item[0] in table]
@@ -169,7 +170,7 @@ def plot_baseline_only_summary(summary: Mapping[str, Any]) -> Figure:
         axes.set_ylim(-0.6, len(table) - 0.3)
         look.percent_axis(axes.xaxis)
         axes.set_title("Baseline only")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
+        figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Component = tuple[Literal["attn", "mlp"], int]
 SINGLES = 6
+LONGEST_NAME = 60
 STARTING_SCALES = (0.0, 0.5)
 
 
@@ -115,7 +116,9 @@ def _arm(params: dict[str, Any], candidates: Sequence[Component], job: SweepJob)
         return BASELINE_ARM
     scale = float(params["scale"])
     members = sorted(chosen)
-    name = f"search_{digest(members)[:10]}_x{scale:g}"
+    spelled = "-".join(_key(component) for component in members)
+    short = spelled if len(spelled) <= LONGEST_NAME else digest(members)[:10]
+    name = f"search_{short}_x{scale:g}"
     interventions = tuple(
         Intervention(component=kind, layer=layer, strength=scale, when=job.resources.when)
         for kind, layer in members

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -56,8 +56,8 @@ class SweepJob:
     folder: Path
     resources: Resources
     margin: float = 0.05
-    slots: "int | str" = "auto"
-    engine: str = "batched"
+    slots: int | Literal["auto"] = "auto"
+    engine: Literal["batched", "reference"] = "batched"
     vectors: "Mapping[str, Tensor]" = field(default_factory=dict)
     onset_phrases: "Collection[Phrase]" = ()
     made_with: Mapping[str, Any] = field(default_factory=dict)
@@ -231,7 +231,11 @@ def _arm_events(job: SweepJob, arm: Arm) -> pd.DataFrame:
     )
     events = evaluate_generations(asked, job.reader)
     events = events.assign(
-        arm=arm.name, subset_name=arm.subset_name, scale=arm.scale, num_components=arm.num_components
+        arm=arm.name,
+        subset_name=arm.subset_name,
+        scale=arm.scale,
+        num_components=arm.num_components,
+        kind=arm.kind,
     )
     places = events["example_id"].map(order)
     return events.assign(_place=places).sort_values(["_place", "sample_id"]).drop(columns="_place")

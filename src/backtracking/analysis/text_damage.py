@@ -93,5 +93,5 @@ def damage_by_arm(lines: pd.DataFrame) -> pd.DataFrame:
         values = part["kl_per_token"].to_numpy(dtype=float)
         problems = part["example_id"].to_numpy(dtype=str)
         sums = sums_by(problems, np.stack([values, np.ones_like(values)], axis=1))
-        rows.append({"arm": arm} | spread("kl_per_token", ratio(sums[:, 0], sums[:, 1])))
+        rows.append({"arm": str(arm), **spread("kl_per_token", ratio(sums[:, 0], sums[:, 1]))})
     return pd.DataFrame(rows)

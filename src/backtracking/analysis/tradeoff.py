@@ -52,6 +52,7 @@ def _line(part: pd.DataFrame) -> dict[str, object]:
         "scale": part["scale"].iloc[0],
         "num_components": int(part["num_components"].iloc[0]),
         "arm": part["arm"].iloc[0],
+        "kind": part["kind"].iloc[0],
         "problems": part["example_id"].nunique(),
         "finished_count": int(part["finish_reason"].eq("stop").sum()),
         "mean_tokens": tokens / len(part),
@@ -97,9 +98,14 @@ def _verdict(row: pd.Series, margin: float) -> str:
 
 
 def find_best_tradeoff(table: pd.DataFrame) -> pd.Series | None:
-    """The arm that lowers backtracking most among those whose accuracy is held; none when there is none."""
-    held = table[(table["subset_name"] != BASELINE_NAME) & (table["verdict"] == HELD)]
-    return None if held.empty else held.loc[held["backtracking_rate"].idxmin()]
+    """The intervention that lowers backtracking most with accuracy held; none when there is none.
+
+    Equal ones are told apart by accuracy, then by size. Controls and token suppression cannot win.
+    """
+    held = table[(table["kind"] == "intervention") & (table["verdict"] == HELD)]
+    order = ["backtracking_rate", "accuracy", "num_components"]
+    ranked = held.sort_values(order, ascending=[True, False, True], kind="stable")
+    return None if ranked.empty else ranked.iloc[0]
 
 
 def split_problems(problems: Sequence[str], seed: int) -> dict[str, list[str]]:
@@ -136,5 +142,4 @@ def _undominated(cost: NDArray[np.float64], gain: NDArray[np.float64]) -> NDArra
     """[arm, draw]: no other arm is at least as good in both and better in one."""
     as_good = (cost[:, None] <= cost[None]) & (gain[:, None] >= gain[None])
     better = (cost[:, None] < cost[None]) | (gain[:, None] > gain[None])
-    undominated: NDArray[np.bool_] = ~(as_good & better).any(axis=0)
-    return undominated
+    return np.asarray(~(as_good & better).any(axis=0), dtype=np.bool_)

@@ -65,7 +65,8 @@ def resolve_vectors(
 def _random_like(vector: Tensor, seed: int) -> Tensor:
     """A uniformly random direction with the vector's norm."""
     drawn = torch.randn(vector.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return (drawn / drawn.norm() * vector.double().norm().cpu()).float()
+    scaled: Tensor = drawn / drawn.norm() * vector.double().norm().cpu()
+    return scaled.float()
 
 
 def _means(

@@ -133,6 +133,11 @@ class Document:
         if rows:
             self.blocks.append(Table(head, rows))
 
+    @property
+    def shown(self) -> list[str]:
+        """Names of the figures so far."""
+        return [Path(block.path).stem for block in self.blocks if isinstance(block, Picture)]
+
     def picture(self, path: str, caption: str) -> None:
         self.blocks.append(Picture(path, caption))
 

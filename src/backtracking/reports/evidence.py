@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,11 @@ class Evidence:
             return _as_dict(json.loads(self.paths.meta.read_text(encoding="utf-8")))
         except (OSError, json.JSONDecodeError):
             return {}
+
+    def figures_beside(self, used: Iterable[str]) -> list[str]:
+        """Names of the run's figures that a report has not shown yet."""
+        drawn = {path.stem for path in self.paths.figures.glob("*.png")}
+        return sorted(drawn - set(used))
 
     def figure(self, name: str, report: Path) -> str | None:
         """A figure's path relative to the report; none when it was not drawn."""

@@ -18,11 +18,9 @@ def write_leaks(document: Document, evidence: Evidence, path: Path) -> None:
         document.say("Missing: specificity.csv. Run: backtracking phase2-specificity.")
         return
     document.say(
-        "Changes are per completion, paired with the baseline by problem. Other triggers are phrases "
-        "outside the family "
-        "of the commonest onset; an unmarked check computes again what the completion computed before, with "
-        "no trigger "
-        "between; new onsets are counted in rows whose baseline had none."
+        "Changes are per completion, paired with the baseline by problem. Other triggers are phrases outside "
+        "the family of the commonest onset; an unmarked check computes again what the completion computed "
+        "before, with no trigger between; new onsets are counted in rows whose baseline had none."
     )
     document.table(
         [
@@ -56,10 +54,9 @@ def _divergence(document: Document, evidence: Evidence, path: Path) -> None:
     assert table is not None
     document.section("First divergences", level=3)
     document.say(
-        "A completion shares its noise with the baseline's, so it is the same up to the first token that "
-        "the intervention "
-        "changed. The specificity index is how much likelier that token is a trigger than a token picked "
-        "anywhere."
+        "A completion shares its noise with the baseline's, so it is the same up to the first token that the "
+        "intervention changed. The specificity index is how much likelier that token is a trigger than a "
+        "token picked anywhere."
     )
     replaced = evidence.table("replaced_tokens.csv")
     rows = []
@@ -109,8 +106,7 @@ def _corrections(document: Document, evidence: Evidence, path: Path) -> None:
     shares = flow.pivot_table(index="arm", columns="fate", values="share", sort=False)
     document.say(
         f"Of the {total:,} baseline rows that made a checkable error and still ended right, each arm's "
-        "completion of the same "
-        "row (same noise up to the first change):"
+        "completion of the same row (same noise up to the first change):"
     )
     document.table(
         ["Arm", *(fate.replace("_", " ") for fate in fates)],

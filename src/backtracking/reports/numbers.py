@@ -1,5 +1,6 @@
 """How reports write numbers: every rate with its interval and n, where the table has them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,8 +13,11 @@ Row = Mapping[Any, Any]
 
 def number(row: Row, column: str) -> float | None:
     """A cell as a finite number, or none."""
-    value = pd.to_numeric(row.get(column), errors="coerce") if row.get(column) is not None else None
-    return None if value is None or pd.isna(value) else float(value)
+    try:
+        value = float(row.get(column, math.nan))
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) else None
 
 
 def percent(value: float | None, digits: int = 1) -> str:

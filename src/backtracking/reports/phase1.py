@@ -6,55 +6,17 @@ from typing import Any
 
 import pandas as pd
 
-from backtracking.analysis.comparison import OUTCOMES, compare
-from backtracking.analysis.statistics import Difference
 from backtracking.config import ExperimentConfig
 from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence
-from backtracking.reports.numbers import in_points, number, p_value, percent, plain, points, rate, records
+from backtracking.reports.numbers import number, p_value, percent, plain, points, rate, records
+from backtracking.reports.phase1_verdicts import verdicts
 from backtracking.reports.provenance import write_provenance
-from backtracking.reports.verdicts import Claim, Verdict, write_verdicts
+from backtracking.reports.verdicts import write_verdicts
 
-MARGIN = 0.05
 LEVEL = 0.05
-
-H1 = Claim(
-    "H1: a few components write the onset",
-    "Supported when the ablation scan finds at least one component above the ensemble of all (Holm-corrected "
-    "p < 0.05) and regeneration with the selected components ablated backtracks less than regeneration with "
-    "as "
-    "many random ones: the paired difference by problem lies wholly below zero.",
-)
-H0 = Claim(
-    "H0: there is no localised mechanism",
-    "Supported when no component stands out of the scan (Holm-corrected p ≥ 0.05 for all) and targeted and "
-    "random "
-    f"ablation differ by less than {MARGIN:.0%} in backtracking: the paired difference lies wholly inside "
-    "that margin.",
-)
-H2 = Claim(
-    "H2: onsets are error detection",
-    "Supported when an onset is likelier after a wrong checkable step than after a right one, within "
-    "problems: the "
-    "interval of the odds ratio lies wholly above 1.",
-)
-KEPT = Claim(
-    "The targeted ablation leaves accuracy intact",
-    f"Supported when the paired drop in accuracy against the baseline is less than {MARGIN:.0%}: the whole "
-    "95% interval "
-    "lies inside the margin. A difference that is merely not significant does not count.",
-)
-HELPS = Claim(
-    "Backtracking goes with lower accuracy within a problem",
-    "Supported when the odds ratio of a right answer, backtracking against not, stratified by problem, has "
-    "an interval "
-    "wholly below 1. This is an association: hard attempts both go wrong and are questioned.",
-)
-FORMAT = Claim(
-    "Formatting changes backtracking",
-    "Supported when some variant's paired difference to the main variant, by problem, has a Holm-corrected "
-    "p < 0.05.",
-)
+SEPARATION_SHARE = 0.1
+"""Smaller differences than this share of the largest one do not count as separation."""
 
 
 def phase1_report(evidence: Evidence, config: ExperimentConfig, path: Path) -> Document:
@@ -63,10 +25,9 @@ def phase1_report(evidence: Evidence, config: ExperimentConfig, path: Path) -> D
     document = Document("Backtracking as a state transition: Phase 1")
     document.say(
         f"Run {quoted(evidence.paths.run_id)}, model {quoted(config.model.hf_id)}. Square brackets hold 95% "
-        "intervals; "
-        "the unit of resampling is the problem. Accuracy counts an unanswered completion as wrong and "
-        "stands beside the "
-        "share of completions cut at the token cap, because a cut completion cannot answer."
+        "intervals; the unit of resampling is the problem. Accuracy counts an unanswered completion as "
+        "wrong and stands beside the share of completions cut at the token cap, because a cut completion "
+        "cannot answer."
     )
     document.section("Findings")
     write_verdicts(document, verdicts(evidence, main))
@@ -76,119 +37,11 @@ def phase1_report(evidence: Evidence, config: ExperimentConfig, path: Path) -> D
     _scan(document, evidence, path)
     _conditions(document, evidence, path)
     _formatting(document, evidence, path)
+    _errors(document, evidence)
+    more_pictures(document, evidence, path)
     _limits(document, evidence)
     write_provenance(document, evidence)
     return document
-
-
-def verdicts(evidence: Evidence, main: str) -> list[Verdict]:
-    """Every claim of Phase 1, judged."""
-    against_random = _difference(evidence, main, "targeted_ablation", "random_ablation", "backtracking")
-    against_baseline = _difference(evidence, main, "targeted_ablation", "baseline", "accuracy")
-    standouts = _standouts(evidence.table("ablation_importance.csv"))
-    return [
-        _judge_h1(standouts, against_random),
-        _judge_h0(standouts, against_random),
-        _judge_h2(evidence),
-        _judge_kept(against_baseline),
-        _judge_helps(evidence, main),
-        _judge_format(evidence, main),
-    ]
-
-
-def _judge_h1(standouts: list[str] | str, difference: Difference | str) -> Verdict:
-    if isinstance(standouts, str):
-        return H1.missing(standouts)
-    if isinstance(difference, str):
-        return H1.missing(difference)
-    named = f"stand out of the scan: {', '.join(standouts) or 'none'}"
-    because = f"{named}; targeted minus random: {in_points(difference)} points of backtracking"
-    return H1.judge(bool(standouts) and difference.high < 0, because)
-
-
-def _judge_h0(standouts: list[str] | str, difference: Difference | str) -> Verdict:
-    if isinstance(standouts, str):
-        return H0.missing(standouts)
-    if isinstance(difference, str):
-        return H0.missing(difference)
-    inside = difference.low > -MARGIN and difference.high < MARGIN
-    because = (
-        f"{len(standouts)} stand out; targeted minus random: {in_points(difference)} points of backtracking"
-    )
-    return H0.judge(not standouts and inside, because)
-
-
-def _judge_h2(evidence: Evidence) -> Verdict:
-    table = evidence.table("error_coupling.csv")
-    if table is None or "odds_ratio" not in table:
-        return H2.missing("error_coupling.csv with an odds ratio (made by detect-events)")
-    row = records(table)[0]
-    low = number(row, "odds_ratio_low")
-    if low is None:
-        return H2.missing("an interval of the odds ratio (too few checkable steps)")
-    because = f"odds ratio {plain(row, 'odds_ratio')}"
-    return H2.judge(low > 1.0, because)
-
-
-def _judge_kept(difference: Difference | str) -> Verdict:
-    if isinstance(difference, str):
-        return KEPT.missing(difference)
-    return KEPT.judge(difference.low > -MARGIN, f"accuracy changes by {in_points(difference)} points")
-
-
-def _judge_helps(evidence: Evidence, main: str) -> Verdict:
-    found = _within_problem(evidence, main)
-    if found is None:
-        return HELPS.missing("metrics_v2.json or events with both kinds of rows within problems")
-    high = number(found, "odds_ratio_high")
-    if high is None:
-        return HELPS.missing("an interval of the stratified odds ratio")
-    return HELPS.judge(high < 1.0, f"stratified odds ratio {plain(found, 'odds_ratio')}")
-
-
-def _judge_format(evidence: Evidence, main: str) -> Verdict:
-    table = evidence.table("formatting_summary.csv")
-    if table is None or "backtracking_diff_p_holm" not in table:
-        return FORMAT.missing("formatting_summary.csv with paired differences")
-    others = table[table["variant"] != main]
-    if others.empty:
-        return FORMAT.missing("a second variant")
-    changed = others[others["backtracking_diff_p_holm"] < LEVEL]
-    listed = "; ".join(
-        f"{quoted(row['variant'])} {points(row, 'backtracking_diff')} points" for row in records(others)
-    )
-    return FORMAT.judge(not changed.empty, listed)
-
-
-def _difference(evidence: Evidence, variant: str, one: str, other: str, what: str) -> Difference | str:
-    """The paired difference between two conditions of a variant, or what is missing for it."""
-    events = evidence.table("backtracking_events.csv")
-    if events is None:
-        return "backtracking_events.csv (made by detect-events)"
-    rows = events[events["variant"] == variant]
-    for condition in (one, other):
-        if not (rows["condition"] == condition).any():
-            return f"completions of {variant!r} under {condition!r}"
-    sides = (rows[rows["condition"] == condition] for condition in (one, other))
-    found = compare(*sides, OUTCOMES[what])
-    return found if found.error > 0 else f"enough problems shared by {one!r} and {other!r}"
-
-
-def _standouts(table: pd.DataFrame | None) -> list[str] | str:
-    """Components that the scan finds above the ensemble, or what is missing to say so."""
-    if table is None:
-        return "ablation_importance.csv (made by ablation-scan)"
-    for rule in ("selectivity", "effect"):
-        if f"{rule}_p_holm" in table:
-            found = table[table[f"{rule}_p_holm"] < LEVEL].sort_values(rule, ascending=False)
-            return [f"{row['component']} {row['layer']}" for row in records(found)]
-    return "tests against the ensemble in ablation_importance.csv"
-
-
-def _within_problem(evidence: Evidence, variant: str) -> dict[str, Any] | None:
-    part = evidence.data("summary_metrics.json").get("backtracking_vs_accuracy", {})
-    row = part.get(variant) if isinstance(part, dict) else None
-    return row if isinstance(row, dict) and "odds_ratio" in row else None
 
 
 def _rates(document: Document, evidence: Evidence, path: Path) -> None:
@@ -218,8 +71,28 @@ def _accuracy(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Backtracking and accuracy")
     document.say(
         "Rows that backtrack are not a random sample: hard problems make for more errors and for more "
-        "doubt. The table "
-        "below is marginal; the verdict above compares within problems."
+        "doubt. The table below is marginal; the verdict above compares within problems."
+    )
+    groups = evidence.data("summary_metrics.json").get("backtracking_vs_accuracy", {})
+    document.table(
+        [
+            "Variant",
+            "Accuracy with",
+            "Accuracy without",
+            "Odds ratio within problems",
+            "Informative problems",
+        ],
+        [
+            [
+                quoted(variant),
+                rate(found["with_backtracking"], "accuracy"),
+                rate(found["without_backtracking"], "accuracy"),
+                plain(found, "odds_ratio", ".2f"),
+                str(found.get("informative_problems", "—")),
+            ]
+            for variant, found in groups.items()
+            if isinstance(found, dict) and {"with_backtracking", "without_backtracking"} <= set(found)
+        ],
     )
     picture(
         document,
@@ -242,12 +115,10 @@ def _lens(document: Document, evidence: Evidence, path: Path) -> None:
         where = "at no layer" if apart is None else f"first at layer {apart}"
         document.say(
             f"Controls {quoted(kind)}: {int(number(last, 'n_bt') or 0):,} onsets, "
-            f"{int(number(last, 'n_control') or 0):,} controls. "
-            f"At the last layer the onset token's mean logit is {plain(last, 'mean_target_logit_bt')} at "
-            "onsets and "
+            f"{int(number(last, 'n_control') or 0):,} controls. At the last layer the onset token's mean "
+            f"logit is {plain(last, 'mean_target_logit_bt')} at onsets and "
             f"{plain(last, 'mean_target_logit_control')} at controls. The family's log-mass separates "
-            f"{where} "
-            "(Holm-corrected over layers)."
+            f"{where} (Holm-corrected over layers)."
         )
     picture(document, evidence, path, "wait_logit_lens_bt_vs_control", "The onset token through the layers")
 
@@ -255,7 +126,8 @@ def _lens(document: Document, evidence: Evidence, path: Path) -> None:
 def _first_apart(part: pd.DataFrame) -> int | None:
     if "family_diff_p_holm" not in part:
         return None
-    apart = part[(part["family_diff"] > 0) & (part["family_diff_p_holm"] < LEVEL)]
+    clear = part["family_diff"] >= SEPARATION_SHARE * max(0.0, part["family_diff"].max())
+    apart = part[clear & (part["family_diff"] > 0) & (part["family_diff_p_holm"] < LEVEL)]
     return None if apart.empty else int(apart["layer"].min())
 
 
@@ -268,9 +140,8 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
     strongest = table.sort_values("delta_wait_logit_mean").head(8)
     document.say(
         f"Each component is removed alone at the deciding position of {int(table['n_events'].max()):,} "
-        "onsets. The eight "
-        "with the most negative mean change of the onset token's logit, beside what the same removal costs "
-        "elsewhere:"
+        "onsets. The eight with the most negative mean change of the onset token's logit, beside what the "
+        "same removal costs elsewhere:"
     )
     document.table(
         [
@@ -338,6 +209,57 @@ def _formatting(document: Document, evidence: Evidence, path: Path) -> None:
     picture(document, evidence, path, "formatting_effect_on_backtracking", "Formatting and backtracking")
 
 
+def _errors(document: Document, evidence: Evidence) -> None:
+    table = evidence.table("error_coupling.csv")
+    document.section("Errors and onsets")
+    if table is None or "odds_ratio" not in table:
+        document.say("Missing: error_coupling.csv. Run: backtracking detect-events.")
+        return
+    document.say(
+        "Checkable arithmetic in the completions, and whether an onset follows before the next such "
+        "statement. The odds ratio compares wrong and right steps of the same problem."
+    )
+    document.table(
+        ["Variant", "Condition", "Onset after a wrong step", "Onset after a right step", "Odds ratio"],
+        [
+            [
+                quoted(row["variant"]),
+                quoted(row["condition"]),
+                rate(row, "p_onset_after_wrong", n="n_wrong"),
+                rate(row, "p_onset_after_right", n="n_right"),
+                plain(row, "odds_ratio", ".2f"),
+            ]
+            for row in records(table)
+        ],
+    )
+    injected = evidence.table("error_injection_summary.csv")
+    if injected is not None:
+        document.say(
+            "Results of right completions replaced: change of the onset's log-mass afterwards, in nats."
+        )
+        document.table(
+            ["Rewrite", "n", "Change", "Above harmless rewrites"],
+            [
+                [
+                    quoted(row["kind"]),
+                    plain(row, "n", ".0f"),
+                    plain(row, "change"),
+                    plain(row, "above_harmless"),
+                ]
+                for row in records(injected)
+            ],
+        )
+
+
+def more_pictures(document: Document, evidence: Evidence, path: Path) -> None:
+    """The run's other figures, so that no result is left out because this report does not discuss it."""
+    names = evidence.figures_beside(document.shown)
+    if names:
+        document.section("More figures")
+    for name in names:
+        picture(document, evidence, path, name, name.replace("_", " ").capitalize())
+
+
 def _limits(document: Document, evidence: Evidence) -> None:
     """Warnings that follow from the numbers themselves."""
     document.section("What to keep in mind")
@@ -364,8 +286,7 @@ def _warnings(table: pd.DataFrame | None, names: Sequence[str]) -> Sequence[str]
     cut = table[table["truncation_rate"] > 0.10]
     return [
         f"{' / '.join(quoted(row[name]) for name in names)}: {percent(number(row, 'truncation_rate'))} of "
-        "the "
-        "completions were cut at the cap; their accuracy measures the cap as much as the model."
+        "the completions were cut at the cap; their accuracy measures the cap as much as the model."
         for row in records(cut)
     ]
 

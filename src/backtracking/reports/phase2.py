@@ -3,55 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from backtracking.config import ExperimentConfig
 from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.leaks import write_leaks
 from backtracking.reports.numbers import number, p_value, percent, plain, points, rate, records
-from backtracking.reports.phase1 import picture
+from backtracking.reports.phase1 import more_pictures, picture
+from backtracking.reports.phase2_verdicts import verdicts
 from backtracking.reports.provenance import write_provenance
-from backtracking.reports.verdicts import Claim, Verdict, write_verdicts
-
-BASELINE = "baseline"
-LEVEL = 0.05
-MIN_REDUCTION = 0.30
-
-
-def _non_destructive(margin: float) -> Claim:
-    return Claim(
-        "Backtracking can be turned down without loss of accuracy",
-        f"Supported when some arm lowers backtracking (Holm-corrected p < {LEVEL} over the arms of its "
-        "sweep, interval "
-        f"wholly below zero) while its accuracy is equivalent to the baseline's within {margin:.0%} (the "
-        "whole interval of "
-        "the paired drop lies inside the margin), and, where the confirmation on held-out problems was run, "
-        "the same arm "
-        "passes there too. Without a confirmation the verdict rests on the problems that the arm was picked "
-        "on, and says so.",
-    )
-
-
-SUBSTANTIAL = Claim(
-    "The reduction is substantial",
-    f"Supported when an arm that passes the rule above lowers backtracking by at least {MIN_REDUCTION:.0%} "
-    "of the "
-    "baseline rate.",
-)
-STEP = Claim(
-    "At the onset step the intervention acts on the onset rather than everywhere",
-    "Supported when, at the strongest scale, the onset token's family loses probability at onsets (paired "
-    "interval "
-    "wholly below zero) and the divergence from the untouched model is larger at onsets than at matched "
-    "positions.",
-)
-DESTROYS = Claim(
-    "Full strength destroys the model",
-    "Supported when some arm's accuracy falls by more than half of the baseline's, its paired interval "
-    "wholly below zero.",
-)
-
+from backtracking.reports.verdicts import write_verdicts
 
 ARM_HEAD = (
     "Arm",
@@ -77,10 +37,9 @@ def phase2_report(
     built_on = f", built on Phase 1 run {quoted(phase1.paths.run_id)}" if phase1 else ""
     document.say(
         f"Run {quoted(evidence.paths.run_id)}{built_on}, model {quoted(config.model.hf_id)}. Square "
-        "brackets hold 95% "
-        "intervals; the unit of resampling is the problem; differences to the baseline are paired. Accuracy "
-        "counts an "
-        "unanswered completion as wrong and stands beside the share cut at the token cap."
+        "brackets hold 95% intervals; the unit of resampling is the problem; differences to the baseline "
+        "are paired. Accuracy counts an unanswered completion as wrong and stands beside the share cut at "
+        "the token cap."
     )
     document.section("Findings")
     write_verdicts(document, verdicts(evidence, margin))
@@ -90,124 +49,13 @@ def phase2_report(
     _choice(document, evidence, path)
     _onset_step(document, evidence, path)
     write_leaks(document, evidence, path)
+    more_pictures(document, evidence, path)
     _hooks(document, evidence)
     _limits(document, evidence)
     write_provenance(document, evidence)
     if phase1 is not None:
         write_provenance(document, phase1)
     return document
-
-
-def verdicts(evidence: Evidence, margin: float) -> list[Verdict]:
-    """Every claim of Phase 2, judged."""
-    arms = _arms(evidence)
-    claim = _non_destructive(margin)
-    if arms is None:
-        missing = "subset_sweep_results.csv or scale_sweep_results.csv with paired differences"
-        found = [claim.missing(missing), SUBSTANTIAL.missing(missing), DESTROYS.missing(missing)]
-    else:
-        found = [
-            _judge_non_destructive(claim, arms, evidence),
-            _judge_substantial(arms),
-            _judge_destroys(arms),
-        ]
-    return [*found, _judge_step(evidence)]
-
-
-def _arms(evidence: Evidence) -> pd.DataFrame | None:
-    """All arms of both sweeps, baselines aside."""
-    tables = [evidence.table(name) for name in ("subset_sweep_results.csv", "scale_sweep_results.csv")]
-    usable = [table for table in tables if table is not None and "verdict" in table]
-    if not usable:
-        return None
-    arms = pd.concat(usable, ignore_index=True)
-    arms = arms[arms["subset_name"] != BASELINE].drop_duplicates("arm")
-    return None if arms.empty else arms
-
-
-def _judge_non_destructive(claim: Claim, arms: pd.DataFrame, evidence: Evidence) -> Verdict:
-    held = arms[arms["verdict"] == "non-destructive"]
-    if held.empty:
-        return claim.not_supported(f"none of {len(arms)} arms passes; {_nearest(arms)}")
-    best = records(held.sort_values("backtracking_diff"))[0]
-    shown = (
-        f"{quoted(best['arm'])}: backtracking {points(best, 'backtracking_diff')} points, accuracy "
-        f"{points(best, 'accuracy_diff')} points"
-    )
-    confirmed = evidence.table("confirm_results.csv")
-    if confirmed is None:
-        return claim.supported(f"{shown} (exploratory: not confirmed on held-out problems)")
-    passed = confirmed[(confirmed["verdict"] == "non-destructive") & (confirmed["role"] == "winner")]
-    if passed.empty:
-        return claim.not_supported(
-            f"no arm passes on the held-out problems; on those it was picked on, {shown}"
-        )
-    row = records(passed.sort_values("backtracking_diff"))[0]
-    return claim.supported(
-        f"confirmed on held-out problems, {quoted(row['arm'])}: backtracking "
-        f"{points(row, 'backtracking_diff')} points, "
-        f"accuracy {points(row, 'accuracy_diff')} points"
-    )
-
-
-def _nearest(arms: pd.DataFrame) -> str:
-    """What the least damaging of the reducing arms does."""
-    reducing = arms[arms["backtracking_diff"] < 0]
-    if reducing.empty:
-        return "none lowers backtracking"
-    row = records(reducing.sort_values("accuracy_diff", ascending=False))[0]
-    return (
-        f"nearest is {quoted(row['arm'])}: backtracking {points(row, 'backtracking_diff')} points, accuracy "
-        f"{points(row, 'accuracy_diff')} points"
-    )
-
-
-def _judge_substantial(arms: pd.DataFrame) -> Verdict:
-    held = arms[arms["verdict"] == "non-destructive"]
-    if held.empty:
-        return SUBSTANTIAL.not_supported("no arm passes the rule above")
-    row = records(held.sort_values("backtracking_diff"))[0]
-    base = (number(row, "backtracking_rate") or 0.0) - (number(row, "backtracking_diff") or 0.0)
-    share = -(number(row, "backtracking_diff") or 0.0) / base if base else 0.0
-    return SUBSTANTIAL.judge(
-        share >= MIN_REDUCTION, f"{quoted(row['arm'])} removes {percent(share)} of the baseline rate"
-    )
-
-
-def _judge_destroys(arms: pd.DataFrame) -> Verdict:
-    base = arms["accuracy"] - arms["accuracy_diff"]
-    broken = arms[(arms["accuracy_diff"] < -base / 2) & (arms["accuracy_diff_high"] < 0)]
-    if broken.empty:
-        return DESTROYS.not_supported("no arm loses more than half of the baseline's accuracy")
-    row = records(broken.sort_values("accuracy_diff"))[0]
-    return DESTROYS.supported(
-        f"{quoted(row['arm'])}: accuracy {rate(row, 'accuracy')}, cut at the cap "
-        f"{rate(row, 'truncation_rate', n=None)}"
-    )
-
-
-def _judge_step(evidence: Evidence) -> Verdict:
-    summary = evidence.table("continuation_ablation_summary.csv")
-    if summary is None:
-        return STEP.missing("continuation_ablation_summary.csv (made by phase2-continuation-ablation)")
-    strongest = summary[summary["scale"] == summary["scale"].min()].set_index("position_kind")
-    if not {"onset", "control"} <= set(strongest.index):
-        return STEP.missing("matched control positions")
-    onset, control = (strongest.loc[kind].to_dict() for kind in ("onset", "control"))
-    high = number(onset, "family_change_high")
-    if high is None:
-        return STEP.missing("an interval of the change of the family's probability (too few problems)")
-    more = (number(onset, "kl") or 0.0) > (number(control, "kl") or 0.0)
-    because = (
-        f"at scale {onset_scale(summary):g} the family's probability changes by "
-        f"{points(onset, 'family_change')} points at "
-        f"onsets; KL {plain(onset, 'kl')} nats there, {plain(control, 'kl')} at matched positions"
-    )
-    return STEP.judge(high < 0 and more, because)
-
-
-def onset_scale(summary: pd.DataFrame) -> float:
-    return float(summary["scale"].min())
 
 
 def _baseline(document: Document, evidence: Evidence, path: Path) -> None:
@@ -223,7 +71,7 @@ def _baseline(document: Document, evidence: Evidence, path: Path) -> None:
             [
                 quoted(name),
                 rate(row, "backtracking_rate"),
-                rate(row, "accuracy"),
+                rate(row, "accuracy_of_all"),
                 rate(row, "truncation_rate", n=None),
             ]
             for name, row in rows
@@ -293,8 +141,7 @@ def _choice(document: Document, evidence: Evidence, path: Path) -> None:
     document.say(
         f"Arms were picked on {len(halves.get('search', []))} problems and measured again on the "
         f"{len(halves.get('confirm', []))} others; only the second numbers may be quoted. "
-        f"{len(searched) - 1} arms were "
-        "tried, and the p-values are corrected for their number."
+        f"{len(searched) - 1} arms were tried, and the p-values are corrected for their number."
     )
     trials = evidence.table("search_trials.csv")
     if trials is not None:
@@ -331,8 +178,8 @@ def _onset_step(document: Document, evidence: Evidence, path: Path) -> None:
         return
     document.say(
         "Teacher-forced on the stored tokens: the prefix is untouched and the intervention acts on the one "
-        "position that "
-        "decides the onset, or on a matched position without one. Scale 1 is the untouched model."
+        "position that decides the onset, or on a matched position without one. Scale 1 is the untouched "
+        "model."
     )
     head = [
         "Position",
@@ -357,6 +204,24 @@ def _onset_step(document: Document, evidence: Evidence, path: Path) -> None:
             for row in records(summary)
         ],
     )
+    resumed = evidence.table("continuation_samples_summary.csv")
+    if resumed is not None:
+        document.say(
+            "Continuations sampled from there (the intervention acts on that one choice; the untouched model "
+            "goes on): does an onset come at once, or later?"
+        )
+        document.table(
+            ["Scale", "Onset at once", "Onset later", "Onset at all"],
+            [
+                [
+                    f"{row['scale']:g}",
+                    rate(row, "onset_at_once", n="n"),
+                    rate(row, "onset_later", n="n"),
+                    rate(row, "onset_at_all", n="n"),
+                ]
+                for row in records(resumed)
+            ],
+        )
     picture(document, evidence, path, "phase2_continuation_effect", "P(onset) before and after, per scale")
 
 
@@ -368,9 +233,8 @@ def _hooks(document: Document, evidence: Evidence) -> None:
     agrees = "agree with" if debug.get("matches_schedule") else "**differ from**"
     document.say(
         f"{debug.get('total_calls', 0):,} calls of intervened modules, {debug.get('ablation_calls', 0):,} "
-        "acted on and "
-        f"{debug.get('skipped_calls', 0):,} left alone; the counts {agrees} what the schedule says for the "
-        "rows generated."
+        f"acted on and {debug.get('skipped_calls', 0):,} left alone; the counts {agrees} what the schedule "
+        "says for the rows generated."
     )
     document.list([quoted(line, 200) for line in debug.get("differences", [])])
 

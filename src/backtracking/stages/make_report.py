@@ -16,6 +16,7 @@ OPTIONAL = (
     ("ablation_importance.csv", "ablation-scan"),
     ("selected_layers.json", "ablation-scan"),
     ("error_coupling.csv", "detect-events"),
+    ("error_injection_summary.csv", "error-injection"),
 )
 
 

@@ -15,6 +15,7 @@ TABLES = (
     ("hook_debug.json", "phase2-subset-sweep"),
     ("scale_sweep_results.csv", "phase2-scale-sweep"),
     ("continuation_ablation_summary.csv", "phase2-continuation-ablation"),
+    ("continuation_samples_summary.csv", "phase2-continuation-ablation"),
     ("specificity.csv", "phase2-specificity"),
     ("replaced_tokens.csv", "phase2-specificity"),
     ("correction_flow.csv", "phase2-specificity"),

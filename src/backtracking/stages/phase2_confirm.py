@@ -1,9 +1,9 @@
 """phase2-confirm: pick an arm on one half of the problems, and measure it on the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
@@ -93,8 +93,8 @@ class Phase2Confirm(Stage):
         wanted = set(problems)
         job = replace(job, prompts=[prompt for prompt in job.prompts if str(prompt.example_id) in wanted])
         result = run_arms(job, arms)
-        role = result.table["arm"].map(lambda arm: _role(str(arm), winner))
-        return result.events, result.table.assign(role=role)
+        roles = [_role(row, winner) for row in result.table.to_dict("records")]
+        return result.events, result.table.assign(role=roles)
 
 
 def _searched(ctx: RunContext, problems: Sequence[str]) -> pd.DataFrame:
@@ -115,9 +115,8 @@ def _control(chosen: Arm, draws: int, available: Resources) -> list[Arm]:
     return [random_arm(f"random_like_{chosen.name}", members, draws, available)] if members else []
 
 
-def _role(arm: str, winner: str | None) -> str:
-    if arm == BASELINE_ARM.name:
-        return "baseline"
-    if arm == winner:
+def _role(row: Mapping[Any, Any], winner: str | None) -> str:
+    """What an arm of the confirmation is there for."""
+    if row["arm"] == winner:
         return "winner"
-    return "random control" if arm.startswith("random_like_") else "scale neighbour"
+    return "scale neighbour" if row["kind"] == "intervention" else str(row["kind"])

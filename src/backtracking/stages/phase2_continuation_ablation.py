@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from backtracking import io
 from backtracking.analysis import figures, plots_phase2
@@ -11,6 +11,10 @@ from backtracking.config_phase2 import Subset
 from backtracking.stages.base import EventRows, FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.generate import note_model
 from backtracking.stages.phase2_common import phase1_study, resources, selection_input, vectors
+
+if TYPE_CHECKING:
+    from backtracking.analysis.arms import Arm
+    from backtracking.analysis.controls import Event
 
 FIGURE = "phase2_continuation_effect"
 
@@ -25,6 +29,10 @@ class Phase2ContinuationAblation(Stage):
         "detection",
         "phase2.subset_sweep.subsets",
         "phase2.continuation_ablation",
+        "generation.temperature",
+        "generation.top_p",
+        "generation.top_k",
+        "generation.do_sample",
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
@@ -42,6 +50,8 @@ class Phase2ContinuationAblation(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         names = ["continuation_ablation_results.csv", "continuation_ablation_summary.csv"]
+        if ctx.phase2.continuation_ablation.num_continuations:
+            names += ["continuation_samples.csv", "continuation_samples_summary.csv"]
         return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
 
     def run(self, ctx: RunContext) -> Result:
@@ -68,8 +78,30 @@ class Phase2ContinuationAblation(Stage):
         summary = summarize_continuation_results(table)
         io.write_csv(ctx.paths.table("continuation_ablation_results.csv"), table)
         io.write_csv(ctx.paths.table("continuation_ablation_summary.csv"), summary)
+        if asked.num_continuations:
+            self._resume(ctx, events, arms)
         figures.save(plots_phase2.plot_continuation_ablation_effect(summary), ctx.paths, FIGURE)
         return Result(rows=len(table), notes={"events": len(events)})
+
+    def _resume(self, ctx: RunContext, events: "Sequence[Event]", arms: "Sequence[Arm]") -> None:
+        """Sample short continuations from the onset step and see whether an onset comes later."""
+        from backtracking.analysis.resumptions import Plan, sample_resumptions, summarize_resumptions
+        from backtracking.detect import Detector
+        from backtracking.generate import SamplingParams
+
+        asked = ctx.phase2.continuation_ablation
+        plan = Plan(
+            count=asked.num_continuations,
+            tokens=asked.continuation_tokens,
+            sampling=SamplingParams.from_config(ctx.config.generation),
+            seed=ctx.config.run.seed,
+            budget=ctx.config.analysis.batch_tokens,
+        )
+        found = sample_resumptions(
+            ctx.model(), events, arms, Detector(ctx.config.detection), plan, vectors(ctx, asked.variant, arms)
+        )
+        io.write_csv(ctx.paths.table("continuation_samples.csv"), found)
+        io.write_csv(ctx.paths.table("continuation_samples_summary.csv"), summarize_resumptions(found))
 
     def _subset(self, ctx: RunContext) -> Subset:
         return ctx.phase2.subset_sweep.subsets[ctx.phase2.continuation_ablation.subset_name]

@@ -73,7 +73,7 @@ def _best_subset(ctx: RunContext) -> str:
             "name a subset in phase2.scale_sweep.subset_name",
         )
     best = find_best_tradeoff(scalable)
-    chosen = best if best is not None else scalable.loc[scalable["backtracking_rate"].idxmin()]
+    chosen = best if best is not None else scalable.sort_values("backtracking_rate").iloc[0]
     return str(chosen["subset_name"])
 
 

@@ -63,7 +63,7 @@ class Phase2Specificity(Stage):
                     divergence.first_divergences(known, records, triggers, ctx.model().tokenizer, close)
                 )
         self._write(
-            ctx, pd.concat(rows), pd.concat(parted), self._damage(ctx, variant, arms, baseline.values())
+            ctx, pd.concat(rows), pd.concat(parted), self._damage(ctx, variant, arms, list(baseline.values()))
         )
         return Result(rows=len(arms) - 1, notes={"family": list(family)})
 
@@ -79,13 +79,12 @@ class Phase2Specificity(Stage):
         figures.save(plots_leaks.plot_correction_flow(flow), ctx.paths, FIGURES[1])
 
     def _damage(
-        self, ctx: RunContext, variant: str, arms: "Sequence[Arm]", baseline: "Sequence[GenerationRecord]"
+        self, ctx: RunContext, variant: str, arms: "Sequence[Arm]", records: "Sequence[GenerationRecord]"
     ) -> pd.DataFrame:
         """KL per token on baseline text per arm, with its interval."""
         from backtracking.analysis.controls import spread_over_problems
         from backtracking.analysis.text_damage import damage_by_arm, text_damage
 
-        records = list(baseline)
         seed = derive_seed(ctx.config.run.seed, "text damage")
         drawn = spread_over_problems([record.example_id for record in records], DAMAGE_ROWS, seed)
         changed = [arm for arm in arms if arm.name != BASELINE_NAME]

@@ -1,0 +1,207 @@
+"""The claims of Phase 1, with the rules that they are judged by."""
+
+from typing import Any
+
+import pandas as pd
+
+from backtracking.analysis.comparison import OUTCOMES, compare
+from backtracking.analysis.statistics import Difference
+from backtracking.reports.document import quoted
+from backtracking.reports.evidence import Evidence
+from backtracking.reports.numbers import in_points, number, percent, plain, points, rate, records
+from backtracking.reports.verdicts import Claim, Verdict
+
+MARGIN = 0.05
+LEVEL = 0.05
+MOST = 0.5
+
+H1 = Claim(
+    "H1: a few components write the onset",
+    "Supported when the ablation scan finds at least one component above the ensemble of all "
+    "(Holm-corrected p < 0.05) and regeneration with the selected components ablated backtracks less than "
+    "regeneration with as many random ones: the paired difference by problem lies wholly below zero. "
+    "Where most targeted completions are cut at the cap, the text has fallen apart and fewer onsets in it "
+    "say nothing about where onsets come from: then it cannot be judged.",
+)
+H0 = Claim(
+    "H0: there is no localised mechanism",
+    "Supported when no component stands out of the scan (Holm-corrected p ≥ 0.05 for all) and targeted "
+    f"and random ablation differ by less than {MARGIN:.0%} in backtracking: the paired difference lies "
+    "wholly inside that margin.",
+)
+H2 = Claim(
+    "H2: onsets are error detection",
+    "Supported when an onset is likelier after a wrong checkable step than after a right one, within "
+    "problems: the interval of the odds ratio lies wholly above 1; and, where errors were injected into "
+    "right completions, they raise the onset's log-mass more than harmless rewrites do, the interval "
+    "wholly above 0.",
+)
+KEPT = Claim(
+    "The targeted ablation leaves accuracy intact",
+    f"Supported when the paired drop in accuracy against the baseline is less than {MARGIN:.0%}: the whole "
+    "95% interval lies inside the margin. A difference that is merely not significant does not count.",
+)
+HELPS = Claim(
+    "Backtracking goes with lower accuracy within a problem",
+    "Supported when the odds ratio of a right answer, backtracking against not, stratified by problem, "
+    "has an interval wholly below 1. This is an association: hard attempts both go wrong and are "
+    "questioned.",
+)
+FORMAT = Claim(
+    "Formatting changes backtracking",
+    "Supported when some variant's paired difference to the main variant, by problem, has a "
+    "Holm-corrected p < 0.05.",
+)
+
+
+def verdicts(evidence: Evidence, main: str) -> list[Verdict]:
+    """Every claim of Phase 1, judged."""
+    against_random = _difference(evidence, main, "targeted_ablation", "random_ablation", "backtracking")
+    broken = _fallen_apart(evidence, main)
+    if broken:
+        against_random = broken
+    against_baseline = _difference(evidence, main, "targeted_ablation", "baseline", "accuracy")
+    standouts = _standouts(evidence.table("ablation_importance.csv"))
+    return [
+        _judge_h1(standouts, against_random),
+        _judge_h0(standouts, against_random),
+        _judge_h2(evidence, main),
+        _judge_kept(against_baseline),
+        _judge_helps(evidence, main),
+        _judge_format(evidence, main),
+    ]
+
+
+def _judge_h1(standouts: list[str] | str, difference: Difference | str) -> Verdict:
+    if isinstance(standouts, str):
+        return H1.missing(standouts)
+    if isinstance(difference, str):
+        return H1.missing(difference)
+    named = f"stand out of the scan: {', '.join(standouts) or 'none'}"
+    because = f"{named}; targeted minus random: {in_points(difference)} points of backtracking"
+    return H1.judge(bool(standouts) and difference.high < 0, because)
+
+
+def _judge_h0(standouts: list[str] | str, difference: Difference | str) -> Verdict:
+    if isinstance(standouts, str):
+        return H0.missing(standouts)
+    if isinstance(difference, str):
+        return H0.missing(difference)
+    inside = difference.low > -MARGIN and difference.high < MARGIN
+    because = (
+        f"{len(standouts)} stand out; targeted minus random: {in_points(difference)} points of backtracking"
+    )
+    return H0.judge(not standouts and inside, because)
+
+
+def _judge_h2(evidence: Evidence, main: str) -> Verdict:
+    row = coupling(evidence, main)
+    if row is None:
+        return H2.missing("error_coupling.csv (made by detect-events)")
+    low = number(row, "odds_ratio_low")
+    if low is None:
+        return H2.missing("problems with onsets and without, after wrong steps and after right ones")
+    because = (
+        f"an onset follows {rate(row, 'p_onset_after_wrong', n='n_wrong')} of the wrong steps and "
+        f"{rate(row, 'p_onset_after_right', n='n_right')} of the right ones; odds ratio within problems "
+        f"{plain(row, 'odds_ratio', '.2f')}"
+    )
+    injected = _injected(evidence)
+    if injected is None:
+        return H2.judge(low > 1.0, because + "; errors were not injected")
+    raised = number(injected, "above_harmless_low")
+    because += f"; injected errors raise the family's log-mass by {plain(injected, 'above_harmless')} nats"
+    return H2.judge(low > 1.0 and raised is not None and raised > 0.0, because)
+
+
+def _injected(evidence: Evidence) -> dict[str, Any] | None:
+    """What wrong results put into right completions do to the onset's mass, against harmless rewrites."""
+    table = evidence.table("error_injection_summary.csv")
+    if table is None:
+        return None
+    rows = table[table["kind"] == "any wrong"]
+    return None if rows.empty else dict(records(rows)[0])
+
+
+def coupling(evidence: Evidence, main: str) -> dict[str, Any] | None:
+    """How onsets follow wrong and right steps in the main variant's baseline."""
+    table = evidence.table("error_coupling.csv")
+    if table is None or "odds_ratio" not in table:
+        return None
+    rows = table[(table["variant"] == main) & (table["condition"] == "baseline")]
+    return None if rows.empty else dict(records(rows)[0])
+
+
+def _judge_kept(difference: Difference | str) -> Verdict:
+    if isinstance(difference, str):
+        return KEPT.missing(difference)
+    return KEPT.judge(difference.low > -MARGIN, f"accuracy changes by {in_points(difference)} points")
+
+
+def _judge_helps(evidence: Evidence, main: str) -> Verdict:
+    found = _within_problem(evidence, main)
+    if found is None:
+        return HELPS.missing("metrics_v2.json or events with both kinds of rows within problems")
+    high = number(found, "odds_ratio_high")
+    if high is None:
+        return HELPS.missing("an interval of the stratified odds ratio")
+    return HELPS.judge(high < 1.0, f"stratified odds ratio {plain(found, 'odds_ratio')}")
+
+
+def _judge_format(evidence: Evidence, main: str) -> Verdict:
+    table = evidence.table("formatting_summary.csv")
+    if table is None or "backtracking_diff_p_holm" not in table:
+        return FORMAT.missing("formatting_summary.csv with paired differences")
+    others = table[table["variant"] != main]
+    if others.empty:
+        return FORMAT.missing("a second variant")
+    changed = others[others["backtracking_diff_p_holm"] < LEVEL]
+    listed = "; ".join(
+        f"{quoted(row['variant'])} {points(row, 'backtracking_diff')} points" for row in records(others)
+    )
+    return FORMAT.judge(not changed.empty, listed)
+
+
+def _difference(evidence: Evidence, variant: str, one: str, other: str, what: str) -> Difference | str:
+    """The paired difference between two conditions of a variant, or what is missing for it."""
+    events = evidence.table("backtracking_events.csv")
+    if events is None:
+        return "backtracking_events.csv (made by detect-events)"
+    rows = events[events["variant"] == variant]
+    for condition in (one, other):
+        if not (rows["condition"] == condition).any():
+            return f"completions of {variant!r} under {condition!r}"
+    left, right = (rows[rows["condition"] == condition] for condition in (one, other))
+    found = compare(left, right, OUTCOMES[what])
+    return found if found.error > 0 else f"enough problems shared by {one!r} and {other!r}"
+
+
+def _fallen_apart(evidence: Evidence, variant: str) -> str:
+    """What is missing when targeted completions do not finish; empty when they do."""
+    events = evidence.table("backtracking_events.csv")
+    rows = events if events is None else events[events["variant"] == variant]
+    if rows is None or not (targeted := rows[rows["condition"] == "targeted_ablation"]).size:
+        return ""
+    if "finish_reason" not in targeted:
+        return "how completions ended (the events table does not say whether they were cut at the cap)"
+    cut = float(targeted["finish_reason"].ne("stop").mean())
+    if cut <= MOST:
+        return ""
+    return f"targeted completions that finish: {percent(cut)} are cut, so the ablation broke the text itself"
+
+
+def _standouts(table: pd.DataFrame | None) -> list[str] | str:
+    """Components that the scan finds above the ensemble, or what is missing to say so."""
+    if table is None:
+        return "ablation_importance.csv (made by ablation-scan)"
+    for rule in ("selectivity", "effect"):
+        if f"{rule}_p_holm" in table:
+            found = table[table[f"{rule}_p_holm"] < LEVEL].sort_values(rule, ascending=False)
+            return [f"{row['component']} {row['layer']}" for row in records(found)]
+    return "tests against the ensemble in ablation_importance.csv"
+
+
+def _within_problem(evidence: Evidence, variant: str) -> dict[str, Any] | None:
+    part = evidence.data("summary_metrics.json").get("backtracking_vs_accuracy", {})
+    row = part.get(variant) if isinstance(part, dict) else None
+    return row if isinstance(row, dict) and "odds_ratio" in row else None
