@@ -58,10 +58,6 @@ class TokenText:
         """The characters that tokens first..stop touch."""
         return (self.starts[first], self.ends[stop - 1]) if first < stop else (0, 0)
 
-    def pieces(self) -> list[str]:
-        """Each token's own text; the tokens of a split character all show it."""
-        return [self.text[start:end] for start, end in zip(self.starts, self.ends, strict=True)]
-
 
 class TokenMap:
     """Maps ids to characters: by table lookups for byte-level BPE, else by step-by-step decoding."""
@@ -212,6 +208,11 @@ def _from_prefix_lengths(whole: str, lengths: Sequence[int], halves: Sequence[bo
     starts = [0, *lengths][: len(lengths)]
     ends = [min(length + half, len(whole)) for length, half in zip(lengths, halves, strict=True)]
     return TokenText(whole, starts, ends)
+
+
+def token_pieces(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
+    """Every token's own text, special tokens included."""
+    return [decode(tokenizer, [token], skip_special=False) for token in ids]
 
 
 def phrase_forms(phrase: str) -> list[str]:

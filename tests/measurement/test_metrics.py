@@ -191,7 +191,11 @@ def test_backtracking_against_accuracy(events, sums):
         )
         for _, group in rows.groupby("example_id")
     ]
-    whole = [table.to_numpy() for table in tables if (table.sum(axis=0) > 0).all() and (table.sum(axis=1) > 0).all()]
+    whole = [
+        table.to_numpy()
+        for table in tables
+        if (table.sum(axis=0) > 0).all() and (table.sum(axis=1) > 0).all()
+    ]
     assert found["informative_problems"] == len(whole)
     assert found["odds_ratio"] == pytest.approx(
         StratifiedTable([t.astype(float) for t in whole]).oddsratio_pooled

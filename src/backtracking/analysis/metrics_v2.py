@@ -119,16 +119,21 @@ def backtracking_vs_accuracy(sums: pd.DataFrame) -> Summary:
             **with_interval("accuracy", statistics.rate(correct, total)),
             **with_interval("accuracy_graded", statistics.rate(correct, graded)),
         }
-    rates = [result[name]["accuracy"] for name in kinds]
+    shares = np.stack([part for correct, total, _ in kinds.values() for part in (correct, total)], axis=1)
     odds = statistics.mantel_haenszel(_two_by_two(sums))
     return result | {
-        "rate_ratio": rates[0] / rates[1] if rates[1] else float("nan"),
+        **with_interval("rate_ratio", statistics.cluster_bootstrap(shares, _rate_ratio, seed=0)),
         "odds_ratio": odds.odds_ratio,
         "odds_ratio_low": odds.low,
         "odds_ratio_high": odds.high,
         "odds_ratio_p": odds.p,
         "informative_problems": odds.informative,
     }
+
+
+def _rate_ratio(sums: Array) -> Array:
+    ratios: Array = (sums[:, 0] / sums[:, 1]) / (sums[:, 2] / sums[:, 3])
+    return ratios
 
 
 def _two_by_two(sums: pd.DataFrame) -> Array:

@@ -4,7 +4,7 @@ Everything here works on sums per problem (arrays with one entry, or one row, pe
 completions cost no more than their problems. Quantities that are not defined come back as NaN.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -279,7 +279,7 @@ def _resampled(table: Array, draws: int, seed: int) -> list[Array]:
     return [generator.multinomial(problems, share, size) @ table for size in sizes]
 
 
-def sums_by(problems: Sequence[str] | NDArray[np.str_], columns: ArrayLike) -> Array:
+def sums_by(problems: ArrayLike, columns: ArrayLike) -> Array:
     """Column sums per problem, problems in sorted order."""
     labels, codes = np.unique(np.asarray(problems, dtype=str), return_inverse=True)
     values = np.asarray(columns, dtype=float)

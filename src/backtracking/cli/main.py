@@ -72,9 +72,9 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
-    from backtracking.cli import manage, organism, stage_commands
+    from backtracking.cli import manage, measurement, organism, stage_commands
 
-    for module in (manage, stage_commands, organism):
+    for module in (manage, stage_commands, measurement, organism):
         module.register(app)
     app()
 

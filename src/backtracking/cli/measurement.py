@@ -1,0 +1,177 @@
+"""Commands that show what is measured, and how well: prompts, and the detector against hand labels."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backtracking.cli.options import Config, Overrides, RunId, Variant
+from backtracking.cli.session import Request, load, open_run
+from backtracking.errors import UserError
+
+if TYPE_CHECKING:
+    from backtracking.config import ExperimentConfig
+    from backtracking.records import GenerationRecord, Problem
+    from backtracking.stages.base import RunContext
+
+PANEL = "Look closer"
+SAMPLE, KEY, QUALITY = "label_sample.csv", "label_key.csv", "detection_quality.csv"
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    for name, function in (
+        ("prompts", prompts),
+        ("label-sample", label_sample),
+        ("detection-quality", quality),
+    ):
+        app.command(name, rich_help_panel=PANEL)(function)
+
+
+def prompts(
+    config: Config = None,
+    run_id: RunId = None,
+    overrides: Overrides = None,
+    variant: Variant = None,
+    example: Annotated[
+        str, typer.Option("--example", help="The problem: its place, from 0, or its id.")
+    ] = "0",
+    ids: Annotated[bool, typer.Option("--ids", help="Also list every token with its id.")] = False,
+) -> None:
+    """Show exactly what the model sees, token by token; without --variant, in every format.
+
+    Example: [cyan]backtracking prompts -c configs/demo.yaml --variant no_think_tags --example 3[/cyan]
+    """
+    from backtracking.modeling import load_tokenizer
+    from backtracking.prompts import check_variants, render_prompt
+    from backtracking.tokenization import token_pieces
+
+    request = Request(config=config, run_id=run_id, overrides=overrides or ())
+    settings = load(request).config
+    problem = _problem(_problems(request, settings), example)
+    tokenizer = load_tokenizer(settings.model)
+    check_variants(settings.prompting, tokenizer, problem.question)
+    for name in [variant] if variant else settings.prompting.variant_names:
+        _, tokens = render_prompt(problem.question, settings.prompting, name, tokenizer)
+        pieces = token_pieces(tokenizer, tokens)
+        typer.secho(f"{name}, problem {problem.id}: {len(tokens)} tokens", bold=True)
+        typer.echo("│".join(_visible(piece) for piece in pieces) + "\n")
+        if ids:
+            for place, (token, piece) in enumerate(zip(tokens, pieces, strict=True)):
+                typer.echo(f"{place:>6}  {token:>7}  {piece!r}")
+
+
+def _problems(request: Request, settings: "ExperimentConfig") -> "list[Problem]":
+    """The run's problems, or those that the config would prepare."""
+    from backtracking.problems import load_problems
+    from backtracking.stages.prepare_data import read_problems
+
+    if request.config is None:
+        return read_problems(open_run(request))
+    return load_problems(settings.dataset)
+
+
+def _problem(problems: "list[Problem]", wanted: str) -> "Problem":
+    for problem in problems:
+        if problem.id == wanted:
+            return problem
+    if wanted.isdigit() and int(wanted) < len(problems):
+        return problems[int(wanted)]
+    raise UserError(
+        f"--example: no problem {wanted!r}",
+        f"there are {len(problems)}, from 0 to {len(problems) - 1}; the first is called {problems[0].id!r}",
+    )
+
+
+def _visible(piece: str) -> str:
+    """Line breaks shown and kept; other control characters cannot reach the terminal."""
+    shown = "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in piece)
+    return shown.replace("\n", "⏎\n")
+
+
+def label_sample(
+    config: Config = None,
+    run_id: RunId = None,
+    overrides: Overrides = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=4, help="How many sentences.")] = 100,
+    force: Annotated[bool, typer.Option("--force", help="Replace a sheet that has labels in it.")] = False,
+) -> None:
+    """Draw sentences for hand labels: a blinded sheet and, apart from it, its key.
+
+    Example: [cyan]backtracking label-sample --run-id demo -n 100[/cyan]
+    """
+    from backtracking import io
+    from backtracking.analysis.labels import draw_sample
+
+    ctx = open_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
+    path = ctx.paths.table(SAMPLE)
+    if path.exists() and not force and _has_labels(path):
+        raise UserError(
+            f"{path} has labels in it", "a new draw would lose them", "copy it away, or use --force"
+        )
+    sheet, key = draw_sample(_baseline(ctx), ctx.config.detection, count=count, seed=ctx.config.run.seed)
+    io.write_csv(path, sheet)
+    io.write_csv(ctx.paths.table(KEY), key)
+    typer.echo(f"{path}: {len(sheet)} sentences")
+    typer.echo(
+        "Write y into `label` where the writer turns back (doubts, re-checks or redoes what came before),"
+    )
+    typer.echo("n where not, without looking at the key; then run: backtracking detection-quality")
+
+
+def _has_labels(path: Path) -> bool:
+    import pandas as pd
+
+    table = pd.read_csv(path, dtype=str)
+    return "label" in table and bool(table["label"].notna().any())
+
+
+def _baseline(ctx: "RunContext") -> "Iterator[GenerationRecord]":
+    """Finished baseline completions of all variants."""
+    from backtracking import io
+    from backtracking.records import GenerationRecord
+
+    paths = [ctx.paths.generation(name, "baseline") for name in ctx.config.prompting.variant_names]
+    present = [path for path in paths if path.exists()]
+    if not present:
+        raise UserError(
+            f"there are no baseline completions in {ctx.paths.generations}",
+            next_step="run: backtracking generate --condition baseline",
+        )
+    for path in present:
+        rows = io.read_jsonl(path, GenerationRecord, made_by="backtracking generate")
+        yield from (row for row in rows if row.finish_reason != "error")
+
+
+def quality(
+    config: Config = None,
+    run_id: RunId = None,
+    overrides: Overrides = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="The labelled sheet. Default: the run's own.")
+    ] = None,
+) -> None:
+    """Score the detectors against the hand labels: precision, recall, intervals.
+
+    Example: [cyan]backtracking detection-quality --run-id demo[/cyan]
+    """
+    import pandas as pd
+
+    from backtracking import io
+    from backtracking.analysis.labels import score_detectors
+
+    ctx = open_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
+    sheet = io.require(labels or ctx.paths.table(SAMPLE), made_by="backtracking label-sample")
+    key = io.require(ctx.paths.table(KEY), made_by="backtracking label-sample")
+    table = score_detectors(
+        pd.read_csv(sheet, dtype={"label": str}), pd.read_csv(key, dtype={"example_id": str})
+    )
+    io.write_csv(ctx.paths.table(QUALITY), table)
+    for row in table.to_dict("records"):
+        shares = "  ".join(
+            f"{name} {row[name]:.0%} [{row[f'{name}_low']:.0%}, {row[f'{name}_high']:.0%}]"
+            for name in ("precision", "recall", "f1")
+        )
+        typer.echo(f"{row['detector']:<17} {shares}")
+    typer.echo(f"{ctx.paths.table(QUALITY)}")
