@@ -1,4 +1,6 @@
-"""Lens, scan and attribution against nnsight and TransformerLens on random models, where these are installed."""
+"""Lens, scan and attribution against nnsight and TransformerLens on random models, where installed."""
+
+import copy
 
 import pytest
 import torch
@@ -76,43 +78,32 @@ def test_nnsight_reads_and_ablates_the_same(loaded):
 
 
 @pytest.fixture
-def hooked(loaded):
-    """TransformerLens's own implementation with the same weights, by its own conversion."""
-    lens = pytest.importorskip("transformer_lens")
-    convert = getattr(lens.pretrained.weight_conversions, f"convert_{loaded.name}_weights")
-    source = loaded.model.config
-    config = lens.HookedTransformerConfig(
-        n_layers=LAYERS, d_model=32, n_ctx=64, d_head=8, n_heads=HEADS, n_key_value_heads=2, d_mlp=48,
-        d_vocab=VOCABULARY, act_fn="silu", normalization_type="RMS", positional_embedding_type="rotary",
-        rotary_dim=8, rotary_base=int(source.rope_parameters["rope_theta"]), rotary_adjacent_pairs=False,
-        final_rms=True, gated_mlp=True, eps=source.rms_norm_eps, device="cpu",
-        original_architecture=type(loaded.model).__name__,
-    )  # fmt: skip
-    model = lens.HookedTransformer(config)
-    model.load_state_dict(convert(loaded.model, config), strict=False)
-    return model.eval()
+def bridge(loaded):
+    """TransformerLens's view of a copy of the model; building it changes the model it is given."""
+    builder = pytest.importorskip("transformer_lens.model_bridge.sources._bridge_builder")
+    copied = copy.deepcopy(loaded.model)
+    return builder.build_bridge_from_module(copied, type(copied).__name__, hf_config=copied.config)
 
 
-def test_transformer_lens_agrees_on_lens_scan_and_attribution(loaded, hooked):
+def test_transformer_lens_agrees_on_lens_scan_and_attribution(loaded, bridge):
     lens, scanned, direct = _mine(loaded)
     ids = torch.tensor([IDS])
+    head, norm = loaded.model.lm_head.weight, loaded.model.model.norm
     with torch.no_grad():
-        logits, cache = hooked.run_with_cache(ids)
+        logits, cache = bridge.run_with_cache(ids)
         torch.testing.assert_close(logits[0, -1], scanned[0], atol=1e-4, rtol=1e-4)
         for layer in range(LAYERS):
-            read = hooked.unembed(hooked.ln_final(cache["resid_post", layer]))[0, -1]
+            read = norm(cache[f"blocks.{layer}.hook_resid_post"])[0, -1] @ head.T
             assert lens[layer] == pytest.approx(float(read[TARGET.onset]), abs=1e-4)
         names = [f"blocks.{layer}.hook_{kind}_out" for layer in range(LAYERS) for kind in KINDS]
         for number, name in enumerate(names):
-            ablated = hooked.run_with_hooks(ids, fwd_hooks=[(name, _drop_last)])
+            ablated = bridge.run_with_hooks(ids, fwd_hooks=[(name, _drop_last)])
             torch.testing.assert_close(scanned[1 + number], ablated[0, -1], atol=1e-4, rtol=1e-4)
-        stack, labels = cache.decompose_resid(layer=-1, pos_slice=-1, return_labels=True)
-        scaled = cache.apply_ln_to_stack(stack, layer=-1, pos_slice=-1)[:, 0] * hooked.ln_final.w
-        weight = hooked.W_U[:, TARGET.onset] - hooked.W_U[:, list(TARGET.contrast)].mean(1)
-        shares = dict(zip(labels, (scaled @ weight).tolist(), strict=True))
-        for layer in range(LAYERS):
-            assert direct["blocks"][2 * layer] == pytest.approx(shares[f"{layer}_attn_out"], abs=1e-4)
-            assert direct["blocks"][2 * layer + 1] == pytest.approx(shares[f"{layer}_mlp_out"], abs=1e-4)
+        final = cache[f"blocks.{LAYERS - 1}.hook_resid_post"][0, -1]
+        scale = (final.square().mean() + norm.variance_epsilon).sqrt()
+        weight = (head[TARGET.onset] - head[list(TARGET.contrast)].mean(0)) * norm.weight / scale
+        for number, name in enumerate(names):
+            assert direct["blocks"][number] == pytest.approx(float(cache[name][0, -1] @ weight), abs=1e-4)
 
 
 def _drop_last(value, hook):
