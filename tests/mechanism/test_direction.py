@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from scipy.stats import mannwhitneyu
 
-from backtracking.analysis.probes import auroc, auroc_interval, fit_probe
+from backtracking.analysis.probes import ProbeSpace, auroc, auroc_interval
 from backtracking.errors import UserError
 from backtracking.hooks import intervene
 from backtracking.interventions import Condition, Intervention, When
@@ -31,7 +31,7 @@ def test_probe_is_at_the_minimum_of_its_loss():
     """Checked with autograd on the penalised loss in the full feature space."""
     rng = np.random.default_rng(1)
     features, positive = rng.normal(size=(40, 90)), rng.random(40) < 0.5
-    score = fit_probe(features, positive)
+    score = ProbeSpace(features).fit(positive)
     spread = features.std(0) * np.sqrt(90)
     rows = torch.tensor((features - features.mean(0)) / spread)
     margin = torch.tensor(score(features))

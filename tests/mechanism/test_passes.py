@@ -136,7 +136,7 @@ def test_recorded_residuals_are_the_models_hidden_states():
         states = loaded.model(input_ids=torch.tensor([sequence]), output_hidden_states=True).hidden_states
         for layer in range(loaded.n_layers - 1):
             mine = kept[layer][row, -len(sequence) :]
-            torch.testing.assert_close(mine, states[layer + 1][0], atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(mine, states[layer + 1][0], atol=1e-4, rtol=1e-3)
 
 
 def test_batches_cover_all_within_the_budget():

@@ -4,9 +4,12 @@ import json
 
 import pandas as pd
 import pytest
+import torch
 
 from backtracking import io
+from backtracking.modeling import LoadedModel
 from backtracking.stages.ablation_scan import AblationScan
+from backtracking.stages.direction import Direction
 from backtracking.stages.execute import execute, status_of
 from backtracking.stages.logit_lens import LogitLens
 
@@ -128,3 +131,17 @@ def test_the_tuned_lens_fits_its_translators_on_other_rows(tmp_path):
     assert ctx.paths.table("lens_translators.safetensors").stat().st_size > 1000
     table = pd.read_csv(ctx.paths.table("logit_lens.csv")).query("control_matching == 'matched_row'")
     assert table["family_diff"].iloc[-1] > 2
+
+
+def test_all_of_it_runs_in_bfloat16(tmp_path):
+    loaded = planted(Plant())
+    half = LoadedModel.wrap(loaded.model.to(torch.bfloat16), loaded.tokenizer, "half")
+    ctx = write_run(
+        tmp_path, half, Rows(problems=8).build(), ablation_modes=("zero", "mean", "resample", "scale")
+    )
+    for stage in (LogitLens(VARIANT), AblationScan(VARIANT, heads=True, positions=True), Direction(VARIANT)):
+        execute(stage, ctx)
+    picked = json.loads(ctx.paths.selected_layers.read_text())
+    assert picked["mlp"][0] == 4 and picked["attn"][0] == 1
+    summary = json.loads(ctx.paths.table("logit_lens.json").read_text())
+    assert summary["first_separating_layer"]["matched_row"] == 4

@@ -62,4 +62,4 @@ def test_a_rotated_layer_is_turned_back():
         after = float(
             lens_loss(loaded, turned[:, 0], turned[:, -1], translators.maps[0], translators.shifts[0])
         )
-    assert after < 0.5 * before
+    assert after < 0.6 * before

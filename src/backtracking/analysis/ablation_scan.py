@@ -252,7 +252,8 @@ def importance_table(result: ScanResult) -> pd.DataFrame:
     for name, values in measured.items():
         estimate = means(result.problems, values)
         columns[name] = estimate.value
-        columns[f"{name}_low"] = estimate.low
+        # A divergence is never negative, though a symmetric interval may be.
+        columns[f"{name}_low"] = estimate.low.clip(min=0.0) if name.startswith("kl") else estimate.low
         columns[f"{name}_high"] = estimate.high
     columns["n_controls"] = int(np.isfinite(result.control["kl"][:, 0]).sum()) if result.removals else 0
     return pd.DataFrame(columns)

@@ -14,13 +14,15 @@ from backtracking.analysis.controls import CONTROL_KINDS, Event, Reading
 from backtracking.analysis.jackknife import Array
 from backtracking.analysis.logit_lens import WINDOW, in_row, window_states
 from backtracking.analysis.passes import batches
-from backtracking.analysis.probes import Labels, auroc_interval, fit_probe
+from backtracking.analysis.probes import Labels, ProbeSpace, auroc, auroc_interval
 from backtracking.modeling import LoadedModel
 from backtracking.seed import derive_seed
 
 Place = Literal["deciding", "window"]
 PLACES: tuple[Place, ...] = ("deciding", "window")
 DECIDING = WINDOW.index(0)
+SHUFFLES = 20
+SHUFFLED = "probe, shuffled labels"
 
 
 @dataclass(frozen=True)
@@ -102,37 +104,33 @@ class Directions:
         """AUROC on the test problems by layer, place, method and kind of control, with the baselines."""
         rows: list[dict[str, Any]] = []
         vectors = self.vectors()
-        shuffled = self._shuffled()
+        shuffles = self._shuffles()
         for place_index, place in enumerate(PLACES):
             for layer in range(self.states.shape[1]):
                 here = self.states[:, layer, place_index].astype(np.float64)
                 vector = vectors[name_of(place, layer)].double().numpy()
-                scores = {
-                    "difference of means": here @ vector,
-                    "probe": self._probe(here, self._onset),
-                    "probe, shuffled labels": self._probe(here, shuffled),
+                space = ProbeSpace(here[self._fit])
+                tested = {
+                    "difference of means": self._tested(here @ vector, f"{place}/{layer}/means"),
+                    "probe": self._tested(space.fit(self._onset[self._fit])(here), f"{place}/{layer}/probe"),
+                    SHUFFLED: self._null([space.fit(labels)(here) for labels in shuffles]),
                 }
                 where = {"layer": layer, "place": place, "norm": float(np.linalg.norm(vector))}
                 rows += [
-                    where | {"method": method} | row
-                    for method, values in scores.items()
-                    for row in self._tested(values, f"{place}/{layer}/{method}")
+                    where | {"method": method} | row for method, found in tested.items() for row in found
                 ]
-        position = self._probe(self._position_features(), self._onset)
+        features = self._position_features()
+        position = ProbeSpace(features[self._fit]).fit(self._onset[self._fit])(features)
         rows += [
             {"layer": -1, "place": "deciding", "method": "position only"} | row
             for row in self._tested(position, "position")
         ]
         return pd.DataFrame(rows)
 
-    def _probe(self, features: Array, labels: Labels) -> Array:
-        return fit_probe(features[self._fit], labels[self._fit])(features)
-
-    def _shuffled(self) -> Labels:
-        order = np.random.default_rng(derive_seed(self.seed, "shuffled-labels")).permutation(
-            len(self.samples)
-        )
-        return self._onset[order]
+    def _shuffles(self) -> list[Labels]:
+        """The fit labels in random orders: what a probe finds where there is nothing to find."""
+        generator = np.random.default_rng(derive_seed(self.seed, "shuffled-labels"))
+        return [generator.permutation(self._onset[self._fit]) for _ in range(SHUFFLES)]
 
     def _position_features(self) -> Array:
         """What a probe could know from where it stands."""
@@ -147,25 +145,38 @@ class Directions:
         return np.array(places, dtype=np.float64)
 
     def _tested(self, scores: Array, purpose: str) -> Iterator[dict[str, Any]]:
-        """AUROC of onsets against each kind of control, on the test problems."""
-        fit, onset = self._fit, self._onset
-        kinds = np.array([sample.kind for sample in self.samples])
+        """AUROC of onsets against each kind of control, with intervals over problems."""
         problems = np.array([sample.problem for sample in self.samples])
-        for kind in CONTROL_KINDS:
-            used = ~fit & (onset | (kinds == kind))
-            if not (used & onset).any() or not (used & ~onset).any():
-                continue
-            found = auroc_interval(
-                scores[used], onset[used], list(problems[used]), derive_seed(self.seed, "auroc", purpose)
-            )
-            yield {
-                "control_kind": kind,
+        for kind, used in self._test_rows():
+            seed = derive_seed(self.seed, "auroc", purpose)
+            found = auroc_interval(scores[used], self._onset[used], list(problems[used]), seed)
+            yield self._row(kind, used) | {
                 "auroc": found.value,
                 "auroc_low": found.low,
                 "auroc_high": found.high,
-                "n_fit": int(fit.sum()),
-                "n_test": int(used.sum()),
             }
+
+    def _null(self, scores: Sequence[Array]) -> Iterator[dict[str, Any]]:
+        """Mean AUROC of the shuffled probes, and the range that holds 95% of them."""
+        for kind, used in self._test_rows():
+            found = [auroc(one[used], self._onset[used]) for one in scores]
+            low, high = np.percentile(found, [2.5, 97.5])
+            yield self._row(kind, used) | {
+                "auroc": float(np.mean(found)),
+                "auroc_low": float(low),
+                "auroc_high": float(high),
+            }
+
+    def _test_rows(self) -> Iterator[tuple[str, Labels]]:
+        """Per kind of control the test rows: its onsets and that kind, where there are both."""
+        kinds = np.array([sample.kind for sample in self.samples])
+        for kind in CONTROL_KINDS:
+            used = ~self._fit & (self._onset | (kinds == kind))
+            if (used & self._onset).any() and (used & ~self._onset).any():
+                yield kind, used
+
+    def _row(self, kind: str, used: Labels) -> dict[str, Any]:
+        return {"control_kind": kind, "n_fit": int(self._fit.sum()), "n_test": int(used.sum())}
 
 
 def name_of(place: Place, layer: int) -> str:

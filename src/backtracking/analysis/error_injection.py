@@ -7,14 +7,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from backtracking.analysis.injections import KINDS, WRONG, Pair
+from backtracking.analysis.injections import KINDS, STEPS, WRONG, Pair
 from backtracking.analysis.jackknife import Array, Estimates, holm, jackknife, means
 from backtracking.analysis.passes import Padded, batches, read_padded, recording, residuals
 from backtracking.analysis.readouts import log_mass
 from backtracking.modeling import LoadedModel
-
-STEPS = 8
-"""How many positions from the result on are read."""
 
 Values = dict[str, Any]
 
@@ -33,7 +30,7 @@ def read_pairs(
         for row, index in enumerate(group):
             pair = pairs[index]
             start = width - len(pair.clean)
-            places = [*range(pair.result_end, pair.decision + 1)]
+            places = [*range(pair.result_end, len(pair.clean))]
             states = kept["end"][2 * row : 2 * row + 2, [start + place for place in places]]
             masses = log_mass(loaded.readout(states).float().log_softmax(-1), family)
             yield index, {"clean": masses[0].tolist(), "corrupted": masses[1].tolist()}
@@ -44,6 +41,7 @@ def injection_table(pairs: Sequence[Pair], values: Sequence[Values]) -> pd.DataF
     rows = []
     for pair, found in zip(pairs, values, strict=True):
         changes = np.subtract(found["corrupted"], found["clean"])
+        decision = pair.decision - pair.result_end
         row: dict[str, Any] = {
             "example_id": pair.example_id,
             "sample_id": pair.sample_id,
@@ -52,9 +50,9 @@ def injection_table(pairs: Sequence[Pair], values: Sequence[Values]) -> pd.DataF
             "step": pair.original,
             "changed": pair.changed,
             "decision_pos": pair.decision,
-            "clean_logmass": found["clean"][-1],
-            "corrupted_logmass": found["corrupted"][-1],
-            "change": changes[-1],
+            "clean_logmass": found["clean"][decision],
+            "corrupted_logmass": found["corrupted"][decision],
+            "change": changes[decision],
         }
         row |= {f"change_{k}": changes[k] if k < len(changes) else np.nan for k in range(STEPS)}
         rows.append(row)

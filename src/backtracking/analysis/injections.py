@@ -34,6 +34,9 @@ NAMES = (
 REACH = 24
 """How many tokens after a result the next sentence must begin in."""
 
+STEPS = 8
+"""How many positions from the result on are read, the words being those of the right row."""
+
 WRONG = ("off_by_one", "digit_swap", "times_ten", "copied_operand")
 HARMLESS = ("operands_swapped", "name_changed")
 KINDS = (*WRONG, *HARMLESS)
@@ -60,6 +63,7 @@ class Pair:
     original: str
     changed: str
     clean: tuple[int, ...]
+    """Up to the decision, and a few tokens further."""
     corrupted: tuple[int, ...]
     first: int
     """First position that differs."""
@@ -206,7 +210,8 @@ class Rewriter:
 def _pair(
     record: GenerationRecord, kind: str, step: Step, text: str, changed: list[int], last: int, following: int
 ) -> Pair:
-    end = record.prompt_tokens + following
+    offset = record.prompt_tokens
+    end = offset + max(following, last + STEPS)
     clean, corrupted = (*record.prompt_ids, *record.completion_ids)[:end], tuple(changed[:end])
     return Pair(
         example_id=record.example_id,
@@ -217,6 +222,6 @@ def _pair(
         clean=clean,
         corrupted=corrupted,
         first=next(k for k, (a, b) in enumerate(zip(clean, corrupted, strict=True)) if a != b),
-        result_end=record.prompt_tokens + last,
-        decision=end - 1,
+        result_end=offset + last,
+        decision=offset + following - 1,
     )

@@ -46,11 +46,12 @@ def patch_pairs(
     sites = list(components(loaded))
     for index, pair in enumerate(pairs):
         tail = pair.decision - pair.first + 1
+        clean, corrupted = pair.clean[: pair.decision + 1], pair.corrupted[: pair.decision + 1]
         scan = TailScan(loaded, patch_arms(sites, pair), tail=tail)
         ends = {}
         for direction, (target, source) in (
-            ("noising", (pair.clean, pair.corrupted)),
-            ("denoising", (pair.corrupted, pair.clean)),
+            ("noising", (clean, corrupted)),
+            ("denoising", (corrupted, clean)),
         ):
             donors = component_outputs(loaded, [source], tail, budget)
             states = scan([target], donors)[0]

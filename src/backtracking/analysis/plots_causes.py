@@ -8,8 +8,8 @@ from matplotlib.ticker import MaxNLocator
 from backtracking.analysis import figures as look
 
 _GROUP_NAMES = {
-    "changed": "from the change to the result",
-    "between": "between result and decision",
+    "changed": "change … result",
+    "between": "between",
     "deciding": "deciding position",
 }
 _METHODS = {
@@ -47,6 +47,7 @@ def plot_error_injection(summary: pd.DataFrame, curve: pd.DataFrame) -> Figure:
                     rows["offset"], rows["change_low"], rows["change_high"], color=color, alpha=0.2, lw=0
                 )
         course.axhline(0, color=look.INK, lw=0.8)
+        course.xaxis.set_major_locator(MaxNLocator(integer=True))
         course.set_xlabel("tokens after the result")
         course.set_ylabel("change of log P(onset family), nats")
         course.set_title("After a wrong result or a harmless rewrite")
@@ -86,8 +87,8 @@ def plot_patching(table: pd.DataFrame) -> Figure:
                 axes.set_xticks(range(grid.shape[1]), list(grid.columns))
                 axes.yaxis.set_major_locator(MaxNLocator(integer=True))
                 axes.grid(visible=False)
-                axes.set_title(f"{direction}: {_GROUP_NAMES[group]}", fontsize=9)
-            axes_row[0].set_ylabel("layer")
+                axes.set_title(_GROUP_NAMES[group] if direction == directions[0] else "")
+            axes_row[0].set_ylabel(f"{direction}\nlayer")
         figure.colorbar(image, ax=panels, label="share of the gap moved")
     return figure
 
@@ -124,5 +125,6 @@ def plot_direction(table: pd.DataFrame) -> Figure:
         panels[0].set_ylabel("AUROC on held-out problems")
         low = float(np.nanmin(table["auroc"]))
         panels[0].set_ylim(min(0.35, low - 0.05), 1.03)
-        panels[0].legend(fontsize=8.5, loc="lower right")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=9)
     return figure

@@ -9,7 +9,8 @@ from backtracking.analysis import figures as look
 
 _COLORS = {"attn": look.BLUE, "mlp": look.ORANGE}
 _NAMES = {"attn": "attention", "mlp": "MLP"}
-_LABELLED = 6
+_CLEAR = 0.15
+"""Share of the largest effect from which a component is named in the figure."""
 
 
 def plot_direct_effects(table: pd.DataFrame) -> Figure:
@@ -49,7 +50,8 @@ def plot_direct_effects(table: pd.DataFrame) -> Figure:
 
 def _label_strongest(axes: Axes, blocks: pd.DataFrame) -> None:
     size = blocks[["direct", "total"]].abs().max(axis=1)
-    for row in blocks.loc[size.nlargest(_LABELLED).index].to_dict("records"):
+    clear = size[size > _CLEAR * float(size.max())]
+    for row in blocks.loc[clear.index].to_dict("records"):
         axes.annotate(
             f"{row['component']} {row['layer']}",
             (row["direct"], row["total"]),
@@ -72,12 +74,14 @@ def plot_interactions(table: pd.DataFrame) -> Figure:
     grid = np.full((len(names), len(names)), np.nan)
     with look.style():
         figure, (axes,) = look.new_figure(1.8 + 0.62 * len(names), 1.2 + 0.52 * len(names))
+        largest = float(table["interaction"].abs().max())
         for one, other, row in zip(first, second, table.to_dict("records"), strict=True):
             i, j = names.index(one), names.index(other)
             grid[i, j] = grid[j, i] = row["interaction"]
-            star = "" if row["kind"] == "additive" else "*"
+            text = f"{row['interaction']:.2f}" + ("" if row["kind"] == "additive" else "*")
+            color = "white" if abs(row["interaction"]) > 0.6 * largest else look.INK
             for x, y in ((i, j), (j, i)):
-                axes.text(x, y, f"{row['interaction']:.2f}{star}", ha="center", va="center", fontsize=7.5)
+                axes.text(x, y, text, ha="center", va="center", fontsize=7.5, color=color)
         _image(figure, axes, grid, "interaction (log-odds)")
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
         axes.set_yticks(range(len(names)), names)

@@ -142,6 +142,7 @@ def plot_ablation_importance(table: pd.DataFrame, selected: Mapping[str, Sequenc
             ax.set_title(title)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[1].set_yscale("symlog", linthresh=0.01)
+        axes[1].set_ylim(bottom=-0.001)
         axes[0].legend(fontsize=8.5)
         events, controls = int(table["n_events"].max()), int(table["n_controls"].max())
         figure.suptitle(

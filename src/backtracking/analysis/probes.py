@@ -45,29 +45,41 @@ def auroc_interval(scores: Array, positive: Labels, problems: Sequence[str], see
     return Interval(auroc(scores, positive), float(low), float(high))
 
 
-def fit_probe(features: Array, positive: Labels, penalty: float = PENALTY) -> Callable[[Array], Array]:
-    """Ridge-penalised logistic regression on standardised features, as a scoring function.
+class ProbeSpace:
+    """Standardised features, ready for ridge-penalised logistic regressions on several labellings.
 
-    The solution lies in the span of the rows, so the search runs there: its size is the number of rows.
+    A solution lies in the span of the rows, so the search runs there: its size is the number of rows.
     """
-    centre, spread = features.mean(0), features.std(0)
-    spread = np.where(spread > 1e-8, spread, 1.0) * np.sqrt(features.shape[1])
-    left, singular, right = np.linalg.svd((features - centre) / spread, full_matrices=False)
-    coordinates = left * singular
-    signs = np.where(positive, 1.0, -1.0)
 
-    def loss(weights: Array) -> tuple[float, Array]:
-        margin = signs * (coordinates @ weights[:-1] + weights[-1])
+    def __init__(self, features: Array, penalty: float = PENALTY) -> None:
+        spread = features.std(0)
+        self._centre = features.mean(0)
+        self._spread = np.where(spread > 1e-8, spread, 1.0) * np.sqrt(features.shape[1])
+        left, singular, self._right = np.linalg.svd(self._scaled(features), full_matrices=False)
+        self._coordinates = left * singular
+        self._penalty = penalty
+
+    def fit(self, positive: Labels) -> Callable[[Array], Array]:
+        """A function that scores rows: the log-odds of being positive."""
+        signs = np.where(positive, 1.0, -1.0)
+        start = np.zeros(self._coordinates.shape[1] + 1)
+        found = minimize(lambda weights: self._loss(weights, signs), start, jac=True, method="L-BFGS-B")
+        direction = self._right.T @ found.x[:-1]
+
+        def score(rows: Array) -> Array:
+            scores: Array = self._scaled(rows) @ direction + found.x[-1]
+            return scores
+
+        return score
+
+    def _scaled(self, rows: Array) -> Array:
+        scaled: Array = (rows - self._centre) / self._spread
+        return scaled
+
+    def _loss(self, weights: Array, signs: Array) -> tuple[float, Array]:
+        inner = weights[:-1]
+        margin = signs * (self._coordinates @ inner + weights[-1])
         residual = -signs / (1 + np.exp(np.clip(margin, -500, 500)))
-        value = np.logaddexp(0, -margin).sum() + 0.5 * penalty * (weights[:-1] ** 2).sum()
-        gradient = np.concatenate([coordinates.T @ residual + penalty * weights[:-1], [residual.sum()]])
-        return float(value), gradient
-
-    found = minimize(loss, np.zeros(coordinates.shape[1] + 1), jac=True, method="L-BFGS-B")
-    direction = right.T @ found.x[:-1]
-
-    def score(rows: Array) -> Array:
-        scores: Array = ((rows - centre) / spread) @ direction + found.x[-1]
-        return scores
-
-    return score
+        value = np.logaddexp(0, -margin).sum() + 0.5 * self._penalty * (inner**2).sum()
+        gradient = self._coordinates.T @ residual + self._penalty * inner
+        return float(value), np.concatenate([gradient, [residual.sum()]])

@@ -12,9 +12,9 @@ from backtracking.modeling import LoadedModel
 from backtracking.progress import Bar
 
 POSITIONS_PER_ROW = 24
-EPOCHS = 6
+EPOCHS = 12
 BATCH = 256
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 3e-3
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,111 @@
+"""The ablation scan against one whole forward per event, layer and component, in the same process.
+
+    python benchmarks/scan.py --layers 30 --prefix 250 --events 8 [--device cuda] [--dtype bfloat16]
+
+Prints the times, their ratio and the largest difference between both results.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from backtracking.analysis.passes import KINDS, UNCHANGED, Edit, Site, TailScan, batches, full_pass
+from backtracking.modeling import LoadedModel
+
+VOCABULARY = 8192
+States = list[torch.Tensor]
+
+
+class NoTokenizer:
+    """The benchmark reads ids only."""
+
+    eos_token_id = 1
+
+
+def build(asked: argparse.Namespace) -> LoadedModel:
+    """A Qwen2 with random weights that are large enough for ablations to matter."""
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=asked.hidden,
+        intermediate_size=2 * asked.hidden,
+        num_hidden_layers=asked.layers,
+        num_attention_heads=asked.hidden // 32,
+        num_key_value_heads=max(1, asked.hidden // 64),
+        initializer_range=0.05,
+    )
+    return LoadedModel.wrap(
+        Qwen2ForCausalLM(config).to(asked.device, getattr(torch, asked.dtype)), NoTokenizer()
+    )
+
+
+def timed(device: str, work: Callable[[], States]) -> tuple[float, States]:
+    """Seconds and result of a call, the device's queue drained."""
+    start = time.perf_counter()
+    result = work()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - start, result
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--layers", type=int, default=30)
+    parser.add_argument("--hidden", type=int, default=128)
+    parser.add_argument("--prefix", type=int, default=250)
+    parser.add_argument("--events", type=int, default=8)
+    parser.add_argument(
+        "--naive-events", type=int, default=2, help="how many events the slow way is timed on"
+    )
+    parser.add_argument("--batch-tokens", type=int, default=16384)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", default="float32")
+    return parser.parse_args()
+
+
+def main() -> None:
+    asked = arguments()
+    loaded = build(asked)
+    generator = torch.Generator().manual_seed(1)
+    shape = (asked.events, asked.prefix + 1)
+    sequences: list[list[int]] = torch.randint(2, VOCABULARY, shape, generator=generator).tolist()
+    arms = [UNCHANGED, *((Edit(Site(kind, layer)),) for layer in range(asked.layers) for kind in KINDS)]
+
+    def fast() -> States:
+        scan = TailScan(loaded, arms)
+        states: States = [torch.empty(0)] * len(sequences)
+        for group in batches([len(sequence) for sequence in sequences], asked.batch_tokens):
+            for k, state in zip(group, scan([sequences[k] for k in group]), strict=True):
+                states[k] = state
+        return states
+
+    def naive() -> States:
+        chosen = sequences[: asked.naive_events]
+        return [torch.stack([full_pass(loaded, sequence, arm) for arm in arms[1:]]) for sequence in chosen]
+
+    fast()  # both ways are timed warm
+    full_pass(loaded, sequences[0], UNCHANGED)
+    fast_seconds, quick = timed(asked.device, fast)
+    naive_seconds, slow = timed(asked.device, naive)
+    with torch.no_grad():
+        worst = max(
+            float((loaded.readout(a[1:]) - loaded.readout(b)).abs().max())
+            for a, b in zip(quick[: len(slow)], slow, strict=True)
+        )
+        moved = float((loaded.readout(quick[0][1:]) - loaded.readout(quick[0][:1])).abs().max())
+    per_fast, per_naive = fast_seconds / len(sequences), naive_seconds / len(slow)
+    print(f"{torch.get_num_threads()} threads, {asked.device}, {asked.dtype}, torch {torch.__version__}")
+    print(f"{len(arms) - 1} components, {asked.prefix}-token prefixes, width {asked.hidden}")
+    print(f"one forward each: {per_naive:.3f} s per event ({len(slow)} events)")
+    print(f"scan:             {per_fast:.4f} s per event ({len(sequences)} events)")
+    print(f"ratio:            {per_naive / per_fast:.1f}x")
+    print(f"largest difference of a logit: {worst:.2g} (largest change by an ablation: {moved:.2g})")
+
+
+if __name__ == "__main__":
+    main()
