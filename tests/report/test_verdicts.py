@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -72,29 +73,36 @@ def test_kept_accuracy_is_an_equivalence_claim(tmp_path, accuracy, outcome):
     assert found["The targeted ablation leaves accuracy intact"].outcome == outcome
 
 
-@pytest.mark.parametrize(
-    ("low", "outcome"), [(2.0, "supported"), (0.8, "not supported"), (None, "cannot be judged")]
-)
-def test_h2_follows_the_odds_ratio_of_the_main_variant(tmp_path, low, outcome):
-    line = {"condition": "baseline", "n_wrong": 50, "n_right": 90, "p_onset_after_wrong": 0.9}
-    other = line | {"variant": "other", "odds_ratio": 9.0, "odds_ratio_low": 5.0, "odds_ratio_high": 20.0}
-    main = line | {"variant": MAIN, "odds_ratio": 3.0, "odds_ratio_low": low, "odds_ratio_high": 20.0}
+def _coupled(after_wrong, after_right):
+    """Events in which every row has one wrong step and two right ones, and the table made of them."""
     events = event_rows("baseline", 0.6, 0.85)
-    paths = run_paths(tmp_path, backtracking_events=events, error_coupling=pd.DataFrame([other, main]))
-    assert _judged(paths)["H2"].outcome == outcome
+    generator = np.random.default_rng(0)
+    events["steps_wrong"], events["steps_right"] = 1, 2
+    events["onsets_after_wrong"] = generator.binomial(1, after_wrong, len(events))
+    events["onsets_after_right"] = generator.binomial(2, after_right, len(events))
+    line = {"variant": MAIN, "condition": "baseline", "n_wrong": len(events), "n_right": 2 * len(events)}
+    return {"backtracking_events": events, "error_coupling": pd.DataFrame([line])}
+
+
+@pytest.mark.parametrize(
+    ("after_wrong", "after_right", "outcome"),
+    [
+        (0.9, 0.05, "supported"),
+        (1.0, 0.0, "supported"),
+        (0.3, 0.3, "not supported"),
+        (0.1, 0.6, "not supported"),
+    ],
+)
+def test_h2_follows_what_comes_after_wrong_and_right_steps(tmp_path, after_wrong, after_right, outcome):
+    found = _judged(run_paths(tmp_path, **_coupled(after_wrong, after_right)))
+    assert found["H2"].outcome == outcome
 
 
 @pytest.mark.parametrize(("above", "outcome"), [(0.2, "supported"), (-0.1, "not supported")])
 def test_injected_errors_can_refute_h2(tmp_path, above, outcome):
-    line = {"variant": MAIN, "condition": "baseline", "odds_ratio": 3.0, "odds_ratio_low": 2.0}
     injected = {"kind": "any wrong", "n": 9, "above_harmless": 0.5, "above_harmless_low": above}
-    paths = run_paths(
-        tmp_path,
-        backtracking_events=event_rows("baseline", 0.6, 0.85),
-        error_coupling=pd.DataFrame([line]),
-        error_injection_summary=pd.DataFrame([injected]),
-    )
-    assert _judged(paths)["H2"].outcome == outcome
+    tables = _coupled(0.9, 0.05) | {"error_injection_summary": pd.DataFrame([injected])}
+    assert _judged(run_paths(tmp_path, **tables))["H2"].outcome == outcome
 
 
 def test_an_ablation_that_breaks_the_text_is_no_evidence_for_h1(tmp_path):

@@ -125,7 +125,7 @@ class Document:
     def say(self, text: str) -> None:
         self.blocks.append(Paragraph(text))
 
-    def list(self, items: Sequence[str]) -> None:
+    def bullets(self, items: Sequence[str]) -> None:
         if items:
             self.blocks.append(Bullets(items))
 

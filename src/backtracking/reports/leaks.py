@@ -7,6 +7,7 @@ from backtracking.reports.evidence import Evidence
 from backtracking.reports.numbers import number, percent, plain, rate, records
 from backtracking.reports.phase1 import picture
 
+BASELINE = "baseline"
 SHOWN_CHANGES = 5
 
 
@@ -18,9 +19,9 @@ def write_leaks(document: Document, evidence: Evidence, path: Path) -> None:
         document.say("Missing: specificity.csv. Run: backtracking phase2-specificity.")
         return
     document.say(
-        "Changes are per completion, paired with the baseline by problem. Other triggers are phrases outside "
-        "the family of the commonest onset; an unmarked check computes again what the completion computed "
-        "before, with no trigger between; new onsets are counted in rows whose baseline had none."
+        "Changes are per completion, paired with the baseline by problem. Other triggers are phrases "
+        "outside the family of the commonest onset; an unmarked check computes again what the completion "
+        "computed before, with no trigger between; new onsets are counted in rows whose baseline had none."
     )
     document.table(
         [
@@ -42,11 +43,12 @@ def write_leaks(document: Document, evidence: Evidence, path: Path) -> None:
                 plain(row, "kl_per_token", ".3f"),
                 plain(row, "completion_tokens_diff", "+.1f"),
             ]
-            for row in records(table)
+            for row in records(table[table["arm"] != BASELINE])
         ],
     )
     _divergence(document, evidence, path)
     _corrections(document, evidence, path)
+    _forced_errors(document, evidence)
 
 
 def _divergence(document: Document, evidence: Evidence, path: Path) -> None:
@@ -54,13 +56,13 @@ def _divergence(document: Document, evidence: Evidence, path: Path) -> None:
     assert table is not None
     document.section("First divergences", level=3)
     document.say(
-        "A completion shares its noise with the baseline's, so it is the same up to the first token that the "
-        "intervention changed. The specificity index is how much likelier that token is a trigger than a "
-        "token picked anywhere."
+        "A completion shares its noise with the baseline's, so it is the same up to the first token that "
+        "the intervention changed. The specificity index is how much likelier that token is a trigger than "
+        "a token picked anywhere."
     )
     replaced = evidence.table("replaced_tokens.csv")
     rows = []
-    for row in records(table):
+    for row in records(table[table["arm"] != BASELINE]):
         commonest = ""
         if replaced is not None:
             changes = replaced[replaced["arm"] == row["arm"]].fillna("").head(SHOWN_CHANGES)
@@ -113,3 +115,25 @@ def _corrections(document: Document, evidence: Evidence, path: Path) -> None:
         [[quoted(arm), *(percent(float(line[fate])) for fate in fates)] for arm, line in shares.iterrows()],
     )
     picture(document, evidence, path, "phase2_correction_flow", "The fate of corrections")
+
+
+def _forced_errors(document: Document, evidence: Evidence) -> None:
+    table = evidence.table("specificity.csv")
+    if table is None or "caught_rate" not in table or table["caught_rate"].isna().all():
+        return
+    document.section("Forced errors", level=3)
+    document.say(
+        "Right baseline rows with one result made wrong; every arm writes on from there. An error counts "
+        "as caught when the row still ends right."
+    )
+    document.table(
+        ["Arm", "An onset follows", "Caught"],
+        [
+            [
+                quoted(row["arm"]),
+                rate(row, "marked_rate", n="forced_errors"),
+                rate(row, "caught_rate", n="forced_errors"),
+            ]
+            for row in records(table)
+        ],
+    )

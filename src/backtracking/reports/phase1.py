@@ -272,7 +272,7 @@ def _limits(document: Document, evidence: Evidence) -> None:
     notes.append(
         "Ablating a component at full strength can break more than it explains; see Phase 2 for doses."
     )
-    document.list(list(dict.fromkeys(notes)))
+    document.bullets(list(dict.fromkeys(notes)))
 
 
 def _warnings(table: pd.DataFrame | None, names: Sequence[str]) -> Sequence[str]:

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from backtracking.analysis.comparison import OUTCOMES, compare
-from backtracking.analysis.statistics import Difference
+from backtracking.analysis.statistics import Difference, paired_difference
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.numbers import in_points, number, percent, plain, points, rate, records
@@ -31,10 +31,10 @@ H0 = Claim(
 )
 H2 = Claim(
     "H2: onsets are error detection",
-    "Supported when an onset is likelier after a wrong checkable step than after a right one, within "
-    "problems: the interval of the odds ratio lies wholly above 1; and, where errors were injected into "
-    "right completions, they raise the onset's log-mass more than harmless rewrites do, the interval "
-    "wholly above 0.",
+    "Supported when an onset is likelier after a wrong checkable step than after a right one: the "
+    "difference, paired by problem, lies wholly above zero; and, where errors were injected into right "
+    "completions, they raise the onset's log-mass more than harmless rewrites do, the interval wholly "
+    "above 0.",
 )
 KEPT = Claim(
     "The targeted ablation leaves accuracy intact",
@@ -95,23 +95,45 @@ def _judge_h0(standouts: list[str] | str, difference: Difference | str) -> Verdi
 
 
 def _judge_h2(evidence: Evidence, main: str) -> Verdict:
-    row = coupling(evidence, main)
-    if row is None:
-        return H2.missing("error_coupling.csv (made by detect-events)")
-    low = number(row, "odds_ratio_low")
-    if low is None:
-        return H2.missing("problems with onsets and without, after wrong steps and after right ones")
+    row, difference = _coupling(evidence, main), _coupling_difference(evidence, main)
+    if row is None or difference is None:
+        return H2.missing(
+            "error_coupling.csv and the steps in backtracking_events.csv (made by detect-events)"
+        )
+    if not difference.error > 0:
+        return H2.missing("two problems with both wrong and right checkable steps")
     because = (
         f"an onset follows {rate(row, 'p_onset_after_wrong', n='n_wrong')} of the wrong steps and "
-        f"{rate(row, 'p_onset_after_right', n='n_right')} of the right ones; odds ratio within problems "
-        f"{plain(row, 'odds_ratio', '.2f')}"
+        f"{rate(row, 'p_onset_after_right', n='n_right')} of the right ones; paired difference "
+        f"{in_points(difference)} points"
     )
     injected = _injected(evidence)
     if injected is None:
-        return H2.judge(low > 1.0, because + "; errors were not injected")
+        return H2.judge(difference.low > 0, because + "; errors were not injected")
     raised = number(injected, "above_harmless_low")
     because += f"; injected errors raise the family's log-mass by {plain(injected, 'above_harmless')} nats"
-    return H2.judge(low > 1.0 and raised is not None and raised > 0.0, because)
+    return H2.judge(difference.low > 0 and raised is not None and raised > 0, because)
+
+
+def _coupling(evidence: Evidence, main: str) -> dict[str, Any] | None:
+    """How onsets follow wrong and right steps in the main variant's baseline."""
+    table = evidence.table("error_coupling.csv")
+    if table is None:
+        return None
+    rows = table[(table["variant"] == main) & (table["condition"] == "baseline")]
+    return None if rows.empty else dict(records(rows)[0])
+
+
+def _coupling_difference(evidence: Evidence, main: str) -> Difference | None:
+    """P(onset after a wrong step) minus P(onset after a right one), over problems that have both."""
+    events = evidence.table("backtracking_events.csv")
+    if events is None or "steps_wrong" not in events:
+        return None
+    rows = events[(events["variant"] == main) & (events["condition"] == "baseline")]
+    columns = ["onsets_after_wrong", "steps_wrong", "onsets_after_right", "steps_right"]
+    sums = rows.groupby("example_id")[columns].sum()
+    after_wrong, wrong, after_right, right = (sums[name].to_numpy(dtype=float) for name in columns)
+    return paired_difference((after_wrong, wrong), (after_right, right))
 
 
 def _injected(evidence: Evidence) -> dict[str, Any] | None:

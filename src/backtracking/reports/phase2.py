@@ -236,7 +236,7 @@ def _hooks(document: Document, evidence: Evidence) -> None:
         f"acted on and {debug.get('skipped_calls', 0):,} left alone; the counts {agrees} what the schedule "
         "says for the rows generated."
     )
-    document.list([quoted(line, 200) for line in debug.get("differences", [])])
+    document.bullets([quoted(line, 200) for line in debug.get("differences", [])])
 
 
 def _limits(document: Document, evidence: Evidence) -> None:
@@ -254,4 +254,4 @@ def _limits(document: Document, evidence: Evidence) -> None:
     notes.append(
         "Fewer onset phrases need not mean less checking: a model may correct itself without saying so."
     )
-    document.list(list(dict.fromkeys(notes)))
+    document.bullets(list(dict.fromkeys(notes)))

@@ -46,4 +46,4 @@ def write_verdicts(document: Document, verdicts: Sequence[Verdict]) -> None:
         [[verdict.claim, f"**{verdict.outcome}**", verdict.because] for verdict in verdicts],
     )
     document.say("The rules, fixed before the numbers were seen:")
-    document.list([f"**{verdict.claim}** {verdict.rule}" for verdict in verdicts])
+    document.bullets([f"**{verdict.claim}** {verdict.rule}" for verdict in verdicts])

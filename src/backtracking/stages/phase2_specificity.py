@@ -15,7 +15,15 @@ from backtracking.prompts import find_variant
 from backtracking.records import GenerationRecord
 from backtracking.seed import derive_seed
 from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
-from backtracking.stages.phase2_common import SWEEP_KEYS, event_reader, onset_phrases, variant_folder, vectors
+from backtracking.stages.phase2_common import (
+    SWEEP_KEYS,
+    event_reader,
+    onset_phrases,
+    resources,
+    sweep_job,
+    variant_folder,
+    vectors,
+)
 
 if TYPE_CHECKING:
     from backtracking.analysis.arms import Arm
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 TABLES = ("specificity.csv", "first_divergences.csv", "replaced_tokens.csv", "correction_flow.csv")
 FIGURES = ("phase2_first_divergence", "phase2_correction_flow")
 DAMAGE_ROWS = 40
+FORCED_ERRORS = 60
 
 
 @dataclass(frozen=True)
@@ -62,17 +71,25 @@ class Phase2Specificity(Stage):
                 parted.append(
                     divergence.first_divergences(known, records, triggers, ctx.model().tokenizer, close)
                 )
-        self._write(
-            ctx, pd.concat(rows), pd.concat(parted), self._damage(ctx, variant, arms, list(baseline.values()))
-        )
+        damage = self._damage(ctx, variant, arms, list(baseline.values()))
+        caught = self._forced_errors(ctx, variant, arms, [baseline[key] for key in _right_rows(events)])
+        self._write(ctx, pd.concat(rows), pd.concat(parted), damage, caught)
         return Result(rows=len(arms) - 1, notes={"family": list(family)})
 
-    def _write(self, ctx: RunContext, rows: pd.DataFrame, parted: pd.DataFrame, damage: pd.DataFrame) -> None:
+    def _write(
+        self,
+        ctx: RunContext,
+        rows: pd.DataFrame,
+        parted: pd.DataFrame,
+        damage: pd.DataFrame,
+        caught: pd.DataFrame,
+    ) -> None:
         summary = divergence.divergence_summary(parted)
         replaced = divergence.replaced_tokens(parted)
         flow = specificity.correction_flow(rows)
         table = specificity.specificity_table(rows).merge(damage, on="arm", how="left")
         table = table.merge(summary.drop(columns="total"), on="arm", how="left")
+        table = table.merge(caught, on="arm", how="outer", sort=False)
         for name, data in zip(TABLES, (table, parted, replaced, flow), strict=True):
             io.write_csv(ctx.paths.table(name), data)
         figures.save(plots_leaks.plot_first_divergences(summary, replaced), ctx.paths, FIGURES[0])
@@ -99,6 +116,22 @@ class Phase2Specificity(Stage):
             )
         return damage_by_arm(lines)
 
+    def _forced_errors(
+        self, ctx: RunContext, variant: str, arms: "Sequence[Arm]", right: "Sequence[GenerationRecord]"
+    ) -> pd.DataFrame:
+        """Whether errors put into right baseline rows are still noticed and corrected."""
+        from backtracking.analysis.controls import spread_over_problems
+        from backtracking.analysis.forced_errors import caught_by_arm, run_forced_errors, wrong_prefixes
+
+        seed = derive_seed(ctx.config.run.seed, "forced errors")
+        drawn = spread_over_problems([record.example_id for record in right], FORCED_ERRORS, seed)
+        job = sweep_job(ctx, variant, resources(ctx, []), arms)
+        prefixes = wrong_prefixes((right[k] for k in drawn), job)
+        if not prefixes:
+            ctx.reporter.say("  note: no right baseline row states a step that could be made wrong")
+            return pd.DataFrame(columns=["arm"])
+        return caught_by_arm(run_forced_errors(job, arms, prefixes))
+
 
 def arms_run(ctx: RunContext) -> list[str]:
     """Names of the arms that the sweeps of this run hold, the baseline first."""
@@ -115,3 +148,8 @@ def _first_onsets(events: pd.DataFrame) -> dict[tuple[str, int], int]:
     found = events[events["onset_token_in_completion"] >= 0]
     keys = zip(found["example_id"].astype(str), found["sample_id"].astype(int), strict=True)
     return dict(zip(keys, found["onset_token_in_completion"].astype(int), strict=True))
+
+
+def _right_rows(events: pd.DataFrame) -> list[tuple[str, int]]:
+    found = events[events["is_correct"].astype(str) == "True"]
+    return list(zip(found["example_id"].astype(str), found["sample_id"].astype(int), strict=True))
