@@ -178,7 +178,7 @@ def evaluate(
 ) -> Evaluation:
     """Sample the reasoner afresh and measure every property; `folder` defaults to the bundled one."""
     folder = folder or bundled_reasoner_path()
-    seconds = first_token_seconds(folder)
+    seconds = min(first_token_seconds(folder) for _ in range(3))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     arms = sample_arms(model, tokenizer, tiny_problems("test", problems, seed), samples, seed)
