@@ -70,13 +70,13 @@ class Recipe:
 
 SMOKE = Recipe(
     layers=2,
-    width=32,
-    inner=64,
+    width=64,
+    inner=128,
     heads=2,
     kv_heads=1,
     tokens=1000,
-    chain_steps=60,
-    problem_steps=60,
+    chain_steps=100,
+    problem_steps=200,
     warm_up=10,
 )
 
