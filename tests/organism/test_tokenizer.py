@@ -1,9 +1,11 @@
 """The tokenizer: every position trap of a real one, and the chat template."""
 
-import pytest
-from transformers import AutoTokenizer
+import random
 
-from backtracking.organism.batches import prompt_text
+import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from backtracking.organism.batches import chain_sample, problem_sample, prompt_text
 from backtracking.organism.bundle import bundled_reasoner_path
 from backtracking.organism.design import DESIGN, MAIN
 from backtracking.organism.probe import trigger_token_ids
@@ -76,6 +78,18 @@ def test_the_chat_template_gives_the_training_prompt_with_one_begin_token(tokeni
 
 def test_training_it_again_gives_the_bundled_one(tokenizer):
     assert train_tokenizer().get_vocab() == tokenizer.get_vocab()
+
+
+def test_every_loader_gives_the_ids_of_training(tokenizer):
+    trained = train_tokenizer()
+    plain = PreTrainedTokenizerFast.from_pretrained(bundled_reasoner_path())
+    rng = random.Random(0)
+    for sample in (draw(rng) for _ in range(200) for draw in (problem_sample, chain_sample)):
+        for text in (sample.prompt, sample.trace.text):
+            ids = trained(text, add_special_tokens=False).input_ids
+            assert tokenizer(text, add_special_tokens=False).input_ids == ids
+            assert plain(text, add_special_tokens=False).input_ids == ids
+            assert tokenizer.decode(ids) == text
 
 
 def test_every_common_word_is_one_token(tokenizer):

@@ -1,6 +1,7 @@
 """Training: what the loss sees, resuming, and a smoke run from seed to release."""
 
 import json
+import math
 import random
 from dataclasses import replace
 
@@ -104,7 +105,9 @@ def test_a_smoke_run_learns_and_writes_a_release(tmp_path):
     main(["--out", str(tmp_path), "--smoke"])
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert log[-1]["step"] == SMOKE.steps
-    assert log[-1]["loss"] < 0.7 * log[0]["loss"]
+    assert log[-1]["loss"] < 0.4 * math.log(len(train_tokenizer(n=500))), (
+        "far better than any guess among all tokens"
+    )
     verify_checksums(tmp_path / "release")
     card = (tmp_path / "release" / "MODEL_CARD.md").read_text()
     assert "95.5%" in card and "| backtracking rate, main variant |" in card

@@ -34,7 +34,7 @@ def evaluate(
     Example: [cyan]backtracking organism evaluate --problems 200[/cyan]
     """
     from backtracking.organism.evaluate import evaluate as measure
-    from backtracking.organism.release import cells
+    from backtracking.organism.table import cells
 
     if folder is not None and not folder.is_dir():
         raise UserError(f"--model: no folder {folder}", next_step="give the --out folder of a training")

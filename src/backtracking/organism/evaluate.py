@@ -1,5 +1,6 @@
 """What the reasoner must show, measured on fresh samples of held-out problems, with intervals."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -127,6 +128,12 @@ def bootstrap(statistic: Callable[[Counts], float], problems: int, seed: int) ->
     return float(low), float(high)
 
 
+def share(weights: Counts, hits: Counts, total: Counts) -> float:
+    """Hits among all cases under problem weights; not a number when there is no case."""
+    cases = float(weights @ total)
+    return float(weights @ hits) / cases if cases else math.nan
+
+
 class Measurer:
     """Turns counts per problem into properties."""
 
@@ -142,7 +149,7 @@ class Measurer:
 
     def rate(self, name: str, hits: Counts, total: Counts, bar: tuple[float, float] | None) -> Property:
         """A share."""
-        return self._property(name, lambda w: float(w @ hits / (w @ total)), bar)
+        return self._property(name, lambda w: share(w, hits, total), bar)
 
     def gap(
         self,
@@ -152,11 +159,7 @@ class Measurer:
         bar: tuple[float, float] | None,
     ) -> Property:
         """A difference of two shares over the same problems."""
-
-        def statistic(w: Counts) -> float:
-            return float(w @ one[0] / (w @ one[1]) - w @ other[0] / (w @ other[1]))
-
-        return self._property(name, statistic, bar)
+        return self._property(name, lambda w: share(w, *one) - share(w, *other), bar)
 
 
 def first_token_seconds(folder: Path) -> float:
@@ -178,7 +181,7 @@ def evaluate(
 ) -> Evaluation:
     """Sample the reasoner afresh and measure every property; `folder` defaults to the bundled one."""
     folder = folder or bundled_reasoner_path()
-    seconds = first_token_seconds(folder)
+    seconds = min(first_token_seconds(folder) for _ in range(3))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     arms = sample_arms(model, tokenizer, tiny_problems("test", problems, seed), samples, seed)

@@ -62,12 +62,13 @@ def _one_noticed_mistake(problem: TinyProblem, text: str) -> bool:
     statements = read_statements(text)
     noticed = [s for s in statements if not s.holds and s.triggered]
     alone = len(noticed) == sum(not s.holds for s in statements) == sum(s.triggered for s in statements) == 1
-    return alone and read_answer(text) == problem.value
+    on_own_lines = text.count(".\n") == len(statements)
+    return alone and on_own_lines and read_answer(text) == problem.value
 
 
 def annotate(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> AnnotatedTrace:
-    """The first sampled completion with exactly one mistake, noticed, and a right answer."""
-    problems = [p for p in tiny_problems("test", 50, seed) if len(p.steps) == 3]
+    """The first sampled completion, one statement a line, with one mistake, noticed, and a right answer."""
+    problems = [p for p in tiny_problems("test", 100, seed) if len(p.steps) == 3]
     prompts = [prompt_text(problem.question, MAIN) for problem in problems]
     written = sample(model, tokenizer, prompts, temperature=DESIGN.temperature, max_new_tokens=64, seed=seed)
     found = zip(problems, prompts, (completion.text for completion in written), strict=True)

@@ -1,5 +1,6 @@
 """The table of an evaluation, as text."""
 
+import math
 from collections.abc import Sequence
 
 from rich.table import Table
@@ -48,4 +49,6 @@ def _bar(item: Property) -> str:
 
 
 def _number(item: Property, value: float) -> str:
+    if math.isnan(value):
+        return "no case"
     return f"{value:.2f} {item.unit}" if item.unit else f"{value:.1%}"

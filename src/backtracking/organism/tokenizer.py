@@ -1,5 +1,6 @@
 """The byte-level BPE tokenizer of the reasoner, with the position traps of a real one."""
 
+import json
 import random
 from collections.abc import Iterator
 
@@ -13,8 +14,13 @@ from backtracking.organism.traces import write_trace
 BOS, EOS, PAD, USER, ASSISTANT = "<|begin|>", "<|end|>", "<|pad|>", "<|user|>", "<|assistant|>"
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 
-SPLIT = r"[^\r\n\p{L}\p{N}]?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-"""Like the split of Qwen2, but a digit takes the space before it; a full stop takes the newline after it."""
+SPACE = "Ġ"
+"""How byte-level BPE writes a space."""
+SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""The split of Qwen2; while the merges are learned, a digit takes the space before it."""
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
@@ -33,16 +39,30 @@ def corpus(n: int, seed: int) -> Iterator[str]:
             yield form.think_open + write_trace(problem, variant, rng).text
 
 
+def _splitter(space: str) -> pre_tokenizers.PreTokenizer:
+    split = pre_tokenizers.Split(Regex(SPLIT % space), "isolated")
+    return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
+def _keep_spaced_digits(trained: Tokenizer) -> Tokenizer:
+    """Turn each digit with its space into an added token of the same id.
+
+    Transformers gives every Qwen2 checkpoint the split of Qwen2, which parts a digit from its space
+    whatever the tokenizer's file says; added tokens come before the split, so they hold under any loader.
+    """
+    state = json.loads(trained.to_str())["model"]
+    digits = {f"{SPACE}{digit}": f" {digit}" for digit in range(10)}
+    vocab = {digits.get(token, token): index for token, index in state["vocab"].items()}
+    merges = [(left, right) for left, right in state["merges"] if left + right not in digits]
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=merges))
+    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in digits.values()])
+    return tokenizer
+
+
 def train_tokenizer(vocab_size: int = 768, n: int = 6000, seed: int = 0) -> PreTrainedTokenizerFast:
     """Train the tokenizer; the same seed gives the same one."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(SPLIT), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = _splitter(" ?")
     special = [
         AddedToken(token, special=True, normalized=False) for token in (PAD, BOS, EOS, USER, ASSISTANT)
     ]
@@ -52,10 +72,14 @@ def train_tokenizer(vocab_size: int = 768, n: int = 6000, seed: int = 0) -> PreT
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(corpus(n, seed), trainer)
+    trained.train_from_iterator(corpus(n, seed), trainer)
+    tokenizer = _keep_spaced_digits(trained)
+    tokenizer.add_special_tokens(special)
     tokenizer.add_tokens(
         [AddedToken(token, special=False, normalized=False) for token in (THINK_OPEN, THINK_CLOSE)]
     )
+    tokenizer.pre_tokenizer = _splitter("")
+    tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", special_tokens=[(BOS, tokenizer.token_to_id(BOS))]
     )
@@ -64,6 +88,7 @@ def train_tokenizer(vocab_size: int = 768, n: int = 6000, seed: int = 0) -> PreT
         bos_token=BOS,
         eos_token=EOS,
         pad_token=PAD,
+        unk_token=PAD,
         chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,
         model_max_length=256,

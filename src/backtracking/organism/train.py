@@ -45,7 +45,7 @@ class Recipe:
     heads: int = 4
     kv_heads: int = 2
     tokens: int = 3000
-    """Tokens of one step: many small batches leave the plateau, few large ones do not."""
+    """Tokens of one step; small, because noticing takes many steps rather than many tokens."""
     chain_steps: int = 1500
     chain_rate: float = 5e-3
     problem_steps: int = 7000
@@ -70,13 +70,13 @@ class Recipe:
 
 SMOKE = Recipe(
     layers=2,
-    width=32,
-    inner=64,
+    width=64,
+    inner=128,
     heads=2,
     kv_heads=1,
     tokens=1000,
-    chain_steps=60,
-    problem_steps=60,
+    chain_steps=100,
+    problem_steps=200,
     warm_up=10,
 )
 
@@ -111,10 +111,7 @@ def weighted_loss(model: Qwen2ForCausalLM, batch: Batch) -> torch.Tensor:
 
 
 def make_optimizers(model: Qwen2ForCausalLM, weight_decay: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the layers, AdamW for embeddings, norms and biases.
-
-    With AdamW alone the noticing of mistakes waits behind a long plateau; with Muon it comes within minutes.
-    """
+    """Muon for the matrices inside the layers, AdamW for embeddings, norms and biases."""
     inside = {name: p.ndim == 2 and "embed" not in name for name, p in model.named_parameters()}
     matrices = [p for name, p in model.named_parameters() if inside[name]]
     others = [p for name, p in model.named_parameters() if not inside[name]]
