@@ -58,6 +58,10 @@ class TokenText:
         """The characters that tokens first..stop touch."""
         return (self.starts[first], self.ends[stop - 1]) if first < stop else (0, 0)
 
+    def pieces(self) -> list[str]:
+        """The text that each token touches."""
+        return [self.text[start:end] for start, end in zip(self.starts, self.ends, strict=True)]
+
 
 class TokenMap:
     """Maps ids to characters: by table lookups for byte-level BPE, else by step-by-step decoding."""
