@@ -32,6 +32,7 @@ LAYERS = {
     "generate": 7,
     "analysis": 8,
     "report": 9,
+    "reports": 9,
     "doctor": 9,
     "stages": 10,
     "cli": 11,
