@@ -95,9 +95,8 @@ def odds_coverage(
 def summarize(name: str, coverages: list[tuple[Cell, float]], low: float = 0.93, high: float = 0.97) -> None:
     """Range of the coverages and the cells outside the wanted range."""
     values = [value for _, value in coverages]
-    print(
-        f"{name}: {len(values)} cells, mean {np.mean(values):.1%}, from {min(values):.1%} to {max(values):.1%}"
-    )
+    extent = f"from {min(values):.1%} to {max(values):.1%}"
+    print(f"{name}: {len(values)} cells, mean {np.mean(values):.1%}, {extent}")
     for cell, value in coverages:
         if not low <= value <= high:
             print(f"    outside {low:.0%} to {high:.0%}: {value:.1%} at {cell}")
