@@ -27,7 +27,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _EQUALS = re.compile(r"=|≈|\\approx\b")
-_REACH = 120
+_REACH_BACK, _REACH_ON = 100, 50
 _OPERATORS = {
     "×": "*",
     "·": "*",
@@ -105,7 +105,7 @@ def _neighbourhoods(text: str) -> list[Span]:
     """The stretches of text around equals signs; the rest cannot hold a statement."""
     spans: list[Span] = []
     for match in _EQUALS.finditer(text):
-        start, end = max(0, match.start() - _REACH), min(len(text), match.end() + _REACH)
+        start, end = max(0, match.start() - _REACH_BACK), min(len(text), match.end() + _REACH_ON)
         if spans and start <= spans[-1][1]:
             spans[-1] = (spans[-1][0], end)
         else:
@@ -148,7 +148,7 @@ def _steps(tokens: Sequence[_Token], *, cut: bool) -> Iterator[Step]:
         right = _read_right(tokens, place) if left is not None else None
         if left is None or right is None or not (left.has_operator or right.has_operator):
             continue
-        if cut and left.start == tokens[0].start:
+        if cut and all(token.kind in ("op", "paren") for token in tokens if token.start < left.start):
             continue
         step = _judge(left, right, approximate=token.text[0] not in "=")
         if step is not None:

@@ -68,8 +68,11 @@ class TokenMap:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._special = frozenset(int(token) for token in tokenizer.all_special_ids)
-        self._bytes = _byte_table(tokenizer) if _is_byte_level(tokenizer) else None
+        self._all_bytes = _byte_table(tokenizer) if _is_byte_level(tokenizer) else None
+        self._shown_bytes = self._all_bytes
+        if self._all_bytes is not None:
+            hidden = dict.fromkeys(map(int, tokenizer.all_special_ids), b"")
+            self._shown_bytes = _ByteTable(self._all_bytes | hidden)
 
     def __call__(self, ids: Sequence[int], text: str | None = None) -> TokenText:
         """Map ids; when `text` is given it must be what the ids decode to, with or without special tokens.
@@ -94,9 +97,9 @@ class TokenMap:
         yield self._map(ids, False)
 
     def _map(self, ids: Sequence[int], skip_special: bool) -> TokenText:
-        if self._bytes is not None:
-            table, hidden = self._bytes, self._special if skip_special else frozenset()
-            return _from_bytes([b"" if token in hidden else table[token] for token in ids])
+        table = self._shown_bytes if skip_special else self._all_bytes
+        if table is not None:
+            return _from_bytes(list(map(table.__getitem__, ids)))
         return _from_steps(self._tokenizer, ids, skip_special)
 
 

@@ -61,6 +61,7 @@ def test_planted_rates_are_recovered():
     form = DESIGN.formats["baseline_think_newline"]
     assert line["p_onset_after_wrong_low"] <= form.trigger <= line["p_onset_after_wrong_high"]
     assert line["p_onset_after_right_low"] <= form.false_alarm <= line["p_onset_after_right_high"]
+    assert line["difference_low"] <= form.trigger - form.false_alarm <= line["difference_high"]
     assert line["odds_ratio_low"] > 1
     assert line["informative_problems"] > 50
 

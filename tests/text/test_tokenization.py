@@ -87,7 +87,7 @@ class TestFallbackMatchesTables:
     @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
     def test_on_encoded_text(self, r1_tokenizer, r1_map, text):
         stepwise = TokenMap(r1_tokenizer)
-        stepwise._bytes = None
+        stepwise._shown_bytes = None
         ids = r1_tokenizer.encode(text, add_special_tokens=False)
         assume(decode(r1_tokenizer, ids) == text and "\ufffd" not in text)
         by_table, by_steps = r1_map(ids), stepwise(ids)

@@ -41,8 +41,8 @@ def follow_steps(steps: Sequence[Step], onsets: Sequence[Onset], *, truncated: b
 def coupling_table(groups: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
     """`error_coupling.csv`: per group P(onset | wrong step), P(onset | right step), odds ratio.
 
-    The odds ratio compares wrong and right steps of the same problem; its interval allows steps of one
-    completion to depend on each other.
+    Difference and odds ratio compare wrong and right steps of the same problems; their intervals allow steps
+    of one completion to depend on each other. The odds ratio has none where onsets and mistakes coincide.
     """
     return pd.DataFrame(
         [
@@ -64,8 +64,14 @@ def _coupling(sums: pd.DataFrame) -> dict[str, Any]:
             f"p_onset_after_{kind}_low": found.low,
             f"p_onset_after_{kind}_high": found.high,
         }
+    after = [(sums[f"onsets_after_{kind}"], sums[f"steps_{kind}"]) for kind in ("wrong", "right")]
+    difference = statistics.paired_difference(*after)
     odds = statistics.clustered_odds(_tables(sums))
     return line | {
+        "difference": difference.value,
+        "difference_low": difference.low,
+        "difference_high": difference.high,
+        "difference_p": difference.p,
         "odds_ratio": odds.odds_ratio,
         "odds_ratio_low": odds.low,
         "odds_ratio_high": odds.high,
