@@ -8,6 +8,7 @@ Prints the times, their ratio and the largest difference between both results.
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
@@ -42,13 +43,26 @@ def build(asked: argparse.Namespace) -> LoadedModel:
     )
 
 
-def timed(device: str, work: Callable[[], States]) -> tuple[float, States]:
-    """Seconds and result of a call, the device's queue drained."""
-    start = time.perf_counter()
-    result = work()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter() - start, result
+@dataclass(frozen=True)
+class Timing:
+    """Wall seconds, and processor seconds, which other work on the machine does not stretch."""
+
+    wall: float
+    processor: float
+    result: States
+
+    @classmethod
+    def of(cls, device: str, work: Callable[[], States]) -> "Timing":
+        wall, processor = time.perf_counter(), time.process_time()
+        result = work()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        return cls(time.perf_counter() - wall, time.process_time() - processor, result)
+
+    def line(self) -> str:
+        count = len(self.result)
+        times = f"{self.wall / count:.4f} s wall, {self.processor / count:.4f} s processor"
+        return f"{times} per event ({count} events)"
 
 
 def arguments() -> argparse.Namespace:
@@ -90,20 +104,20 @@ def main() -> None:
 
     fast()  # both ways are timed warm
     full_pass(loaded, sequences[0], UNCHANGED)
-    fast_seconds, quick = timed(asked.device, fast)
-    naive_seconds, slow = timed(asked.device, naive)
+    quick, slow = Timing.of(asked.device, fast), Timing.of(asked.device, naive)
     with torch.no_grad():
         worst = max(
             float((loaded.readout(a[1:]) - loaded.readout(b)).abs().max())
-            for a, b in zip(quick[: len(slow)], slow, strict=True)
+            for a, b in zip(quick.result, slow.result, strict=False)
         )
-        moved = float((loaded.readout(quick[0][1:]) - loaded.readout(quick[0][:1])).abs().max())
-    per_fast, per_naive = fast_seconds / len(sequences), naive_seconds / len(slow)
+        moved = float((loaded.readout(quick.result[0][1:]) - loaded.readout(quick.result[0][:1])).abs().max())
     print(f"{torch.get_num_threads()} threads, {asked.device}, {asked.dtype}, torch {torch.__version__}")
     print(f"{len(arms) - 1} components, {asked.prefix}-token prefixes, width {asked.hidden}")
-    print(f"one forward each: {per_naive:.3f} s per event ({len(slow)} events)")
-    print(f"scan:             {per_fast:.4f} s per event ({len(sequences)} events)")
-    print(f"ratio:            {per_naive / per_fast:.1f}x")
+    share = len(quick.result) / len(slow.result)
+    print(f"one forward each: {slow.line()}")
+    print(f"scan:             {quick.line()}")
+    wall, processor = slow.wall / quick.wall * share, slow.processor / quick.processor * share
+    print(f"ratio:            {wall:.1f}x wall, {processor:.1f}x processor")
     print(f"largest difference of a logit: {worst:.2g} (largest change by an ablation: {moved:.2g})")
 
 

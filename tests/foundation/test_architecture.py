@@ -49,6 +49,10 @@ LIGHT = [
     "backtracking.analysis.figures",
     "backtracking.analysis.plots",
     "backtracking.analysis.plots_phase2",
+    "backtracking.analysis.plots_mechanism",
+    "backtracking.analysis.plots_circuit",
+    "backtracking.analysis.plots_causes",
+    "backtracking.analysis.controls",
 ]
 
 

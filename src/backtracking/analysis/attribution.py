@@ -73,11 +73,12 @@ class Gap:
     def of(cls, loaded: LoadedModel, item: Item) -> "Gap":
         _, target = item
         head = loaded.model.get_output_embeddings()
-        weight = head.weight.float()
-        contrast = list(target.contrast)
+        # Only the rows that are read: the whole matrix in float32 can take a gigabyte.
+        rows = [target.onset, *target.contrast]
+        weight = head.weight[rows].float()
         bias = getattr(head, "bias", None)
-        offset = 0.0 if bias is None else float((bias[target.onset] - bias[contrast].mean()).float())
-        return cls(weight[target.onset] - weight[contrast].mean(0), offset)
+        shift = weight.new_zeros(len(rows)) if bias is None else bias[rows].float()
+        return cls(weight[0] - weight[1:].mean(0), float(shift[0] - shift[1:].mean()))
 
 
 @torch.no_grad()

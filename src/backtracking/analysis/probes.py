@@ -62,8 +62,12 @@ class ProbeSpace:
     def fit(self, positive: Labels) -> Callable[[Array], Array]:
         """A function that scores rows: the log-odds of being positive."""
         signs = np.where(positive, 1.0, -1.0)
+
+        def loss(weights: Array) -> tuple[float, Array]:
+            return self._loss(weights, signs)
+
         start = np.zeros(self._coordinates.shape[1] + 1)
-        found = minimize(lambda weights: self._loss(weights, signs), start, jac=True, method="L-BFGS-B")
+        found = minimize(loss, start, jac=True, method="L-BFGS-B")
         direction = self._right.T @ found.x[:-1]
 
         def score(rows: Array) -> Array:

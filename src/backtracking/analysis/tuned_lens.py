@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from backtracking.analysis.passes import Padded, batches, read_padded, recording, residuals
+from backtracking.analysis.passes import Padded, Take, batches, read_padded, recording, residuals
 from backtracking.modeling import LoadedModel
 from backtracking.progress import Bar
 
@@ -42,16 +42,22 @@ def sample_states(loaded: LoadedModel, rows: Sequence[Sequence[int]], budget: in
     found = []
     for group in batches([len(row) for row in rows], budget):
         sequences = [rows[k] for k in group]
-        with recording(residuals(loaded), lambda output: output) as kept:
-            read_padded(loaded, Padded.of(sequences, loaded.device))
-        width = kept[0].shape[1]
-        for place, sequence in enumerate(sequences):
-            chosen = torch.randperm(len(sequence), generator=generator)[:POSITIONS_PER_ROW]
-            at = chosen.to(loaded.device) + width - len(sequence)
-            found.append(
-                torch.stack([kept[layer][place, at] for layer in range(loaded.n_layers)], dim=1).cpu()
-            )
+        batch = Padded.of(sequences, loaded.device)
+        width = batch.ids.shape[1]
+        places = [
+            torch.randperm(len(s), generator=generator)[:POSITIONS_PER_ROW] + width - len(s)
+            for s in sequences
+        ]
+        at = torch.cat(places).to(loaded.device)
+        row = torch.cat([torch.full_like(chosen, k) for k, chosen in enumerate(places)]).to(loaded.device)
+        with recording(residuals(loaded), _taking(row, at)) as kept:
+            read_padded(loaded, batch)
+        found.append(torch.stack([kept[layer] for layer in range(loaded.n_layers)], dim=1).cpu())
     return torch.cat(found).float()
+
+
+def _taking(row: Tensor, at: Tensor) -> Take:
+    return lambda output: output[row, at]
 
 
 def fit_translators(loaded: LoadedModel, states: Tensor, seed: int, bar: Bar | None = None) -> Translators:
