@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 TABLES = ("specificity.csv", "first_divergences.csv", "replaced_tokens.csv", "correction_flow.csv")
 FIGURES = ("phase2_first_divergence", "phase2_correction_flow")
 DAMAGE_ROWS = 40
-FORCED_ERRORS = 60
+FORCED_ERRORS = 40
 
 
 @dataclass(frozen=True)
