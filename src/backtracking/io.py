@@ -62,8 +62,18 @@ def _finite(data: Any) -> Any:
 
 
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Write a table; CRLF ends the lines, because only then is a lone CR inside a text quoted."""
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False, lineterminator="\r\n")
+
+
+def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
+    """Read a table; only an empty cell is missing, a text such as `NA` or `null` is a text."""
+    import pandas as pd
+
+    settings: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "low_memory": False}
+    table: pd.DataFrame = pd.read_csv(path, dtype={"example_id": str}, **(settings | options))
+    return table
 
 
 def read_json(path: Path, *, made_by: str) -> Any:

@@ -4,6 +4,7 @@ import errno
 import multiprocessing
 import os
 
+import pandas as pd
 import pytest
 
 from backtracking import io
@@ -121,3 +122,30 @@ def test_lock_names_its_holder_and_ends_with_it(tmp_path):
     assert not io.is_locked(path)
     with io.run_lock(path):
         pass
+
+
+HOSTILE_TEXTS = [
+    "a\rb",
+    "a\nb",
+    "a\r\nb",
+    'a"b',
+    "a,b",
+    "a\x00b",
+    "\u2028",
+    "\x1a",
+    "\x85",
+    "NA",
+    "null",
+    "  x ",
+    "\ufeff",
+]
+
+
+def test_tables_keep_any_text_apart_from_empty_cells(tmp_path):
+    table = pd.DataFrame({"example_id": [str(k) for k in range(len(HOSTILE_TEXTS))], "text": HOSTILE_TEXTS})
+    table.loc[len(table)] = ["last", None]
+    io.write_csv(tmp_path / "t.csv", table)
+    read = io.read_csv(tmp_path / "t.csv")
+    assert read["text"].tolist()[:-1] == HOSTILE_TEXTS
+    assert pd.isna(read["text"].iloc[-1])
+    assert read["example_id"].tolist() == table["example_id"].tolist()

@@ -69,9 +69,9 @@ def _context(folder, plant, **phase2):
                 },
                 "confirm": {"random_draws": 3},
                 "search": {
-                    "budget_rows": 1500,
+                    "budget_rows": 840,
                     "max_examples": 20,
-                    "num_samples_per_prompt": 3,
+                    "num_samples_per_prompt": 2,
                     "scales": [0.0, 0.5],
                 },
             }
@@ -197,7 +197,7 @@ def test_first_divergences_of_the_writer_hit_the_trigger_only(localised):
 
 def test_search_finds_the_writer(localised):
     trials = pd.read_csv(localised.paths.table("search_trials.csv"))
-    assert len(trials) == 1500 // 60 - 1
+    assert len(trials) == 840 // 40 - 1
     silent = trials[trials["backtracking_rate"] < 0.02]
     assert not silent.empty
     best = silent.sort_values("accuracy", ascending=False).iloc[0]

@@ -22,17 +22,14 @@ class Triggers:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, phrases: Sequence[str]) -> "Triggers":
-        """Derived from the vocabulary: all case and space variants."""
+        """Derived from the vocabulary: all case and space variants that it can spell."""
         families = TokenFamilies(tokenizer).of_all(phrases)
-        spelled = {
-            tuple(int(token) for token in tokenizer.encode(form, add_special_tokens=False))
-            for phrase in phrases
-            for form in phrase_forms(phrase)
-        }
-        return cls(
-            {phrase: frozenset(family) for phrase, family in families.items()},
-            tuple(sorted(ids for ids in spelled if ids)),
-        )
+        forms = {form for phrase in phrases for form in phrase_forms(phrase)}
+        spelled = [
+            tuple(map(int, tokenizer.encode(form, add_special_tokens=False))) for form in sorted(forms)
+        ]
+        known = {ids for ids in spelled if ids and decode(tokenizer, ids, skip_special=False) in forms}
+        return cls({phrase: frozenset(family) for phrase, family in families.items()}, tuple(sorted(known)))
 
 
 def sentence_end_tokens(tokenizer: Tokenizer) -> frozenset[int]:

@@ -54,7 +54,7 @@ def _read(path: Path) -> pd.DataFrame | None:
     if not path.exists():
         return None
     try:
-        table = pd.read_csv(path, dtype={"example_id": str}, low_memory=False)
+        table = io.read_csv(path)
     except pd.errors.EmptyDataError:
         return None
     return None if table.empty else table

@@ -99,11 +99,7 @@ class Phase2Confirm(Stage):
 
 def _searched(ctx: RunContext, problems: Sequence[str]) -> pd.DataFrame:
     """All arms' rows on the search half, each row once."""
-    tables = [
-        pd.read_csv(ctx.paths.table(name), dtype={"example_id": str}, low_memory=False)
-        for name, _ in SWEEPS
-        if ctx.paths.table(name).exists()
-    ]
+    tables = [io.read_csv(ctx.paths.table(name)) for name, _ in SWEEPS if ctx.paths.table(name).exists()]
     rows = pd.concat(tables, ignore_index=True)
     same_prompts = rows["variant"] == ctx.phase2.subset_sweep.variant
     rows = rows[rows["example_id"].isin(set(problems)) & same_prompts]

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import pandas as pd
-
 from backtracking import io
 from backtracking.analysis import figures, plots_phase2
 from backtracking.analysis.arms import BASELINE_ARM, BASELINE_NAME, scale_arms
@@ -64,7 +62,7 @@ def subset_table(ctx: RunContext) -> FileInput:
 
 def _best_subset(ctx: RunContext) -> str:
     """The winner of the subset sweep, or the strongest reduction where no arm held the accuracy."""
-    table = pd.read_csv(subset_table(ctx).path)
+    table = io.read_csv(subset_table(ctx).path)
     scalable = table[table["scale"].notna() & (table["subset_name"] != BASELINE_NAME)]
     if scalable.empty:
         raise UserError(

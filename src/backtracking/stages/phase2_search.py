@@ -66,5 +66,5 @@ class Phase2Search(Stage):
 def _importance(ctx: RunContext) -> pd.DataFrame | None:
     if ctx.phase1 is None or not ctx.phase1.table(IMPORTANCE).exists():
         return None
-    table = pd.read_csv(ctx.phase1.table(IMPORTANCE))
+    table = io.read_csv(ctx.phase1.table(IMPORTANCE))
     return None if table.empty else table

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 TABLES = ("specificity.csv", "first_divergences.csv", "replaced_tokens.csv", "correction_flow.csv")
 FIGURES = ("phase2_first_divergence", "phase2_correction_flow")
 DAMAGE_ROWS = 40
-FORCED_ERRORS = 60
+FORCED_ERRORS = 40
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Phase2Specificity(Stage):
         folder = variant_folder(ctx, variant)
         arms = [load_arm(folder, name) for name in arms_run(ctx)]
         baseline = {(r.example_id, r.sample_id): r for r in read_arm(folder, BASELINE_NAME)}
-        events = pd.read_csv(ctx.paths.table("subset_sweep_events.csv"), dtype={"example_id": str})
+        events = io.read_csv(ctx.paths.table("subset_sweep_events.csv"))
         events = events[events["arm"] == BASELINE_NAME]
         family = specificity.main_family(events.assign(condition=BASELINE_NAME))
         triggers = Triggers.of(ctx.model().tokenizer, family).tokens if family else frozenset()
@@ -140,7 +140,7 @@ def arms_run(ctx: RunContext) -> list[str]:
     for table, of in (("subset_sweep", variant), ("scale_sweep", ctx.phase2.scale_sweep.variant)):
         path = ctx.paths.table(f"{table}_results.csv")
         if path.exists() and of == variant:
-            names |= dict.fromkeys(pd.read_csv(path, usecols=["arm"])["arm"].astype(str))
+            names |= dict.fromkeys(io.read_csv(path)["arm"].astype(str))
     return list(names)
 
 
