@@ -20,6 +20,8 @@ _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
 _FIRST_CANDIDATES = 64
 _BLOCK = 64
 _NOISE_ROWS = 16
+# On a CPU a few rows at a time, so that their logits stay in the cache and in memory that is at hand already.
+_CPU_LOGITS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,21 @@ def gumbels(keys: Tensor, steps: Tensor, tokens: Tensor) -> Tensor:
 
 def choose(logits: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams) -> Choice:
     """Choose the next token of each row from its logits [rows, vocabulary]."""
+    at_once = len(logits) if logits.device.type != "cpu" else max(_CPU_LOGITS // logits.shape[1], 1)
+    parts = [
+        _choose(logits[i : i + at_once], keys[i : i + at_once], steps[i : i + at_once], params)
+        for i in range(0, len(logits), at_once)
+    ]
+    return Choice(
+        tokens=torch.cat([part.tokens for part in parts]),
+        usable=torch.cat([part.usable for part in parts]),
+        logprobs=torch.cat([part.logprobs for part in parts if part.logprobs is not None])
+        if params.logprobs
+        else None,
+    )
+
+
+def _choose(logits: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams) -> Choice:
     logits = logits.float()
     usable = torch.isfinite(logits.amax(-1))
     logits = torch.where(usable[:, None], logits, 0.0) if not bool(usable.all()) else logits
