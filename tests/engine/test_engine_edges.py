@@ -98,6 +98,17 @@ def test_a_row_whose_logits_fail_is_named_and_harms_no_other():
     assert failed.error == "example '9', sample 0, condition 'blow up', step 4: the logits are not finite"
 
 
+def test_a_checkpoints_own_penalties_stay_out_of_the_reference_path():
+    model = LoadedModel.wrap(copy.deepcopy(tiny("llama").model), NumberTokenizer())
+    model.model.generation_config.repetition_penalty = 5.0
+    rows = [Row(prompt(i), 0) for i in range(3)]
+    batched, reference = (generate(model, rows, GREEDY, engine=engine) for engine in ("batched", "reference"))
+    assert {k: r.completion_ids for k, r in batched.items()} == {
+        k: r.completion_ids for k, r in reference.items()
+    }
+    assert model.model.generation_config.repetition_penalty == 5.0
+
+
 def test_suppressed_tokens_are_never_drawn():
     model = tiny("llama")
     free = generate(model, [Row(prompt(i), 0) for i in range(6)])

@@ -44,10 +44,10 @@ def oracle_kept(logits: np.ndarray, temperature: float, top_p: float, top_k: int
 
 CASES = [
     pytest.param(SamplingParams(1, 0.7, 0.95), 60, 1.5, id="nucleus inside the candidates"),
-    pytest.param(SamplingParams(1, 1.3, 0.9), 256, 0.6, id="nucleus past the first candidates"),
+    pytest.param(SamplingParams(1, 1.3, 0.9), 128, 0.6, id="nucleus past the first candidates"),
     pytest.param(SamplingParams(1, 1.0, 1.0, 5), 200, 1.0, id="top-k"),
     pytest.param(SamplingParams(1, 0.8, 0.6, 12), 200, 1.0, id="top-k then top-p"),
-    pytest.param(SamplingParams(1, 1.0, 1.0, 100), 256, 2.0, id="top-k beyond the first candidates"),
+    pytest.param(SamplingParams(1, 1.0, 1.0, 100), 128, 2.0, id="top-k beyond the first candidates"),
     pytest.param(SamplingParams(1, 0.9), 60, 2.0, id="whole vocabulary"),
 ]
 

@@ -145,5 +145,6 @@ def _compare(model: LoadedModel, ids: list[list[int]], found: Tensor) -> None:
         model.model.set_attn_implementation(before)
     error = float((found - own).abs().max())
     scale = float(own.abs().max())
-    if not error <= 256 * torch.finfo(model.dtype).eps * max(scale, 1.0):
+    # Roundings differ between kernels; a wrong mask, position or cache differs by the logits' own size.
+    if not error <= 2 * torch.finfo(model.dtype).eps ** 0.5 * max(scale, 1.0):
         raise refusal(model, f"its logits come out different by {error:.3g} (largest logit {scale:.3g})")

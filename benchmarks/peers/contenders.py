@@ -229,5 +229,5 @@ def main(name: str, folder: str, dtype: str, tokens: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+    sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
     main(*sys.argv[1:])
