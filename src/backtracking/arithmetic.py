@@ -14,15 +14,16 @@ from typing import NamedTuple
 Span = tuple[int, int]
 
 _TOKEN = re.compile(
-    r"""(?P<frac>\\[dt]?frac\{\d{1,15}\}\{\d{1,15}\})
-    |(?P<number>(?<!\d)\d{1,3}(?:,\d{3}){1,6}(?![\d,])(?:\.\d{1,12})?|(?<!\d)\d{1,18}(?:\.\d{1,12})?(?!\d)|(?<!\d)\.\d{1,12})
-    |(?P<equals>==?|≈|\\approx\b)
-    |(?P<skip>\*\*|[ \t]+|\\[,;:! ]|\\(?:left|right|text|mathrm|displaystyle)\b|[{}]|\\[()])
+    r"""(?P<word>[^\W\d_]+)
+    |(?P<skip>[ \t]+|\*\*|[{}]|\\(?:[,;:! ()]|(?:left|right|text|mathrm|displaystyle)\b))
+    |(?P<number>(?<!\d)\d{1,3}(?:,\d{3}){1,6}(?![\d,])(?:\.\d{1,12})?|(?<!\d)\d{1,18}(?:\.\d{1,12})?(?!\d)
+        |(?<!\d)\.\d{1,12})
     |(?P<op>[-+*/^×·÷−–∗]|\\(?:times|cdot|div)\b)
+    |(?P<equals>==?|≈|\\approx\b)
+    |(?P<paren>[()])
     |(?P<percent>\\?%)
     |(?P<money>\\?[$€£¥])
-    |(?P<paren>[()])
-    |(?P<word>[^\W\d_]+)
+    |(?P<frac>\\[dt]?frac\{\d{1,15}\}\{\d{1,15}\})
     |(?P<other>.|\n)""",
     re.VERBOSE,
 )
@@ -308,8 +309,10 @@ def _operand(token: _Token, percent: bool) -> _Operand:
         top, bottom = (int(part) for part in re.findall(r"\d+", token.text))
         return _Operand(Fraction(top, bottom) if bottom else Fraction(0), span, 0, percent)
     digits = token.text.replace(",", "")
-    value = Fraction(digits) / (100 if percent else 1)
-    decimals = len(digits.partition(".")[2]) + (2 if percent else 0)
+    value = Fraction(digits) if "." in digits else Fraction(int(digits))
+    decimals = len(digits.partition(".")[2])
+    if percent:
+        value, decimals = value / 100, decimals + 2
     return _Operand(value, span, decimals, percent)
 
 

@@ -74,18 +74,14 @@ COMPARED = {
 }
 
 
-def read_events(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """An events table with its types, of this or of an earlier implementation."""
-    return pd.concat(_chunks(path, columns), ignore_index=True)
-
-
-def _chunks(path: Path, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+def _chunks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """An events table of this or of an earlier implementation in pieces, with its types."""
     require(path, made_by="backtracking detect-events")
-    wanted = None if columns is None else set(columns)
+    wanted = set(columns)
     reader = pd.read_csv(
         path,
         dtype=dict.fromkeys(("example_id", "variant", "condition", "is_correct", *_FLAGS), str),
-        usecols=None if wanted is None else lambda name: name in wanted,
+        usecols=lambda name: name in wanted,
         chunksize=CHUNK,
     )
     for chunk in reader:
