@@ -85,7 +85,9 @@ def read_baseline(events_path: Path, variant: str) -> pd.DataFrame:
 def first_onsets(onsets_path: Path, rows: pd.DataFrame, variant: str) -> pd.Series:
     """Per row the completion token where its first onset of any kind begins; infinity without one."""
     table = pd.read_csv(
-        io.require(onsets_path, made_by="backtracking detect-events"), dtype={"example_id": str}
+        io.require(onsets_path, made_by="backtracking detect-events"),
+        dtype={"example_id": str},
+        keep_default_na=False,
     )
     table = table[(table["variant"] == variant) & (table["condition"] == "baseline")]
     first = table.groupby(["example_id", "sample_id"])["token_start"].min()
