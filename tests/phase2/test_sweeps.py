@@ -8,6 +8,7 @@ import pytest
 from backtracking import io
 from backtracking.analysis.arms import Resources, scale_arms, subset_arms
 from backtracking.analysis.sweeps import run_scale_sweep, run_subset_sweep
+from backtracking.analysis.tradeoff import SUBSET_COLUMNS
 from backtracking.config_phase2 import Subset
 from backtracking.errors import UserError
 from backtracking.interventions import Intervention, When
@@ -31,6 +32,7 @@ def test_subset_sweep_counts_rows_and_checks_the_ledger(tmp_path):
     table = result.table.set_index("subset_name")
     assert list(table.index) == ["baseline", "one", "two"]
     assert (table["total"] == 8).all()
+    assert tuple(result.table.columns[: len(SUBSET_COLUMNS)]) == SUBSET_COLUMNS
     assert table["num_components"].to_dict() == {"baseline": 0, "one": 1, "two": 2}
     assert result.hook_debug["matches_schedule"] is True
     assert result.hook_debug["ablation_calls"] > 0

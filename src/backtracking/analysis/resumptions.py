@@ -132,4 +132,4 @@ def summarize_resumptions(table: pd.DataFrame) -> pd.DataFrame:
         for name, outcome in outcomes.items():
             line |= spread(name, average(part, outcome))
         lines.append(line)
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines).sort_values("scale", ascending=False, ignore_index=True)

@@ -15,6 +15,11 @@ LEVEL = 0.05
 HELD = "non-destructive"
 BOOTSTRAP_DRAWS = 2000
 
+_COUNTS = ("total", "backtracking_count", "backtracking_rate", "correct_count", "accuracy", "subset_name")
+SUBSET_COLUMNS = (*_COUNTS, "num_components")
+SCALE_COLUMNS = (*_COUNTS, "scale", "num_components")
+"""The columns that users of the tables know, in their order; more follow them."""
+
 _RATES = {
     "backtracking_rate": "backtracking",
     "accuracy": "accuracy",
@@ -35,7 +40,12 @@ def summarize_arms(events: pd.DataFrame, margin: float) -> pd.DataFrame:
         p_values = table.get(f"{what}_diff_p", pd.Series(np.nan, index=table.index))
         table[f"{what}_diff_p_holm"] = holm(p_values.to_numpy(dtype=np.float64))
     table["verdict"] = [_verdict(row, margin) for _, row in table.iterrows()]
-    return table
+    return first_columns(table, SUBSET_COLUMNS)
+
+
+def first_columns(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The table with these columns first, the others in their order behind them."""
+    return table[[*names, *(name for name in table.columns if name not in names)]]
 
 
 def _line(part: pd.DataFrame) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from backtracking import io
 from backtracking.analysis import figures, plots_phase2
 from backtracking.analysis.arms import BASELINE_ARM, BASELINE_NAME, scale_arms
-from backtracking.analysis.tradeoff import find_best_tradeoff
+from backtracking.analysis.tradeoff import SCALE_COLUMNS, find_best_tradeoff, first_columns
 from backtracking.config_phase2 import BEST_SUBSET, Subset
 from backtracking.errors import UserError
 from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
@@ -49,7 +49,8 @@ class Phase2ScaleSweep(Stage):
         available = resources(ctx, [subset])
         arms = [BASELINE_ARM, *scale_arms(name, subset, sweep.scales, available)]
         result = run_arms(sweep_job(ctx, sweep.variant, available, arms), arms)
-        io.write_csv(ctx.paths.table("scale_sweep_results.csv"), result.table)
+        table = first_columns(result.table, SCALE_COLUMNS)
+        io.write_csv(ctx.paths.table("scale_sweep_results.csv"), table)
         io.write_csv(ctx.paths.table("scale_sweep_events.csv"), result.events)
         figure = plots_phase2.plot_scale_tradeoff_curve(result.table, ctx.phase2.accuracy_margin)
         figures.save(figure, ctx.paths, FIGURE)

@@ -87,9 +87,9 @@ class Phase2Specificity(Stage):
         summary = divergence.divergence_summary(parted)
         replaced = divergence.replaced_tokens(parted)
         flow = specificity.correction_flow(rows)
-        table = specificity.specificity_table(rows).merge(damage, on="arm", how="left")
-        table = table.merge(summary.drop(columns="total"), on="arm", how="left")
-        table = table.merge(caught, on="arm", how="outer", sort=False)
+        table = pd.DataFrame({"arm": rows["arm"].unique()})
+        for part in (specificity.specificity_table(rows), damage, summary.drop(columns="total"), caught):
+            table = table.merge(part, on="arm", how="left")
         for name, data in zip(TABLES, (table, parted, replaced, flow), strict=True):
             io.write_csv(ctx.paths.table(name), data)
         figures.save(plots_leaks.plot_first_divergences(summary, replaced), ctx.paths, FIGURES[0])
