@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from backtracking.analysis.ablation_scan import CHANGES, Removal, ScanResult
-from backtracking.analysis.jackknife import holm, jackknife, means
+from backtracking.analysis.jackknife import jackknife, means
 from backtracking.analysis.passes import Site
 from backtracking.analysis.selection import score
 
@@ -66,8 +66,9 @@ def test_intervals_of_ratios_cover():
 
 
 @pytest.mark.parametrize("rule", ["selectivity", "effect"])
-def test_alike_components_are_rarely_called_outstanding(rule):
+def test_alike_components_are_rarely_called_outstanding(rule, monkeypatch):
     """Family-wise: in a scan of twelve equal components one stands out in about 5% of studies at most."""
+    monkeypatch.setattr("gc.collect", lambda *_: 0)  # statsmodels collects on every call
     rng = np.random.default_rng(2)
     removals = [Removal(Site(kind, layer)) for kind in ("attn", "mlp") for layer in range(6)]
     alarms = 0
@@ -79,8 +80,3 @@ def test_alike_components_are_rarely_called_outstanding(rule):
         result = ScanResult(tuple(removals), list(labels), changes, damage)
         alarms += bool((score(result, rule, floor=0.02).p_holm < 0.05).any())
     assert alarms / 120 < 0.1
-
-
-def test_holm_by_hand():
-    found = holm(np.array([0.01, np.nan, 0.04, 0.03]))
-    np.testing.assert_allclose(found, [0.03, np.nan, 0.06, 0.06])

@@ -8,9 +8,10 @@ import pandas as pd
 import torch
 
 from backtracking.analysis.injections import KINDS, STEPS, WRONG, Pair
-from backtracking.analysis.jackknife import Array, Estimates, holm, jackknife, means
+from backtracking.analysis.jackknife import Array, Estimates, jackknife, means
 from backtracking.analysis.passes import Padded, batches, read_padded, recording, residuals
 from backtracking.analysis.readouts import log_mass
+from backtracking.analysis.statistics import holm
 from backtracking.modeling import LoadedModel
 
 Values = dict[str, Any]

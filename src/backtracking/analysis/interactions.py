@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from backtracking.analysis.ablation_scan import Mode, Removal, ScanResult
-from backtracking.analysis.jackknife import LEVEL, holm, means
+from backtracking.analysis.jackknife import LEVEL, means
 from backtracking.analysis.passes import Site
+from backtracking.analysis.statistics import holm
 
 
 def pair_removals(sites: Sequence[Site], mode: Mode) -> list[Removal]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 Array = NDArray[np.float64]
 LEVEL = 0.05
@@ -63,12 +62,3 @@ def means(problems: Sequence[str], values: Array) -> Estimates:
     columns = np.stack([np.where(known, values, 0.0), known.astype(float)], axis=1)[used]
     with np.errstate(invalid="ignore", divide="ignore"):
         return jackknife(np.asarray(problems, dtype=str)[used], columns, lambda total: total[0] / total[1])
-
-
-def holm(p: Array) -> Array:
-    """Holm-corrected p-values; NaN stays NaN and is not counted."""
-    corrected = np.full(p.shape, np.nan)
-    known = np.isfinite(p)
-    if known.any():
-        corrected[known] = multipletests(p[known], method="holm")[1]
-    return corrected

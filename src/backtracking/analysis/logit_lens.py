@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from backtracking.analysis.controls import CONTROL_KINDS, Event, Reading
-from backtracking.analysis.jackknife import LEVEL, Array, holm, means
+from backtracking.analysis.jackknife import LEVEL, Array, means
 from backtracking.analysis.passes import Padded, batches, read_padded, recording, residuals
 from backtracking.analysis.readouts import Target, lens_readout, log_mass
+from backtracking.analysis.statistics import holm
 from backtracking.modeling import LoadedModel
 
 WINDOW = tuple(range(-12, 2))

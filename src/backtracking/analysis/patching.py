@@ -8,9 +8,10 @@ import pandas as pd
 import torch
 
 from backtracking.analysis.injections import Pair
-from backtracking.analysis.jackknife import holm, jackknife
+from backtracking.analysis.jackknife import jackknife
 from backtracking.analysis.passes import UNCHANGED, Arm, Edit, Site, TailScan, component_outputs, components
 from backtracking.analysis.readouts import log_odds
+from backtracking.analysis.statistics import holm
 from backtracking.modeling import LoadedModel
 
 Group = Literal["changed", "between", "deciding"]

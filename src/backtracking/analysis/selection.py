@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from backtracking.analysis.ablation_scan import ScanResult
-from backtracking.analysis.jackknife import LEVEL, Array, Estimates, holm, jackknife
+from backtracking.analysis.jackknife import LEVEL, Array, Estimates, jackknife
+from backtracking.analysis.statistics import holm
 from backtracking.config import AnalysisConfig
 
 Rule = Literal["selectivity", "effect"]
