@@ -18,6 +18,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
+from backtracking.analysis.caps import caps_up_to
 from backtracking.analysis.events import EVENT_COLUMNS, EventReader, write_events
 from backtracking.analysis.metrics_v2 import save_metrics_v2
 from backtracking.analysis.tallies import tally_file
@@ -109,6 +110,8 @@ def detection(records: Sequence[GenerationRecord], token_map: TokenMap) -> None:
     report("arithmetic statements", count, lambda: [find_steps(text) for text in texts])
     gold = {record.example_id: "18" for record in records}
     reader = EventReader(DetectionConfig(), PromptingConfig(), token_map, gold)
+    with_caps = EventReader(DetectionConfig(), PromptingConfig(), token_map, gold, caps_up_to(512))
+    report("all of it, cut at five token caps", count, lambda: [with_caps(record) for record in records])
     report("all of it", count, lambda: [reader(record) for record in records])
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder) / "events.csv", Path(folder) / "onsets.csv"
