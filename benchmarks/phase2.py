@@ -4,11 +4,12 @@ Run: python benchmarks/phase2.py [--problems 120] [--samples 4] [--apart]
 """
 
 import argparse
-import statistics
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from backtracking.analysis.arms import BASELINE_ARM, Arm, Resources, random_arm, scale_arms, subset_arms
 from backtracking.analysis.events import EventReader
@@ -40,9 +41,9 @@ def main() -> None:
             for arm in arms[1:]:
                 _run(model, [BASELINE_ARM, arm], vectors, asked)
             apart.append(time.perf_counter() - start)
-    print(f"one engine run: {statistics.median(together):.1f} s for {rows:,} rows, measured and tabulated")
+    print(f"one engine run: {np.median(together):.1f} s for {rows:,} rows, measured and tabulated")
     if apart:
-        print(f"arm by arm:     {statistics.median(apart):.1f} s (each beside its own baseline)")
+        print(f"arm by arm:     {np.median(apart):.1f} s (each beside its own baseline)")
 
 
 def _arguments() -> argparse.Namespace:
