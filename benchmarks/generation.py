@@ -34,9 +34,9 @@ TOKENS = 96
 ROWS = {
     "one by one": 2,
     "padded batch": 64,
-    "continuous": 64,
+    "continuous": 32,
     "nnsight": 64,
-    "bridge": 64,
+    "bridge": 32,
     "engine": 128,
     "floor": 128,
 }
@@ -49,6 +49,7 @@ class Worker:
 
     clock = "wall"
     threads = 2
+    chosen: Sequence[str] = tuple(ROWS)
 
     def __init__(self, name: str, model: Path, dtype: str, tokens: int = TOKENS) -> None:
         python = PEERS / "bin" / "python" if name in IN_PEERS_ENVIRONMENT else Path(sys.executable)
@@ -97,14 +98,14 @@ def in_turns(asks: dict[str, tuple[Worker, int, int]], rounds: int) -> dict[str,
 
 def ratios(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
     """Tokens per second of every contender, and what the targets ask of them."""
-    workers = {name: Worker(name, model, dtype) for name in ROWS}
+    workers = {name: Worker(name, model, dtype) for name in ROWS if name in Worker.chosen}
     asks = {name: (worker, ROWS[name], 1) for name, worker in workers.items()}
     asks["engine, 11 arms"] = (workers["engine"], PHASE_2_ARMS * 12, PHASE_2_ARMS)
     rates = in_turns(asks, rounds)
     for worker in workers.values():
         worker.close()
     engine = rates["engine"]
-    over = {name: engine / rates[name] for name in ROWS if name not in ("engine", "floor")}
+    over = {name: engine / rate for name, rate in rates.items() if not name.startswith(("engine", "floor"))}
     return {
         "tokens_per_second": rates,
         "times_faster_than": over,
@@ -115,8 +116,8 @@ def ratios(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
 
 def conditions(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
     """What gating costs, and what more conditions cost: 256 rows under none, one, … 256 conditions."""
-    worker = Worker("engine", model, dtype)
-    counts = (0, 1, 4, 16, 64, 256)
+    worker = Worker("engine", model, dtype, tokens=32)
+    counts = (0, 1, 16, 256)
     rates = in_turns({str(count): (worker, 256, count) for count in counts}, rounds)
     worker.close()
     return {
@@ -286,12 +287,14 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="ratios,conditions,scaling,profile,bfloat16")
+    parser.add_argument("--contenders", default=",".join(ROWS))
+    parser.add_argument("--dtypes", default="bfloat16,float32")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
         "--clock", choices=("wall", "cpu"), default="wall", help="cpu: on a busy machine, with --threads 1"
     )
     chosen = parser.parse_args()
-    Worker.clock, Worker.threads = chosen.clock, chosen.threads
+    Worker.clock, Worker.threads, Worker.chosen = chosen.clock, chosen.threads, chosen.contenders.split(",")
     make_environment()
     model, wanted = smollm2(), chosen.only.split(",")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -303,7 +306,7 @@ def main() -> None:
         "clock": chosen.clock,
     }
     jobs: dict[str, Any] = {}
-    for dtype in ("bfloat16", "float32"):
+    for dtype in chosen.dtypes.split(","):
         jobs[f"ratios {dtype}"] = lambda dtype=dtype: ratios(model, dtype, chosen.rounds)
         jobs[f"conditions {dtype}"] = lambda dtype=dtype: conditions(model, dtype, chosen.rounds)
         jobs[f"profile {dtype}"] = lambda dtype=dtype: profile(model, dtype)

@@ -188,7 +188,8 @@ def matrix_products(model: Any, tokenizer: Any, tokens: int) -> Run:
     weights = [m.weight for m in model.modules() if isinstance(m, torch.nn.Linear)]
 
     def products(count: int, weights: list[torch.Tensor]) -> None:
-        inputs = {w.shape[1]: torch.randn(count, w.shape[1], dtype=w.dtype) for w in weights}
+        widths = {weight.shape[1] for weight in weights}
+        inputs = {width: torch.ones(count, width, dtype=weights[0].dtype) for width in widths}
         for weight in weights:
             torch.nn.functional.linear(inputs[weight.shape[1]], weight)
 

@@ -80,7 +80,6 @@ def test_graph_bookkeeping_gives_the_same_rows(monkeypatch):
     monkeypatch.setattr(graphs.GraphedDecoder, "_capture", capture)
     monkeypatch.setattr(graphs, "_BUCKET", 64)
     monkeypatch.setattr("backtracking.engine.batched.make_decoder", graphs.GraphedDecoder)
-    monkeypatch.setattr("backtracking.engine.batched._FIRST_ROOM", 32)
     table, ledger = GateTable(model, VECTORS), Ledger()
     records = list(run_batched(model, rows, long, seed=0, slots=2, table=table, ledger=ledger))
     assert texts(records) == expected
