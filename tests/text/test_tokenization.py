@@ -19,6 +19,14 @@ def r1_map(r1_tokenizer):
 
 
 @pytest.fixture(scope="session")
+def r1_stepwise(r1_tokenizer):
+    """The same tokenizer mapped by decoding step by step."""
+    stepwise = TokenMap(r1_tokenizer)
+    stepwise._shown_bytes = None
+    return stepwise
+
+
+@pytest.fixture(scope="session")
 def sentencepiece_like():
     """A tokenizer in the manner of SentencePiece: spaces as ▁, unknown characters as byte tokens."""
     pieces = ["<unk>", "<s>", *(f"<0x{byte:02X}>" for byte in range(256))]
@@ -41,12 +49,12 @@ ANY_IDS = st.lists(st.integers(0, 151642), max_size=40)
 
 
 class TestRandomIds:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(ids=ANY_IDS)
     def test_text_equals_the_tokenizers_own_decoding(self, r1_tokenizer, r1_map, ids):
         assert r1_map(ids).text == decode(r1_tokenizer, ids)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(ids=ANY_IDS, data=st.data())
     def test_token_span_to_characters_and_back_is_the_identity(self, r1_tokenizer, r1_map, ids, data):
         mapped = r1_map(ids)
@@ -57,7 +65,7 @@ class TestRandomIds:
         assert mapped.token_span(start, end) == (first, stop)
         assert mapped.text[start:end] == decode(r1_tokenizer, ids[first:stop])
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(ids=ANY_IDS.filter(bool), data=st.data())
     def test_character_span_gets_the_smallest_cover(self, r1_map, ids, data):
         mapped = r1_map(ids)
@@ -85,12 +93,10 @@ class TestFallbackMatchesTables:
 
     @settings(max_examples=150, deadline=None)
     @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
-    def test_on_encoded_text(self, r1_tokenizer, r1_map, text):
-        stepwise = TokenMap(r1_tokenizer)
-        stepwise._shown_bytes = None
+    def test_on_encoded_text(self, r1_tokenizer, r1_map, r1_stepwise, text):
         ids = r1_tokenizer.encode(text, add_special_tokens=False)
         assume(decode(r1_tokenizer, ids) == text and "\ufffd" not in text)
-        by_table, by_steps = r1_map(ids), stepwise(ids)
+        by_table, by_steps = r1_map(ids), r1_stepwise(ids)
         assert by_table.text == by_steps.text == text
         assert list(by_table.starts) == list(by_steps.starts)
         assert list(by_table.ends) == list(by_steps.ends)
@@ -168,20 +174,24 @@ class TestOnsetShapes:
         assert r1_map([]).text == TokenMap(sentencepiece_like)([]).text == ""
 
 
+@pytest.fixture(scope="session")
+def r1_families(r1_tokenizer):
+    return TokenFamilies(r1_tokenizer)
+
+
 class TestFamilies:
-    def test_wait(self, r1_tokenizer):
-        family = TokenFamilies(r1_tokenizer)("wait")
+    def test_wait(self, r1_families):
+        family = r1_families("wait")
         assert {WAIT_LOWER: " wait", WAIT_BARE: "Wait", WAIT_SPACED: " Wait"}.items() <= family.items()
         assert all(text.strip().casefold() == "wait" for text in family.values())
 
-    def test_a_word_of_several_pieces_gives_its_first(self, r1_tokenizer):
-        family = TokenFamilies(r1_tokenizer)("alternatively")
+    def test_a_word_of_several_pieces_gives_its_first(self, r1_tokenizer, r1_families):
+        family = r1_families("alternatively")
         for form in ("Alternatively", " alternatively", " Alternatively"):
             assert r1_tokenizer.encode(form, add_special_tokens=False)[0] in family
 
-    def test_only_the_first_word_counts(self, r1_tokenizer):
-        families = TokenFamilies(r1_tokenizer)
-        assert families("hold on") == families("hold")
+    def test_only_the_first_word_counts(self, r1_families):
+        assert r1_families("hold on") == r1_families("hold")
 
     def test_sentencepiece_space_is_no_member(self, sentencepiece_like):
         family = TokenFamilies(sentencepiece_like)("wait")
