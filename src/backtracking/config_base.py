@@ -9,7 +9,11 @@ class Section(BaseModel):
     """Base of all sections: frozen, unknown keys refused, field docstrings are the help texts."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=()
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+        allow_inf_nan=False,
     )
 
 

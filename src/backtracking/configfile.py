@@ -108,6 +108,10 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         _note_lines(node, "", lines, path)
         data = yaml.safe_load(text)
+    except RecursionError:
+        raise UserError(
+            f"{path}: an alias contains itself", "YAML aliases must not go round in a circle"
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)

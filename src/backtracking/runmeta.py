@@ -43,6 +43,8 @@ class RunMeta:
     model: dict[str, Any] = field(default_factory=dict)
     dataset: dict[str, Any] = field(default_factory=dict)
     stages: dict[str, StageRecord] = field(default_factory=dict)
+    earlier: dict[str, Any] | None = None
+    """What meta.json held before, when the run was written by an earlier implementation."""
     schema: int = META_SCHEMA
 
     def save(self, path: Path) -> None:
@@ -52,6 +54,8 @@ class RunMeta:
     def load(cls, path: Path) -> "RunMeta":
         data = io.read_json(path, made_by="backtracking init-run --config CONFIG")
         try:
+            if isinstance(data, dict) and "schema" not in data:
+                return cls(path.parent.name, "", "", "", "", {}, {}, earlier=data)
             if data["schema"] > META_SCHEMA:
                 raise UserError(
                     f"{path} was written by a newer version",

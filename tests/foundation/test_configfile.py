@@ -133,6 +133,8 @@ MALFORMED = {
     "not YAML": ("run: [unclosed", "not valid YAML"),
     "tab": ("run:\n\tname: x", "line 2"),
     "key twice": ("run: {name: a}\nrun: {name: b}", "given twice"),
+    "alias of itself": ("run: &a {name: *a}", "circle"),
+    "infinite": ("ablation_generation: {scale: .nan}", "finite"),
     "not a mapping": ("- a\n- b", "mapping of sections"),
     "missing parent": ("extends: nowhere.yaml", "no config file"),
     "circular": ("extends: c.yaml", "circle"),

@@ -266,6 +266,12 @@ GARBLED = {
         ["detect-events", "--run-id", "demo"],
         "line 1",
     ),
+    "events": (
+        "analysis/backtracking_events.csv",
+        "garb,age\n",
+        ["compare-conditions", "--run-id", "demo", "--force"],
+        "is not an events table",
+    ),
     "config": ("config_resolved.yaml", "run: [", ["detect-events", "--run-id", "demo"], "not valid YAML"),
 }
 
@@ -295,6 +301,40 @@ def test_a_garbled_file_is_named(case, run, cli):
 )  # fmt: skip
 def test_mistakes_between_phases(arguments, expected, run, cli):
     assert_one_clear_message(cli(*arguments), expected)
+
+
+def test_tables_of_events_work_on_a_run_of_the_earlier_implementation(run, cli):
+    old = run / "runs/old"
+    (old / "analysis").mkdir(parents=True)
+    shutil.copy(run / "runs/demo/analysis/backtracking_events.csv", old / "analysis")
+    (old / "meta.json").write_text('{"git_commit": "abc"}')
+    (old / "config_resolved.yaml").write_text("model: {name: old}\n")
+    for command in ("compare-conditions", "formatting-sweep"):
+        outcome = cli(command, "-c", CONFIGS / "demo.yaml", "--run-id", "old")
+        assert outcome.code == 0, outcome.err
+    assert json.loads((old / "meta.json").read_text())["earlier"] == {"git_commit": "abc"}
+    assert (old / "config_earlier.yaml").read_text() == "model: {name: old}\n"
+
+
+def test_commands_without_options_mean_the_current_run(run, cli):
+    (run / "runs/demo").rename(run / "runs/renamed")
+    (run / "runs/.current_run_id").write_text("renamed\n")
+    shown = cli("status")
+    assert shown.code == 0, shown.err
+    assert "run renamed" in shown.out
+    assert "generate[think_same_line/baseline]" in shown.out
+
+
+def test_a_refused_run_leaves_nothing_behind(run, cli):
+    arguments = ("-c", CONFIGS / "demo_phase2.yaml", "--run-id", "zz", "--phase1-run-id", "nosuch")
+    for extra in ((), ("--dry-run",)):
+        assert_one_clear_message(cli("run", *arguments, *extra), "no Phase 1 run 'nosuch'")
+    assert not (run / "runs/zz").exists()
+
+
+def test_an_output_folder_that_cannot_be_made_is_named(run, cli):
+    outcome = cli("init-run", "-c", CONFIGS / "demo.yaml", "--set", "run.output_dir=/proc/nowhere")
+    assert_one_clear_message(outcome, "run.output_dir")
 
 
 def test_metrics_work_on_a_run_that_holds_only_the_events_table(run, cli):

@@ -1,5 +1,6 @@
 """Sums per problem: all that rates, differences and intervals need of an events table of any length."""
 
+import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -12,6 +13,7 @@ import pandas as pd
 from backtracking.analysis import statistics
 from backtracking.analysis.events import EVENT_COLUMNS
 from backtracking.analysis.statistics import Array, Difference, Interval
+from backtracking.errors import UserError
 from backtracking.io import require
 
 KEYS = ["variant", "condition", "example_id"]
@@ -77,6 +79,7 @@ COMPARED = {
 def _chunks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
     """An events table of this or of an earlier implementation in pieces, with its types."""
     require(path, made_by="backtracking detect-events")
+    _check_header(path)
     wanted = set(columns)
     reader = pd.read_csv(
         path,
@@ -88,6 +91,19 @@ def _chunks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         for name in {"is_correct", *_FLAGS} & set(chunk.columns):
             chunk[name] = _truth(chunk[name])
         yield chunk
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a file that is no events table before pandas trips over it."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        header = next(csv.reader(file), [])
+    needed = (*KEYS, "has_backtracking_strict", "has_backtracking_relaxed", "is_correct", "completion_tokens")
+    if missing := [name for name in needed if name not in header]:
+        raise UserError(
+            f"{path} is not an events table",
+            f"it lacks the columns {', '.join(missing)}",
+            "make it again with: backtracking detect-events",
+        )
 
 
 def _truth(column: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backtracking.cli import options as opt
-from backtracking.cli.session import Request, load, open_run, run_stages
+from backtracking.cli.session import Request, find_run, load, open_run, phase1_run, run_stages
 from backtracking.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def run(
 
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=quiet, verbose=verbose)
     if dry_run and not _run_exists(request):
-        _print_plan_of_new_run(plan(load(request).config))
+        loaded = load(request)
+        phase1_run(request, loaded)
+        _print_plan_of_new_run(plan(loaded.config))
         return
     ctx = open_run(request, may_create=True)
     stages = plan(ctx.config)
@@ -70,9 +72,7 @@ def run(
 
 
 def _run_exists(request: Request) -> bool:
-    from backtracking.stages.init_run import resolve_run
-
-    paths = resolve_run(load(request), request.run_id)
+    paths = find_run(request, load(request))
     return paths is not None and paths.meta.exists()
 
 
@@ -119,14 +119,15 @@ def status(
     Example: [cyan]backtracking status --run-id demo[/cyan]
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from backtracking.stages.execute import status_of
-    from backtracking.stages.init_run import open_existing, resolve_run
+    from backtracking.stages.init_run import open_existing
     from backtracking.stages.plan import plan
 
     request = Request(config, run_id, phase1_run_id, overrides or ())
-    paths = resolve_run(load(request), run_id)
+    paths = find_run(request, load(request))
     if paths is not None:
         open_existing(paths)
     ctx = open_run(request)
@@ -150,12 +151,12 @@ def status(
         found = status_of(stage, ctx)
         record = ctx.meta.stages.get(stage.key)
         table.add_row(
-            stage.key,
+            escape(stage.key),
             f"[{colours[found.state]}]{found.state}[/]",
             f"{record.rows:,}" if record and record.rows is not None else "",
             (record.finished or "") if record else "",
             f"{record.seconds:.1f}" if record and record.seconds is not None else "",
-            found.reason,
+            escape(found.reason),
         )
     Console(highlight=False, width=None if _is_terminal() else 140).print(table)
 

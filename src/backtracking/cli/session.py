@@ -47,6 +47,13 @@ def load(request: Request) -> LoadedConfig:
     return load_config(paths.config, list(request.overrides))
 
 
+def find_run(request: Request, loaded: LoadedConfig) -> RunPaths | None:
+    """The run that the options mean; a config that was read from a run means that run."""
+    from backtracking.stages.init_run import resolve_run
+
+    return resolve_run(loaded, request.run_id or (None if request.config else _current_id()))
+
+
 def _current_id() -> str:
     file = current_run_file(DEFAULT_OUTPUT_DIR)
     if not file.exists():
@@ -61,11 +68,12 @@ def _current_id() -> str:
 def open_run(request: Request, *, may_create: bool = False) -> "RunContext":
     """The run that a command works in. A run id that nobody typed is made at need; a typed one must exist."""
     from backtracking.stages.base import RunContext
-    from backtracking.stages.init_run import init_run, open_existing, resolve_run
+    from backtracking.stages.init_run import init_run, open_existing
 
     _prepare_libraries(request.verbose)
     loaded = load(request)
-    paths = resolve_run(loaded, request.run_id or (None if request.config else _current_id()))
+    paths = find_run(request, loaded)
+    phase1 = phase1_run(request, loaded)
     if paths is None or (not paths.meta.exists() and (may_create or request.run_id is None)):
         paths = init_run(loaded, paths.run_id if paths else None)
     meta = open_existing(paths)
@@ -73,12 +81,12 @@ def open_run(request: Request, *, may_create: bool = False) -> "RunContext":
         loaded=loaded,
         paths=paths,
         meta=meta,
-        phase1=_phase1(request, loaded),
+        phase1=phase1,
         reporter=reporter(request.quiet),
     )
 
 
-def _phase1(request: Request, loaded: LoadedConfig) -> RunPaths | None:
+def phase1_run(request: Request, loaded: LoadedConfig) -> RunPaths | None:
     phase2 = loaded.config.phase2
     named = request.phase1_run_id or (phase2.phase1_run_id if phase2 else None)
     if named is None:

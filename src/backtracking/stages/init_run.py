@@ -16,6 +16,14 @@ def init_run(loaded: LoadedConfig, run_id: str | None = None) -> RunPaths:
     run = loaded.config.run
     chosen = run_id or run.run_id or _fresh_id(run.name, Path(run.output_dir))
     paths = RunPaths(Path(run.output_dir), chosen)
+    try:
+        paths.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"run.output_dir: cannot make the run folder {paths.root}",
+            f"{error.strerror}: {error.filename}",
+            "set run.output_dir to a folder that you may write to",
+        ) from error
     with io.run_lock(paths.lock):
         if not paths.meta.exists():
             meta = new_meta(chosen, loaded)
@@ -80,6 +88,8 @@ def open_existing(paths: RunPaths) -> RunMeta:
 def note_config(paths: RunPaths, meta: RunMeta, loaded: LoadedConfig) -> None:
     """Keep the run's resolved config in step with the one that it is now worked on with."""
     if meta.config_hash != loaded.hash:
+        if meta.earlier is not None and paths.config.exists():
+            paths.config.replace(paths.config.with_name("config_earlier.yaml"))
         meta.config_hash = loaded.hash
         meta.config_source = loaded.source
         io.write_text(paths.config, dump_resolved(loaded))
