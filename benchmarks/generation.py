@@ -315,7 +315,7 @@ def main() -> None:
     for name, job in jobs.items():
         if name.split()[0] in wanted:
             print(name, flush=True)
-            results[name] = job()
+            results[name] = {"threads": chosen.threads, "clock": chosen.clock, **job()}
             print(json.dumps(results[name], indent=2), flush=True)
             RESULTS.parent.mkdir(exist_ok=True)
             RESULTS.write_text(json.dumps(results, indent=2) + "\n")
