@@ -130,14 +130,14 @@ def conditions(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
 def scaling(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
     """Rate against rows, length and model size."""
     worker = Worker("engine", model, dtype)
-    by_rows = in_turns({str(n): (worker, n, 1) for n in (1, 4, 16, 64, 128, 256)}, rounds)
+    by_rows = in_turns({str(n): (worker, n, 1) for n in (1, 16, 64, 256)}, rounds)
     worker.close()
     by_length, by_size = {}, {}
-    for tokens in (48, 96, 192, 384):
+    for tokens in (48, 96, 192):
         worker = Worker("engine", model, dtype, tokens)
         by_length[str(tokens)] = in_turns({str(tokens): (worker, 64, 1)}, 1)[str(tokens)]
         worker.close()
-    for width, depth in ((128, 6), (256, 12), (576, 30), (960, 32)):
+    for width, depth in ((128, 6), (256, 12), (576, 30)):
         folder, size = random_llama(width, depth)
         worker = Worker("engine", folder, dtype)
         by_size[str(size)] = in_turns({str(size): (worker, 64, 1)}, 1)[str(size)]
