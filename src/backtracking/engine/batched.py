@@ -16,10 +16,12 @@ from torch import Tensor
 from backtracking.engine.attention import engine_attention
 from backtracking.engine.cache import Prefilled, SlotCache
 from backtracking.engine.forward import (
+    LENGTH_STEP,
     MIN_ROWS,
     check_layers,
     check_length,
     check_numbers,
+    round_up,
 )
 from backtracking.engine.graphs import make_decoder
 from backtracking.engine.prompts import PromptReader
@@ -33,7 +35,7 @@ from backtracking.rows import Draft, Row
 from backtracking.sampling import SamplingParams, choose
 from backtracking.schedule import Positions, ends_with_onset
 
-_KEPT_PROMPT_TOKENS_PER_SLOT = 64
+_FIRST_ROOM = 256
 
 
 def run_batched(
@@ -127,7 +129,7 @@ class Batch:
         )
         self._cache: SlotCache | None = None
         self._decoder = make_decoder(model, hooks, size)
-        self._reader = PromptReader(table, hooks, kept_tokens=size * _KEPT_PROMPT_TOKENS_PER_SLOT)
+        self._reader = PromptReader(table, hooks, kept_tokens=size * _FIRST_ROOM // 4)
 
     @property
     def active(self) -> int:
@@ -194,12 +196,13 @@ class Batch:
             self._onset_seen[slot] = True
 
     def _reserve(self, length: int, like: Prefilled | None = None) -> None:
-        """Make sure that slots hold `length` positions, and not many more than the decoder wants."""
+        """Make sure that slots hold `length` positions."""
         if self._cache is None:
             assert like is not None
-            self._cache = SlotCache((like.keys, like.values), self._size, self._decoder.capacity(length, 0))
-        elif (capacity := self._decoder.capacity(length, self._cache.capacity)) != self._cache.capacity:
-            self._cache.resize(capacity)
+            capacity = round_up(length + min(self.params.max_new_tokens, _FIRST_ROOM), LENGTH_STEP)
+            self._cache = SlotCache((like.keys, like.values), self._size, capacity)
+        elif length > self._cache.capacity:
+            self._cache.grow(round_up(max(length, self._cache.capacity * 3 // 2), LENGTH_STEP))
 
     def _advance(self) -> list[Draft]:
         """One decoding pass over all rows; the rows that it ended."""

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backtracking.engine.cache import SlotCache
-from backtracking.engine.forward import LENGTH_STEP, MIN_ROWS, decode_pass, model_step, round_up
+from backtracking.engine.forward import MIN_ROWS, decode_pass, model_step, round_up
 from backtracking.hooks import GateHooks
 from backtracking.modeling import LoadedModel
 from backtracking.schedule import Mask
 
 _BUCKET = 256
 _WARMUPS = 2
-_TOLERATED_EXCESS = 96
 
 
 class EagerDecoder:
@@ -29,11 +28,6 @@ class EagerDecoder:
     def padded(self, rows: int) -> int:
         """How many rows a pass over `rows` rows has."""
         return max(rows, MIN_ROWS)
-
-    def capacity(self, needed: int, present: int) -> int:
-        """Positions per slot: hardly more than needed, so that products see whole, contiguous slots."""
-        wanted = round_up(needed, LENGTH_STEP)
-        return wanted if not wanted <= present <= wanted + _TOLERATED_EXCESS else present
 
     def step(
         self,
@@ -62,12 +56,6 @@ class GraphedDecoder(EagerDecoder):
 
     def padded(self, rows: int) -> int:
         return len(self._tokens)
-
-    def capacity(self, needed: int, present: int) -> int:
-        """Grown in large steps, since captured graphs hold on to the memory that they were captured on."""
-        return (
-            present if needed <= present else round_up(max(needed + _BUCKET, present * 3 // 2), LENGTH_STEP)
-        )
 
     def step(
         self,
