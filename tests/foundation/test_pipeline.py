@@ -350,3 +350,18 @@ def test_metrics_work_on_a_run_that_holds_only_the_events_table(run, cli):
     metrics = json.loads((run / "runs/demo-phase2/analysis/metrics_v2.json").read_text())
     baseline = events[events["condition"] == "baseline"]
     assert metrics["baseline_only_summary"]["total"] == len(baseline)
+
+
+def test_refilled_slots_write_the_same_rows_as_a_batch_that_holds_all(workdir, cli):
+    """Rows of very different lengths through few slots: refilling must not touch a neighbour."""
+    path = workdir / "runs/demo/generations/baseline_think_newline/baseline.jsonl"
+    size = sets("dataset.max_examples=60", "generation.num_samples_per_prompt=4")
+    cli("prepare-data", "-c", CONFIGS / "demo.yaml", *size)
+    texts = []
+    for slots in (240, 64):
+        outcome = cli(
+            "generate", "-c", CONFIGS / "demo.yaml", *size, "--force", *sets(f"generation.batch_size={slots}")
+        )
+        assert outcome.code == 0, outcome.err
+        texts.append(path.read_bytes())
+    assert texts[0] == texts[1]
