@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 
 class Section(BaseModel):
@@ -17,9 +17,10 @@ class Section(BaseModel):
     )
 
 
-PositiveInt = Annotated[int, Field(ge=1)]
+# Strict, since Python takes `true` for 1.
+PositiveInt = Annotated[int, Strict(), Field(ge=1)]
 
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Seed = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
 
 
 def _yes_no_word(value: Any) -> Any:

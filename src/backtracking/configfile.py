@@ -18,6 +18,19 @@ from backtracking.provenance import digest
 
 DEFAULT = "default"
 _UNION_TAGS = {"short", "full"}
+_EXPECTED = {
+    "model_type": "a mapping of keys",
+    "dict_type": "a mapping of keys",
+    "tuple_type": "a list",
+    "none_required": "null",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "float_type": "a number",
+    "float_parsing": "a number",
+}
 
 Loc = tuple[str | int, ...]
 
@@ -215,14 +228,14 @@ def _say(problem: Any, loc: Loc) -> str:
         return f"{value} does not fit the pattern {problem['ctx']['pattern']}"
     if kind == "value_error":
         return f"{problem['msg'].removeprefix('Value error, ')} (it is {value})"
-    message = problem["msg"].removeprefix("Input should be ")
-    if kind.endswith("_type") or kind.endswith("_parsing") or message[:1].islower() or message[:1] == "'":
+    message = _EXPECTED.get(kind, problem["msg"].removeprefix("Input should be "))
+    if kind in _EXPECTED or message[:1].islower() or message[:1] == "'":
         return f"must be {message}, not {value}"
     return f"{message} (it is {value})"
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -61,7 +61,8 @@ class _PlainBar:
         self._done += count
         self._note = note or self._note
         now = time.monotonic()
-        if now - self._last >= PLAIN_EVERY_SECONDS:
+        # The last line is `finish`'s.
+        if now - self._last >= PLAIN_EVERY_SECONDS and self._done != self._total:
             self._last = now
             self._line(now)
 

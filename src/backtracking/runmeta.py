@@ -20,7 +20,8 @@ class StageRecord:
 
     outcome: StageOutcome
     started: str
-    config_digest: str
+    config: dict[str, Any]
+    """Every config value that the result depends on, by dotted key."""
     inputs: dict[str, str]
     outputs: dict[str, str] = field(default_factory=dict)
     finished: str | None = None

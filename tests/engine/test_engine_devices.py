@@ -1,5 +1,6 @@
 """What a device changes: how many slots, and passes replayed from static buffers."""
 
+import pytest
 import torch
 from tiny import prompt, tiny
 
@@ -84,6 +85,21 @@ def test_graph_bookkeeping_gives_the_same_rows(monkeypatch):
     records = list(run_batched(model, rows, long, seed=0, slots=2, table=table, ledger=ledger))
     assert texts(records) == expected
     assert len(captured) < 20  # steps are many, captures few
+
+
+def test_a_pass_that_cannot_be_captured_runs_all_the_same(monkeypatch):
+    """Some modules do what a graph cannot record; the rows must not suffer for it."""
+    model = tiny("llama")
+    expected = texts(generate_rows(model, ROWS, SAMPLED, seed=0, slots=16, vectors=VECTORS))
+
+    def refuse(self, cache, length):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr(graphs.GraphedDecoder, "_capture", refuse)
+    monkeypatch.setattr("backtracking.engine.batched.make_decoder", graphs.GraphedDecoder)
+    with pytest.warns(RuntimeWarning, match="no CUDA graphs") as warned:
+        assert texts(generate_rows(model, ROWS, SAMPLED, seed=0, slots=16, vectors=VECTORS)) == expected
+    assert len(warned) == 1
 
 
 def test_slots_follow_the_free_memory(monkeypatch):

@@ -1,6 +1,7 @@
 """The batched engine is exact: equal to `generate`, blind to arrangement, and true to naive interventions."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -76,6 +77,18 @@ def test_a_row_does_not_know_its_neighbours(family):
     assert texts(run(model, mixed, slots=3)) == together
     for row in rows[4:7]:
         assert texts(run(model, [row], slots=1)).items() <= together.items()
+
+
+def test_rows_of_very_different_lengths_through_few_slots():
+    """Slots grow and shrink with the rows in them; a row that joins must not touch a longer neighbour."""
+    model = tiny("llama")
+    long = replace(SAMPLED, max_new_tokens=220)
+    rows = [Row(prompt(i, 4 + 2 * i), s) for i in range(8) for s in range(3)]
+    together = texts(run(model, rows, long, slots=64))
+    lengths = [len(tokens) for tokens, _, _ in together.values()]
+    assert min(lengths) < 30 and max(lengths) > 180
+    for slots in (2, 5):
+        assert texts(run(model, rows, long, slots=slots)) == together
 
 
 def test_a_stopped_run_goes_on_to_the_same_rows():

@@ -48,7 +48,7 @@ def jackknife(
     error = pseudo.std(0, ddof=1) / np.sqrt(count)
     reach = stats.t.ppf(1 - LEVEL / 2, count - 1) * error
     # Values that never vary have no error: certain if they differ from zero, and no evidence if they do not.
-    t = np.divide(centre, error, out=np.where(centre == 0, 0.0, np.inf * np.sign(centre)), where=error > 0)
+    t = np.divide(centre, error, out=np.where(centre == 0, 0.0, np.copysign(np.inf, centre)), where=error > 0)
     return Estimates(value, centre - reach, centre + reach, 2 * stats.t.sf(np.abs(t), count - 1))
 
 

@@ -230,7 +230,8 @@ def _wrapped(text: str, width: int) -> str:
 
 @config_app.command("check")
 def config_check(
-    configs: Annotated[list[Path], typer.Argument(help="Config files.")],
+    configs: Annotated[list[Path] | None, typer.Argument(help="Config files.")] = None,
+    config: opt.Config = None,
     overrides: opt.Overrides = None,
 ) -> None:
     """Check config files; all mistakes are told at once.
@@ -239,6 +240,9 @@ def config_check(
     """
     from backtracking.configfile import load_config
 
-    for path in configs:
+    paths = [*(configs or []), *([config] if config else [])]
+    if not paths:
+        raise UserError("no config file given", next_step="e.g. backtracking config check configs/demo.yaml")
+    for path in paths:
         loaded = load_config(path, overrides or [])
         typer.echo(f"{path}: ok ({loaded.hash[:12]})")

@@ -16,12 +16,10 @@ from torch import Tensor
 from backtracking.engine.attention import engine_attention
 from backtracking.engine.cache import Prefilled, SlotCache
 from backtracking.engine.forward import (
-    LENGTH_STEP,
     MIN_ROWS,
     check_layers,
     check_length,
     check_numbers,
-    round_up,
 )
 from backtracking.engine.graphs import make_decoder
 from backtracking.engine.prompts import PromptReader
@@ -35,7 +33,7 @@ from backtracking.rows import Draft, Row
 from backtracking.sampling import SamplingParams, choose
 from backtracking.schedule import Positions, ends_with_onset
 
-_FIRST_ROOM = 256
+_KEPT_PROMPT_TOKENS_PER_SLOT = 64
 
 
 def run_batched(
@@ -129,7 +127,7 @@ class Batch:
         )
         self._cache: SlotCache | None = None
         self._decoder = make_decoder(model, hooks, size)
-        self._reader = PromptReader(table, hooks, kept_tokens=size * _FIRST_ROOM // 4)
+        self._reader = PromptReader(table, hooks, kept_tokens=size * _KEPT_PROMPT_TOKENS_PER_SLOT)
 
     @property
     def active(self) -> int:
@@ -196,13 +194,14 @@ class Batch:
             self._onset_seen[slot] = True
 
     def _reserve(self, length: int, like: Prefilled | None = None) -> None:
-        """Make sure that slots hold `length` positions."""
+        """Make sure that slots hold `length` positions, and not many more than the decoder wants."""
+        # A short prompt that joins long rows must not take their room away.
+        needed = max(length, int(self._positions.max()) + 1)
         if self._cache is None:
             assert like is not None
-            capacity = round_up(length + min(self.params.max_new_tokens, _FIRST_ROOM), LENGTH_STEP)
-            self._cache = SlotCache((like.keys, like.values), self._size, capacity)
-        elif length > self._cache.capacity:
-            self._cache.grow(round_up(max(length, self._cache.capacity * 3 // 2), LENGTH_STEP))
+            self._cache = SlotCache((like.keys, like.values), self._size, self._decoder.capacity(needed, 0))
+        elif (capacity := self._decoder.capacity(needed, self._cache.capacity)) != self._cache.capacity:
+            self._cache.resize(capacity)
 
     def _advance(self) -> list[Draft]:
         """One decoding pass over all rows; the rows that it ended."""

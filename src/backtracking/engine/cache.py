@@ -88,8 +88,8 @@ class SlotCache(Cache):  # type: ignore[misc]
         """The positions that the next pass writes, and how much of the slots it reads."""
         self.positions, self.length = positions, length
 
-    def grow(self, capacity: int) -> None:
-        """Make room for longer rows."""
+    def resize(self, capacity: int) -> None:
+        """Make room for longer rows, or give it back."""
         more = capacity - self.capacity
         self.all_keys = functional.pad(self.all_keys, (0, more))
         self.all_values = functional.pad(self.all_values, (0, 0, 0, more))

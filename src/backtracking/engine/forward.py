@@ -70,9 +70,8 @@ def decode_pass(
     model: LoadedModel, cache: SlotCache, tokens: NDArray[np.int64], positions: NDArray[np.int64]
 ) -> Tensor:
     """Feed one token to each of the first rows of the cache; logits [rows, vocabulary]."""
-    length = round_up(int(positions.max()) + 1, LENGTH_STEP)
     fed, at = torch.from_numpy(tokens).to(model.device), torch.from_numpy(positions).to(model.device)
-    return model_step(model, cache, fed, at, length)
+    return model_step(model, cache, fed, at, cache.capacity)
 
 
 def model_step(

@@ -4,19 +4,22 @@ Row count, cache and gate buffers keep their addresses, so a change of rows or c
 buffers and never a new capture; only a longer bucket, a grown cache or a newly hooked module is.
 """
 
+import warnings
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from backtracking.engine.cache import SlotCache
-from backtracking.engine.forward import MIN_ROWS, decode_pass, model_step, round_up
+from backtracking.engine.forward import LENGTH_STEP, MIN_ROWS, decode_pass, model_step, round_up
 from backtracking.hooks import GateHooks
 from backtracking.modeling import LoadedModel
 from backtracking.schedule import Mask
 
 _BUCKET = 256
 _WARMUPS = 2
+_TOLERATED_EXCESS = 96
 
 
 class EagerDecoder:
@@ -28,6 +31,11 @@ class EagerDecoder:
     def padded(self, rows: int) -> int:
         """How many rows a pass over `rows` rows has."""
         return max(rows, MIN_ROWS)
+
+    def capacity(self, needed: int, present: int) -> int:
+        """Positions per slot: hardly more than needed, so that products see whole, contiguous slots."""
+        wanted = round_up(needed, LENGTH_STEP)
+        return wanted if not wanted <= present <= wanted + _TOLERATED_EXCESS else present
 
     def step(
         self,
@@ -53,9 +61,16 @@ class GraphedDecoder(EagerDecoder):
         self._positions = torch.zeros(rows, dtype=torch.long, device=model.device)
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
         self._captured_for: tuple[int, ...] | None = None
+        self._can_capture = True
 
     def padded(self, rows: int) -> int:
         return len(self._tokens)
+
+    def capacity(self, needed: int, present: int) -> int:
+        """Grown in large steps, since captured graphs hold on to the memory that they were captured on."""
+        return (
+            present if needed <= present else round_up(max(needed + _BUCKET, present * 3 // 2), LENGTH_STEP)
+        )
 
     def step(
         self,
@@ -65,6 +80,8 @@ class GraphedDecoder(EagerDecoder):
         conditions: NDArray[np.int64],
         is_active: Mask,
     ) -> Tensor:
+        if not self._can_capture:
+            return super().step(cache, tokens, positions, conditions, is_active)
         self._tokens.copy_(torch.from_numpy(tokens))
         self._positions.copy_(torch.from_numpy(positions))
         self.hooks.load(conditions[:, None], is_active, static=True)
@@ -74,7 +91,14 @@ class GraphedDecoder(EagerDecoder):
             self._captured_for = needed
         length = min(round_up(int(positions.max()) + 1, _BUCKET), cache.capacity)
         if length not in self._graphs:
-            self._graphs[length] = self._capture(cache, length)
+            try:
+                self._graphs[length] = self._capture(cache, length)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                self._can_capture = False
+                warnings.warn(f"no CUDA graphs, so decoding is slower: {error}", RuntimeWarning, stacklevel=2)
+                return super().step(cache, tokens, positions, conditions, is_active)
         graph, logits = self._graphs[length]
         graph.replay()
         return logits.clone()

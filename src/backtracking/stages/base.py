@@ -16,7 +16,7 @@ from backtracking.configfile import LoadedConfig
 from backtracking.errors import UserError
 from backtracking.paths import RunPaths
 from backtracking.progress import Quiet, Reporter
-from backtracking.provenance import digest, file_digest
+from backtracking.provenance import file_digest
 from backtracking.runmeta import RunMeta
 
 if TYPE_CHECKING:
@@ -185,8 +185,9 @@ class Stage(ABC):
         """Files that a stopped run goes on from; a forced run sets them aside and starts anew."""
         return ()
 
-    def config_digest(self, ctx: RunContext) -> str:
-        return digest(select_keys(ctx.config.model_dump(mode="json"), self.config_keys))
+    def config_values(self, ctx: RunContext) -> dict[str, Any]:
+        """Every config value that the result depends on, by dotted key."""
+        return flatten(select_keys(ctx.config.model_dump(mode="json"), self.config_keys))
 
 
 def set_aside(path: Path, reporter: Reporter) -> None:
@@ -200,6 +201,17 @@ def select_keys(data: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     """The values behind some dotted keys, without those named with a leading `-`."""
     dropped = tuple(key[1:] for key in keys if key.startswith("-"))
     return {key: _at(data, key, dropped) for key in keys if not key.startswith("-")}
+
+
+def flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one mapping of dotted keys."""
+    leaves: dict[str, Any] = {}
+    for name, value in data.items():
+        if isinstance(value, dict) and value:
+            leaves |= flatten(value, f"{prefix}{name}.")
+        else:
+            leaves[f"{prefix}{name}"] = value
+    return leaves
 
 
 def _at(data: Any, key: str, dropped: tuple[str, ...]) -> Any:

@@ -1,9 +1,10 @@
 """Runs stages: checks what they need, skips what is fresh, keeps the record in meta.json."""
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from backtracking import io, provenance
 from backtracking.errors import UserError
@@ -46,13 +47,25 @@ def status_of(stage: Stage, ctx: RunContext) -> Status:
 
 
 def _why_stale(stage: Stage, ctx: RunContext, record: StageRecord) -> str:
-    if record.config_digest != stage.config_digest(ctx):
-        return f"config changed ({', '.join(key for key in stage.config_keys if key[0] != '-')})"
+    if differences := _differences(record.config, stage.config_values(ctx)):
+        more = f" and {len(differences) - 2} more" if len(differences) > 2 else ""
+        return f"config changed: {', '.join(differences[:2])}{more}"
     if changed := _changed(record.inputs, _input_digests(stage, ctx)):
         return f"{changed} changed"
     if edited := _changed(record.outputs, _output_digests(stage, ctx)):
         return f"{edited} was changed after it was made"
     return ""
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Each value that is not what it was, in words."""
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    return [f"{key} {_short(before.get(key))} -> {_short(now.get(key))}" for key in keys]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 30 else f"{text[:27]}..."
 
 
 def _changed(before: dict[str, str], now: dict[str, str]) -> str:
@@ -81,7 +94,7 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
     record = StageRecord(
         outcome="started",
         started=provenance.now(),
-        config_digest=stage.config_digest(ctx),
+        config=stage.config_values(ctx),
         inputs=_input_digests(stage, ctx),
     )
     previous = ctx.meta.stages.get(stage.key)

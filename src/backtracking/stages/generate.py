@@ -11,7 +11,16 @@ from backtracking.errors import UserError
 from backtracking.prompts import check_variants, render_prompt
 from backtracking.provenance import digest
 from backtracking.records import GenerationRecord, Problem
-from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage, select_keys, set_aside
+from backtracking.stages.base import (
+    FileInput,
+    Input,
+    Result,
+    RunContext,
+    Stage,
+    flatten,
+    select_keys,
+    set_aside,
+)
 from backtracking.stages.prepare_data import dataset_input, read_problems
 
 if TYPE_CHECKING:
@@ -43,8 +52,9 @@ class Generate(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         return [ctx.paths.generation(ctx.check_variant(self.variant), self.condition)]
 
-    def config_digest(self, ctx: RunContext) -> str:
-        return digest([self._text_config(ctx), ctx.config.generation.num_samples_per_prompt])
+    def config_values(self, ctx: RunContext) -> dict[str, Any]:
+        count = {"generation.num_samples_per_prompt": ctx.config.generation.num_samples_per_prompt}
+        return flatten(self._text_config(ctx)) | count
 
     def _text_config(self, ctx: RunContext) -> dict[str, Any]:
         """What decides a row's text; how many rows there are does not."""
