@@ -47,10 +47,11 @@ _MAX_EXPONENT = 12
 
 @dataclass(frozen=True)
 class Step:
-    """A checkable statement; `result` is the span of the number that it claims."""
+    """A checkable statement: spans of the numbers computed with, and of the number claimed."""
 
     start: int
     end: int
+    operands: tuple[Span, ...]
     result: Span
     expected: Fraction
     claimed: Fraction
@@ -172,7 +173,8 @@ def _judge(left: _Side, right: _Side, *, approximate: bool) -> Step | None:
     claims = [whole, value, *([100 * value] if first.percent else [])]
     right_ones = [claim for claim in claims if _agrees(expected, claim, first.decimals, approximate)]
     claimed = (right_ones or claims)[0]
-    return Step(left.start, right.end, first.span, expected, claimed, bool(right_ones))
+    operands = tuple(operand.span for operand in computed.operands)
+    return Step(left.start, right.end, operands, first.span, expected, claimed, bool(right_ones))
 
 
 def _adds(side: _Side) -> bool:

@@ -111,6 +111,8 @@ def test_killed_and_interrupted_runs_go_on_without_losing_or_doubling_a_row(cli,
     slow = ["--set", "generation.batch_size=1", "--set", "generation.num_samples_per_prompt=12"]
     command = [sys.executable, "-m", "backtracking.cli", "generate", "-c", str(small_config), *slow]
     seen = 0
+    # A shell's background jobs ignore SIGINT, and what they start inherits that unless it is handled here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for stop in (signal.SIGKILL, signal.SIGINT):
         process = subprocess.Popen(command, cwd=workdir, stderr=subprocess.PIPE, text=True)
         deadline = time.monotonic() + 60

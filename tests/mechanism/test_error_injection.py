@@ -39,11 +39,12 @@ FAMILY = [ID[" Wait"], ID["Wait"], ID[" wait"]]
 
 def test_steps_are_found_and_checked():
     text = (
-        "First 3 + 4 = 7. Then 12 × 10 = 120, but 5 - 2 = 4. So 1,200 / 4 = $300. 2.5*2 = 5. Not 3 + 4 = 7%."
+        "First 3 + 4 = 7. Then 12 × 10 = 120, but 5 - 2 = 4. So 1,200 / 4 = $300. 2.5*2 = 5. 1 + 2 + 3 = 6."
     )
-    found = [(step.left, step.operator, step.right, step.result) for step in right_steps(text)]
+    found = [(step.left, step.right, step.result, step.commutes) for step in right_steps(text)]
     assert found == [
-        ("3", "+", "4", "7"), ("12", "×", "10", "120"), ("1,200", "/", "4", "300"), ("2.5", "*", "2", "5"),
+        ("3", "4", "7", True), ("12", "10", "120", True), ("1,200", "4", "300", False),
+        ("2.5", "2", "5", True),
     ]  # fmt: skip
 
 

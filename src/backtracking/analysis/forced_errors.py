@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from backtracking.analysis.arms import Arm
-from backtracking.analysis.comparison import OUTCOMES, average, spread
+from backtracking.analysis.comparison import OUTCOMES, average, flag, spread
 from backtracking.analysis.injections import Pair, Rewriter
+from backtracking.analysis.steps import read_steps
 from backtracking.analysis.sweeps import SweepJob
 from backtracking.generate import Prompt, Row, generate_rows
 from backtracking.records import GenerationRecord
@@ -14,7 +15,7 @@ from backtracking.tokenization import TokenMap
 
 
 def wrong_prefixes(records: Iterable[GenerationRecord], job: SweepJob) -> list[Pair]:
-    """One rewrite per row: its first right step made wrong, cut before the sentence that follows."""
+    """One rewrite per row: its first right step made wrong."""
     tokenizer = job.model.tokenizer
     rewriter = Rewriter(tokenizer, TokenMap(tokenizer))
     found = []
@@ -27,11 +28,11 @@ def wrong_prefixes(records: Iterable[GenerationRecord], job: SweepJob) -> list[P
 
 
 def run_forced_errors(job: SweepJob, arms: Sequence[Arm], prefixes: Sequence[Pair]) -> pd.DataFrame:
-    """One row per prefix and arm: whether an onset comes, and whether the row still ends right."""
+    """One row per prefix and arm, written on from the end of the wrong statement's sentence."""
     variant = job.prompts[0].variant
     rows = (
         Row(
-            Prompt(prefix.example_id, variant, "", prefix.corrupted),
+            Prompt(prefix.example_id, variant, "", prefix.corrupted[: prefix.decision + 1]),
             prefix.sample_id,
             arm.for_row(number, 0),
         )
@@ -48,8 +49,16 @@ def run_forced_errors(job: SweepJob, arms: Sequence[Arm], prefixes: Sequence[Pai
         vectors=job.vectors,
         onset_phrases=job.onset_phrases,
     )
-    lines = [job.reader(record).event for record in records if record.finish_reason != "error"]
+    lines = [_line(record, job) for record in records if record.finish_reason != "error"]
     return pd.DataFrame(lines).rename(columns={"condition": "arm"})
+
+
+def _line(record: GenerationRecord, job: SweepJob) -> dict[str, object]:
+    """An onset marks the forced error only if no further statement comes first."""
+    event = job.reader(record).event
+    onset = int(event["onset_char"])
+    next_step = next((step.start for step in read_steps(record.completion)), len(record.completion))
+    return event | {"is_marked": 0 <= onset < next_step}
 
 
 def caught_by_arm(rows: pd.DataFrame) -> pd.DataFrame:
@@ -57,7 +66,7 @@ def caught_by_arm(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for arm, part in rows.groupby("arm", sort=False):
         line: dict[str, object] = {"arm": arm, "forced_errors": len(part)}
-        line |= spread("marked_rate", average(part, OUTCOMES["backtracking"]))
+        line |= spread("marked_rate", average(part, flag("is_marked")))
         line |= spread("caught_rate", average(part, OUTCOMES["accuracy"]))
         lines.append(line)
     return pd.DataFrame(lines)

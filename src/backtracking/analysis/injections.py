@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from backtracking.analysis.controls import sentence_starts
+from backtracking.arithmetic import find_steps
 from backtracking.records import GenerationRecord
 from backtracking.tokenization import Tokenizer, TokenMap, TokenText
 
-_NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
-_STEP = re.compile(
-    rf"(?<![\d.,=+*/×÷-])(?P<left>{_NUMBER})\s*(?P<operator>[-+*/×÷−])\s*(?P<right>{_NUMBER})\s*=\s*\$?\s*"
-    rf"(?P<result>{_NUMBER})(?![\d%])"
-)
+_PLAIN = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
+_KEEPS_ORDER = re.compile(r"[-−–/÷^]|\\div")
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][a-z]{2,}\b")
 NAMES = (
     "Tom",
@@ -43,14 +41,16 @@ KINDS = (*WRONG, *HARMLESS)
 
 
 @dataclass(frozen=True)
-class Step:
-    """A right statement `left operator right = result`, with where its parts stand in the text."""
+class RightStep:
+    """A right statement of two numbers and a result, with where they stand in the text."""
 
+    text: str
     left: str
-    operator: str
     right: str
     result: str
     spans: Mapping[str, tuple[int, int]]
+    commutes: bool
+    """Whether the two numbers may change places."""
 
 
 @dataclass(frozen=True)
@@ -77,28 +77,20 @@ class Pair:
         return self.kind in WRONG
 
 
-def value(number: str) -> Fraction:
-    return Fraction(number.replace(",", ""))
+def right_steps(text: str) -> Iterator[RightStep]:
+    """Statements of one operation on plain numbers whose result comes last and is right."""
+    for step in find_steps(text):
+        if not step.correct or len(step.operands) != 2 or step.result < step.operands[1]:
+            continue
+        spans = dict(zip(("left", "right", "result"), (*step.operands, step.result), strict=True))
+        left, right, result = (text[slice(*span)] for span in spans.values())
+        if all(_PLAIN.fullmatch(number) for number in (left, right, result)):
+            between = text[step.operands[0][1] : step.operands[1][0]]
+            commutes = _KEEPS_ORDER.search(between) is None
+            yield RightStep(text[step.start : step.end], left, right, result, spans, commutes)
 
 
-def apply(operator: str, left: Fraction, right: Fraction) -> Fraction | None:
-    if operator in "/÷":
-        return left / right if right else None
-    if operator in "*×":
-        return left * right
-    return left + right if operator == "+" else left - right
-
-
-def right_steps(text: str) -> Iterator[Step]:
-    """Statements of one operation whose result is exactly right."""
-    for match in _STEP.finditer(text):
-        left, right, result = (match.group(name) for name in ("left", "right", "result"))
-        if apply(match.group("operator"), value(left), value(right)) == value(result):
-            spans = {name: match.span(name) for name in ("left", "right", "result")}
-            yield Step(left, match.group("operator"), right, result, spans)
-
-
-def wrong_results(step: Step) -> dict[str, str]:
+def wrong_results(step: RightStep) -> dict[str, str]:
     """A wrong result of each kind, where the kind gives one."""
     digits = step.result
     numbers = {"copied_operand": step.left if step.left != digits else step.right}
@@ -113,8 +105,12 @@ def wrong_results(step: Step) -> dict[str, str]:
             numbers["digit_swap"] = digits[:-2] + digits[-1] + digits[-2]
         if number:
             numbers["times_ten"] = digits + "0"
-    right = value(step.result)
-    return {kind: text for kind, text in numbers.items() if value(text) != right and text[0] != "0"}
+    right = _value(step.result)
+    return {kind: text for kind, text in numbers.items() if _value(text) != right and text[0] != "0"}
+
+
+def _value(number: str) -> Fraction:
+    return Fraction(number.replace(",", ""))
 
 
 class Rewriter:
@@ -136,7 +132,7 @@ class Rewriter:
         return [], {}
 
     def _rewrites(
-        self, record: GenerationRecord, tokens: TokenText, step: Step, last: int, following: int
+        self, record: GenerationRecord, tokens: TokenText, step: RightStep, last: int, following: int
     ) -> tuple[list[Pair], dict[str, int]]:
         pairs: list[Pair] = []
         missing: dict[str, int] = {}
@@ -152,15 +148,15 @@ class Rewriter:
         return pairs, missing
 
     def _candidates(
-        self, record: GenerationRecord, tokens: TokenText, step: Step, kind: str
+        self, record: GenerationRecord, tokens: TokenText, step: RightStep, kind: str
     ) -> Iterator[tuple[str, list[int] | None]]:
         """Rewrites to try for one kind: what they say, and the row's ids under them if they fit."""
         wrong = wrong_results(step)
         if kind in wrong:
             yield wrong[kind], self._rewritten(record, tokens, [(step.spans["result"], wrong[kind])])
-        elif kind == "operands_swapped" and step.operator in "+*×" and step.left != step.right:
+        elif kind == "operands_swapped" and step.commutes and step.left != step.right:
             swap = [(step.spans["left"], step.right), (step.spans["right"], step.left)]
-            yield f"{step.right} {step.operator} {step.left}", self._rewritten(record, tokens, swap)
+            yield f"{step.right} before {step.left}", self._rewritten(record, tokens, swap)
         elif kind == "name_changed":
             for name in NAMES:
                 yield name, self._renamed(record, tokens, name)
@@ -208,7 +204,13 @@ class Rewriter:
 
 
 def _pair(
-    record: GenerationRecord, kind: str, step: Step, text: str, changed: list[int], last: int, following: int
+    record: GenerationRecord,
+    kind: str,
+    step: RightStep,
+    text: str,
+    changed: list[int],
+    last: int,
+    following: int,
 ) -> Pair:
     offset = record.prompt_tokens
     end = offset + max(following, last + STEPS)
@@ -217,7 +219,7 @@ def _pair(
         example_id=record.example_id,
         sample_id=record.sample_id,
         kind=kind,
-        original=f"{step.left} {step.operator} {step.right} = {step.result}",
+        original=step.text,
         changed=text,
         clean=clean,
         corrupted=corrupted,
