@@ -8,6 +8,7 @@ from typing import Literal
 from backtracking.config import AblationGenerationConfig
 from backtracking.errors import UserError
 from backtracking.interventions import BASELINE, Condition, Intervention, When
+from backtracking.records import BASELINE_NAME
 
 CONDITIONS = ("baseline", "targeted_ablation", "random_ablation")
 
@@ -37,7 +38,7 @@ def ensemble(
     name: str, config: AblationGenerationConfig, selected: Selected | None, n_layers: int
 ) -> Ensemble:
     """The conditions behind a name; the ablations need the layers that the scan selected."""
-    if check_condition(name) == "baseline":
+    if check_condition(name) == BASELINE_NAME:
         return Ensemble("baseline", (BASELINE,))
     if selected is None or not any(selected.values()):
         raise UserError(

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from backtracking.records import BASELINE_NAME
+
 Component = Literal["attn", "mlp", "resid"]
 Mode = Literal["scale", "zero", "mean", "add", "project"]
 
@@ -73,4 +75,4 @@ class Condition(_Data):
     draw: int | None = Field(default=None, description="Which random draw of a pooled condition this is.")
 
 
-BASELINE = Condition(name="baseline")
+BASELINE = Condition(name=BASELINE_NAME)

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
 
+BASELINE_NAME = "baseline"
+"""The condition, and the arm, in which nothing is changed."""
+
 FinishReason = Literal["stop", "length", "loop", "error"]
 
 

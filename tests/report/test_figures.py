@@ -102,18 +102,34 @@ def test_model_text_in_figures_is_plain(tmp_path):
     figures.save(figure, RunPaths(tmp_path / "runs", "r"), "any")
 
 
-def test_correction_flow_shares_fill_each_bar():
+def test_correction_flow_bands_start_and_end_where_their_rows_do():
+    """Both columns are filled once; each band leaves its baseline fate and reaches its own fate."""
     flow = pd.DataFrame(
         {
-            "arm": ["a"] * 2,
-            "fate": ["marked", "wrong"],
-            "count": [3, 1],
-            "total": [4, 4],
-            "share": [0.75, 0.25],
+            "arm": ["baseline"] + ["a"] * 4,
+            "baseline_fate": ["marked", "marked", "marked", "silent", "silent"],
+            "fate": ["marked", "marked", "wrong", "wrong", "silent"],
+            "count": [4, 2, 1, 1, 0],
+            "total": [4] * 5,
+            "share": [1.0, 0.5, 0.25, 0.25, 0.0],
         }
     )
     axes = plots_leaks.plot_correction_flow(flow).axes[0]
-    assert sum(bar.get_width() for bar in axes.patches) == pytest.approx(1.0)
+    assert axes.get_title(loc="left") == "a"
+    ends = []
+    for band in axes.collections:
+        points = band.get_paths()[0].vertices
+        for x in (0.0, 1.0):
+            heights = points[np.isclose(points[:, 0], x), 1]
+            ends.append((x, round(float(heights.min()), 3), round(float(heights.max()), 3)))
+    assert sorted(ends) == [
+        (0.0, 0.0, 0.25), (0.0, 0.25, 0.5), (0.0, 0.5, 1.0),
+        (1.0, 0.0, 0.25), (1.0, 0.25, 0.5), (1.0, 0.5, 1.0),
+    ]  # fmt: skip
+    filled = {0: 0.0, 1: 0.0}
+    for bar in axes.patches:
+        filled[int(bar.get_x() > 0)] += abs(bar.get_height())
+    assert filled == {0: pytest.approx(1.0), 1: pytest.approx(1.0)}
 
 
 @pytest.mark.parametrize(

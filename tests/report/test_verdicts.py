@@ -51,6 +51,7 @@ def _judged(paths):
         (0.1, 0.1, [0.001, 0.9], "not supported", "not supported"),
         (0.1, 0.6, [0.9, 0.9], "not supported", "not supported"),
         (0.0, 0.0, [0.9, 0.9], "not supported", "supported"),
+        (0.62, 0.95, [0.001, 0.9], "not supported", "not supported"),
     ],
 )
 def test_h1_and_h0_follow_scan_and_regeneration(tmp_path, targeted, random, p_values, h1, h0):
@@ -93,16 +94,38 @@ def _coupled(after_wrong, after_right):
         (0.1, 0.6, "not supported"),
     ],
 )
-def test_h2_follows_what_comes_after_wrong_and_right_steps(tmp_path, after_wrong, after_right, outcome):
+def test_error_detection_follows_what_comes_after_wrong_and_right_steps(
+    tmp_path, after_wrong, after_right, outcome
+):
     found = _judged(run_paths(tmp_path, **_coupled(after_wrong, after_right)))
-    assert found["H2"].outcome == outcome
+    assert found["Onsets are error detection"].outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("after_wrong", "p_format", "outcome"),
+    [
+        (0.3, 0.001, "supported"),
+        (0.3, 0.4, "not supported"),
+        (0.9, 0.001, "not supported"),
+        (0.9, 0.4, "not supported"),
+    ],
+)
+def test_h2_wants_formatting_and_no_errors(tmp_path, after_wrong, p_format, outcome):
+    tables = _coupled(after_wrong, 0.35)
+    lines = [
+        {"variant": MAIN, "backtracking_diff": np.nan, "backtracking_diff_p_holm": np.nan},
+        {"variant": "other", "backtracking_diff": -0.2, "backtracking_diff_p_holm": p_format},
+    ]
+    assert _judged(run_paths(tmp_path, **tables))["H2"].outcome == "cannot be judged"
+    paths = run_paths(tmp_path, **tables, formatting_summary=pd.DataFrame(lines))
+    assert _judged(paths)["H2"].outcome == outcome
 
 
 @pytest.mark.parametrize(("above", "outcome"), [(0.2, "supported"), (-0.1, "not supported")])
-def test_injected_errors_can_refute_h2(tmp_path, above, outcome):
+def test_injected_errors_can_refute_error_detection(tmp_path, above, outcome):
     injected = {"kind": "any wrong", "n": 9, "above_harmless": 0.5, "above_harmless_low": above}
     tables = _coupled(0.9, 0.05) | {"error_injection_summary": pd.DataFrame([injected])}
-    assert _judged(run_paths(tmp_path, **tables))["H2"].outcome == outcome
+    assert _judged(run_paths(tmp_path, **tables))["Onsets are error detection"].outcome == outcome
 
 
 def test_an_ablation_that_breaks_the_text_is_no_evidence_for_h1(tmp_path):

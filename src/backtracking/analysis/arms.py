@@ -9,9 +9,9 @@ from backtracking.conditions import Selected
 from backtracking.config_phase2 import ComponentRef, Subset
 from backtracking.errors import UserError
 from backtracking.interventions import BASELINE, Condition, Intervention, When
+from backtracking.records import BASELINE_NAME
 from backtracking.seed import derive_seed
 
-BASELINE_NAME = BASELINE.name
 RANDOM_VECTOR = "random"
 
 Kind = Literal["baseline", "intervention", "suppression", "random control"]

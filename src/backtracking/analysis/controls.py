@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from backtracking import io
 from backtracking.errors import UserError
-from backtracking.records import GenerationRecord
+from backtracking.records import BASELINE_NAME, GenerationRecord
 from backtracking.seed import derive_seed
 from backtracking.tokenization import TokenMap
 
@@ -71,7 +71,7 @@ def read_baseline(events_path: Path, variant: str) -> pd.DataFrame:
         keep_default_na=False,
         na_values={"is_correct": [""]},
     )
-    rows = table[(table["variant"] == variant) & (table["condition"] == "baseline")].reset_index(drop=True)
+    rows = table[(table["variant"] == variant) & (table["condition"] == BASELINE_NAME)].reset_index(drop=True)
     if rows.empty:
         raise UserError(
             f"{events_path} has no baseline rows of {variant!r}",
@@ -89,7 +89,7 @@ def first_onsets(onsets_path: Path, rows: pd.DataFrame, variant: str) -> pd.Seri
         dtype={"example_id": str},
         keep_default_na=False,
     )
-    table = table[(table["variant"] == variant) & (table["condition"] == "baseline")]
+    table = table[(table["variant"] == variant) & (table["condition"] == BASELINE_NAME)]
     first = table.groupby(["example_id", "sample_id"])["token_start"].min()
     keys = pd.MultiIndex.from_frame(rows[["example_id", "sample_id"]])
     return pd.Series(first.reindex(keys).fillna(np.inf).to_numpy(float), index=rows.index)

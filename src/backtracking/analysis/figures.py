@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from backtracking.io import atomic_path
 from backtracking.paths import RunPaths
+from backtracking.records import BASELINE_NAME
 
 # Okabe and Ito's palette: told apart under every common form of colour blindness, and in grey
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -139,7 +140,6 @@ VERDICTS = {
     "inconclusive": (ORANGE, "D", "accuracy undecided"),
     "baseline": (INK, "o", "baseline"),
 }
-BASELINE_NAME = "baseline"
 
 
 def verdict(row: Mapping[Any, Any]) -> str:

@@ -16,21 +16,21 @@ from backtracking.analysis import statistics
 from backtracking.analysis.statistics import Array
 from backtracking.analysis.tallies import differences, groups, names, select, summarize, with_interval
 from backtracking.io import write_json
+from backtracking.records import BASELINE_NAME
 
-BASELINE = "baseline"
 Summary = dict[str, Any]
 
 
 def compute_baseline_only_metrics(tallies: pd.DataFrame) -> Summary:
     """Rates without any intervention: over all variants, and under each variant's name."""
-    return _earlier_names(summarize(select(tallies, condition=BASELINE))) | _by_variant(
+    return _earlier_names(summarize(select(tallies, condition=BASELINE_NAME))) | _by_variant(
         tallies, lambda sums: _earlier_names(summarize(sums))
     )
 
 
 def compute_backtracking_vs_accuracy_baseline(tallies: pd.DataFrame) -> Summary:
     """Accuracy of baseline completions with and without backtracking, and the odds ratio within problems."""
-    pooled = tallies[tallies.index.get_level_values("condition") == BASELINE]
+    pooled = tallies[tallies.index.get_level_values("condition") == BASELINE_NAME]
     return backtracking_vs_accuracy(pooled) | _by_variant(tallies, backtracking_vs_accuracy)
 
 
@@ -78,8 +78,8 @@ def _rows_by(table: pd.DataFrame, column: str) -> Summary:
 
 
 def _by_variant(tallies: pd.DataFrame, measure: Any) -> Summary:
-    variants = names(tallies, "variant", condition=BASELINE)
-    return {name: measure(select(tallies, variant=name, condition=BASELINE)) for name in variants}
+    variants = names(tallies, "variant", condition=BASELINE_NAME)
+    return {name: measure(select(tallies, variant=name, condition=BASELINE_NAME)) for name in variants}
 
 
 def _earlier_names(line: Summary) -> Summary:
@@ -157,15 +157,15 @@ def accuracy_by_backtracking(tallies: pd.DataFrame) -> pd.DataFrame:
 
 def formatting_table(tallies: pd.DataFrame, order: tuple[str, ...] = ()) -> pd.DataFrame:
     """`formatting_summary.csv`: one row per variant, baseline only, compared with the first one."""
-    variants = sorted(names(tallies, "variant", condition=BASELINE), key=_position(order))
+    variants = sorted(names(tallies, "variant", condition=BASELINE_NAME), key=_position(order))
     return _compared(
-        "variant", {name: select(tallies, variant=name, condition=BASELINE) for name in variants}
+        "variant", {name: select(tallies, variant=name, condition=BASELINE_NAME) for name in variants}
     )
 
 
 def condition_table(tallies: pd.DataFrame, variant: str) -> pd.DataFrame:
     """`condition_comparison.csv`: one row per condition of a variant, compared with its baseline."""
-    conditions = sorted(names(tallies, "condition", variant=variant), key=_position((BASELINE,)))
+    conditions = sorted(names(tallies, "condition", variant=variant), key=_position((BASELINE_NAME,)))
     table = _compared(
         "condition", {name: select(tallies, variant=variant, condition=name) for name in conditions}
     )

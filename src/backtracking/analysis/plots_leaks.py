@@ -1,14 +1,24 @@
 """Phase 2 figures about what leaks: first divergences, the fate of corrections, the choice of an arm."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from backtracking.analysis import figures as look
+from backtracking.records import BASELINE_NAME
 
 LEADERS = 4
+_FLOWS_A_LINE = 4
+_COLUMN = 0.08
+_LABELLED = 0.05
+
+_Way = tuple[str, str]
+"""From a fate under the baseline to one under the arm."""
 
 _FATES = (
     ("marked", look.BLUE, "errs, backtracks, ends right"),
@@ -61,36 +71,71 @@ def _shown(text: str) -> str:
 
 
 def plot_correction_flow(flow: pd.DataFrame) -> Figure:
-    """Per arm the fates of rows whose baseline erred and corrected itself, as stacked shares."""
+    """Per arm, rows whose baseline erred and corrected itself flow to what becomes of them under the arm."""
     if flow.empty or not flow["total"].max():
         return look.empty_figure("no baseline row made a checkable error and corrected it")
-    arms = list(dict.fromkeys(flow["arm"]))
+    arms = [arm for arm in dict.fromkeys(flow["arm"]) if arm != BASELINE_NAME]
+    if not arms:
+        return look.empty_figure("there is no arm beside the baseline")
+    columns = min(len(arms), _FLOWS_A_LINE)
+    lines = -(-len(arms) // columns)
     with look.style():
-        figure, (axes,) = look.new_figure(8.6, 0.42 * len(arms) + 1.9)
-        left = pd.Series(0.0, index=arms)
-        for fate, color, label in _FATES:
-            share = flow[flow["fate"] == fate].set_index("arm")["share"].reindex(arms).fillna(0.0)
-            axes.barh(range(len(arms)), share, left=left, color=color, label=label, edgecolor="white")
-            for place, (start, width) in enumerate(zip(left, share, strict=True)):
-                if width >= 0.06:
-                    ink = "white" if color == look.BLUE else look.INK
-                    axes.text(
-                        start + width / 2,
-                        place,
-                        f"{width:.0%}",
-                        ha="center",
-                        va="center",
-                        fontsize=8,
-                        color=ink,
-                    )
-            left += share
-        axes.set_yticks(range(len(arms)), [look.pretty(arm) for arm in arms])
-        axes.invert_yaxis()
-        axes.set_xlim(0, 1)
-        axes.xaxis.set_major_formatter("{x:.0%}")
-        axes.set_title(f"Rows whose baseline erred and corrected itself (n = {int(flow['total'].max()):,})")
-        figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+        figure = Figure(figsize=(2.75 * columns + 0.6, 2.5 * lines + 1.2), layout="constrained")
+        grid = figure.subplots(lines, columns, squeeze=False).ravel()
+        for axes, arm in zip(grid, arms, strict=False):
+            _flow(axes, flow[flow["arm"] == arm])
+            axes.set_title(look.pretty(arm), fontsize=9)
+        for axes in grid:
+            axes.axis("off")
+        figure.suptitle(
+            f"Left: {int(flow['total'].max()):,} baseline rows that erred and ended right. "
+            "Right: the same rows under the arm.",
+            x=0.01, ha="left", fontsize=10,
+        )  # fmt: skip
+        keys = [Patch(color=color, label=label) for _, color, label in _FATES]
+        figure.legend(handles=keys, loc="outside lower center", ncols=3, fontsize=9)
     return figure
+
+
+def _flow(axes: Axes, part: pd.DataFrame) -> None:
+    """Two filled columns and a band for every way from one to the other, in the same order on both sides."""
+    share = {
+        (str(origin), str(fate)): float(value)
+        for origin, fate, value in zip(part["baseline_fate"], part["fate"], part["share"], strict=True)
+    }
+    colors = {fate: color for fate, color, _ in _FATES}
+    ways = [(origin, fate) for origin in colors for fate in colors if share.get((origin, fate), 0.0) > 0]
+    leaves = _stack(share, ways)
+    arrives = _stack(share, sorted(ways, key=lambda way: list(colors).index(way[1])))
+    bend = np.linspace(0.0, 1.0, 40)
+    smooth = bend**2 * (3 - 2 * bend)
+    for way in ways:
+        top = leaves[way] + (arrives[way] - leaves[way]) * smooth
+        axes.fill_between(bend, top - share[way], top, color=colors[way[1]], alpha=0.45, lw=0)
+    for place, side, tops in ((-_COLUMN, 0, leaves), (1.0, 1, arrives)):
+        for fate, color in colors.items():
+            members = [way for way in ways if way[side] == fate]
+            height = math.fsum(share[way] for way in members)
+            if not members:
+                continue
+            upper = max(tops[way] for way in members)
+            axes.bar(place, -height, _COLUMN, bottom=upper, align="edge", color=color, edgecolor="white")
+            if height >= _LABELLED:
+                beside = 1.0 + _COLUMN + 0.03 if side else -_COLUMN - 0.03
+                align = "left" if side else "right"
+                axes.text(beside, upper - height / 2, f"{height:.0%}", ha=align, va="center", fontsize=8)
+    axes.set_xlim(-0.45, 1.45)
+    axes.set_ylim(0, 1)
+
+
+def _stack(share: Mapping[_Way, float], ways: Sequence[_Way]) -> dict[_Way, float]:
+    """The upper edge of each band where bands are piled from the top in this order."""
+    tops: dict[_Way, float] = {}
+    top = 1.0
+    for way in ways:
+        tops[way] = top
+        top -= share[way]
+    return tops
 
 
 def _plane_with_leaders(axes: Axes, table: pd.DataFrame, margin: float) -> None:
@@ -120,5 +165,7 @@ def plot_choice(search: pd.DataFrame, confirm: pd.DataFrame, margin: float) -> F
             look.percent_axis(ax.yaxis)
             if not table.empty:
                 _plane_with_leaders(ax, table.reset_index(drop=True), margin)
+        if not confirm.empty and confirm["subset_name"].eq(BASELINE_NAME).all():
+            axes[1].text(0.5, 0.5, "no arm qualified on the search half", ha="center", color=look.GREY)
         axes[0].set_ylabel("accuracy")
     return figure

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from backtracking.analysis import figures as look
+from backtracking.records import BASELINE_NAME
 
 
 def plot_subset_sweep_comparison(table: pd.DataFrame, margin: float = 0.05) -> Figure:
@@ -16,8 +17,8 @@ def plot_subset_sweep_comparison(table: pd.DataFrame, margin: float = 0.05) -> F
 
     `table`: `subset_sweep_results.csv`; the row named `baseline` is the reference.
     """
-    base = table[table["subset_name"] == look.BASELINE_NAME]
-    arms = table[table["subset_name"] != look.BASELINE_NAME].sort_values("backtracking_rate")
+    base = table[table["subset_name"] == BASELINE_NAME]
+    arms = table[table["subset_name"] != BASELINE_NAME].sort_values("backtracking_rate")
     if base.empty or arms.empty:
         return look.empty_figure("the sweep holds no arms beside the baseline")
     shown = pd.concat([base, arms], ignore_index=True)
@@ -54,12 +55,12 @@ def plot_scale_tradeoff_curve(table: pd.DataFrame, margin: float = 0.05) -> Figu
     `table`: `scale_sweep_results.csv`; scale 1 (or the row named `baseline`) is the untouched model.
     """
     table = table.assign(
-        scale=pd.to_numeric(table["scale"]).where(table["subset_name"] != look.BASELINE_NAME, 1.0)
+        scale=pd.to_numeric(table["scale"]).where(table["subset_name"] != BASELINE_NAME, 1.0)
     )
     table = table.sort_values("scale").reset_index(drop=True)
     if len(table) < 2:
         return look.empty_figure("the sweep holds no scales beside the baseline")
-    names = [name for name in table["subset_name"].unique() if name != look.BASELINE_NAME]
+    names = [name for name in table["subset_name"].unique() if name != BASELINE_NAME]
     with look.style():
         figure, (left, right) = look.new_figure(10.6, 4.6, 2)
         for column, color, label in (
@@ -87,7 +88,7 @@ def _curve(axes: Axes, table: pd.DataFrame, column: str, color: str, label: str)
 def _tradeoff_plane(axes: Axes, table: pd.DataFrame, margin: float) -> None:
     axes.plot(table["backtracking_rate"], table["accuracy"], color="#BBBBBB", lw=1.2, zorder=1)
     labels = [
-        "baseline" if row["arm"] == look.BASELINE_NAME else f"×{row['scale']:g}"
+        "baseline" if row["arm"] == BASELINE_NAME else f"×{row['scale']:g}"
         for row in table.to_dict("records")
     ]
     look.plane(axes, table, margin, labels)

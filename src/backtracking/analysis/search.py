@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from backtracking.analysis.arms import BASELINE_ARM, BASELINE_NAME, Arm, check_arms
+from backtracking.analysis.arms import BASELINE_ARM, Arm, check_arms
 from backtracking.analysis.comparison import OUTCOMES, average
 from backtracking.analysis.sweeps import SweepJob, run_arms
 from backtracking.config_phase2 import SearchConfig
 from backtracking.interventions import Condition, Intervention
 from backtracking.provenance import digest
+from backtracking.records import BASELINE_NAME
 
 if TYPE_CHECKING:
     import optuna

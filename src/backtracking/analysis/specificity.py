@@ -6,10 +6,9 @@ from typing import Protocol
 
 import pandas as pd
 
-from backtracking.analysis.arms import BASELINE_NAME
 from backtracking.analysis.comparison import OUTCOMES, average, compare, quantity, spread
 from backtracking.analysis.events import EventReader
-from backtracking.records import GenerationRecord
+from backtracking.records import BASELINE_NAME, GenerationRecord
 
 KEY = ["example_id", "sample_id"]
 
@@ -121,20 +120,36 @@ FATES = (
     Fate("unanswered", "gives no answer"),
 )
 
+CORRECTED = ("marked", "silent")
+"""The fates of a row that erred and ended right."""
+
 
 def correction_flow(rows: pd.DataFrame) -> pd.DataFrame:
-    """Per arm the fates of rows whose baseline made a checkable error and still ended right."""
+    """Per arm, how rows whose baseline made a checkable error and still ended right fare under the arm.
+
+    One line per arm, fate under the baseline (`marked` or `silent`) and fate under the arm.
+    """
     baseline = rows[rows["arm"] == BASELINE_NAME]
-    corrected = baseline[(baseline["wrong_steps"] > 0) & baseline["is_correct"].eq(True)][KEY]
+    corrected = baseline[(baseline["wrong_steps"] > 0) & baseline["is_correct"].eq(True)]
+    before = corrected[KEY].assign(baseline_fate=[_fate(row) for _, row in corrected.iterrows()])
     lines = []
     for arm, part in rows.groupby("arm", sort=False):
-        fates = part.merge(corrected, on=KEY).apply(_fate, axis=1, result_type="reduce")
-        for fate in FATES:
-            count = int(fates.eq(fate.name).sum()) if len(fates) else 0
-            share = count / len(corrected) if len(corrected) else None
-            lines.append(
-                {"arm": arm, "fate": fate.name, "count": count, "total": len(corrected), "share": share}
-            )
+        both = part.merge(before, on=KEY)
+        after = pd.Series([_fate(row) for _, row in both.iterrows()], index=both.index, dtype=object)
+        for came_from in CORRECTED:
+            for fate in FATES:
+                count = int((both["baseline_fate"].eq(came_from) & after.eq(fate.name)).sum())
+                share = count / len(corrected) if len(corrected) else None
+                lines.append(
+                    {
+                        "arm": arm,
+                        "baseline_fate": came_from,
+                        "fate": fate.name,
+                        "count": count,
+                        "total": len(corrected),
+                        "share": share,
+                    }
+                )
     return pd.DataFrame(lines)
 
 

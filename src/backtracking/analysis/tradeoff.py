@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backtracking.analysis.arms import BASELINE_NAME
 from backtracking.analysis.comparison import OUTCOMES, average, compare, spread
 from backtracking.analysis.statistics import equivalence, holm
+from backtracking.records import BASELINE_NAME
 from backtracking.seed import derive_seed
 
 LEVEL = 0.05

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from backtracking.cli.session import prepare_libraries
 from backtracking.errors import UserError
 
 organism_app = typer.Typer(help="The bundled tiny reasoner: measure it against what it must show.")
@@ -33,6 +34,7 @@ def evaluate(
 
     Example: [cyan]backtracking organism evaluate --problems 200[/cyan]
     """
+    prepare_libraries()
     from backtracking.organism.evaluate import evaluate as measure
     from backtracking.organism.table import cells
 

@@ -70,7 +70,7 @@ def open_run(request: Request, *, may_create: bool = False) -> "RunContext":
     from backtracking.stages.base import RunContext
     from backtracking.stages.init_run import init_run, open_existing
 
-    _prepare_libraries(request.verbose)
+    prepare_libraries(request.verbose)
     loaded = load(request)
     paths = find_run(request, loaded)
     phase1 = phase1_run(request, loaded)
@@ -101,7 +101,8 @@ def phase1_run(request: Request, loaded: LoadedConfig) -> RunPaths | None:
     return paths
 
 
-def _prepare_libraries(verbose: bool) -> None:
+def prepare_libraries(verbose: bool = False) -> None:
+    """Settings that libraries read when they are imported; to be called before that."""
     # Waiting threads sleep rather than spin: on a machine that is also busy elsewhere, spinning costs dearly.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if verbose:

@@ -15,12 +15,13 @@ _INLINE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\[([^\]]+)\]\(([^)\s]+)\)")
 _MAX_QUOTE = 80
 _STYLE = """
 :root { color-scheme: light dark }
-body { font: 16px/1.55 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
-table { border-collapse: collapse; margin: 1rem 0 }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 78rem; margin: 2rem auto; padding: 0 1rem }
+p, li { max-width: 62rem }
+table { border-collapse: collapse; margin: 1rem 0; font-size: .92rem; display: block; overflow-x: auto }
 th, td { border: 1px solid #9996; padding: .3rem .6rem; text-align: left; vertical-align: top }
 th { background: #9992 }
 code { background: #9992; padding: 0 .25rem; border-radius: 3px; white-space: pre-wrap }
-img { max-width: 100%; background: white }
+img { max-width: min(100%, 62rem); background: white }
 figcaption { font-size: .9rem; opacity: .8 } figure { margin: 1rem 0 }
 """
 

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from backtracking.records import BASELINE_NAME
 from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.numbers import number, percent, plain, rate, records
 from backtracking.reports.phase1 import picture
 
-BASELINE = "baseline"
 SHOWN_CHANGES = 5
 
 
@@ -43,7 +43,7 @@ def write_leaks(document: Document, evidence: Evidence, path: Path) -> None:
                 plain(row, "kl_per_token", ".3f"),
                 plain(row, "completion_tokens_diff", "+.1f"),
             ]
-            for row in records(table[table["arm"] != BASELINE])
+            for row in records(table[table["arm"] != BASELINE_NAME])
         ],
     )
     _divergence(document, evidence, path)
@@ -62,7 +62,7 @@ def _divergence(document: Document, evidence: Evidence, path: Path) -> None:
     )
     replaced = evidence.table("replaced_tokens.csv")
     rows = []
-    for row in records(table[table["arm"] != BASELINE]):
+    for row in records(table[table["arm"] != BASELINE_NAME]):
         commonest = ""
         if replaced is not None:
             changes = replaced[replaced["arm"] == row["arm"]].fillna("").head(SHOWN_CHANGES)
@@ -105,7 +105,7 @@ def _corrections(document: Document, evidence: Evidence, path: Path) -> None:
         document.say("No baseline row made a checkable error and ended right, so nothing can be said.")
         return
     fates = list(dict.fromkeys(flow["fate"]))
-    shares = flow.pivot_table(index="arm", columns="fate", values="share", sort=False)
+    shares = flow.pivot_table(index="arm", columns="fate", values="share", aggfunc="sum", sort=False)
     document.say(
         f"Of the {total:,} baseline rows that made a checkable error and still ended right, each arm's "
         "completion of the same row (same noise up to the first change):"

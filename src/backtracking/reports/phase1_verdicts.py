@@ -6,6 +6,7 @@ import pandas as pd
 
 from backtracking.analysis.comparison import OUTCOMES, compare
 from backtracking.analysis.statistics import Difference, paired_difference
+from backtracking.records import BASELINE_NAME
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.numbers import in_points, number, percent, plain, points, rate, records
@@ -19,7 +20,8 @@ H1 = Claim(
     "H1: a few components write the onset",
     "Supported when the ablation scan finds at least one component above the ensemble of all "
     "(Holm-corrected p < 0.05) and regeneration with the selected components ablated backtracks less than "
-    "regeneration with as many random ones: the paired difference by problem lies wholly below zero. "
+    "regeneration with as many random ones, and less than the baseline (random ablation makes errors, and "
+    "with them onsets): both paired differences by problem lie wholly below zero. "
     "Where most targeted completions are cut at the cap, the text has fallen apart and fewer onsets in it "
     "say nothing about where onsets come from: then it cannot be judged.",
 )
@@ -30,7 +32,13 @@ H0 = Claim(
     "wholly inside that margin.",
 )
 H2 = Claim(
-    "H2: onsets are error detection",
+    "H2: onsets follow formatting rather than errors",
+    "Supported when some variant's paired difference to the main variant, by problem, has a Holm-corrected "
+    "p < 0.05, while an onset is hardly likelier after a wrong checkable step than after a right one: the "
+    f"difference, paired by problem, lies wholly below {MARGIN:.0%}.",
+)
+DETECTS = Claim(
+    "Onsets are error detection",
     "Supported when an onset is likelier after a wrong checkable step than after a right one: the "
     "difference, paired by problem, lies wholly above zero; and, where errors were injected into right "
     "completions, they raise the onset's log-mass more than harmless rewrites do, the interval wholly "
@@ -56,30 +64,39 @@ FORMAT = Claim(
 
 def verdicts(evidence: Evidence, main: str) -> list[Verdict]:
     """Every claim of Phase 1, judged."""
-    against_random = _difference(evidence, main, "targeted_ablation", "random_ablation", "backtracking")
     broken = _fallen_apart(evidence, main)
-    if broken:
-        against_random = broken
-    against_baseline = _difference(evidence, main, "targeted_ablation", "baseline", "accuracy")
+    against_random, against_baseline = (
+        broken or _difference(evidence, main, "targeted_ablation", other, "backtracking")
+        for other in ("random_ablation", "baseline")
+    )
+    accuracy = _difference(evidence, main, "targeted_ablation", "baseline", "accuracy")
     standouts = _standouts(evidence.table("ablation_importance.csv"))
     return [
-        _judge_h1(standouts, against_random),
+        _judge_h1(standouts, against_random, against_baseline),
         _judge_h0(standouts, against_random),
         _judge_h2(evidence, main),
-        _judge_kept(against_baseline),
+        _judge_detects(evidence, main),
+        _judge_kept(accuracy),
         _judge_helps(evidence, main),
         _judge_format(evidence, main),
     ]
 
 
-def _judge_h1(standouts: list[str] | str, difference: Difference | str) -> Verdict:
+def _judge_h1(
+    standouts: list[str] | str, against_random: Difference | str, against_baseline: Difference | str
+) -> Verdict:
     if isinstance(standouts, str):
         return H1.missing(standouts)
-    if isinstance(difference, str):
-        return H1.missing(difference)
-    named = f"stand out of the scan: {', '.join(standouts) or 'none'}"
-    because = f"{named}; targeted minus random: {in_points(difference)} points of backtracking"
-    return H1.judge(bool(standouts) and difference.high < 0, because)
+    if isinstance(against_random, str):
+        return H1.missing(against_random)
+    if isinstance(against_baseline, str):
+        return H1.missing(against_baseline)
+    because = (
+        f"stand out of the scan: {', '.join(standouts) or 'none'}; targeted minus random: "
+        f"{in_points(against_random)} points of backtracking; targeted minus baseline: "
+        f"{in_points(against_baseline)} points"
+    )
+    return H1.judge(bool(standouts) and against_random.high < 0 and against_baseline.high < 0, because)
 
 
 def _judge_h0(standouts: list[str] | str, difference: Difference | str) -> Verdict:
@@ -95,13 +112,22 @@ def _judge_h0(standouts: list[str] | str, difference: Difference | str) -> Verdi
 
 
 def _judge_h2(evidence: Evidence, main: str) -> Verdict:
+    formats, difference = _format_changes(evidence, main), _coupling_difference(evidence, main)
+    if isinstance(formats, str):
+        return H2.missing(formats)
+    if isinstance(difference, str):
+        return H2.missing(difference)
+    changed, listed = formats
+    because = f"{listed}; after a wrong step an onset is {in_points(difference)} points likelier"
+    return H2.judge(changed and difference.high < MARGIN, because)
+
+
+def _judge_detects(evidence: Evidence, main: str) -> Verdict:
     row, difference = _coupling(evidence, main), _coupling_difference(evidence, main)
-    if row is None or difference is None:
-        return H2.missing(
-            "error_coupling.csv and the steps in backtracking_events.csv (made by detect-events)"
-        )
-    if not difference.error > 0:
-        return H2.missing("two problems with both wrong and right checkable steps")
+    if isinstance(difference, str):
+        return DETECTS.missing(difference)
+    if row is None:
+        return DETECTS.missing("error_coupling.csv (made by detect-events)")
     because = (
         f"an onset follows {rate(row, 'p_onset_after_wrong', n='n_wrong')} of the wrong steps and "
         f"{rate(row, 'p_onset_after_right', n='n_right')} of the right ones; paired difference "
@@ -109,10 +135,10 @@ def _judge_h2(evidence: Evidence, main: str) -> Verdict:
     )
     injected = _injected(evidence)
     if injected is None:
-        return H2.judge(difference.low > 0, because + "; errors were not injected")
+        return DETECTS.judge(difference.low > 0, because + "; errors were not injected")
     raised = number(injected, "above_harmless_low")
     because += f"; injected errors raise the family's log-mass by {plain(injected, 'above_harmless')} nats"
-    return H2.judge(difference.low > 0 and raised is not None and raised > 0, because)
+    return DETECTS.judge(difference.low > 0 and raised is not None and raised > 0, because)
 
 
 def _coupling(evidence: Evidence, main: str) -> dict[str, Any] | None:
@@ -120,20 +146,21 @@ def _coupling(evidence: Evidence, main: str) -> dict[str, Any] | None:
     table = evidence.table("error_coupling.csv")
     if table is None:
         return None
-    rows = table[(table["variant"] == main) & (table["condition"] == "baseline")]
+    rows = table[(table["variant"] == main) & (table["condition"] == BASELINE_NAME)]
     return None if rows.empty else dict(records(rows)[0])
 
 
-def _coupling_difference(evidence: Evidence, main: str) -> Difference | None:
-    """P(onset after a wrong step) minus P(onset after a right one), over problems that have both."""
+def _coupling_difference(evidence: Evidence, main: str) -> Difference | str:
+    """P(onset after a wrong step) minus P(onset after a right one), by problem, or what is missing for it."""
     events = evidence.table("backtracking_events.csv")
     if events is None or "steps_wrong" not in events:
-        return None
-    rows = events[(events["variant"] == main) & (events["condition"] == "baseline")]
+        return "the steps in backtracking_events.csv (made by detect-events)"
+    rows = events[(events["variant"] == main) & (events["condition"] == BASELINE_NAME)]
     columns = ["onsets_after_wrong", "steps_wrong", "onsets_after_right", "steps_right"]
     sums = rows.groupby("example_id")[columns].sum()
     after_wrong, wrong, after_right, right = (sums[name].to_numpy(dtype=float) for name in columns)
-    return paired_difference((after_wrong, wrong), (after_right, right))
+    found = paired_difference((after_wrong, wrong), (after_right, right))
+    return found if found.error > 0 else "two problems with both wrong and right checkable steps"
 
 
 def _injected(evidence: Evidence) -> dict[str, Any] | None:
@@ -142,15 +169,6 @@ def _injected(evidence: Evidence) -> dict[str, Any] | None:
     if table is None:
         return None
     rows = table[table["kind"] == "any wrong"]
-    return None if rows.empty else dict(records(rows)[0])
-
-
-def coupling(evidence: Evidence, main: str) -> dict[str, Any] | None:
-    """How onsets follow wrong and right steps in the main variant's baseline."""
-    table = evidence.table("error_coupling.csv")
-    if table is None or "odds_ratio" not in table:
-        return None
-    rows = table[(table["variant"] == main) & (table["condition"] == "baseline")]
     return None if rows.empty else dict(records(rows)[0])
 
 
@@ -171,17 +189,22 @@ def _judge_helps(evidence: Evidence, main: str) -> Verdict:
 
 
 def _judge_format(evidence: Evidence, main: str) -> Verdict:
+    found = _format_changes(evidence, main)
+    return FORMAT.missing(found) if isinstance(found, str) else FORMAT.judge(*found)
+
+
+def _format_changes(evidence: Evidence, main: str) -> tuple[bool, str] | str:
+    """Whether some variant differs from the main one, and each difference; or what is missing to say so."""
     table = evidence.table("formatting_summary.csv")
     if table is None or "backtracking_diff_p_holm" not in table:
-        return FORMAT.missing("formatting_summary.csv with paired differences")
+        return "formatting_summary.csv with paired differences"
     others = table[table["variant"] != main]
     if others.empty:
-        return FORMAT.missing("a second variant")
-    changed = others[others["backtracking_diff_p_holm"] < LEVEL]
+        return "a second variant"
     listed = "; ".join(
         f"{quoted(row['variant'])} {points(row, 'backtracking_diff')} points" for row in records(others)
     )
-    return FORMAT.judge(not changed.empty, listed)
+    return bool((others["backtracking_diff_p_holm"] < LEVEL).any()), listed
 
 
 def _difference(evidence: Evidence, variant: str, one: str, other: str, what: str) -> Difference | str:

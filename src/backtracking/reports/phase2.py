@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from backtracking.config import ExperimentConfig
+from backtracking.records import BASELINE_NAME
 from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.leaks import write_leaks
@@ -161,6 +162,8 @@ def _choice(document: Document, evidence: Evidence, path: Path) -> None:
             for row in records(front)
         ],
     )
+    if confirmed["subset_name"].eq(BASELINE_NAME).all():
+        document.say("No arm qualified on the search half, so there was nothing to confirm on the other.")
     document.table(
         ["Role (confirm half)", *ARM_HEAD],
         [[str(row["role"]), *_arm_line(row)] for row in records(confirmed)],

@@ -2,12 +2,12 @@
 
 import pandas as pd
 
+from backtracking.records import BASELINE_NAME
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.numbers import number, percent, plain, points, rate, records
 from backtracking.reports.verdicts import Claim, Verdict
 
-BASELINE = "baseline"
 LEVEL = 0.05
 MIN_REDUCTION = 0.30
 
@@ -64,7 +64,7 @@ def _arms(evidence: Evidence) -> pd.DataFrame | None:
     if not usable:
         return None
     arms = pd.concat(usable, ignore_index=True)
-    arms = arms[arms["subset_name"] != BASELINE].drop_duplicates("arm")
+    arms = arms[arms["subset_name"] != BASELINE_NAME].drop_duplicates("arm")
     return None if arms.empty else arms
 
 

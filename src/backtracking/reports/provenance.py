@@ -26,6 +26,7 @@ def write_provenance(document: Document, evidence: Evidence, level: int = 2) -> 
                 _number(stage.get("rows")),
             ]
             for key, stage in stages.items()
+            if stage.get("outcome") != "started"  # the report itself, which is being written
         ]
         document.table(["Stage", "Outcome", "Finished", "Seconds", "Rows"], rows)
 

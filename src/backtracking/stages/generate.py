@@ -10,7 +10,7 @@ from backtracking.conditions import Ensemble, Selected, check_condition, ensembl
 from backtracking.errors import UserError
 from backtracking.prompts import check_variants, render_prompt
 from backtracking.provenance import digest
-from backtracking.records import GenerationRecord, Problem
+from backtracking.records import BASELINE_NAME, GenerationRecord, Problem
 from backtracking.stages.base import (
     FileInput,
     Input,
@@ -45,7 +45,7 @@ class Generate(Stage):
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         needed: list[Input] = [dataset_input(ctx)]
-        if check_condition(self.condition) != "baseline":
+        if check_condition(self.condition) != BASELINE_NAME:
             needed.append(selected_layers_input(ctx))
         return needed
 
@@ -59,7 +59,7 @@ class Generate(Stage):
     def _text_config(self, ctx: RunContext) -> dict[str, Any]:
         """What decides a row's text; how many rows there are does not."""
         keys = [*self.config_keys, "-generation.num_samples_per_prompt"]
-        if self.condition != "baseline":
+        if self.condition != BASELINE_NAME:
             keys.append("ablation_generation")
         chosen = [v.model_dump() for v in ctx.config.prompting.formatting_variants if v.name == self.variant]
         return select_keys(ctx.config.model_dump(mode="json"), keys) | {"variant": chosen}
@@ -147,7 +147,7 @@ class Generate(Stage):
         return {"rows_made_with": digest([self._text_config(ctx), members]), **drawn}
 
     def _selected(self, ctx: RunContext) -> Selected | None:
-        if self.condition == "baseline":
+        if self.condition == BASELINE_NAME:
             return None
         selected: Selected = read_selected_layers(ctx.paths.selected_layers)
         return selected

@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 
 from backtracking import io
 from backtracking.analysis import figures, plots_phase2
-from backtracking.analysis.arms import BASELINE_ARM, BASELINE_NAME, scale_arms
+from backtracking.analysis.arms import BASELINE_ARM, scale_arms
 from backtracking.analysis.tradeoff import SCALE_COLUMNS, find_best_tradeoff, first_columns
 from backtracking.config_phase2 import BEST_SUBSET, Subset
 from backtracking.errors import UserError
+from backtracking.records import BASELINE_NAME
 from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.phase2_common import SWEEP_KEYS, arm_files, resources, sweep_inputs, sweep_job
 

@@ -9,10 +9,9 @@ import pandas as pd
 
 from backtracking import io
 from backtracking.analysis import divergence, figures, plots_leaks, specificity
-from backtracking.analysis.arms import BASELINE_NAME
 from backtracking.analysis.steps import read_steps
 from backtracking.prompts import find_variant
-from backtracking.records import GenerationRecord
+from backtracking.records import BASELINE_NAME, GenerationRecord
 from backtracking.seed import derive_seed
 from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.phase2_common import (
