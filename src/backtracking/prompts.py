@@ -18,6 +18,8 @@ class ChatTokenizer(Tokenizer, Protocol):
     bos_token: Any
     bos_token_id: Any
 
+    def get_added_vocab(self) -> dict[str, int]: ...
+
     def apply_chat_template(self, conversation: Any, **kwargs: Any) -> Any: ...
 
 
@@ -44,6 +46,7 @@ def render_prompt(
     question: str, prompting: PromptingConfig, variant: FormattingVariant | str, tokenizer: ChatTokenizer
 ) -> tuple[str, list[int]]:
     """The exact text and ids that the model sees."""
+    _refuse_control_tokens(question, tokenizer)
     chosen = find_variant(prompting, variant) if isinstance(variant, str) else variant
     if prompting.use_chat_template:
         text = _chat_start(question, prompting, tokenizer) + chosen.think_open
@@ -75,6 +78,18 @@ def _user_turn(question: str, prompting: PromptingConfig) -> str:
             "write {question} where the problem's text goes",
         )
     return prompting.template.replace("{question}", question)  # not str.format: \boxed{} is no field
+
+
+def _refuse_control_tokens(question: str, tokenizer: ChatTokenizer) -> None:
+    """A problem that spells a control token would be read as that token: a turn's end, or thinking begun."""
+    tokens = [tokenizer.decode([i], skip_special_tokens=False) for i in tokenizer.all_special_ids]
+    tokens += [name for name in tokenizer.get_added_vocab() if name[:1] == "<" and name[-1:] == ">"]
+    if found := sorted({token for token in tokens if token and token in question}):
+        raise UserError(
+            f"a problem's text holds the control token {found[0]!r}",
+            f"the model would not read it as text: {question[:80]!r}",
+            "take it out of the problem, or remove the problem from the data",
+        )
 
 
 def _chat_start(question: str, prompting: PromptingConfig, tokenizer: ChatTokenizer) -> str:

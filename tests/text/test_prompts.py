@@ -1,5 +1,7 @@
 """Prompts: what the model sees, token for token."""
 
+import re
+
 import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
@@ -57,9 +59,10 @@ class TestRealTemplate:
     def test_the_three_variants_differ(self, r1_tokenizer):
         check_variants(PROMPTING, r1_tokenizer)
 
-    def test_a_question_that_ends_in_a_think_tag_keeps_it(self, r1_tokenizer):
-        text, _ = render_prompt("What is <think>\n", PromptingConfig(), "no_think_tags", r1_tokenizer)
-        assert "What is <think>\n<｜Assistant｜>" in text
+    @pytest.mark.parametrize("token", ["<think>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>"])
+    def test_a_question_that_spells_a_control_token_is_refused(self, r1_tokenizer, token):
+        with pytest.raises(UserError, match=f"control token '{re.escape(token)}'"):
+            render_prompt(f"What is {token} for?", PromptingConfig(), "no_think_tags", r1_tokenizer)
 
     def test_system_prompt_is_rendered(self, r1_tokenizer):
         text, _ = render_prompt(

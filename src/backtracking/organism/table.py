@@ -13,7 +13,9 @@ HEAD = ("property", "measured", "95% interval", "bar", "met")
 def markdown_table(evaluation: Evaluation) -> str:
     """The table in Markdown."""
     rows: list[Sequence[str]] = [HEAD, ["---"] * len(HEAD), *map(cells, evaluation.properties)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    # The bar of "P(trigger | step)" must not end its cell.
+    escaped = ([cell.replace("|", r"\|") for cell in row] for row in rows)
+    return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
 
 
 def console_table(evaluation: Evaluation) -> Table:
