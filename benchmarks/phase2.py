@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from backtracking.analysis.arms import BASELINE_ARM, Arm, Resources, random_arm, scale_arms, subset_arms
 from backtracking.analysis.events import EventReader
-from backtracking.analysis.sweeps import SweepJob, run_arms
+from backtracking.analysis.sweeps import SweepJob, SweepResult, run_arms
 from backtracking.config import DetectionConfig, ExperimentConfig, ModelConfig, PromptingConfig
 from backtracking.config_phase2 import Subset
 from backtracking.generate import Prompt, SamplingParams
@@ -56,10 +58,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _arms(model: LoadedModel) -> "tuple[Sequence[Arm], dict[str, object]]":
+def _arms(model: LoadedModel) -> tuple[Sequence[Arm], dict[str, Tensor]]:
     """Baseline, five subsets, five scales, ten random components, ten random directions."""
-    import torch
-
     last = model.n_layers - 1
     available = Resources(model.n_layers, model.n_heads, When())
     subsets = {
@@ -74,7 +74,7 @@ def _arms(model: LoadedModel) -> "tuple[Sequence[Arm], dict[str, object]]":
     members = arms[3].members[0].interventions
     arms += [random_arm(f"random_{k}", members, 1, available) for k in range(10)]
     generator = torch.Generator().manual_seed(0)
-    vectors: dict[str, object] = {}
+    vectors: dict[str, Tensor] = {}
     for k in range(10):
         vectors[f"direction_{k}"] = torch.randn(model.hidden_size, generator=generator)
         change = Intervention(
@@ -85,7 +85,9 @@ def _arms(model: LoadedModel) -> "tuple[Sequence[Arm], dict[str, object]]":
     return arms, vectors
 
 
-def _run(model: LoadedModel, arms: Sequence[Arm], vectors: "dict[str, object]", asked: argparse.Namespace):  # noqa: ANN202
+def _run(
+    model: LoadedModel, arms: Sequence[Arm], vectors: dict[str, Tensor], asked: argparse.Namespace
+) -> SweepResult:
     config = ExperimentConfig.model_validate(
         {"dataset": {"name": "tiny_arithmetic", "max_examples": asked.problems}}
     )

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_the_reference_path_gives_the_same_tokens():
         Row(prompt(i, 5 + i), s, c) for i in range(2) for s in range(2) for c in (BASELINE, MILD, PROMPT_TOO)
     ]
     batched, reference = run(model, rows, slots=8), run(model, rows, engine="reference")
-    key = lambda r: (r.example_id, r.sample_id, r.condition)  # noqa: E731
+    key = attrgetter("example_id", "sample_id", "condition")
     for ours, theirs in zip(sorted(batched, key=key), sorted(reference, key=key), strict=True):
         assert ours.completion_ids == theirs.completion_ids
         assert np.allclose(ours.logprobs, theirs.logprobs, atol=1e-5)

@@ -95,6 +95,15 @@ def test_phase2_tables_keep_the_public_columns(finished, name):
     assert len(table)
 
 
+def test_random_draws_add_up_to_their_pool(finished):
+    folder = finished / "runs/demo/analysis"
+    draws, pool = pd.read_csv(folder / "random_draws.csv"), pd.read_csv(folder / "condition_comparison.csv")
+    pooled = pool.set_index("condition").loc["random_ablation"]
+    assert draws["draw"].tolist() == [0, 1]
+    for count in ("total", "backtracking_count", "correct_count"):
+        assert draws[count].sum() == pooled[count]
+
+
 def test_every_json_artifact_and_figure_is_there(finished):
     one, two = finished / "runs/demo", finished / "runs/demo-phase2"
     selected = json.loads((one / "analysis/selected_layers.json").read_text())

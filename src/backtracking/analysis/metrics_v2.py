@@ -173,6 +173,15 @@ def condition_table(tallies: pd.DataFrame, variant: str) -> pd.DataFrame:
     return table
 
 
+def draw_table(tallies: pd.DataFrame) -> pd.DataFrame:
+    """`random_draws.csv`: one row per random draw, so that the pool's spread can be seen."""
+    lines = [
+        {"draw": int(draw), **_contract_first(summarize(select(tallies, condition=draw)))}
+        for draw in (names(tallies, "condition") if len(tallies) else ())
+    ]
+    return pd.DataFrame(lines, columns=None if lines else ["draw"]).sort_values("draw")
+
+
 def _position(order: tuple[str, ...]) -> Any:
     return lambda name: order.index(name) if name in order else len(order)
 

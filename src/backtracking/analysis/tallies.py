@@ -127,6 +127,17 @@ def tally_file(path: Path, *, cap: int | None = None) -> pd.DataFrame:
     return _merge(parts)
 
 
+def tally_draws(path: Path, variant: str) -> pd.DataFrame:
+    """Sums per draw (in the place of the condition) and problem of one variant's pooled condition."""
+    columns = [*KEYS, "draw", "is_correct", *_FLAGS, *_NUMBERS]
+    parts = []
+    for chunk in _chunks(path, columns):
+        drawn = chunk[chunk["variant"].eq(variant) & chunk["draw"].notna()] if "draw" in chunk else chunk[:0]
+        if not drawn.empty:
+            parts.append(tally(drawn.assign(condition=drawn["draw"].astype(int))))
+    return _merge(parts) if parts else pd.DataFrame()
+
+
 def tally(events: pd.DataFrame) -> pd.DataFrame:
     """Sums per variant, condition and problem; columns that the table lacks are left out."""
     sums = pd.DataFrame(_row_values(events), index=events.index)

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 
@@ -90,9 +89,8 @@ class SlotCache(Cache):  # type: ignore[misc]
 
     def resize(self, capacity: int) -> None:
         """Make room for longer rows, or give it back."""
-        more = capacity - self.capacity
-        self.all_keys = functional.pad(self.all_keys, (0, more))
-        self.all_values = functional.pad(self.all_values, (0, 0, 0, more))
+        self.all_keys = _resized(self.all_keys, 4, capacity)
+        self.all_values = _resized(self.all_values, 3, capacity)
 
     def shrink(self, slots: int) -> None:
         """Keep only the first slots."""
@@ -113,6 +111,15 @@ class SlotCache(Cache):  # type: ignore[misc]
         """Clear a slot that may hold numbers that are not finite: weight 0 would not hide them."""
         self.all_keys[:, slot] = 0
         self.all_values[:, slot] = 0
+
+
+def _resized(old: Tensor, dim: int, capacity: int) -> Tensor:
+    """The tensor with another size along one dimension; what is new is zero."""
+    kept = min(capacity, old.shape[dim])
+    new = old.new_empty([capacity if d == dim else size for d, size in enumerate(old.shape)])
+    new.narrow(dim, 0, kept).copy_(old.narrow(dim, 0, kept))
+    new.narrow(dim, kept, capacity - kept).zero_()
+    return new
 
 
 @dataclass(frozen=True)

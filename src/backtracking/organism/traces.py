@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import cast
 
 from backtracking.organism.design import DESIGN, Design, FormatDesign
 from backtracking.organism.task import APPLY, Operation, Step, TinyProblem
@@ -168,7 +169,7 @@ def read_statements(text: str) -> list[Statement]:
     return [
         Statement(
             int(match[1]),
-            match[2],  # type: ignore[arg-type]
+            cast("Operation", match[2]),
             int(match[3]),
             int(match[4]),
             TRIGGER.search(text, match.end(), end) is not None,

@@ -188,6 +188,13 @@ def _conditions(document: Document, evidence: Evidence, path: Path) -> None:
         ],
         [_rate_line(row, quoted(row["variant"]), quoted(row["condition"])) for row in records(table)],
     )
+    draws = evidence.table("random_draws.csv")
+    if draws is not None and len(draws) > 1:
+        lowest, highest = draws["backtracking_rate"].min(), draws["backtracking_rate"].max()
+        document.say(
+            f"`random_ablation` pools {len(draws)} draws; taken alone they backtrack in {percent(lowest)} to "
+            f"{percent(highest)} of completions (`random_draws.csv`)."
+        )
     picture(document, evidence, path, "backtracking_rate_by_condition", "Rates by condition")
 
 

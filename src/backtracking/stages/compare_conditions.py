@@ -27,12 +27,13 @@ class CompareConditions(Stage):
         return [EventRows(ctx.paths.events, variant, condition) for condition in CONDITIONS]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return [ctx.paths.table("condition_comparison.csv"), ctx.paths.figure(FIGURE)]
+        tables = map(ctx.paths.table, ("condition_comparison.csv", "random_draws.csv"))
+        return [*tables, ctx.paths.figure(FIGURE)]
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.analysis import figures, plots
-        from backtracking.analysis.metrics_v2 import condition_table
-        from backtracking.analysis.tallies import names, tally_file
+        from backtracking.analysis.metrics_v2 import condition_table, draw_table
+        from backtracking.analysis.tallies import names, tally_draws, tally_file
 
         tallies = tally_file(ctx.paths.events)
         if "baseline" not in names(tallies, "condition", variant=self.variant):
@@ -43,5 +44,7 @@ class CompareConditions(Stage):
             )
         table = condition_table(tallies, self.variant)
         io.write_csv(ctx.paths.table("condition_comparison.csv"), table)
+        draws = draw_table(tally_draws(ctx.paths.events, self.variant))
+        io.write_csv(ctx.paths.table("random_draws.csv"), draws)
         figures.save(plots.plot_backtracking_rate_by_condition(table), ctx.paths, FIGURE)
         return Result(rows=len(table))

@@ -7,6 +7,7 @@ from backtracking.stages.ablation_scan import AblationScan
 from backtracking.stages.base import Stage
 from backtracking.stages.compare_conditions import CompareConditions
 from backtracking.stages.detect_events import DetectEvents
+from backtracking.stages.direction import Direction
 from backtracking.stages.error_injection import ErrorInjection
 from backtracking.stages.formatting_sweep import FormattingSweep
 from backtracking.stages.generate import Generate
@@ -32,7 +33,7 @@ def phase1(config: ExperimentConfig) -> list[Stage]:
     main, *_ = variants = config.prompting.variant_names
     stages: list[Stage] = [PrepareData()]
     stages += [Generate(variant, "baseline") for variant in variants]
-    stages += [DetectEvents(), LogitLens(main), AblationScan(main), ErrorInjection(main)]
+    stages += [DetectEvents(), LogitLens(main), AblationScan(main), ErrorInjection(main), Direction(main)]
     if config.ablation_generation.enabled:
         stages += [Generate(main, "targeted_ablation"), Generate(main, "random_ablation")]
         stages += [DetectEvents(), CompareConditions(main)]
