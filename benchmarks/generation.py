@@ -146,7 +146,12 @@ def scaling(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
 
 
 def random_llama(width: int, depth: int) -> tuple[Path, int]:
-    """A randomly initialised Llama with SmolLM2's tokenizer; its folder and parameter count."""
+    """A randomly initialised Llama with SmolLM2's tokenizer; its folder and parameter count.
+
+    Its last norm is raised until the logits spread as a trained model's do: over a flat vocabulary the
+    nucleus holds nearly all tokens, and sorting them would be all that is timed.
+    """
+    import torch
     import transformers
 
     folder = PEERS / f"llama-{width}x{depth}"
@@ -156,6 +161,7 @@ def random_llama(width: int, depth: int) -> tuple[Path, int]:
         max_position_embeddings=2048,
     )  # fmt: skip
     model = transformers.LlamaForCausalLM(config)
+    torch.nn.init.constant_(model.model.norm.weight, 5.0 / (config.initializer_range * width**0.5))
     if not folder.exists():
         model.save_pretrained(folder)
         transformers.AutoTokenizer.from_pretrained(smollm2()).save_pretrained(folder)

@@ -150,6 +150,10 @@ def verdict(row: Mapping[Any, Any]) -> str:
     return found if found in VERDICTS else "inconclusive"
 
 
+_LABEL_SIZE = 8.5
+_LIFTS = (7, -14, 18, -25, 29, -36, 40, -47)
+
+
 def plane(axes: Axes, table: pd.DataFrame, margin: float, labels: Sequence[str] = ()) -> None:
     """Arms as backtracking against accuracy with both intervals, and the accuracies that count as held."""
     x, y = estimates(table, "backtracking_rate"), estimates(table, "accuracy")
@@ -158,6 +162,7 @@ def plane(axes: Axes, table: pd.DataFrame, margin: float, labels: Sequence[str] 
         if "front_probability" in table
         else pd.Series(7.0, table.index)
     )
+    taken: list[tuple[float, float, float]] = []
     for index, row in enumerate(table.to_dict("records")):
         color, marker, _ = VERDICTS[verdict(row)]
         axes.errorbar(
@@ -165,14 +170,35 @@ def plane(axes: Axes, table: pd.DataFrame, margin: float, labels: Sequence[str] 
             color=color, marker=marker, ms=float(sizes.iloc[index]), capsize=3, elinewidth=1.2, zorder=3,
         )  # fmt: skip
         label = labels[index] if labels else pretty(row["arm"])
-        below = row["subset_name"] == BASELINE_NAME
+        place = (float(x.value[index]), float(y.value[index]))
+        lift = _free_lift(axes, place, label, taken)
         axes.annotate(
-            label, (x.value[index], y.value[index]), xytext=(7, -14 if below else 7),
-            textcoords="offset points", fontsize=8.5,
+            label, place, xytext=(7, lift), textcoords="offset points", fontsize=_LABEL_SIZE, zorder=5,
+            bbox={"facecolor": "white", "alpha": 0.7, "lw": 0, "pad": 0.5},
         )  # fmt: skip
     base = table[table["subset_name"] == BASELINE_NAME]
     if not base.empty:
         shade_margin(axes.axhspan, float(base["accuracy"].iloc[0]), margin)
+
+
+def _free_lift(
+    axes: Axes, place: tuple[float, float], label: str, taken: list[tuple[float, float, float]]
+) -> float:
+    """How many points above its dot a label stands clear of those `taken`: (left, right, height)."""
+    pixels = axes.transData.transform(place)
+    across, up = (float(pixel) * 72.0 / axes.figure.dpi for pixel in pixels)
+    left, right = across, across + 0.55 * _LABEL_SIZE * len(label)
+
+    def is_free(lift: float) -> bool:
+        return all(
+            right < other_left or left > other_right or abs(up + lift - height) > 1.1 * _LABEL_SIZE
+            for other_left, other_right, height in taken
+        )
+
+    lift = next((lift for lift in _LIFTS if not label or is_free(lift)), _LIFTS[0])
+    if label:
+        taken.append((left, right, up + lift))
+    return lift
 
 
 def shade_margin(span: Any, baseline: float, margin: float) -> None:

@@ -61,6 +61,10 @@ def _label_strongest(axes: Axes, blocks: pd.DataFrame) -> None:
         )
 
 
+_FAINT = 0.5
+"""Interactions below this many nats never fill the colour scale."""
+
+
 def plot_interactions(table: pd.DataFrame) -> Figure:
     """Interaction of every pair of selected components; a star marks those that are significant.
 
@@ -73,19 +77,20 @@ def plot_interactions(table: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys([*first, *second]))
     grid = np.full((len(names), len(names)), np.nan)
     with look.style():
-        figure, (axes,) = look.new_figure(1.8 + 0.62 * len(names), 1.2 + 0.52 * len(names))
+        figure, (axes,) = look.new_figure(max(1.8 + 0.62 * len(names), 4.4), 1.6 + 0.52 * len(names))
         largest = float(table["interaction"].abs().max())
         for one, other, row in zip(first, second, table.to_dict("records"), strict=True):
             i, j = names.index(one), names.index(other)
             grid[i, j] = grid[j, i] = row["interaction"]
             text = f"{row['interaction']:.2f}" + ("" if row["kind"] == "additive" else "*")
-            color = "white" if abs(row["interaction"]) > 0.6 * largest else look.INK
+            color = "white" if abs(row["interaction"]) > 0.6 * max(largest, _FAINT) else look.INK
             for x, y in ((i, j), (j, i)):
                 axes.text(x, y, text, ha="center", va="center", fontsize=7.5, color=color)
-        _image(figure, axes, grid, "interaction (log-odds)")
+        _image(figure, axes, grid, "interaction (log-odds)", bound=max(largest, _FAINT))
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
         axes.set_yticks(range(len(names)), names)
-        axes.set_title("Removed together − (one + other)\n< 0 overlap, > 0 backup; * significant")
+        axes.set_title("Removed together − (one + other)")
+        axes.set_xlabel("below 0: overlap, above 0: backup; * significant", fontsize=8)
     return figure
 
 

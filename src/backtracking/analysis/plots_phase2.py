@@ -91,9 +91,9 @@ def _tradeoff_plane(axes: Axes, table: pd.DataFrame, margin: float) -> None:
         "baseline" if row["arm"] == BASELINE_NAME else f"×{row['scale']:g}"
         for row in table.to_dict("records")
     ]
-    look.plane(axes, table, margin, labels)
     look.percent_axis(axes.xaxis)
     look.percent_axis(axes.yaxis)
+    look.plane(axes, table, margin, labels)
     axes.set_xlabel("backtracking  (left is less)")
     axes.set_ylabel("accuracy")
     axes.set_title("Tradeoff (green: accuracy margin)")
