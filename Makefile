@@ -42,7 +42,10 @@ doctor: env ## Look the installation over
 	@$(BIN)/backtracking doctor
 
 bench: env ## Measure speed and statistics side by side with peers (long)
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python -P $$script || exit 1; done
+	@echo "== tests/parity, beside nnsight and TransformerLens"
+	@.venv-bench/bin/python -m pip install --quiet --editable . pytest
+	@.venv-bench/bin/python -m pytest tests/parity
 
 docs: env ## Write docs/config.md from the schema
 	@$(BIN)/python scripts/write_config_docs.py
