@@ -1,6 +1,6 @@
 """How many completions per second detection and metrics take in, on one core.
 
-    python benchmarks/detection.py --tokenizer FOLDER [--completions 20000] [--events 1000000]
+    python benchmarks/detection.py [--tokenizer FOLDER] [--completions 20000] [--events 1000000]
 
 Texts of about 300 tokens: word problems solved step by step, a third of them with an onset.
 """
@@ -26,6 +26,7 @@ from backtracking.answers import extract_answer, grade
 from backtracking.arithmetic import find_steps
 from backtracking.config import DetectionConfig, PromptingConfig
 from backtracking.detect import Detector
+from backtracking.organism.bundle import bundled_reasoner_path
 from backtracking.records import GenerationRecord
 from backtracking.tokenization import TokenMap
 
@@ -163,7 +164,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--tokenizer", required=True, help="folder or id of a tokenizer")
+    parser.add_argument(
+        "--tokenizer",
+        default=bundled_reasoner_path(),
+        help="folder or id; the bundled reasoner's if not given",
+    )
     parser.add_argument("--completions", type=int, default=20_000)
     parser.add_argument("--events", type=int, default=1_000_000)
     arguments = parser.parse_args()
