@@ -1,11 +1,12 @@
 """What a run is asked to do: every section and key of a config file, with its meaning."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from backtracking.config_base import Name, PositiveInt, Section, Seed
+from backtracking.config_base import Name, Number, PositiveInt, ReportPath, Section, Seed
 from backtracking.config_phase2 import BEST_SUBSET, Phase2Config
 
 
@@ -76,7 +77,16 @@ class DatasetConfig(Section):
     seed: Seed = 0
     """Seeds the draw."""
     save_path: str | None = None
-    """Where the prepared problems are written; null keeps them in the run folder."""
+    """A .jsonl file that the prepared problems are written to; null keeps them in the run folder."""
+
+    @model_validator(mode="after")
+    def _keeps_the_source(self) -> Self:
+        if self.save_path is not None:
+            if not self.save_path.endswith(".jsonl"):
+                raise ValueError("save_path must name a .jsonl file")
+            if self.path is not None and Path(self.path).resolve() == Path(self.save_path).resolve():
+                raise ValueError("save_path is path: the prepared problems would replace their source")
+        return self
 
 
 class FormattingVariant(Section):
@@ -153,9 +163,9 @@ class GenerationConfig(Section):
     """Completions per problem, variant and condition."""
     max_new_tokens: PositiveInt = 8192
     """The cap; rows that reach it are recorded as cut, and every accuracy says how many were."""
-    temperature: Annotated[float, Field(gt=0.0)] = 0.6
+    temperature: Annotated[Number, Field(gt=0.0)] = 0.6
     """Softmax temperature."""
-    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
+    top_p: Annotated[Number, Field(gt=0.0, le=1.0)] = 0.95
     """Nucleus share; 1 keeps the whole distribution."""
     top_k: Annotated[int, Field(ge=0)] = 0
     """Keep only this many most likely tokens; 0 keeps all."""
@@ -245,15 +255,15 @@ class AnalysisConfig(Section):
     """Words that go on without turning back; the onset is compared with them."""
     selection: Literal["selectivity", "effect"] = "selectivity"
     """What ranks components: onset log-odds lost per nat of damage elsewhere, or the onset's logit alone."""
-    collateral_floor: Annotated[float, Field(gt=0.0)] = 0.02
+    collateral_floor: Annotated[Number, Field(gt=0.0)] = 0.02
     """Nats added to the damage in `selectivity`, so that components that do nothing do not lead."""
-    max_collateral: Annotated[float, Field(gt=0.0)] = 1.0
+    max_collateral: Annotated[Number, Field(gt=0.0)] = 1.0
     """Components whose ablation costs more nats than this at controls are never selected by `selectivity`."""
     ablation_modes: tuple[Literal["zero", "scale", "mean", "resample"], ...] = Field(
         default=("zero", "mean"), min_length=1
     )
     """How the scan removes a component; the first decides, the others are reported beside it."""
-    ablation_scale: float = 0.5
+    ablation_scale: Number = 0.5
     """The factor of mode `scale`."""
     batch_tokens: PositiveInt = 16384
     """Upper bound on the tokens of one forward pass; bounds memory."""
@@ -266,7 +276,7 @@ class AblationGenerationConfig(Section):
     """Whether Phase 1 regenerates under ablation at all."""
     mode: Literal["zero", "scale"] = "scale"
     """What is done to a component's output."""
-    scale: float = 0.0
+    scale: Number = 0.0
     """The factor for mode `scale`; 0 equals zeroing, 1 changes nothing."""
     random_control_seed: Seed = 1234
     """Seeds the draw of the random control's components."""
@@ -283,7 +293,7 @@ class ReportConfig(Section):
 
     make_report: bool = True
     """Whether the pipeline ends with a report."""
-    report_path: str = "reports/backtracking_state_transition_report.md"
+    report_path: ReportPath = "reports/backtracking_state_transition_report.md"
     """Where, relative to the run folder."""
 
 

@@ -1,8 +1,9 @@
 """What all config sections share."""
 
+from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 
 class Section(BaseModel):
@@ -21,6 +22,20 @@ class Section(BaseModel):
 PositiveInt = Annotated[int, Strict(), Field(ge=1)]
 
 Seed = Annotated[int, Strict(), Field(ge=0, lt=2**63)]
+
+
+Number = Annotated[float, Strict()]
+
+
+def _report_place(value: str) -> str:
+    """A report must not land on another artifact of its run, nor outside it."""
+    parts = PurePosixPath(value).parts
+    if parts[:1] != ("reports",) or len(parts) < 2 or ".." in parts or not value.endswith(".md"):
+        raise ValueError("must be a .md file in the run's reports/, e.g. reports/findings.md")
+    return value
+
+
+ReportPath = Annotated[str, AfterValidator(_report_place)]
 
 
 def _yes_no_word(value: Any) -> Any:

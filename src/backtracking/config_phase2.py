@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from backtracking.config_base import Name, PositiveInt, Section
+from backtracking.config_base import Name, Number, PositiveInt, ReportPath, Section
 from backtracking.interventions import Intervention, When
 
 BEST_SUBSET = "best"
@@ -109,12 +109,12 @@ class ScaleSweepConfig(Section):
     """The prompt format it runs in."""
     subset_name: Name = "mlp_late_cluster"
     """A subset of the subset sweep, or `best` for the winner of that sweep."""
-    scales: tuple[float, ...] = Field(default=(0.0, 0.25, 0.5, 0.75, 0.9), min_length=1)
+    scales: tuple[Number, ...] = Field(default=(0.0, 0.25, 0.5, 0.75, 0.9), min_length=1)
     """Factors on the components' outputs."""
 
     @field_validator("scales")
     @classmethod
-    def _distinct(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
+    def _distinct(cls, scales: tuple[Number, ...]) -> tuple[Number, ...]:
         if len(set(scales)) < len(scales):
             raise ValueError("scales must differ")
         return scales
@@ -135,7 +135,7 @@ class ContinuationConfig(Section):
     """Length of those continuations."""
     subset_name: Name = "mlp_27_only"
     """A subset of the subset sweep."""
-    scales: tuple[float, ...] = Field(default=(0.0, 0.5, 0.9), min_length=1)
+    scales: tuple[Number, ...] = Field(default=(0.0, 0.5, 0.9), min_length=1)
     """Factors on the components' outputs."""
 
 
@@ -152,7 +152,7 @@ class SearchConfig(Section):
     """Completions per problem and trial."""
     candidates: PositiveInt = 12
     """How many components it chooses among: the scan's most selective ones where there was a scan."""
-    scales: tuple[Annotated[float, Field(ge=0.0, lt=1.0)], ...] = Field(
+    scales: tuple[Annotated[Number, Field(ge=0.0, lt=1.0)], ...] = Field(
         default=(0.0, 0.25, 0.5, 0.75, 0.9), min_length=1
     )
     """The factors it chooses among."""
@@ -174,7 +174,7 @@ class ConfirmConfig(Section):
 class Phase2ReportConfig(Section):
     """The written result of Phase 2."""
 
-    report_path: str = "reports/backtracking_phase2_report.md"
+    report_path: ReportPath = "reports/backtracking_phase2_report.md"
     """Where, relative to the run folder."""
 
 
@@ -187,7 +187,7 @@ class Phase2Config(Section):
     """Completions per problem and arm."""
     compute_baseline_only_metrics: bool = True
     """Whether metrics-v2 is part of the pipeline."""
-    accuracy_margin: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    accuracy_margin: Annotated[Number, Field(gt=0.0, lt=1.0)] = 0.05
     """The drop in accuracy (0.05 = five points) up to which accuracy counts as held."""
     decode_only: bool = True
     """Intervene on generated tokens only and leave the prompt untouched."""

@@ -17,6 +17,9 @@ from backtracking.errors import UserError
 from backtracking.provenance import digest
 
 DEFAULT = "default"
+_RESOLVED_FROM = "# resolved from "
+_SPELLINGS = {"model.torch_dtype": "model.dtype"}
+"""Keys that may also be written otherwise."""
 _UNION_TAGS = {"short", "full"}
 _EXPECTED = {
     "model_type": "a mapping of keys",
@@ -45,7 +48,9 @@ class LoadedConfig:
 
     def origin(self, key: str) -> str:
         """Where a dotted key got its value: a file and line, an override, or the default."""
-        return self.origins.get(key, DEFAULT)
+        own = self.origins.get(_SPELLINGS.get(key, key)) or self.origins.get(key, DEFAULT)
+        inner = {origin for known, origin in self.origins.items() if known.startswith(f"{key}.")}
+        return f"{own}, partly --set" if "--set" in inner and own != "--set" else own
 
     @property
     def hash(self) -> str:
@@ -74,7 +79,8 @@ def load_config(path: Path, overrides: list[str] | None = None) -> LoadedConfig:
             "\n        ".join(_explain(error, path, origins)),
             "mend the keys above; `backtracking config show --explain` lists every key and what it takes",
         ) from None
-    return LoadedConfig(config, str(path), origins)
+    source = _resolved_from(path.read_text(encoding="utf-8").splitlines()[:1]) or str(path)
+    return LoadedConfig(config, source, origins)
 
 
 def _count(error: ValidationError) -> str:
@@ -90,7 +96,7 @@ def _read_with_parents(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, An
         chain = " -> ".join(str(step) for step in (*seen, path))
         raise UserError(f"{path}: `extends` goes round in a circle", chain, "remove one of the extends")
     data, lines = _read_yaml(path)
-    own_origins = {key: f"{path}:{line}" for key, line in lines.items()}
+    own_origins = _noted_origins(path, lines) or {key: f"{path}:{line}" for key, line in lines.items()}
     parent = data.pop("extends", None)
     own_origins.pop("extends", None)
     if parent is None:
@@ -123,8 +129,11 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
         data = yaml.safe_load(text)
     except RecursionError:
         raise UserError(
-            f"{path}: an alias contains itself", "YAML aliases must not go round in a circle"
+            f"{path}: nested too deeply, or an alias contains itself",
+            "a config has a few levels, and no circles",
         ) from None
+    except ValueError as error:  # a date or number that YAML recognises and Python refuses
+        raise UserError(f"{path}: a value cannot be read", str(error), "put it in quotes") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
@@ -133,6 +142,22 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
     if not isinstance(data, dict):
         raise UserError(f"{path}: a config is a mapping of sections", f"the file holds {type(data).__name__}")
     return data, lines
+
+
+def _noted_origins(path: Path, lines: dict[str, int]) -> dict[str, str]:
+    """A run's resolved config says of each value where it came from; that stays its origin."""
+    text = path.read_text(encoding="utf-8").splitlines()
+    if _resolved_from(text) is None:
+        return {}
+    comments = {key: text[line - 1].rpartition("  # ")[2] for key, line in lines.items()}
+    return {key: origin for key, origin in comments.items() if origin not in (DEFAULT, text[lines[key] - 1])}
+
+
+def _resolved_from(text: list[str]) -> str | None:
+    """The config that a run's resolved config was made of."""
+    if not text or not text[0].startswith(_RESOLVED_FROM):
+        return None
+    return text[0].removeprefix(_RESOLVED_FROM).partition(";")[0]
 
 
 def _note_lines(node: yaml.Node | None, prefix: str, lines: dict[str, int], path: Path) -> None:
@@ -172,7 +197,7 @@ def _parse_override(text: str) -> tuple[str, Any]:
         )
     try:
         return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"--set {text!r}: the value is not valid YAML", str(error)) from None
 
 
@@ -281,7 +306,7 @@ def _strip_optional(kind: Any) -> Any:
 
 def dump_resolved(loaded: LoadedConfig) -> str:
     """The whole config as YAML, each value marked with where it came from; loads again as it is."""
-    lines = [f"# resolved from {loaded.source}; the comment behind a value says where it came from"]
+    lines = [f"{_RESOLVED_FROM}{loaded.source}; the comment behind a value says where it came from"]
     _dump(loaded.config.model_dump(mode="json"), "", 0, loaded, lines)
     return "\n".join(lines) + "\n"
 

@@ -1,6 +1,7 @@
 """The word problems: from the hub, a local file, or made on the spot, into one record shape."""
 
 import json
+import math
 import random
 import re
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from backtracking.records import Problem
 
 _HUB_IDS = {"gsm8k": ("openai/gsm8k", "main")}
 _FILE_BUILDERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
-_GOLD = re.compile(r"####\s*(.+?)\s*$", re.DOTALL)
+_GOLD = re.compile(r"####\s*((?:(?!####).)+?)\s*$", re.DOTALL)
 
 
 def load_problems(config: DatasetConfig) -> list[Problem]:
@@ -44,14 +45,16 @@ def _read_local(path: Path) -> Iterable[Mapping[str, Any]]:
             f"dataset.path: {path.name} has an unknown ending",
             next_step=f"use one of {', '.join(_FILE_BUILDERS)} or a folder written by datasets' save_to_disk",
         )
-    if path.suffix.lower() == ".jsonl":
-        return _read_jsonl(path)
-    if path.suffix.lower() == ".json":
-        return _read_json(path)
     import pandas as pd
 
     try:
-        frame = pd.read_csv(path, dtype=str) if builder == "csv" else pd.read_parquet(path)
+        if path.suffix.lower() == ".jsonl":
+            return _read_jsonl(path)
+        if path.suffix.lower() == ".json":
+            return _read_json(path)
+        # `NA` in a file is a text; only an empty cell is missing.
+        is_csv = builder == "csv"
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False) if is_csv else pd.read_parquet(path)
     except (ValueError, OSError) as error:
         raise UserError(f"cannot read {path}", str(error)) from error
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
@@ -117,28 +120,33 @@ def _read_hub(config: DatasetConfig) -> Iterable[Mapping[str, Any]]:
 def _to_problem(row: Mapping[str, Any], index: int, config: DatasetConfig, source: str) -> Problem:
     if not isinstance(row, Mapping):
         raise UserError(f"{source}, row {index + 1}: not a mapping", "each row needs `question` and `answer`")
-    missing = [key for key in ("question", "answer") if not str(row.get(key) or "").strip()]
+    given = {str(key): value for key, value in row.items() if not _is_missing(value)}
+    missing = [name for name in ("question", "answer") if name not in given]
+    if missing == ["answer"] and "answer_value" in given:
+        given["answer"], missing = f"#### {given['answer_value']}", []
     if missing:
         raise UserError(
             f"{source}, row {index + 1}: no {' and no '.join(missing)}",
             f"its columns are {', '.join(map(str, row))}",
             "each row needs `question` and `answer` (ending in `#### N`, or give `answer_value`)",
         )
-    identity = row.get("id")
     return Problem(
-        id=str(identity)
-        if identity not in (None, "")
-        else f"{Path(config.name).name}-{config.split}-{index:05d}",
-        question=str(row["question"]).strip(),
-        answer=str(row["answer"]).strip(),
-        answer_value=_gold_value(row, f"{source}, row {index + 1}"),
+        id=str(given.get("id", f"{Path(config.name).name}-{config.split}-{index:05d}")),
+        question=str(given["question"]).strip(),
+        answer=str(given["answer"]).strip(),
+        answer_value=_gold_value(given, f"{source}, row {index + 1}"),
     )
 
 
+def _is_missing(value: Any) -> bool:
+    """Nothing, an empty text, or a table's not-a-number."""
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return value is None or is_nan or not str(value).strip()
+
+
 def _gold_value(row: Mapping[str, Any], where: str) -> str:
-    given = row.get("answer_value")
-    if given not in (None, ""):
-        return str(given).replace(",", "").strip()
+    if "answer_value" in row:
+        return str(row["answer_value"]).replace(",", "").strip()
     match = _GOLD.search(str(row["answer"]))
     if match is None:
         raise UserError(

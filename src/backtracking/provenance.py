@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from backtracking import __version__
+
 PACKAGES = (
     "backtracking",
     "torch",
@@ -24,6 +26,8 @@ PACKAGES = (
     "statsmodels",
     "pydantic",
 )
+
+_SAMPLES, _SAMPLE_BYTES = 1024, 4096
 
 
 def now() -> str:
@@ -41,6 +45,35 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def folder_digest(folder: Path) -> str:
+    """Names, sizes and evenly spread samples of a folder's files: cheap for weights of any size."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return digest([[str(path.relative_to(folder)), _sampled_digest(path)] for path in files])
+
+
+def weights_digest(hf_id: str, revision: str | None) -> str | None:
+    """Which weights a model id means on this machine now; None before they were ever loaded."""
+    if hf_id == "bundled":
+        return file_digest(Path(__file__).parent / "assets" / "reasoner" / "SHA256SUMS")
+    if Path(hf_id).is_dir():
+        return folder_digest(Path(hf_id))
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    reference = Path(HF_HUB_CACHE) / f"models--{hf_id.replace('/', '--')}" / "refs" / (revision or "main")
+    return reference.read_text(encoding="utf-8").strip() if reference.is_file() else revision
+
+
+def _sampled_digest(path: Path) -> str:
+    size = path.stat().st_size
+    stride = max(size // _SAMPLES, _SAMPLE_BYTES)
+    summary = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        for start in range(0, size, stride):
+            file.seek(start)
+            summary.update(file.read(_SAMPLE_BYTES))
+    return summary.hexdigest()
+
+
 def package_versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
@@ -56,6 +89,14 @@ def git_state(folder: Path) -> dict[str, Any]:
     sha = _git(folder, "rev-parse", "HEAD")
     status = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {"sha": sha, "dirty": bool(status) if sha else None}
+
+
+def code_version() -> str:
+    """The commit of the code that runs, marked when it was changed since; the version outside a checkout."""
+    state = git_state(Path(__file__).parent)
+    if state["sha"] is None:
+        return f"version {__version__}"
+    return f"{state['sha']}{' with uncommitted changes' if state['dirty'] else ''}"
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import TypeAdapter, ValidationError
+
 from backtracking import io, provenance
 from backtracking.config import ExperimentConfig
 from backtracking.configfile import LoadedConfig
@@ -20,6 +22,7 @@ class StageRecord:
 
     outcome: StageOutcome
     started: str
+    code: str
     config: dict[str, Any]
     """Every config value that the result depends on, by dotted key."""
     inputs: dict[str, str]
@@ -63,12 +66,13 @@ class RunMeta:
                     f"its schema is {data['schema']}; this version knows up to {META_SCHEMA}",
                     "upgrade the package",
                 )
-            stages = {key: StageRecord(**record) for key, record in data.pop("stages").items()}
+            known = TypeAdapter(StageRecord)
+            stages = {key: known.validate_python(record) for key, record in data.pop("stages").items()}
             return cls(stages=stages, **data)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValidationError) as error:
             raise UserError(
                 f"{path} is not a run's meta.json",
-                f"{type(error).__name__}: {error}",
+                f"{type(error).__name__}: {str(error).splitlines()[0]}",
                 "restore it, or start a new run with: backtracking init-run --config CONFIG",
             ) from error
 

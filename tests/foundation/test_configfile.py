@@ -32,12 +32,23 @@ def test_origins_of_file_override_and_default(tmp_path):
     assert loaded.origin("generation.top_k") == "default"
 
 
+def test_origins_follow_other_spellings_and_inner_keys(tmp_path):
+    path = write(
+        tmp_path,
+        "model:\n  dtype: float16\nphase2:\n  subset_sweep:\n    subsets: {mlp_27_only: [[mlp, 1]]}\n",
+    )
+    loaded = load_config(path, ["phase2.subset_sweep.subsets.mlp_late_cluster=[[mlp,2]]"])
+    assert loaded.origin("model.torch_dtype") == f"{path}:2"
+    assert loaded.origin("phase2.subset_sweep.subsets") == f"{path}:5, partly --set"
+
+
 @pytest.mark.parametrize("name", [path.name for path in sorted((ROOT / "configs").glob("*.yaml"))])
 def test_resolved_config_loads_again_as_the_same_config(name, tmp_path):
     loaded = load_config(ROOT / "configs" / name)
     again = load_config(write(tmp_path, dump_resolved(loaded)))
     assert again.config == loaded.config
     assert again.hash == loaded.hash
+    assert dump_resolved(again) == dump_resolved(loaded)  # origins and source too
 
 
 def test_hash_ignores_where_the_run_is_kept_and_nothing_else(tmp_path):
@@ -134,6 +145,13 @@ MALFORMED = {
     "tab": ("run:\n\tname: x", "line 2"),
     "key twice": ("run: {name: a}\nrun: {name: b}", "given twice"),
     "alias of itself": ("run: &a {name: *a}", "circle"),
+    "boolean number": ("generation: {temperature: true}", "must be a number, not true"),
+    "boolean count": ("generation: {max_new_tokens: true}", "must be a whole number, not true"),
+    "date that is none": ("run: {name: 2024-13-45}", "quotes"),
+    "report over rows": ("report: {report_path: generations/a/b.md}", "reports/"),
+    "report outside": ("report: {report_path: reports/../../x.md}", "reports/"),
+    "report of another kind": ("report: {report_path: reports/x.html}", ".md"),
+    "problems over settings": ("dataset: {save_path: runs/demo/meta.json}", ".jsonl"),
     "infinite": ("ablation_generation: {scale: .nan}", "finite"),
     "not a mapping": ("- a\n- b", "mapping of sections"),
     "missing parent": ("extends: nowhere.yaml", "no config file"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,3 +182,57 @@ def test_current_run_of_another_study_is_not_written_into(cli, small_config, wor
     other = workdir / "other.yaml"
     other.write_text("run: {name: other}\n")
     assert_one_clear_message(cli("prepare-data", "-c", other), "another study", "init-run")
+
+
+def test_other_weights_under_the_same_name_start_anew(cli, small_config, workdir, random_reasoner):
+    """Rows of two models must never stand in one file."""
+    import torch
+    from transformers import Qwen2ForCausalLM
+
+    folder = workdir / "model"
+    shutil.copytree(random_reasoner, folder)
+    model = ["--set", f"model.hf_id={folder}"]
+    cli("prepare-data", "-c", small_config)
+    assert cli("generate", "-c", small_config, *model).code == 0
+    assert "up to date" in cli("generate", "-c", small_config, *model).err
+    old = rows(workdir)
+    changed = Qwen2ForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        changed.model.layers[1].mlp.down_proj.weight.mul_(3.0)
+    changed.save_pretrained(folder)
+    lines = (workdir / ROWS).read_bytes().splitlines(keepends=True)
+    (workdir / ROWS).write_bytes(b"".join(lines[:5]))
+    assert cli("generate", "-c", small_config, *model).code == 0
+    assert not any(row in old for row in rows(workdir))
+
+
+def test_a_smaller_plan_keeps_the_rows_it_leaves_out(cli, small_config, workdir):
+    prepared(cli, small_config)
+    old = (workdir / ROWS).read_bytes()
+    outcome = cli("generate", "-c", small_config, "--set", "generation.num_samples_per_prompt=1")
+    assert "8 finished rows are not part of this plan" in outcome.err
+    assert (workdir / ROWS).with_suffix(".previous.jsonl").read_bytes() == old
+    cli("generate", "-c", small_config, "--force")
+    assert (workdir / ROWS).with_suffix(".previous.jsonl").read_bytes() == old
+    assert (workdir / ROWS).with_suffix(".previous1.jsonl").exists()
+
+
+def test_random_controls_and_speed_settings_leave_targeted_rows_alone(cli, small_config, workdir):
+    prepared(cli, small_config)
+    (workdir / "runs/small/analysis").mkdir()
+    (workdir / "runs/small/analysis/selected_layers.json").write_text('{"attn": [1], "mlp": [2]}')
+    targeted = ["generate", "-c", small_config, "--condition", "targeted_ablation"]
+    assert cli(*targeted).code == 0
+    for change in ("ablation_generation.random_draws=3", "model.use_cache=false"):
+        assert "up to date" in cli(*targeted, "--set", change).err
+    outcome = cli("status", "--run-id", "small", "--set", "ablation_generation.scale=0.25")
+    assert "ablation_generation.scale" in outcome.out
+
+
+def test_a_moved_run_stays_up_to_date(cli, small_config, workdir):
+    prepared(cli, small_config)
+    (workdir / "runs").rename(workdir / "elsewhere")
+    (workdir / "elsewhere/small").rename(workdir / "elsewhere/moved")
+    here = ["--set", "run.output_dir=elsewhere", "--run-id", "moved"]
+    outcome = cli("generate", "-c", small_config, *here)
+    assert "up to date" in outcome.err, outcome.err

@@ -1,6 +1,7 @@
 """Problems come from anywhere into one shape, or say clearly why they can't."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from backtracking.config import DatasetConfig
 from backtracking.errors import UserError
 from backtracking.problems import load_problems
+from tests.foundation.command import assert_one_clear_message
 
 ROWS = [
     {"question": f"Question {number}?", "answer": f"Think.\n#### {1000 + number:,}"} for number in range(20)
@@ -104,3 +106,55 @@ def test_offline_hub_says_what_it_tried_and_what_to_set(monkeypatch):
         load_problems(DatasetConfig())
     assert "openai/gsm8k" in str(caught.value)
     assert "dataset.path" in str(caught.value)
+
+
+def test_only_empty_cells_are_missing(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text('question,answer\nNA,x #### 3\n"",y #### 4\n')
+    with pytest.raises(UserError, match="row 2: no question"):
+        load_problems(DatasetConfig(path=str(path)))
+    path.write_text("question,answer\nNA,x #### 3 #### 4\n")
+    (problem,) = load_problems(DatasetConfig(path=str(path)))
+    assert (problem.question, problem.answer_value) == ("NA", "4")
+
+
+def test_an_answer_value_is_enough(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"question": "How many?", "answer_value": 1250}\n')
+    (problem,) = load_problems(DatasetConfig(path=str(path)))
+    assert (problem.answer, problem.answer_value) == ("#### 1250", "1250")
+
+
+def test_unreadable_bytes_are_the_persons_to_mend(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_bytes('{"question": "Wie groß?"}'.encode("latin-1"))
+    with pytest.raises(UserError, match="cannot read"):
+        load_problems(DatasetConfig(path=str(path)))
+
+
+def test_prepared_problems_never_replace_other_files(cli, workdir):
+    source = workdir / "mine.jsonl"
+    source.write_text("\n".join(map(json.dumps, ROWS)) + "\n")
+    before = source.read_bytes()
+    (workdir / "c.yaml").write_text("run: {run_id: r}\ndataset: {max_examples: 3}\n")
+    for save_path in ("mine.jsonl", "./mine.jsonl"):
+        sets = ["--set", "dataset.path=mine.jsonl", "--set", f"dataset.save_path={save_path}"]
+        assert_one_clear_message(cli("prepare-data", "-c", "c.yaml", *sets), "save_path is path")
+    other = workdir / "other.jsonl"
+    other.write_text('{"mine": 1}\n')
+    sets = ["--set", "dataset.path=mine.jsonl", "--set", "dataset.save_path=other.jsonl"]
+    assert_one_clear_message(cli("prepare-data", "-c", "c.yaml", *sets), "does not hold prepared problems")
+    assert source.read_bytes() == before and other.read_text() == '{"mine": 1}\n'
+
+
+def test_a_changed_dataset_folder_is_noticed(cli, workdir):
+    import datasets
+
+    path = save(workdir, "folder")
+    (workdir / "c.yaml").write_text(f"run: {{run_id: r}}\ndataset: {{path: {path}, shuffle: false}}\n")
+    assert cli("prepare-data", "-c", "c.yaml").code == 0
+    assert "up to date" in cli("prepare-data", "-c", "c.yaml").err
+    shutil.rmtree(path)
+    datasets.Dataset.from_list(ROWS[::-1]).save_to_disk(str(path))
+    assert "up to date" not in cli("prepare-data", "-c", "c.yaml").err
+    assert "Question 19?" in (workdir / "runs/r/dataset.jsonl").read_text().splitlines()[0]

@@ -13,6 +13,7 @@ from backtracking.errors import UserError
 
 USER_ERROR, INTERRUPTED = 2, 130
 _DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+_MISPLACED = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
 
 
 class SpeaksPlainly(TyperGroup):
@@ -28,10 +29,17 @@ class SpeaksPlainly(TyperGroup):
             _complain(
                 "interrupted",
                 "  kept: every finished row and every finished stage",
-                "  next: run the same command again; it goes on where it stopped",
+                "  next: run the same command again, without --force: it goes on where it stopped",
             )
             raise typer.Exit(INTERRUPTED) from None
         except OSError as error:
+            if error.errno in _MISPLACED:
+                _complain(
+                    f"{error.filename or 'a path'}: {error.strerror}",
+                    "  why:  a file stands where a folder is needed, or a folder where a file is",
+                    "  next: move it away and run the same command again",
+                )
+                raise typer.Exit(USER_ERROR) from None
             if error.errno not in _DISK_TROUBLE:
                 raise
             _complain(
@@ -72,11 +80,14 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
-    from backtracking.cli import manage, measurement, organism, stage_commands
+    try:
+        from backtracking.cli import manage, measurement, organism, stage_commands
 
-    for module in (manage, stage_commands, measurement, organism):
-        module.register(app)
-    app()
+        for module in (manage, stage_commands, measurement, organism):
+            module.register(app)
+        app()
+    except KeyboardInterrupt:  # before a command began
+        sys.exit(INTERRUPTED)
 
 
 def _complain(first: str, *more: str) -> None:

@@ -58,7 +58,9 @@ def run(
     forced = [*(force or []), *([start] if start else [])]
     _check_stage_names(forced, stages)
     if start:
-        stages = stages[next(i for i, s in enumerate(stages) if start in (s.name, s.key)) :]
+        first = next(i for i, s in enumerate(stages) if start in (s.name, s.key))
+        _warn_of_unfinished(stages[:first], ctx)
+        stages = stages[first:]
     if dry_run:
         _print_plan(stages, ctx, forced)
         return
@@ -69,6 +71,15 @@ def run(
         typer.echo(f"{ctx.paths.run_id}: {state}")
         for path in report:
             typer.echo(f"report: {path}")
+
+
+def _warn_of_unfinished(skipped: "Sequence[Stage]", ctx: "RunContext") -> None:
+    """`--from` builds on what lies before it as it is; that is the person's choice, but not a silent one."""
+    from backtracking.stages.execute import status_of
+
+    unfinished = [stage.key for stage in dict.fromkeys(skipped) if status_of(stage, ctx).state != "done"]
+    if unfinished:
+        ctx.reporter.say(f"  note: not up to date, and left as they are: {', '.join(unfinished)}")
 
 
 def _run_exists(request: Request) -> bool:
@@ -127,9 +138,13 @@ def status(
     from backtracking.stages.plan import plan
 
     request = Request(config, run_id, phase1_run_id, overrides or ())
-    paths = find_run(request, load(request))
-    if paths is not None:
-        open_existing(paths)
+    loaded = load(request)
+    paths = find_run(request, loaded)
+    if paths is None:
+        raise UserError(
+            "there is no run yet", next_step=f"begin one with: backtracking run --config {loaded.source}"
+        )
+    open_existing(paths)
     ctx = open_run(request)
     table = Table(title=f"run {ctx.paths.run_id}", title_justify="left")
     for column in ("stage", "state", "rows", "finished", "seconds", "why"):

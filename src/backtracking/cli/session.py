@@ -31,6 +31,12 @@ class Request:
     quiet: bool = False
     verbose: bool = False
 
+    def __post_init__(self) -> None:
+        if self.run_id == "" or self.phase1_run_id == "":
+            raise UserError(
+                "an empty run id was given", "perhaps from a shell variable that is not set", "name the run"
+            )
+
 
 def load(request: Request) -> LoadedConfig:
     """The config named on the command line, else the one that the run was made with."""
@@ -55,6 +61,8 @@ def find_run(request: Request, loaded: LoadedConfig) -> RunPaths | None:
 
 
 def _current_id() -> str:
+    from backtracking.stages.init_run import read_current
+
     file = current_run_file(DEFAULT_OUTPUT_DIR)
     if not file.exists():
         raise UserError(
@@ -62,7 +70,9 @@ def _current_id() -> str:
             f"no --config was given and {file} does not exist",
             "add --config, e.g. --config configs/demo.yaml",
         )
-    return file.read_text(encoding="utf-8").strip()
+    current = read_current(DEFAULT_OUTPUT_DIR)
+    assert current is not None
+    return current
 
 
 def open_run(request: Request, *, may_create: bool = False) -> "RunContext":

@@ -31,7 +31,7 @@ COMMANDS = (
         "prepare-data",
         "prepare_data:PrepareData",
         "Fetch or make the problems, with gold answers and stable ids.",
-        "backtracking prepare-data -c configs/demo.yaml --set dataset.path=gsm8k_test.jsonl",
+        "backtracking prepare-data --run-id my-run --set dataset.path=gsm8k_test.jsonl",
     ),
     StageCommand(
         "generate",

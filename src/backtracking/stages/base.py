@@ -2,7 +2,9 @@
 
 import csv
 import hashlib
+import itertools
 import json
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from backtracking.configfile import LoadedConfig
 from backtracking.errors import UserError
 from backtracking.paths import RunPaths
 from backtracking.progress import Quiet, Reporter
-from backtracking.provenance import file_digest
+from backtracking.provenance import file_digest, folder_digest, weights_digest
 from backtracking.runmeta import RunMeta
 
 if TYPE_CHECKING:
@@ -50,6 +52,23 @@ class FileInput:
 
     def digest(self) -> str | None:
         return file_digest(self.path) if self.path.exists() else None
+
+
+@dataclass(frozen=True)
+class FolderInput:
+    """A folder with all its files."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def require(self) -> None:
+        """Whoever reads it says best what is wrong with it."""
+
+    def digest(self) -> str | None:
+        return folder_digest(self.path) if self.path.is_dir() else None
 
 
 @dataclass(frozen=True)
@@ -143,6 +162,10 @@ class RunContext:
 
         return load_tokenizer(self.config.model)
 
+    def weights(self) -> str | None:
+        """Identity of the weights under study; None before they were ever loaded."""
+        return weights_digest(self.config.model.hf_id, self.config.model.revision)
+
     def check_variant(self, variant: str) -> str:
         known = self.config.prompting.variant_names
         if variant not in known:
@@ -190,11 +213,17 @@ class Stage(ABC):
         return flatten(select_keys(ctx.config.model_dump(mode="json"), self.config_keys))
 
 
-def set_aside(path: Path, reporter: Reporter) -> None:
-    """Rename a file of rows that can't be built on; one earlier copy is kept."""
-    if path.exists():
-        path.replace(path.with_suffix(".previous.jsonl"))
-        reporter.say(f"  earlier rows moved to {path.stem}.previous.jsonl")
+def set_aside(path: Path, reporter: Reporter, *, copy: bool = False) -> None:
+    """Rename (or copy) a file of rows that can't be built on; nothing that was set aside before is lost."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    names = (f"{path.stem}.previous{number or ''}.jsonl" for number in itertools.count())
+    target = next(candidate for name in names if not (candidate := path.with_name(name)).exists())
+    if copy:
+        shutil.copyfile(path, target)
+    else:
+        path.replace(target)
+    reporter.say(f"  earlier rows are kept in {target.name}")
 
 
 def select_keys(data: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:

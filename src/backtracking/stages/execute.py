@@ -76,7 +76,17 @@ def _changed(before: dict[str, str], now: dict[str, str]) -> str:
 
 
 def _input_digests(stage: Stage, ctx: RunContext) -> dict[str, str]:
-    return {item.name: item.digest() or "" for item in stage.inputs(ctx)}
+    digests = {_name_in_run(item.name, ctx): item.digest() or "" for item in stage.inputs(ctx)}
+    if "model" in stage.config_keys:
+        digests["weights"] = ctx.weights() or ""
+    return digests
+
+
+def _name_in_run(name: str, ctx: RunContext) -> str:
+    """Named from the run folder on, so that a run may be moved, renamed or copied."""
+    if ctx.phase1 is not None and ctx.phase1.root != ctx.paths.root:
+        name = name.replace(f"{ctx.phase1.root}/", "phase 1: ", 1)
+    return name.removeprefix(f"{ctx.paths.root}/")
 
 
 def _output_digests(stage: Stage, ctx: RunContext) -> dict[str, str]:
@@ -95,6 +105,7 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
         outcome="started",
         started=provenance.now(),
         config=stage.config_values(ctx),
+        code=provenance.code_version(),
         inputs=_input_digests(stage, ctx),
     )
     previous = ctx.meta.stages.get(stage.key)
@@ -110,6 +121,9 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
         record.seconds = round(time.perf_counter() - start, 3)
         _save_quietly(ctx)
         raise
+    # Weights that were fetched only now have an identity only now.
+    for name, found in _input_digests(stage, ctx).items():
+        record.inputs[name] = record.inputs.get(name) or found
     record.outcome = "done"
     record.finished = provenance.now()
     record.seconds = round(time.perf_counter() - start, 3)

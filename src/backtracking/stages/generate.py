@@ -41,6 +41,7 @@ class Generate(Stage):
         "-prompting.formatting_variants",
         "generation",
         "-generation.batch_size",
+        "-model.use_cache",
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
@@ -60,7 +61,9 @@ class Generate(Stage):
         """What decides a row's text; how many rows there are does not."""
         keys = [*self.config_keys, "-generation.num_samples_per_prompt"]
         if self.condition != BASELINE_NAME:
-            keys.append("ablation_generation")
+            keys += ["ablation_generation.mode", "ablation_generation.scale"]
+        if self.condition == "random_ablation":
+            keys += ["ablation_generation.random_control_seed", "ablation_generation.random_draws"]
         chosen = [v.model_dump() for v in ctx.config.prompting.formatting_variants if v.name == self.variant]
         return select_keys(ctx.config.model_dump(mode="json"), keys) | {"variant": chosen}
 
@@ -131,20 +134,26 @@ class Generate(Stage):
         wanted = {(row.prompt.example_id, row.sample_id): row for row in rows}
         kept: set[tuple[str, int]] = set()
         keep_lines = []
+        unwanted = 0
         for number, old in enumerate(io.read_jsonl(path, GenerationRecord, made_by="backtracking generate")):
             key = (old.example_id, old.sample_id)
             row = wanted.get(key)
             same = row is not None and list(row.prompt.ids) == old.prompt_ids
+            unwanted += not same
             if same and key not in kept and old.finish_reason != "error":
                 kept.add(key)
                 keep_lines.append(number)
+        if unwanted:
+            ctx.reporter.say(f"  {unwanted:,} finished rows are not part of this plan")
+            set_aside(path, ctx.reporter, copy=True)
         io.keep_lines(path, keep_lines)
         return kept
 
     def _notes(self, ctx: RunContext, conditions: Ensemble) -> dict[str, Any]:
         members = [member.model_dump(mode="json") for member in conditions.members]
         drawn = {"draws": _describe(conditions)} if len(members) > 1 else {}
-        return {"rows_made_with": digest([self._text_config(ctx), members]), **drawn}
+        made_with = digest([self._text_config(ctx), members, ctx.weights()])
+        return {"rows_made_with": made_with, **drawn}
 
     def _selected(self, ctx: RunContext) -> Selected | None:
         if self.condition == BASELINE_NAME:

@@ -8,7 +8,7 @@ from backtracking import io
 from backtracking.configfile import LoadedConfig, dump_resolved
 from backtracking.errors import UserError
 from backtracking.paths import RunPaths, check_id, current_run_file, list_runs
-from backtracking.runmeta import RunMeta, new_meta
+from backtracking.runmeta import RunMeta, new_meta, seeds
 
 
 def init_run(loaded: LoadedConfig, run_id: str | None = None) -> RunPaths:
@@ -25,7 +25,9 @@ def init_run(loaded: LoadedConfig, run_id: str | None = None) -> RunPaths:
             "set run.output_dir to a folder that you may write to",
         ) from error
     with io.run_lock(paths.lock):
-        if not paths.meta.exists():
+        if paths.meta.exists():
+            note_config(paths, RunMeta.load(paths.meta), loaded)
+        else:
             meta = new_meta(chosen, loaded)
             io.write_text(paths.config, dump_resolved(loaded))
             meta.save(paths.meta)
@@ -70,7 +72,12 @@ def read_current(output_dir: Path) -> str | None:
     file = current_run_file(output_dir)
     if not file.exists():
         return None
-    return check_id(f"the run id in {file}", file.read_text(encoding="utf-8").strip())
+    try:
+        return check_id(f"the run id in {file}", file.read_text(encoding="utf-8").strip())
+    except (UnicodeDecodeError, IsADirectoryError) as error:
+        raise UserError(
+            f"cannot read {file}", str(error), "delete it, and say which run with --run-id"
+        ) from None
 
 
 def open_existing(paths: RunPaths) -> RunMeta:
@@ -91,6 +98,7 @@ def note_config(paths: RunPaths, meta: RunMeta, loaded: LoadedConfig) -> None:
         if meta.earlier is not None and paths.config.exists():
             paths.config.replace(paths.config.with_name("config_earlier.yaml"))
         meta.config_hash = loaded.hash
+        meta.seeds = seeds(loaded.config)
         meta.config_source = loaded.source
         io.write_text(paths.config, dump_resolved(loaded))
         meta.save(paths.meta)

@@ -27,6 +27,7 @@ TEXT_KEYS = (
     "generation",
     "-generation.num_samples_per_prompt",
     "-generation.batch_size",
+    "-model.use_cache",
 )
 """Config keys that decide what a sweep's rows say."""
 SWEEP_KEYS = (
@@ -105,7 +106,7 @@ def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequenc
         engine=config.generation.engine,
         vectors=vectors(ctx, variant, arms),
         onset_phrases=onset_phrases(ctx, arms),
-        made_with=select_keys(config.model_dump(mode="json"), TEXT_KEYS),
+        made_with=select_keys(config.model_dump(mode="json"), TEXT_KEYS) | {"weights": ctx.weights()},
         reporter=ctx.reporter,
     )
 
@@ -171,7 +172,7 @@ def onset_phrases(ctx: RunContext, arms: Sequence[Arm]) -> tuple[tuple[int, ...]
 def arm_files(ctx: RunContext, variant: str) -> list[Path]:
     """The rows of all arms kept so far."""
     found = sorted(variant_folder(ctx, variant).glob("phase2_*.jsonl"))
-    return [path for path in found if not path.name.endswith(".previous.jsonl")]
+    return [path for path in found if ".previous" not in path.name]
 
 
 def variant_folder(ctx: RunContext, variant: str) -> Path:
