@@ -83,9 +83,14 @@ class GateTable:
                 "rows and counts could not be told apart",
                 "give each condition its own name or draw",
             )
-        self.by_label[condition_label(condition)] = condition
+        if outside := sorted(t for t in condition.suppress_tokens if not 0 <= t < self.model.vocab_size):
+            raise UserError(
+                f"condition {condition.name!r} suppresses tokens that do not exist: {outside}",
+                f"the vocabulary has {self.model.vocab_size} tokens",
+            )
         for intervention in condition.interventions:
             self._check(intervention, condition)
+        self.by_label[condition_label(condition)] = condition
         row = self._index[condition] = len(self.conditions)
         self.conditions.append(condition)
         by_site: dict[tuple[int, str, int | None], list[Intervention]] = defaultdict(list)
@@ -119,16 +124,16 @@ class GateTable:
             column.strengths[row] = {"zero": 0.0, "mean": 1.0}.get(intervention.mode, intervention.strength)
             if intervention.vector is not None:
                 column.vector_of[row] = len(column.vectors)
-                column.vectors.append(self._vector(intervention))
+                column.vectors.append(self._vector(intervention.vector, intervention.mode))
 
     def _when_index(self, when: When) -> int:
         if when not in self.whens:
             self.whens.append(when)
         return self.whens.index(when)
 
-    def _vector(self, intervention: Intervention) -> Tensor:
-        vector = self._vectors[str(intervention.vector)].to(self.model.device, torch.float32)
-        return vector / vector.norm() if intervention.mode == "project" else vector
+    def _vector(self, name: str, mode: str) -> Tensor:
+        vector = self._vectors[name].to(self.model.device, torch.float32)
+        return vector / vector.norm() if mode == "project" else vector
 
     def _check(self, intervention: Intervention, condition: Condition) -> None:
         """An intervention that binds to nothing is the user's mistake."""
@@ -146,9 +151,10 @@ class GateTable:
                 raise UserError(
                     f"{where}: no head {intervention.head}", f"there are {self.model.n_heads} heads"
                 )
-            if self.model.blocks[intervention.layer].head_projection is None:
+            if not self.model.has_separable_heads(intervention.layer):
                 raise UserError(
-                    f"{where}: heads of this architecture cannot be told apart", "no output projection found"
+                    f"{where}: heads of this architecture cannot be told apart",
+                    f"no output projection that takes {self.model.n_heads} heads of width {width} was found",
                 )
         if intervention.vector is not None:
             if intervention.vector not in self._vectors:
@@ -161,7 +167,13 @@ class GateTable:
                 raise UserError(
                     f"{where}: vector {intervention.vector!r} has shape {list(shape)}", f"needed: [{width}]"
                 )
-        check_when(intervention.when, bool(self.phrases))
+            # Times a gate of 0 it would still be NaN, in every row of the batch.
+            if not bool(self._vector(intervention.vector, intervention.mode).isfinite().all()):
+                raise UserError(
+                    f"{where}: vector {intervention.vector!r} cannot be used to {intervention.mode}",
+                    "it holds numbers that are not finite, or has no direction because its length is zero",
+                )
+        check_when(intervention.when, bool(self.phrases), self.model.vocab_size)
 
     def _rebuild(self) -> None:
         rows, columns = len(self.conditions), len(self.columns)

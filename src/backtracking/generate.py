@@ -6,7 +6,7 @@ neighbours, restarts and sharding have no part in it.
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -43,10 +43,18 @@ def generate_rows(
     vectors: Mapping[str, Tensor] | None = None,
     onset_phrases: Collection[Phrase] = (),
 ) -> Iterator[GenerationRecord]:
-    """Complete every row and yield it when it finishes; `rows` is read only as slots become free."""
+    """Complete every row and yield it when it finishes; `rows` is read only as slots become free.
+
+    A list of rows is checked as a whole before the first one starts. Where rows come one by one, an error in
+    one of them is raised when the rows before it have finished.
+    """
+    if slots != "auto" and slots < 1:
+        raise UserError(f"slots: {slots} rows side by side complete nothing", next_step="give 1 or more")
     table = GateTable(model, vectors, onset_phrases)
     ledger = Ledger() if ledger is None else ledger
-    checked = checked_rows(rows, model)
+    checked = checked_rows(rows, table)
+    if isinstance(rows, Sequence):
+        checked = iter(list(checked))
     run = run_reference if engine == "reference" else partial(run_batched, slots=slots)
     records = run(model, checked, sampling, seed=seed, table=table, ledger=ledger)
     return _watched(records, table, ledger, progress)
@@ -62,12 +70,6 @@ def check_conditions(
     table = GateTable(model, vectors, onset_phrases)
     for condition in conditions:
         table.add(condition)
-        outside = [token for token in condition.suppress_tokens if not 0 <= token < model.vocab_size]
-        if outside:
-            raise UserError(
-                f"condition {condition.name!r} suppresses tokens that do not exist: {sorted(outside)}",
-                f"the vocabulary has {model.vocab_size} tokens",
-            )
 
 
 def _watched(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from backtracking.errors import UserError
 from backtracking.gates import GateTable, Operation
 from backtracking.interventions import Condition, Intervention, When
-from backtracking.ledger import Ledger, condition_label
+from backtracking.ledger import Ledger
 from backtracking.modeling import LoadedModel, first_tensor
 from backtracking.schedule import Mask, Phrase, Positions, onset_seen
 
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class GateHooks:
-    """Forward hooks on the modules that a table acts on; they apply the gates loaded for the pass."""
+    """Forward hooks on the modules that a table acts on; while `acting`, they apply the gates of the pass."""
 
     def __init__(self, table: GateTable) -> None:
         self.table = table
@@ -46,12 +46,31 @@ class GateHooks:
         self._static_gates: list[Tensor | None] = []
         self._static_chosen: list[Tensor | None] = []
         self._ran: Counter[nn.Module] = Counter()
-        self.sync()
+        self._applied: set[int] = set()
+        self._synced_conditions = 0
+        self._is_acting = False
 
-    def sync(self) -> None:
-        """Install hooks on modules that new conditions have brought in."""
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """Only in here does the model feel the gates; elsewhere its calls are its own."""
+        self._is_acting = True
+        try:
+            yield
+        finally:
+            self._is_acting = False
+
+    def _sync(self) -> None:
+        """Take in new conditions: their directions, and hooks on modules that they have brought in."""
+        if self._synced_conditions == len(self.table.conditions):
+            return
+        self._synced_conditions = len(self.table.conditions)
         columns = self.table.columns
-        self._vectors = [torch.stack(column.vectors) if column.vectors else None for column in columns]
+        for index, column in enumerate(columns):
+            known = self._vectors[index] if index < len(self._vectors) else None
+            # Those without additions stay where they are, for captured graphs.
+            if len(column.vectors) != (0 if known is None else len(known)):
+                known = torch.stack(column.vectors)
+            self._vectors[index : index + 1] = [known]
         for index in range(sum(map(len, self._columns_of.values())), len(columns)):
             module = self._module(columns[index].operation)
             self._columns_of[module].append(index)
@@ -75,6 +94,7 @@ class GateHooks:
 
         `static` keeps all gates, idle ones too, in tensors that stay where they are, for captured graphs.
         """
+        self._sync()
         self.begin_pass()
         coefficients = self.table.coefficients(rows, is_active)
         indices = self.table.vector_indices(rows)
@@ -94,26 +114,35 @@ class GateHooks:
         self._coefficients, self._vector_indices = gates, chosen
 
     def begin_pass(self) -> None:
-        """Every hooked module is to run once from here on."""
+        """Every hooked module is to run, and every gate that is not idle to be applied, once from here on."""
         self._ran.clear()
+        self._applied.clear()
 
     def verify(self) -> None:
-        """Every hooked module must have run exactly once in the pass."""
+        """Every hooked module must have run exactly once in the pass, and every gate have been applied."""
         wrong = [module for module in self._handles if self._ran[module] != 1]
         if wrong:
             names = ", ".join(f"{type(module).__name__} ran {self._ran[module]} times" for module in wrong)
             raise RuntimeError(f"an intervened module did not run exactly once in a forward pass: {names}")
+        loaded = {index for index, gate in enumerate(self._coefficients) if gate is not None}
+        if missed := loaded - self._applied:
+            names = ", ".join(str(self.table.columns[index].operation) for index in sorted(missed))
+            raise RuntimeError(f"interventions were not applied in a forward pass: {names}")
 
     def remove(self) -> None:
         for handle in self._handles.values():
             handle.remove()
         self._handles.clear()
 
-    def _before(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _before(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        if not self._is_acting:
+            return None
         self._ran[module] += 1
         return (self._apply(module, args[0]), *args[1:])
 
     def _after(self, module: nn.Module, _: Any, output: Any) -> Any:
+        if not self._is_acting:
+            return None
         self._ran[module] += 1
         hidden = self._apply(module, first_tensor(output))
         return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
@@ -134,6 +163,7 @@ class GateHooks:
                 part = slice(operation.head * width, (operation.head + 1) * width)
                 hidden = hidden.clone()
                 hidden[..., part] = _operate(operation.kind, hidden[..., part], coefficient, vectors)
+            self._applied.add(index)
         return hidden
 
 
@@ -165,15 +195,17 @@ class CallTracker:
     def __init__(self, table: GateTable, ledger: Ledger) -> None:
         self.hooks = GateHooks(table)
         self.ledger = ledger
+        self.acted: set[When] = set()
+        """The schedules that have held at some position."""
         self._rows: list[int] = []
-        self._prompt_lengths: NDArray[np.int64] | None = None
+        self._given_lengths: Sequence[int] | None = None
+        self._prompt_lengths: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._history: NDArray[np.int64] | None = None
 
     def start(self, rows: list[int], prompt_lengths: Sequence[int] | None) -> None:
         """A new sequence begins: the table rows of its conditions (one for all, or one per batch row)."""
-        self.hooks.sync()
         self._rows = rows
-        self._prompt_lengths = None if prompt_lengths is None else np.asarray(prompt_lengths, dtype=np.int64)
+        self._given_lengths = prompt_lengths
         self._history = None
 
     def before(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -185,11 +217,13 @@ class CallTracker:
                 "their schedules look at the tokens",
                 "pass input_ids, not embeddings",
             )
+        if "engine_pass" in kwargs:
+            raise UserError(
+                "the batched engine ran inside `with ablate(...)` or `with intervene(...)`",
+                "they count a plain call's positions, and the engine's passes hold many rows",
+                "give the rows a condition with these interventions instead",
+            )
         tokens: NDArray[np.int64] = ids.detach().cpu().numpy().astype(np.int64)
-        cache = kwargs.get("past_key_values")
-        start = 0 if cache is None else int(cache.get_seq_length())
-        is_new = start == 0 or self._history is None
-        self._history = tokens if is_new else np.concatenate([self._history, tokens], axis=1)
         rows = self._rows * len(tokens) if len(self._rows) == 1 else self._rows
         if len(rows) != len(tokens):
             raise UserError(
@@ -197,21 +231,43 @@ class CallTracker:
                 "each batch row has one condition",
                 "give one condition for all rows, or one per row",
             )
-        is_active = self.hooks.table.active(self._positions(tokens, start))
+        start = self._place(tokens, kwargs.get("past_key_values"))
+        table = self.hooks.table
+        is_active = table.active(self._positions(tokens, start))
+        self.acted.update(when for i, when in enumerate(table.whens) if is_active[..., i].any())
         self.hooks.load(np.broadcast_to(np.asarray(rows)[:, None], tokens.shape), is_active)
         for row, mask in zip(rows, is_active, strict=True):
-            self.hooks.table.count_pass(row, mask, tokens.shape[1], self.ledger)
+            table.count_pass(row, mask, tokens.shape[1], self.ledger)
+
+    def _place(self, tokens: NDArray[np.int64], cache: Any) -> int:
+        """The position at which this call begins; tells calls that go on from those that begin anew."""
+        start = 0 if cache is None else int(cache.get_seq_length())
+        known = self._history
+        if known is not None and 0 < start != known.shape[1]:
+            raise UserError(
+                f"a call goes on at position {start}, but the sequence so far has {known.shape[1]} tokens",
+                "calls of several sequences were mixed under one intervention",
+                "finish one sequence before the next, or use one `with` for each",
+            )
+        if known is not None and start > 0:
+            self._history = np.concatenate([known, tokens], axis=1)
+            return start
+        # What a cache held before the intervention began is unknown, and no part of any completion.
+        self._history = np.pad(tokens, ((0, 0), (start, 0)), constant_values=-1)
+        # Without a cache, each token of a sequence comes with all tokens before it.
+        goes_on = known is not None and cache is None and np.array_equal(tokens[:, :-1], known)
+        if not goes_on:
+            lengths = start + tokens.shape[1] if self._given_lengths is None else self._given_lengths
+            self._prompt_lengths = np.broadcast_to(np.asarray(lengths, dtype=np.int64), len(tokens))
+        return start
 
     def _positions(self, tokens: NDArray[np.int64], start: int) -> Positions:
         assert self._history is not None
         batch, length = tokens.shape
-        if self._prompt_lengths is None:
-            self._prompt_lengths = np.full(batch, start + length)
-        prompt_lengths = np.broadcast_to(self._prompt_lengths, (batch,))
-        steps = np.maximum(np.arange(start, start + length)[None, :] - prompt_lengths[:, None] + 1, 0)
+        steps = np.maximum(np.arange(start, start + length)[None, :] - self._prompt_lengths[:, None] + 1, 0)
         seen = np.zeros((batch, start + length), dtype=np.bool_)
         if self.hooks.table.phrases:
-            for row, prompt_length in enumerate(prompt_lengths):
+            for row, prompt_length in enumerate(self._prompt_lengths):
                 completion = self._history[row, prompt_length:].tolist()
                 seen[row, prompt_length:] = onset_seen(completion, self.hooks.table.phrases)
         return Positions(tokens, steps, seen[:, start:])
@@ -229,7 +285,8 @@ def intervene_with(table: GateTable, ledger: Ledger) -> Iterator[CallTracker]:
         table.model.model.register_forward_hook(tracker.after),
     ]
     try:
-        yield tracker
+        with tracker.hooks.acting():
+            yield tracker
     finally:
         for handle in handles:
             handle.remove()
@@ -245,18 +302,17 @@ def intervene(
     vectors: Mapping[str, Tensor] | None = None,
     onset_phrases: Collection[Phrase] = (),
 ) -> Iterator[Ledger]:
-    """Run one model call, or one `generate`, under conditions: one for all rows, or one per batch row.
+    """Run model calls, or `generate`, under conditions: one for all rows, or one per batch row.
 
     Positions from `prompt_lengths` on count as generated, so one teacher-forced call equals decoding step
-    by step. Without it the first call is the prompt and later cached calls are generated (`model.generate`).
+    by step. Without it the first call of a sequence is its prompt, later ones are generated (`generate`).
     Activations only: `suppress_tokens` belongs to sampling.
     """
     table = GateTable(model, vectors, onset_phrases)
-    ledger = Ledger()
     rows = [table.add(condition) for condition in conditions]
-    with intervene_with(table, ledger) as tracker:
+    with intervene_with(table, Ledger()) as tracker:
         tracker.start(rows, prompt_lengths)
-        yield ledger
+        yield tracker.ledger
 
 
 @contextmanager
@@ -268,20 +324,20 @@ def ablate(
     vectors: Mapping[str, Tensor] | None = None,
     onset_phrases: Collection[Phrase] = (),
 ) -> Iterator[Ledger]:
-    """Apply interventions to every row of a model call; one that never acted is an error."""
+    """Apply interventions to every row of model calls; one that never acted is an error."""
     condition = Condition(name="ablate", interventions=tuple(interventions))
-    options: dict[str, Any] = {
-        "prompt_lengths": prompt_lengths,
-        "vectors": vectors,
-        "onset_phrases": onset_phrases,
-    }
-    with intervene(model, [condition], **options) as ledger:
-        yield ledger
+    table = GateTable(model, vectors, onset_phrases)
+    row = table.add(condition)
+    with intervene_with(table, Ledger()) as tracker:
+        tracker.start([row], prompt_lengths)
+        yield tracker.ledger
     for intervention in condition.interventions:
-        key = (condition_label(condition), intervention.layer, intervention.component)
-        if ledger.called[key] and not ledger.applied[key]:
+        if tracker.ledger.total_calls and intervention.when not in tracker.acted:
+            where = f"{intervention.component} of layer {intervention.layer}"
             raise UserError(
-                f"the intervention on {intervention.component} of layer {intervention.layer} never acted",
+                f"the intervention on {where} never acted"
+                if intervention.head is None
+                else f"the intervention on head {intervention.head} in {where} never acted",
                 f"its schedule is {intervention.when!r}, and no position of the call falls under it",
                 "give prompt_lengths=, so that later positions count as generated, or use phase='all'",
             )

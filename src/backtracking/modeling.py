@@ -66,6 +66,13 @@ class LoadedModel:
     def vocab_size(self) -> int:
         return int(self.model.get_output_embeddings().weight.shape[0])
 
+    def has_separable_heads(self, layer: int) -> bool:
+        """Whether the layer's output projection takes the heads end to end, `head_dim` wide each."""
+        projection = self.blocks[layer].head_projection
+        # `nx` is the name in GPT-2's layers.
+        width = getattr(projection, "in_features", getattr(projection, "nx", None))
+        return width == self.n_heads * self.head_dim
+
     def readout(self, hidden: Tensor) -> Tensor:
         """Logits of a residual-stream state, through the final norm and the output embedding."""
         logits: Tensor = self.model.get_output_embeddings()(self.final_norm(hidden))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from backtracking.errors import UserError
+from backtracking.gates import GateTable
 from backtracking.interventions import BASELINE, Condition
 from backtracking.modeling import LoadedModel
 from backtracking.records import FinishReason, GenerationRecord
@@ -37,9 +38,11 @@ class Row:
         )
 
 
-def checked_rows(rows: Iterable[Row], model: LoadedModel) -> Iterator[Row]:
-    """Pass rows through, refusing by name those that the model cannot read."""
+def checked_rows(rows: Iterable[Row], table: GateTable) -> Iterator[Row]:
+    """Pass rows through, refusing by name those whose prompt or condition does not fit the model."""
+    model = table.model
     for row in rows:
+        table.add(row.condition)
         ids = row.prompt.ids
         if not ids:
             raise UserError(f"{row.label}: the prompt is empty", "there is no position to continue from")

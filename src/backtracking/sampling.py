@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from backtracking.config import GenerationConfig, LoopDetection
+from backtracking.errors import UserError
 from backtracking.seed import derive_seed
 
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit integer
@@ -20,6 +21,7 @@ _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
 _FIRST_CANDIDATES = 64
 _BLOCK = 64
 _NOISE_ROWS = 16
+_LEAST_TEMPERATURE = 1e-4
 # On a CPU a few rows at a time, so that their logits stay in the cache and in memory that is at hand already.
 _CPU_LOGITS = 1 << 20
 
@@ -35,6 +37,14 @@ class SamplingParams:
     do_sample: bool = True
     logprobs: bool = False
     loop: LoopDetection | None = None
+
+    def __post_init__(self) -> None:
+        if self.do_sample and not self.temperature >= _LEAST_TEMPERATURE:
+            raise UserError(
+                f"temperature {self.temperature:g} is too small to sample at",
+                f"logits divided by less than {_LEAST_TEMPERATURE:g} leave the range of numbers",
+                "set do_sample: false, which takes the likeliest token",
+            )
 
     @classmethod
     def from_config(cls, config: GenerationConfig) -> Self:

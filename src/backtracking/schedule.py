@@ -62,20 +62,24 @@ def onset_seen(completion: Sequence[int], phrases: Collection[Phrase]) -> Mask:
     return np.logical_or.accumulate(np.asarray(ends, dtype=np.bool_))
 
 
-def check_when(when: When, has_onsets: bool) -> None:
+def check_when(when: When, has_onsets: bool, vocab_size: int) -> None:
     """Refuse schedules that can never hold."""
-    if when.phase == "decode" and when.steps is not None and max(when.steps, default=0) < 1:
+    first, last = {"prefill": (0, 0), "decode": (1, np.inf), "all": (0, np.inf)}[when.phase]
+    if when.steps is not None and not any(first <= step <= last for step in when.steps):
         raise UserError(
-            f"an intervention with steps={list(when.steps)} and phase='decode' never acts",
-            "the first new token (step 0) is produced by the prompt's pass",
-            "use phase='all' or 'prefill' for step 0, or name later steps",
+            f"an intervention with steps={list(when.steps)} and phase={when.phase!r} never acts",
+            "the first new token (step 0) is produced by the prompt's pass, later ones by decoding",
+            "use phase='all' or 'prefill' for step 0, phase='all' or 'decode' for later steps",
         )
-    if when.phase == "prefill" and (
-        when.onset == "from_first" or (when.steps is not None and 0 not in when.steps)
-    ):
+    if when.after_tokens is not None and not any(0 <= token < vocab_size for token in when.after_tokens):
         raise UserError(
-            f"an intervention with {when!r} never acts",
-            "no onset and no later step exists while the prompt is read",
+            f"an intervention with after_tokens={sorted(when.after_tokens)} never acts",
+            f"none of them is in the model's vocabulary of {vocab_size} tokens",
+        )
+    if when.phase == "prefill" and when.onset == "from_first":
+        raise UserError(
+            "an intervention with phase='prefill' and onset='from_first' never acts",
+            "no onset exists while the prompt is read",
             "use phase='decode' or 'all'",
         )
     if when.onset != "any" and not has_onsets:

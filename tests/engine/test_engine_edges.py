@@ -5,14 +5,13 @@ import copy
 import numpy as np
 import pytest
 import torch
-import transformers
-from tiny import CONFIGS, NumberTokenizer, build, prompt, tiny
+from tiny import NumberTokenizer, prompt, tiny
 
 from backtracking.config import LoopDetection
-from backtracking.engine import graphs, prompts
+from backtracking.engine import batched, cache, graphs, prompts
 from backtracking.errors import UserError
-from backtracking.generate import Prompt, Row, SamplingParams, check_conditions, generate_rows
-from backtracking.hooks import Ledger, ablate
+from backtracking.generate import Prompt, Row, SamplingParams, generate_rows
+from backtracking.hooks import Ledger
 from backtracking.interventions import BASELINE, Condition, Intervention, When
 from backtracking.modeling import LoadedModel
 from backtracking.rows import LoopWatch
@@ -21,11 +20,24 @@ GREEDY = SamplingParams(12, do_sample=False)
 SAMPLED = SamplingParams(12, 1.0, 0.95)
 
 
+BLOWUP = Condition(
+    name="blow up",
+    interventions=(Intervention(component="mlp", layer=0, strength=float("inf"), when=When(steps=(4,))),),
+)
+
+
 def generate(model, rows, params=SAMPLED, **options):
     ledger = Ledger()
     records = list(generate_rows(model, rows, params, seed=0, ledger=ledger, **options))
     ledger.verify()
     return {(r.example_id, r.sample_id, r.condition): r for r in records}
+
+
+def without_end(model):
+    """The same model, whose rows end at the cap alone."""
+    model = copy.copy(model)
+    object.__setattr__(model, "eos_token_ids", frozenset())
+    return model
 
 
 @pytest.mark.parametrize("engine", ["batched", "reference"])
@@ -80,13 +92,9 @@ def test_a_row_whose_logits_fail_is_named_and_harms_no_other():
     with torch.no_grad():
         model.model.get_input_embeddings().weight[77] = float("nan")
         model.model.lm_head.weight[77] = 0.0
-    blowup = Condition(
-        name="blow up",
-        interventions=(Intervention(component="mlp", layer=0, strength=float("inf"), when=When(steps=(4,))),),
-    )
     good = [Row(prompt(i, 6 + i), 0) for i in range(6)]
     bad = Row(Prompt("bad", "v", "?", (5, 77, 9)), 0)
-    late = Row(prompt(9), 0, blowup)
+    late = Row(prompt(9), 0, BLOWUP)
     alone = generate(model, good, slots=2)
     mixed = generate(model, [good[0], bad, late, *good[1:]], slots=2)
     assert {k: mixed[k].completion_ids for k in alone} == {k: r.completion_ids for k, r in alone.items()}
@@ -96,6 +104,16 @@ def test_a_row_whose_logits_fail_is_named_and_harms_no_other():
     assert failed.finish_reason == "error"
     assert failed.completion_tokens == 4
     assert failed.error == "example '9', sample 0, condition 'blow up', step 4: the logits are not finite"
+
+
+def test_what_a_failed_row_leaves_behind_reaches_no_row_after_it():
+    """A short row moves into a failed, longer row's slot, and grows over what was there."""
+    model = without_end(tiny("llama"))
+    rows = [Row(prompt(0, 30), 0, BLOWUP), Row(prompt(1, 5), 0)]
+    params = SamplingParams(40, 1.0, 0.95)
+    mixed, alone = generate(model, rows, params, slots=2), generate(model, rows[1:], params, slots=2)
+    assert mixed["0", 0, "blow up"].finish_reason == "error"
+    assert mixed["1", 0, "baseline"].completion_ids == alone["1", 0, "baseline"].completion_ids
 
 
 def test_a_checkpoints_own_penalties_stay_out_of_the_reference_path():
@@ -187,96 +205,74 @@ def test_rows_are_taken_only_as_slots_become_free():
     records.close()
 
 
-@pytest.mark.parametrize("where", ["decode_pass", "prompt_pass"])
+def test_rows_that_finished_come_out_before_an_error_in_a_later_row():
+    model = tiny("llama")
+    rows = [Row(prompt(i, 5), 0) for i in range(6)] + [Row(prompt(6, 256), 0), Row(prompt(7, 5), 0)]
+    for params in (SamplingParams(1), SAMPLED):
+        finished = []
+        with pytest.raises(UserError, match="the prompt has 256 tokens"):
+            finished.extend(
+                record.example_id for record in generate_rows(model, iter(rows), params, seed=0, slots=4)
+            )
+        assert sorted(finished) == list("012345")
+    with pytest.raises(UserError, match="the prompt has 256 tokens"):
+        generate_rows(model, rows, SAMPLED, seed=0)  # a list is refused before it starts
+
+
+PLACES = {"decode_pass": graphs, "prompt_pass": prompts, "choose": batched, "_resized": cache}
+
+
+@pytest.mark.parametrize("where", PLACES)
 def test_out_of_memory_halves_the_slots_and_changes_no_row(monkeypatch, where):
     model = tiny("llama")
     half = Condition(name="half", interventions=(Intervention(component="mlp", layer=1, strength=0.5),))
     rows = [Row(prompt(i, 5 + i), 0, c) for i in range(6) for c in (BASELINE, half)]
-    expected = generate(model, rows, slots=8)
-    module = graphs if where == "decode_pass" else prompts
+    long = SamplingParams(40, 1.0, 0.95)
+    expected = generate(model, rows, long, slots=8)
+    module = PLACES[where]
     real, calls = getattr(module, where), []
 
     def short_of_memory(*args):
         calls.append(1)
-        if len(calls) in (3, 4) or (where == "prompt_pass" and len(calls) == 1):
+        if len(calls) in {"prompt_pass": (1, 3), "_resized": (2,)}.get(where, (3, 4)):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(*args)
 
     monkeypatch.setattr(module, where, short_of_memory)
-    found = generate(model, rows, slots=8)
+    found = generate(model, rows, long, slots=8)
     assert {k: r.completion_ids for k, r in found.items()} == {
         k: r.completion_ids for k, r in expected.items()
     }
 
 
-def test_models_that_the_engine_would_run_wrongly_are_refused_by_name():
-    sinks = transformers.GptOssConfig(
-        vocab_size=320, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=8, num_local_experts=2,
-        num_experts_per_tok=1, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-        max_position_embeddings=128,
-        layer_types=["full_attention"] * 2, eos_token_id=1, pad_token_id=0,
-    )  # fmt: skip
-    with pytest.raises(
-        UserError, match=r"(?s)gpt_oss: the batched engine cannot.*attention sinks.*engine: reference"
-    ):
-        generate(build(sinks), [Row(prompt(0), 0)])
-    config = CONFIGS["llama"]()
-    config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
-    with pytest.raises(UserError, match="dynamic rotary embedding"):
-        generate(build(config), [Row(prompt(0, 200), 0)], SamplingParams(100))
-    mixed = LoadedModel.wrap(transformers.LlamaForCausalLM(CONFIGS["llama"]()), NumberTokenizer())
-    mixed.model.config.layer_types = ["full_attention", "linear_attention", "full_attention"]
-    with pytest.raises(UserError, match="layers of type linear_attention"):
-        generate(mixed, [Row(prompt(0), 0)])
-
-
 def test_the_model_is_left_as_it_was():
     model = tiny("llama")
     before = model.model.config._attn_implementation
-    generate(
-        model,
-        [Row(prompt(0), 0, Condition(name="c", interventions=(Intervention(component="mlp", layer=0),)))],
-    )
+    generate(model, [Row(prompt(0), 0, removed(0))])
     assert model.model.config._attn_implementation == before
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.model.modules())
 
 
-BAD_CONDITIONS = [
-    (Intervention(component="mlp", layer=3), "no such layer"),
-    (Intervention(component="attn", layer=0, head=4), "no head 4"),
-    (Intervention(component="resid", layer=0, mode="add", vector="nowhere"), "no vector named 'nowhere'"),
-    (Intervention(component="resid", layer=0, mode="add", vector="short"), r"shape \[3\]"),
-    (Intervention(component="mlp", layer=0, when=When(steps=(0,))), "never acts"),
-    (Intervention(component="mlp", layer=0, when=When(phase="prefill", onset="from_first")), "never acts"),
-    (Intervention(component="mlp", layer=0, when=When(onset="from_first")), "no onset phrases"),
-]
+def removed(layer):
+    return Condition(name="removed", interventions=(Intervention(component="mlp", layer=layer),))
 
 
-@pytest.mark.parametrize(("intervention", "message"), BAD_CONDITIONS)
-def test_conditions_that_bind_to_nothing_are_errors(intervention, message):
-    bad = Condition(name="bad", interventions=(intervention,))
-    with pytest.raises(UserError, match=message):
-        check_conditions(tiny("llama"), [BASELINE, bad], vectors={"short": torch.zeros(3)})
-
-
-def test_conditions_must_have_their_own_names():
-    two = [Condition(name="x"), Condition(name="x", suppress_tokens=frozenset({4}))]
-    with pytest.raises(UserError, match="both called 'x'"):
-        check_conditions(tiny("llama"), two)
-    with pytest.raises(UserError, match="tokens that do not exist"):
-        check_conditions(tiny("llama"), [Condition(name="y", suppress_tokens=frozenset({320}))])
-
-
-def test_an_ablation_that_never_acted_is_an_error():
-    model = tiny("llama")
-    ids = torch.tensor([list(prompt(0).ids)])
-    decode_only = Intervention(component="mlp", layer=1)
-    with pytest.raises(UserError, match="never acted"), ablate(model, [decode_only]), torch.no_grad():
-        model.model(ids)
-    with ablate(model, [decode_only]) as ledger, torch.no_grad():
-        model.model.generate(
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=4, do_sample=False, pad_token_id=0
-        )
-    assert (ledger.total_calls, ledger.ablation_calls, ledger.skipped_calls) == (4, 3, 1)
-    assert ledger.as_dict()["seq_len_distribution"] == {"1": 3, "9": 1}
+def test_runs_that_live_side_by_side_do_not_feel_each_other():
+    """Two runs in turns, a plain call between records, a run left unfinished: each as if it were alone."""
+    model = without_end(tiny("llama"))
+    plain, changed = [Row(prompt(i), 0) for i in range(6)], [Row(prompt(i), 0, removed(1)) for i in range(6)]
+    expected = [generate(model, rows, slots=4) for rows in (plain, changed)]
+    ids = torch.tensor([prompt(3).ids])
+    with torch.no_grad():
+        logits = model.model(ids).logits
+    runs = [generate_rows(model, rows, SAMPLED, seed=0, slots=4) for rows in (plain, changed)]
+    for a, b in zip(*runs, strict=True):
+        for record, alone in zip((a, b), expected, strict=True):
+            assert record.completion_ids == alone[record.example_id, 0, record.condition].completion_ids
+        with torch.no_grad():
+            assert torch.equal(model.model(ids).logits, logits)
+    unfinished = generate_rows(model, changed, SAMPLED, seed=0, slots=4)
+    next(unfinished)
+    for engine in ("batched", "reference"):
+        found = generate(model, plain[:2], engine=engine)
+        assert all(found[key].completion_ids == expected[0][key].completion_ids for key in found)

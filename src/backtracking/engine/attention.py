@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedModel
 
 from backtracking.errors import UserError
 from backtracking.modeling import LoadedModel
@@ -26,6 +26,8 @@ class PromptPass:
     """Prompts end to end: where each begins and ends."""
 
     segments: list[tuple[int, int]]
+    windows: list[int | None] = field(default_factory=list)
+    """The sliding window that each layer's attention was told of."""
 
 
 @dataclass
@@ -70,6 +72,7 @@ def slot_attention(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if isinstance(engine_pass, DecodePass):
         return _decode(query, key, value, engine_pass.bias(sliding_window, key), scale, softcap), None
+    engine_pass.windows.append(sliding_window)
     parts = [
         _within(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scale, softcap, sliding_window)
         for a, b in engine_pass.segments
@@ -117,20 +120,33 @@ def _within(
     return weights.to(query.dtype) @ value
 
 
-@contextmanager
-def engine_attention(model: LoadedModel) -> Iterator[None]:
-    """Switch the model to the engine's attention, and back."""
-    AttentionInterface.register(IMPLEMENTATION, slot_attention)
-    before = model.model.config._attn_implementation
-    model.model.set_attn_implementation(IMPLEMENTATION)
-    try:
-        if model.model.config._attn_implementation != IMPLEMENTATION:
+class AttentionSwitch:
+    """Gives a model the engine's attention for a while; refuses models that cannot take it."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        AttentionInterface.register(IMPLEMENTATION, slot_attention)
+        modules = (module for module in model.model.modules() if isinstance(module, PreTrainedModel))
+        self._configs = list({id(module.config): module.config for module in modules}.values())
+        before = model.model.config._attn_implementation
+        model.model.set_attn_implementation(IMPLEMENTATION)
+        is_taken = model.model.config._attn_implementation == IMPLEMENTATION
+        model.model.set_attn_implementation(before)
+        if not is_taken:
             raise refusal(
                 model, "its attention cannot be exchanged through transformers' attention interface"
             )
-        yield
-    finally:
-        model.model.set_attn_implementation(before)
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Set what `set_attn_implementation` sets, without the search through all modules on every turn."""
+        before = [config._attn_implementation for config in self._configs]
+        for config in self._configs:
+            config._attn_implementation = IMPLEMENTATION
+        try:
+            yield
+        finally:
+            for config, implementation in zip(self._configs, before, strict=True):
+                config._attn_implementation = implementation
 
 
 def refusal(model: LoadedModel, why: str) -> UserError:

@@ -5,15 +5,17 @@ token to every row, chooses the next tokens and hands out rows that ended. Rows 
 without holes.
 """
 
+import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from backtracking.engine.attention import engine_attention
+from backtracking.engine.attention import AttentionSwitch
 from backtracking.engine.cache import Prefilled, SlotCache
 from backtracking.engine.forward import (
     MIN_ROWS,
@@ -29,7 +31,7 @@ from backtracking.hooks import GateHooks
 from backtracking.ledger import Ledger
 from backtracking.modeling import LoadedModel
 from backtracking.records import GenerationRecord
-from backtracking.rows import Draft, Row
+from backtracking.rows import Draft, Row, token_budget
 from backtracking.sampling import SamplingParams, choose
 from backtracking.schedule import Positions, ends_with_onset
 
@@ -50,36 +52,52 @@ def run_batched(
     hooks = GateHooks(table)
     try:
         check_layers(model)
-        with engine_attention(model):
-            with torch.inference_mode():
-                check_numbers(model)
-            queue = _Queue(rows)
-            batch: Batch | None = None
-            while (row := queue.peek()) is not None or (batch is not None and batch.active):
-                if batch is None:
-                    assert row is not None
-                    longest = len(row.prompt.ids) + params.max_new_tokens
-                    count = choose_slots(model, longest) if slots == "auto" else slots
-                    batch = Batch(model, params, seed, table, hooks, ledger, count)
-                # Nothing that changes how torch behaves is held while the caller works on a record.
-                with torch.inference_mode():
-                    ended = batch.turn(queue)
-                yield from (draft.record(model, params) for draft in ended)
+        attention = AttentionSwitch(model)
+        with torch.inference_mode(), attention.on():
+            check_numbers(model)
+        queue = _Queue(_in_reach(rows, model, params))
+        batch: Batch | None = None
+        while (row := queue.peek()) is not None or (batch is not None and batch.active):
+            if batch is None:
+                assert row is not None
+                longest = len(row.prompt.ids) + token_budget(row, model, params)
+                count = choose_slots(model, longest) if slots == "auto" else slots
+                batch = Batch(model, params, seed, table, hooks, ledger, count)
+            # While the caller works on a record, torch and the model are as they were.
+            with torch.inference_mode(), attention.on(), hooks.acting():
+                ended = batch.turn(queue)
+            yield from (draft.record(model, params) for draft in ended)
+        if queue.error is not None:
+            raise queue.error
     finally:
         table.flush(ledger)
         hooks.remove()
 
 
+def _in_reach(rows: Iterable[Row], model: LoadedModel, params: SamplingParams) -> Iterator[Row]:
+    """Pass on rows whose positions the engine gets right; a row's last token is not fed back."""
+    for row in rows:
+        check_length(model, len(row.prompt.ids) + token_budget(row, model, params) - 1)
+        yield row
+
+
 class _Queue:
-    """Rows to come; rows that had to make room come back to its front."""
+    """Rows to come; rows that had to make room come back to its front.
+
+    An error in the source ends the queue and is kept, so that the rows before it can finish.
+    """
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self._rows = iter(rows)
         self._waiting: deque[Row] = deque()
+        self.error: Exception | None = None
 
     def peek(self) -> Row | None:
-        if not self._waiting:
-            self._waiting.extend(row for row in [next(self._rows, None)] if row is not None)
+        if not self._waiting and self.error is None:
+            try:
+                self._waiting.extend(itertools.islice(self._rows, 1))
+            except Exception as error:  # whatever it is, it is raised in the end
+                self.error = error
         return self._waiting[0] if self._waiting else None
 
     def take(self, most: int) -> list[Row]:
@@ -138,24 +156,36 @@ class Batch:
         ended: list[Draft] = []
         while self.active < self.limit and queue.peek() is not None:
             rows = queue.take(self.limit - self.active)
-            try:
-                ended += self._admit(rows)
-            except torch.OutOfMemoryError as error:
+            finished = self._in_memory(partial(self._admit, rows))
+            if finished is None:
                 queue.put_back(rows)
-                self._make_room(queue, error)
+                self._make_room(queue)
+            else:
+                ended += finished
         if self.active:
-            try:
-                ended += self._advance()
-            except torch.OutOfMemoryError as error:
-                self._make_room(queue, error)
+            finished = self._in_memory(self._advance)
+            if finished is None:
+                self._make_room(queue)
+            else:
+                ended += finished
         return ended
+
+    def _in_memory(self, work: Callable[[], list[Draft]]) -> list[Draft] | None:
+        """The rows that the work ended, or None where memory ran out and fewer slots may help.
+
+        Only once the exception is gone are the tensors of the pass that failed.
+        """
+        try:
+            return work()
+        except torch.OutOfMemoryError:
+            if self.limit <= 1:
+                raise
+            return None
 
     def _admit(self, rows: list[Row]) -> list[Draft]:
         """Read the rows' prompts, choose their first tokens, and seat those that go on."""
         longest = max(len(row.prompt.ids) for row in rows)
-        check_length(self.model, longest + self.params.max_new_tokens)
         conditions = [self.table.add(row.condition) for row in rows]
-        self.hooks.sync()
         prefilled = self._reader.read([(row.prompt.ids, c) for row, c in zip(rows, conditions, strict=True)])
         drafts = [Draft(row, self.model, self.params, self.seed) for row in rows]
         logits = torch.stack([prompt.logits for prompt in prefilled])
@@ -216,8 +246,8 @@ class Batch:
         logits = self._decoder.step(
             self._cache, self._tokens[:padded], self._positions[:padded], self._conditions[:padded], is_active
         )
-        self.table.count_decode(self._conditions[:rows], is_active[:rows])
         self._choose(logits[:rows], self.drafts, self._conditions[:rows])
+        self.table.count_decode(self._conditions[:rows], is_active[:rows])
         ended = [slot for slot, draft in enumerate(self.drafts) if draft.finish_reason is not None]
         for slot in range(rows):
             if self.drafts[slot].finish_reason is None:
@@ -245,22 +275,20 @@ class Batch:
         """Take a row out; the last row moves into its slot."""
         assert self._cache is not None
         draft, last = self.drafts[slot], self.active - 1
+        if draft.finish_reason == "error":
+            self._cache.wipe(slot)
         if slot != last:
             self._cache.move(last, slot, int(self._positions[last]) + 1)
             self.drafts[slot] = self.drafts[last]
             for array in self._arrays:
                 array[slot] = array[last]
         self.drafts.pop()
-        if draft.finish_reason == "error":
-            self._cache.wipe(last)
         for array in self._arrays:
             array[last] = 0
         return draft
 
-    def _make_room(self, queue: _Queue, error: torch.OutOfMemoryError) -> None:
+    def _make_room(self, queue: _Queue) -> None:
         """Out of memory: halve the slots; rows that lose theirs start again later and come out the same."""
-        if self.limit <= 1:
-            raise error
         self.limit = max(self.limit // 2, 1)
         dropped = self.drafts[self.limit :]
         for draft in dropped:
@@ -269,9 +297,13 @@ class Batch:
             )
         queue.put_back(draft.row for draft in dropped)
         del self.drafts[self.limit :]
-        self._reader.forget()
+        for array in self._arrays:
+            array[self.limit :] = 0
         self._size = max(self.limit, MIN_ROWS)
-        if self._cache is not None:
-            self._cache.shrink(self._size)
+        # Kept prompts and captured graphs go first: to shrink the cache takes memory too.
+        self._reader.forget()
         self._decoder = make_decoder(self.model, self.hooks, self._size)
         torch.cuda.empty_cache()
+        if self._cache is not None:
+            self._cache.shrink(self._size)
+            self._cache.wipe(slice(self.limit, None))

@@ -89,13 +89,15 @@ class SlotCache(Cache):  # type: ignore[misc]
 
     def resize(self, capacity: int) -> None:
         """Make room for longer rows, or give it back."""
-        self.all_keys = _resized(self.all_keys, 4, capacity)
-        self.all_values = _resized(self.all_values, 3, capacity)
+        # Both or none: memory may run out in between.
+        keys, values = _resized(self.all_keys, 4, capacity), _resized(self.all_values, 3, capacity)
+        self.all_keys, self.all_values = keys, values
 
     def shrink(self, slots: int) -> None:
         """Keep only the first slots."""
-        self.all_keys = self.all_keys[:, :slots].clone()
-        self.all_values = self.all_values[:, :slots].clone()
+        if slots < self.all_keys.shape[1]:
+            self.all_keys = self.all_keys[:, :slots].clone()
+            self.all_values = self.all_values[:, :slots].clone()
 
     def fill(self, slot: int, keys: Tensor, values: Tensor) -> None:
         """Put a prompt's keys and values at the start of a slot."""
@@ -107,10 +109,10 @@ class SlotCache(Cache):  # type: ignore[misc]
         self.all_keys[:, target, ..., :length] = self.all_keys[:, source, ..., :length]
         self.all_values[:, target, :, :length] = self.all_values[:, source, :, :length]
 
-    def wipe(self, slot: int) -> None:
-        """Clear a slot that may hold numbers that are not finite: weight 0 would not hide them."""
-        self.all_keys[:, slot] = 0
-        self.all_values[:, slot] = 0
+    def wipe(self, slots: int | slice) -> None:
+        """Clear slots that may hold numbers that are not finite: weight 0 would not hide them."""
+        self.all_keys[:, slots] = 0
+        self.all_values[:, slots] = 0
 
 
 def _resized(old: Tensor, dim: int, capacity: int) -> Tensor:

@@ -30,25 +30,28 @@ class PackedPrompts:
     owners: NDArray[np.int64]
     """Which prompt each token belongs to."""
     segments: list[tuple[int, int]]
+    attention: PromptPass
+    """The segments as attention sees them, padding included."""
 
     @classmethod
     def of(cls, prompts: Sequence[Sequence[int]]) -> Self:
         lengths = [len(prompt) for prompt in prompts]
         ends = np.cumsum(lengths)
         spare = max(MIN_ROWS - int(ends[-1]), 0)
+        segments = [(int(end) - n, int(end)) for n, end in zip(lengths, ends, strict=True)]
+        padding = [(segments[-1][1], MIN_ROWS)] if spare else []
         return cls(
             tokens=np.pad(np.concatenate(prompts), (0, spare)).astype(np.int64),
             positions=np.concatenate([np.arange(n) for n in [*lengths, spare]]),
             owners=np.pad(np.repeat(np.arange(len(prompts)), lengths), (0, spare)),
-            segments=[(int(end) - n, int(end)) for n, end in zip(lengths, ends, strict=True)],
+            segments=segments,
+            attention=PromptPass(segments + padding),
         )
 
 
 def prompt_pass(model: LoadedModel, packed: PackedPrompts) -> list[Prefilled]:
     """Read several prompts in one pass."""
-    segments, total = packed.segments, len(packed.tokens)
-    padding = [(segments[-1][1], total)] if segments[-1][1] < total else []
-    ends = [end - 1 for _, end in segments]
+    ends = [end - 1 for _, end in packed.segments]
     ends += ends[-1:] * (MIN_ROWS - len(ends))
     cache = PromptCache(model.n_layers)
     logits = model.model(
@@ -57,12 +60,12 @@ def prompt_pass(model: LoadedModel, packed: PackedPrompts) -> list[Prefilled]:
         past_key_values=cache,
         use_cache=True,
         logits_to_keep=torch.tensor(ends, device=model.device),
-        engine_pass=PromptPass(segments + padding),
+        engine_pass=packed.attention,
     ).logits[0]
     keys, values = cache.stacked()
     return [
         Prefilled(keys[..., a:b].clone(), values[:, :, a:b].clone(), logits[i].clone())
-        for i, (a, b) in enumerate(segments)
+        for i, (a, b) in enumerate(packed.segments)
     ]
 
 
@@ -101,7 +104,7 @@ def check_layers(model: LoadedModel) -> None:
 
 
 def check_length(model: LoadedModel, longest: int) -> None:
-    """Refuse rotary embeddings that change with the longest row of a batch, where rows get that long."""
+    """Refuse rotary embeddings that change with the longest row of a batch, where a row may get that long."""
     config = model.model.config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or {}
     for parameters in [rope, *(value for value in rope.values() if isinstance(value, dict))]:
@@ -118,7 +121,8 @@ def check_numbers(model: LoadedModel) -> None:
     """Compare prompt pass and decoding steps with the model's own forward pass on short inputs."""
     ids = [[(7 * i + 3 * row) % model.vocab_size for i in range(length)] for row, length in enumerate((5, 9))]
     try:
-        read = prompt_pass(model, PackedPrompts.of([row[:-2] for row in ids]))
+        packed = PackedPrompts.of([row[:-2] for row in ids])
+        read = prompt_pass(model, packed)
         cache = SlotCache((read[0].keys, read[0].values), MIN_ROWS, LENGTH_STEP)
         for slot, prompt in enumerate(read):
             cache.fill(slot, prompt.keys, prompt.values)
@@ -131,6 +135,7 @@ def check_numbers(model: LoadedModel) -> None:
     except (NotImplementedError, TypeError, AttributeError, RuntimeError) as error:
         raise refusal(model, f"its forward pass does not fit the engine: {error}") from error
     _compare(model, ids, torch.stack(found, dim=1))
+    _check_windows(model, packed.attention.windows)
 
 
 def _compare(model: LoadedModel, ids: list[list[int]], found: Tensor) -> None:
@@ -147,3 +152,12 @@ def _compare(model: LoadedModel, ids: list[list[int]], found: Tensor) -> None:
     # Roundings differ between kernels; a wrong mask, position or cache differs by the logits' own size.
     if not error <= 2 * torch.finfo(model.dtype).eps ** 0.5 * max(scale, 1.0):
         raise refusal(model, f"its logits come out different by {error:.3g} (largest logit {scale:.3g})")
+
+
+def _check_windows(model: LoadedModel, told: Sequence[int | None]) -> None:
+    """Refuse sliding windows that live in masks alone: the engine makes its own, as attention is told."""
+    config = model.model.config.get_text_config()
+    every_layer = "sliding_attention" if getattr(config, "sliding_window", None) else "full_attention"
+    kinds = getattr(config, "layer_types", None) or [every_layer] * len(told)
+    if any(k == "sliding_attention" and t is None for k, t in zip(kinds, told, strict=False)):
+        raise refusal(model, "its layers do not tell their attention of the sliding window in its config")

@@ -85,7 +85,8 @@ class GraphedDecoder(EagerDecoder):
         self._tokens.copy_(torch.from_numpy(tokens))
         self._positions.copy_(torch.from_numpy(positions))
         self.hooks.load(conditions[:, None], is_active, static=True)
-        needed = (cache.all_keys.data_ptr(), *(len(column.vectors) for column in self.hooks.table.columns))
+        vectors = (len(column.vectors) for column in self.hooks.table.columns)
+        needed = (cache.all_keys.data_ptr(), cache.capacity, *vectors)
         if self._captured_for != needed:
             self._graphs.clear()
             self._captured_for = needed

@@ -1,0 +1,133 @@
+"""What the engine would get wrong is refused by name, before anything is generated."""
+
+import pytest
+import torch
+import transformers
+from tiny import CONFIGS, VOCAB, NumberTokenizer, build, prompt, tiny
+
+from backtracking.errors import UserError
+from backtracking.generate import Row, SamplingParams, check_conditions, generate_rows
+from backtracking.interventions import BASELINE, Condition, Intervention, When
+from backtracking.modeling import LoadedModel
+
+EXPERTS = {
+    "vocab_size": VOCAB, "hidden_size": 32, "intermediate_size": 32, "moe_intermediate_size": 32,
+    "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "num_experts_per_tok": 1,
+    "max_position_embeddings": 128, "eos_token_id": 1, "bos_token_id": 2, "pad_token_id": 0,
+}  # fmt: skip
+
+
+def generate(model, rows, new_tokens=12):
+    return list(generate_rows(model, rows, SamplingParams(new_tokens), seed=0))
+
+
+def refuses(model, why, length=9):
+    with pytest.raises(
+        UserError, match=rf"(?s){model.name}: the batched engine cannot.*{why}.*engine: reference"
+    ):
+        generate(model, [Row(prompt(0, length), 0)], 60)
+
+
+def test_attention_sinks():
+    config = transformers.GptOssConfig(
+        **EXPERTS, head_dim=8, num_local_experts=2, layer_types=["full_attention"] * 2,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+    )  # fmt: skip
+    refuses(build(config), "attention sinks")
+
+
+def test_layers_that_keep_other_states():
+    model = LoadedModel.wrap(transformers.LlamaForCausalLM(CONFIGS["llama"]()), NumberTokenizer())
+    model.model.config.layer_types = ["full_attention", "linear_attention", "full_attention"]
+    refuses(model, "layers of type linear_attention")
+
+
+def test_sliding_windows_that_live_in_masks_alone():
+    """Where layers tell attention of the window (Mistral, Gemma), `test_greedy_equals_generate` passes it."""
+    phimoe = {**EXPERTS, "num_local_experts": 2}
+    refuses(build(transformers.PhimoeConfig(**phimoe, sliding_window=12)), "sliding window")
+    assert generate(build(transformers.PhimoeConfig(**phimoe)), [Row(prompt(0), 0)])
+    qwen = {**EXPERTS, "num_experts": 2, "shared_expert_intermediate_size": 32, "sliding_window": 12}
+    used = transformers.Qwen2MoeConfig(**qwen, use_sliding_window=True, max_window_layers=1)
+    refuses(build(used), "sliding window")
+    assert generate(build(transformers.Qwen2MoeConfig(**qwen)), [Row(prompt(0), 0)])
+
+
+def test_rotary_embeddings_that_grow_with_the_batch():
+    config = CONFIGS["llama"]()
+    config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
+    model = build(config)
+    [record] = generate(model, [Row(prompt(0, 236), 0)], 100)
+    assert record.completion_tokens <= 20  # the context ends the row before the embedding changes
+    config.rope_parameters["original_max_position_embeddings"] = 64
+    assert generate(model, [Row(prompt(0, 5), 0)], 60)  # 64 positions are fed
+    refuses(model, "dynamic rotary embedding", length=6)
+
+
+BAD_CONDITIONS = [
+    (Intervention(component="mlp", layer=3), "no such layer"),
+    (Intervention(component="attn", layer=0, head=4), "no head 4"),
+    (Intervention(component="resid", layer=0, mode="add", vector="nowhere"), "no vector named 'nowhere'"),
+    (Intervention(component="resid", layer=0, mode="add", vector="short"), r"shape \[3\]"),
+    (Intervention(component="resid", layer=0, mode="add", vector="infinite"), "not finite"),
+    (Intervention(component="resid", layer=0, mode="project", vector="zero"), "length is zero"),
+    (Intervention(component="mlp", layer=0, when=When(steps=(0,))), "never acts"),
+    (Intervention(component="mlp", layer=0, when=When(phase="prefill", steps=(1,))), "never acts"),
+    (Intervention(component="mlp", layer=0, when=When(phase="all", steps=())), "never acts"),
+    (Intervention(component="mlp", layer=0, when=When(phase="all", steps=(-1,))), "never acts"),
+    (Intervention(component="mlp", layer=0, when=When(after_tokens=frozenset())), "never acts"),
+    (Intervention(component="mlp", layer=0, when=When(after_tokens=frozenset({VOCAB}))), "never acts"),
+    (Intervention(component="mlp", layer=0, when=When(phase="prefill", onset="from_first")), "never acts"),
+    (Intervention(component="mlp", layer=0, when=When(onset="from_first")), "no onset phrases"),
+]
+VECTORS = {"short": torch.ones(3), "infinite": torch.full((32,), torch.inf), "zero": torch.zeros(32)}
+
+
+@pytest.mark.parametrize(("intervention", "message"), BAD_CONDITIONS)
+def test_conditions_that_bind_to_nothing(intervention, message):
+    bad = Condition(name="bad", interventions=(intervention,))
+    with pytest.raises(UserError, match=message):
+        check_conditions(tiny("llama"), [BASELINE, bad], vectors=VECTORS)
+    with pytest.raises(UserError, match=message):
+        generate_rows(
+            tiny("llama"),
+            [Row(prompt(0), 0), Row(prompt(0), 0, bad)],
+            SamplingParams(4),
+            seed=0,
+            vectors=VECTORS,
+        )
+
+
+def test_conditions_must_have_their_own_names():
+    two = [Condition(name="x"), Condition(name="x", suppress_tokens=frozenset({4}))]
+    with pytest.raises(UserError, match="both called 'x'"):
+        check_conditions(tiny("llama"), two)
+
+
+@pytest.mark.parametrize("token", [-1, VOCAB])
+def test_suppressed_tokens_must_exist(token):
+    muted = Condition(name="y", suppress_tokens=frozenset({token}))
+    with pytest.raises(UserError, match=rf"tokens that do not exist: \[{token}\]"):
+        generate(tiny("llama"), [Row(prompt(0), 0, muted)])
+
+
+def test_heads_whose_values_have_another_width():
+    """Multi-head latent attention: a slice of `head_dim` would be part of one head, or of two."""
+    config = transformers.DeepseekV3Config(
+        **{**EXPERTS, "num_key_value_heads": 4}, q_lora_rank=None, kv_lora_rank=16, qk_rope_head_dim=8,
+        qk_nope_head_dim=8, v_head_dim=16, n_routed_experts=2, n_group=1, topk_group=1,
+        first_k_dense_replace=2,
+    )  # fmt: skip
+    one_head = Condition(name="h", interventions=(Intervention(component="attn", layer=1, head=1),))
+    with pytest.raises(
+        UserError, match=r"(?s)heads of this architecture cannot be told apart.*4 heads of width 8"
+    ):
+        check_conditions(build(config), [one_head])
+
+
+def test_settings_that_complete_nothing():
+    with pytest.raises(UserError, match="slots: 0"):
+        generate_rows(tiny("llama"), [Row(prompt(0), 0)], SamplingParams(4), seed=0, slots=0)
+    with pytest.raises(UserError, match=r"(?s)temperature 1e-38 is too small.*do_sample: false"):
+        SamplingParams(4, temperature=1e-38)
+    SamplingParams(4, temperature=1e-38, do_sample=False)
