@@ -7,7 +7,8 @@ from operator import attrgetter
 import numpy as np
 import pytest
 import torch
-from tiny import FAMILIES, VOCAB, prompt, tiny
+import transformers
+from tiny import FAMILIES, VOCAB, build, prompt, tiny
 
 from backtracking.generate import Row, SamplingParams, generate_rows
 from backtracking.hooks import Ledger, intervene
@@ -90,6 +91,18 @@ def test_rows_of_very_different_lengths_through_few_slots():
     assert min(lengths) < 30 and max(lengths) > 180
     for slots in (2, 5):
         assert texts(run(model, rows, long, slots=slots)) == together
+
+
+def test_long_neighbours_change_no_bit_where_many_queries_share_a_key_head():
+    """The shape of larger models: wide heads, four queries to a key head, a few hundred positions."""
+    config = transformers.LlamaConfig(
+        vocab_size=VOCAB, hidden_size=256, intermediate_size=128, num_hidden_layers=2, num_attention_heads=8,
+        num_key_value_heads=2, max_position_embeddings=512, eos_token_id=1, initializer_range=0.3,
+    )  # fmt: skip
+    model = build(config)
+    short, long = Row(prompt(0, 110), 0), Row(prompt(1, 190), 0)
+    alone = texts(run(model, [short], slots=1))
+    assert alone.items() <= texts(run(model, [short, long], slots=2)).items()
 
 
 def test_a_stopped_run_goes_on_to_the_same_rows():
