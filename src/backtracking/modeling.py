@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from backtracking.config import ModelConfig
 from backtracking.errors import UserError
+from backtracking.provenance import digest
 
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
 _ATTENTIONS = ("self_attn", "attn", "attention")
@@ -18,6 +19,7 @@ _MLPS = ("mlp", "feed_forward")
 _HEAD_PROJECTIONS = ("o_proj", "c_proj", "dense", "out_proj")
 _POST_NORMS = ("post_attention_layernorm", "post_feedforward_layernorm")
 _PROBE_LENGTH = 12
+_BITS_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class LoadedModel:
     @property
     def vocab_size(self) -> int:
         return int(self.model.get_output_embeddings().weight.shape[0])
+
+    def fingerprint(self) -> str:
+        """A digest of the weights, the same on every machine until some value changes."""
+        sums = {name: _sum_of_bits(weights) for name, weights in self.model.state_dict().items()}
+        return digest([[name, list(shape), total] for name, (shape, total) in sums.items()])
 
     def readout(self, hidden: Tensor) -> Tensor:
         """Logits of a residual-stream state, through the final norm and the output embedding."""
@@ -237,6 +244,13 @@ def _unmapped(name: str, why: str) -> UserError:
         why,
         "choose one with standard decoder blocks (Llama, Qwen, Mistral, Gemma, Phi-3, GPT-2, GPT-NeoX)",
     )
+
+
+def _sum_of_bits(weights: Tensor) -> tuple[torch.Size, int]:
+    """A tensor's shape and its values summed as whole numbers: exact, whatever the order and the device."""
+    whole = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[weights.element_size()]
+    pieces = torch.split(weights.detach().contiguous().view(whole).flatten(), _BITS_AT_ONCE)
+    return weights.shape, sum(int(piece.sum(dtype=torch.int64)) for piece in pieces)
 
 
 def first_tensor(output: Any) -> Tensor:

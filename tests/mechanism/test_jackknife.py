@@ -8,6 +8,7 @@ from backtracking.analysis.ablation_scan import CHANGES, Removal, ScanResult
 from backtracking.analysis.jackknife import jackknife, means
 from backtracking.analysis.passes import Site
 from backtracking.analysis.selection import score
+from backtracking.config import AnalysisConfig
 
 
 def test_one_event_per_problem_is_the_t_test():
@@ -78,5 +79,5 @@ def test_alike_components_are_rarely_called_outstanding(rule, monkeypatch):
         changes = {name: levels[:, None] - 0.5 + rng.normal(size=shape) for name in CHANGES}
         damage = {name: rng.gamma(2.0, 0.1, size=shape) for name in CHANGES}
         result = ScanResult(tuple(removals), list(labels), changes, damage)
-        alarms += bool((score(result, rule, floor=0.02).p_holm < 0.05).any())
+        alarms += bool((score(result, rule, AnalysisConfig()).p_holm < 0.05).any())
     assert alarms / 120 < 0.1
