@@ -34,6 +34,21 @@ def test_values_that_never_vary_are_certain_or_nothing():
     assert means(["a", "b", "c"], np.zeros((3, 1))).p[0] == 1.0
 
 
+def test_what_hangs_on_one_problem_has_no_test():
+    """A mean over one problem's events is a number, but nothing says how sure it is."""
+    values = np.full((4, 2), 1.5)
+    values[1:, 0] = np.nan
+    values[:, 1] += np.arange(4)
+    found = jackknife(
+        list("abcd"),
+        np.stack([np.nan_to_num(values), np.isfinite(values).astype(float)], axis=1),
+        lambda total: total[0] / total[1],
+    )
+    assert found.value[0] == 1.5
+    assert np.isnan([found.low[0], found.high[0], found.p[0], found.p_above()[0]]).all()
+    assert found.p[1] < 0.05 and found.p_above()[1] == found.p[1] / 2
+
+
 def _clustered(rng, problems):
     """Events of problems that differ in size and in level."""
     sizes = rng.integers(1, 6, size=problems)
@@ -64,6 +79,30 @@ def test_intervals_of_ratios_cover():
         found = jackknife(labels, np.stack([numerator, denominator], 1)[:, :, None], lambda s: s[0] / s[1])
         covered.append(found.low[0] <= truth <= found.high[0])
     assert 0.91 <= np.mean(covered) <= 0.975
+
+
+def _result(lost, damage):
+    """A scan of blocks with given mean losses and damages, in 40 problems of one event each."""
+    rng = np.random.default_rng(3)
+    removals = [Removal(Site(kind, layer)) for layer in range(len(lost) // 2) for kind in ("attn", "mlp")]
+    shape = (40, len(removals))
+    onset = {name: -np.array(lost) + 0.02 * rng.normal(size=shape) for name in CHANGES}
+    # Damage is heavy-tailed: a few positions carry most of it.
+    control = {name: np.array(damage) * rng.lognormal(-2.0, 2.0, size=shape) for name in CHANGES}
+    return ScanResult(tuple(removals), [str(k) for k in range(40)], onset, control)
+
+
+def test_strong_components_do_not_hide_each_other_and_traces_do_not_stand_out():
+    lost = [0.0] * 8 + [2.0, 1.0, 0.03, 0.6]
+    damage = [0.05] * 8 + [0.1, 0.2, 0.001, 5.0]
+    p = score(_result(lost, damage), "selectivity", AnalysisConfig()).p_holm
+    assert (p[8:10] < 0.05).all(), "strong ones, the first with a ratio that varies wildly"
+    assert (p[:8] > 0.5).all() and p[10] > 0.5, "none, or a trace that costs nothing"
+    assert np.isnan(p[11]), "one that breaks everything cannot be selected"
+
+
+def test_a_scan_without_an_ensemble_tests_nothing():
+    assert np.isnan(score(_result([2.0, 0.0], [0.1, 0.1]), "effect", AnalysisConfig()).p_holm).all()
 
 
 @pytest.mark.parametrize("rule", ["selectivity", "effect"])
