@@ -19,7 +19,6 @@ _MLPS = ("mlp", "feed_forward")
 _HEAD_PROJECTIONS = ("o_proj", "c_proj", "dense", "out_proj")
 _POST_NORMS = ("post_attention_layernorm", "post_feedforward_layernorm")
 _PROBE_LENGTH = 12
-_BITS_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -247,10 +246,10 @@ def _unmapped(name: str, why: str) -> UserError:
 
 
 def _sum_of_bits(weights: Tensor) -> tuple[torch.Size, int]:
-    """A tensor's shape and its values summed as whole numbers: exact, whatever the order and the device."""
-    whole = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[weights.element_size()]
-    pieces = torch.split(weights.detach().contiguous().view(whole).flatten(), _BITS_AT_ONCE)
-    return weights.shape, sum(int(piece.sum(dtype=torch.int64)) for piece in pieces)
+    """A tensor's shape and its bytes summed as whole numbers: exact, whatever the order and the device."""
+    flat = weights.detach().contiguous().flatten().view(torch.uint8)
+    wide = flat.numel() % 8 == 0 and flat.storage_offset() % 8 == 0
+    return weights.shape, int((flat.view(torch.int64) if wide else flat).sum(dtype=torch.int64))
 
 
 def first_tensor(output: Any) -> Tensor:
