@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from backtracking.config import ModelConfig
 from backtracking.errors import UserError
+from backtracking.provenance import digest
 
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
 _ATTENTIONS = ("self_attn", "attn", "attention")
@@ -72,6 +73,11 @@ class LoadedModel:
         # `nx` is the name in GPT-2's layers.
         width = getattr(projection, "in_features", getattr(projection, "nx", None))
         return width == self.n_heads * self.head_dim
+
+    def fingerprint(self) -> str:
+        """A digest of the weights, the same on every machine until some value changes."""
+        sums = {name: _sum_of_bits(weights) for name, weights in self.model.state_dict().items()}
+        return digest([[name, list(shape), total] for name, (shape, total) in sums.items()])
 
     def readout(self, hidden: Tensor) -> Tensor:
         """Logits of a residual-stream state, through the final norm and the output embedding."""
@@ -244,6 +250,13 @@ def _unmapped(name: str, why: str) -> UserError:
         why,
         "choose one with standard decoder blocks (Llama, Qwen, Mistral, Gemma, Phi-3, GPT-2, GPT-NeoX)",
     )
+
+
+def _sum_of_bits(weights: Tensor) -> tuple[torch.Size, int]:
+    """A tensor's shape and its bytes summed as whole numbers: exact, whatever the order and the device."""
+    flat = weights.detach().contiguous().flatten().view(torch.uint8)
+    wide = flat.numel() % 8 == 0 and flat.storage_offset() % 8 == 0
+    return weights.shape, int((flat.view(torch.int64) if wide else flat).sum(dtype=torch.int64))
 
 
 def first_tensor(output: Any) -> Tensor:

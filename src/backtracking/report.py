@@ -1,5 +1,6 @@
 """The written results of both phases, computed from a run's tables."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from backtracking import io
@@ -11,10 +12,10 @@ from backtracking.reports.phase1 import phase1_report
 from backtracking.reports.phase2 import phase2_report
 
 
-def write_phase1_report(paths: RunPaths, config: ExperimentConfig) -> list[Path]:
+def write_phase1_report(paths: RunPaths, config: ExperimentConfig, stale: Mapping[str, str]) -> list[Path]:
     """Markdown, and the same as one self-contained HTML page beside it."""
     target = paths.inside(config.report.report_path, "report.report_path")
-    return _write(phase1_report(Evidence(paths), config, target), target)
+    return _write(phase1_report(Evidence(paths), config, target, stale), target)
 
 
 def write_phase2_report(paths: RunPaths, phase1: RunPaths | None, config: ExperimentConfig) -> list[Path]:

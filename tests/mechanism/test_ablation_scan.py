@@ -53,6 +53,50 @@ def test_scan_equals_one_forward_per_component(tmp_path, mode):
     assert np.abs(found[0]["logit"]).max() > 0.1
 
 
+@pytest.mark.parametrize("mode", ["mean", "resample"])
+def test_donors_are_the_outputs_at_the_controls(tmp_path, mode):
+    """By the test's own hooks on whole rows, at control positions read off the rows."""
+    loaded = random_model()
+    records = Rows(problems=3, samples=2).build()
+    study = open_study(write_run(tmp_path, loaded, records), VARIANT)
+    controls = [event.controls["matched_row"] for event in study.events]
+    donors = Donors(loaded, controls, budget=40, seed=0)
+    removal = Removal(Site("mlp", 1), mode)
+    reading, target = study.events[0].at, study.targets[0]
+    found = dict(Scan(loaded, [removal], CONFIG, donors)([(reading, target)]))[0]
+    mlp = loaded.model.model.layers[1].mlp
+    rows = {(record.example_id, record.sample_id): record for record in records}
+    at_controls = []
+    for event in study.events:
+        # The onset is the only " Wait" of its row; the control stands as far into its own completion.
+        onset = rows[event.at.example_id, event.at.sample_id].completion_ids.index(WAIT)
+        partner = rows[event.controls["matched_row"].example_id, event.controls["matched_row"].sample_id]
+        assert WAIT not in partner.completion_ids
+        kept = []
+        handle = mlp.register_forward_hook(lambda _, __, output, kept=kept: kept.append(output))
+        with torch.no_grad():
+            loaded.model(input_ids=torch.tensor([[*partner.prompt_ids, *partner.completion_ids]]))
+        handle.remove()
+        at_controls.append(kept[0][0, partner.prompt_tokens + onset - 1])
+    candidates = [torch.stack(at_controls).mean(0)] if mode == "mean" else at_controls
+    expected = []
+    for candidate in candidates:
+
+        def put(_, __, output, candidate=candidate):
+            output = output.clone()
+            output[:, -1] = candidate
+            return output
+
+        ids = torch.tensor([reading.seen])
+        with torch.no_grad():
+            before = loaded.model(input_ids=ids).logits[0, -1, WAIT]
+            handle = mlp.register_forward_hook(put)
+            expected.append(float(loaded.model(input_ids=ids).logits[0, -1, WAIT] - before))
+            handle.remove()
+    assert np.ptp(expected) > 0.01 or mode == "mean"
+    assert min(abs(found["logit"][0] - value) for value in expected) < 1e-4
+
+
 def test_modes_ride_together(tmp_path):
     """All modes and positions in one scan give what each gives alone."""
     loaded = random_model()
@@ -119,23 +163,55 @@ def test_planted_writer_and_finder_are_found(tmp_path):
         assert selected(table, rule, 1) == {"attn": [1], "mlp": [4]}
         verdict = localisation(table, rule)
         assert verdict["localised"]
-        assert "mlp 4" in verdict["components"]
+        assert set(verdict["components"]) == {"attn 1", "mlp 4"}
     heads = _scan(loaded, ctx, [Removal(site) for site in head_sites(loaded, CONFIG)])
     head_table = add_scores(importance_table(heads), heads, CONFIG)
     strongest = head_table.loc[head_table["effect"].idxmax()]
     assert (strongest["layer"], strongest["head"]) == plant.finder
 
 
-def test_a_diffuse_push_is_not_called_localised(tmp_path):
-    loaded = planted(Plant(writers=tuple(range(6)), finder=(0, 2)))
+@pytest.mark.parametrize("push", [1.0, 8.0])
+def test_a_diffuse_push_is_not_called_localised(tmp_path, push):
+    """Every layer finds the marker and writes a sixth."""
+    finders = [(layer, 2) for layer in range(6)]
+    loaded = planted(
+        Plant(finder=finders[0], more_finders=tuple(finders[1:]), writers=tuple(range(6)), push=push)
+    )
     ctx = write_run(tmp_path, loaded, Rows().build())
-    sites = [site for site in scanned_sites(loaded, CONFIG) if site.component == "mlp"]
-    result = _scan(loaded, ctx, [Removal(site) for site in sites])
+    result = _scan(loaded, ctx, [Removal(site) for site in scanned_sites(loaded, CONFIG)])
     table = add_scores(importance_table(result), result, CONFIG)
-    assert (table["delta_logit"] < 0).all()
+    assert len(table) == 12 and (table["delta_log_odds"] < 0).all()
     for rule in ("selectivity", "effect"):
-        assert not localisation(table, rule)["localised"]
-        assert localisation(table, rule)["effective_components"] > 4
+        verdict = localisation(table, rule)
+        assert verdict["localised"] is False and verdict["components"] == []
+        assert verdict["effective_components"] > 6
+
+
+def test_of_one_finder_and_many_writers_the_finder_alone_stands_out(tmp_path):
+    loaded = planted(Plant(finder=(0, 2), writers=tuple(range(6))))
+    ctx = write_run(tmp_path, loaded, Rows().build())
+    result = _scan(loaded, ctx, [Removal(site) for site in scanned_sites(loaded, CONFIG)])
+    writers = result.where(lambda removal: removal.site.component == "mlp")
+    for rule in ("selectivity", "effect"):
+        table = add_scores(importance_table(result), result, CONFIG)
+        assert localisation(table, rule)["components"] == ["attn 0"]
+        of_writers = localisation(add_scores(importance_table(writers), writers, CONFIG), rule)
+        assert of_writers["localised"] is False and of_writers["effective_components"] > 5
+
+
+def test_controls_of_one_problem_allow_no_verdict(tmp_path):
+    loaded = planted(Plant())
+    result = _scan(
+        loaded,
+        write_run(tmp_path, loaded, Rows().build()),
+        [Removal(site) for site in scanned_sites(loaded, CONFIG)],
+    )
+    for values in result.control.values():
+        values[1:] = np.nan
+    table = add_scores(importance_table(result), result, CONFIG)
+    assert table["selectivity"].notna().all() and table["selectivity_p_holm"].isna().all()
+    assert localisation(table, "selectivity")["localised"] is None
+    assert localisation(table, "effect")["localised"]
 
 
 def test_a_layer_that_breaks_everything_is_not_selected(tmp_path):

@@ -88,6 +88,14 @@ def test_pairs_differ_only_where_they_should():
         )
 
 
+def test_a_later_step_serves_where_no_sentence_follows_the_first():
+    far = [WORDS[k % len(WORDS)] for k in range(30)]
+    record = _record([*STEP[:-1], *far, *STEP, " So", WORDS[1], "."], prompt=(1, 2))
+    pairs, _ = Rewriter(tokenizer(), TokenMap(tokenizer())).pairs(record)
+    assert pairs and all(pair.first > 2 + len(far) for pair in pairs)
+    assert Rewriter(tokenizer(), TokenMap(tokenizer())).pairs(_record(STEP[:-1])) == ([], {})
+
+
 def test_position_groups_cover_the_tail_once():
     pair = Pair(
         "p", 0, "off_by_one", "", "", tuple(range(20)), tuple(range(20)), first=8, result_end=12, decision=17
@@ -116,14 +124,17 @@ def _planted_rows(count=8):
 def test_the_planted_detector_and_its_carriers_are_found(tmp_path):
     """A model that doubts every 9: off-by-one results raise the onset, harmless rewrites do not."""
     loaded = planted(Plant(marker=" 9", writers=(4,), finder=(1, 2)))
-    ctx = write_run(tmp_path, loaded, _planted_rows())
+    ctx = write_run(tmp_path, loaded, [*_planted_rows(), _record([*WORDS[:4], "."], "p99")])
     table = pd.read_csv(ctx.paths.events)
     table["is_correct"] = True
     table.to_csv(ctx.paths.events, index=False)
     execute(ErrorInjection(VARIANT), ctx)
+    notes = ctx.meta.stages[ErrorInjection(VARIANT).key].notes
+    assert (notes["rows"], notes["rows_without_a_step"]) == (17, 1)
     summary = pd.read_csv(ctx.paths.table("error_injection_summary.csv")).set_index("kind")
     assert summary.loc["off_by_one", "change_low"] > 2 and summary.loc["off_by_one", "p_holm"] < 0.05
     assert abs(summary.loc["any harmless", "change"]) < 0.3
+    assert summary.loc["any harmless", ["above_harmless", "p"]].isna().all(), "nothing to compare with"
     assert abs(summary.loc["copied_operand", "change"]) < 0.3, "a copied operand is no 9"
     patches = pd.read_csv(ctx.paths.table("error_patching.csv")).set_index(
         ["direction", "positions", "component", "layer"]

@@ -8,6 +8,7 @@ from backtracking.analysis.ablation_scan import CHANGES, Removal, ScanResult
 from backtracking.analysis.jackknife import jackknife, means
 from backtracking.analysis.passes import Site
 from backtracking.analysis.selection import score
+from backtracking.config import AnalysisConfig
 
 
 def test_one_event_per_problem_is_the_t_test():
@@ -31,6 +32,17 @@ def test_missing_events_and_problems_do_not_count():
 def test_values_that_never_vary_are_certain_or_nothing():
     assert means(["a", "b", "c"], np.full((3, 1), 2.0)).p[0] == 0.0
     assert means(["a", "b", "c"], np.zeros((3, 1))).p[0] == 1.0
+
+
+def test_what_hangs_on_one_problem_has_no_test():
+    """A mean over one problem's events is a number, but nothing says how sure it is."""
+    values = np.full((4, 2), 1.5)
+    values[1:, 0] = np.nan
+    values[:, 1] += np.arange(4)
+    found = means(list("abcd"), values)
+    assert found.value[0] == 1.5
+    assert np.isnan([found.low[0], found.high[0], found.p[0], found.p_above()[0]]).all()
+    assert found.p[1] < 0.05 and found.p_above()[1] == found.p[1] / 2
 
 
 def _clustered(rng, problems):
@@ -65,6 +77,30 @@ def test_intervals_of_ratios_cover():
     assert 0.91 <= np.mean(covered) <= 0.975
 
 
+def _result(lost, damage):
+    """A scan of blocks with given mean losses and damages, in 40 problems of one event each."""
+    rng = np.random.default_rng(3)
+    removals = [Removal(Site(kind, layer)) for layer in range(len(lost) // 2) for kind in ("attn", "mlp")]
+    shape = (40, len(removals))
+    onset = {name: -np.array(lost) + 0.02 * rng.normal(size=shape) for name in CHANGES}
+    # Damage is heavy-tailed: a few positions carry most of it.
+    control = {name: np.array(damage) * rng.lognormal(-2.0, 2.0, size=shape) for name in CHANGES}
+    return ScanResult(tuple(removals), [str(k) for k in range(40)], onset, control)
+
+
+def test_strong_components_do_not_hide_each_other_and_traces_do_not_stand_out():
+    lost = [0.0] * 8 + [2.0, 1.0, 0.03, 0.6]
+    damage = [0.05] * 8 + [0.1, 0.2, 0.001, 5.0]
+    p = score(_result(lost, damage), "selectivity", AnalysisConfig()).p_holm
+    assert (p[8:10] < 0.05).all(), "strong ones, the first with a ratio that varies wildly"
+    assert (p[:8] > 0.5).all() and p[10] > 0.5, "none, or a trace that costs nothing"
+    assert np.isnan(p[11]), "one that breaks everything cannot be selected"
+
+
+def test_a_scan_without_an_ensemble_tests_nothing():
+    assert np.isnan(score(_result([2.0, 0.0], [0.1, 0.1]), "effect", AnalysisConfig()).p_holm).all()
+
+
 @pytest.mark.parametrize("rule", ["selectivity", "effect"])
 def test_alike_components_are_rarely_called_outstanding(rule, monkeypatch):
     """Family-wise: in a scan of twelve equal components one stands out in about 5% of studies at most."""
@@ -78,5 +114,5 @@ def test_alike_components_are_rarely_called_outstanding(rule, monkeypatch):
         changes = {name: levels[:, None] - 0.5 + rng.normal(size=shape) for name in CHANGES}
         damage = {name: rng.gamma(2.0, 0.1, size=shape) for name in CHANGES}
         result = ScanResult(tuple(removals), list(labels), changes, damage)
-        alarms += bool((score(result, rule, floor=0.02).p_holm < 0.05).any())
+        alarms += bool((score(result, rule, AnalysisConfig()).p_holm < 0.05).any())
     assert alarms / 120 < 0.1

@@ -111,6 +111,20 @@ def test_more_arms_than_fit_one_pass_give_the_same(monkeypatch):
     torch.testing.assert_close(TailScan(loaded, arms)(_sequences()), whole, atol=1e-4, rtol=1e-4)
 
 
+def test_a_pass_of_arms_stays_within_the_budget():
+    loaded = random_model()
+    sequences = _sequences()
+    arms = [UNCHANGED, *[(Edit(Site(kind, layer)),) for kind in ("attn", "mlp") for layer in range(4)]]
+    sizes = []
+    handle = loaded.model.base_model.register_forward_pre_hook(
+        lambda _, __, given: sizes.append(given["input_ids"].numel()), with_kwargs=True
+    )
+    bounded = TailScan(loaded, arms, budget=4 * len(sequences))(sequences)
+    handle.remove()
+    assert max(sizes[1:]) == 4 * len(sequences) and len(sizes) == 1 + 3
+    torch.testing.assert_close(bounded, TailScan(loaded, arms)(sequences), atol=1e-4, rtol=1e-4)
+
+
 def test_full_pass_is_the_models_own_forward():
     loaded = random_model()
     for sequence in _sequences():

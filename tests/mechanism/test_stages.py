@@ -5,15 +5,29 @@ import json
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from backtracking import io
 from backtracking.modeling import LoadedModel
+from backtracking.progress import Quiet
+from backtracking.reports.evidence import Evidence
+from backtracking.reports.phase1_verdicts import verdicts
 from backtracking.stages.ablation_scan import AblationScan
 from backtracking.stages.direction import Direction
 from backtracking.stages.execute import execute, status_of
 from backtracking.stages.logit_lens import LogitLens
 
 from .worlds import VARIANT, Plant, Rows, planted, write_run
+
+
+class Spoken(Quiet):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, message):
+        self.said.append(message)
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +93,57 @@ def test_an_interrupted_scan_goes_on(ctx, monkeypatch):
     monkeypatch.setattr(
         io.JsonlAppender, "append", lambda self, row: (read.append(1), original(self, row))[1]
     )
-    execute(AblationScan(VARIANT), ctx, force=True)
+    ctx.meta.stages[AblationScan(VARIANT).key].outcome = "interrupted"
+    execute(AblationScan(VARIANT), ctx)
     assert 0 < len(read) < 48
     after = pd.read_csv(ctx.paths.table("ablation_importance.csv"))
     pd.testing.assert_frame_equal(after, before, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_weights_changed_in_place_are_read_again(tmp_path, force):
+    """By force nothing is kept; and what is kept belongs to the weights it was made with."""
+    ctx = write_run(tmp_path, planted(Plant()), Rows(problems=6).build(), ablation_modes=("zero",))
+    stages = (LogitLens(VARIANT), AblationScan(VARIANT), Direction(VARIANT))
+    for stage in stages:
+        execute(stage, ctx)
+    before = ctx.model().fingerprint()
+    assert before == planted(Plant()).fingerprint() != planted(Plant(), seed=1).fingerprint()
+    with torch.no_grad():
+        ctx.model().model.model.layers[4].mlp.down_proj.weight.zero_()
+    assert ctx.model().fingerprint() != before
+    for stage in stages:
+        ctx.meta.stages[stage.key].outcome = "done" if force else "interrupted"
+        execute(stage, ctx, force=force)
+    table = pd.read_csv(ctx.paths.table("ablation_importance.csv")).set_index(["component", "layer"])
+    assert table.loc[("mlp", 4), "delta_logit"] == pytest.approx(0.0, abs=1e-6)
+    assert pd.read_csv(ctx.paths.table("logit_lens.csv"))["family_diff"].abs().max() < 1
+    assert pd.read_csv(ctx.paths.table("direct_effects.csv"))["direct"].abs().max() < 1
+    previous = ctx.paths.work(f"ablation-scan-{VARIANT}-blocks").with_suffix(".previous.jsonl")
+    assert previous.exists() == force
+
+
+def test_an_interrupted_direction_goes_on(tmp_path, monkeypatch):
+    ctx = write_run(tmp_path, planted(Plant()), Rows().build())
+    original, read = io.JsonlAppender.append, []
+
+    def stop_after(self, row, limit):
+        if len(read) == limit:
+            raise KeyboardInterrupt
+        read.append(row.key)
+        original(self, row)
+
+    monkeypatch.setattr(io.JsonlAppender, "append", lambda self, row: stop_after(self, row, 10))
+    with pytest.raises(KeyboardInterrupt):
+        execute(Direction(VARIANT), ctx)
+    monkeypatch.setattr(io.JsonlAppender, "append", lambda self, row: stop_after(self, row, 1000))
+    execute(Direction(VARIANT), ctx)
+    assert len(read) == len(set(read)) > 20
+    resumed = load_file(ctx.paths.table("directions.safetensors"))
+    execute(Direction(VARIANT), ctx, force=True)
+    anew = load_file(ctx.paths.table("directions.safetensors"))
+    for name, vector in anew.items():
+        torch.testing.assert_close(resumed[name], vector, atol=1e-4, rtol=1e-4)
 
 
 def test_partial_results_of_other_settings_are_not_used(ctx):
@@ -105,6 +166,33 @@ def test_without_controls_the_effect_decides_and_it_is_said(tmp_path):
     execute(AblationScan(VARIANT), ctx)
     assert ctx.meta.stages[AblationScan(VARIANT).key].notes["selected_by"] == "effect"
     assert json.loads(ctx.paths.selected_layers.read_text())["mlp"][0] == 4
+    table = pd.read_csv(ctx.paths.table("ablation_importance.csv"))
+    assert table[["selectivity", "selectivity_p_holm"]].isna().all(axis=None)
+    claims = {verdict.claim.split(":")[0]: verdict for verdict in verdicts(Evidence(ctx.paths), VARIANT)}
+    assert "completions" in claims["H1"].because, "the scan itself is judged by effect"
+
+
+def test_controls_in_one_problem_are_said_to_be_too_few(tmp_path):
+    ctx = write_run(tmp_path, planted(Plant()), Rows().build(), control_samples=1)
+    ctx.reporter = Spoken()
+    execute(AblationScan(VARIANT), ctx)
+    assert any("only 1 of 12 problems have a control" in line for line in ctx.reporter.said)
+    assert ctx.meta.stages[AblationScan(VARIANT).key].notes["problems_with_controls"] == 1
+    claims = {verdict.claim.split(":")[0]: verdict for verdict in verdicts(Evidence(ctx.paths), VARIANT)}
+    assert "tests of selectivity" in claims["H1"].because
+
+
+def test_self_repair_compares_with_removing_the_whole(tmp_path):
+    """Whatever mode decides, and for heads too where they are scanned."""
+    tables = {}
+    for mode in ("zero", "mean"):
+        ctx = write_run(tmp_path / mode, planted(Plant()), Rows(problems=6).build(), ablation_modes=(mode,))
+        execute(AblationScan(VARIANT, heads=True), ctx)
+        tables[mode] = pd.read_csv(ctx.paths.table("direct_effects.csv"))
+    pd.testing.assert_frame_equal(tables["mean"], tables["zero"], atol=1e-4, rtol=1e-3)
+    assert tables["mean"]["total"].notna().all() and tables["mean"]["head"].notna().sum() == 24
+    finder = tables["mean"].query("component == 'attn' and layer == 1 and head == 2")
+    assert finder["total"].iloc[0] > 2
 
 
 def test_heads_and_positions_add_tables_to_the_same_result(ctx):

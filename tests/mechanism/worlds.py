@@ -40,10 +40,11 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 @dataclass(frozen=True)
 class Plant:
-    """Where the mechanism lies: a head finds the marker, one MLP (or all of them) writes the onset."""
+    """Where the mechanism lies: a head (or one in each layer) finds the marker, MLPs write the onset."""
 
     layers: int = 6
     finder: tuple[int, int] = (1, 2)
+    more_finders: tuple[tuple[int, int], ...] = ()
     writers: tuple[int, ...] = (4,)
     push: float = 8.0
     marker: str = " glitch"
@@ -78,7 +79,8 @@ def planted(plant: Plant, seed: int = 0) -> LoadedModel:
         model.model.embed_tokens.weight[:, FLAG] = model.model.embed_tokens.weight[:, ONSET] = 0.0
         model.lm_head.weight[WAIT, ONSET] += 1.0
         _plant_habits(model)
-        _plant_finder(model, plant)
+        for layer, head in (plant.finder, *plant.more_finders):
+            _plant_finder(model.model.layers[layer].self_attn, head, plant)
         for layer in plant.writers:
             _plant_writer(model.model.layers[layer].mlp, plant.push / len(plant.writers))
     return LoadedModel.wrap(model, tokenizer(), "planted")
@@ -95,15 +97,14 @@ def _plant_habits(model: Qwen2ForCausalLM) -> None:
         layer.mlp.down_proj.weight[[FLAG, ONSET]] = 0.0
 
 
-def _plant_finder(model: Qwen2ForCausalLM, plant: Plant) -> None:
+def _plant_finder(attention: torch.nn.Module, head: int, plant: Plant) -> None:
     """One head looks for the marker on the slowest rotary pair and raises the flag where it is found."""
-    layer, head = plant.finder
-    attention = model.model.layers[layer].self_attn
     slow, start = HEAD_DIM // 2 - 1, head * HEAD_DIM
     attention.q_proj.bias[start + slow] += 8.0
     attention.k_proj.weight[start + slow, ID[plant.marker]] += 2.0
     attention.v_proj.weight[start] = 0.0
-    attention.v_proj.weight[start, ID[plant.marker]] = 0.05  # a small flag leaves the norms alone
+    # A small flag leaves the norms alone.
+    attention.v_proj.weight[start, ID[plant.marker]] = 0.05 / (1 + len(plant.more_finders))
     attention.o_proj.weight[FLAG, start] += 1.0
 
 

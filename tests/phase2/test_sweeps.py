@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from backtracking import io
 from backtracking.analysis.arms import Resources, scale_arms, subset_arms
+from backtracking.analysis.search import ranked_components
 from backtracking.analysis.sweeps import run_scale_sweep, run_subset_sweep
 from backtracking.analysis.tradeoff import SUBSET_COLUMNS
 from backtracking.config_phase2 import Subset
@@ -135,3 +137,19 @@ def test_arm_cards_say_what_rows_were_made_with(tmp_path):
     run_subset_sweep(world.job(world.random_model(), tmp_path), {"one": SUBSETS["one"]})
     card = json.loads((tmp_path / "phase2_one_x0.arm.json").read_text())
     assert card["members"][0]["interventions"][0]["layer"] == 1
+
+
+def test_a_search_starts_from_the_scans_ranking():
+    scan = pd.DataFrame(
+        {
+            "component": ["attn", "mlp", "attn"],
+            "layer": [0, 1, 2],
+            "selectivity": [0.1, 3.0, 1.0],
+            "delta_wait_logit_mean": [-2.0, -0.1, -1.0],
+        }
+    )
+    by_effect = [("attn", 0), ("attn", 2), ("mlp", 1)]
+    assert ranked_components(scan, 3, 2) == [("mlp", 1), ("attn", 2)]
+    assert ranked_components(scan.assign(selectivity=np.nan), 3, 3) == by_effect, "a scan without controls"
+    assert ranked_components(scan.drop(columns="selectivity"), 3, 3) == by_effect
+    assert ranked_components(None, 3, 2) == [("mlp", 2), ("attn", 2)]

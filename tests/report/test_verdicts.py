@@ -62,6 +62,20 @@ def test_h1_and_h0_follow_scan_and_regeneration(tmp_path, targeted, random, p_va
     assert (found["H1"].outcome, found["H0"].outcome) == (h1, h0), found
 
 
+def test_the_scans_own_rule_is_judged(tmp_path):
+    """Without controls the scan ranks by effect, and selectivity has no values."""
+    scan = _scan([np.nan, np.nan]).assign(effect=[2.0, 0.1], effect_p_holm=[0.001, 0.9])
+    paths = run_paths(tmp_path, backtracking_events=_events(0.1, 0.6), ablation_importance=scan)
+    assert _judged(paths)["H1"].outcome == "cannot be judged"
+    paths.table("ablation_selection.json").write_text('{"rule": "effect"}')
+    assert _judged(paths)["H1"].outcome == "supported"
+    config = ExperimentConfig.model_validate({"prompting": {"template": "{question}"}})
+    markdown, _ = write_phase1_report(paths, config, {"generate[x]": "selected_layers.json changed"})
+    text = markdown.read_text()
+    assert "p (Holm, by effect)" in text and "0.900" in text
+    assert "Out of date" in text and "selected_layers.json changed" in text
+
+
 @pytest.mark.parametrize(("accuracy", "outcome"), [(0.85, "supported"), (0.5, "not supported")])
 def test_kept_accuracy_is_an_equivalence_claim(tmp_path, accuracy, outcome):
     events = pd.concat(
@@ -197,7 +211,7 @@ def test_reports_are_written_from_almost_nothing_and_from_much(tmp_path):
         )
     )
     bare = run_paths(tmp_path / "bare", backtracking_events=event_rows("baseline", 0.6, 0.85))
-    for markdown, page in (write_phase1_report(bare, config), write_phase2_report(bare, None, config)):
+    for markdown, page in (write_phase1_report(bare, config, {}), write_phase2_report(bare, None, config)):
         text = markdown.read_text()
         assert "cannot be judged" in text
         assert "Missing:" in text

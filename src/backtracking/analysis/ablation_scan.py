@@ -94,6 +94,7 @@ class Scan:
                 loaded,
                 [UNCHANGED, *(removals[k].arm(config.ablation_scale) for k in places)],
                 tail=self._tail,
+                budget=self._budget,
             )
             for _, places in self._passes
         ]
@@ -221,6 +222,15 @@ class ScanResult:
             self.problems,
             {name: values[:, places] for name, values in self.onset.items()},
             {name: values[:, places] for name, values in self.control.items()},
+        )
+
+    def __add__(self, other: "ScanResult") -> "ScanResult":
+        """Both scans of the same onsets as one."""
+        return ScanResult(
+            (*self.removals, *other.removals),
+            self.problems,
+            {name: np.hstack([values, other.onset[name]]) for name, values in self.onset.items()},
+            {name: np.hstack([values, other.control[name]]) for name, values in self.control.items()},
         )
 
     def of_mode(self, mode: Mode) -> "ScanResult":

@@ -1,5 +1,6 @@
 """A direction in the residual stream that stands for backtracking, and how well it tells onsets apart."""
 
+import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,15 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backtracking.analysis.controls import CONTROL_KINDS, Event, Reading
+from backtracking.analysis.controls import CONTROL_KINDS, ControlKind, Event, Reading
 from backtracking.analysis.jackknife import Array
 from backtracking.analysis.logit_lens import WINDOW, in_row, window_states
 from backtracking.analysis.passes import batches
 from backtracking.analysis.probes import Labels, ProbeSpace, auroc, auroc_interval
+from backtracking.analysis.readouts import Target
 from backtracking.modeling import LoadedModel
 from backtracking.seed import derive_seed
 
 Place = Literal["deciding", "window"]
+MATCHED: ControlKind = "matched_row"
+"""The kind of control that a direction leads away from."""
+
 PLACES: tuple[Place, ...] = ("deciding", "window")
 DECIDING = WINDOW.index(0)
 SHUFFLES = 20
@@ -30,7 +35,9 @@ class Sample:
     """One position with its class: an onset, or a control of some kind."""
 
     at: Reading
+    target: Target
     problem: str
+    """That of the onset; its control may come from another."""
     kind: str
 
     @property
@@ -38,29 +45,52 @@ class Sample:
         return self.kind == "onset"
 
 
-def samples_of(events: Sequence[Event]) -> list[Sample]:
-    """Onsets that have a control, and all their controls; a control counts to its event's problem."""
-    samples = []
-    for event in events:
-        if event.controls:
-            problem = event.at.example_id
-            samples.append(Sample(event.at, problem, "onset"))
-            samples += [Sample(control, problem, kind) for kind, control in event.controls.items()]
-    return samples
+@dataclass(frozen=True)
+class Split:
+    """Samples whose problems are apart: those that fit, and those that test."""
+
+    samples: list[Sample]
+    fit_problems: set[str]
+    test_problems: set[str]
+    dropped: int
+    """Onsets whose matched control comes from a problem of the other side."""
+
+    @property
+    def fewest_problems(self) -> int:
+        """How many problems have onsets on the side that has fewer."""
+        onsets = {sample.problem for sample in self.samples}
+        return min(len(onsets & self.fit_problems), len(onsets & self.test_problems))
 
 
-def split_problems(problems: Sequence[str], seed: int) -> set[str]:
-    """Half of the problems, for fitting; the rest is for testing."""
-    names = sorted(set(problems))
+def split_samples(events: Sequence[Event], targets: Sequence[Target], seed: int) -> Split:
+    """Onsets that have a matched control, with all their controls, half of the problems on each side."""
+    matched = [
+        (event, target) for event, target in zip(events, targets, strict=True) if MATCHED in event.controls
+    ]
+    readings = [at for event, _ in matched for at in (event.at, event.controls[MATCHED])]
+    names = sorted({at.example_id for at in readings})
     order = np.random.default_rng(derive_seed(seed, "direction-split")).permutation(len(names))
-    return {names[k] for k in order[: (len(names) + 1) // 2]}
+    fit = {names[k] for k in order[: (len(names) + 1) // 2]}
+    samples: list[Sample] = []
+    dropped = 0
+    for event, target in matched:
+        problem = event.at.example_id
+        if (problem in fit) != (event.controls[MATCHED].example_id in fit):
+            dropped += 1
+            continue
+        samples.append(Sample(event.at, target, problem, "onset"))
+        samples += [Sample(at, target, problem, kind) for kind, at in event.controls.items()]
+    return Split(samples, fit, set(names) - fit, dropped)
+
+
+Packed = dict[str, Any]
 
 
 @torch.no_grad()
 def read_states(
     loaded: LoadedModel, readings: Sequence[Reading], budget: int
-) -> Iterator[tuple[int, Tensor]]:
-    """Per position the residual stream after each layer: [layer, place, hidden].
+) -> Iterator[tuple[int, Packed]]:
+    """Per position the residual stream after each layer, [layer, place, hidden], packed for a file.
 
     Places are the deciding position and the mean over the window before it.
     """
@@ -70,30 +100,47 @@ def read_states(
             before = torch.tensor(in_row(readings[index]), device=state.device)
             before[DECIDING:] = False
             window = state[:, before].mean(1) if before.any() else state[:, DECIDING]
-            yield index, torch.stack([state[:, DECIDING], window], dim=1).cpu()
+            yield index, _pack(torch.stack([state[:, DECIDING], window], dim=1).cpu().numpy())
+
+
+def _pack(values: NDArray[np.float32]) -> Packed:
+    return {"shape": values.shape, "float32": base64.b64encode(values.tobytes()).decode()}
+
+
+def unpack(found: Sequence[Packed]) -> NDArray[np.float32]:
+    """The states of all positions as one array."""
+    return np.stack(
+        [
+            np.frombuffer(base64.b64decode(each["float32"]), dtype=np.float32).reshape(each["shape"])
+            for each in found
+        ]
+    )
 
 
 @dataclass(frozen=True)
 class Directions:
     """States of all samples [sample, layer, place, hidden], split by problem into fit and test."""
 
-    samples: list[Sample]
+    split: Split
     states: NDArray[np.float32]
-    fit_problems: set[str]
     seed: int
 
     @property
+    def samples(self) -> list[Sample]:
+        return self.split.samples
+
+    @property
     def _fit(self) -> Labels:
-        return np.array([sample.problem in self.fit_problems for sample in self.samples])
+        return np.array([sample.problem in self.split.fit_problems for sample in self.samples])
 
     @property
     def _onset(self) -> Labels:
         return np.array([sample.is_onset for sample in self.samples])
 
     def vectors(self) -> dict[str, Tensor]:
-        """Mean onset state minus mean control state per layer and place, from the fit problems alone."""
-        fit, onset = self._fit, self._onset
-        gap = self.states[fit & onset].mean(0) - self.states[fit & ~onset].mean(0)
+        """Mean onset state minus mean matched control's, per layer and place, from the fit problems alone."""
+        matched = np.array([sample.kind == MATCHED for sample in self.samples])
+        gap = self.states[self._fit & self._onset].mean(0) - self.states[self._fit & matched].mean(0)
         return {
             name_of(place, layer): torch.from_numpy(gap[layer, k].copy())
             for k, place in enumerate(PLACES)

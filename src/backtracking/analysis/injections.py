@@ -121,7 +121,10 @@ class Rewriter:
         self._map = token_map
 
     def pairs(self, record: GenerationRecord) -> tuple[list[Pair], dict[str, int]]:
-        """All rewrites of a row's first step that a sentence follows; kinds that gave none are counted."""
+        """All rewrites of a row's first step that a sentence follows; kinds that gave none are counted.
+
+        Both are empty where no step of the row will do.
+        """
         tokens = self._map(record.completion_ids, record.completion)
         starts = sentence_starts(tokens.pieces())
         for step in right_steps(tokens.text):

@@ -22,7 +22,8 @@ class Estimates:
 
     def p_above(self) -> Array:
         """One-sided p-values of being above zero."""
-        return np.where(self.value > 0, self.p / 2, 1 - self.p / 2)
+        one_sided = np.where(self.value > 0, self.p / 2, 1 - self.p / 2)
+        return np.where(np.isfinite(self.value), one_sided, np.nan)
 
 
 def jackknife(
@@ -48,7 +49,9 @@ def jackknife(
     error = pseudo.std(0, ddof=1) / np.sqrt(count)
     reach = stats.t.ppf(1 - LEVEL / 2, count - 1) * error
     # Values that never vary have no error: certain if they differ from zero, and no evidence if they do not.
-    t = np.divide(centre, error, out=np.where(centre == 0, 0.0, np.copysign(np.inf, centre)), where=error > 0)
+    # Those that some problem cannot be left out of have neither interval nor test.
+    constant = np.where(centre == 0, 0.0, np.copysign(np.inf, centre))
+    t = np.divide(centre, error, out=np.where(np.isfinite(error), constant, np.nan), where=error > 0)
     return Estimates(value, centre - reach, centre + reach, 2 * stats.t.sf(np.abs(t), count - 1))
 
 

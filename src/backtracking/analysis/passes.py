@@ -173,13 +173,19 @@ def _compile(arms: Sequence[Arm], tail: int, device: torch.device) -> list[_Comp
 
 
 class TailScan:
-    """Runs many arms on the last `tail` tokens of sequences at the price of one pass per prefix."""
+    """Runs many arms on the last `tail` tokens of sequences at the price of one pass per prefix.
 
-    def __init__(self, loaded: LoadedModel, arms: Sequence[Arm], *, tail: int = 1) -> None:
+    A pass of arms holds at most `budget` tokens over all sequences, or one arm if even that is more.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, arms: Sequence[Arm], *, tail: int = 1, budget: int | None = None
+    ) -> None:
         _check_mask_support(loaded)
         self._loaded = loaded
+        self._arms = arms
         self._tail = tail
-        self._chunks = _chunks(arms, max(1, QUERIES_PER_PASS // tail))
+        self._budget = budget
 
     @torch.no_grad()
     def __call__(
@@ -199,10 +205,17 @@ class TailScan:
         if width:
             read_padded(self._loaded, prefix, cache)
         outputs = []
-        for chunk in self._chunks:
+        for chunk in self._chunks(len(sequences)):
             outputs.append(self._tails(prefix, tails, chunk, cache, donors or {}))
             _rewind(cache, width)
         return torch.cat(outputs, dim=1)
+
+    def _chunks(self, rows: int) -> Iterator[Sequence[Arm]]:
+        """The arms in groups that ride together."""
+        tokens = QUERIES_PER_PASS if self._budget is None else min(QUERIES_PER_PASS, self._budget // rows)
+        size = max(1, tokens // self._tail)
+        for start in range(0, len(self._arms), size):
+            yield self._arms[start : start + size]
 
     def _tails(
         self,
@@ -229,10 +242,6 @@ class TailScan:
                 use_cache=True,
             )
         return kept["end"]
-
-
-def _chunks(arms: Sequence[Arm], size: int) -> list[Sequence[Arm]]:
-    return [arms[start : start + size] for start in range(0, len(arms), size)]
 
 
 def _rewind(cache: DynamicCache, width: int) -> None:

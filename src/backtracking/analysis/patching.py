@@ -48,7 +48,7 @@ def patch_pairs(
     for index, pair in enumerate(pairs):
         tail = pair.decision - pair.first + 1
         clean, corrupted = pair.clean[: pair.decision + 1], pair.corrupted[: pair.decision + 1]
-        scan = TailScan(loaded, patch_arms(sites, pair), tail=tail)
+        scan = TailScan(loaded, patch_arms(sites, pair), tail=tail, budget=budget)
         ends = {}
         for direction, (target, source) in (
             ("noising", (clean, corrupted)),

@@ -135,12 +135,16 @@ def _objectives(events: pd.DataFrame) -> tuple[float, float]:
 
 
 def ranked_components(importance: pd.DataFrame | None, n_layers: int, count: int) -> list[Component]:
-    """The scan's most selective components, strongest first; without one, all from the last layer on."""
+    """The scan's most selective components, strongest first; without a scan, all from the last layer on.
+
+    Without controls no component has a selectivity; then the effect on the onset's logit ranks.
+    """
     kinds: tuple[Literal["attn", "mlp"], ...] = ("mlp", "attn")
     if importance is None:
         return [(kind, layer) for layer in reversed(range(n_layers)) for kind in kinds][:count]
-    ranking = "selectivity" if "selectivity" in importance else "delta_wait_logit_mean"
-    ordered = importance.sort_values(ranking, ascending=ranking != "selectivity")
+    selective = "selectivity" in importance and importance["selectivity"].notna().any()
+    ranking = "selectivity" if selective else "delta_wait_logit_mean"
+    ordered = importance.sort_values(ranking, ascending=not selective)
     pairs = zip(ordered["component"], ordered["layer"], strict=True)
     found = [(kind, int(layer)) for name, layer in pairs for kind in kinds if kind == name]
     return list(dict.fromkeys(found))[:count]

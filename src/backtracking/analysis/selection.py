@@ -14,70 +14,86 @@ from backtracking.config import AnalysisConfig
 
 Rule = Literal["selectivity", "effect"]
 RULES: tuple[Rule, ...] = ("selectivity", "effect")
+SMALLEST_LOSS = 0.1
+"""Nats of log-odds (or of logit) that a component must take beyond the ensemble to stand out of it."""
+
+NORMAL_SPREAD = 1.4826
+"""The standard deviation of normal values, in units of their median deviation from the median."""
+
+WIDE = 3.0
+"""How many robust standard deviations above the median of all components the ensemble reaches."""
+
+FEWEST_COMPONENTS = 3
 LOCALISED_SHARE = 0.5
 LOCALISED_COMPONENTS = 0.25
 
 
 @dataclass(frozen=True)
 class Scores:
-    """How much each removal takes from the onset under one rule, against the other removals of its kind."""
+    """How much each removal takes from the onset under one rule, against the ensemble of all removals."""
 
     score: Estimates
-    excess: Estimates
-    """Score minus the mean score of the other components of the same kind."""
+    excess: Array
+    """What it takes beyond the most that the ensemble would take at the same price, in nats."""
     p_holm: Array
-    """One-sided, over all components."""
+    """One-sided, of an excess above `SMALLEST_LOSS`; none for components that cost too much to be tested."""
 
 
-def score(result: ScanResult, rule: Rule, floor: float) -> Scores:
-    """Scores with intervals and Holm-corrected tests against the ensemble of components of the same kind."""
-    kinds = np.array([removal.site.component for removal in result.removals])
-    columns = _effect_columns(result) if rule == "effect" else _selectivity_columns(result)
+def score(result: ScanResult, rule: Rule, config: AnalysisConfig) -> Scores:
+    """Scores with intervals, and Holm-corrected tests against the ensemble of all components."""
+    columns = _columns(result, rule)
 
     def of_sums(total: Array) -> Array:
-        if rule == "effect":
-            effect: Array = -total[0] / total[1]
-            return effect
-        ratio: Array = (-total[0] / total[1]) / (total[2] / total[3] + floor)
-        return ratio
+        lost, price = _lost_and_price(total, rule, config)
+        return lost / price
+
+    def beyond(total: Array) -> Array:
+        lost, price = _lost_and_price(total, rule, config)
+        return lost - ensemble_reach(lost / price) * price - SMALLEST_LOSS
 
     with np.errstate(invalid="ignore", divide="ignore"):
         scores = jackknife(result.problems, columns, of_sums)
-        excess = jackknife(result.problems, columns, lambda total: _above_others(of_sums(total), kinds))
-    return Scores(scores, excess, holm(excess.p_above()))
+        excess = jackknife(result.problems, columns, beyond)
+        _, price = _lost_and_price(columns.sum(0), rule, config)
+    tested = price <= config.max_collateral + config.collateral_floor if rule == "selectivity" else True
+    p = np.where(tested, excess.p_above(), np.nan)
+    return Scores(scores, excess.value + SMALLEST_LOSS, holm(p))
 
 
-def _effect_columns(result: ScanResult) -> Array:
-    lost = result.onset["logit"]
-    return np.stack([lost, np.ones_like(lost)], axis=1)
-
-
-def _selectivity_columns(result: ScanResult) -> Array:
-    """Log-odds at every onset; damage wherever there is a control."""
-    lost, damage = result.onset["log_odds"], result.control["kl"]
+def _columns(result: ScanResult, rule: Rule) -> Array:
+    """What is summed over events: the loss at every onset, and the damage wherever there is a control."""
+    lost, damage = -result.onset["logit" if rule == "effect" else "log_odds"], result.control["kl"]
     known = np.isfinite(damage)
     return np.stack([lost, np.ones_like(lost), np.where(known, damage, 0.0), known.astype(float)], axis=1)
 
 
-def _above_others(scores: Array, kinds: np.ndarray[Any, Any]) -> Array:
-    excess = np.full(scores.shape, np.nan)
-    for kind in np.unique(kinds):
-        of_kind = kinds == kind
-        count = of_kind.sum()
-        if count > 1:
-            excess[of_kind] = (scores[of_kind] - scores[of_kind].mean()) * count / (count - 1)
-    return excess
+def _lost_and_price(total: Array, rule: Rule, config: AnalysisConfig) -> tuple[Array, Array]:
+    """A score is what is lost at the onset for each unit of its price; under `effect` all have one price."""
+    lost: Array = total[0] / total[1]
+    price: Array = np.ones_like(lost) if rule == "effect" else total[2] / total[3] + config.collateral_floor
+    return lost, price
+
+
+def ensemble_reach(scores: Array) -> float:
+    """The highest score that still belongs to the ensemble, by median and median deviation of all scores.
+
+    Neither moves while most components are alike, so strong ones cannot hide each other.
+    """
+    if len(scores) < FEWEST_COMPONENTS:
+        return float("nan")
+    centre = float(np.median(scores))
+    return centre + WIDE * NORMAL_SPREAD * float(np.median(np.abs(scores - centre)))
 
 
 def add_scores(table: pd.DataFrame, result: ScanResult, config: AnalysisConfig) -> pd.DataFrame:
     """The importance table with both rules' scores, tests, and which components each would select."""
     table = table.copy()
     for rule in RULES:
-        scores = score(result, rule, config.collateral_floor)
+        scores = score(result, rule, config)
         table[f"{rule}"] = scores.score.value
         table[f"{rule}_low"] = scores.score.low
         table[f"{rule}_high"] = scores.score.high
-        table[f"{rule}_excess"] = scores.excess.value
+        table[f"{rule}_excess"] = scores.excess
         table[f"{rule}_p_holm"] = scores.p_holm
         table[f"{rule}_rank"] = _ranks(table, rule, config)
     return table
@@ -105,15 +121,16 @@ def localisation(table: pd.DataFrame, rule: Rule) -> dict[str, Any]:
     """Whether a few components stand out and carry most of what ablation takes away.
 
     The share is of the summed positive scores. A push that is spread evenly has no component above its
-    ensemble, or needs many of them to reach half.
+    ensemble, or needs many of them to reach half. Without any test there is no verdict.
     """
     significant = table[table[f"{rule}_p_holm"] < LEVEL].sort_values(rule, ascending=False)
+    tested = table[f"{rule}_p_holm"].notna().any()
     positive = table[rule].clip(lower=0.0)
     total = float(positive.sum())
     share = float(significant[rule].clip(lower=0.0).sum()) / total if total > 0 else 0.0
     few = 0 < len(significant) <= max(1, int(LOCALISED_COMPONENTS * len(table)))
     return {
-        "localised": bool(few and share >= LOCALISED_SHARE),
+        "localised": bool(few and share >= LOCALISED_SHARE) if tested else None,
         "components": [_name(row) for row in significant.to_dict("records")],
         "share": share,
         "effective_components": _participation(positive.to_numpy(float)),

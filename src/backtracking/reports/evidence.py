@@ -32,6 +32,11 @@ class Evidence:
         return _as_dict(io.read_json(path, made_by="the stage that makes it")) if path.exists() else {}
 
     @property
+    def scan_rule(self) -> str:
+        """By which of its scores the ablation scan ranked and tested components."""
+        return str(self.data("ablation_selection.json").get("rule", "selectivity"))
+
+    @property
     def meta(self) -> dict[str, Any]:
         """meta.json as it stands; also runs of an earlier implementation have one, of another shape."""
         try:

@@ -1,6 +1,6 @@
 """The report of Phase 1: how often, with what accuracy, and where in the network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ SEPARATION_SHARE = 0.1
 """Smaller differences than this share of the largest one do not count as separation."""
 
 
-def phase1_report(evidence: Evidence, config: ExperimentConfig, path: Path) -> Document:
-    """The whole report, computed from the run's tables."""
+def phase1_report(
+    evidence: Evidence, config: ExperimentConfig, path: Path, stale: Mapping[str, str]
+) -> Document:
+    """The whole report, computed from the run's tables; `stale`: which are out of date, and why."""
     main = config.prompting.variant_names[0]
     document = Document("Backtracking as a state transition: Phase 1")
     document.say(
@@ -29,6 +31,7 @@ def phase1_report(evidence: Evidence, config: ExperimentConfig, path: Path) -> D
         "wrong and stands beside the share of completions cut at the token cap, because a cut completion "
         "cannot answer."
     )
+    _out_of_date(document, stale)
     document.section("Findings")
     write_verdicts(document, verdicts(evidence, main))
     _rates(document, evidence, path)
@@ -42,6 +45,16 @@ def phase1_report(evidence: Evidence, config: ExperimentConfig, path: Path) -> D
     _limits(document, evidence)
     write_provenance(document, evidence)
     return document
+
+
+def _out_of_date(document: Document, stale: Mapping[str, str]) -> None:
+    """Says which results do not belong together, before anything is concluded from them."""
+    if stale:
+        document.say(
+            "Out of date: these results were made from other inputs or settings than the run has now, so "
+            "what follows may combine what does not belong together. Run the named stages again."
+        )
+        document.bullets([f"{quoted(stage)}: {quoted(reason)}" for stage, reason in stale.items()])
 
 
 def _rates(document: Document, evidence: Evidence, path: Path) -> None:
@@ -138,6 +151,7 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
         document.say("Missing: ablation_importance.csv. Run: backtracking ablation-scan.")
         return
     strongest = table.sort_values("delta_wait_logit_mean").head(8)
+    rule = evidence.scan_rule
     document.say(
         f"Each component is removed alone at the deciding position of {int(table['n_events'].max()):,} "
         "onsets. The eight with the most negative mean change of the onset token's logit, beside what the "
@@ -150,7 +164,7 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
             "Δ family log-odds",
             "KL at controls (nats)",
             "Selectivity",
-            "p (Holm)",
+            f"p (Holm, by {rule})",
         ],
         [
             [
@@ -159,7 +173,7 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
                 plain(row, "delta_log_odds"),
                 plain(row, "kl_control"),
                 plain(row, "selectivity"),
-                p_value(number(row, "selectivity_p_holm")),
+                p_value(number(row, f"{rule}_p_holm")),
             ]
             for row in records(strongest)
         ],

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pandas as pd
-
 from backtracking.analysis.comparison import OUTCOMES, compare
 from backtracking.analysis.statistics import Difference, paired_difference
 from backtracking.records import BASELINE_NAME
@@ -18,10 +16,10 @@ MOST = 0.5
 
 H1 = Claim(
     "H1: a few components write the onset",
-    "Supported when the ablation scan finds at least one component above the ensemble of all "
-    "(Holm-corrected p < 0.05) and regeneration with the selected components ablated backtracks less than "
-    "regeneration with as many random ones, and less than the baseline (random ablation makes errors, and "
-    "with them onsets): both paired differences by problem lie wholly below zero. "
+    "Supported when the ablation scan finds at least one component clearly above the ensemble of all, by "
+    "the scan's rule (Holm-corrected p < 0.05), and regeneration with the selected components ablated "
+    "backtracks less than regeneration with as many random ones, and less than the baseline (random "
+    "ablation makes errors, and with them onsets): both paired differences by problem lie wholly below zero. "
     "Where most targeted completions are cut at the cap, the text has fallen apart and fewer onsets in it "
     "say nothing about where onsets come from: then it cannot be judged.",
 )
@@ -70,7 +68,7 @@ def verdicts(evidence: Evidence, main: str) -> list[Verdict]:
         for other in ("random_ablation", "baseline")
     )
     accuracy = _difference(evidence, main, "targeted_ablation", "baseline", "accuracy")
-    standouts = _standouts(evidence.table("ablation_importance.csv"))
+    standouts = _standouts(evidence)
     return [
         _judge_h1(standouts, against_random, against_baseline),
         _judge_h0(standouts, against_random),
@@ -235,15 +233,15 @@ def _fallen_apart(evidence: Evidence, variant: str) -> str:
     return f"targeted completions that finish: {percent(cut)} are cut, so the ablation broke the text itself"
 
 
-def _standouts(table: pd.DataFrame | None) -> list[str] | str:
+def _standouts(evidence: Evidence) -> list[str] | str:
     """Components that the scan finds above the ensemble, or what is missing to say so."""
+    table, rule = evidence.table("ablation_importance.csv"), evidence.scan_rule
     if table is None:
         return "ablation_importance.csv (made by ablation-scan)"
-    for rule in ("selectivity", "effect"):
-        if f"{rule}_p_holm" in table:
-            found = table[table[f"{rule}_p_holm"] < LEVEL].sort_values(rule, ascending=False)
-            return [f"{row['component']} {row['layer']}" for row in records(found)]
-    return "tests against the ensemble in ablation_importance.csv"
+    if f"{rule}_p_holm" not in table or table[f"{rule}_p_holm"].isna().all():
+        return f"tests of {rule} against the ensemble in ablation_importance.csv"
+    found = table[table[f"{rule}_p_holm"] < LEVEL].sort_values(rule, ascending=False)
+    return [f"{row['component']} {row['layer']}" for row in records(found)]
 
 
 def _within_problem(evidence: Evidence, variant: str) -> dict[str, Any] | None:

@@ -29,6 +29,8 @@ FIGURE = "ablation_importance_by_layer"
 DIRECT_FIGURE = "direct_vs_total_effect"
 PAIRS_FIGURE = "component_interactions"
 POSITIONS_BACK = 3
+FEWEST_CONTROLLED = 10
+PARTS = ("blocks", "whole", "heads", "direct", "pairs", "positions")
 SCAN_KEYS = (
     *STUDY_KEYS,
     "analysis.ablation_components",
@@ -92,19 +94,34 @@ class AblationScan(Stage):
         io.write_json(ctx.paths.table("ablation_selection.json"), _summary(ctx, self, study, tables, rule))
         write_controls(ctx, study)
         figures.save(plots_mechanism.plot_ablation_importance(table, selection), ctx.paths, FIGURE)
-        self._direct(ctx, study, result.of_mode(modes[0]))
         self._pairs(ctx, study, selection, modes[0])
         extras = self._extras(ctx)
+        total = self._removed_whole(ctx, study, result)
         if "heads" in extras:
-            self._heads(ctx, study)
+            total += self._heads(ctx, study)
+        self._direct(ctx, study, total)
         if "positions" in extras:
             self._positions(ctx, study)
-        return Result(rows=len(table), notes=study.notes() | {"selected_by": rule})
+        notes = {"selected_by": rule, "problems_with_controls": self._controlled(ctx, study)}
+        return Result(rows=len(table), notes=study.notes() | notes)
+
+    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        return [ctx.paths.work(self._work(part)) for part in PARTS]
 
     def _extras(self, ctx: RunContext) -> list[str]:
         """The extra scans that are asked for, or that the run has already and so keeps up to date."""
         asked = {"heads": self.heads, "positions": self.positions}
         return [part for part in asked if asked[part] or ctx.paths.table(f"ablation_{part}.csv").exists()]
+
+    def _controlled(self, ctx: RunContext, study: Study) -> int:
+        """How many problems have a control; said where there are too few to tell how sure selectivity is."""
+        found = len({event.at.example_id for event in study.events if "matched_row" in event.controls})
+        if 0 < found < FEWEST_CONTROLLED:
+            ctx.reporter.say(
+                f"  note: only {found} of {study.notes()['problems']} problems have a control of kind "
+                "matched_row: selectivity has rough intervals and tests, or none (analysis.control_samples)"
+            )
+        return found
 
     def _modes(self, ctx: RunContext, study: Study) -> "tuple[Mode, ...]":
         """The ways of removal asked for, without those that lack the control positions they draw on."""
@@ -124,6 +141,15 @@ class AblationScan(Stage):
             ctx, study, self._work("blocks"), [Removal(s, mode) for mode in modes for s in sites]
         )
 
+    def _removed_whole(self, ctx: RunContext, study: Study, result: "ScanResult") -> "ScanResult":
+        """What every block's removal takes in any mode: a direct effect is all that it writes."""
+        from backtracking.analysis.ablation_scan import Removal, scanned_sites
+
+        if (whole := result.of_mode("zero")).removals:
+            return whole
+        removals = [Removal(site) for site in scanned_sites(ctx.model(), ctx.config.analysis)]
+        return scan_study(ctx, study, self._work("whole"), removals)
+
     def _work(self, part: str) -> str:
         return f"{self.name}-{self.variant}-{part}"
 
@@ -134,7 +160,7 @@ class AblationScan(Stage):
             return "effect"
         return ctx.config.analysis.selection
 
-    def _direct(self, ctx: RunContext, study: Study, result: "ScanResult") -> None:
+    def _direct(self, ctx: RunContext, study: Study, total: "ScanResult") -> None:
         from backtracking.analysis import figures, plots_circuit
         from backtracking.analysis.attribution import attribute, direct_table, stack_direct
 
@@ -148,7 +174,7 @@ class AblationScan(Stage):
             settings_digest(ctx, STUDY_KEYS),
         )
         sites, direct = stack_direct(found, loaded)
-        table = direct_table(result.problems, sites, direct, result)
+        table = direct_table(total.problems, sites, direct, total)
         io.write_csv(ctx.paths.table("direct_effects.csv"), table)
         figures.save(plots_circuit.plot_direct_effects(table), ctx.paths, DIRECT_FIGURE)
 
@@ -161,14 +187,16 @@ class AblationScan(Stage):
         io.write_csv(ctx.paths.table("pair_interactions.csv"), table)
         figures.save(plots_circuit.plot_interactions(table), ctx.paths, PAIRS_FIGURE)
 
-    def _heads(self, ctx: RunContext, study: Study) -> None:
+    def _heads(self, ctx: RunContext, study: Study) -> "ScanResult":
         from backtracking.analysis import figures, plots_circuit
         from backtracking.analysis.ablation_scan import Removal, head_sites
 
         removals = [Removal(site) for site in head_sites(ctx.model(), ctx.config.analysis)]
-        table = _scored(ctx, scan_study(ctx, study, self._work("heads"), removals))
+        result = scan_study(ctx, study, self._work("heads"), removals)
+        table = _scored(ctx, result)
         io.write_csv(ctx.paths.table("ablation_heads.csv"), table)
         figures.save(plots_circuit.plot_heads(table), ctx.paths, "ablation_heads")
+        return result
 
     def _positions(self, ctx: RunContext, study: Study) -> None:
         from backtracking.analysis import figures, plots_circuit

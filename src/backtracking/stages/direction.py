@@ -1,5 +1,6 @@
 """direction: the backtracking direction of every layer, saved by name for interventions, and its probes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +9,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from backtracking import io
 from backtracking.errors import UserError
 from backtracking.stages.base import Input, Result, RunContext, Stage
-from backtracking.stages.mechanism import STUDY_KEYS, Study, open_study, study_inputs
+from backtracking.stages.mechanism import (
+    STUDY_KEYS,
+    Study,
+    compute_items,
+    open_study,
+    settings_digest,
+    study_inputs,
+)
 
 if TYPE_CHECKING:
     from backtracking.analysis.direction import Directions
 
 FIGURE = "backtracking_direction"
-FEWEST_PROBLEMS = 4
+FEWEST_PROBLEMS = 2
 
 
 @dataclass(frozen=True)
@@ -46,36 +54,46 @@ class Direction(Stage):
             save_file({name: vector.contiguous() for name, vector in vectors.items()}, temporary)
         io.write_json(ctx.paths.table("directions.json"), self._card(ctx, directions, sorted(vectors)))
         figures.save(plots_causes.plot_direction(table), ctx.paths, FIGURE)
-        return Result(rows=len(vectors), notes=study.notes())
+        self._work(ctx).unlink()  # whole states are large, and quick to read again
+        notes = {"dropped_across_the_split": directions.split.dropped}
+        return Result(rows=len(vectors), notes=study.notes() | notes)
+
+    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        return [self._work(ctx)]
+
+    def _work(self, ctx: RunContext) -> Path:
+        return ctx.paths.work(f"{self.name}-{self.variant}")
 
     def _read(self, ctx: RunContext, study: Study) -> "Directions":
-        import numpy as np
+        from backtracking.analysis.direction import Directions, read_states, split_samples, unpack
 
-        from backtracking.analysis.direction import Directions, read_states, samples_of, split_problems
-
-        samples = samples_of(study.events)
-        problems = {sample.problem for sample in samples}
-        if len(problems) < FEWEST_PROBLEMS:
+        seed = ctx.config.run.seed
+        split = split_samples(study.events, study.targets, seed)
+        if split.fewest_problems < FEWEST_PROBLEMS:
             raise UserError(
-                f"a direction needs onsets with controls in at least {FEWEST_PROBLEMS} problems",
-                f"there are {len(problems)}: half of them fit it and half test it",
+                f"a direction needs onsets with matched controls in at least {2 * FEWEST_PROBLEMS} problems",
+                f"half of them fit it and half test it; one half has only {split.fewest_problems}",
                 "generate more problems, or raise analysis.max_events and analysis.control_samples",
             )
-        loaded = ctx.model()
-        states: dict[int, Any] = {}
-        with ctx.reporter.bar(self.key, len(samples), "positions") as bar:
-            readings = [sample.at for sample in samples]
-            for index, state in read_states(loaded, readings, ctx.config.analysis.batch_tokens):
-                states[index] = state.numpy()
-                bar.advance()
-        seed = ctx.config.run.seed
-        stacked = np.stack([states[k] for k in range(len(samples))])
-        return Directions(samples, stacked, split_problems(sorted(problems), seed), seed)
+        if split.dropped:
+            ctx.reporter.say(
+                f"  note: {split.dropped} onsets are left out: their problem and their control's are on "
+                "different sides of the split into fit and test"
+            )
+        loaded, budget = ctx.model(), ctx.config.analysis.batch_tokens
+        found = compute_items(
+            ctx,
+            self._work(ctx).stem,
+            [(sample.at, sample.target) for sample in split.samples],
+            lambda items: read_states(loaded, [at for at, _ in items], budget),
+            settings_digest(ctx, STUDY_KEYS),
+        )
+        return Directions(split, unpack(found), seed)
 
     def _card(self, ctx: RunContext, directions: "Directions", names: list[str]) -> dict[str, Any]:
-        problems = sorted({sample.problem for sample in directions.samples})
+        split = directions.split
         return {
-            "what": "mean residual stream at onsets minus mean at controls, after each layer",
+            "what": "mean residual stream at onsets minus mean at matched_row controls, after each layer",
             "places": {
                 "deciding": "the position whose next token is the onset",
                 "window": "the mean over the positions before it (12 at most)",
@@ -86,7 +104,8 @@ class Direction(Stage):
             "revision": ctx.config.model.revision,
             "variant": self.variant,
             "seed": directions.seed,
-            "fit_problems": sorted(directions.fit_problems),
-            "test_problems": [name for name in problems if name not in directions.fit_problems],
-            "samples": len(directions.samples),
+            "fit_problems": sorted(split.fit_problems),
+            "test_problems": sorted(split.test_problems),
+            "samples": dict(Counter(sample.kind for sample in split.samples)),
+            "dropped_across_the_split": split.dropped,
         }

@@ -51,7 +51,7 @@ class ErrorInjection(Stage):
         )
 
         loaded, budget = ctx.model(), ctx.config.analysis.batch_tokens
-        pairs, missing = self._pairs(ctx)
+        pairs, notes = self._pairs(ctx)
         family = self._family(ctx)
         values = self._resumed(ctx, "read", pairs, family, lambda p: read_pairs(loaded, p, family, budget))
         table = injection_table(pairs, values)
@@ -61,10 +61,16 @@ class ErrorInjection(Stage):
         io.write_csv(ctx.paths.table("error_injection_curve.csv"), curve)
         figures.save(plots_causes.plot_error_injection(summary, curve), ctx.paths, FIGURE)
         self._patch(ctx, pairs, family)
-        return Result(rows=len(pairs), notes={"pairs": len(pairs), "kinds_without_a_rewrite": missing})
+        return Result(rows=len(pairs), notes={"pairs": len(pairs), **notes})
 
-    def _pairs(self, ctx: RunContext) -> "tuple[list[Pair], dict[str, int]]":
-        """Rewrites of right steps in right baseline rows, spread over problems."""
+    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        return [ctx.paths.work(self._work(part)) for part in ("read", "patch")]
+
+    def _work(self, part: str) -> str:
+        return f"{self.name}-{self.variant}-{part}"
+
+    def _pairs(self, ctx: RunContext) -> "tuple[list[Pair], dict[str, Any]]":
+        """Rewrites of right steps in right baseline rows, spread over problems, and what gave none."""
         from backtracking.analysis.controls import read_baseline, read_records, spread_over_problems
         from backtracking.analysis.injections import Rewriter
         from backtracking.seed import derive_seed
@@ -84,9 +90,11 @@ class ErrorInjection(Stage):
         rewriter = Rewriter(tokenizer, TokenMap(tokenizer))
         pairs: list[Pair] = []
         missing: dict[str, int] = {}
+        without_step = 0
         for key in chosen:
             found, lacking = rewriter.pairs(records[key])
             pairs += found
+            without_step += not found and not lacking
             for kind, count in lacking.items():
                 missing[kind] = missing.get(kind, 0) + count
         if not pairs:
@@ -95,9 +103,17 @@ class ErrorInjection(Stage):
                 f"{len(chosen)} right rows were searched for statements like `12 + 5 = 17`",
                 "generate more, or use a data set whose solutions write their arithmetic out",
             )
+        if without_step:
+            ctx.reporter.say(
+                f"  note: {without_step} of {len(chosen)} rows have no right step that a new sentence follows"
+            )
         for kind, count in missing.items():
             ctx.reporter.say(f"  note: {kind} was not possible in {count} rows")
-        return pairs, missing
+        return pairs, {
+            "rows": len(chosen),
+            "rows_without_a_step": without_step,
+            "kinds_without_a_rewrite": missing,
+        }
 
     def _family(self, ctx: RunContext) -> list[int]:
         from backtracking.tokenization import TokenFamilies
@@ -118,7 +134,7 @@ class ErrorInjection(Stage):
                 yield pending[place], values
 
         return compute_resumably(
-            ctx.paths.work(f"{self.name}-{self.variant}-{part}"),
+            ctx.paths.work(self._work(part)),
             [f"{p.example_id}/{p.sample_id}/{p.kind}/{digest([p.clean, p.corrupted])[:16]}" for p in pairs],
             of_pending,
             settings=settings_digest(ctx, MODEL_KEYS, family=family),

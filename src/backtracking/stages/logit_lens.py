@@ -63,6 +63,13 @@ class LogitLens(Stage):
         figures.save(plots_mechanism.plot_lens_window(window), ctx.paths, WINDOW_FIGURE)
         return Result(rows=len(study.events), notes=study.notes())
 
+    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        return [ctx.paths.work(self._work)]
+
+    @property
+    def _work(self) -> str:
+        return f"{self.name}-{self.variant}"
+
     def _read(self, ctx: RunContext, items: Sequence[Any]) -> list[dict[str, Any]]:
         from backtracking.analysis.logit_lens import read_lens
 
@@ -71,7 +78,7 @@ class LogitLens(Stage):
         settings = settings_digest(ctx, self.config_keys, variant=self.variant, fitted_on=fitted_on)
         return compute_items(
             ctx,
-            f"{self.name}-{self.variant}",
+            self._work,
             items,
             lambda some: read_lens(loaded, some, budget, translate),
             settings,

@@ -14,6 +14,7 @@ OPTIONAL = (
     ("condition_comparison.csv", "compare-conditions"),
     ("logit_lens.csv", "logit-lens"),
     ("ablation_importance.csv", "ablation-scan"),
+    ("ablation_selection.json", "ablation-scan"),
     ("selected_layers.json", "ablation-scan"),
     ("error_coupling.csv", "detect-events"),
     ("error_injection_summary.csv", "error-injection"),
@@ -36,8 +37,18 @@ class MakeReport(Stage):
         return report_files(ctx.paths.inside(ctx.config.report.report_path, "report.report_path"))
 
     def run(self, ctx: RunContext) -> Result:
-        write_phase1_report(ctx.paths, ctx.config)
-        return Result()
+        stale = self._stale_sources(ctx)
+        write_phase1_report(ctx.paths, ctx.config, stale)
+        return Result(notes={"stale": stale} if stale else {})
+
+    def _stale_sources(self, ctx: RunContext) -> dict[str, str]:
+        """Results that the report draws on and that no longer follow from the run's inputs, and why."""
+        from backtracking.stages.execute import status_of
+        from backtracking.stages.plan import phase1
+
+        sources = {stage.key: stage for stage in phase1(ctx.config) if stage != self}
+        statuses = {key: status_of(stage, ctx) for key, stage in sources.items()}
+        return {key: status.reason for key, status in statuses.items() if status.state == "stale"}
 
 
 def present(ctx: RunContext, tables: Sequence[tuple[str, str]]) -> list[Input]:

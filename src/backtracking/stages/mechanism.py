@@ -86,7 +86,8 @@ def row_key(reading: "Reading", target: "Target", *more: str) -> str:
 
 
 def settings_digest(ctx: RunContext, keys: Sequence[str], **more: Any) -> str:
-    return digest([select_keys(ctx.config.model_dump(mode="json"), keys), more])
+    """All that values depend on beside their position: the config, the weights as they are now, and more."""
+    return digest([select_keys(ctx.config.model_dump(mode="json"), keys), ctx.model().fingerprint(), more])
 
 
 def compute_items(
