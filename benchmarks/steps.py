@@ -2,8 +2,8 @@
 
     python benchmarks/steps.py gsm8k_test.jsonl
 
-Human solutions are nearly all right: what is called wrong is printed, to be looked at. Then the result of every
-right step is raised by one, to see whether that is noticed.
+Human solutions are nearly all right: what is called wrong is printed, to be looked at. Then the result
+of every right step is raised by one, to see whether that is noticed.
 """
 
 import argparse
