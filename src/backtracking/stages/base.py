@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+import yaml
+
 from backtracking import io
 from backtracking.config import ExperimentConfig
 from backtracking.config_phase2 import Phase2Config
@@ -195,6 +197,17 @@ def set_aside(path: Path, reporter: Reporter) -> None:
     if path.exists():
         path.replace(path.with_suffix(".previous.jsonl"))
         reporter.say(f"  earlier rows moved to {path.stem}.previous.jsonl")
+
+
+def token_cap(paths: RunPaths) -> int | None:
+    """The cap that a run's completions were generated under, by the config they were generated with."""
+    config = paths.config_earlier if paths.config_earlier.exists() else paths.config
+    if not config.exists():
+        return None
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    generation = settings.get("generation") if isinstance(settings, dict) else None
+    cap = generation.get("max_new_tokens") if isinstance(generation, dict) else None
+    return cap if isinstance(cap, int) else None
 
 
 def select_keys(data: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
