@@ -31,6 +31,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _EQUALS = re.compile(r"=|≈|\\approx\b")
+_SPACE = re.compile(r"\s")
 _REACH_BACK, _REACH_ON = 100, 50
 _OPERATORS = {
     "×": "*",
@@ -119,14 +120,13 @@ def _neighbourhoods(text: str) -> list[Span]:
             spans[-1] = (spans[-1][0], end)
         else:
             spans.append((start, end))
-    return [(_word_end(text, start), _word_end(text, end)) for start, end in spans]
+    return [(_word_end(text, start) if start else 0, _word_end(text, end)) for start, end in spans]
 
 
 def _word_end(text: str, at: int) -> int:
-    """Move on to the next space, so that no number is cut in two."""
-    while 0 < at < len(text) and not text[at].isspace():
-        at += 1
-    return at
+    """Move on to the next space, if one is near, so that no number is cut in two."""
+    space = _SPACE.search(text, at, at + _REACH_BACK)
+    return space.start() if space else min(len(text), at + _REACH_BACK)
 
 
 def _tokens(text: str, start: int, end: int) -> list[_Token]:

@@ -246,6 +246,7 @@ def test_a_sum_longer_than_the_window_is_not_misread():
         "(1+" * 20_000 + "=1",
         "1+1=" * 20_000,
         "1/7*" * 5_000 + "1=1",
+        ("123456789012345678/" * 19 + "3=") * 280,
         "(((((((9^12)^12)^12)^12)^12)^12)^12)=1 " * 1_000,
         "(9^99*9^99*9^99*9^99)^99=1 " * 1_000,
     ],
@@ -253,7 +254,7 @@ def test_a_sum_longer_than_the_window_is_not_misread():
 def test_hostile_text_stays_linear(bait):
     started = time.process_time()
     find_steps(bait)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("variant", ["baseline_think_newline", "no_think_tags"])
