@@ -7,6 +7,7 @@ short expressions without towers of powers reach the symbolic comparison.
 import logging
 import re
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -27,12 +28,15 @@ _MAX_SYMBOLIC = 100
 _MAX_LINE = 300
 _MAX_MARKERS = 20
 _MAX_BOX = 2_000
+_MARKUP = " *_\t"
 _TAIL = 4_000
 _TOLERANCE = Fraction(1, 10**6)
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,3}\{")
 _FINAL = re.compile(
-    r"####|\bfinal(?: answer)?[*_ ]{0,4}(?::|=|\bis\b)|\banswer[*_ ]{0,4}[:=]|\banswer is\b", re.IGNORECASE
+    r"^####(?=[^\w\n]{0,8}[\d.,/]{1,40}[^\w\n]{0,8}$)"
+    r"|\bfinal(?: answer)?[*_ ]{0,4}(?::|=|\bis\b)|\banswer[*_ ]{0,4}[:=]|\banswer is\b",
+    re.IGNORECASE | re.MULTILINE,
 )
 _NUMBER = re.compile(
     r"""(?<![\w.,^{\\])(?:[-−](?:\\?[$€£¥]\s?)?|\\?[$€£¥]\s?[-−]?)?
@@ -40,6 +44,14 @@ _NUMBER = re.compile(
     (?:\s?\\?%|\s(?:hundred|thousand|million|billion|trillion)\b)?""",
     re.VERBOSE,
 )
+
+_SENTENCE_END = re.compile(r"[.!?;](?=\s|\Z)|\n")
+_REMARK = re.compile(r",\s|\s\(")
+_APART = re.compile(r",\s|\band\b")
+_GLUED = re.compile(r"[^\W\d_]{1,3}\d")
+_CURRENCY = re.compile(r"[$€£¥]")
+_GOES_ON = re.compile(r"[.,:]|\s*(?:[-+−–/×·÷=^]|\\[a-z]*)\s*|\s+[*xX]\s*")
+"""What a cut number may end in: 1, of 1,250; 3. of 3.50; 12 + of a sum."""
 
 _AMBIGUOUS = re.compile(r"\d,\d|\d\.\d+\.\d|\d:\d|\d\s+\d")
 _UNSAFE = re.compile(
@@ -72,9 +84,14 @@ def extract_answer(
         answer = _by_regex(completion, answer_regex)
     else:
         answer = _layered(completion, think_close, truncated)
-    if truncated and answer.end == len(completion) and answer.rule not in ("boxed", "none"):
+    if truncated and answer.rule not in ("boxed", "none") and _may_go_on(completion[answer.end :]):
         return Answer(None, "cut", answer.start, answer.end)
     return answer
+
+
+def _may_go_on(rest: str) -> bool:
+    """Whether a cut may have taken a part of the answer, by the text behind it."""
+    return not rest or _GOES_ON.fullmatch(rest) is not None
 
 
 def _layered(completion: str, think_close: str, truncated: bool) -> Answer:
@@ -127,17 +144,15 @@ def _closing_brace(text: str, start: int) -> int | None:
 
 
 def _final_line(text: str, zone: int) -> Answer | None:
-    """The number on the last line that announces an answer; words alone stand as they are."""
+    """What the last line that announces a number says; else the last words that are announced."""
     markers = deque((match.end() for match in _FINAL.finditer(text, zone)), maxlen=_MAX_MARKERS)
     words: Answer | None = None
     for start in reversed(markers):
-        line_start, line_end = _line_after(text, start)
-        number = _announced_number(text, line_start, line_end)
-        if number is not None:
-            return number
-        phrase = text[line_start:line_end].strip(" *_.:\t")
-        if phrase and words is None:
-            words = Answer(phrase[:_MAX_TEXT], "final_line", line_start, line_end)
+        span = _line_after(text, start)
+        announced = _announced(text, *span)
+        if announced is not None:
+            return announced
+        words = words or _words(text, *span)
     return words
 
 
@@ -149,14 +164,45 @@ def _line_after(text: str, start: int) -> tuple[int, int]:
     return start, min(len(text), start + _MAX_LINE) if end < 0 else end
 
 
-def _announced_number(text: str, start: int, end: int) -> Answer | None:
-    """The first number of the line, or of what follows its last equals sign."""
-    equals = text.rfind("=", start, end)
-    for begin in (equals + 1, start) if equals >= 0 else (start,):
-        match = _NUMBER.search(text, begin, end)
-        if match is not None:
-            return _number_answer(match, "final_line")
+def _announced(text: str, start: int, end: int) -> Answer | None:
+    """The number of the first sentence that has one, or of what follows its last equals sign.
+
+    Of several, the only one in currency is meant, or the one that a line begins with before a remark ("18,
+    not 20"). Otherwise the words stand as they are: a calculation can still be graded, a list cannot.
+    """
+    for begin, stop in _sentences(text, start, end):
+        numbers = list(_NUMBER.finditer(text, begin, stop))
+        if numbers:
+            return _meant(text, begin, stop, numbers)
     return None
+
+
+def _meant(text: str, begin: int, stop: int, numbers: list[re.Match[str]]) -> Answer | None:
+    """Which of a sentence's numbers is announced."""
+    first = numbers[0].start()
+    if not text[begin:first].strip(_MARKUP) and (remark := _REMARK.search(text, first, stop)):
+        stop = remark.start()
+        numbers = [number for number in numbers if number.start() < stop]
+    equals = text.rfind("=", first, stop)
+    if not _APART.search(text, first, max(first, equals)):
+        numbers = [number for number in numbers if number.start() > equals] or numbers
+    if len(numbers) > 1:
+        numbers = [number for number in numbers if _CURRENCY.search(number.group())]
+    if len(numbers) == 1 and not _GLUED.match(text, numbers[0].end()):
+        return _number_answer(numbers[0], "final_line")
+    return _words(text, begin, stop)
+
+
+def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    for match in _SENTENCE_END.finditer(text, start, end):
+        yield start, match.start()
+        start = match.end()
+    yield start, end
+
+
+def _words(text: str, start: int, end: int) -> Answer | None:
+    phrase = text[start:end].strip(f"{_MARKUP}.:")
+    return Answer(phrase[:_MAX_TEXT], "final_line", start, end) if phrase else None
 
 
 def _last_number(text: str, zone: int) -> Answer | None:
@@ -168,7 +214,6 @@ def _number_answer(match: re.Match[str], rule: Rule) -> Answer:
     raw = match.group()
     kept = raw.rstrip(".,")
     lead = len(kept) - len(kept.lstrip())
-    # a full stop that the number took along still tells that the number itself was complete
     return Answer(kept.strip(), rule, match.start() + lead, match.start() + len(kept))
 
 
@@ -190,13 +235,13 @@ def _numbers_agree(given: Number, wanted: Number) -> bool:
 
 
 def _close(given: Fraction, wanted: Fraction, decimals: int) -> bool:
-    """Whole numbers must match exactly; a gold answer with decimals is taken as a rounded one."""
-    if given == wanted:
-        return True
-    if given.denominator == wanted.denominator == 1:
-        return False
-    slack = Fraction(1, 2 * 10**decimals) if decimals else Fraction(0)
-    return abs(given - wanted) <= max(slack, _TOLERANCE * max(Fraction(1), abs(wanted)))
+    """Whole numbers exactly; others to half a cent, or to half a unit of the gold's last decimal."""
+    if given == wanted or wanted.denominator == 1:
+        return given == wanted
+    rounding = Fraction(1, 2 * 10 ** max(decimals, 2))
+    if not decimals:
+        rounding = min(rounding, _TOLERANCE * max(Fraction(1), abs(wanted)))
+    return abs(given - wanted) <= rounding
 
 
 def _symbolically_equal(answer: str, gold: str, *, numeric: bool) -> bool | None:
@@ -208,6 +253,8 @@ def _symbolically_equal(answer: str, gold: str, *, numeric: bool) -> bool | None
     given, wanted = _expressions(given_text), _expressions(wanted_text)
     if not given or not wanted:
         return None
+    if numeric and re.search(r"[^\W\d_]", _COMMAND.sub("", given_text)):
+        return None  # words between numbers, such as "5 or 6"
     if numeric and not (getattr(given[0], "is_number", False) and given[0].is_finite):
         return None
     return bool(verify(wanted, given, timeout_seconds=None))

@@ -187,6 +187,9 @@ class GenerationConfig(Section):
         return self
 
 
+_PRIORITY = ("but wait", "wait", "hold on", "actually")
+
+
 class DetectionConfig(Section):
     """What counts as backtracking, and as an answer."""
 
@@ -207,7 +210,7 @@ class DetectionConfig(Section):
         "alternatively",
     )
     """Weaker phrases, counted in addition to the strict ones for the relaxed rate."""
-    onset_priority: tuple[str, ...] = ("but wait", "wait", "hold on", "actually")
+    onset_priority: tuple[str, ...] = _PRIORITY
     """Which phrase names the onset when several begin at the same place."""
     position_policy: Literal["clause_start", "anywhere"] = "clause_start"
     """Where a phrase must stand to count: at the start of a clause, or anywhere."""
@@ -220,6 +223,14 @@ class DetectionConfig(Section):
         if any(not phrase.strip() for phrase in phrases):
             raise ValueError("a phrase is empty")
         return phrases
+
+    @model_validator(mode="after")
+    def _priority_names_triggers(self) -> Self:
+        """The default order may stay when other triggers are chosen."""
+        known = {phrase.lower() for phrase in (*self.triggers_strict, *self.triggers_relaxed, *_PRIORITY)}
+        if unknown := [phrase for phrase in self.onset_priority if phrase.lower() not in known]:
+            raise ValueError(f"onset_priority: no trigger is called {', '.join(map(repr, unknown))}")
+        return self
 
     @field_validator("answer_regex")
     @classmethod

@@ -45,6 +45,8 @@ class LoadedConfig:
     config: ExperimentConfig
     source: str
     origins: dict[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    """Keys of an earlier implementation that mean nothing here."""
 
     def origin(self, key: str) -> str:
         """Where a dotted key got its value: a file and line, an override, or the default."""
@@ -62,8 +64,13 @@ def config_hash(config: ExperimentConfig) -> str:
     return digest(config.model_dump(mode="json", exclude={"run": {"run_id", "output_dir"}}))
 
 
-def load_config(path: Path, overrides: list[str] | None = None) -> LoadedConfig:
-    """Read a config file with everything it extends, apply `a.b=c` overrides, and check it whole."""
+def load_config(
+    path: Path, overrides: list[str] | None = None, *, skip_unknown: bool = False
+) -> LoadedConfig:
+    """Read a config file with everything it extends, apply `a.b=c` overrides, and check it whole.
+
+    Configs of an earlier implementation may have keys that are unknown here; they can be skipped.
+    """
     data, origins = _read_with_parents(path, seen=())
     for override in overrides or []:
         key, value = _parse_override(override)
@@ -71,6 +78,7 @@ def load_config(path: Path, overrides: list[str] | None = None) -> LoadedConfig:
         for stale in [known for known in origins if known == key or known.startswith(f"{key}.")]:
             del origins[stale]
         origins |= dict.fromkeys(_dotted_keys(key, value), "--set")
+    ignored = _drop_unknown(data) if skip_unknown else ()
     try:
         config = ExperimentConfig.model_validate(data)
     except ValidationError as error:
@@ -80,7 +88,26 @@ def load_config(path: Path, overrides: list[str] | None = None) -> LoadedConfig:
             "mend the keys above; `backtracking config show --explain` lists every key and what it takes",
         ) from None
     source = _resolved_from(path.read_text(encoding="utf-8").splitlines()[:1]) or str(path)
-    return LoadedConfig(config, source, origins)
+    return LoadedConfig(config, source, origins, ignored)
+
+
+def _drop_unknown(data: dict[str, Any]) -> tuple[str, ...]:
+    """Take out the keys that the schema does not have; returns them."""
+    try:
+        ExperimentConfig.model_validate(data)
+    except ValidationError as error:
+        unknown = [
+            [part for part in problem["loc"] if not _is_union_tag(part)]
+            for problem in error.errors()
+            if problem["type"] == "extra_forbidden"
+        ]
+        for *sections, key in unknown:
+            section: Any = data
+            for name in sections:
+                section = section[name]
+            del section[key]
+        return tuple(".".join(map(str, loc)) for loc in unknown)
+    return ()
 
 
 def _count(error: ValidationError) -> str:

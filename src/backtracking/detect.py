@@ -21,6 +21,8 @@ _LEAD_IN = re.compile(rf"(?<![\w'’-])(?:({_OPENERS})|{_LEAD_INS})\Z", re.IGNOR
 _SPACED_DASH = re.compile(r"(?:^|[\s-])-\Z")
 _LIST_MARK = re.compile(r"(?:^|\n)\s*(?:[-+]|\d+[.)])\Z")
 _TAG = re.compile(r"</?[\w|:-]{1,40}>\Z")
+_UNSPACED = r"\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"
+"""Thai, kana and Han, which are written without spaces: no letter there continues a word."""
 _FORMULA_ENDS = "0123456789$)]}%"
 
 
@@ -91,7 +93,7 @@ def reasoning_end(text: str, think_close: str = "") -> int | None:
 
 
 def _canonical(phrase: str) -> str:
-    return " ".join(phrase.replace("’", "'").casefold().split())
+    return " ".join(phrase.replace("’", "'").lower().split())
 
 
 def _ranked(phrases: Iterable[str], priority: Sequence[str]) -> list[str]:
@@ -103,9 +105,9 @@ def _ranked(phrases: Iterable[str], priority: Sequence[str]) -> list[str]:
 def _compile(phrases: Sequence[str]) -> re.Pattern[str]:
     """One alternation, one group per phrase: the leftmost match wins, then the first phrase listed."""
     choices = "|".join(f"({_phrase_pattern(phrase)})" for phrase in phrases)
-    letter = r"[^\W_]"
+    letter = rf"[^\W_{_UNSPACED}]"
     return re.compile(
-        rf"(?<!{letter})(?<!{letter}[-'’])(?:{choices})(?!{letter}|[-'’]{letter})", re.IGNORECASE
+        rf"(?<!{letter})(?<!{letter}[-'’_])(?:{choices})(?!{letter}|[-'’_]{letter})", re.IGNORECASE
     )
 
 

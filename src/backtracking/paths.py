@@ -57,6 +57,11 @@ class RunPaths:
         return self.root / "config_resolved.yaml"
 
     @property
+    def config_earlier(self) -> Path:
+        """The config of an earlier implementation, kept when its run is worked on with a new one."""
+        return self.root / "config_earlier.yaml"
+
+    @property
     def meta(self) -> Path:
         return self.root / "meta.json"
 

@@ -51,6 +51,17 @@ _WORD_VALUES = {word: value for value, word in enumerate(_ONES)} | {
 }
 
 
+def word_set(words: str) -> frozenset[str]:
+    """The words of a line, for looking them up."""
+    return frozenset(words.split())
+
+
+NUMBER_WORDS = frozenset((*_WORD_VALUES, *_SCALES)) | word_set(
+    "dozen half halves third thirds quarter quarters fourth fourths twice thrice double triple"
+)
+"""Words that are numbers themselves, never units."""
+
+
 @dataclass(frozen=True)
 class Number:
     """A value as written; a percentage may also stand for its hundredth."""

@@ -13,7 +13,7 @@ RUN = (
     "errors seed records interventions config config_base config_phase2 configfile paths io "
     "provenance progress runmeta"
 )
-TEXT = "tokenization prompts detect answers quantities arithmetic"
+TEXT = "tokenization prompts detect answers quantities arithmetic equalities expressions"
 LAYERS = {
     **dict.fromkeys(RUN.split(), 0),
     **dict.fromkeys(TEXT.split(), 1),

@@ -142,14 +142,20 @@ def test_completions_of_another_tokenizer_are_refused(cli, run):
     assert_one_clear_message(cli("detect-events", "--run-id", "small"), "not what its token ids decode to")
 
 
-def test_metrics_v2_needs_the_events_table_only(cli, run, tmp_path):
-    assert cli("detect-events", "--run-id", "small", "-q").code == 0
-    earlier = tmp_path / "runs" / "earlier"
+def make_earlier_run(run, config_text):
+    """A run folder as the earlier implementation left it: events, config and a meta.json of another shape."""
+    earlier = run.parent / "earlier"
     (earlier / "analysis").mkdir(parents=True)
     events = pd.read_csv(run / "analysis" / "backtracking_events.csv")
     events.iloc[:, :17].to_csv(earlier / "analysis" / "backtracking_events.csv", index=False)
-    (earlier / "config_resolved.yaml").write_text("generation:\n  max_new_tokens: 40\n")
+    (earlier / "config_resolved.yaml").write_text(config_text)
     (earlier / "meta.json").write_text("{}")
+    return events[events["condition"] == "baseline"]
+
+
+def test_metrics_v2_needs_the_events_table_only(cli, run, tmp_path):
+    assert cli("detect-events", "--run-id", "small", "-q").code == 0
+    baseline = make_earlier_run(run, "generation:\n  max_new_tokens: 40\n")
     config = tmp_path / "phase2.yaml"
     config.write_text(
         (tmp_path / "small.yaml").read_text().replace("small", "second")
@@ -158,10 +164,27 @@ def test_metrics_v2_needs_the_events_table_only(cli, run, tmp_path):
     outcome = cli("metrics-v2", "-c", config, "--phase1-run-id", "earlier", "-q")
     assert outcome.code == 0, outcome.err
     metrics = json.loads((tmp_path / "runs" / "second" / "analysis" / "metrics_v2.json").read_text())
-    baseline = events[events["condition"] == "baseline"]
     summary = metrics["baseline_only_summary"]
     assert summary["backtracking_rate"] == pytest.approx(baseline["has_backtracking_strict"].mean())
     assert summary["truncation_rate"] == pytest.approx((baseline["completion_tokens"] >= 40).mean())
+
+
+@pytest.mark.parametrize("config", [[], ["-c", "small.yaml"]])
+def test_an_earlier_runs_tables_know_its_cap_and_forgive_its_keys(cli, run, config):
+    assert cli("detect-events", "--run-id", "small", "-q").code == 0
+    settings = (
+        (run / "config_resolved.yaml").read_text().replace("generation:\n", "generation:\n  top_a: 1\n")
+    )
+    cap = settings.index("max_new_tokens: ")
+    settings = settings[:cap] + "max_new_tokens: 40" + settings[settings.index("  #", cap) :] + "legacy: {}\n"
+    baseline = make_earlier_run(run, settings.replace('run_id: "small"', 'run_id: "earlier"'))
+    for command in (["formatting-sweep"], ["compare-conditions", "--variant", VARIANTS[0]], ["make-report"]):
+        outcome = cli(*command, "--run-id", "earlier", *config)
+        assert outcome.code == 0, outcome.err
+    rates = pd.read_csv(run.parent / "earlier" / "analysis" / "formatting_summary.csv").set_index("variant")
+    cut = baseline["completion_tokens"] >= 40
+    for variant, rows in cut.groupby(baseline["variant"]):
+        assert rates.loc[variant, "truncation_rate"] == pytest.approx(rows.mean())
 
 
 def test_prompts_shows_every_token(cli, run, tokenizer):

@@ -230,3 +230,16 @@ def test_error_coupling_columns(read, make_record):
     assert measured.event["preceded_by_error"] is True
     names = ("steps_right", "steps_wrong", "onsets_after_right", "onsets_after_wrong")
     assert [measured.event[name] for name in names] == [1, 1, 1, 1]
+
+
+def test_steps_and_onsets_of_the_answer_part_are_no_reasoning(read, make_record):
+    reasoning = "5 + 3 = 9. Wait, 5 + 3 = 8."
+    answer = "\n</think>\n\nWait. 5 + 3 = 8, 8 - 1 = 7. Actually, \\boxed{7}"
+    whole, part = read(make_record(reasoning + answer)), read(make_record(reasoning))
+    names = ("steps_right", "steps_wrong", "onsets_after_right", "onsets_after_wrong")
+    assert [whole.event[name] for name in names] == [part.event[name] for name in names] == [1, 1, 0, 1]
+    assert [row["preceded_by_error"] for row in whole.onsets] == [True, None, None]
+    cut = read(make_record(reasoning + answer, finish_reason="length"))
+    assert cut.event["steps_right"] == 1
+    without_tags = read(make_record(reasoning + " 8 - 1 = 7", variant="no_think_tags"))
+    assert without_tags.event["steps_right"] == 2

@@ -2,9 +2,10 @@
 
 import random
 
+import pandas as pd
 import pytest
 
-from backtracking.analysis.labels import SAMPLE_COLUMNS, draw_sample, score_detectors, sentences
+from backtracking.analysis.labels import DETECTORS, SAMPLE_COLUMNS, draw_sample, score_detectors, sentences
 from backtracking.config import DetectionConfig
 from backtracking.detect import Detector
 from backtracking.errors import UserError
@@ -116,6 +117,32 @@ def test_unlabelled_sentences_do_not_count(corpus):
     half = with_truth(sheet)
     half.loc[50:, "label"] = ""
     assert score_detectors(half, key)["labelled"].tolist() == [50] * 4
+
+
+def test_no_miss_among_few_labels_is_no_certainty():
+    key = pd.DataFrame(
+        [
+            {"item": item, "example_id": f"p{item}", "stratum": stratum, "population": size}
+            | dict.fromkeys(DETECTORS, stratum == "strict")
+            for item, (stratum, size) in enumerate([("strict", 300)] * 20 + [("no phrase", 4000)] * 20)
+        ]
+    )
+    sheet = key[["item"]].assign(label=["y"] * 20 + ["n"] * 20)
+    line = score_detectors(sheet, key).iloc[0]
+    assert line["precision"] == line["recall"] == line["recall_high"] == 1
+    assert line["precision_low"] > 0.85
+    assert line["recall_low"] < 0.5
+    everything = score_detectors(sheet, key.assign(population=20)).iloc[0]
+    assert everything["recall_low"] == 1
+
+
+def test_a_group_without_labels_is_refused(corpus):
+    sheet, key = draw_sample(corpus, DETECTION, count=100, seed=1)
+    blank = key.loc[key["stratum"] == "no phrase", "item"]
+    some = with_truth(sheet)
+    some.loc[some["item"].isin(blank), "label"] = ""
+    with pytest.raises(UserError, match="group 'no phrase'"):
+        score_detectors(some, key)
 
 
 def test_mistakes_in_the_sheet_are_named(corpus):

@@ -104,6 +104,10 @@ def test_every_rate_against_naive_counting(events, sums):
         1000 * rows["n_onsets_strict"].sum() / rows["completion_tokens"].sum()
     )
     assert line["tokens_to_answer"] == pytest.approx(rows["answer_token"][rows["answer_token"] > 0].mean())
+    assert line["relaxed_count"] == rows["has_backtracking_relaxed"].sum()
+    assert line["strict_anywhere_count"] == rows["strict_anywhere"].sum()
+    assert line["finished_correct_count"] == (correct & finished).sum()
+    assert line["answered_count"] == (rows["answer_token"] > 0).sum()
     for name in ("backtracking_rate", "accuracy", "accuracy_finished", "onsets_per_1k_tokens"):
         assert line[f"{name}_low"] < line[name] < line[f"{name}_high"]
 
@@ -111,7 +115,25 @@ def test_every_rate_against_naive_counting(events, sums):
 def test_reading_in_pieces_changes_nothing(path, sums, monkeypatch):
     monkeypatch.setattr(tallies, "CHUNK", 17)
     pieces = tallies.tally_file(path)
-    pd.testing.assert_frame_equal(pieces.sort_index(), sums.sort_index(), check_dtype=False)
+    pd.testing.assert_frame_equal(pieces, sums)
+
+
+def test_a_reference_that_comes_late_in_the_alphabet_stays_first(events, tmp_path, monkeypatch):
+    monkeypatch.setattr(tallies, "CHUNK", 17)
+    renamed = events.replace({"variant": {MAIN: "zebra"}})
+    renamed.to_csv(tmp_path / "events.csv", index=False)
+    assert metrics_v2.formatting_table(tallies.tally_file(tmp_path / "events.csv"))["variant"].tolist() == [
+        "zebra",
+        OTHER,
+    ]
+
+
+def test_problems_may_be_called_anything(events, tmp_path):
+    names = {"p0": "NA", "p1": "null", "p2": "nan"}
+    events.replace({"example_id": names}).to_csv(tmp_path / "events.csv", index=False)
+    problems = tallies.tally_file(tmp_path / "events.csv").index.get_level_values("example_id")
+    assert set(names.values()) < set(problems)
+    assert len(set(problems)) == events["example_id"].nunique()
 
 
 @pytest.mark.parametrize(
@@ -184,6 +206,10 @@ def test_backtracking_against_accuracy(events, sums):
     strict, correct = rows["has_backtracking_strict"].astype(bool), rows["is_correct"] == "True"
     assert found["with_backtracking"]["accuracy"] == pytest.approx(correct[strict].mean())
     assert found["without_backtracking"]["accuracy"] == pytest.approx(correct[~strict].mean())
+    finished = rows["finish_reason"] == "stop"
+    for name, chosen in (("with_backtracking", strict), ("without_backtracking", ~strict)):
+        assert found[name]["truncation_rate"] == pytest.approx(1 - finished[chosen].mean())
+        assert found[name]["accuracy_finished"] == pytest.approx(correct[chosen & finished].mean())
     assert found["rate_ratio"] == pytest.approx(correct[strict].mean() / correct[~strict].mean())
     tables = [
         pd.crosstab(strict[group.index], correct[group.index]).reindex(

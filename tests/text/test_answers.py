@@ -45,6 +45,67 @@ def test_spans_point_at_what_was_read(case):
         assert answer.text in case["completion"][answer.start : answer.end].strip()
 
 
+@pytest.mark.parametrize(
+    ("line", "gold", "verdict"),
+    [
+        ("**Final answer:** After 3 years, the value is $1,200.", "1200", True),
+        ("Final answer: In 5 days she earns $90.", "90", True),
+        ("Answer: Janet sold 9 eggs for $18", "18", True),
+        ("Final answer: **$18** for the day (9 eggs)", "18", True),
+        ("Final: 18, not 20", "18", True),
+        ("Answer: Mr. Lee has 18 eggs. He ate 3.", "18", True),
+        ("Final: 1,000 + 200 = 1,200", "1200", True),
+        ("Final: 20 - 2", "18", True),
+        ("Final: 20 - 2", "20", False),
+        ("The answer is not 20 but 18", "20", None),
+        ("The answer is 5 or 6", "5", None),
+        ("The answer is that 3 friends each get 4 apples.", "3", None),
+        ("The answer is 10% more than 20", "10", None),
+        ("Answer: x = 5, y = 7", "7", None),
+        ("Final: 5 hours and 30 minutes", "5", None),
+        ("The answer is 7:30 pm", "7", None),
+        ("Final: 1.2e3", "1.2", None),
+        ("#### Step 3: Add up\nThe total is 18 dollars.", "18", True),
+        ("#### 3. Add up\nThe total is 18 dollars.", "18", True),
+        ("See #### 5\nThe total is 18 dollars.", "18", True),
+        ("#### $1,200\nThat took 5 days.", "1200", True),
+    ],
+)
+def test_announced_lines_with_several_numbers(line, gold, verdict):
+    assert grade(extract_answer(line).text, gold) is verdict
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Final: $1,", "Final: 3.", "Final: 3:", "Final: 12 + 6 =", "Final: 12 +", "Final: 1/", "So 3 \\times"],
+)
+def test_a_number_that_the_cut_may_have_shortened_is_none(text):
+    assert extract_answer(text, think_close="", truncated=True).text is None
+    assert extract_answer(f"</think>{text}", think_close="</think>", truncated=True).rule == "cut"
+
+
+@pytest.mark.parametrize("text", ["Final: 18 apples", "Final: 18. ", "Final: **18**", "Final: 18\n"])
+def test_a_number_that_the_cut_left_whole_counts(text):
+    assert extract_answer(text, truncated=True).text == "18"
+
+
+@pytest.mark.parametrize(
+    ("given_text", "gold", "verdict"),
+    [
+        ("7.46", "7.5", False),
+        ("7.50", "7.5", True),
+        ("18.333", "18.33", True),
+        ("18.3", "18.33", False),
+        ("1000000.5", "1000000", False),
+        ("1000000", "1000000.5", False),
+        ("333333", "1000000/3", False),
+        ("0.3333333", "1/3", True),
+    ],
+)
+def test_tolerance(given_text, gold, verdict):
+    assert grade(given_text, gold) is verdict
+
+
 class TestRegexOverride:
     def test_first_group_of_the_last_match(self):
         answer = extract_answer("ans=3 ans=18 \\boxed{5}", answer_regex=r"ans=(\d+)")
@@ -74,6 +135,9 @@ HOSTILE = [
     "\\boxed{" + "{}" * 50_000 + "}",
     "answer is " * 10_000,
     "Final: " + "9" * 100_000,
+    "Final: 9 " * 10_000,
+    "####" + "-" * 100_000,
+    "####1\n" * 20_000 + "#",
     "1," * 50_000,
     "1." * 50_000,
     "- " * 50_000 + "3",

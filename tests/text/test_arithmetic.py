@@ -51,6 +51,20 @@ RIGHT = [
     "1,000,000 / 4 = 250,000",
     ".5 * 4 = 2",
     "7 days * 3 = 21 days",
+    "so -5 + 3 = -2",
+    "* 5 + 3 = 8",
+    "7/2 = 3 1/2",
+    "1 1/2 * 4 = 6",
+    "2\\frac{1}{2} + 1 = 3.5",
+    "10 / 1/2 = 20",
+    "24 / 4 / 2 = 3",
+    "2/3 = 4/6",
+    "32 / 96 * 100% = 33.333...%",
+    "a total of 5 + 3 = 8",
+    "5 + 3 = 8 (not 9)",
+    "5 + 3 = 8... wait",
+    "3*$4 + 2*$5 = $22",
+    "3 * 4 = 12 times",
 ]
 WRONG = [
     "5 + 3 = 9",
@@ -79,6 +93,39 @@ NOT_CHECKABLE = [
     "2^999 = 5",
     "5 + (3 = 8",
     "1234567890123456789012345 + 1 = 3",
+    "x + 3 + 5 = 20",
+    "2y + 3 = 7",
+    "2x + 3 = 7",
+    "3n = 4 + 5",
+    "4x-13 = 7",
+    "42 = 8 - y",
+    "14 = 2(s + 5)",
+    "v0 + 5 + 3 = 10",
+    "a_1 + 2 + 3 = 10",
+    "5(3 + 2) = 25",
+    "2(4) + 3 = 11",
+    "(2)(3) + 1 = 7",
+    "250 = (5/2)x",
+    "2**3 + 1 = 9",
+    "5² + 3 = 28",
+    "\\sqrt{16} + 3 = 7",
+    "√16 + 3 = 7",
+    "floor(7/2) + 1 = 4",
+    "\\frac{5}{0} + 1 = 1",
+    "1 hour + 30 minutes = 90 minutes",
+    "$5 + 25 cents = $5.25",
+    "2 dozen + 6 = 30",
+    "5 feet 6 inches + 2 = 68",
+    "20% of 50 + 3 = 13",
+    "half of 10 + 5 = 10",
+    "12 divided by 3 + 1 = 5",
+    "17 / 5 = 3 remainder 2",
+    "10:30 + 2 = 12:30",
+    "$350 000 x 5/100 = $17500",
+    "100 * 120 = 12 000",
+    "the remaining 3/4 = 12",
+    "day 2 = 5 + 3",
+    "(((((((9^12)^12)^12)^12)^12)^12)^12) = 1",
 ]
 
 
@@ -105,6 +152,8 @@ def test_unclear_statements_are_left_out(text):
         ("2 * 3 * 4 = 7 * 4 = 28", [False, True]),
         ("5 + 3 = 8 + 2 = 10", [True, True]),
         ("5 + 3 = 9 - 2 = 7", [False, True]),
+        ("2 pens = 2 * 3 = 6", [True]),
+        ("3n = 2 * 3 = 6", [True]),
         ("5 + 3 = 8, and 8 - 9 = 1. Wait, 8 - 9 = -1.", [True, False, True]),
     ],
 )
@@ -164,7 +213,7 @@ def test_nested_expressions_against_pythons_evaluation(expression):
     except ZeroDivisionError:
         assert find_steps(f"{expression} = 1") == []
         return
-    found = find_steps(f"{expression} = 123456")
+    found = find_steps(f"{expression} = 123456.5")
     assert [step.expected for step in found] == [exact]
 
 
@@ -196,12 +245,16 @@ def test_a_sum_longer_than_the_window_is_not_misread():
         "1=" * 50_000,
         "(1+" * 20_000 + "=1",
         "1+1=" * 20_000,
+        "1/7*" * 5_000 + "1=1",
+        ("123456789012345678/" * 19 + "3=") * 280,
+        "(((((((9^12)^12)^12)^12)^12)^12)^12)=1 " * 1_000,
+        "(9^99*9^99*9^99*9^99)^99=1 " * 1_000,
     ],
 )
 def test_hostile_text_stays_linear(bait):
     started = time.process_time()
     find_steps(bait)
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("variant", ["baseline_think_newline", "no_think_tags"])

@@ -195,3 +195,26 @@ def test_hostile_text_stays_linear(bait):
     started = time.process_time()
     DETECTOR.find(bait)
     assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("trigger", "text", "count"),
+    [
+        ("wait", "wait_time = 5", 0),
+        ("wait", "the_wait = 5", 0),
+        ("wait", "_Wait_, no", 1),
+        ("wait", "好Wait。", 1),
+        ("wait", "naïveWait", 0),
+        ("等等", "好的等等我错了", 1),
+        ("weiß nicht", "Ich weiß nicht.", 1),
+    ],
+)
+def test_word_boundaries_of_names_and_other_scripts(trigger, text, count):
+    config = DetectionConfig(triggers_strict=(trigger,), position_policy="anywhere")
+    assert len(Detector(config).find(text)) == count
+
+
+def test_the_priority_names_triggers():
+    with pytest.raises(ValueError, match="no trigger is called 'nope'"):
+        DetectionConfig(onset_priority=("wait", "nope"))
+    DetectionConfig(triggers_strict=("oops",), onset_priority=("Oops", "hmm"))

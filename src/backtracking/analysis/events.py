@@ -117,13 +117,14 @@ class EventReader:
         onsets = self._detector.counted(matches)
         answer = self._answer(text, close_mark, truncated)
         close = reasoning_end(text, close_mark)
-        steps = find_steps(text)
+        steps = find_steps(text[:close])  # the answer part repeats what was worked out before
         tokens = None
         if onsets or answer.text is not None or close is not None:
             tokens = self._token_map(record.completion_ids, text)
         rows = [] if tokens is None else [_onset_row(record, k, o, tokens) for k, o in enumerate(onsets)]
         for row in rows:
-            row["preceded_by_error"] = preceded_by_error(steps, row["char_start"])
+            thinking = row["region"] == "think"
+            row["preceded_by_error"] = preceded_by_error(steps, row["char_start"]) if thinking else None
         first = first_onset(onsets)
         event = (
             _identity(record)
@@ -131,7 +132,11 @@ class EventReader:
             | self._verdict(record, answer)
             | _positions(tokens, answer, close)
             | _counts(matches, onsets)
-            | follow_steps(steps, onsets, truncated=truncated)
+            | follow_steps(
+                steps,
+                [onset for onset in onsets if onset.region == "think"],
+                truncated=truncated and close is None,
+            )
         )
         correct_at = {cap: self._correct_at(record, event, tokens, cap) for cap in self._caps}
         return Measured(event, rows, correct_at)

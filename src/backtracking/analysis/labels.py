@@ -2,7 +2,8 @@
 
 The unit is the sentence: does its writer turn back here, doubting or redoing what came before? Sentences are
 drawn from strata (detected, detected by weaker phrases, trigger phrase elsewhere in a clause, no phrase at
-all), so that rare errors are seen; weights undo the drawing. The labeller sees neither stratum nor detector.
+all), so that rare errors are seen; weights undo the drawing, and intervals say what the sentences without a
+label may hold. The labeller sees neither stratum nor detector.
 """
 
 import random
@@ -11,9 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from backtracking.analysis import statistics
+from backtracking.analysis.statistics import LEVEL, Array
 from backtracking.config import DetectionConfig
 from backtracking.detect import Detector, Onset
 from backtracking.errors import UserError
@@ -26,6 +28,7 @@ SAMPLE_COLUMNS = ["item", "before", "sentence", "after", "label"]
 KEY_COLUMNS = ["item", "example_id", "stratum", "population", *DETECTORS]
 
 _SENTENCE = re.compile(r"[^.?!\n]*(?:[.?!](?!\s)[^.?!\n]*)*(?:[.?!]+|\n|\Z)\s*")
+_DRAWS = 4_000
 _YES, _NO = {"y", "yes", "1", "true"}, {"n", "no", "0", "false"}
 
 
@@ -115,22 +118,28 @@ def draw_sample(
 
 
 def _allocate(count: int, available: dict[str, int]) -> dict[str, int]:
-    """Sizes by the strata's shares; what one cannot fill goes to the others."""
-    sizes = {stratum: min(int(count * share), available[stratum]) for stratum, share in STRATA.items()}
+    """Sizes by the strata's shares, at least one; what a stratum cannot fill goes to the others."""
+    sizes = {
+        stratum: min(max(1, int(count * share)), available[stratum]) for stratum, share in STRATA.items()
+    }
     for stratum in STRATA:
         sizes[stratum] += min(available[stratum] - sizes[stratum], count - sum(sizes.values()))
     return sizes
 
 
 def score_detectors(sheet: pd.DataFrame, key: pd.DataFrame) -> pd.DataFrame:
-    """Precision, recall and their harmonic mean of every detector, weighted back to all sentences."""
-    labelled = key.merge(sheet[["item", "label"]], on="item", validate="one_to_one")
-    labelled["label"] = _read_labels(labelled)
-    labelled = labelled.dropna(subset="label")
+    """Precision, recall and their harmonic mean of every detector, for all sentences that were drawn from."""
+    rows = key.merge(sheet[["item", "label"]], on="item", validate="one_to_one")
+    rows["label"] = _read_labels(rows)
+    labelled = rows.dropna(subset="label")
     if labelled.empty:
         raise UserError("no sentence is labelled yet", "", "write y or n into the column `label`")
-    per_stratum = labelled.groupby("stratum")["item"].transform("size")
-    labelled["weight"] = labelled["population"] / per_stratum
+    if missing := sorted({*rows["stratum"]} - {*labelled["stratum"]}):
+        raise UserError(
+            f"no labelled sentence represents the group {', '.join(map(repr, missing))}",
+            "what the detectors miss or find in a group cannot be told without a label in each",
+            "label more of the sheet; its sentences are in random order",
+        )
     return pd.DataFrame([{"detector": name, **_score(labelled, name)} for name in DETECTORS])
 
 
@@ -147,20 +156,47 @@ def _read_labels(rows: pd.DataFrame) -> list[bool | None]:
 
 
 def _score(rows: pd.DataFrame, detector: str) -> dict[str, Any]:
-    true, found = rows["label"].astype(bool), rows[detector].astype(bool)
-    hits, false_alarms, misses = (
-        (rows["weight"] * chosen).to_numpy() for chosen in (true & found, ~true & found, true & ~found)
-    )
-    by_problem = statistics.sums_by(
-        rows["example_id"].astype(str).to_numpy(), list(zip(hits, false_alarms, misses, strict=True))
-    )
-    hit, alarm, miss = by_problem.T
-    line: dict[str, Any] = {"labelled": len(rows), "labelled_yes": int(true.sum())}
-    for name, top, bottom in (
-        ("precision", hit, hit + alarm),
-        ("recall", hit, hit + miss),
-        ("f1", 2 * hit, 2 * hit + alarm + miss),
+    """Shares over the whole population of sentences, and their intervals over the labels not given."""
+    rng = np.random.default_rng(0)
+    estimated, drawn = np.zeros((3, 1)), np.zeros((3, _DRAWS))
+    for _, stratum in rows.groupby("stratum"):
+        counts = _outcomes(stratum, detector)
+        population = int(stratum["population"].iloc[0])
+        estimated += population * counts[:3, None] / counts.sum()
+        drawn += _populations(rng, counts, population)[:3]
+    line: dict[str, Any] = {"labelled": len(rows), "labelled_yes": int(rows["label"].sum())}
+    for name, value, draws in zip(
+        ("precision", "recall", "f1"), _shares(estimated), _shares(drawn), strict=True
     ):
-        estimate = statistics.rate(top, bottom)
-        line |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        low, high = np.nanquantile(draws, (LEVEL / 2, 1 - LEVEL / 2))
+        estimate = float(value[0])
+        # zero hits put the estimate itself at the edge of what is plausible
+        line |= {name: estimate, f"{name}_low": min(low, estimate), f"{name}_high": max(high, estimate)}
     return line
+
+
+def _outcomes(stratum: pd.DataFrame, detector: str) -> Array:
+    """How many labelled sentences are hits, false alarms, misses and rightly passed over."""
+    true, found = stratum["label"].astype(bool), stratum[detector].astype(bool)
+    cells = (true & found, ~true & found, true & ~found, ~true & ~found)
+    return np.array([cell.sum() for cell in cells], dtype=float)
+
+
+def _populations(rng: np.random.Generator, counts: Array, population: int) -> Array:
+    """What all sentences of a stratum may be, given the labelled ones: draws under Jeffreys' prior.
+
+    Whether the detector fires in this stratum is known as far as it always or never did.
+    """
+    fires, silent = counts[:2].sum() > 0, counts[2:].sum() > 0
+    possible = np.repeat([fires, silent], 2)
+    shares = np.zeros((_DRAWS, 4))
+    shares[:, possible] = rng.dirichlet(counts[possible] + 0.5, size=_DRAWS)
+    rest = max(0, population - int(counts.sum()))
+    return counts[:, None] + rng.multinomial(rest, shares).T
+
+
+def _shares(outcomes: Array) -> tuple[Array, Array, Array]:
+    """Precision, recall and F1 of columns of hits, false alarms and misses."""
+    hits, alarms, misses = outcomes
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return hits / (hits + alarms), hits / (hits + misses), 2 * hits / (2 * hits + alarms + misses)

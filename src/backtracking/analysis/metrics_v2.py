@@ -103,23 +103,13 @@ def backtracking_vs_accuracy(sums: pd.DataFrame) -> Summary:
     problems is free of that. `sums` has one row per problem (or per problem and variant).
     """
     problems = sums.groupby(level="example_id").sum()
-    kinds = {
-        "with_backtracking": (problems["strict_correct"], problems["strict"], problems["strict_graded"]),
-        "without_backtracking": (
-            problems["correct"] - problems["strict_correct"],
-            problems["total"] - problems["strict"],
-            problems["graded"] - problems["strict_graded"],
-        ),
+    columns = {name: part for name, part in _AMONG_STRICT.items() if name in problems}
+    groups = {
+        "with_backtracking": {name: problems[part] for name, part in columns.items()},
+        "without_backtracking": {name: problems[name] - problems[part] for name, part in columns.items()},
     }
-    result: Summary = {}
-    for name, (correct, total, graded) in kinds.items():
-        result[name] = {
-            "total": int(total.sum()),
-            "correct_count": int(correct.sum()),
-            **with_interval("accuracy", statistics.rate(correct, total)),
-            **with_interval("accuracy_graded", statistics.rate(correct, graded)),
-        }
-    shares = np.stack([part for correct, total, _ in kinds.values() for part in (correct, total)], axis=1)
+    result: Summary = {name: _accuracy_of(group) for name, group in groups.items()}
+    shares = np.stack([group[name] for group in groups.values() for name in ("correct", "total")], axis=1)
     odds = statistics.mantel_haenszel(_two_by_two(sums))
     return result | {
         **with_interval("rate_ratio", statistics.cluster_bootstrap(shares, _rate_ratio, seed=0)),
@@ -128,6 +118,36 @@ def backtracking_vs_accuracy(sums: pd.DataFrame) -> Summary:
         "odds_ratio_high": odds.high,
         "odds_ratio_p": odds.p,
         "informative_problems": odds.informative,
+    }
+
+
+_AMONG_STRICT = {
+    "total": "strict",
+    "correct": "strict_correct",
+    "graded": "strict_graded",
+    "finished": "strict_finished",
+    "finished_correct": "strict_finished_correct",
+}
+"""Sums over completions, and the same over those with a strict onset."""
+
+
+def _accuracy_of(group: dict[str, pd.Series]) -> Summary:
+    """Counts and shares of a group of completions; cuts make for wrong answers, so they stand beside."""
+    total, correct = group["total"], group["correct"]
+    line: Summary = {
+        "total": int(total.sum()),
+        "correct_count": int(correct.sum()),
+        **with_interval("accuracy", statistics.rate(correct, total)),
+        **with_interval("accuracy_graded", statistics.rate(correct, group["graded"])),
+    }
+    if "finished" not in group:
+        return line
+    finished, right = group["finished"], group["finished_correct"]
+    return line | {
+        "finished_count": int(finished.sum()),
+        "finished_correct_count": int(right.sum()),
+        **with_interval("accuracy_finished", statistics.rate(right, finished)),
+        **with_interval("truncation_rate", statistics.rate(total - finished, total)),
     }
 
 

@@ -83,7 +83,8 @@ def plot_formatting_effect_on_backtracking(table: pd.DataFrame) -> Figure:
 def plot_backtracking_vs_accuracy(table: pd.DataFrame) -> Figure:
     """Accuracy of completions with and without backtracking, per variant, baseline only.
 
-    `table`: `variant, has_backtracking, total, accuracy` and intervals, two rows per variant.
+    `table`: `variant, has_backtracking, total, accuracy` and intervals, two rows per variant; the share of
+    cut completions stands beside where it is known.
     """
     if table.empty:
         return look.empty_figure("no baseline rows")
@@ -98,9 +99,11 @@ def plot_backtracking_vs_accuracy(table: pd.DataFrame) -> Figure:
             places = [len(variants) - 1 - variants.index(name) + shift for name in part["variant"]]
             data = look.estimates(part, "accuracy")
             look.dots(axes, data, places, colors=color, label=label)
-            for place, n, value in zip(places, part["total"], data.value, strict=True):
+            cuts = part.get("truncation_rate", pd.Series(float("nan"), part.index))
+            for place, n, cut, value in zip(places, part["total"], cuts, data.value, strict=True):
+                note = f"n={int(n):,}" + (f", {cut:.0%} cut" if pd.notna(cut) else "")
                 axes.annotate(
-                    f"n={int(n):,}", (value, place), xytext=(0, 7), textcoords="offset points",
+                    note, (value, place), xytext=(0, 7), textcoords="offset points",
                     ha="center", fontsize=8, color=color,
                 )  # fmt: skip
         axes.set_yticks(range(len(variants)), [look.pretty(name) for name in reversed(variants)])

@@ -68,6 +68,21 @@ METRICS = (
     Metric("tokens_to_answer", "answer_tokens", "answered", is_share=False),
     Metric("mean_tokens", "tokens", is_share=False),
 )
+COUNTS = {
+    "backtracking_count": "strict",
+    "relaxed_count": "relaxed",
+    "strict_clause_start_count": "strict_clause_start",
+    "strict_anywhere_count": "strict_anywhere",
+    "relaxed_clause_start_count": "relaxed_clause_start",
+    "relaxed_anywhere_count": "relaxed_anywhere",
+    "correct_count": "correct",
+    "graded_count": "graded",
+    "finished_count": "finished",
+    "finished_correct_count": "finished_correct",
+    "truncated_count": "truncated",
+    "answered_count": "answered",
+}
+"""Numerators and denominators that stand beside the rates."""
 COMPARED = {
     "backtracking": ("strict", "total"),
     "accuracy": ("correct", "total"),
@@ -86,6 +101,8 @@ def _chunks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
         dtype=dict.fromkeys(("example_id", "variant", "condition", "is_correct", *_FLAGS), str),
         usecols=lambda name: name in wanted,
         chunksize=CHUNK,
+        keep_default_na=False,  # a problem may be called NA
+        na_values={name: ["", "NA", "NaN", "nan"] for name in (*_NUMBERS, "draw")},
     )
     for chunk in reader:
         for name in {"is_correct", *_FLAGS} & set(chunk.columns):
@@ -146,7 +163,8 @@ def tally(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def _merge(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    return reduce(lambda one, other: one.add(other, fill_value=0.0), parts)
+    """Sums of all pieces, variants and conditions in the order in which they were first seen."""
+    return reduce(lambda one, other: pd.concat([one, other]).groupby(level=KEYS, sort=False).sum(), parts)
 
 
 def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
@@ -225,15 +243,8 @@ def summarize(sums: pd.DataFrame) -> dict[str, float | int | None]:
     line: dict[str, float | int | None] = {
         "total": int(sums["total"].sum()),
         "problems": len(sums),
-        "backtracking_count": int(sums["strict"].sum()),
-        "correct_count": int(sums["correct"].sum()),
-        "graded_count": int(sums["graded"].sum()),
+        **{name: int(sums[column].sum()) for name, column in COUNTS.items() if column in sums},
     }
-    if "finished" in sums:
-        line |= {
-            "finished_count": int(sums["finished"].sum()),
-            "truncated_count": int(sums["truncated"].sum()),
-        }
     for metric in METRICS:
         if metric.top in sums and metric.bottom in sums:
             line |= with_interval(metric.name, metric.of(sums))

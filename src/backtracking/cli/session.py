@@ -12,6 +12,7 @@ from backtracking.configfile import LoadedConfig, load_config
 from backtracking.errors import UserError
 from backtracking.paths import RunPaths, check_id, current_run_file, list_runs
 from backtracking.progress import reporter
+from backtracking.runmeta import RunMeta
 
 if TYPE_CHECKING:
     from backtracking.stages.base import RunContext, Stage
@@ -50,7 +51,8 @@ def load(request: Request) -> LoadedConfig:
             f"runs there: {', '.join(list_runs(DEFAULT_OUTPUT_DIR)[:8]) or 'none'}",
             "name a run with --run-id, or a config with --config",
         )
-    return load_config(paths.config, list(request.overrides))
+    is_earlier = paths.meta.exists() and RunMeta.load(paths.meta).earlier is not None
+    return load_config(paths.config, list(request.overrides), skip_unknown=is_earlier)
 
 
 def find_run(request: Request, loaded: LoadedConfig) -> RunPaths | None:
@@ -87,13 +89,18 @@ def open_run(request: Request, *, may_create: bool = False) -> "RunContext":
     if paths is None or (not paths.meta.exists() and (may_create or request.run_id is None)):
         paths = init_run(loaded, paths.run_id if paths else None)
     meta = open_existing(paths)
-    return RunContext(
+    ctx = RunContext(
         loaded=loaded,
         paths=paths,
         meta=meta,
         phase1=phase1,
         reporter=reporter(request.quiet),
     )
+    if loaded.ignored:
+        ctx.reporter.say(
+            f"  keys of an earlier implementation without meaning here: {', '.join(loaded.ignored)}"
+        )
+    return ctx
 
 
 def phase1_run(request: Request, loaded: LoadedConfig) -> RunPaths | None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+import yaml
+
 from backtracking import io
 from backtracking.config import ExperimentConfig
 from backtracking.config_phase2 import Phase2Config
@@ -224,6 +226,17 @@ def set_aside(path: Path, reporter: Reporter, *, copy: bool = False) -> None:
     else:
         path.replace(target)
     reporter.say(f"  earlier rows are kept in {target.name}")
+
+
+def token_cap(paths: RunPaths) -> int | None:
+    """The cap that a run's completions were generated under, by the config they were generated with."""
+    config = paths.config_earlier if paths.config_earlier.exists() else paths.config
+    if not config.exists():
+        return None
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    generation = settings.get("generation") if isinstance(settings, dict) else None
+    cap = generation.get("max_new_tokens") if isinstance(generation, dict) else None
+    return cap if isinstance(cap, int) else None
 
 
 def select_keys(data: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:

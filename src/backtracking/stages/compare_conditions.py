@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from backtracking import io
 from backtracking.errors import UserError
-from backtracking.stages.base import EventRows, Input, Result, RunContext, Stage
+from backtracking.stages.base import EventRows, Input, Result, RunContext, Stage, token_cap
 
 FIGURE = "backtracking_rate_by_condition"
 
@@ -35,7 +35,7 @@ class CompareConditions(Stage):
         from backtracking.analysis.metrics_v2 import condition_table, draw_table
         from backtracking.analysis.tallies import names, tally_draws, tally_file
 
-        tallies = tally_file(ctx.paths.events)
+        tallies = tally_file(ctx.paths.events, cap=token_cap(ctx.paths))
         if "baseline" not in names(tallies, "condition", variant=self.variant):
             raise UserError(
                 f"{ctx.paths.events} has no baseline rows of {self.variant!r}",

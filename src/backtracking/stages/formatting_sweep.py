@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from backtracking import io
 from backtracking.errors import UserError
-from backtracking.stages.base import EventRows, Input, Result, RunContext, Stage
+from backtracking.stages.base import EventRows, Input, Result, RunContext, Stage, token_cap
 
 FIGURE = "formatting_effect_on_backtracking"
 
@@ -29,7 +29,7 @@ class FormattingSweep(Stage):
         from backtracking.analysis.metrics_v2 import formatting_table
         from backtracking.analysis.tallies import names, tally_file
 
-        tallies = tally_file(ctx.paths.events)
+        tallies = tally_file(ctx.paths.events, cap=token_cap(ctx.paths))
         if not names(tallies, "variant", condition="baseline"):
             raise UserError(
                 f"{ctx.paths.events} has no baseline rows",

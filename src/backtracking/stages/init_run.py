@@ -96,7 +96,7 @@ def note_config(paths: RunPaths, meta: RunMeta, loaded: LoadedConfig) -> None:
     """Keep the run's resolved config in step with the one that it is now worked on with."""
     if meta.config_hash != loaded.hash:
         if meta.earlier is not None and paths.config.exists():
-            paths.config.replace(paths.config.with_name("config_earlier.yaml"))
+            paths.config.replace(paths.config_earlier)
         meta.config_hash = loaded.hash
         meta.seeds = seeds(loaded.config)
         meta.config_source = loaded.source

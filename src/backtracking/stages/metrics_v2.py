@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-import yaml
-
-from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage, token_cap
 
 FIGURE = "phase2_baseline_summary"
 
@@ -29,18 +27,8 @@ class MetricsV2(Stage):
         from backtracking.analysis.metrics_v2 import save_metrics_v2
         from backtracking.analysis.tallies import tally_file
 
-        tallies = tally_file(ctx.phase1_paths.events, cap=_token_cap(ctx.phase1_paths.config))
+        tallies = tally_file(ctx.phase1_paths.events, cap=token_cap(ctx.phase1_paths))
         metrics = save_metrics_v2(tallies, ctx.paths.table("metrics_v2.json"))
         figure = plots_phase2.plot_baseline_only_summary(metrics["baseline_only_summary"])
         figures.save(figure, ctx.paths, FIGURE)
         return Result(rows=int(tallies["total"].sum()))
-
-
-def _token_cap(config: Path) -> int | None:
-    """The cap that a run was generated under, from its resolved config."""
-    if not config.exists():
-        return None
-    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-    generation = settings.get("generation") if isinstance(settings, dict) else None
-    cap = generation.get("max_new_tokens") if isinstance(generation, dict) else None
-    return cap if isinstance(cap, int) else None
