@@ -54,7 +54,7 @@ class Phase2ScaleSweep(Stage):
         from backtracking.analysis.sweeps import run_arms
 
         sweep = ctx.phase2.scale_sweep
-        name = _best_subset(ctx) if sweep.subset_name == BEST_SUBSET else sweep.subset_name
+        name = best_subset(ctx) if sweep.subset_name == BEST_SUBSET else sweep.subset_name
         subset = ctx.phase2.subset_sweep.subsets[name]
         available = resources(ctx, [subset])
         arms = [BASELINE_ARM, *scale_arms(name, subset, sweep.scales, available)]
@@ -72,7 +72,7 @@ def subset_events(ctx: RunContext) -> FileInput:
     return FileInput(ctx.paths.table("subset_sweep_events.csv"), made_by="backtracking phase2-subset-sweep")
 
 
-def _best_subset(ctx: RunContext) -> str:
+def best_subset(ctx: RunContext) -> str:
     """The winner of the subset sweep on the search half, or the strongest reduction where there is none."""
     events = io.read_csv(subset_events(ctx).path)
     searched = events[events["example_id"].isin(problem_halves(ctx)["search"])]
