@@ -1,6 +1,7 @@
 """Sweeps: all arms in one run, paired, resumable, and refused when they name what is not there."""
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -196,3 +197,15 @@ def test_a_budget_below_one_arm_is_refused(tmp_path):
     with pytest.raises(UserError, match="does not pay"):
         search_arms(job, [("mlp", 0)], SearchConfig(budget_rows=7), seed=0)
     assert not list(tmp_path.iterdir())
+
+
+def test_rows_of_changed_prompts_are_kept_aside(tmp_path):
+    model = world.random_model()
+    job = world.job(model, tmp_path)
+    run_subset_sweep(job, {"one": SUBSETS["one"]})
+    before = _completions(tmp_path, "one_x0")
+    first, *others = job.prompts
+    changed = replace(first, ids=(*first.ids, world.IDS["."]))
+    again = run_subset_sweep(replace(job, prompts=[changed, *others]), {"one": SUBSETS["one"]})
+    assert again.generated == 2 * 2
+    assert _completions(tmp_path, "one_x0.previous") == before

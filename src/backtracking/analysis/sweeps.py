@@ -169,27 +169,34 @@ def _generate_missing(
 def _kept_rows(job: SweepJob, arm: Arm) -> set[RowKey]:
     """Rows of an earlier start that this sweep would write again to the letter.
 
-    Rows of other problems stay in the file, failed ones leave it; a file of a changed start is set aside.
+    Rows of other problems stay in the file, failed ones leave it; rows made otherwise are set aside.
     """
     path = arm_path(job.folder, arm.name)
     if not is_current(job, arm):
-        kept_as = io.set_aside(path)
-        if kept_as is not None:
-            job.reporter.say(
-                f"  {arm.name} was made with other settings; its rows are kept in {kept_as.name}"
-            )
+        _set_aside(job, arm, "settings")
         io.write_json(card_path(job.folder, arm.name), _identity(job, arm))
     if not path.exists():
         return set()
     io.heal_jsonl(path)
     wanted = {str(prompt.example_id): list(prompt.ids) for prompt in job.prompts}
     kept: dict[RowKey, int] = {}
+    other_prompts = 0
     for number, record in enumerate(io.read_jsonl(path, GenerationRecord, made_by="the sweep")):
         same_prompt = wanted.get(record.example_id, record.prompt_ids) == record.prompt_ids
+        other_prompts += not same_prompt
         if same_prompt and record.finish_reason != "error":
             kept.setdefault((record.example_id, record.sample_id, arm.name), number)
+    if other_prompts:
+        _set_aside(job, arm, "prompts", copy=True)
     io.keep_lines(path, sorted(kept.values()))
     return {key for key in kept if key[0] in wanted and key[1] < job.samples}
+
+
+def _set_aside(job: SweepJob, arm: Arm, what: str, *, copy: bool = False) -> None:
+    """Keep an arm's rows under another name, and say so."""
+    kept_as = io.set_aside(arm_path(job.folder, arm.name), copy=copy)
+    if kept_as is not None:
+        job.reporter.say(f"  {arm.name} was made with other {what}; its rows are kept in {kept_as.name}")
 
 
 def is_current(job: SweepJob, arm: Arm) -> bool:
