@@ -52,8 +52,8 @@ class Subset(Section):
     draws: PositiveInt = 10
     """How many random draws `random_like` pools."""
     only: Literal["always", "sentence_starts", "from_first_onset", "until_first_onset"] = "always"
-    """When short forms act: at every generated token, only where a sentence begins, only from the row's first
-    onset on, or only up to it."""
+    """When the components act: at every generated token, only where a sentence begins, only from the row's
+    first onset on, or only up to it. Not for records with a `when` of their own."""
 
     @model_validator(mode="before")
     @classmethod
@@ -68,11 +68,19 @@ class Subset(Section):
                 "needs exactly one of: a non-empty list of components, from_selected_layers: true, "
                 "suppress_triggers: true, random_like: NAME"
             )
+        if self.only != "always":
+            self._check_gate()
         keys = [(member.component, member.layer) for member in self.components]
         repeated = sorted({f"[{c}, {layer}]" for c, layer in keys if keys.count((c, layer)) > 1})
         if repeated and all(isinstance(member, ComponentRef) for member in self.components):
             raise ValueError(f"names a component twice: {', '.join(repeated)}")
         return self
+
+    def _check_gate(self) -> None:
+        if self.suppress_triggers or self.random_like is not None:
+            raise ValueError("`only` says when components act: it takes components or from_selected_layers")
+        if any(isinstance(member, Intervention) and member.when != When() for member in self.components):
+            raise ValueError("give `only`, or `when` in the records, but not both")
 
 
 class SubsetSweepConfig(Section):
@@ -98,6 +106,22 @@ class SubsetSweepConfig(Section):
                     f"{name}: random_like names no subset of components: {like!r}; there are {listed}"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _names_are_no_scales(self) -> Self:
+        for name in self.subsets:
+            stem, _, scale = name.rpartition("_x")
+            if stem in self.subsets and _is_number(scale):
+                raise ValueError(f"{name}: this is the name of subset {stem!r} at scale {scale}; rename it")
+        return self
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 class ScaleSweepConfig(Section):

@@ -2,9 +2,11 @@
 
 import contextlib
 import fcntl
+import itertools
 import json
 import math
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -213,6 +215,19 @@ def is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
         return False
+
+
+def set_aside(path: Path, *, copy: bool = False) -> Path | None:
+    """Rename (or copy) a file of rows that can't be built on; nothing that was set aside before is lost."""
+    if not path.exists() or not path.stat().st_size:
+        return None
+    names = (f"{path.stem}.previous{number or ''}.jsonl" for number in itertools.count())
+    target = next(candidate for name in names if not (candidate := path.with_name(name)).exists())
+    if copy:
+        shutil.copyfile(path, target)
+    else:
+        path.replace(target)
+    return target
 
 
 def keep_lines(path: Path, numbers: list[int]) -> None:

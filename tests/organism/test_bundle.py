@@ -45,3 +45,12 @@ def test_the_model_loads_in_float32_with_the_promised_size():
     assert model.config.model_type == "qwen2"
     assert 6 <= model.config.num_hidden_layers <= 8
     assert 0.9e6 <= model.num_parameters() <= 4e6
+
+
+@pytest.mark.parametrize("content", [b"", b"3c2a140c639c2a8c", b"\x00\xff\xfe\n\x80  a\n"])
+def test_a_record_that_does_not_cover_the_model_is_refused(copy, content):
+    (copy / "SHA256SUMS").write_bytes(content)
+    with pytest.raises(UserError) as raised:
+        verify_checksums(copy)
+    assert "does not list" in raised.value.why
+    assert "model.safetensors" in raised.value.why

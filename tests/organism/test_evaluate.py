@@ -1,5 +1,6 @@
 """The evaluation: right on planted traces, and the bundled reasoner passes it."""
 
+import math
 import random
 
 import numpy as np
@@ -16,7 +17,7 @@ from backtracking.organism.evaluate import (
     tally,
 )
 from backtracking.organism.sampling import Completion
-from backtracking.organism.table import markdown_table
+from backtracking.organism.table import cells, markdown_table
 from backtracking.organism.task import tiny_problems
 from backtracking.organism.traces import read_statements, write_trace
 
@@ -88,3 +89,15 @@ def test_no_bar_is_out_of_reach_of_a_small_sample_of_the_bundled_reasoner():
         if item.bar is not None and item.interval is not None:
             assert item.interval[1] >= item.bar[0] and item.interval[0] <= item.bar[1], item
     assert "| accuracy |" in markdown_table(evaluation)
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "shown"),
+    [
+        (0.125, (0.05, 0.25), ("12.5%", "5.0% to 25.0%")),
+        (0.125, (math.nan, math.nan), ("12.5%", "too few problems")),
+        (math.nan, (math.nan, math.nan), ("no case", "")),
+    ],
+)
+def test_an_interval_is_shown_where_there_is_one(value, interval, shown):
+    assert cells(Property("a rate", value, interval, None))[1:3] == shown

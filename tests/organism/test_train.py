@@ -94,6 +94,41 @@ def test_a_resumed_training_ends_with_the_same_weights(tmp_path):
         assert torch.equal(one, other)
 
 
+def test_a_resumed_training_logs_every_step_once(tmp_path):
+    recipe = replace(SMOKE, chain_steps=4, problem_steps=4)
+    for line in Training(recipe, tmp_path).run(log_every=1, save_every=4):
+        if line["step"] == 6:
+            break
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"step": 7, "lo')
+    resumed = Training(recipe, tmp_path)
+    resumed.resume()
+    list(resumed.run(log_every=1, save_every=4))
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == list(range(1, 9))
+
+
+def test_a_smoke_run_that_is_cut_off_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(Training, "advance", _stop_at(150))
+    with pytest.raises(KeyboardInterrupt):
+        main(["--out", str(tmp_path), "--smoke"])
+    resumed = Training(SMOKE, tmp_path)
+    resumed.resume()
+    assert resumed.step == 100
+
+
+def _stop_at(step):
+    """Training that only counts, up to a step."""
+
+    def advance(training):
+        if training.step == step:
+            raise KeyboardInterrupt
+        training.step += 1
+        return 0.0
+
+    return advance
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
     Training(SMOKE, tmp_path).save()
     with pytest.raises(UserError, match="another recipe"):

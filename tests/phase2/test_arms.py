@@ -184,3 +184,65 @@ def test_a_subset_has_one_source_and_no_repeats(subset):
 def test_a_control_of_a_missing_subset_is_refused():
     with pytest.raises(ValidationError, match="names no subset"):
         SubsetSweepConfig.model_validate({"subsets": {"c": {"random_like": "missing"}}})
+
+
+def test_random_sets_come_again_only_when_all_were_drawn():
+    one = [Intervention(component="mlp", layer=0)]
+    drawn = [m.interventions[0].layer for m in random_arm("c", one, 14, _resources(n_layers=8)).members]
+    assert sorted(drawn[:7]) == sorted(drawn[7:]) == list(range(1, 8))
+    crowded = [Intervention(component="mlp", layer=k) for k in (0, 1)]
+    drawn = [
+        {i.layer for i in m.interventions}
+        for m in random_arm("c", crowded, 2, _resources(n_layers=3)).members
+    ]
+    assert sorted(map(sorted, drawn)) == [[0, 2], [1, 2]]
+
+
+def test_a_single_draw_is_a_control_too():
+    arms = subset_arms(
+        {"a": Subset(components=[["mlp", 0]]), "c": Subset(random_like="a", draws=1)}, 0.0, _resources()
+    )
+    assert [arm.kind for arm in arms] == ["intervention", "random control"]
+
+
+def test_only_gates_full_records():
+    record = Intervention(component="mlp", layer=1, strength=0.5)
+    (arm,) = subset_arms({"g": Subset(components=[record], only="from_first_onset")}, 0.0, _resources())
+    (member,) = arm.members[0].interventions
+    assert (member.when.onset, member.strength) == ("from_first", 0.5)
+
+
+@pytest.mark.parametrize(
+    "subset",
+    [
+        {"suppress_triggers": True},
+        {"random_like": "a"},
+        {"components": [{"component": "mlp", "layer": 1, "strength": 0.5, "when": {"steps": [3]}}]},
+    ],
+)
+def test_a_gate_that_could_not_act_is_refused(subset):
+    with pytest.raises(ValidationError, match="only"):
+        Subset.model_validate(subset | {"only": "sentence_starts"})
+
+
+def test_arms_that_would_share_a_name_are_refused():
+    record = {"component": "mlp", "layer": 1, "strength": 0.5}
+    with pytest.raises(ValidationError, match=r"'a' at scale 0\.5"):
+        SubsetSweepConfig.model_validate({"subsets": {"a": [["mlp", 0]], "a_x0.5": [record]}})
+    with pytest.raises(UserError, match="'baseline'"):
+        subset_arms({"baseline": Subset(components=[Intervention(**record)])}, 0.0, _resources())
+    with pytest.raises(UserError, match="six digits"):
+        scale_arms("a", Subset(components=[["mlp", 0]]), [0.1234567, 0.1234568], _resources())
+
+
+def test_a_winner_written_as_records_has_weaker_neighbours():
+    records = [
+        Intervention(component="mlp", layer=0, strength=0.5),
+        Intervention(component="attn", layer=1, mode="zero"),
+    ]
+    subset = Subset(components=records)
+    (arm,) = subset_arms({"r": subset}, 0.0, _resources())
+    (weaker,) = neighbours(arm, [0.0, 0.5, 0.75])
+    assert weaker == scale_arms("r", subset, [0.5], _resources())[0]
+    mean = Subset(components=[Intervention(component="mlp", layer=0, mode="mean", vector="m")])
+    assert neighbours(subset_arms({"m": mean}, 0.0, _resources())[0], [0.0, 0.5]) == []

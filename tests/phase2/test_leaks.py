@@ -134,3 +134,9 @@ def test_specificity_pairs_rows_with_the_baseline():
     assert line["synonym_onsets_diff"] == pytest.approx(0.25)
     assert line["new_onset_rate"] == pytest.approx(0.5)
     assert line["kept_onset_rate"] == pytest.approx(0.5)
+
+
+def test_without_a_hit_the_specificity_index_is_not_known_to_be_zero():
+    summary = divergence_summary(_divergences(*[[" Then", *BASE[1:]]] * 6)).iloc[0]
+    assert (summary["specificity_index"], summary["specificity_index_low"]) == (0.0, 0.0)
+    assert 1.0 < summary["specificity_index_high"] <= 10.0

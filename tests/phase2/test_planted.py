@@ -10,21 +10,25 @@ from backtracking import io
 from backtracking.analysis.events import EventReader, write_events
 from backtracking.config import ExperimentConfig
 from backtracking.configfile import LoadedConfig
+from backtracking.errors import UserError
 from backtracking.paths import RunPaths
+from backtracking.progress import Quiet
 from backtracking.records import GenerationRecord, Problem
 from backtracking.runmeta import new_meta
 from backtracking.stages.base import RunContext
 from backtracking.stages.execute import execute, status_of
 from backtracking.stages.make_report_phase2 import MakeReportPhase2
+from backtracking.stages.phase2_common import problem_halves
 from backtracking.stages.phase2_confirm import Phase2Confirm
 from backtracking.stages.phase2_continuation_ablation import Phase2ContinuationAblation
-from backtracking.stages.phase2_scale_sweep import Phase2ScaleSweep
+from backtracking.stages.phase2_scale_sweep import Phase2ScaleSweep, best_subset
 from backtracking.stages.phase2_search import Phase2Search
 from backtracking.stages.phase2_specificity import Phase2Specificity
 from backtracking.stages.phase2_subset_sweep import Phase2SubsetSweep
 from backtracking.tokenization import TokenMap
 from tests.phase2.planted import RIGHT, Plant, planted
 from tests.phase2.world import VARIANT, WORDS
+from tests.report.tables import event_rows
 
 MARGIN = 0.12
 PROBLEMS = 40
@@ -54,6 +58,7 @@ def _context(folder, plant, **phase2):
                     {"name": VARIANT, "think_open": "<think>\n", "think_close": "</think>"}
                 ],
             },
+            "detection": {"triggers_relaxed": ["now that"]},
             "generation": {"max_new_tokens": 64, "temperature": 1.0, "top_p": 1.0, "batch_size": 64},
             "phase2": {
                 "max_examples": PROBLEMS,
@@ -242,6 +247,93 @@ def test_the_report_says_so(localised):
         assert f"(../figures/{figure}.png)" in text
         assert localised.paths.figure(figure).exists()
     assert WORDS[RIGHT] == " 7"
+
+
+class Said(Quiet):
+    """A reporter that keeps what it was told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+def _change(ctx, section, **values):
+    """The run's config with some values of a section changed."""
+    changed = getattr(ctx.config, section).model_copy(update=values)
+    ctx.loaded = LoadedConfig(config=ctx.config.model_copy(update={section: changed}), source="test")
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Two subsets and the scales of one, over a few problems."""
+    subsets = {"writer": [["mlp", 2]], "bystander": [["mlp", 3]]}
+    ctx = _context(
+        tmp_path,
+        Plant(),
+        max_examples=8,
+        num_samples_per_prompt=2,
+        subset_sweep={"variant": VARIANT, "subsets": subsets},
+        scale_sweep={"variant": VARIANT, "subset_name": "writer", "scales": [0.0, 0.5]},
+    )
+    ctx.reporter = Said()
+    execute(Phase2SubsetSweep(), ctx)
+    return ctx
+
+
+def test_specificity_follows_the_scale_sweep_and_the_rows_asked_for(small):
+    execute(Phase2Specificity(), small)
+    assert status_of(Phase2Specificity(), small).state == "done"
+    execute(Phase2ScaleSweep(), small)
+    assert status_of(Phase2SubsetSweep(), small).state == "done"
+    debug = json.loads(small.paths.table("hook_debug.json").read_text())
+    assert set(debug["by_condition"]) == {"writer_x0", "bystander_x0", "writer_x0.5"}
+    assert status_of(Phase2Specificity(), small).state == "stale"
+    _change(small, "phase2", max_examples=5)
+    execute(Phase2SubsetSweep(), small)
+    execute(Phase2Specificity(), small)
+    leaks = _table(small, "specificity.csv")
+    assert "writer_x0.5" in leaks.index
+    assert set(leaks["total"].dropna()) == {10}
+
+
+def test_arms_made_with_other_settings_are_left_out_or_refused(small):
+    execute(Phase2ScaleSweep(), small)
+    _change(small, "generation", temperature=0.8)
+    for stage in (Phase2Specificity, Phase2Confirm):
+        with pytest.raises(UserError, match="other settings"):
+            execute(stage(), small)
+    execute(Phase2SubsetSweep(), small)
+    small.reporter.lines.clear()
+    execute(Phase2Specificity(), small)
+    assert set(_table(small, "specificity.csv").index) == {"baseline", "writer_x0", "bystander_x0"}
+    assert any("writer_x0.5 is left out" in line for line in small.reporter.lines)
+    execute(Phase2Confirm(), small)
+    assert "writer_x0.5" not in _table(small, "tradeoff_search.csv").index
+
+
+def test_the_subset_to_scale_is_picked_on_the_search_half(small):
+    _change(small, "phase2", max_examples=PROBLEMS)
+    half = set(problem_halves(small)["search"])
+    parts = []
+    for arm, searched, others in (("baseline", 1, 1), ("writer", 0.25, 0.25), ("bystander", 0.75, 0)):
+        for k in range(PROBLEMS):
+            rate = searched if f"p{k}" in half else others
+            part = event_rows(arm, 0.5, 1, problems=1).assign(
+                example_id=f"p{k}", is_correct=True, arm=arm, subset_name=arm, num_components=1,
+                kind="baseline" if arm == "baseline" else "intervention",
+                scale=None if arm == "baseline" else 0.0,
+                has_backtracking_strict=[s < 4 * rate for s in range(4)],
+            )  # fmt: skip
+            parts.append(part)
+    events = pd.concat(parts)
+    io.write_csv(small.paths.table("subset_sweep_events.csv"), events)
+    assert best_subset(small) == "writer"
+    events.loc[events["arm"] != "baseline", "is_correct"] = False
+    io.write_csv(small.paths.table("subset_sweep_events.csv"), events)
+    assert best_subset(small) == "writer"
+    assert "(destructive)" in small.reporter.lines[-1]
 
 
 def test_on_a_diffuse_plant_no_arm_is_claimed(tmp_path):

@@ -1,6 +1,7 @@
 """Sweeps: all arms in one run, paired, resumable, and refused when they name what is not there."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,14 +9,27 @@ import pytest
 
 from backtracking import io
 from backtracking.analysis.arms import Resources, scale_arms, subset_arms
-from backtracking.analysis.search import ranked_components
+from backtracking.analysis.hook_debug import add_start
+from backtracking.analysis.search import ranked_components, search_arms
 from backtracking.analysis.sweeps import run_scale_sweep, run_subset_sweep
 from backtracking.analysis.tradeoff import SUBSET_COLUMNS
-from backtracking.config_phase2 import Subset
+from backtracking.config_phase2 import SearchConfig, Subset
 from backtracking.errors import UserError
 from backtracking.interventions import Intervention, When
+from backtracking.progress import Quiet
 from backtracking.records import GenerationRecord
 from tests.phase2 import world
+
+
+class Said(Quiet):
+    """A reporter that keeps what it was told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
 
 SUBSETS = {
     "one": Subset(components=[["mlp", 1]]),
@@ -91,8 +105,12 @@ def test_changed_members_are_generated_anew(tmp_path):
     model = world.random_model()
     run_subset_sweep(world.job(model, tmp_path), {"one": SUBSETS["one"]})
     before = _completions(tmp_path, "one_x0")
-    run_subset_sweep(world.job(model, tmp_path), {"one": Subset(components=[["mlp", 0]])})
+    said = Said()
+    job = world.job(model, tmp_path, reporter=said)
+    run_subset_sweep(job, {"one": Subset(components=[["mlp", 0]])})
     assert _completions(tmp_path, "one_x0") != before
+    assert _completions(tmp_path, "one_x0.previous") == before
+    assert any("one_x0" in line and "phase2_one_x0.previous.jsonl" in line for line in said.lines)
 
 
 def test_arms_that_name_missing_layers_are_refused_together_before_generation(tmp_path):
@@ -153,3 +171,58 @@ def test_a_search_starts_from_the_scans_ranking():
     assert ranked_components(scan.assign(selectivity=np.nan), 3, 3) == by_effect, "a scan without controls"
     assert ranked_components(scan.drop(columns="selectivity"), 3, 3) == by_effect
     assert ranked_components(None, 3, 2) == [("mlp", 2), ("attn", 2)]
+
+
+def test_hook_counts_of_several_starts_are_those_of_one(tmp_path):
+    model = world.random_model()
+    whole = run_subset_sweep(world.job(model, tmp_path / "whole"), SUBSETS).hook_debug
+    job = world.job(model, tmp_path / "parts")
+    starts = [
+        run_subset_sweep(world.job(model, job.folder, problems=2), {"one": Subset(components=[["mlp", 0]])}),
+        run_subset_sweep(world.job(model, job.folder, problems=2), {"one": SUBSETS["one"]}),
+        run_subset_sweep(job, {"one": SUBSETS["one"]}),
+        run_subset_sweep(job, SUBSETS),
+        run_subset_sweep(job, SUBSETS),
+    ]
+    kept = {}
+    for start in starts:
+        kept = add_start(kept, start.hook_debug, start.resumed)
+    not_by_arm = "seq_len_distribution"
+    assert kept | {not_by_arm: None} == whole | {not_by_arm: None}
+
+
+def test_density_of_onsets_differs_as_its_column_does(tmp_path):
+    table = run_subset_sweep(world.job(world.random_model(), tmp_path, problems=6), SUBSETS).table
+    density = table["onsets_per_1k_tokens"]
+    assert density.iloc[0] > 0 and density.nunique() > 1
+    assert table["onsets_per_1k_tokens_diff"].iloc[1:].tolist() == pytest.approx(
+        (density.iloc[1:] - density.iloc[0]).tolist()
+    )
+
+
+@pytest.mark.parametrize(("budget", "arms"), [(4 * 6, 5), (4 * 100, 6)])
+def test_a_search_spends_its_budget_on_different_arms(tmp_path, budget, arms):
+    job = world.job(world.random_model(), tmp_path, problems=2)
+    config = SearchConfig(budget_rows=budget, scales=[0.0, 0.5], trials_at_once=2)
+    found = search_arms(job, [("mlp", 0), ("mlp", 1)], config, seed=0)
+    assert len(set(found.trials["arm"]) - {"baseline"}) == arms
+    assert found.generated == (arms + 1) * 4 <= budget
+
+
+def test_a_budget_below_one_arm_is_refused(tmp_path):
+    job = world.job(world.random_model(), tmp_path, problems=2)
+    with pytest.raises(UserError, match="does not pay"):
+        search_arms(job, [("mlp", 0)], SearchConfig(budget_rows=7), seed=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_of_changed_prompts_are_kept_aside(tmp_path):
+    model = world.random_model()
+    job = world.job(model, tmp_path)
+    run_subset_sweep(job, {"one": SUBSETS["one"]})
+    before = _completions(tmp_path, "one_x0")
+    first, *others = job.prompts
+    changed = replace(first, ids=(*first.ids, world.IDS["."]))
+    again = run_subset_sweep(replace(job, prompts=[changed, *others]), {"one": SUBSETS["one"]})
+    assert again.generated == 2 * 2
+    assert _completions(tmp_path, "one_x0.previous") == before

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from backtracking.analysis import figures
 from backtracking.config import ExperimentConfig
 from backtracking.config_phase2 import ContinuationConfig, Phase2Config, ScaleSweepConfig
 from backtracking.report import write_phase1_report, write_phase2_report
@@ -201,6 +202,35 @@ def test_a_winner_that_fails_on_the_other_half_is_not_supported(tmp_path):
     claim, *_ = phase2_verdicts.verdicts(Evidence(paths), 0.1)
     assert claim.outcome == "not supported"
     assert "held-out" in claim.because
+
+
+def _confirmed(winner):
+    table = sweep_table({"baseline": (0.6, 0.85), "found": winner}, margin=0.1)
+    return table.assign(role=["baseline", "winner"])
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "holds", "is_substantial"),
+    [
+        (_confirmed((0.2, 0.85)), "supported", "supported"),
+        (_confirmed((0.5, 0.85)), "supported", "not supported"),
+        (_confirmed((0.2, 0.4)), "not supported", "not supported"),
+        (_confirmed((0.2, 0.85)).head(1), "not supported", "not supported"),
+    ],
+    ids=["a large reduction", "a small one", "accuracy lost", "no winner"],
+)
+@pytest.mark.parametrize("swept", [{"bad": (0.05, 0.1)}, {"good": (0.1, 0.85)}], ids=["none", "one"])
+def test_once_there_is_a_confirmation_nothing_else_decides(tmp_path, swept, confirmed, holds, is_substantial):
+    table = sweep_table({"baseline": (0.6, 0.85)} | swept, margin=0.1)
+    paths = run_paths(tmp_path, subset_sweep_results=table, confirm_results=confirmed)
+    claim, substantial, *_ = phase2_verdicts.verdicts(Evidence(paths), 0.1)
+    assert (claim.outcome, substantial.outcome) == (holds, is_substantial)
+
+
+def test_an_arm_that_raises_backtracking_is_called_so():
+    table = sweep_table({"baseline": (0.3, 0.85), "louder": (0.7, 0.85)}, margin=0.1)
+    assert list(table["verdict"]) == ["", "raises backtracking"]
+    assert figures.verdict(table.to_dict("records")[1]) == "raises backtracking"
 
 
 def test_reports_are_written_from_almost_nothing_and_from_much(tmp_path):

@@ -1,5 +1,6 @@
 """Arms of a sweep: named, checked conditions built from a config's subsets."""
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from backtracking.seed import derive_seed
 
 RANDOM_VECTOR = "random"
 
+Site = tuple[str, int, int | None]
+"""Component, layer and head."""
 Kind = Literal["baseline", "intervention", "suppression", "random control"]
 
 
@@ -34,7 +37,7 @@ class Arm:
     def kind(self) -> Kind:
         """What the arm is; only interventions can win, the others are what they are measured against."""
         first = self.members[0]
-        if len(self.members) > 1:
+        if first.draw is not None:
             return "random control"
         if first.suppress_tokens:
             return "suppression"
@@ -100,8 +103,11 @@ def arm_name(subset_name: str, scale: float) -> str:
     return f"{subset_name}_x{scale:g}"
 
 
-def at_scale(intervention: Intervention, scale: float) -> Intervention:
-    """The intervention weakened: 1 leaves the component untouched, 0 keeps the record's own strength."""
+def at_scale(intervention: Intervention, scale: float, before: float = 0.0) -> Intervention:
+    """The intervention weakened: 1 leaves the component untouched, 0 is its full strength.
+
+    `before` is the scale that the record is at; one that was written out is at full strength.
+    """
     if intervention.mode == "mean":
         raise UserError(
             f"a mean ablation of {intervention.component} {intervention.layer} has no scales in between",
@@ -111,38 +117,43 @@ def at_scale(intervention: Intervention, scale: float) -> Intervention:
     neutral = 1.0 if intervention.mode in ("scale", "zero") else 0.0
     own = 0.0 if intervention.mode == "zero" else intervention.strength
     mode = "scale" if intervention.mode == "zero" else intervention.mode
-    strength = neutral + (own - neutral) * (1.0 - scale)
+    strength = neutral + (own - neutral) * (1.0 - scale) / (1.0 - before)
     return intervention.model_copy(update={"mode": mode, "strength": strength})
 
 
-def rescaled(intervention: Intervention, before: float, after: float) -> Intervention:
-    """An intervention that was weakened to one scale, at another one."""
-    neutral = 1.0 if intervention.mode in ("scale", "zero") else 0.0
-    strength = neutral + (intervention.strength - neutral) * (1.0 - after) / (1.0 - before)
-    return intervention.model_copy(update={"strength": strength})
-
-
 def neighbours(winner: Arm, scales: Sequence[float]) -> list[Arm]:
-    """The winner at the next weaker and the next stronger scale."""
-    if winner.scale is None or winner.scale == 1.0:
+    """The winner at the next weaker and the next stronger scale; records act at full strength, scale 0."""
+    members, at = winner.members[0].interventions, winner.scale or 0.0
+    if at == 1.0 or any(member.mode == "mean" for member in members):
         return []
-    stronger = [scale for scale in scales if scale < winner.scale]
-    weaker = [scale for scale in scales if winner.scale < scale < 1.0]
+    stronger = [scale for scale in scales if scale < at]
+    weaker = [scale for scale in scales if at < scale < 1.0]
     arms = []
     for scale in [*([max(stronger)] if stronger else []), *([min(weaker)] if weaker else [])]:
         label = arm_name(winner.subset_name, scale)
-        changed = tuple(rescaled(i, winner.scale, scale) for i in winner.members[0].interventions)
+        changed = tuple(at_scale(member, scale, before=at) for member in members)
         arms.append(Arm(label, winner.subset_name, scale, (Condition(name=label, interventions=changed),)))
     return arms
 
 
 def random_arm(name: str, original: Sequence[Intervention], draws: int, resources: Resources) -> Arm:
-    """A control of the same shape: other components of each kind, or other directions of equal norm."""
+    """A control of the same shape: other components of each kind, or other directions of equal norm.
+
+    A set of components comes again only when all have been drawn.
+    """
     generator = random.Random(derive_seed(resources.seed, "random control", name))
-    members = []
-    for draw in range(draws):
-        drawn = _random_members(original, draw, generator, resources)
-        members.append(Condition(name=name, interventions=drawn, draw=draw))
+    possible = _count_random_sets(original, resources)
+    members: list[Condition] = []
+    seen: set[frozenset[Site]] = set()
+    while len(members) < draws:
+        drawn = _random_members(original, len(members), generator, resources)
+        sites = frozenset(_site(member) for member in drawn if member.vector is None)
+        if sites in seen:
+            continue
+        seen.add(sites)
+        if len(seen) == possible:
+            seen.clear()
+        members.append(Condition(name=name, interventions=drawn, draw=len(members)))
     return Arm(name, name, None, tuple(members))
 
 
@@ -161,7 +172,7 @@ def _random_members(
         if intervention.vector is not None:
             changed: dict[str, object] = {"vector": random_vector_name(intervention.vector, draw)}
         else:
-            kind = (intervention.component, intervention.head is not None)
+            kind = _kind(intervention)
             if kind not in free:
                 free[kind] = _shuffled_sites(kind, taken, generator, resources)
             layer, head = free[kind].pop(0)
@@ -170,20 +181,42 @@ def _random_members(
     return tuple(drawn)
 
 
+def _count_random_sets(original: Sequence[Intervention], resources: Resources) -> int:
+    """How many different sets of components the draws choose among."""
+    drawn = [member for member in original if member.vector is None]
+    taken = {_site(member) for member in original}
+    count = 1
+    for kind in {_kind(member) for member in drawn}:
+        wanted = sum(_kind(member) == kind for member in drawn)
+        sites = {(kind[0], *site) for site in _sites(kind, resources)}
+        own, free = len(sites & taken), len(sites - taken)
+        count *= math.comb(free, wanted) if wanted <= free else math.comb(own, wanted - free)
+    return count
+
+
+def _sites(kind: tuple[str, bool], resources: Resources) -> list[tuple[int, int | None]]:
+    """Where a kind of component occurs: every layer, or every head of every layer."""
+    heads: list[int | None] = [*range(resources.n_heads)] if kind[1] else [None]
+    return [(layer, head) for layer in range(resources.n_layers) for head in heads]
+
+
 def _shuffled_sites(
     kind: tuple[str, bool],
-    taken: set[tuple[str, int, int | None]],
+    taken: set[Site],
     generator: random.Random,
     resources: Resources,
 ) -> list[tuple[int, int | None]]:
-    component, of_heads = kind
-    heads: list[int | None] = [*range(resources.n_heads)] if of_heads else [None]
-    sites = [(layer, head) for layer in range(resources.n_layers) for head in heads]
+    sites = _sites(kind, resources)
     generator.shuffle(sites)
-    return sorted(sites, key=lambda site: (component, *site) in taken)
+    return sorted(sites, key=lambda site: (kind[0], *site) in taken)
 
 
-def _site(intervention: Intervention) -> tuple[str, int, int | None]:
+def _kind(intervention: Intervention) -> tuple[str, bool]:
+    """Blocks and single heads of the same component are drawn apart."""
+    return (intervention.component, intervention.head is not None)
+
+
+def _site(intervention: Intervention) -> Site:
     return (intervention.component, intervention.layer, intervention.head)
 
 
@@ -204,7 +237,7 @@ def subset_members(name: str, subset: Subset, scale: float, resources: Resources
     return tuple(
         Intervention(component=member.component, layer=member.layer, strength=scale, when=when)
         if isinstance(member, ComponentRef)
-        else member
+        else (member if subset.only == "always" else member.model_copy(update={"when": when}))
         for member in subset.components
     )
 
@@ -235,7 +268,15 @@ def _selected_members(name: str, scale: float, when: When, resources: Resources)
 
 
 def check_arms(arms: Sequence[Arm], resources: Resources) -> None:
-    """Refuse arms that name what the model lacks, all at once and before anything is generated."""
+    """Refuse arms that name what the model lacks or share a name, all at once and before any generation."""
+    names = [BASELINE_NAME, *(arm.name for arm in arms)]
+    shared = sorted({name for name in names if names.count(name) > 1})
+    if shared:
+        raise UserError(
+            f"several arms would be called {', '.join(map(repr, shared))}",
+            "an arm's rows are kept under its name",
+            "rename a subset, or give scales that differ in their first six digits (nothing was changed)",
+        )
     missing = sorted(
         {
             f"{arm.subset_name}: {_missing(intervention, resources)}"

@@ -12,10 +12,12 @@ from backtracking.analysis.statistics import Array, Difference, Interval
 
 @dataclass(frozen=True)
 class Outcome:
-    """A number per completion (NaN: does not count); shares lie between 0 and 1."""
+    """A number per completion (NaN: does not count), pooled over what `per` counts; shares are in 0 to 1."""
 
     of: Callable[[pd.DataFrame], pd.Series]
     is_share: bool = True
+    per: Callable[[pd.DataFrame], pd.Series] | None = None
+    """What the numbers are divided by; none: the number of completions."""
 
 
 def flag(column: str) -> Outcome:
@@ -30,8 +32,8 @@ def _correct_if_finished(rows: pd.DataFrame) -> pd.Series:
     return OUTCOMES["accuracy"].of(rows).where(rows["finish_reason"].eq("stop"))
 
 
-def _density(rows: pd.DataFrame) -> pd.Series:
-    return 1000.0 * rows["n_onsets_strict"] / rows["completion_tokens"].clip(lower=1)
+def _thousands_of_tokens(rows: pd.DataFrame) -> pd.Series:
+    return rows["completion_tokens"] / 1000.0
 
 
 OUTCOMES: dict[str, Outcome] = {
@@ -41,13 +43,15 @@ OUTCOMES: dict[str, Outcome] = {
     "truncation": Outcome(lambda rows: rows["finish_reason"].ne("stop").astype(float)),
     "loop": flag("is_loop"),
     "tokens": quantity("completion_tokens"),
-    "onsets_per_1k_tokens": Outcome(_density, is_share=False),
+    "onsets_per_1k_tokens": Outcome(
+        lambda rows: rows["n_onsets_strict"].astype(float), is_share=False, per=_thousands_of_tokens
+    ),
 }
 """What arms are compared on; an unanswered completion counts as wrong."""
 
 
 def average(rows: pd.DataFrame, outcome: Outcome) -> Interval:
-    """The mean of an outcome with its interval."""
+    """An outcome's mean, or its ratio to what it is counted per, with the interval."""
     sums = _sums(rows, outcome)
     estimate = statistics.rate if outcome.is_share else statistics.ratio
     return estimate(sums["top"].to_numpy(), sums["bottom"].to_numpy())
@@ -60,10 +64,11 @@ def compare(left: pd.DataFrame, right: pd.DataFrame, outcome: Outcome) -> Differ
 
 
 def _sums(rows: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
-    """Per problem: the outcome's sum and how many completions count."""
+    """Per problem: the outcome's sum, and how much counts."""
     values = outcome.of(rows).to_numpy(dtype=np.float64)
     known = np.isfinite(values)
-    parts = pd.DataFrame({"top": np.where(known, values, 0.0), "bottom": known.astype(float)})
+    sizes = 1.0 if outcome.per is None else outcome.per(rows).to_numpy(dtype=np.float64)
+    parts = pd.DataFrame({"top": np.where(known, values, 0.0), "bottom": np.where(known, sizes, 0.0)})
     return parts.groupby(rows["example_id"].astype(str).to_numpy()).sum()
 
 

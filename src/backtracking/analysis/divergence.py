@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from backtracking.analysis.comparison import spread
-from backtracking.analysis.statistics import Array, cluster_bootstrap, sums_by
+from backtracking.analysis.statistics import Array, Interval, cluster_bootstrap, rate, sums_by
 from backtracking.detect import reasoning_end
 from backtracking.records import GenerationRecord
 from backtracking.tokenization import Tokenizer, decode
@@ -113,7 +113,7 @@ def _summary(part: pd.DataFrame) -> dict[str, object]:
         [hits, part["step"].notna(), part["baseline_trigger_tokens"], part["baseline_tokens"]], axis=1
     ).astype(np.float64)
     by_problem = sums_by(part["example_id"].to_numpy(dtype=str), columns)
-    index = cluster_bootstrap(by_problem, _specificity, seed=BOOTSTRAP_SEED)
+    index = _specificity_index(by_problem)
     before = parted.get("steps_from_onset", pd.Series(dtype="Int64"))
     return {
         "total": len(part),
@@ -127,6 +127,16 @@ def _summary(part: pd.DataFrame) -> dict[str, object]:
         "trigger_hit_rate": hits.sum() / len(parted) if len(parted) else None,
         "trigger_base_rate": columns[:, 2].sum() / columns[:, 3].sum(),
     } | spread("specificity_index", index)
+
+
+def _specificity_index(by_problem: Array) -> Interval:
+    """A bootstrap over problems; without a single hit, which no draw can change, the hit rate's interval."""
+    index = cluster_bootstrap(by_problem, _specificity, seed=BOOTSTRAP_SEED)
+    if index.value != 0:
+        return index
+    hits = rate(by_problem[:, 0], by_problem[:, 1])
+    base = by_problem[:, 2].sum() / by_problem[:, 3].sum()
+    return Interval(0.0, hits.low / base, hits.high / base)
 
 
 def _specificity(total: Array) -> Array:

@@ -136,7 +136,8 @@ def reference(axes: Axes, data: Estimates, *, color: str = INK, label: str = "")
 VERDICTS = {
     "non-destructive": (GREEN, "o", "lowers backtracking, accuracy held"),
     "destructive": (VERMILLION, "X", "accuracy lost"),
-    "no effect": (GREY, "s", "no reduction shown"),
+    "no effect": (GREY, "s", "no change shown"),
+    "raises backtracking": (PURPLE, "^", "raises backtracking"),
     "inconclusive": (ORANGE, "D", "accuracy undecided"),
     "baseline": (INK, "o", "baseline"),
 }

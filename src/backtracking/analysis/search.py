@@ -14,6 +14,7 @@ from backtracking.analysis.arms import BASELINE_ARM, Arm, check_arms
 from backtracking.analysis.comparison import OUTCOMES, average
 from backtracking.analysis.sweeps import SweepJob, run_arms
 from backtracking.config_phase2 import SearchConfig
+from backtracking.errors import UserError
 from backtracking.interventions import Condition, Intervention
 from backtracking.provenance import digest
 from backtracking.records import BASELINE_NAME
@@ -25,6 +26,8 @@ Component = tuple[Literal["attn", "mlp"], int]
 SINGLES = 6
 LONGEST_NAME = 60
 STARTING_SCALES = (0.0, 0.5)
+IDLE_ROUNDS = 10
+"""Rounds in a row without a new arm after which the search ends."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,23 @@ class SearchResult:
 def search_arms(
     job: SweepJob, candidates: Sequence[Component], config: SearchConfig, seed: int
 ) -> SearchResult:
-    """Spend the budget of rows on trials over subsets of the candidates (best first) and scales."""
-    rows_per_trial = len(job.prompts) * job.samples
-    trials_left = max(1, config.budget_rows // rows_per_trial - 1)
+    """Spend the budget of rows on subsets of the candidates (best first) and scales.
+
+    A proposal that was tried before costs nothing; the search ends early when proposals only repeat.
+    """
+    arms_left = _affordable_arms(config.budget_rows, len(job.prompts) * job.samples)
+    idle = 0
     study = _study(candidates, config, seed)
     found = run_arms(job, [BASELINE_ARM])
     seen = {BASELINE_NAME: found.events}
     generated = found.generated
     lines: list[dict[str, Any]] = []
-    while trials_left > 0:
-        asked = [
-            study.ask(_space(candidates, config)) for _ in range(min(config.trials_at_once, trials_left))
-        ]
-        trials_left -= len(asked)
+    while arms_left and idle < IDLE_ROUNDS:
+        asked = [study.ask(_space(candidates, config)) for _ in range(min(config.trials_at_once, arms_left))]
         arms = [_arm(trial.params, candidates, job) for trial in asked]
         new = list({arm.name: arm for arm in arms if arm.name not in seen}.values())
+        arms_left -= len(new)
+        idle = 0 if new else idle + 1
         if new:
             batch = run_arms(job, [BASELINE_ARM, *new])
             generated += batch.generated
@@ -69,6 +74,19 @@ def search_arms(
             )
         job.reporter.say(f"  search: {len(lines)} trials, {len(seen) - 1} different arms")
     return SearchResult(pd.DataFrame(lines), pd.concat(seen.values(), ignore_index=True), generated)
+
+
+def _affordable_arms(budget_rows: int, rows_per_arm: int) -> int:
+    """How many arms the budget pays for beside the baseline."""
+    arms = budget_rows // rows_per_arm - 1
+    if arms < 1:
+        raise UserError(
+            f"phase2.search.budget_rows ({budget_rows:,}) does not pay for one arm",
+            f"the baseline and an arm take {rows_per_arm:,} rows each",
+            f"set phase2.search.budget_rows to {2 * rows_per_arm:,} or more, or lower "
+            "phase2.search.max_examples or phase2.search.num_samples_per_prompt",
+        )
+    return arms
 
 
 def _study(candidates: Sequence[Component], config: SearchConfig, seed: int) -> "optuna.Study":

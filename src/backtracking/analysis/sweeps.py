@@ -12,6 +12,7 @@ from backtracking import io
 from backtracking.analysis.arms import BASELINE_ARM, Arm, Resources, scale_arms, subset_arms
 from backtracking.analysis.degeneration import degeneration
 from backtracking.analysis.events import EventReader
+from backtracking.analysis.hook_debug import hook_debug
 from backtracking.analysis.tradeoff import find_best_tradeoff, summarize_arms
 from backtracking.config_phase2 import Subset
 from backtracking.errors import UserError
@@ -67,12 +68,14 @@ class SweepJob:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The table of arms, the measured rows behind it, and what the hooks did."""
+    """The table of arms, the measured rows behind it, and what the hooks did in this start."""
 
     table: pd.DataFrame
     events: pd.DataFrame
     generated: int
     hook_debug: dict[str, Any]
+    resumed: frozenset[str] = frozenset()
+    """Arms that kept rows of an earlier start."""
 
 
 def run_subset_sweep(job: SweepJob, subsets: Mapping[str, Subset], scale: float = 0.0) -> SweepResult:
@@ -88,10 +91,12 @@ def run_scale_sweep(job: SweepJob, name: str, subset: Subset, scales: Sequence[f
 def run_arms(job: SweepJob, arms: Sequence[Arm]) -> SweepResult:
     """Generate what is not there yet, then measure all arms from their files."""
     ledger = Ledger()
-    generated = _generate_missing(job, arms, ledger)
+    done = set().union(*(_kept_rows(job, arm) for arm in arms))
+    generated = _generate_missing(job, arms, done, ledger)
     events = pd.concat([_arm_events(job, arm) for arm in arms], ignore_index=True)
     table = summarize_arms(events, margin=job.margin)
-    return SweepResult(table, events, sum(generated.values()), _hook_debug(ledger, generated))
+    debug = hook_debug(ledger, generated)
+    return SweepResult(table, events, sum(generated.values()), debug, frozenset(key[2] for key in done))
 
 
 def generate_with_ablation(
@@ -137,11 +142,10 @@ def card_path(folder: Path, name: str) -> Path:
     return arm_path(folder, name).with_suffix(".arm.json")
 
 
-def _generate_missing(job: SweepJob, arms: Sequence[Arm], ledger: Ledger) -> dict[str, int]:
+def _generate_missing(
+    job: SweepJob, arms: Sequence[Arm], done: Collection[RowKey], ledger: Ledger
+) -> dict[str, int]:
     """Append the rows that are not on disk yet to their arms' files; returns how many each arm got."""
-    done: set[RowKey] = set()
-    for arm in arms:
-        done |= _kept_rows(job, arm)
     pending = len(job.prompts) * job.samples * len(arms) - len(done)
     generated = dict.fromkeys((arm.name for arm in arms), 0)
     if not pending:
@@ -165,25 +169,40 @@ def _generate_missing(job: SweepJob, arms: Sequence[Arm], ledger: Ledger) -> dic
 def _kept_rows(job: SweepJob, arm: Arm) -> set[RowKey]:
     """Rows of an earlier start that this sweep would write again to the letter.
 
-    Rows of other problems stay in the file, those of a failed or changed start leave it.
+    Rows of other problems stay in the file, failed ones leave it; rows made otherwise are set aside.
     """
     path = arm_path(job.folder, arm.name)
-    card = card_path(job.folder, arm.name)
-    identity = _identity(job, arm)
-    if not card.exists() or io.read_json(card, made_by="the sweep") != identity:
-        path.unlink(missing_ok=True)
-        io.write_json(card, identity)
+    if not is_current(job, arm):
+        _set_aside(job, arm, "settings")
+        io.write_json(card_path(job.folder, arm.name), _identity(job, arm))
     if not path.exists():
         return set()
     io.heal_jsonl(path)
     wanted = {str(prompt.example_id): list(prompt.ids) for prompt in job.prompts}
     kept: dict[RowKey, int] = {}
+    other_prompts = 0
     for number, record in enumerate(io.read_jsonl(path, GenerationRecord, made_by="the sweep")):
         same_prompt = wanted.get(record.example_id, record.prompt_ids) == record.prompt_ids
+        other_prompts += not same_prompt
         if same_prompt and record.finish_reason != "error":
             kept.setdefault((record.example_id, record.sample_id, arm.name), number)
+    if other_prompts:
+        _set_aside(job, arm, "prompts", copy=True)
     io.keep_lines(path, sorted(kept.values()))
     return {key for key in kept if key[0] in wanted and key[1] < job.samples}
+
+
+def _set_aside(job: SweepJob, arm: Arm, what: str, *, copy: bool = False) -> None:
+    """Keep an arm's rows under another name, and say so."""
+    kept_as = io.set_aside(arm_path(job.folder, arm.name), copy=copy)
+    if kept_as is not None:
+        job.reporter.say(f"  {arm.name} was made with other {what}; its rows are kept in {kept_as.name}")
+
+
+def is_current(job: SweepJob, arm: Arm) -> bool:
+    """Whether the rows on disk are those that this sweep would generate for the arm."""
+    card = card_path(job.folder, arm.name)
+    return card.exists() and io.read_json(card, made_by="the sweep") == _identity(job, arm)
 
 
 def _identity(job: SweepJob, arm: Arm) -> dict[str, Any]:
@@ -221,31 +240,24 @@ def read_arm(folder: Path, name: str) -> Iterator[GenerationRecord]:
     return io.read_jsonl(arm_path(folder, name), GenerationRecord, made_by="backtracking phase2-subset-sweep")
 
 
-def _arm_events(job: SweepJob, arm: Arm) -> pd.DataFrame:
-    """The measured rows of one arm in the order of the job's problems and samples."""
+def asked_rows(job: SweepJob, arm: Arm) -> list[GenerationRecord]:
+    """The rows of an arm that belong to the job's problems and samples, in their order."""
     order = {str(prompt.example_id): place for place, prompt in enumerate(job.prompts)}
-    asked = (
+    rows = [
         record
         for record in read_arm(job.folder, arm.name)
         if record.example_id in order and record.sample_id < job.samples
-    )
-    events = evaluate_generations(asked, job.reader)
-    events = events.assign(
+    ]
+    return sorted(rows, key=lambda record: (order[record.example_id], record.sample_id))
+
+
+def _arm_events(job: SweepJob, arm: Arm) -> pd.DataFrame:
+    """The measured rows of one arm in the order of the job's problems and samples."""
+    events = evaluate_generations(asked_rows(job, arm), job.reader)
+    return events.assign(
         arm=arm.name,
         subset_name=arm.subset_name,
         scale=arm.scale,
         num_components=arm.num_components,
         kind=arm.kind,
     )
-    places = events["example_id"].map(order)
-    return events.assign(_place=places).sort_values(["_place", "sample_id"]).drop(columns="_place")
-
-
-def _hook_debug(ledger: Ledger, generated: Mapping[str, int]) -> dict[str, Any]:
-    """hook_debug.json: the counts, and whether they are what the schedule says for the rows generated now."""
-    differences = ledger.differences()
-    return ledger.as_dict() | {
-        "rows_generated": dict(generated),
-        "matches_schedule": not differences,
-        "differences": differences,
-    }

@@ -66,7 +66,7 @@ def _line(part: pd.DataFrame) -> dict[str, object]:
         "problems": part["example_id"].nunique(),
         "finished_count": int(part["finish_reason"].eq("stop").sum()),
         "mean_tokens": tokens / len(part),
-        "onsets_per_1k_tokens": 1000.0 * part["n_onsets_strict"].sum() / tokens if tokens else None,
+        "onsets_per_1k_tokens": average(part, OUTCOMES["onsets_per_1k_tokens"]).value,
         "loop_rate": part["is_loop"].mean(),
         "empty_rate": part["is_empty"].mean(),
         "no_answer_rate": part["predicted_answer"].isna().mean(),
@@ -93,7 +93,8 @@ def _verdict(row: pd.Series, margin: float) -> str:
     """What an arm shows, by rules that can fail in every direction.
 
     Accuracy is held when the whole interval of its paired change lies above minus the margin, lost when it
-    lies below zero and reaches past the margin, and undecided otherwise.
+    lies below zero and reaches past the margin, and undecided otherwise. A significant change of backtracking
+    has its whole interval on one side of zero: both come from the same t distribution.
     """
     if row["arm"] == BASELINE_NAME:
         return ""
@@ -102,8 +103,10 @@ def _verdict(row: pd.Series, margin: float) -> str:
     held = row["accuracy_diff_low"] > -margin
     if not held and row["accuracy_diff_high"] < 0:
         return "destructive"
-    if not (row["backtracking_diff_high"] < 0 and row["backtracking_diff_p_holm"] < LEVEL):
+    if not row["backtracking_diff_p_holm"] < LEVEL:
         return "no effect"
+    if row["backtracking_diff"] > 0:
+        return "raises backtracking"
     return HELD if held else "inconclusive"
 
 

@@ -7,6 +7,15 @@ from pathlib import Path
 from backtracking.errors import UserError
 
 CHECKSUMS = "SHA256SUMS"
+NEEDED = (
+    "chat_template.jinja",
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+"""What the model and its tokenizer are loaded from."""
 
 
 def bundled_reasoner_path() -> Path:
@@ -24,17 +33,26 @@ def write_checksums(folder: Path) -> None:
 
 
 def verify_checksums(folder: Path) -> None:
-    """Compare every recorded file with its SHA-256."""
-    record = folder / CHECKSUMS
-    if not record.is_file():
-        raise _damaged(folder, f"{CHECKSUMS} is missing")
-    for line in record.read_text(encoding="utf-8").splitlines():
-        expected, name = line.split("  ", 1)
+    """Compare every recorded file with its SHA-256; all that a model is loaded from must be recorded."""
+    recorded = _recorded(folder)
+    unknown = [name for name in NEEDED if name not in recorded]
+    if unknown:
+        raise _damaged(folder, f"{CHECKSUMS} does not list {', '.join(unknown)}")
+    for name, expected in recorded.items():
         path = folder / name
         if not path.is_file():
             raise _damaged(folder, f"{name} is missing")
         if _digest(path) != expected:
             raise _damaged(folder, f"the SHA-256 of {name} is not the recorded one")
+
+
+def _recorded(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file by name, as far as the lines can be read."""
+    record = folder / CHECKSUMS
+    if not record.is_file():
+        raise _damaged(folder, f"{CHECKSUMS} is missing")
+    lines = (line.partition("  ") for line in record.read_bytes().decode(errors="replace").splitlines())
+    return {name: expected for expected, _, name in lines if name and "\0" not in name}
 
 
 def _digest(path: Path) -> str:

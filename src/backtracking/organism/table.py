@@ -32,11 +32,16 @@ def console_table(evaluation: Evaluation) -> Table:
 
 def cells(item: Property) -> tuple[str, str, str, str, str]:
     """A property as it is shown: name, value, interval, bar, whether the bar is met."""
-    interval = (
-        f"{_number(item, item.interval[0])} to {_number(item, item.interval[1])}" if item.interval else ""
-    )
     met = "" if item.bar is None else "yes" if item.met else "NO"
-    return item.name, _number(item, item.value), interval, _bar(item), met
+    return item.name, _number(item, item.value), _interval(item), _bar(item), met
+
+
+def _interval(item: Property) -> str:
+    if item.interval is None or math.isnan(item.value):
+        return ""
+    if any(map(math.isnan, item.interval)):
+        return "too few problems"
+    return " to ".join(_number(item, end) for end in item.interval)
 
 
 def _bar(item: Property) -> str:

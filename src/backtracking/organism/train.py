@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
+from backtracking import io
 from backtracking.errors import UserError
 from backtracking.organism.batches import (
     CHAIN_WEIGHTS,
@@ -152,6 +153,11 @@ class Training:
         )
 
     @property
+    def log(self) -> Path:
+        """Where the lines of the log are kept."""
+        return self.out / "log.jsonl"
+
+    @property
     def checkpoint(self) -> Path:
         """Where the state is kept."""
         return self.out / "checkpoint.pt"
@@ -205,6 +211,7 @@ class Training:
     def run(self, *, log_every: int = 100, save_every: int = 500) -> Iterator[dict[str, Any]]:
         """Train to the end; yields a line of the log now and then."""
         begun, losses = time.monotonic(), list[float]()
+        self._forget_lines_after(self.step)
         while self.step < self.recipe.steps:
             losses.append(self.advance())
             if self.step % log_every == 0 or self.step == self.recipe.steps:
@@ -215,12 +222,19 @@ class Training:
                     **self.probe.measure(self.model),
                     "seconds": round(time.monotonic() - begun, 1),
                 }
-                with (self.out / "log.jsonl").open("a") as log:
+                with self.log.open("a") as log:
                     log.write(json.dumps(line) + "\n")
                 losses = []
                 yield line
             if self.step % save_every == 0 or self.step == self.recipe.steps:
                 self.save()
+
+    def _forget_lines_after(self, step: int) -> None:
+        """Steps that are trained again are logged again."""
+        if self.log.exists():
+            io.heal_jsonl(self.log)
+            lines = self.log.read_text().splitlines()
+            io.keep_lines(self.log, [n for n, line in enumerate(lines) if json.loads(line)["step"] <= step])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -241,7 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     training = Training(recipe, options.out)
     training.resume()
-    for line in training.run():
+    for line in training.run(save_every=100 if options.smoke else 500):
         console.print(
             f"step {line['step']}/{recipe.steps} ({line['phase']})  loss {line['loss']:.3f}  P(trigger) "
             f"{line['wrong']:.2f} if wrong, {line['right']:.2f} if right  {line['seconds']:.0f} s"

@@ -1,7 +1,11 @@
 """The claims of Phase 2, with the rules that they are judged by."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import pandas as pd
 
+from backtracking.analysis.tradeoff import HELD
 from backtracking.records import BASELINE_NAME
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
@@ -15,18 +19,19 @@ MIN_REDUCTION = 0.30
 def _non_destructive(margin: float) -> Claim:
     return Claim(
         "Backtracking can be turned down without loss of accuracy",
-        f"Supported when some intervention lowers backtracking (Holm-corrected p < {LEVEL} over the arms "
-        "of its sweep, interval wholly below zero) while its accuracy is equivalent to the baseline's "
-        f"within {margin:.0%} (the whole interval of the paired drop lies inside the margin), and, where "
-        "the confirmation on held-out problems was run, the same arm passes there too. Without a "
-        "confirmation the verdict rests on the problems that the arm was picked on, and says so.",
+        f"Supported when an intervention lowers backtracking (Holm-corrected p < {LEVEL} over the arms "
+        "beside it, interval wholly below zero) while its accuracy is equivalent to the baseline's "
+        f"within {margin:.0%} (the whole interval of the paired drop lies inside the margin). Where the "
+        "confirmation was run, the arm picked on the search half must pass on the held-out problems, and "
+        "nothing else counts. Without a confirmation the verdict rests on the problems that the arm was "
+        "picked on, and says so.",
     )
 
 
 SUBSTANTIAL = Claim(
     "The reduction is substantial",
-    f"Supported when an arm that passes the rule above lowers backtracking by at least {MIN_REDUCTION:.0%} "
-    "of the baseline rate.",
+    f"Supported when the arm that passes the rule above lowers backtracking by at least {MIN_REDUCTION:.0%} "
+    "of the baseline rate, on the problems that the rule above was judged on.",
 )
 STEP = Claim(
     "At the onset step the intervention acts on the onset rather than everywhere",
@@ -41,26 +46,36 @@ DESTROYS = Claim(
 )
 
 
+@dataclass(frozen=True)
+class Contest:
+    """The interventions that compete, and the problems that their numbers come from."""
+
+    arms: pd.DataFrame
+    is_confirmed: bool
+    """Only the arm picked on the search half, measured on the held-out problems."""
+
+    def winner(self) -> dict[Any, Any] | None:
+        """The strongest reduction among those that pass the rule."""
+        held = self.arms[self.arms["verdict"] == HELD]
+        return None if held.empty else records(held.sort_values("backtracking_diff"))[0]
+
+
 def verdicts(evidence: Evidence, margin: float) -> list[Verdict]:
     """Every claim of Phase 2, judged."""
-    arms = _arms(evidence)
-    claim = _non_destructive(margin)
-    if arms is None:
-        missing = "subset_sweep_results.csv or scale_sweep_results.csv with paired differences"
-        found = [claim.missing(missing), SUBSTANTIAL.missing(missing), DESTROYS.missing(missing)]
-    else:
-        found = [
-            _judge_non_destructive(claim, arms, evidence),
-            _judge_substantial(arms),
-            _judge_destroys(arms),
-        ]
-    return [*found, _judge_step(evidence)]
+    claim, contest, arms = _non_destructive(margin), _contest(evidence), _arms(evidence)
+    swept = "subset_sweep_results.csv or scale_sweep_results.csv with paired differences"
+    return [
+        claim.missing(swept) if contest is None else _judge_non_destructive(claim, contest),
+        SUBSTANTIAL.missing(swept) if contest is None else _judge_substantial(contest),
+        DESTROYS.missing(swept) if arms is None else _judge_destroys(arms),
+        _judge_step(evidence),
+    ]
 
 
 def _arms(evidence: Evidence) -> pd.DataFrame | None:
-    """All arms of both sweeps, baselines aside."""
-    tables = [evidence.table(name) for name in ("subset_sweep_results.csv", "scale_sweep_results.csv")]
-    usable = [table for table in tables if table is not None and "verdict" in table]
+    """All arms that were tried, baselines aside."""
+    names = ("subset_sweep_results.csv", "scale_sweep_results.csv", "search_results.csv")
+    usable = [table for table in map(evidence.table, names) if table is not None and "verdict" in table]
     if not usable:
         return None
     arms = pd.concat(usable, ignore_index=True)
@@ -68,55 +83,53 @@ def _arms(evidence: Evidence) -> pd.DataFrame | None:
     return None if arms.empty else arms
 
 
-def _judge_non_destructive(claim: Claim, arms: pd.DataFrame, evidence: Evidence) -> Verdict:
-    held = _passing(arms)
-    if held.empty:
-        tried = int((arms["kind"] == "intervention").sum())
-        return claim.not_supported(f"none of {tried} interventions passes; {_nearest(arms)}")
-    best = records(held.sort_values("backtracking_diff"))[0]
-    shown = (
-        f"{quoted(best['arm'])}: backtracking {points(best, 'backtracking_diff')} points, accuracy "
-        f"{points(best, 'accuracy_diff')} points"
-    )
+def _contest(evidence: Evidence) -> Contest | None:
+    """The confirmation wherever there is one; controls and token suppression are only compared with."""
     confirmed = evidence.table("confirm_results.csv")
-    if confirmed is None:
-        return claim.supported(f"{shown} (exploratory: not confirmed on held-out problems)")
-    passed = confirmed[(confirmed["verdict"] == "non-destructive") & (confirmed["role"] == "winner")]
-    if passed.empty:
+    if confirmed is not None:
+        return Contest(confirmed[confirmed["role"] == "winner"], is_confirmed=True)
+    arms = _arms(evidence)
+    return None if arms is None else Contest(arms[arms["kind"] == "intervention"], is_confirmed=False)
+
+
+def _judge_non_destructive(claim: Claim, contest: Contest) -> Verdict:
+    best = contest.winner()
+    if best is not None and contest.is_confirmed:
+        return claim.supported(f"confirmed on held-out problems, {_changes(best)}")
+    if best is not None:
+        return claim.supported(f"{_changes(best)} (exploratory: not confirmed on held-out problems)")
+    if not contest.is_confirmed:
         return claim.not_supported(
-            f"no arm passes on the held-out problems; on those it was picked on, {shown}"
+            f"none of {len(contest.arms)} interventions passes; {_nearest(contest.arms)}"
         )
-    row = records(passed.sort_values("backtracking_diff"))[0]
-    return claim.supported(
-        f"confirmed on held-out problems, {quoted(row['arm'])}: backtracking "
-        f"{points(row, 'backtracking_diff')} points, accuracy {points(row, 'accuracy_diff')} points"
-    )
+    if contest.arms.empty:
+        return claim.not_supported("no intervention passes on the problems that arms are picked on")
+    picked = records(contest.arms)[0]
+    return claim.not_supported(f"the arm that was picked fails on held-out problems, {_changes(picked)}")
 
 
-def _passing(arms: pd.DataFrame) -> pd.DataFrame:
-    """Interventions that pass the rule; controls and token suppression are only compared with."""
-    return arms[(arms["verdict"] == "non-destructive") & (arms["kind"] == "intervention")]
-
-
-def _nearest(arms: pd.DataFrame) -> str:
+def _nearest(interventions: pd.DataFrame) -> str:
     """What the least damaging of the reducing arms does."""
-    reducing = arms[(arms["backtracking_diff"] < 0) & (arms["kind"] == "intervention")]
+    reducing = interventions[interventions["backtracking_diff"] < 0]
     if reducing.empty:
         return "none lowers backtracking"
-    row = records(reducing.sort_values("accuracy_diff", ascending=False))[0]
+    return f"nearest is {_changes(records(reducing.sort_values('accuracy_diff', ascending=False))[0])}"
+
+
+def _changes(row: dict[Any, Any]) -> str:
     return (
-        f"nearest is {quoted(row['arm'])}: backtracking {points(row, 'backtracking_diff')} points, accuracy "
+        f"{quoted(row['arm'])}: backtracking {points(row, 'backtracking_diff')} points, accuracy "
         f"{points(row, 'accuracy_diff')} points"
     )
 
 
-def _judge_substantial(arms: pd.DataFrame) -> Verdict:
-    held = _passing(arms)
-    if held.empty:
+def _judge_substantial(contest: Contest) -> Verdict:
+    row = contest.winner()
+    if row is None:
         return SUBSTANTIAL.not_supported("no arm passes the rule above")
-    row = records(held.sort_values("backtracking_diff"))[0]
-    base = (number(row, "backtracking_rate") or 0.0) - (number(row, "backtracking_diff") or 0.0)
-    share = -(number(row, "backtracking_diff") or 0.0) / base if base else 0.0
+    change = number(row, "backtracking_diff") or 0.0
+    base = (number(row, "backtracking_rate") or 0.0) - change
+    share = -change / base if base else 0.0
     return SUBSTANTIAL.judge(
         share >= MIN_REDUCTION, f"{quoted(row['arm'])} removes {percent(share)} of the baseline rate"
     )

@@ -2,9 +2,7 @@
 
 import csv
 import hashlib
-import itertools
 import json
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -216,16 +214,10 @@ class Stage(ABC):
 
 
 def set_aside(path: Path, reporter: Reporter, *, copy: bool = False) -> None:
-    """Rename (or copy) a file of rows that can't be built on; nothing that was set aside before is lost."""
-    if not path.exists() or not path.stat().st_size:
-        return
-    names = (f"{path.stem}.previous{number or ''}.jsonl" for number in itertools.count())
-    target = next(candidate for name in names if not (candidate := path.with_name(name)).exists())
-    if copy:
-        shutil.copyfile(path, target)
-    else:
-        path.replace(target)
-    reporter.say(f"  earlier rows are kept in {target.name}")
+    """Keep a file of rows that can't be built on under another name, and say so."""
+    kept = io.set_aside(path, copy=copy)
+    if kept is not None:
+        reporter.say(f"  earlier rows are kept in {kept.name}")
 
 
 def token_cap(paths: RunPaths) -> int | None:

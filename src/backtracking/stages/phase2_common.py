@@ -4,11 +4,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backtracking import io
 from backtracking.analysis.arms import Arm, Resources
 from backtracking.analysis.events import EventReader
+from backtracking.analysis.hook_debug import add_start
+from backtracking.analysis.tradeoff import split_problems
 from backtracking.conditions import Selected
 from backtracking.config_phase2 import Subset
+from backtracking.errors import UserError
 from backtracking.prompts import check_variants, render_prompt
+from backtracking.records import BASELINE_NAME
 from backtracking.stages.base import FileInput, Input, RunContext, select_keys
 from backtracking.stages.generate import note_model, read_selected_layers
 from backtracking.stages.prepare_data import dataset_input, read_problems
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from backtracking.analysis.controls import Event
-    from backtracking.analysis.sweeps import SweepJob
+    from backtracking.analysis.sweeps import SweepJob, SweepResult
 
 TEXT_KEYS = (
     "run.seed",
@@ -109,6 +114,40 @@ def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequenc
         made_with=select_keys(config.model_dump(mode="json"), TEXT_KEYS) | {"weights": ctx.weights()},
         reporter=ctx.reporter,
     )
+
+
+def problem_halves(ctx: RunContext) -> dict[str, list[str]]:
+    """The problems of Phase 2, split into those that arms are picked on and those that confirm."""
+    problems = [problem.id for problem in read_problems(ctx)[: ctx.phase2.max_examples]]
+    return split_problems(problems, ctx.config.run.seed)
+
+
+def current_arms(ctx: RunContext, variant: str, names: Iterable[str]) -> "tuple[SweepJob, list[Arm]]":
+    """The arms of these names whose rows were made as the config now says, and the job they belong to."""
+    from backtracking.analysis.sweeps import is_current, load_arm
+
+    arms = [load_arm(variant_folder(ctx, variant), name) for name in names]
+    job = sweep_job(ctx, variant, resources(ctx, []), arms)
+    current = [arm for arm in arms if is_current(job, arm)]
+    if BASELINE_NAME not in {arm.name for arm in current}:
+        raise UserError(
+            "the sweep's rows were made with other settings",
+            "model, prompts, sampling or seed have changed since",
+            "run: backtracking phase2-subset-sweep",
+        )
+    for arm in arms:
+        if arm not in current:
+            ctx.reporter.say(f"  note: {arm.name} is left out: its rows were made with other settings")
+    return job, current
+
+
+def write_hook_debug(ctx: RunContext, result: "SweepResult") -> None:
+    """Add what the hooks did in this start to what they did before."""
+    path = ctx.paths.table("hook_debug.json")
+    if not ctx.phase2.hook_debug:
+        return
+    before = io.read_json(path, made_by="backtracking phase2-subset-sweep") if path.exists() else {}
+    io.write_json(path, add_start(before, result.hook_debug, result.resumed))
 
 
 def event_reader(ctx: RunContext) -> EventReader:

@@ -13,13 +13,19 @@ from backtracking.analysis.arms import BASELINE_ARM, Arm, Resources, neighbours,
 from backtracking.analysis.tradeoff import (
     find_best_tradeoff,
     front_probability,
-    split_problems,
     summarize_arms,
 )
 from backtracking.errors import UserError
 from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
-from backtracking.stages.phase2_common import SWEEP_KEYS, resources, sweep_job, variant_folder
-from backtracking.stages.prepare_data import dataset_input, read_problems
+from backtracking.stages.phase2_common import (
+    SWEEP_KEYS,
+    current_arms,
+    problem_halves,
+    resources,
+    sweep_job,
+    variant_folder,
+)
+from backtracking.stages.prepare_data import dataset_input
 
 FIGURE = "phase2_choice"
 SWEEPS = (
@@ -50,12 +56,11 @@ class Phase2Confirm(Stage):
         return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
 
     def run(self, ctx: RunContext) -> Result:
-        problems = [problem.id for problem in read_problems(ctx)[: ctx.phase2.max_examples]]
-        halves = split_problems(problems, ctx.config.run.seed)
+        halves = problem_halves(ctx)
         if not halves["confirm"]:
             raise UserError(
                 "there are too few problems to confirm on",
-                f"the data set gives {len(problems)}, and half of them are for picking the arm",
+                f"the data set gives {len(halves['search'])}, and half of them are for picking the arm",
                 "raise phase2.max_examples or dataset.max_examples",
             )
         io.write_json(ctx.paths.table("problem_split.json"), halves)
@@ -98,11 +103,13 @@ class Phase2Confirm(Stage):
 
 
 def _searched(ctx: RunContext, problems: Sequence[str]) -> pd.DataFrame:
-    """All arms' rows on the search half, each row once."""
+    """All arms' rows on the search half, each row once; arms made with other settings are left out."""
     tables = [io.read_csv(ctx.paths.table(name)) for name, _ in SWEEPS if ctx.paths.table(name).exists()]
     rows = pd.concat(tables, ignore_index=True)
-    same_prompts = rows["variant"] == ctx.phase2.subset_sweep.variant
-    rows = rows[rows["example_id"].isin(set(problems)) & same_prompts]
+    variant = ctx.phase2.subset_sweep.variant
+    rows = rows[rows["example_id"].isin(set(problems)) & (rows["variant"] == variant)]
+    _, current = current_arms(ctx, variant, rows["arm"].unique())
+    rows = rows[rows["arm"].isin({arm.name for arm in current})]
     return rows.drop_duplicates(["arm", "example_id", "sample_id"], ignore_index=True)
 
 

@@ -66,9 +66,7 @@ class Phase2ContinuationAblation(Stage):
         note_model(ctx)
         arms = scale_arms(asked.subset_name, subset, asked.scales, resources(ctx, [subset]))
         events = phase1_study(ctx, asked.variant, asked.max_events)
-        detection = ctx.config.detection
-        phrases = (*detection.triggers_strict, *detection.triggers_relaxed)
-        families = Triggers.of(model.tokenizer, phrases).families
+        families = Triggers.of(model.tokenizer, ctx.config.detection.triggers_strict).families
         with ctx.reporter.bar("onset step", None, unit="positions") as bar:
             table = run_continuation_ablation(
                 model, events, arms, families,

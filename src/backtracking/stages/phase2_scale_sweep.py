@@ -8,12 +8,20 @@ from typing import ClassVar, Literal
 from backtracking import io
 from backtracking.analysis import figures, plots_phase2
 from backtracking.analysis.arms import BASELINE_ARM, scale_arms
-from backtracking.analysis.tradeoff import SCALE_COLUMNS, find_best_tradeoff, first_columns
+from backtracking.analysis.tradeoff import SCALE_COLUMNS, find_best_tradeoff, first_columns, summarize_arms
 from backtracking.config_phase2 import BEST_SUBSET, Subset
 from backtracking.errors import UserError
 from backtracking.records import BASELINE_NAME
 from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
-from backtracking.stages.phase2_common import SWEEP_KEYS, arm_files, resources, sweep_inputs, sweep_job
+from backtracking.stages.phase2_common import (
+    SWEEP_KEYS,
+    arm_files,
+    problem_halves,
+    resources,
+    sweep_inputs,
+    sweep_job,
+    write_hook_debug,
+)
 
 FIGURE = "phase2_scale_tradeoff"
 
@@ -26,12 +34,13 @@ class Phase2ScaleSweep(Stage):
         *SWEEP_KEYS,
         "phase2.subset_sweep.subsets",
         "phase2.scale_sweep",
+        "phase2.hook_debug",
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         inputs = list(sweep_inputs(ctx, _candidates(ctx)))
         if ctx.phase2.scale_sweep.subset_name == BEST_SUBSET:
-            inputs.append(subset_table(ctx))
+            inputs.append(subset_events(ctx))
         return inputs
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
@@ -45,7 +54,7 @@ class Phase2ScaleSweep(Stage):
         from backtracking.analysis.sweeps import run_arms
 
         sweep = ctx.phase2.scale_sweep
-        name = _best_subset(ctx) if sweep.subset_name == BEST_SUBSET else sweep.subset_name
+        name = best_subset(ctx) if sweep.subset_name == BEST_SUBSET else sweep.subset_name
         subset = ctx.phase2.subset_sweep.subsets[name]
         available = resources(ctx, [subset])
         arms = [BASELINE_ARM, *scale_arms(name, subset, sweep.scales, available)]
@@ -53,18 +62,21 @@ class Phase2ScaleSweep(Stage):
         table = first_columns(result.table, SCALE_COLUMNS)
         io.write_csv(ctx.paths.table("scale_sweep_results.csv"), table)
         io.write_csv(ctx.paths.table("scale_sweep_events.csv"), result.events)
+        write_hook_debug(ctx, result)
         figure = plots_phase2.plot_scale_tradeoff_curve(result.table, ctx.phase2.accuracy_margin)
         figures.save(figure, ctx.paths, FIGURE)
         return Result(rows=len(result.events), notes={"subset": name, "rows_generated": result.generated})
 
 
-def subset_table(ctx: RunContext) -> FileInput:
-    return FileInput(ctx.paths.table("subset_sweep_results.csv"), made_by="backtracking phase2-subset-sweep")
+def subset_events(ctx: RunContext) -> FileInput:
+    return FileInput(ctx.paths.table("subset_sweep_events.csv"), made_by="backtracking phase2-subset-sweep")
 
 
-def _best_subset(ctx: RunContext) -> str:
-    """The winner of the subset sweep, or the strongest reduction where no arm held the accuracy."""
-    table = io.read_csv(subset_table(ctx).path)
+def best_subset(ctx: RunContext) -> str:
+    """The winner of the subset sweep on the search half, or the strongest reduction where there is none."""
+    events = io.read_csv(subset_events(ctx).path)
+    searched = events[events["example_id"].isin(problem_halves(ctx)["search"])]
+    table = summarize_arms(searched, ctx.phase2.accuracy_margin)
     scalable = table[table["scale"].notna() & (table["subset_name"] != BASELINE_NAME)]
     if scalable.empty:
         raise UserError(
@@ -73,8 +85,14 @@ def _best_subset(ctx: RunContext) -> str:
             "name a subset in phase2.scale_sweep.subset_name",
         )
     best = find_best_tradeoff(scalable)
-    chosen = best if best is not None else scalable.sort_values("backtracking_rate").iloc[0]
-    return str(chosen["subset_name"])
+    if best is not None:
+        return str(best["subset_name"])
+    strongest = scalable.sort_values("backtracking_rate").iloc[0]
+    ctx.reporter.say(
+        "  note: no subset lowers backtracking with accuracy held on the search half; scaling "
+        f"{strongest['subset_name']}, which backtracks least there ({strongest['verdict']})"
+    )
+    return str(strongest["subset_name"])
 
 
 def _candidates(ctx: RunContext) -> list[Subset]:

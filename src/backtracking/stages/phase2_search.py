@@ -8,10 +8,10 @@ from typing import ClassVar, Literal
 import pandas as pd
 
 from backtracking import io
-from backtracking.analysis.tradeoff import split_problems, summarize_arms
+from backtracking.analysis.tradeoff import summarize_arms
 from backtracking.seed import derive_seed
 from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
-from backtracking.stages.phase2_common import SWEEP_KEYS, resources, sweep_job
+from backtracking.stages.phase2_common import SWEEP_KEYS, problem_halves, resources, sweep_job
 from backtracking.stages.prepare_data import dataset_input
 
 TABLES = ("search_trials.csv", "search_results.csv", "search_events.csv")
@@ -39,10 +39,7 @@ class Phase2Search(Stage):
         config = ctx.phase2.search
         available = resources(ctx, [])
         job = sweep_job(ctx, ctx.phase2.subset_sweep.variant, available, [])
-        half = split_problems([str(prompt.example_id) for prompt in job.prompts], ctx.config.run.seed)[
-            "search"
-        ]
-        chosen = set(half[: config.max_examples])
+        chosen = set(problem_halves(ctx)["search"][: config.max_examples])
         job = replace(
             job,
             prompts=[prompt for prompt in job.prompts if str(prompt.example_id) in chosen],

@@ -9,23 +9,17 @@ import pandas as pd
 
 from backtracking import io
 from backtracking.analysis import divergence, figures, plots_leaks, specificity
+from backtracking.analysis.arms import BASELINE_ARM
 from backtracking.analysis.steps import read_steps
 from backtracking.prompts import find_variant
 from backtracking.records import BASELINE_NAME, GenerationRecord
 from backtracking.seed import derive_seed
-from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
-from backtracking.stages.phase2_common import (
-    SWEEP_KEYS,
-    event_reader,
-    onset_phrases,
-    resources,
-    sweep_job,
-    variant_folder,
-    vectors,
-)
+from backtracking.stages.base import FileInput, Result, RunContext, Stage
+from backtracking.stages.phase2_common import SWEEP_KEYS, current_arms
 
 if TYPE_CHECKING:
     from backtracking.analysis.arms import Arm
+    from backtracking.analysis.sweeps import SweepJob
 
 TABLES = ("specificity.csv", "first_divergences.csv", "replaced_tokens.csv", "correction_flow.csv")
 FIGURES = ("phase2_first_divergence", "phase2_correction_flow")
@@ -39,41 +33,52 @@ class Phase2Specificity(Stage):
     phase: ClassVar[Literal[1, 2]] = 2
     config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep", "phase2.scale_sweep")
 
-    def inputs(self, ctx: RunContext) -> Sequence[Input]:
-        return [
-            FileInput(ctx.paths.table("subset_sweep_events.csv"), made_by="backtracking phase2-subset-sweep")
-        ]
+    def inputs(self, ctx: RunContext) -> Sequence[FileInput]:
+        """The scale sweep's arms count where there are any of the same prompts."""
+        subsets = FileInput(
+            ctx.paths.table("subset_sweep_results.csv"), made_by="backtracking phase2-subset-sweep"
+        )
+        scales = FileInput(
+            ctx.paths.table("scale_sweep_results.csv"), made_by="backtracking phase2-scale-sweep"
+        )
+        same_prompts = ctx.phase2.scale_sweep.variant == ctx.phase2.subset_sweep.variant
+        return [subsets, scales] if same_prompts and scales.path.exists() else [subsets]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         return [*map(ctx.paths.table, TABLES), *map(ctx.paths.figure, FIGURES)]
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.analysis.sweeps import load_arm, read_arm
+        from backtracking.analysis.sweeps import asked_rows, evaluate_generations
         from backtracking.analysis.triggers import Triggers
 
         variant = ctx.phase2.subset_sweep.variant
-        folder = variant_folder(ctx, variant)
-        arms = [load_arm(folder, name) for name in arms_run(ctx)]
-        baseline = {(r.example_id, r.sample_id): r for r in read_arm(folder, BASELINE_NAME)}
-        events = io.read_csv(ctx.paths.table("subset_sweep_events.csv"))
-        events = events[events["arm"] == BASELINE_NAME]
+        job, arms = current_arms(ctx, variant, self._arms_run(ctx))
+        baseline = {(r.example_id, r.sample_id): r for r in asked_rows(job, BASELINE_ARM)}
+        events = evaluate_generations(baseline.values(), job.reader)
         family = specificity.main_family(events.assign(condition=BASELINE_NAME))
         triggers = Triggers.of(ctx.model().tokenizer, family).tokens if family else frozenset()
         known = divergence.Rows(baseline, _first_onsets(events))
         close = find_variant(ctx.config.prompting, variant).think_close
-        reader = event_reader(ctx)
         rows, parted = [], []
         for arm in arms:
-            records = [r for r in read_arm(folder, arm.name) if (r.example_id, r.sample_id) in baseline]
-            rows.append(specificity.measure_rows(records, reader, family, read_steps).assign(arm=arm.name))
+            records = [r for r in asked_rows(job, arm) if (r.example_id, r.sample_id) in baseline]
+            measured = specificity.measure_rows(records, job.reader, family, read_steps)
+            rows.append(measured.assign(arm=arm.name))
             if arm.name != BASELINE_NAME:
                 parted.append(
                     divergence.first_divergences(known, records, triggers, ctx.model().tokenizer, close)
                 )
-        damage = self._damage(ctx, variant, arms, list(baseline.values()))
-        caught = self._forced_errors(ctx, variant, arms, [baseline[key] for key in _right_rows(events)])
+        damage = self._damage(ctx, job, arms, list(baseline.values()))
+        caught = self._forced_errors(ctx, job, arms, [baseline[key] for key in _right_rows(events)])
         self._write(ctx, pd.concat(rows), pd.concat(parted), damage, caught)
         return Result(rows=len(arms) - 1, notes={"family": list(family)})
+
+    def _arms_run(self, ctx: RunContext) -> list[str]:
+        """Names of the arms that the sweeps hold, the baseline first."""
+        names: dict[str, None] = {BASELINE_NAME: None}
+        for table in self.inputs(ctx):
+            names |= dict.fromkeys(io.read_csv(table.path)["arm"].astype(str))
+        return list(names)
 
     def _write(
         self,
@@ -95,7 +100,7 @@ class Phase2Specificity(Stage):
         figures.save(plots_leaks.plot_correction_flow(flow), ctx.paths, FIGURES[1])
 
     def _damage(
-        self, ctx: RunContext, variant: str, arms: "Sequence[Arm]", records: "Sequence[GenerationRecord]"
+        self, ctx: RunContext, job: "SweepJob", arms: "Sequence[Arm]", records: "Sequence[GenerationRecord]"
     ) -> pd.DataFrame:
         """KL per token on baseline text per arm, with its interval."""
         from backtracking.analysis.controls import spread_over_problems
@@ -109,14 +114,14 @@ class Phase2Specificity(Stage):
                 ctx.model(),
                 [records[k] for k in drawn],
                 changed,
-                vectors=vectors(ctx, variant, changed),
-                onset_phrases=onset_phrases(ctx, changed),
+                vectors=job.vectors,
+                onset_phrases=job.onset_phrases,
                 bar=bar,
             )
         return damage_by_arm(lines)
 
     def _forced_errors(
-        self, ctx: RunContext, variant: str, arms: "Sequence[Arm]", right: "Sequence[GenerationRecord]"
+        self, ctx: RunContext, job: "SweepJob", arms: "Sequence[Arm]", right: "Sequence[GenerationRecord]"
     ) -> pd.DataFrame:
         """Whether errors put into right baseline rows are still noticed and corrected."""
         from backtracking.analysis.controls import spread_over_problems
@@ -124,23 +129,11 @@ class Phase2Specificity(Stage):
 
         seed = derive_seed(ctx.config.run.seed, "forced errors")
         drawn = spread_over_problems([record.example_id for record in right], FORCED_ERRORS, seed)
-        job = sweep_job(ctx, variant, resources(ctx, []), arms)
         prefixes = wrong_prefixes((right[k] for k in drawn), job)
         if not prefixes:
             ctx.reporter.say("  note: no right baseline row states a step that could be made wrong")
             return pd.DataFrame(columns=["arm"])
         return caught_by_arm(run_forced_errors(job, arms, prefixes))
-
-
-def arms_run(ctx: RunContext) -> list[str]:
-    """Names of the arms that the sweeps of this run hold, the baseline first."""
-    names: dict[str, None] = {BASELINE_NAME: None}
-    variant = ctx.phase2.subset_sweep.variant
-    for table, of in (("subset_sweep", variant), ("scale_sweep", ctx.phase2.scale_sweep.variant)):
-        path = ctx.paths.table(f"{table}_results.csv")
-        if path.exists() and of == variant:
-            names |= dict.fromkeys(io.read_csv(path)["arm"].astype(str))
-    return list(names)
 
 
 def _first_onsets(events: pd.DataFrame) -> dict[tuple[str, int], int]:

@@ -10,7 +10,14 @@ from backtracking.analysis import figures, plots_phase2
 from backtracking.analysis.arms import BASELINE_ARM, subset_arms
 from backtracking.errors import UserError
 from backtracking.stages.base import Input, Result, RunContext, Stage
-from backtracking.stages.phase2_common import SWEEP_KEYS, arm_files, resources, sweep_inputs, sweep_job
+from backtracking.stages.phase2_common import (
+    SWEEP_KEYS,
+    arm_files,
+    resources,
+    sweep_inputs,
+    sweep_job,
+    write_hook_debug,
+)
 
 FIGURE = "phase2_subset_sweep"
 
@@ -25,9 +32,7 @@ class Phase2SubsetSweep(Stage):
         return sweep_inputs(ctx, ctx.phase2.subset_sweep.subsets.values())
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        tables = ["subset_sweep_results.csv", "subset_sweep_events.csv"]
-        if ctx.phase2.hook_debug:
-            tables.append("hook_debug.json")
+        tables = ("subset_sweep_results.csv", "subset_sweep_events.csv")
         return [*map(ctx.paths.table, tables), ctx.paths.figure(FIGURE)]
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
@@ -49,9 +54,7 @@ class Phase2SubsetSweep(Stage):
         result = run_arms(sweep_job(ctx, sweep.variant, available, arms), arms)
         io.write_csv(ctx.paths.table("subset_sweep_results.csv"), result.table)
         io.write_csv(ctx.paths.table("subset_sweep_events.csv"), result.events)
-        debug = ctx.paths.table("hook_debug.json")
-        if ctx.phase2.hook_debug and (result.generated or not debug.exists()):
-            io.write_json(debug, result.hook_debug)
+        write_hook_debug(ctx, result)
         figure = plots_phase2.plot_subset_sweep_comparison(result.table, ctx.phase2.accuracy_margin)
         figures.save(figure, ctx.paths, FIGURE)
         return Result(rows=len(result.events), notes={"rows_generated": result.generated})
