@@ -288,7 +288,7 @@ def plot(results: dict[str, Any]) -> None:
     figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
     for axis, (label, points) in zip(axes, panels.items(), strict=True):
         axis.plot([float(x) for x in points], list(points.values()), marker="o")
-        axis.set(xlabel=label, xscale="log", ylim=(0, None))
+        axis.set(xlabel=label, xscale="log", ylim=(0, 1.1 * max(points.values())))
     axes[0].set_ylabel("tokens per second")
     FIGURES.mkdir(parents=True, exist_ok=True)
     figure.savefig(FIGURES / "generation_scaling.png", dpi=150)
