@@ -33,12 +33,12 @@ TOKENS = 96
 # Rows of one timing: enough for each contender's best rate, few enough to take turns within minutes.
 ROWS = {
     "one by one": 2,
-    "padded batch": 128,
+    "padded batch": 64,
     "continuous": 32,
-    "nnsight": 128,
+    "nnsight": 64,
     "bridge": 32,
-    "engine": 256,
-    "floor": 256,
+    "engine": 128,
+    "floor": 128,
 }
 IN_PEERS_ENVIRONMENT = {"nnsight", "bridge"}
 PHASE_2_ARMS = 11

@@ -346,6 +346,7 @@ def ablate(
 HookDebugState = Ledger
 
 
+# A class in the earlier study, so its users know it by a class's name.
 def AblationSpec(layer: int, component: str, scale: float = 0.0, phase: str = "all") -> Intervention:  # noqa: N802
     """An attention or MLP output scaled, under its earlier name; by default in every pass."""
     return Intervention.model_validate(

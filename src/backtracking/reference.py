@@ -27,6 +27,7 @@ from backtracking.rows import Draft, Row
 from backtracking.sampling import SamplingParams, choose
 
 
+# transformers' base classes of both carry no types; a strict checker lets nobody subclass them otherwise.
 class _KeyedChoice(LogitsProcessor):  # type: ignore[misc]
     """Makes greedy `generate` draw the row's own keyed sample, by leaving only the chosen token possible."""
 

@@ -66,6 +66,7 @@ def slot_attention(
     **options: Any,
 ) -> tuple[Tensor, None]:
     """Attention of one layer for the engine's current pass; returns [rows, positions, heads, width]."""
+    # `check_numbers` turns these into refusals that name the model.
     if engine_pass is None or attention_mask is not None:
         raise NotImplementedError("the model does not pass the engine's arguments on to its attention")
     if options.get("s_aux") is not None:

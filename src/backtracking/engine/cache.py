@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 
+# transformers' caches carry no types; a strict checker lets nobody subclass them without the `ignore`s here.
 class _Layer(CacheLayerMixin):  # type: ignore[misc]
     """What transformers asks of a layer; positions and masks are given to the model explicitly."""
 
@@ -19,6 +20,7 @@ class _Layer(CacheLayerMixin):  # type: ignore[misc]
         self.is_initialized = True
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        # A model that asks would build a mask for another layout of positions; `check_numbers` refuses it.
         raise NotImplementedError("the engine's attention builds its own masks")
 
     def get_seq_length(self) -> int:
