@@ -18,17 +18,17 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from backtracking.analysis.caps import caps_up_to
-from backtracking.analysis.events import EVENT_COLUMNS, EventReader, write_events
-from backtracking.analysis.metrics_v2 import save_metrics_v2
-from backtracking.analysis.tallies import tally_file
-from backtracking.answers import extract_answer, grade
-from backtracking.arithmetic import find_steps
-from backtracking.config import DetectionConfig, PromptingConfig
-from backtracking.detect import Detector
+from backtracking.config.schema import DetectionConfig, PromptingConfig
+from backtracking.measurements.caps import caps_up_to
+from backtracking.measurements.events import EVENT_COLUMNS, EventReader, write_events
+from backtracking.measurements.metrics_v2 import save_metrics_v2
+from backtracking.measurements.tallies import tally_file
 from backtracking.organism.bundle import bundled_reasoner_path
-from backtracking.records import GenerationRecord
-from backtracking.tokenization import TokenMap
+from backtracking.run.records import GenerationRecord
+from backtracking.text.answers import extract_answer, grade
+from backtracking.text.arithmetic import find_steps
+from backtracking.text.onsets import Detector
+from backtracking.text.tokenization import TokenMap
 
 CLOSE = "</think>"
 SENTENCES = (

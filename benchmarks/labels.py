@@ -9,7 +9,7 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 
-from backtracking.analysis.labels import DETECTORS, STRATA, score_detectors
+from backtracking.measurements.labels import DETECTORS, STRATA, score_detectors
 
 SIZES = dict(zip(STRATA, (300, 200, 300, 4000), strict=True))
 CORPORA = ((0.9, 0.5, 0.1, 0.01), (0.97, 0.5, 0.02, 0.002), (0.8, 0.3, 0.2, 0.05), (0.9, 0.5, 0.1, 0.0005))

@@ -13,17 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backtracking.analysis.arms import BASELINE_ARM, Arm, Resources, random_arm, scale_arms, subset_arms
-from backtracking.analysis.events import EventReader
-from backtracking.analysis.sweeps import SweepJob, SweepResult, run_arms
-from backtracking.config import DetectionConfig, ExperimentConfig, ModelConfig, PromptingConfig
-from backtracking.config_phase2 import Subset
-from backtracking.generate import Prompt, SamplingParams
+from backtracking.config.phase2 import Subset
+from backtracking.config.schema import DetectionConfig, ExperimentConfig, ModelConfig, PromptingConfig
+from backtracking.engine.generate import Prompt, SamplingParams
 from backtracking.interventions import Condition, Intervention, When
-from backtracking.modeling import LoadedModel, load_model
+from backtracking.measurements.events import EventReader
+from backtracking.model.arms import BASELINE_ARM, Arm, Resources, random_arm, scale_arms, subset_arms
+from backtracking.model.loading import LoadedModel, load_model
 from backtracking.problems import load_problems
-from backtracking.prompts import render_prompt
-from backtracking.tokenization import TokenMap
+from backtracking.sweeps.sweep import SweepJob, SweepResult, run_arms
+from backtracking.text.prompts import render_prompt
+from backtracking.text.tokenization import TokenMap
 
 VARIANT = "baseline_think_newline"
 

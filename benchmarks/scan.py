@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from backtracking.analysis.passes import KINDS, UNCHANGED, Edit, Site, TailScan, batches, full_pass
-from backtracking.modeling import LoadedModel
+from backtracking.mechanism.passes import KINDS, UNCHANGED, Edit, Site, TailScan, batches, full_pass
+from backtracking.model.loading import LoadedModel
 
 VOCABULARY = 8192
 States = list[torch.Tensor]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtracking.analysis import statistics as st
+from backtracking.measurements import statistics as st
 
 PROBLEMS = (20, 50, 100, 200)
 SAMPLES = (1, 2, 4, 6)

@@ -11,7 +11,7 @@ import json
 import re
 from pathlib import Path
 
-from backtracking.arithmetic import Step, find_steps
+from backtracking.text.arithmetic import Step, find_steps
 
 _ANNOTATION = re.compile(r"<<.*?>>")
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from backtracking.configfile import key_docs
+from backtracking.config.load import key_docs
 
 HEAD = """# Config keys
 

@@ -151,10 +151,10 @@ def this_project(model: Any, tokenizer: Any, tokens: int) -> Run:
     """This project's engine; 0 conditions means no hooks at all."""
     from dataclasses import replace
 
-    from backtracking.generate import Prompt, Row, SamplingParams, generate_rows
-    from backtracking.hooks import Ledger
+    from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
     from backtracking.interventions import BASELINE, Condition, Intervention
-    from backtracking.modeling import LoadedModel
+    from backtracking.model.hooks import Ledger
+    from backtracking.model.loading import LoadedModel
 
     loaded = replace(LoadedModel.wrap(model, tokenizer), eos_token_ids=frozenset())
     layers = middle_layers(model)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from backtracking.records import BASELINE_NAME
+from backtracking.run.records import BASELINE_NAME
 
 Component = Literal["attn", "mlp", "resid"]
 Mode = Literal["scale", "zero", "mean", "add", "project"]

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from backtracking.config import DatasetConfig
+from backtracking.config.schema import DatasetConfig
 from backtracking.errors import UserError
-from backtracking.records import Problem
+from backtracking.run.records import Problem
 
 _HUB_IDS = {"gsm8k": ("openai/gsm8k", "main")}
 _FILE_BUILDERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}

@@ -6,10 +6,10 @@ from tiny import prompt, tiny
 
 from backtracking.engine import graphs, sizing
 from backtracking.engine.batched import run_batched
-from backtracking.gates import GateTable
-from backtracking.generate import Row, SamplingParams, generate_rows
-from backtracking.hooks import GateHooks, Ledger
+from backtracking.engine.generate import Row, SamplingParams, generate_rows
 from backtracking.interventions import BASELINE, Condition, Intervention, When
+from backtracking.model.gates import GateTable
+from backtracking.model.hooks import GateHooks, Ledger
 
 SAMPLED = SamplingParams(14, 1.0, 0.95, logprobs=True)
 VECTORS = {name: torch.randn(32, generator=torch.Generator().manual_seed(i)) for i, name in enumerate("ab")}

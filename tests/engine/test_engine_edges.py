@@ -7,14 +7,14 @@ import pytest
 import torch
 from tiny import NumberTokenizer, prompt, tiny
 
-from backtracking.config import LoopDetection
+from backtracking.config.schema import LoopDetection
 from backtracking.engine import batched, cache, graphs, prompts
+from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
+from backtracking.engine.rows import LoopWatch
 from backtracking.errors import UserError
-from backtracking.generate import Prompt, Row, SamplingParams, generate_rows
-from backtracking.hooks import Ledger
 from backtracking.interventions import BASELINE, Condition, Intervention, When
-from backtracking.modeling import LoadedModel
-from backtracking.rows import LoopWatch
+from backtracking.model.hooks import Ledger
+from backtracking.model.loading import LoadedModel
 
 GREEDY = SamplingParams(12, do_sample=False)
 SAMPLED = SamplingParams(12, 1.0, 0.95)

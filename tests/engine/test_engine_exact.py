@@ -10,10 +10,10 @@ import torch
 import transformers
 from tiny import FAMILIES, VOCAB, build, prompt, tiny
 
-from backtracking.generate import Row, SamplingParams, generate_rows
-from backtracking.hooks import Ledger, intervene
+from backtracking.engine.generate import Row, SamplingParams, generate_rows
+from backtracking.engine.sampling import row_key
 from backtracking.interventions import BASELINE, Condition, Intervention, When
-from backtracking.sampling import row_key
+from backtracking.model.hooks import Ledger, intervene
 
 VECTORS = {
     "direction": torch.randn(32, generator=torch.Generator().manual_seed(1)),
@@ -328,7 +328,7 @@ def test_two_conditions_share_noise_until_they_part(seen_logits):
     }
     a, b = records["baseline"].completion_ids, records["weak"].completion_ids
     assert a[0] == b[0]  # the prompt is untouched by a decode-only condition
-    from backtracking.sampling import gumbels
+    from backtracking.engine.sampling import gumbels
 
     parting = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
     assert parting is None or parting > 0

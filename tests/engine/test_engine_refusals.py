@@ -5,10 +5,10 @@ import torch
 import transformers
 from tiny import CONFIGS, VOCAB, NumberTokenizer, build, prompt, tiny
 
+from backtracking.engine.generate import Row, SamplingParams, check_conditions, generate_rows
 from backtracking.errors import UserError
-from backtracking.generate import Row, SamplingParams, check_conditions, generate_rows
 from backtracking.interventions import BASELINE, Condition, Intervention, When
-from backtracking.modeling import LoadedModel
+from backtracking.model.loading import LoadedModel
 
 EXPERTS = {
     "vocab_size": VOCAB, "hidden_size": 32, "intermediate_size": 32, "moe_intermediate_size": 32,

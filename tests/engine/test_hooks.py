@@ -4,10 +4,10 @@ import pytest
 import torch
 from tiny import prompt, tiny
 
+from backtracking.engine.generate import Row, SamplingParams, generate_rows
 from backtracking.errors import UserError
-from backtracking.generate import Row, SamplingParams, generate_rows
-from backtracking.hooks import GateHooks, ablate
 from backtracking.interventions import Condition, Intervention, When
+from backtracking.model.hooks import GateHooks, ablate
 
 DECODE_ONLY = Intervention(component="mlp", layer=1)
 SHORT, LONG = (torch.tensor([prompt(i, length).ids]) for i, length in enumerate((6, 14)))

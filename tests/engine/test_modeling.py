@@ -6,9 +6,9 @@ import transformers
 from tiny import CONFIGS, FAMILIES, NumberTokenizer, build, tiny
 from torch import nn
 
-from backtracking.config import ModelConfig
+from backtracking.config.schema import ModelConfig
 from backtracking.errors import UserError
-from backtracking.modeling import LoadedModel, first_tensor, load_model, resolve_device
+from backtracking.model.loading import LoadedModel, first_tensor, load_model, resolve_device
 
 
 @pytest.mark.parametrize("family", FAMILIES)

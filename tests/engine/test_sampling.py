@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from backtracking.sampling import SamplingParams, choose, gumbels, row_key, uniforms
+from backtracking.engine.sampling import SamplingParams, choose, gumbels, row_key, uniforms
 
 MASK = 2**64 - 1
 

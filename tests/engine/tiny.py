@@ -6,8 +6,8 @@ from typing import Any
 import torch
 import transformers
 
-from backtracking.modeling import LoadedModel
-from backtracking.rows import Prompt
+from backtracking.engine.rows import Prompt
+from backtracking.model.loading import LoadedModel
 
 VOCAB = 320
 _COMMON = {

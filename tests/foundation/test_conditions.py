@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from backtracking.conditions import ensemble
-from backtracking.config import AblationGenerationConfig
+from backtracking.config.schema import AblationGenerationConfig
 from backtracking.errors import UserError
+from backtracking.model.conditions import ensemble
 
 SELECTED = {"attn": [3, 7], "mlp": [1, 2, 9]}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from backtracking.configfile import config_hash, dump_resolved, key_docs, load_config
+from backtracking.config.load import config_hash, dump_resolved, key_docs, load_config
 from backtracking.errors import UserError
 from tests.foundation.command import assert_one_clear_message
 

@@ -140,7 +140,7 @@ def test_killed_and_interrupted_runs_go_on_without_losing_or_doubling_a_row(cli,
 
 
 def test_a_second_writer_is_refused_by_name(cli, small_config, workdir):
-    from backtracking import io
+    from backtracking.run import io
 
     prepared(cli, small_config)
     with io.run_lock(workdir / "runs/small/.lock"):

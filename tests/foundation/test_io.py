@@ -7,9 +7,9 @@ import os
 import pandas as pd
 import pytest
 
-from backtracking import io
 from backtracking.errors import UserError
-from backtracking.records import Problem
+from backtracking.run import io
+from backtracking.run.records import Problem
 
 
 def problem(number: int) -> Problem:

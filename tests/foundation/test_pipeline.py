@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from backtracking.paths import PHASE1_FIGURES, PHASE2_FIGURES
+from backtracking.run.paths import PHASE1_FIGURES, PHASE2_FIGURES
 from tests.foundation.command import assert_one_clear_message
 
 pytestmark = pytest.mark.slow

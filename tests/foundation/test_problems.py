@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from backtracking.config import DatasetConfig
+from backtracking.config.schema import DatasetConfig
 from backtracking.errors import UserError
 from backtracking.problems import load_problems
 from tests.foundation.command import assert_one_clear_message

@@ -6,12 +6,12 @@ import random
 import pandas as pd
 import pytest
 
-from backtracking import io
-from backtracking.config import ModelConfig
-from backtracking.modeling import load_tokenizer
+from backtracking.config.schema import ModelConfig
+from backtracking.model.loading import load_tokenizer
 from backtracking.organism.task import tiny_problems
 from backtracking.organism.traces import FINAL, TRIGGER, write_trace
-from backtracking.records import GenerationRecord, Problem
+from backtracking.run import io
+from backtracking.run.records import GenerationRecord, Problem
 from tests.foundation.command import CommandLine, assert_one_clear_message
 
 VARIANTS = ("baseline_think_newline", "think_same_line", "no_think_tags")

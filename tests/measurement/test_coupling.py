@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backtracking.analysis.coupling import coupling_table, follow_steps, preceded_by_error
-from backtracking.arithmetic import find_steps
-from backtracking.config import DetectionConfig
-from backtracking.detect import Detector
+from backtracking.config.schema import DetectionConfig
+from backtracking.measurements.coupling import coupling_table, follow_steps, preceded_by_error
 from backtracking.organism.design import DESIGN
 from backtracking.organism.task import tiny_problems
 from backtracking.organism.traces import write_trace
+from backtracking.text.arithmetic import find_steps
+from backtracking.text.onsets import Detector
 
 DETECTOR = Detector(DetectionConfig())
 

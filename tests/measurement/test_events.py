@@ -5,12 +5,12 @@ import itertools
 
 import pytest
 
-from backtracking.analysis.caps import CapCurve, caps_up_to
-from backtracking.analysis.events import EVENT_COLUMNS, ONSET_COLUMNS, EventReader, write_events
-from backtracking.config import DetectionConfig, PromptingConfig
+from backtracking.config.schema import DetectionConfig, PromptingConfig
 from backtracking.errors import UserError
-from backtracking.records import GenerationRecord
-from backtracking.tokenization import TokenMap, decode
+from backtracking.measurements.caps import CapCurve, caps_up_to
+from backtracking.measurements.events import EVENT_COLUMNS, ONSET_COLUMNS, EventReader, write_events
+from backtracking.run.records import GenerationRecord
+from backtracking.text.tokenization import TokenMap, decode
 
 CONTRACT = [
     "example_id",

@@ -5,11 +5,17 @@ import random
 import pandas as pd
 import pytest
 
-from backtracking.analysis.labels import DETECTORS, SAMPLE_COLUMNS, draw_sample, score_detectors, sentences
-from backtracking.config import DetectionConfig
-from backtracking.detect import Detector
+from backtracking.config.schema import DetectionConfig
 from backtracking.errors import UserError
-from backtracking.records import GenerationRecord
+from backtracking.measurements.labels import (
+    DETECTORS,
+    SAMPLE_COLUMNS,
+    draw_sample,
+    score_detectors,
+    sentences,
+)
+from backtracking.run.records import GenerationRecord
+from backtracking.text.onsets import Detector
 
 DETECTION = DetectionConfig()
 TURNS_BACK = ["Wait, that is wrong.", "Hmm, let me see.", "No, I misread it."]

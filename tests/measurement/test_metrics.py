@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from statsmodels.stats.contingency_tables import StratifiedTable
 
-from backtracking.analysis import metrics_v2, tallies
-from backtracking.analysis.events import EVENT_COLUMNS
+from backtracking.measurements import metrics_v2, tallies
+from backtracking.measurements.events import EVENT_COLUMNS
 
 MAIN, OTHER = "baseline_think_newline", "no_think_tags"
 CONDITIONS = ("baseline", "targeted_ablation", "random_ablation")

@@ -7,7 +7,7 @@ from statsmodels.stats.contingency_tables import StratifiedTable
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_paired
 
-from backtracking.analysis import statistics as st
+from backtracking.measurements import statistics as st
 
 
 def clustered(generator, problems, samples, share, correlation, repeats=1):

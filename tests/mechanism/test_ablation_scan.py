@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from backtracking.analysis.ablation_scan import (
+from backtracking.config.schema import AnalysisConfig
+from backtracking.mechanism.ablation_scan import (
     CHANGES,
     Donors,
     Removal,
@@ -16,10 +17,9 @@ from backtracking.analysis.ablation_scan import (
     naive_changes,
     scanned_sites,
 )
-from backtracking.analysis.passes import Site
-from backtracking.analysis.selection import add_scores, localisation, selected
-from backtracking.config import AnalysisConfig
-from backtracking.stages.mechanism import open_study
+from backtracking.mechanism.passes import Site
+from backtracking.mechanism.selection import add_scores, localisation, selected
+from backtracking.stages.phase1.mechanism import open_study
 
 from .worlds import ID, PIECES, VARIANT, WAIT, Plant, Rows, planted, random_model, write_run
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from backtracking.analysis.ablation_scan import Removal, Scan, ScanResult
-from backtracking.analysis.attribution import attribute, direct_table, stack_direct
-from backtracking.analysis.interactions import interaction_table, pair_removals
-from backtracking.analysis.passes import Site
-from backtracking.analysis.readouts import logit_gap
-from backtracking.config import AnalysisConfig
-from backtracking.stages.mechanism import open_study
+from backtracking.config.schema import AnalysisConfig
+from backtracking.mechanism.ablation_scan import Removal, Scan, ScanResult
+from backtracking.mechanism.attribution import attribute, direct_table, stack_direct
+from backtracking.mechanism.interactions import interaction_table, pair_removals
+from backtracking.mechanism.passes import Site
+from backtracking.mechanism.readouts import logit_gap
+from backtracking.stages.phase1.mechanism import open_study
 
 from .test_passes import MODELS
 from .worlds import VARIANT, Plant, Rows, planted, random_model, write_run

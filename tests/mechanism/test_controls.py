@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtracking.analysis.controls import (
+from backtracking.errors import UserError
+from backtracking.measurements.controls import (
     StudyFiles,
     draw_study,
     match_rows,
@@ -14,8 +15,7 @@ from backtracking.analysis.controls import (
     sentence_starts,
     spread_over_problems,
 )
-from backtracking.errors import UserError
-from backtracking.tokenization import TokenMap
+from backtracking.text.tokenization import TokenMap
 
 from .worlds import ID, PIECES, STOP, VARIANT, WAIT, Rows, random_model, write_run
 

@@ -9,15 +9,15 @@ import torch
 from safetensors.torch import load_file
 from scipy.stats import mannwhitneyu
 
-from backtracking.analysis.controls import Event, Reading
-from backtracking.analysis.direction import Directions, Sample, Split, split_samples
-from backtracking.analysis.probes import ProbeSpace, auroc, auroc_interval
-from backtracking.analysis.readouts import Target
 from backtracking.errors import UserError
-from backtracking.hooks import intervene
 from backtracking.interventions import Condition, Intervention, When
-from backtracking.stages.direction import Direction
+from backtracking.measurements.controls import Event, Reading
+from backtracking.mechanism.direction import Directions, Sample, Split, split_samples
+from backtracking.mechanism.probes import ProbeSpace, auroc, auroc_interval
+from backtracking.mechanism.readouts import Target
+from backtracking.model.hooks import intervene
 from backtracking.stages.execute import execute
+from backtracking.stages.phase1.direction import Direction
 
 from .worlds import FLAG, ONSET, STOP, VARIANT, WAIT, Plant, Rows, planted, write_run
 

@@ -7,18 +7,18 @@ import pandas as pd
 import pytest
 import torch
 
-from backtracking.analysis.error_injection import read_pairs
-from backtracking.analysis.injections import Pair, Rewriter, right_steps, wrong_results
-from backtracking.analysis.passes import Site, components, module_at
-from backtracking.analysis.patching import GROUPS, backs, patch_pairs, patching_table
-from backtracking.config import ModelConfig
-from backtracking.modeling import load_model
+from backtracking.config.schema import ModelConfig
+from backtracking.measurements.injections import Pair, Rewriter, right_steps, wrong_results
+from backtracking.mechanism.error_injection import read_pairs
+from backtracking.mechanism.passes import Site, components, module_at
+from backtracking.mechanism.patching import GROUPS, backs, patch_pairs, patching_table
+from backtracking.model.loading import load_model
 from backtracking.organism.design import MAIN
 from backtracking.organism.task import tiny_problems
 from backtracking.organism.traces import write_trace
-from backtracking.stages.error_injection import ErrorInjection
 from backtracking.stages.execute import execute
-from backtracking.tokenization import TokenFamilies, TokenMap
+from backtracking.stages.phase1.error_injection import ErrorInjection
+from backtracking.text.tokenization import TokenFamilies, TokenMap
 
 from .worlds import (
     ID,

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from backtracking.analysis.ablation_scan import CHANGES, Removal, ScanResult
-from backtracking.analysis.jackknife import jackknife, means
-from backtracking.analysis.passes import Site
-from backtracking.analysis.selection import score
-from backtracking.config import AnalysisConfig
+from backtracking.config.schema import AnalysisConfig
+from backtracking.measurements.jackknife import jackknife, means
+from backtracking.mechanism.ablation_scan import CHANGES, Removal, ScanResult
+from backtracking.mechanism.passes import Site
+from backtracking.mechanism.selection import score
 
 
 def test_one_event_per_problem_is_the_t_test():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from backtracking.analysis.controls import Reading
-from backtracking.analysis.logit_lens import (
+from backtracking.measurements.controls import Reading
+from backtracking.mechanism.logit_lens import (
     WINDOW,
     LensReadings,
     first_separation,
@@ -14,8 +14,8 @@ from backtracking.analysis.logit_lens import (
     read_lens,
     window_table,
 )
-from backtracking.analysis.readouts import Target
-from backtracking.stages.mechanism import open_study
+from backtracking.mechanism.readouts import Target
+from backtracking.stages.phase1.mechanism import open_study
 
 from .worlds import GLITCH, ID, VARIANT, WAIT, Plant, Rows, planted, random_model, write_run
 

@@ -11,7 +11,7 @@ from transformers import (
     MistralForCausalLM,
 )
 
-from backtracking.analysis.passes import (
+from backtracking.mechanism.passes import (
     UNCHANGED,
     Edit,
     Padded,
@@ -24,7 +24,7 @@ from backtracking.analysis.passes import (
     recording,
     residuals,
 )
-from backtracking.modeling import LoadedModel
+from backtracking.model.loading import LoadedModel
 
 from .worlds import PIECES, random_model, tokenizer
 
@@ -107,7 +107,7 @@ def test_more_arms_than_fit_one_pass_give_the_same(monkeypatch):
     loaded = random_model()
     arms = [UNCHANGED, *[(Edit(Site(kind, layer)),) for kind in ("attn", "mlp") for layer in range(4)]]
     whole = TailScan(loaded, arms)(_sequences())
-    monkeypatch.setattr("backtracking.analysis.passes.QUERIES_PER_PASS", 2)
+    monkeypatch.setattr("backtracking.mechanism.passes.QUERIES_PER_PASS", 2)
     torch.testing.assert_close(TailScan(loaded, arms)(_sequences()), whole, atol=1e-4, rtol=1e-4)
 
 

@@ -7,15 +7,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from backtracking import io
-from backtracking.modeling import LoadedModel
-from backtracking.progress import Quiet
+from backtracking.model.loading import LoadedModel
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.phase1_verdicts import verdicts
-from backtracking.stages.ablation_scan import AblationScan
-from backtracking.stages.direction import Direction
+from backtracking.run import io
+from backtracking.run.progress import Quiet
 from backtracking.stages.execute import execute, status_of
-from backtracking.stages.logit_lens import LogitLens
+from backtracking.stages.phase1.ablation_scan import AblationScan
+from backtracking.stages.phase1.direction import Direction
+from backtracking.stages.phase1.logit_lens import LogitLens
 
 from .worlds import VARIANT, Plant, Rows, planted, write_run
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from backtracking.analysis.tuned_lens import Translators, fit_translators, lens_loss, sample_states
+from backtracking.mechanism.tuned_lens import Translators, fit_translators, lens_loss, sample_states
 
 from .worlds import Plant, Rows, planted, random_model
 

@@ -8,16 +8,16 @@ import torch
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from backtracking import io
-from backtracking.analysis.events import EventReader, write_events
-from backtracking.config import ExperimentConfig
-from backtracking.configfile import LoadedConfig
-from backtracking.modeling import LoadedModel
-from backtracking.paths import RunPaths
-from backtracking.records import GenerationRecord
-from backtracking.runmeta import new_meta
+from backtracking.config.load import LoadedConfig
+from backtracking.config.schema import ExperimentConfig
+from backtracking.measurements.events import EventReader, write_events
+from backtracking.model.loading import LoadedModel
+from backtracking.run import io
+from backtracking.run.paths import RunPaths
+from backtracking.run.records import GenerationRecord
 from backtracking.stages.base import RunContext
-from backtracking.tokenization import TokenMap
+from backtracking.stages.init_run import new_meta
+from backtracking.text.tokenization import TokenMap
 
 VARIANT = "baseline_think_newline"
 WORDS = [f" {first}{second}" for first in "bdfglmnprt" for second in ("ana", "oro")]

@@ -6,12 +6,12 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from backtracking.analysis.attribution import attribute
-from backtracking.analysis.controls import Reading
-from backtracking.analysis.logit_lens import read_lens
-from backtracking.analysis.passes import KINDS, UNCHANGED, Edit, Site, TailScan
-from backtracking.analysis.readouts import Target
-from backtracking.modeling import LoadedModel
+from backtracking.measurements.controls import Reading
+from backtracking.mechanism.attribution import attribute
+from backtracking.mechanism.logit_lens import read_lens
+from backtracking.mechanism.passes import KINDS, UNCHANGED, Edit, Site, TailScan
+from backtracking.mechanism.readouts import Target
+from backtracking.model.loading import LoadedModel
 
 VOCABULARY, LAYERS, HEADS = 61, 3, 4
 SMALL = {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from backtracking.modeling import LoadedModel
+from backtracking.model.loading import LoadedModel
 from tests.phase2.world import IDS, WORDS, tokenizer
 
 V = len(WORDS)

@@ -5,8 +5,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from backtracking import io
-from backtracking.analysis.arms import (
+from backtracking.config.phase2 import Subset, SubsetSweepConfig
+from backtracking.errors import UserError
+from backtracking.interventions import Intervention, When
+from backtracking.measurements.controls import Reading
+from backtracking.mechanism.vectors import resolve_vectors
+from backtracking.model.arms import (
     BASELINE_ARM,
     Resources,
     arm_name,
@@ -15,14 +19,10 @@ from backtracking.analysis.arms import (
     scale_arms,
     subset_arms,
 )
-from backtracking.analysis.controls import Reading
-from backtracking.analysis.sweeps import load_arm, run_arms
-from backtracking.analysis.triggers import Triggers, sentence_end_tokens
-from backtracking.analysis.vectors import resolve_vectors
-from backtracking.config_phase2 import Subset, SubsetSweepConfig
-from backtracking.errors import UserError
-from backtracking.interventions import Intervention, When
-from backtracking.records import GenerationRecord
+from backtracking.run import io
+from backtracking.run.records import GenerationRecord
+from backtracking.sweeps.sweep import load_arm, run_arms
+from backtracking.text.triggers import Triggers, sentence_end_tokens
 from tests.phase2 import world
 
 TOKENIZER = world.tokenizer()

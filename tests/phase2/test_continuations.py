@@ -5,15 +5,15 @@ import json
 import pytest
 import torch
 
-from backtracking.analysis.arms import Resources, scale_arms, subset_members
-from backtracking.analysis.continuations import (
+from backtracking.config.phase2 import Subset
+from backtracking.interventions import Intervention, When
+from backtracking.measurements.controls import Event, Reading
+from backtracking.mechanism.continuations import (
     get_onset_token_prob,
     run_continuation_ablation,
     summarize_continuation_results,
 )
-from backtracking.analysis.controls import Event, Reading
-from backtracking.config_phase2 import Subset
-from backtracking.interventions import Intervention, When
+from backtracking.model.arms import Resources, scale_arms, subset_members
 from tests.phase2 import world
 
 WAIT = world.IDS[" Wait"]

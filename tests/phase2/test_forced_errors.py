@@ -4,20 +4,20 @@ import random
 
 import pytest
 
-from backtracking.analysis.arms import BASELINE_ARM, Arm, Resources
-from backtracking.analysis.events import EventReader
-from backtracking.analysis.forced_errors import caught_by_arm, run_forced_errors, wrong_prefixes
-from backtracking.analysis.sweeps import SweepJob
-from backtracking.analysis.triggers import Triggers
-from backtracking.config import DetectionConfig, ModelConfig, PromptingConfig
-from backtracking.generate import Prompt, SamplingParams
+from backtracking.config.schema import DetectionConfig, ModelConfig, PromptingConfig
+from backtracking.engine.generate import Prompt, SamplingParams
 from backtracking.interventions import Condition, When
-from backtracking.modeling import load_model
+from backtracking.measurements.events import EventReader
+from backtracking.model.arms import BASELINE_ARM, Arm, Resources
+from backtracking.model.loading import load_model
 from backtracking.organism.design import DESIGN, MAIN
 from backtracking.organism.task import tiny_problems
 from backtracking.organism.traces import STATEMENT, write_trace
-from backtracking.records import GenerationRecord
-from backtracking.tokenization import TokenMap
+from backtracking.run.records import GenerationRecord
+from backtracking.sweeps.forced_errors import caught_by_arm, run_forced_errors, wrong_prefixes
+from backtracking.sweeps.sweep import SweepJob
+from backtracking.text.tokenization import TokenMap
+from backtracking.text.triggers import Triggers
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from backtracking.analysis.divergence import Rows, divergence_summary, first_divergences, replaced_tokens
-from backtracking.analysis.specificity import correction_flow, specificity_table, unmarked_checks
-from backtracking.analysis.steps import CheckedStep, read_steps
-from backtracking.records import GenerationRecord
+from backtracking.measurements.divergence import Rows, divergence_summary, first_divergences, replaced_tokens
+from backtracking.measurements.specificity import correction_flow, specificity_table, unmarked_checks
+from backtracking.run.records import GenerationRecord
+from backtracking.text.steps import CheckedStep, read_steps
 from tests.phase2.world import IDS, tokenizer
 
 

@@ -6,26 +6,26 @@ import shutil
 import pandas as pd
 import pytest
 
-from backtracking import io
-from backtracking.analysis.events import EventReader, write_events
-from backtracking.config import ExperimentConfig
-from backtracking.configfile import LoadedConfig
+from backtracking.config.load import LoadedConfig
+from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
-from backtracking.paths import RunPaths
-from backtracking.progress import Quiet
-from backtracking.records import GenerationRecord, Problem
-from backtracking.runmeta import new_meta
+from backtracking.measurements.events import EventReader, write_events
+from backtracking.run import io
+from backtracking.run.paths import RunPaths
+from backtracking.run.progress import Quiet
+from backtracking.run.records import GenerationRecord, Problem
 from backtracking.stages.base import RunContext
 from backtracking.stages.execute import execute, status_of
-from backtracking.stages.make_report_phase2 import MakeReportPhase2
-from backtracking.stages.phase2_common import problem_halves
-from backtracking.stages.phase2_confirm import Phase2Confirm
-from backtracking.stages.phase2_continuation_ablation import Phase2ContinuationAblation
-from backtracking.stages.phase2_scale_sweep import Phase2ScaleSweep, best_subset
-from backtracking.stages.phase2_search import Phase2Search
-from backtracking.stages.phase2_specificity import Phase2Specificity
-from backtracking.stages.phase2_subset_sweep import Phase2SubsetSweep
-from backtracking.tokenization import TokenMap
+from backtracking.stages.init_run import new_meta
+from backtracking.stages.phase2.common import problem_halves
+from backtracking.stages.phase2.confirm import Phase2Confirm
+from backtracking.stages.phase2.continuation_ablation import Phase2ContinuationAblation
+from backtracking.stages.phase2.make_report import MakeReportPhase2
+from backtracking.stages.phase2.scale_sweep import Phase2ScaleSweep, best_subset
+from backtracking.stages.phase2.search import Phase2Search
+from backtracking.stages.phase2.specificity import Phase2Specificity
+from backtracking.stages.phase2.subset_sweep import Phase2SubsetSweep
+from backtracking.text.tokenization import TokenMap
 from tests.phase2.planted import RIGHT, Plant, planted
 from tests.phase2.world import VARIANT, WORDS
 from tests.report.tables import event_rows

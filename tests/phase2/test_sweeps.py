@@ -7,17 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backtracking import io
-from backtracking.analysis.arms import Resources, scale_arms, subset_arms
-from backtracking.analysis.hook_debug import add_start
-from backtracking.analysis.search import ranked_components, search_arms
-from backtracking.analysis.sweeps import run_scale_sweep, run_subset_sweep
-from backtracking.analysis.tradeoff import SUBSET_COLUMNS
-from backtracking.config_phase2 import SearchConfig, Subset
+from backtracking.config.phase2 import SearchConfig, Subset
 from backtracking.errors import UserError
 from backtracking.interventions import Intervention, When
-from backtracking.progress import Quiet
-from backtracking.records import GenerationRecord
+from backtracking.measurements.hook_debug import add_start
+from backtracking.measurements.tradeoff import SUBSET_COLUMNS
+from backtracking.model.arms import Resources, scale_arms, subset_arms
+from backtracking.run import io
+from backtracking.run.progress import Quiet
+from backtracking.run.records import GenerationRecord
+from backtracking.sweeps.search import ranked_components, search_arms
+from backtracking.sweeps.sweep import run_scale_sweep, run_subset_sweep
 from tests.phase2 import world
 
 

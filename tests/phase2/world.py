@@ -8,14 +8,14 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from backtracking.analysis.arms import Resources
-from backtracking.analysis.events import EventReader
-from backtracking.analysis.sweeps import SweepJob
-from backtracking.config import DetectionConfig, FormattingVariant, PromptingConfig
-from backtracking.generate import Prompt, SamplingParams
+from backtracking.config.schema import DetectionConfig, FormattingVariant, PromptingConfig
+from backtracking.engine.generate import Prompt, SamplingParams
 from backtracking.interventions import When
-from backtracking.modeling import LoadedModel
-from backtracking.tokenization import TokenMap
+from backtracking.measurements.events import EventReader
+from backtracking.model.arms import Resources
+from backtracking.model.loading import LoadedModel
+from backtracking.sweeps.sweep import SweepJob
+from backtracking.text.tokenization import TokenMap
 
 WORDS = (
     "<unk>", "<eos>", "<think>", "</think>", "\n", ".", ",", "=", "+", " Wait", "Wait", " wait", " Actually",

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from backtracking import io
-from backtracking.analysis.tradeoff import summarize_arms
-from backtracking.paths import RunPaths
+from backtracking.measurements.tradeoff import summarize_arms
+from backtracking.run import io
+from backtracking.run.paths import RunPaths
 
 MAIN = "baseline_think_newline"
 

@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backtracking.analysis import figures, plots, plots_leaks, plots_phase2
-from backtracking.paths import RunPaths
+from backtracking.figures import leaks as plots_leaks
+from backtracking.figures import phase1 as plots
+from backtracking.figures import phase2 as plots_phase2
+from backtracking.figures import style as figures
+from backtracking.run.paths import RunPaths
 from tests.report.tables import sweep_table
 
 
@@ -162,9 +165,9 @@ def test_figures_and_reports_need_no_torch_and_leave_matplotlib_alone():
         "import matplotlib, sys\n"
         "settings = lambda: {k: matplotlib.rcParams[k] for k in matplotlib.rcParams if k != 'backend'}\n"
         "before = settings()\n"
-        "import backtracking.report, backtracking.analysis.plots_leaks, backtracking.analysis.plots_phase2\n"
-        "import backtracking.analysis.plots, pandas\n"
-        "backtracking.analysis.plots.plot_backtracking_rate_by_variant(pandas.DataFrame())\n"
+        "import backtracking.reports.write, backtracking.figures.leaks, backtracking.figures.phase2\n"
+        "import backtracking.figures.phase1, pandas\n"
+        "backtracking.figures.phase1.plot_backtracking_rate_by_variant(pandas.DataFrame())\n"
         "assert 'torch' not in sys.modules and 'matplotlib.pyplot' not in sys.modules\n"
         "assert settings() == before\n"
     )

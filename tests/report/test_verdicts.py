@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backtracking.analysis import figures
-from backtracking.config import ExperimentConfig
-from backtracking.config_phase2 import ContinuationConfig, Phase2Config, ScaleSweepConfig
-from backtracking.report import write_phase1_report, write_phase2_report
+from backtracking.config.phase2 import ContinuationConfig, Phase2Config, ScaleSweepConfig
+from backtracking.config.schema import ExperimentConfig
+from backtracking.figures import style as figures
 from backtracking.reports import phase1_verdicts, phase2_verdicts
 from backtracking.reports.evidence import Evidence
+from backtracking.reports.write import write_phase1_report, write_phase2_report
 from tests.report.tables import MAIN, event_rows, run_paths, sweep_table
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtracking.answers import extract_answer, grade
-from backtracking.quantities import parse_number
+from backtracking.text.answers import extract_answer, grade
+from backtracking.text.quantities import parse_number
 
 CASES = [
     json.loads(line)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtracking.arithmetic import find_steps
 from backtracking.organism.task import tiny_problems
 from backtracking.organism.traces import Piece, write_trace
+from backtracking.text.arithmetic import find_steps
 
 RIGHT = [
     "5 + 3 = 8",

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtracking.config import DetectionConfig
-from backtracking.detect import Detector, first_onset, reasoning_end
+from backtracking.config.schema import DetectionConfig
+from backtracking.text.onsets import Detector, first_onset, reasoning_end
 
 DETECTOR = Detector(DetectionConfig())
 ANYWHERE = Detector(DetectionConfig(position_policy="anywhere"))

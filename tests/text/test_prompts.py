@@ -6,9 +6,9 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from backtracking.config import FormattingVariant, PromptingConfig
+from backtracking.config.schema import FormattingVariant, PromptingConfig
 from backtracking.errors import UserError
-from backtracking.prompts import check_variants, format_prompt, render_prompt
+from backtracking.text.prompts import check_variants, format_prompt, render_prompt
 
 PROMPTING = PromptingConfig(template="{question}\nPut the answer in \\boxed{}.")
 BOS, USER, ASSISTANT, THINK, NEWLINE, SPACE = 151646, 151644, 151645, 151648, 198, 220

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from backtracking.errors import UserError
-from backtracking.tokenization import TokenFamilies, TokenMap, decode
+from backtracking.text.tokenization import TokenFamilies, TokenMap, decode
 from tests.conftest import shared_data
 
 WAIT_LOWER, WAIT_BARE, WAIT_SPACED = 3783, 14190, 13824

@@ -1,1 +1,1 @@
-"""Tables in, tables, figures and findings out."""
+"""Import paths of the earlier study; what they lead to lives in the rooms."""

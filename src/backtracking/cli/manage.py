@@ -202,7 +202,7 @@ def doctor(config: opt.Config = None) -> None:
 
     Example: [cyan]backtracking doctor[/cyan]
     """
-    from backtracking.doctor import examine
+    from backtracking.cli.doctor import examine
 
     findings = examine(Path(load(Request(config)).config.run.output_dir) if config else Path("runs"))
     width = max(len(finding.subject) for finding in findings)
@@ -225,7 +225,7 @@ def config_show(
 
     Example: [cyan]backtracking config show -c configs/demo.yaml --set run.seed=7[/cyan]
     """
-    from backtracking.configfile import dump_resolved, key_docs
+    from backtracking.config.load import dump_resolved, key_docs
 
     if not explain:
         typer.echo(dump_resolved(load(Request(config, overrides=overrides or ()))), nl=False)
@@ -253,7 +253,7 @@ def config_check(
 
     Example: [cyan]backtracking config check configs/*.yaml[/cyan]
     """
-    from backtracking.configfile import load_config
+    from backtracking.config.load import load_config
 
     paths = [*(configs or []), *([config] if config else [])]
     if not paths:

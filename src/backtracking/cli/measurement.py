@@ -11,8 +11,8 @@ from backtracking.cli.session import Request, load, open_run
 from backtracking.errors import UserError
 
 if TYPE_CHECKING:
-    from backtracking.config import ExperimentConfig
-    from backtracking.records import GenerationRecord, Problem
+    from backtracking.config.schema import ExperimentConfig
+    from backtracking.run.records import GenerationRecord, Problem
     from backtracking.stages.base import RunContext
 
 PANEL = "Look closer"
@@ -43,9 +43,9 @@ def prompts(
 
     Example: [cyan]backtracking prompts -c configs/demo.yaml --variant no_think_tags --example 3[/cyan]
     """
-    from backtracking.modeling import load_tokenizer
-    from backtracking.prompts import check_variants, render_prompt
-    from backtracking.tokenization import token_pieces
+    from backtracking.model.loading import load_tokenizer
+    from backtracking.text.prompts import check_variants, render_prompt
+    from backtracking.text.tokenization import token_pieces
 
     request = Request(config=config, run_id=run_id, overrides=overrides or ())
     settings = load(request).config
@@ -65,7 +65,7 @@ def prompts(
 def _problems(request: Request, settings: "ExperimentConfig") -> "list[Problem]":
     """The run's problems, or those that the config would prepare."""
     from backtracking.problems import load_problems
-    from backtracking.stages.prepare_data import read_problems
+    from backtracking.stages.phase1.prepare_data import read_problems
 
     if request.config is None:
         return read_problems(open_run(request))
@@ -101,8 +101,8 @@ def label_sample(
 
     Example: [cyan]backtracking label-sample --run-id demo -n 100[/cyan]
     """
-    from backtracking import io
-    from backtracking.analysis.labels import draw_sample
+    from backtracking.measurements.labels import draw_sample
+    from backtracking.run import io
 
     ctx = open_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
     path = ctx.paths.table(SAMPLE)
@@ -129,8 +129,8 @@ def _has_labels(path: Path) -> bool:
 
 def _baseline(ctx: "RunContext") -> "Iterator[GenerationRecord]":
     """Finished baseline completions of all variants."""
-    from backtracking import io
-    from backtracking.records import GenerationRecord
+    from backtracking.run import io
+    from backtracking.run.records import GenerationRecord
 
     paths = [ctx.paths.generation(name, "baseline") for name in ctx.config.prompting.variant_names]
     present = [path for path in paths if path.exists()]
@@ -158,8 +158,8 @@ def quality(
     """
     import pandas as pd
 
-    from backtracking import io
-    from backtracking.analysis.labels import score_detectors
+    from backtracking.measurements.labels import score_detectors
+    from backtracking.run import io
 
     ctx = open_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
     sheet = io.require(labels or ctx.paths.table(SAMPLE), made_by="backtracking label-sample")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backtracking import io
-from backtracking.configfile import LoadedConfig, load_config
+from backtracking.config.load import LoadedConfig, load_config
 from backtracking.errors import UserError
-from backtracking.paths import RunPaths, check_id, current_run_file, list_runs
-from backtracking.progress import reporter
-from backtracking.runmeta import RunMeta
+from backtracking.run import io
+from backtracking.run.meta import RunMeta
+from backtracking.run.paths import RunPaths, check_id, current_run_file, list_runs
+from backtracking.run.progress import reporter
 
 if TYPE_CHECKING:
     from backtracking.stages.base import RunContext, Stage
@@ -81,6 +81,7 @@ def open_run(request: Request, *, may_create: bool = False) -> "RunContext":
     """The run that a command works in. A run id that nobody typed is made at need; a typed one must exist."""
     from backtracking.stages.base import RunContext
     from backtracking.stages.init_run import init_run, open_existing
+    from backtracking.stages.plan import plan
 
     prepare_libraries(request.verbose)
     loaded = load(request)
@@ -94,6 +95,7 @@ def open_run(request: Request, *, may_create: bool = False) -> "RunContext":
         paths=paths,
         meta=meta,
         phase1=phase1,
+        pipeline=plan(loaded.config),
         reporter=reporter(request.quiet),
     )
     if loaded.ignored:

@@ -16,7 +16,7 @@ from torch.nn import functional
 from transformers import AttentionInterface, PreTrainedModel
 
 from backtracking.errors import UserError
-from backtracking.modeling import LoadedModel
+from backtracking.model.loading import LoadedModel
 
 IMPLEMENTATION = "backtracking_slots"
 _STRETCH = 64

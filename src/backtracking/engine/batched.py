@@ -25,15 +25,15 @@ from backtracking.engine.forward import (
 )
 from backtracking.engine.graphs import make_decoder
 from backtracking.engine.prompts import PromptReader
+from backtracking.engine.rows import Draft, Row, token_budget
+from backtracking.engine.sampling import SamplingParams, choose
 from backtracking.engine.sizing import choose_slots
-from backtracking.gates import GateTable
-from backtracking.hooks import GateHooks
-from backtracking.ledger import Ledger
-from backtracking.modeling import LoadedModel
-from backtracking.records import GenerationRecord
-from backtracking.rows import Draft, Row, token_budget
-from backtracking.sampling import SamplingParams, choose
-from backtracking.schedule import Positions, ends_with_onset
+from backtracking.model.gates import GateTable
+from backtracking.model.hooks import GateHooks
+from backtracking.model.ledger import Ledger
+from backtracking.model.loading import LoadedModel
+from backtracking.model.schedule import Positions, ends_with_onset
+from backtracking.run.records import GenerationRecord
 
 _KEPT_PROMPT_TOKENS_PER_SLOT = 64
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from backtracking.engine.attention import DecodePass, PromptPass, refusal
 from backtracking.engine.cache import Prefilled, PromptCache, SlotCache
-from backtracking.modeling import LoadedModel
+from backtracking.model.loading import LoadedModel
 
 # Matrix products of at least this many rows treat each row the same, however many there are: smaller ones go
 # through other kernels that round differently. Padding to it makes a row's numbers independent of its batch.

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from backtracking.engine.cache import SlotCache
 from backtracking.engine.forward import LENGTH_STEP, MIN_ROWS, decode_pass, model_step, round_up
-from backtracking.hooks import GateHooks
-from backtracking.modeling import LoadedModel
-from backtracking.schedule import Mask
+from backtracking.model.hooks import GateHooks
+from backtracking.model.loading import LoadedModel
+from backtracking.model.schedule import Mask
 
 _BUCKET = 256
 _WARMUPS = 2

@@ -7,10 +7,10 @@ import numpy as np
 
 from backtracking.engine.cache import Prefilled
 from backtracking.engine.forward import PackedPrompts, prompt_pass
-from backtracking.gates import GateTable
-from backtracking.hooks import GateHooks
 from backtracking.interventions import Intervention
-from backtracking.schedule import Positions
+from backtracking.model.gates import GateTable
+from backtracking.model.hooks import GateHooks
+from backtracking.model.schedule import Positions
 
 _Ids = tuple[int, ...]
 _Key = tuple[_Ids, tuple[Intervention, ...]]

@@ -5,7 +5,7 @@ import os
 import torch
 
 from backtracking.engine.forward import MIN_ROWS
-from backtracking.modeling import LoadedModel
+from backtracking.model.loading import LoadedModel
 
 _MOST_ROWS = {"cpu": 128, "cuda": 256, "mps": 64}
 _SHARE_OF_FREE_MEMORY = 0.4

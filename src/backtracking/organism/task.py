@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from backtracking.errors import UserError
-from backtracking.records import Problem
+from backtracking.run.records import Problem
 
 Operation = Literal["+", "-", "×"]
 Split = Literal["train", "test"]

@@ -16,7 +16,6 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
-from backtracking import io
 from backtracking.errors import UserError
 from backtracking.organism.batches import (
     CHAIN_WEIGHTS,
@@ -33,6 +32,7 @@ from backtracking.organism.release import write_card, write_weights
 from backtracking.organism.table import console_table
 from backtracking.organism.tokenizer import train_tokenizer
 from backtracking.organism.traces import Piece
+from backtracking.run import io
 
 
 @dataclass(frozen=True)

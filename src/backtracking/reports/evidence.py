@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from backtracking import io
-from backtracking.paths import RunPaths
+from backtracking.run import io
+from backtracking.run.paths import RunPaths
 
 
 @dataclass

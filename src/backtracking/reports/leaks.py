@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from backtracking.records import BASELINE_NAME
 from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.numbers import number, percent, plain, rate, records
 from backtracking.reports.phase1 import picture
+from backtracking.run.records import BASELINE_NAME
 
 SHOWN_CHANGES = 5
 

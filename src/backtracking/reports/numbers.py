@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from backtracking.analysis.statistics import Difference
+from backtracking.measurements.statistics import Difference
 
 Row = Mapping[Any, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from backtracking.config import ExperimentConfig
+from backtracking.config.schema import ExperimentConfig
 from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.numbers import number, p_value, percent, plain, points, rate, records

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from backtracking.analysis.comparison import OUTCOMES, compare
-from backtracking.analysis.statistics import Difference, paired_difference
-from backtracking.records import BASELINE_NAME
+from backtracking.measurements.comparison import OUTCOMES, compare
+from backtracking.measurements.statistics import Difference, paired_difference
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.numbers import in_points, number, percent, plain, points, rate, records
 from backtracking.reports.verdicts import Claim, Verdict
+from backtracking.run.records import BASELINE_NAME
 
 MARGIN = 0.05
 LEVEL = 0.05

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from backtracking.config import ExperimentConfig
-from backtracking.records import BASELINE_NAME
+from backtracking.config.schema import ExperimentConfig
 from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.leaks import write_leaks
@@ -13,6 +12,7 @@ from backtracking.reports.phase1 import more_pictures, picture
 from backtracking.reports.phase2_verdicts import verdicts
 from backtracking.reports.provenance import write_provenance
 from backtracking.reports.verdicts import write_verdicts
+from backtracking.run.records import BASELINE_NAME
 
 ARM_HEAD = (
     "Arm",

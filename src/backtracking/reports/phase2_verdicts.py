@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from backtracking.analysis.tradeoff import HELD
-from backtracking.records import BASELINE_NAME
+from backtracking.measurements.tradeoff import HELD
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.numbers import number, percent, plain, points, rate, records
 from backtracking.reports.verdicts import Claim, Verdict
+from backtracking.run.records import BASELINE_NAME
 
 LEVEL = 0.05
 MIN_REDUCTION = 0.30

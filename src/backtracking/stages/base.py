@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import yaml
 
-from backtracking import io
-from backtracking.config import ExperimentConfig
-from backtracking.config_phase2 import Phase2Config
-from backtracking.configfile import LoadedConfig
+from backtracking.config.load import LoadedConfig
+from backtracking.config.phase2 import Phase2Config
+from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
-from backtracking.paths import RunPaths
-from backtracking.progress import Quiet, Reporter
-from backtracking.provenance import file_digest, folder_digest, weights_digest
-from backtracking.runmeta import RunMeta
+from backtracking.run import io
+from backtracking.run.meta import RunMeta
+from backtracking.run.paths import RunPaths
+from backtracking.run.progress import Quiet, Reporter
+from backtracking.run.provenance import file_digest, folder_digest, weights_digest
 
 if TYPE_CHECKING:
-    from backtracking.modeling import LoadedModel
+    from backtracking.model.loading import LoadedModel
 
 
 class Input(Protocol):
@@ -109,6 +109,8 @@ class RunContext:
     paths: RunPaths
     meta: RunMeta
     phase1: RunPaths | None = None
+    pipeline: "Sequence[Stage]" = ()
+    """All stages that the config asks for, in order; a report says which of them are stale."""
     reporter: Reporter = field(default_factory=Quiet)
     load: "Callable[[ExperimentConfig], LoadedModel] | None" = None
     _model: "LoadedModel | None" = None
@@ -146,7 +148,7 @@ class RunContext:
         """The model under study, loaded once per process."""
         if self._model is None:
             if self.load is None:
-                from backtracking.modeling import load_model
+                from backtracking.model.loading import load_model
 
                 self.reporter.say(f"  loading {self.config.model.hf_id}")
                 self._model = load_model(self.config.model)
@@ -158,7 +160,7 @@ class RunContext:
         """The model's tokenizer, without its weights when they are not loaded yet."""
         if self._model is not None or self.load is not None:
             return self.model().tokenizer
-        from backtracking.modeling import load_tokenizer
+        from backtracking.model.loading import load_tokenizer
 
         return load_tokenizer(self.config.model)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from backtracking import io, provenance
 from backtracking.errors import UserError
-from backtracking.runmeta import StageRecord
+from backtracking.run import io, provenance
+from backtracking.run.meta import StageRecord
 from backtracking.stages.base import RunContext, Stage, set_aside
 
 State = Literal["done", "missing", "stale", "running", "interrupted"]

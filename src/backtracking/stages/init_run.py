@@ -4,11 +4,12 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backtracking import io
-from backtracking.configfile import LoadedConfig, dump_resolved
+from backtracking.config.load import LoadedConfig, dump_resolved
+from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
-from backtracking.paths import RunPaths, check_id, current_run_file, list_runs
-from backtracking.runmeta import RunMeta, new_meta, seeds
+from backtracking.run import io, provenance
+from backtracking.run.meta import RunMeta
+from backtracking.run.paths import RunPaths, check_id, current_run_file, list_runs
 
 
 def init_run(loaded: LoadedConfig, run_id: str | None = None) -> RunPaths:
@@ -102,3 +103,23 @@ def note_config(paths: RunPaths, meta: RunMeta, loaded: LoadedConfig) -> None:
         meta.config_source = loaded.source
         io.write_text(paths.config, dump_resolved(loaded))
         meta.save(paths.meta)
+
+
+def new_meta(run_id: str, loaded: LoadedConfig) -> RunMeta:
+    return RunMeta(
+        run_id=run_id,
+        name=loaded.config.run.name,
+        created=provenance.now(),
+        config_source=loaded.source,
+        config_hash=loaded.hash,
+        seeds=seeds(loaded.config),
+        environment=provenance.environment(),
+    )
+
+
+def seeds(config: ExperimentConfig) -> dict[str, int]:
+    return {
+        "run": config.run.seed,
+        "dataset": config.dataset.seed,
+        "random_control": config.ablation_generation.random_control_seed,
+    }

@@ -2,26 +2,26 @@
 
 from collections.abc import Sequence
 
-from backtracking.config import ExperimentConfig
-from backtracking.stages.ablation_scan import AblationScan
+from backtracking.config.schema import ExperimentConfig
 from backtracking.stages.base import Stage
-from backtracking.stages.compare_conditions import CompareConditions
-from backtracking.stages.detect_events import DetectEvents
-from backtracking.stages.direction import Direction
-from backtracking.stages.error_injection import ErrorInjection
-from backtracking.stages.formatting_sweep import FormattingSweep
-from backtracking.stages.generate import Generate
-from backtracking.stages.logit_lens import LogitLens
-from backtracking.stages.make_report import MakeReport
-from backtracking.stages.make_report_phase2 import MakeReportPhase2
-from backtracking.stages.metrics_v2 import MetricsV2
-from backtracking.stages.phase2_confirm import Phase2Confirm
-from backtracking.stages.phase2_continuation_ablation import Phase2ContinuationAblation
-from backtracking.stages.phase2_scale_sweep import Phase2ScaleSweep
-from backtracking.stages.phase2_search import Phase2Search
-from backtracking.stages.phase2_specificity import Phase2Specificity
-from backtracking.stages.phase2_subset_sweep import Phase2SubsetSweep
-from backtracking.stages.prepare_data import PrepareData
+from backtracking.stages.phase1.ablation_scan import AblationScan
+from backtracking.stages.phase1.compare_conditions import CompareConditions
+from backtracking.stages.phase1.detect_events import DetectEvents
+from backtracking.stages.phase1.direction import Direction
+from backtracking.stages.phase1.error_injection import ErrorInjection
+from backtracking.stages.phase1.formatting_sweep import FormattingSweep
+from backtracking.stages.phase1.generate import Generate
+from backtracking.stages.phase1.logit_lens import LogitLens
+from backtracking.stages.phase1.make_report import MakeReport
+from backtracking.stages.phase1.prepare_data import PrepareData
+from backtracking.stages.phase2.confirm import Phase2Confirm
+from backtracking.stages.phase2.continuation_ablation import Phase2ContinuationAblation
+from backtracking.stages.phase2.make_report import MakeReportPhase2
+from backtracking.stages.phase2.metrics_v2 import MetricsV2
+from backtracking.stages.phase2.scale_sweep import Phase2ScaleSweep
+from backtracking.stages.phase2.search import Phase2Search
+from backtracking.stages.phase2.specificity import Phase2Specificity
+from backtracking.stages.phase2.subset_sweep import Phase2SubsetSweep
 
 
 def plan(config: ExperimentConfig) -> Sequence[Stage]:

@@ -1,0 +1,100 @@
+"""The reference engine: one row at a time through `model.generate` with hooks.
+
+Slow and plain. It serves models that the batched engine refuses, and is the oracle that the batched engine
+is held to.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from backtracking.engine.rows import Draft, Row
+from backtracking.engine.sampling import SamplingParams, choose
+from backtracking.model.gates import GateTable
+from backtracking.model.hooks import intervene_with
+from backtracking.model.ledger import Ledger
+from backtracking.model.loading import LoadedModel
+from backtracking.run.records import GenerationRecord
+
+
+# transformers' base classes of both carry no types; a strict checker lets nobody subclass them otherwise.
+class _KeyedChoice(LogitsProcessor):  # type: ignore[misc]
+    """Makes greedy `generate` draw the row's own keyed sample, by leaving only the chosen token possible."""
+
+    def __init__(self, draft: Draft, params: SamplingParams) -> None:
+        self.draft, self.params = draft, params
+        self._suppressed = sorted(draft.row.condition.suppress_tokens)
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        scores = scores.clone()
+        scores[:, self._suppressed] = -torch.inf
+        steps = torch.tensor([len(self.draft.tokens)], device=scores.device)
+        keys = torch.tensor([self.draft.key], device=scores.device)
+        choice = choose(scores, keys, steps, self.params)
+        token = int(choice.tokens[0])
+        if bool(choice.usable[0]):
+            self.draft.push(token, None if choice.logprobs is None else float(choice.logprobs[0]))
+        else:
+            self.draft.fail("the logits are not finite")
+        forced = torch.full_like(scores, -torch.inf)
+        forced[0, token] = 0.0
+        return forced
+
+
+class _DraftEnded(StoppingCriteria):  # type: ignore[misc]
+    """Stops `generate` when the row has ended."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+
+    def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
+        ended = self.draft.finish_reason is not None
+        return torch.tensor([ended] * len(input_ids), device=input_ids.device)
+
+
+@contextmanager
+def _plain_generation(model: LoadedModel) -> Iterator[None]:
+    """Keep the checkpoint's own defaults (penalties, bans) out of `generate`, which would fill them in."""
+    own = model.model.generation_config
+    model.model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.model.generation_config = own
+
+
+def run_reference(
+    model: LoadedModel,
+    rows: Iterable[Row],
+    params: SamplingParams,
+    *,
+    seed: int,
+    table: GateTable,
+    ledger: Ledger,
+) -> Iterator[GenerationRecord]:
+    """Complete rows one after the other."""
+    for row in rows:
+        draft = Draft(row, model, params, seed)
+        ids = torch.tensor([row.prompt.ids], device=model.device)
+        with torch.no_grad(), _plain_generation(model), intervene_with(table, ledger) as tracker:
+            tracker.start([table.add(row.condition)], [len(row.prompt.ids)])
+            model.model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                generation_config=GenerationConfig(
+                    max_new_tokens=params.max_new_tokens, do_sample=False, pad_token_id=0
+                ),
+                logits_processor=LogitsProcessorList([_KeyedChoice(draft, params)]),
+                stopping_criteria=StoppingCriteriaList([_DraftEnded(draft)]),
+            )
+        yield draft.record(model, params)

@@ -1,0 +1,143 @@
+"""A row, what it is made from, and the record it ends as."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from backtracking.engine.sampling import SamplingParams, row_key
+from backtracking.errors import UserError
+from backtracking.interventions import BASELINE, Condition
+from backtracking.model.gates import GateTable
+from backtracking.model.loading import LoadedModel
+from backtracking.run.records import FinishReason, GenerationRecord
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One rendered prompt."""
+
+    example_id: str
+    variant: str
+    text: str
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One completion to make."""
+
+    prompt: Prompt
+    sample_id: int
+    condition: Condition = BASELINE
+
+    @property
+    def label(self) -> str:
+        return (
+            f"example {self.prompt.example_id!r}, sample {self.sample_id}, condition {self.condition.name!r}"
+        )
+
+
+def checked_rows(rows: Iterable[Row], table: GateTable) -> Iterator[Row]:
+    """Pass rows through, refusing by name those whose prompt or condition does not fit the model."""
+    model = table.model
+    for row in rows:
+        table.add(row.condition)
+        ids = row.prompt.ids
+        if not ids:
+            raise UserError(f"{row.label}: the prompt is empty", "there is no position to continue from")
+        if not all(0 <= token < model.vocab_size for token in ids):
+            raise UserError(
+                f"{row.label}: the prompt holds token ids outside the vocabulary ({model.vocab_size})",
+                "tokenizer and model do not belong together",
+            )
+        if model.context_length is not None and len(ids) >= model.context_length:
+            raise UserError(
+                f"{row.label}: the prompt has {len(ids)} tokens, the model's context {model.context_length}",
+                "no token could be generated after it",
+                "shorten the prompt template or choose a model with a longer context",
+            )
+        yield row
+
+
+def token_budget(row: Row, model: LoadedModel, params: SamplingParams) -> int:
+    """How many tokens the row may have: the cap, or what its context leaves."""
+    room = params.max_new_tokens
+    if model.context_length is not None:
+        room = min(room, model.context_length - len(row.prompt.ids))
+    return room
+
+
+class LoopWatch:
+    """Tells when a row's last `window * repeats` tokens repeat with a period of at most `window`."""
+
+    def __init__(self, window: int, repeats: int) -> None:
+        self._recent = np.full(window, -1, dtype=np.int64)
+        self._runs = np.zeros(window, dtype=np.int64)
+        self._needed = window * repeats - np.arange(1, window + 1)
+
+    def push(self, token: int) -> bool:
+        """Add a token; true when the row is caught in a loop. `_runs[p - 1]` counts matches at distance p."""
+        self._runs = np.where(self._recent == token, self._runs + 1, 0)
+        self._recent = np.concatenate(([token], self._recent[:-1]))
+        return bool((self._runs >= self._needed).any())
+
+
+class Draft:
+    """A row in the making: its tokens so far, and why it ended."""
+
+    def __init__(self, row: Row, model: LoadedModel, params: SamplingParams, seed: int) -> None:
+        self.row = row
+        self.tokens: list[int] = []
+        self.logprobs: list[float] = []
+        self.finish_reason: FinishReason | None = None
+        self.error: str | None = None
+        self.seed = seed
+        self.key = row_key(seed, row.prompt.example_id, row.sample_id)
+        self._budget = token_budget(row, model, params)
+        self._eos = model.eos_token_ids
+        self._loop = None if params.loop is None else LoopWatch(params.loop.window, params.loop.repeats)
+
+    def push(self, token: int, logprob: float | None = None) -> None:
+        """Add the chosen token and see whether it ends the row."""
+        self.tokens.append(token)
+        if logprob is not None:
+            self.logprobs.append(logprob)
+        is_loop = self._loop is not None and self._loop.push(token)
+        if token in self._eos:
+            self.finish_reason = "stop"
+        elif is_loop:
+            self.finish_reason = "loop"
+        elif len(self.tokens) >= self._budget:
+            self.finish_reason = "length"
+
+    def fail(self, why: str) -> None:
+        self.finish_reason = "error"
+        self.error = f"{self.row.label}, step {len(self.tokens)}: {why}"
+
+    def record(self, model: LoadedModel, params: SamplingParams) -> GenerationRecord:
+        """The finished row; the end-of-text token is among the ids but not in the text."""
+        assert self.finish_reason is not None
+        prompt, condition = self.row.prompt, self.row.condition
+        shown: Sequence[int] = self.tokens[:-1] if self.finish_reason == "stop" else self.tokens
+        gen_params = asdict(params)
+        if params.loop is not None:
+            gen_params["loop"] = params.loop.model_dump()
+        return GenerationRecord(
+            example_id=prompt.example_id,
+            sample_id=self.row.sample_id,
+            variant=prompt.variant,
+            condition=condition.name,
+            draw=condition.draw,
+            prompt=prompt.text,
+            prompt_ids=list(prompt.ids),
+            completion=model.tokenizer.decode(shown, skip_special_tokens=False),
+            completion_ids=self.tokens,
+            finish_reason=self.finish_reason,
+            prompt_tokens=len(prompt.ids),
+            completion_tokens=len(self.tokens),
+            gen_params=gen_params,
+            seed_key=f"{self.seed}/{prompt.example_id}/{self.row.sample_id}",
+            logprobs=self.logprobs if params.logprobs else None,
+            error=self.error,
+        )

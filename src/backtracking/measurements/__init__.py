@@ -1,0 +1,1 @@
+"""Completions in, tables out: events, rates, intervals and comparisons; no torch."""

@@ -1,0 +1,279 @@
+"""Which onsets are analysed, and which positions without an onset each is compared with."""
+
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from backtracking.errors import UserError
+from backtracking.run import io
+from backtracking.run.records import BASELINE_NAME, GenerationRecord
+from backtracking.run.seed import derive_seed
+from backtracking.text.tokenization import TokenMap
+
+RowKey = tuple[str, int]
+ControlKind = Literal["matched_row", "same_row_earlier"]
+CONTROL_KINDS: tuple[ControlKind, ...] = ("matched_row", "same_row_earlier")
+
+_OTHER_PROBLEM = 10.0
+_HAS_LATER_ONSET = 1.0
+_JITTER = 1e-3
+_FORBIDDEN = 1e6
+_SENTENCE_ENDS = (".", "!", "?", "\n", "。", "！", "？")
+_CLOSERS = "\"'”’)]}*_$ \t"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A position in a generated row at which the model is read: it has seen `ids[: pos + 1]`."""
+
+    example_id: str
+    sample_id: int
+    ids: tuple[int, ...]
+    prompt_tokens: int
+    pos: int
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        return self.ids[: self.pos + 1]
+
+    @property
+    def next_id(self) -> int:
+        """The token that the row went on with."""
+        return self.ids[self.pos + 1]
+
+
+@dataclass(frozen=True)
+class Event:
+    """An onset and the positions it is compared with."""
+
+    at: Reading
+    phrase: str
+    token_text: str
+    controls: Mapping[ControlKind, Reading] = field(default_factory=dict)
+    matching: Mapping[ControlKind, str] = field(default_factory=dict)
+    """How each control was found, or why there is none."""
+
+    @property
+    def onset_id(self) -> int:
+        return self.at.next_id
+
+
+def read_baseline(events_path: Path, variant: str) -> pd.DataFrame:
+    """The baseline rows of one variant, in the table's order."""
+    table = pd.read_csv(
+        io.require(events_path, made_by="backtracking detect-events"),
+        dtype={"example_id": str, "onset_phrase": str, "onset_token_text": str, "is_correct": str},
+        keep_default_na=False,
+        na_values={"is_correct": [""]},
+    )
+    rows = table[(table["variant"] == variant) & (table["condition"] == BASELINE_NAME)].reset_index(drop=True)
+    if rows.empty:
+        raise UserError(
+            f"{events_path} has no baseline rows of {variant!r}",
+            "the mechanism is studied on unchanged generations",
+            f"run: backtracking generate --condition baseline --variant {variant}, then detect-events",
+        )
+    rows["has_backtracking_strict"] = rows["has_backtracking_strict"].astype(str).eq("True")
+    return rows
+
+
+def first_onsets(onsets_path: Path, rows: pd.DataFrame, variant: str) -> pd.Series:
+    """Per row the completion token where its first onset of any kind begins; infinity without one."""
+    table = pd.read_csv(
+        io.require(onsets_path, made_by="backtracking detect-events"),
+        dtype={"example_id": str},
+        keep_default_na=False,
+    )
+    table = table[(table["variant"] == variant) & (table["condition"] == BASELINE_NAME)]
+    first = table.groupby(["example_id", "sample_id"])["token_start"].min()
+    keys = pd.MultiIndex.from_frame(rows[["example_id", "sample_id"]])
+    return pd.Series(first.reindex(keys).fillna(np.inf).to_numpy(float), index=rows.index)
+
+
+def spread_over_problems(problems: Sequence[str], count: int, seed: int) -> list[int]:
+    """Indices of `count` rows, drawn so that every problem gives one before any gives two."""
+    generator = np.random.default_rng(seed)
+    shuffled = generator.permutation(len(problems))
+    turn: dict[str, int] = {}
+    order: list[tuple[int, int, int]] = []
+    for index in shuffled:
+        problem = problems[index]
+        order.append((turn.get(problem, 0), len(order), int(index)))
+        turn[problem] = turn.get(problem, 0) + 1
+    return sorted(index for _, _, index in sorted(order)[:count])
+
+
+def difficulty(rows: pd.DataFrame) -> pd.Series:
+    """Per problem how hard the model finds it: its share of wrong answers, then its length."""
+    by_problem = rows.groupby("example_id")
+    correct = rows["is_correct"].map({"True": 1.0, "False": 0.0})
+    wrong = 1.0 - correct.groupby(rows["example_id"]).mean()
+    length = by_problem["completion_tokens"].mean()
+    hard: pd.Series = wrong.fillna(0.5) + 0.1 * np.log(length.clip(lower=1.0))
+    return hard
+
+
+def match_rows(events: pd.DataFrame, rows: pd.DataFrame, *, limit: int, seed: int) -> dict[int, int]:
+    """Give each event (row label) a control row (row label), no row twice, as many events as possible.
+
+    A control has no onset of any kind up to the event's offset and goes on at least one token further.
+    One from the same problem is preferred, then one of near difficulty, then one that never backtracks.
+    """
+    if events.empty or limit == 0:
+        return {}
+    generator = np.random.default_rng(seed)
+    hard = difficulty(rows)
+    first = rows["first_onset"].to_numpy(float)
+    offsets = events["onset_token_in_completion"].to_numpy(float)[:, None]
+    here, there = events["example_id"].to_numpy(), rows["example_id"].to_numpy()
+    other = here[:, None] != there[None, :]
+    gap = np.abs(hard[here].to_numpy()[:, None] - hard[there].to_numpy()[None, :])
+    cost = np.where(other, _OTHER_PROBLEM + gap, 0.0)
+    cost += _HAS_LATER_ONSET * np.isfinite(first)[None, :]
+    cost += _JITTER * generator.random(cost.shape)
+    allowed = (first[None, :] > offsets) & (rows["completion_tokens"].to_numpy(float)[None, :] > offsets)
+    chosen_events, chosen_rows = linear_sum_assignment(np.where(allowed, cost, _FORBIDDEN))
+    pairs = [(e, r) for e, r in zip(chosen_events, chosen_rows, strict=True) if allowed[e, r]]
+    kept = sorted(generator.permutation(len(pairs))[:limit])
+    return {int(events.index[int(pairs[k][0])]): int(rows.index[int(pairs[k][1])]) for k in kept}
+
+
+def sentence_starts(pieces: Sequence[str]) -> list[int]:
+    """Tokens that begin a sentence or a line after an earlier one."""
+    return [
+        k
+        for k in range(1, len(pieces))
+        if pieces[k].strip()
+        and (before := "".join(pieces[max(0, k - 4) : k]).rstrip(_CLOSERS)).endswith(_SENTENCE_ENDS)
+        and not (before.endswith(".") and pieces[k][0].isdigit())
+    ]
+
+
+def read_records(path: Path, keys: Collection[RowKey]) -> dict[RowKey, GenerationRecord]:
+    """The generations behind some rows; the rest of the file streams past."""
+    found = {
+        key: record
+        for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate")
+        if (key := (record.example_id, record.sample_id)) in keys
+    }
+    if missing := sorted(set(keys) - set(found)):
+        raise UserError(
+            f"{path} lacks row {missing[0]} of the events table ({len(missing)} missing)",
+            "the table was made from other generations",
+            "run: backtracking detect-events",
+        )
+    return found
+
+
+def reading(record: GenerationRecord, offset: int) -> Reading:
+    """Where the model decides on completion token `offset`."""
+    return Reading(
+        example_id=record.example_id,
+        sample_id=record.sample_id,
+        ids=(*record.prompt_ids, *record.completion_ids),
+        prompt_tokens=record.prompt_tokens,
+        pos=record.prompt_tokens + offset - 1,
+    )
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """Where a study reads from."""
+
+    events: Path
+    onsets: Path
+    generations: Path
+
+
+def draw_study(
+    files: StudyFiles, variant: str, *, max_events: int, controls: int, seed: int, token_map: TokenMap
+) -> list[Event]:
+    """Baseline onsets of one variant, spread over problems, each with its controls."""
+    rows = read_baseline(files.events, variant)
+    rows["first_onset"] = first_onsets(files.onsets, rows, variant)
+    onset_rows = rows[rows["has_backtracking_strict"] & (rows["pred_pos_in_full"] >= 0)]
+    if onset_rows.empty:
+        raise UserError(
+            f"{variant} has no backtracking onset in its baseline",
+            f"{len(rows):,} completions were searched",
+            "generate more, or look at the triggers in the detection section of the config",
+        )
+    drawn = spread_over_problems(
+        list(onset_rows["example_id"]), max_events, derive_seed(seed, "events", variant)
+    )
+    chosen = onset_rows.iloc[drawn]
+    pairs = match_rows(chosen, rows, limit=controls, seed=derive_seed(seed, "controls", variant))
+    keys = dict(zip(rows.index, zip(rows["example_id"], rows["sample_id"], strict=True), strict=True))
+    records = read_records(files.generations, {keys[label] for label in [*chosen.index, *pairs.values()]})
+    events = []
+    for label, row in zip(chosen.index, chosen.to_dict("records"), strict=True):
+        partner = records[keys[pairs[label]]] if label in pairs else None
+        events.append(_event(row, records[keys[label]], partner, token_map, seed))
+    return events
+
+
+def _event(
+    row: Mapping[Hashable, Any],
+    record: GenerationRecord,
+    partner: GenerationRecord | None,
+    token_map: TokenMap,
+    seed: int,
+) -> Event:
+    offset = int(row["onset_token_in_completion"])
+    at = reading(record, offset)
+    if at.next_id != row["onset_token_id"] or at.pos != row["pred_pos_in_full"]:
+        raise UserError(
+            f"the onset of row {record.example_id}/{record.sample_id} is not where the events table says",
+            f"token {at.next_id} stands there, the table says {row['onset_token_id']}",
+            "run: backtracking detect-events",
+        )
+    controls: dict[ControlKind, Reading] = {}
+    matching: dict[ControlKind, str] = dict.fromkeys(CONTROL_KINDS, "unmatched")
+    if partner is not None:
+        controls["matched_row"] = reading(partner, offset)
+        same = partner.example_id == record.example_id
+        matching["matched_row"] = "same_problem" if same else "nearest_difficulty"
+    earlier = _earlier_start(record, int(min(row["first_onset"], offset)), token_map, seed)
+    if earlier is not None:
+        controls["same_row_earlier"] = reading(record, earlier)
+        matching["same_row_earlier"] = "same_row"
+    return Event(at, str(row["onset_phrase"]), str(row["onset_token_text"]), controls, matching)
+
+
+def _earlier_start(record: GenerationRecord, before: int, token_map: TokenMap, seed: int) -> int | None:
+    """A sentence start of the same row ahead of its first onset of any kind."""
+    starts = sentence_starts(token_map(record.completion_ids, record.completion).pieces()[:before])
+    if not starts:
+        return None
+    stream = derive_seed(seed, "earlier", record.variant, record.example_id, record.sample_id)
+    return int(np.random.default_rng(stream).choice(starts))
+
+
+def matching_table(events: Iterable[Event]) -> pd.DataFrame:
+    """One row per event and control kind, the unmatched ones included."""
+    rows = []
+    for event in events:
+        for kind in CONTROL_KINDS:
+            control = event.controls.get(kind)
+            rows.append(
+                {
+                    "example_id": event.at.example_id,
+                    "sample_id": event.at.sample_id,
+                    "pred_pos": event.at.pos,
+                    "onset_phrase": event.phrase,
+                    "onset_token_id": event.onset_id,
+                    "onset_token_text": event.token_text,
+                    "control_kind": kind,
+                    "matching": event.matching.get(kind, "unmatched"),
+                    "control_example_id": control.example_id if control else None,
+                    "control_sample_id": control.sample_id if control else None,
+                    "control_pos": control.pos if control else None,
+                }
+            )
+    table = pd.DataFrame(rows)
+    return table.astype({"control_sample_id": "Int64", "control_pos": "Int64"})

@@ -1,0 +1,89 @@
+"""Do onsets follow mistakes? Checkable arithmetic steps, and whether an onset comes before the next one."""
+
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from backtracking.measurements import statistics
+from backtracking.text.arithmetic import Step
+from backtracking.text.onsets import Onset
+
+
+def preceded_by_error(steps: Sequence[Step], position: int) -> bool | None:
+    """Whether the last checkable statement that ends before a position is wrong; none without one."""
+    before = [step for step in steps if step.end <= position]
+    return not before[-1].correct if before else None
+
+
+def follow_steps(steps: Sequence[Step], onsets: Sequence[Onset], *, truncated: bool) -> dict[str, int]:
+    """Count right and wrong steps, and those that a strict onset follows before the next step.
+
+    The last step of a cut completion counts only if an onset was seen: what the cut hid is not known.
+    """
+    counts = {"steps_right": 0, "steps_wrong": 0, "onsets_after_right": 0, "onsets_after_wrong": 0}
+    for step, following in zip_longest(steps, steps[1:]):
+        end = following.start if following else None
+        followed = any(
+            onset.kind == "strict" and step.result[1] <= onset.start and (end is None or onset.start < end)
+            for onset in onsets
+        )
+        if end is None and truncated and not followed:
+            continue
+        kind = "right" if step.correct else "wrong"
+        counts[f"steps_{kind}"] += 1
+        counts[f"onsets_after_{kind}"] += followed
+    return counts
+
+
+def coupling_table(groups: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
+    """`error_coupling.csv`: per group P(onset | wrong step), P(onset | right step), odds ratio.
+
+    Difference and odds ratio compare wrong and right steps of the same problems; their intervals allow steps
+    of one completion to depend on each other. The odds ratio has none where onsets and mistakes coincide.
+    """
+    return pd.DataFrame(
+        [
+            {"variant": variant, "condition": condition, **_coupling(sums)}
+            for (variant, condition), sums in groups.items()
+        ]
+    )
+
+
+def _coupling(sums: pd.DataFrame) -> dict[str, Any]:
+    line: dict[str, Any] = {}
+    for kind in ("wrong", "right"):
+        steps, followed = sums[f"steps_{kind}"].to_numpy(), sums[f"onsets_after_{kind}"].to_numpy()
+        found = statistics.rate(followed, steps)
+        line |= {
+            f"n_{kind}": int(steps.sum()),
+            f"n_onset_after_{kind}": int(followed.sum()),
+            f"p_onset_after_{kind}": found.value,
+            f"p_onset_after_{kind}_low": found.low,
+            f"p_onset_after_{kind}_high": found.high,
+        }
+    after = [(sums[f"onsets_after_{kind}"], sums[f"steps_{kind}"]) for kind in ("wrong", "right")]
+    difference = statistics.paired_difference(*after)
+    odds = statistics.clustered_odds(_tables(sums))
+    return line | {
+        "difference": difference.value,
+        "difference_low": difference.low,
+        "difference_high": difference.high,
+        "difference_p": difference.p,
+        "odds_ratio": odds.odds_ratio,
+        "odds_ratio_low": odds.low,
+        "odds_ratio_high": odds.high,
+        "odds_ratio_p": odds.p,
+        "informative_problems": odds.informative,
+    }
+
+
+def _tables(sums: pd.DataFrame) -> statistics.Array:
+    """[problem, wrong step?, onset after it?], yes first."""
+    cells = []
+    for kind in ("wrong", "right"):
+        followed = sums[f"onsets_after_{kind}"].to_numpy(dtype=np.float64)
+        cells += [followed, sums[f"steps_{kind}"].to_numpy(dtype=np.float64) - followed]
+    return np.stack(cells, axis=1).reshape(-1, 2, 2)

@@ -1,0 +1,288 @@
+"""From generations to tables: one row per completion, and one per onset."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backtracking.config.schema import DetectionConfig, PromptingConfig
+from backtracking.errors import UserError
+from backtracking.measurements.coupling import follow_steps, preceded_by_error
+from backtracking.run.io import atomic_path
+from backtracking.run.records import GenerationRecord
+from backtracking.text.answers import Answer, extract_answer, grade
+from backtracking.text.arithmetic import find_steps
+from backtracking.text.onsets import Detector, Onset, first_onset, reasoning_end
+from backtracking.text.tokenization import TokenMap, TokenText
+
+EVENT_COLUMNS = (
+    "example_id",
+    "sample_id",
+    "variant",
+    "condition",
+    "has_backtracking_strict",
+    "has_backtracking_relaxed",
+    "onset_phrase",
+    "onset_char",
+    "onset_token_in_completion",
+    "onset_token_in_full",
+    "onset_token_id",
+    "onset_token_text",
+    "pred_pos_in_full",
+    "predicted_answer",
+    "is_correct",
+    "prompt_tokens",
+    "completion_tokens",
+    "draw",
+    "finish_reason",
+    "truncated",
+    "answer_rule",
+    "answer_token",
+    "reasoning_tokens",
+    "onset_kind",
+    "onset_region",
+    "n_onsets_strict",
+    "n_onsets_relaxed",
+    "strict_anywhere",
+    "relaxed_anywhere",
+    "strict_clause_start",
+    "relaxed_clause_start",
+    "preceded_by_error",
+    "steps_right",
+    "steps_wrong",
+    "onsets_after_right",
+    "onsets_after_wrong",
+)
+ONSET_COLUMNS = (
+    "example_id",
+    "sample_id",
+    "variant",
+    "condition",
+    "draw",
+    "onset_index",
+    "phrase",
+    "kind",
+    "region",
+    "clause_start",
+    "char_start",
+    "char_end",
+    "token_start",
+    "token_end",
+    "pred_pos_in_full",
+    "token_id",
+    "token_text",
+    "preceded_by_error",
+)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one completion contributes to the tables."""
+
+    event: Row
+    onsets: list[Row]
+    correct_at: Mapping[int, bool] = field(default_factory=dict)
+    """Per token cap: whether the completion, cut there, would have counted as correct."""
+
+
+class EventReader:
+    """Measures completions: onsets with their tokens, the answer, and whether it is right.
+
+    Gold answers are looked up by problem id. Token positions are worked out only for rows that need them.
+    """
+
+    def __init__(
+        self,
+        detection: DetectionConfig,
+        prompting: PromptingConfig,
+        token_map: TokenMap,
+        gold: Mapping[str, str],
+        caps: Sequence[int] = (),
+    ) -> None:
+        self._answer_regex = detection.answer_regex
+        self._detector = Detector(detection)
+        self._close_marks = {variant.name: variant.think_close for variant in prompting.formatting_variants}
+        self._token_map = token_map
+        self._gold = gold
+        self._caps = caps
+
+    def __call__(self, record: GenerationRecord) -> Measured:
+        close_mark = self._close_marks.get(record.variant, "")
+        text, truncated = record.completion, record.finish_reason != "stop"
+        matches = self._detector.all_matches(text, close_mark)
+        onsets = self._detector.counted(matches)
+        answer = self._answer(text, close_mark, truncated)
+        close = reasoning_end(text, close_mark)
+        steps = find_steps(text[:close])  # the answer part repeats what was worked out before
+        tokens = None
+        if onsets or answer.text is not None or close is not None:
+            tokens = self._token_map(record.completion_ids, text)
+        rows = [] if tokens is None else [_onset_row(record, k, o, tokens) for k, o in enumerate(onsets)]
+        for row in rows:
+            thinking = row["region"] == "think"
+            row["preceded_by_error"] = preceded_by_error(steps, row["char_start"]) if thinking else None
+        first = first_onset(onsets)
+        event = (
+            _identity(record)
+            | _onset_position(rows[onsets.index(first)] if first else None)
+            | self._verdict(record, answer)
+            | _positions(tokens, answer, close)
+            | _counts(matches, onsets)
+            | follow_steps(
+                steps,
+                [onset for onset in onsets if onset.region == "think"],
+                truncated=truncated and close is None,
+            )
+        )
+        correct_at = {cap: self._correct_at(record, event, tokens, cap) for cap in self._caps}
+        return Measured(event, rows, correct_at)
+
+    def _answer(self, text: str, close_mark: str, truncated: bool) -> Answer:
+        return extract_answer(
+            text, think_close=close_mark, truncated=truncated, answer_regex=self._answer_regex
+        )
+
+    def _correct_at(self, record: GenerationRecord, event: Row, tokens: TokenText | None, cap: int) -> bool:
+        """Whether the completion, cut at a token cap, would have counted as correct."""
+        if cap >= record.completion_tokens or tokens is None:
+            return event["is_correct"] is True
+        cut = record.completion[: tokens.starts[cap]]
+        answer = self._answer(cut, self._close_marks.get(record.variant, ""), truncated=True)
+        return grade(answer.text, self._gold[record.example_id]) is True
+
+    def _verdict(self, record: GenerationRecord, answer: Answer) -> Row:
+        gold = self._gold.get(record.example_id)
+        if gold is None:
+            raise UserError(
+                f"problem {record.example_id!r} has generations but is not in the data set",
+                "answers are graded by problem id, never by position",
+                "run prepare-data and generate with the same dataset settings",
+            )
+        return {
+            "predicted_answer": answer.text,
+            "is_correct": grade(answer.text, gold),
+            "prompt_tokens": record.prompt_tokens,
+            "completion_tokens": record.completion_tokens,
+            "finish_reason": record.finish_reason,
+            "truncated": record.finish_reason != "stop",
+            "answer_rule": answer.rule,
+        }
+
+
+def _positions(tokens: TokenText | None, answer: Answer, close: int | None) -> Row:
+    """How many tokens it took until the answer was complete, and until the reasoning was closed; else −1."""
+    answered = tokens is not None and answer.text is not None
+    return {
+        "answer_token": tokens.token_span(answer.start, answer.end)[1] if tokens and answered else -1,
+        "reasoning_tokens": tokens.token_span(close, close + 1)[0] if tokens and close is not None else -1,
+    }
+
+
+def _identity(record: GenerationRecord) -> Row:
+    return {
+        "example_id": record.example_id,
+        "sample_id": record.sample_id,
+        "variant": record.variant,
+        "condition": record.condition,
+        "draw": record.draw,
+    }
+
+
+def _onset_position(onset: Row | None) -> Row:
+    """The contract's columns of the first onset; −1 or empty where there is none."""
+    if onset is None:
+        numbers = ("onset_char", "onset_token_in_completion", "onset_token_in_full", "onset_token_id")
+        words = ("onset_phrase", "onset_token_text", "onset_kind", "onset_region", "preceded_by_error")
+        return dict.fromkeys((*numbers, "pred_pos_in_full"), -1) | dict.fromkeys(words)
+    return {
+        "onset_phrase": onset["phrase"],
+        "onset_char": onset["char_start"],
+        "onset_token_in_completion": onset["token_start"],
+        "onset_token_in_full": onset["pred_pos_in_full"] + 1,
+        "onset_token_id": onset["token_id"],
+        "onset_token_text": onset["token_text"],
+        "pred_pos_in_full": onset["pred_pos_in_full"],
+        "onset_kind": onset["kind"],
+        "onset_region": onset["region"],
+        "preceded_by_error": onset["preceded_by_error"],
+    }
+
+
+def _onset_row(record: GenerationRecord, index: int, onset: Onset, tokens: TokenText) -> Row:
+    first, stop = tokens.token_span(onset.start, onset.end)
+    return _identity(record) | {
+        "onset_index": index,
+        "phrase": onset.phrase,
+        "kind": onset.kind,
+        "region": onset.region,
+        "clause_start": onset.clause_start,
+        "char_start": onset.start,
+        "char_end": onset.end,
+        "token_start": first,
+        "token_end": stop,
+        "pred_pos_in_full": record.prompt_tokens + first - 1,
+        "token_id": record.completion_ids[first],
+        "token_text": tokens.text[slice(*tokens.char_span(first, first + 1))],
+    }
+
+
+def _counts(matches: list[Onset], counted: list[Onset]) -> Row:
+    """Whether and how often the row backtracks: by the config's policy, and by either policy."""
+    strict = [onset for onset in counted if onset.kind == "strict"]
+    opening = [onset for onset in matches if onset.clause_start]
+    return {
+        "has_backtracking_strict": bool(strict),
+        "has_backtracking_relaxed": bool(counted),
+        "n_onsets_strict": len(strict),
+        "n_onsets_relaxed": len(counted),
+        "strict_anywhere": any(onset.kind == "strict" for onset in matches),
+        "relaxed_anywhere": bool(matches),
+        "strict_clause_start": any(onset.kind == "strict" for onset in opening),
+        "relaxed_clause_start": bool(opening),
+    }
+
+
+@dataclass
+class EventCounts:
+    """How many rows were written, and how many failed generations were left out."""
+
+    completions: int = 0
+    onsets: int = 0
+    failed: int = 0
+
+
+def write_events(
+    records: Iterable[GenerationRecord],
+    reader: Callable[[GenerationRecord], Measured],
+    events_path: Path,
+    onsets_path: Path,
+) -> EventCounts:
+    """Stream generations into both tables; memory does not grow with the number of rows."""
+    counts = EventCounts()
+    with (
+        table_writer(events_path, EVENT_COLUMNS) as events,
+        table_writer(onsets_path, ONSET_COLUMNS) as onsets,
+    ):
+        for record in records:
+            if record.finish_reason == "error":
+                counts.failed += 1
+                continue
+            measured = reader(record)
+            events.writerow(measured.event)
+            onsets.writerows(measured.onsets)
+            counts.completions += 1
+            counts.onsets += len(measured.onsets)
+    return counts
+
+
+@contextmanager
+def table_writer(path: Path, columns: Sequence[str]) -> "Iterator[csv.DictWriter[str]]":
+    """A CSV that takes its name only when it is complete."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        yield writer

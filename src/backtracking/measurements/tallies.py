@@ -1,0 +1,267 @@
+"""Sums per problem: all that rates, differences and intervals need of an events table of any length."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from backtracking.errors import UserError
+from backtracking.measurements import statistics
+from backtracking.measurements.events import EVENT_COLUMNS
+from backtracking.measurements.statistics import Array, Difference, Interval
+from backtracking.run.io import require
+
+KEYS = ["variant", "condition", "example_id"]
+CONTRACT_COLUMNS = EVENT_COLUMNS[:17]
+CHUNK = 100_000
+
+STEPS = ("steps_right", "steps_wrong", "onsets_after_right", "onsets_after_wrong")
+_NUMBERS = ("completion_tokens", "n_onsets_strict", "n_onsets_relaxed", "answer_token", *STEPS)
+_FLAGS = (
+    "has_backtracking_strict",
+    "has_backtracking_relaxed",
+    "truncated",
+    "strict_anywhere",
+    "relaxed_anywhere",
+    "strict_clause_start",
+    "relaxed_clause_start",
+)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A quotient of two sums over completions; shares get the interval for shares."""
+
+    name: str
+    top: str
+    bottom: str = "total"
+    is_share: bool = True
+    factor: float = 1.0
+
+    def of(self, sums: pd.DataFrame) -> Interval:
+        """Its value with the interval over problems."""
+        if self.top not in sums or self.bottom not in sums:
+            return statistics.MISSING
+        estimate = statistics.rate if self.is_share else statistics.ratio
+        found = estimate(sums[self.top].to_numpy(), sums[self.bottom].to_numpy())
+        return Interval(*(self.factor * end for end in (found.value, found.low, found.high)))
+
+
+METRICS = (
+    Metric("backtracking_rate", "strict"),
+    Metric("relaxed_rate", "relaxed"),
+    Metric("strict_clause_start_rate", "strict_clause_start"),
+    Metric("strict_anywhere_rate", "strict_anywhere"),
+    Metric("relaxed_clause_start_rate", "relaxed_clause_start"),
+    Metric("relaxed_anywhere_rate", "relaxed_anywhere"),
+    Metric("accuracy", "correct"),
+    Metric("accuracy_graded", "correct", "graded"),
+    Metric("accuracy_finished", "finished_correct", "finished"),
+    Metric("graded_rate", "graded"),
+    Metric("truncation_rate", "truncated"),
+    Metric("onsets_per_1k_tokens", "onsets_strict", "tokens", is_share=False, factor=1000.0),
+    Metric("tokens_to_answer", "answer_tokens", "answered", is_share=False),
+    Metric("mean_tokens", "tokens", is_share=False),
+)
+COUNTS = {
+    "backtracking_count": "strict",
+    "relaxed_count": "relaxed",
+    "strict_clause_start_count": "strict_clause_start",
+    "strict_anywhere_count": "strict_anywhere",
+    "relaxed_clause_start_count": "relaxed_clause_start",
+    "relaxed_anywhere_count": "relaxed_anywhere",
+    "correct_count": "correct",
+    "graded_count": "graded",
+    "finished_count": "finished",
+    "finished_correct_count": "finished_correct",
+    "truncated_count": "truncated",
+    "answered_count": "answered",
+}
+"""Numerators and denominators that stand beside the rates."""
+COMPARED = {
+    "backtracking": ("strict", "total"),
+    "accuracy": ("correct", "total"),
+    "accuracy_finished": ("finished_correct", "finished"),
+    "truncation": ("truncated", "total"),
+}
+
+
+def _chunks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """An events table of this or of an earlier implementation in pieces, with its types."""
+    require(path, made_by="backtracking detect-events")
+    _check_header(path)
+    wanted = set(columns)
+    reader = pd.read_csv(
+        path,
+        dtype=dict.fromkeys(("example_id", "variant", "condition", "is_correct", *_FLAGS), str),
+        usecols=lambda name: name in wanted,
+        chunksize=CHUNK,
+        keep_default_na=False,  # a problem may be called NA
+        na_values={name: ["", "NA", "NaN", "nan"] for name in (*_NUMBERS, "draw")},
+    )
+    for chunk in reader:
+        for name in {"is_correct", *_FLAGS} & set(chunk.columns):
+            chunk[name] = _truth(chunk[name])
+        yield chunk
+
+
+def _check_header(path: Path) -> None:
+    """Refuse a file that is no events table before pandas trips over it."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        header = next(csv.reader(file), [])
+    needed = (*KEYS, "has_backtracking_strict", "has_backtracking_relaxed", "is_correct", "completion_tokens")
+    if missing := [name for name in needed if name not in header]:
+        raise UserError(
+            f"{path} is not an events table",
+            f"it lacks the columns {', '.join(missing)}",
+            "make it again with: backtracking detect-events",
+        )
+
+
+def _truth(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """True, False or missing, however it was spelled."""
+    words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+    return column.astype(str).str.strip().str.lower().map(words).astype("boolean")
+
+
+def tally_file(path: Path, *, cap: int | None = None) -> pd.DataFrame:
+    """Sums per variant, condition and problem of an events table, read in pieces.
+
+    Tables of the earlier implementation do not say which rows were cut; with the run's token cap, rows that
+    reach it are taken to be.
+    """
+    columns = [*KEYS, "is_correct", *_FLAGS, *_NUMBERS]
+    parts = []
+    for chunk in _chunks(path, columns):
+        if cap is not None and "truncated" not in chunk:
+            chunk["truncated"] = chunk["completion_tokens"] >= cap
+        parts.append(tally(chunk))
+    return _merge(parts)
+
+
+def tally_draws(path: Path, variant: str) -> pd.DataFrame:
+    """Sums per draw (in the place of the condition) and problem of one variant's pooled condition."""
+    columns = [*KEYS, "draw", "is_correct", *_FLAGS, *_NUMBERS]
+    parts = []
+    for chunk in _chunks(path, columns):
+        drawn = chunk[chunk["variant"].eq(variant) & chunk["draw"].notna()] if "draw" in chunk else chunk[:0]
+        if not drawn.empty:
+            parts.append(tally(drawn.assign(condition=drawn["draw"].astype(int))))
+    return _merge(parts) if parts else pd.DataFrame()
+
+
+def tally(events: pd.DataFrame) -> pd.DataFrame:
+    """Sums per variant, condition and problem; columns that the table lacks are left out."""
+    sums = pd.DataFrame(_row_values(events), index=events.index)
+    keys = [events[key].astype(str) for key in KEYS]
+    return sums.groupby(keys, sort=False).sum()
+
+
+def _merge(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Sums of all pieces, variants and conditions in the order in which they were first seen."""
+    return reduce(lambda one, other: pd.concat([one, other]).groupby(level=KEYS, sort=False).sum(), parts)
+
+
+def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
+    """What each completion adds to the sums."""
+    flags = {name: _as_float(events[name]) for name in _FLAGS if name in events}
+    strict, relaxed = flags.pop("has_backtracking_strict"), flags.pop("has_backtracking_relaxed")
+    correct = _as_float(events["is_correct"])
+    graded = events["is_correct"].notna().to_numpy().astype(np.float64)
+    values: dict[str, Array] = {
+        "total": np.ones(len(events)),
+        "strict": strict,
+        "relaxed": relaxed,
+        "graded": graded,
+        "correct": correct,
+        "strict_graded": strict * graded,
+        "strict_correct": strict * correct,
+        **flags,
+    }
+    numbers = {name: events[name].to_numpy(np.float64, na_value=0.0) for name in _NUMBERS if name in events}
+    if "completion_tokens" in numbers:
+        values["tokens"] = numbers["completion_tokens"]
+    values |= {name: numbers[name] for name in STEPS if name in numbers}
+    for kind in ("strict", "relaxed"):
+        if f"n_onsets_{kind}" in numbers:
+            values[f"onsets_{kind}"] = numbers[f"n_onsets_{kind}"]
+    if "answer_token" in numbers:
+        answered = numbers["answer_token"] > 0
+        values |= {"answered": answered.astype(float), "answer_tokens": answered * numbers["answer_token"]}
+    if "truncated" in flags:
+        finished = 1.0 - flags["truncated"]
+        values |= {"finished": finished, "finished_correct": finished * correct}
+        values |= {
+            "strict_finished": strict * finished,
+            "strict_finished_correct": strict * finished * correct,
+        }
+    return values
+
+
+def _as_float(column: "pd.Series[Any]") -> Array:
+    """One where true, zero where false or missing."""
+    return np.asarray(column.astype("Float64").fillna(0.0), dtype=np.float64)
+
+
+def select(
+    tallies: pd.DataFrame, *, variant: str | None = None, condition: str | None = None
+) -> pd.DataFrame:
+    """The sums per problem of one variant and condition; without a variant, problems of all are pooled."""
+    rows = tallies
+    for level, wanted in (("variant", variant), ("condition", condition)):
+        if wanted is not None:
+            rows = rows[rows.index.get_level_values(level) == wanted]
+    return rows.groupby(level="example_id", sort=True).sum()
+
+
+def groups(tallies: pd.DataFrame, variants: Sequence[str] = ()) -> dict[tuple[str, str], pd.DataFrame]:
+    """The sums per problem of every variant and condition, the given variants first in their order."""
+    present = names(tallies, "variant")
+    ordered = [*(name for name in variants if name in present), *(n for n in present if n not in variants)]
+    return {
+        (variant, condition): select(tallies, variant=variant, condition=condition)
+        for variant in ordered
+        for condition in names(tallies, "condition", variant=variant)
+    }
+
+
+def names(tallies: pd.DataFrame, level: str, **wanted: str) -> list[str]:
+    """The variants or conditions that occur, in the table's order."""
+    rows = tallies
+    for other, value in wanted.items():
+        rows = rows[rows.index.get_level_values(other) == value]
+    return list(dict.fromkeys(map(str, rows.index.get_level_values(level))))
+
+
+def summarize(sums: pd.DataFrame) -> dict[str, float | int | None]:
+    """Counts and every metric with its interval; what the table cannot say is left out."""
+    line: dict[str, float | int | None] = {
+        "total": int(sums["total"].sum()),
+        "problems": len(sums),
+        **{name: int(sums[column].sum()) for name, column in COUNTS.items() if column in sums},
+    }
+    for metric in METRICS:
+        if metric.top in sums and metric.bottom in sums:
+            line |= with_interval(metric.name, metric.of(sums))
+    return line
+
+
+def with_interval(name: str, found: Interval) -> dict[str, float | int | None]:
+    """A value with its ends under the names that tables use."""
+    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def differences(sums: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Difference]:
+    """Paired differences by problem to a reference, for everything that is compared."""
+    shared = sums.index.intersection(reference.index)
+    ours, theirs = sums.loc[shared], reference.loc[shared]
+    return {
+        name: statistics.paired_difference((ours[top], ours[bottom]), (theirs[top], theirs[bottom]))
+        for name, (top, bottom) in COMPARED.items()
+        if top in ours and bottom in ours
+    }

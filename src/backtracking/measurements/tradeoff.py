@@ -1,0 +1,158 @@
+"""From measured rows to the table of arms, and the choice among them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from backtracking.measurements.comparison import OUTCOMES, average, compare, spread
+from backtracking.measurements.statistics import equivalence, holm
+from backtracking.run.records import BASELINE_NAME
+from backtracking.run.seed import derive_seed
+
+LEVEL = 0.05
+HELD = "non-destructive"
+BOOTSTRAP_DRAWS = 2000
+
+_COUNTS = ("total", "backtracking_count", "backtracking_rate", "correct_count", "accuracy", "subset_name")
+SUBSET_COLUMNS = (*_COUNTS, "num_components")
+SCALE_COLUMNS = (*_COUNTS, "scale", "num_components")
+"""The columns that users of the tables know, in their order; more follow them."""
+
+_RATES = {
+    "backtracking_rate": "backtracking",
+    "accuracy": "accuracy",
+    "truncation_rate": "truncation",
+    "finished_accuracy": "finished_accuracy",
+}
+
+
+def summarize_arms(events: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """One line per arm: rates, paired differences to the baseline, signs of degeneration, and a verdict."""
+    parts = {str(arm): part for arm, part in events.groupby("arm", sort=False)}
+    baseline = parts[BASELINE_NAME]
+    table = pd.DataFrame([_line(part) | _differences(part, baseline, margin) for part in parts.values()])
+    base = table.set_index("arm").loc[BASELINE_NAME]
+    table["retention"] = table["accuracy"] / base["accuracy"] if base["accuracy"] else None
+    table["distinct_3_ratio"] = table["distinct_3"] / base["distinct_3"] if base["distinct_3"] else None
+    for what in ("backtracking", "accuracy"):
+        p_values = table.get(f"{what}_diff_p", pd.Series(np.nan, index=table.index))
+        table[f"{what}_diff_p_holm"] = holm(p_values.to_numpy(dtype=np.float64))
+    table["verdict"] = [_verdict(row, margin) for _, row in table.iterrows()]
+    return first_columns(table, SUBSET_COLUMNS)
+
+
+def first_columns(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The table with these columns first, the others in their order behind them."""
+    return table[[*names, *(name for name in table.columns if name not in names)]]
+
+
+def _line(part: pd.DataFrame) -> dict[str, object]:
+    tokens = int(part["completion_tokens"].sum())
+    line: dict[str, object] = {
+        "total": len(part),
+        "backtracking_count": int(OUTCOMES["backtracking"].of(part).sum()),
+        "correct_count": int(OUTCOMES["accuracy"].of(part).sum()),
+    }
+    for name, what in _RATES.items():
+        line |= spread(name, average(part, OUTCOMES[what]))
+    return line | {
+        "subset_name": part["subset_name"].iloc[0],
+        "scale": part["scale"].iloc[0],
+        "num_components": int(part["num_components"].iloc[0]),
+        "arm": part["arm"].iloc[0],
+        "kind": part["kind"].iloc[0],
+        "problems": part["example_id"].nunique(),
+        "finished_count": int(part["finish_reason"].eq("stop").sum()),
+        "mean_tokens": tokens / len(part),
+        "onsets_per_1k_tokens": average(part, OUTCOMES["onsets_per_1k_tokens"]).value,
+        "loop_rate": part["is_loop"].mean(),
+        "empty_rate": part["is_empty"].mean(),
+        "no_answer_rate": part["predicted_answer"].isna().mean(),
+        "non_ascii_rate": part["non_ascii_burst"].mean(),
+        "distinct_3": part["distinct_3"].mean(),
+    }
+
+
+def _differences(part: pd.DataFrame, baseline: pd.DataFrame, margin: float) -> dict[str, float]:
+    """Arm minus baseline, paired by problem; the baseline's own line stays empty."""
+    if part is baseline:
+        return {}
+    found: dict[str, float] = {}
+    for what, outcome in OUTCOMES.items():
+        difference = compare(part, baseline, outcome)
+        found |= spread(f"{what}_diff", difference) | {f"{what}_diff_p": difference.p}
+        if what == "accuracy":
+            found["accuracy_no_worse_p"] = equivalence(difference, margin).p_no_worse
+            found["accuracy_minimum_detectable"] = difference.minimum_detectable
+    return found
+
+
+def _verdict(row: pd.Series, margin: float) -> str:
+    """What an arm shows, by rules that can fail in every direction.
+
+    Accuracy is held when the whole interval of its paired change lies above minus the margin, lost when it
+    lies below zero and reaches past the margin, and undecided otherwise. A significant change of backtracking
+    has its whole interval on one side of zero: both come from the same t distribution.
+    """
+    if row["arm"] == BASELINE_NAME:
+        return ""
+    if pd.isna(row["accuracy_diff_low"]):
+        return "inconclusive"
+    held = row["accuracy_diff_low"] > -margin
+    if not held and row["accuracy_diff_high"] < 0:
+        return "destructive"
+    if not row["backtracking_diff_p_holm"] < LEVEL:
+        return "no effect"
+    if row["backtracking_diff"] > 0:
+        return "raises backtracking"
+    return HELD if held else "inconclusive"
+
+
+def find_best_tradeoff(table: pd.DataFrame) -> pd.Series | None:
+    """The intervention that lowers backtracking most with accuracy held; none when there is none.
+
+    Equal ones are told apart by accuracy, then by size. Controls and token suppression cannot win.
+    """
+    held = table[(table["kind"] == "intervention") & (table["verdict"] == HELD)]
+    order = ["backtracking_rate", "accuracy", "num_components"]
+    ranked = held.sort_values(order, ascending=[True, False, True], kind="stable")
+    return None if ranked.empty else ranked.iloc[0]
+
+
+def split_problems(problems: Sequence[str], seed: int) -> dict[str, list[str]]:
+    """Two halves of the problems, drawn once: arms are picked on one and confirmed on the other."""
+    order = np.random.default_rng(derive_seed(seed, "search and confirm")).permutation(len(problems))
+    searched = set(order[: (len(problems) + 1) // 2].tolist())
+    return {
+        "search": [problem for place, problem in enumerate(problems) if place in searched],
+        "confirm": [problem for place, problem in enumerate(problems) if place not in searched],
+    }
+
+
+def front_probability(events: pd.DataFrame, seed: int, draws: int = BOOTSTRAP_DRAWS) -> pd.Series:
+    """Per arm the share of problem-level bootstrap draws in which no arm beats it in both rates."""
+    problems = sorted(events["example_id"].unique())
+    place = {problem: k for k, problem in enumerate(problems)}
+    arms = list(dict.fromkeys(events["arm"]))
+    sums = np.zeros((3, len(arms), len(problems)))
+    for a, arm in enumerate(arms):
+        part = events[events["arm"] == arm]
+        at = part["example_id"].map(place).to_numpy()
+        columns = (OUTCOMES["backtracking"].of(part), OUTCOMES["accuracy"].of(part), np.ones(len(part)))
+        for k, values in enumerate(columns):
+            np.add.at(sums[k, a], at, np.asarray(values, dtype=np.float64))
+    generator = np.random.default_rng(derive_seed(seed, "pareto front"))
+    weights = generator.multinomial(len(problems), np.full(len(problems), 1 / len(problems)), size=draws)
+    totals = sums @ weights.T.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        on_front = _undominated(totals[0] / totals[2], totals[1] / totals[2])
+    return pd.Series(on_front.mean(axis=1), index=arms, name="front_probability")
+
+
+def _undominated(cost: NDArray[np.float64], gain: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """[arm, draw]: no other arm is at least as good in both and better in one."""
+    as_good = (cost[:, None] <= cost[None]) & (gain[:, None] >= gain[None])
+    better = (cost[:, None] < cost[None]) | (gain[:, None] > gain[None])
+    return np.asarray(~(as_good & better).any(axis=0), dtype=np.bool_)

@@ -1,0 +1,135 @@
+"""Does the onset come a sentence later? Short continuations sampled from the onset step.
+
+The intervention acts on one choice only: the token at the onset step is drawn from the changed model, and
+the untouched model goes on from there. All scales share a continuation's noise, so they part only where the
+choice does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
+from backtracking.engine.sampling import choose, row_key
+from backtracking.interventions import Condition
+from backtracking.measurements.comparison import Outcome, average, flag, spread
+from backtracking.measurements.controls import Event
+from backtracking.mechanism.continuations import last_position_logits
+from backtracking.model.arms import BASELINE_ARM, Arm
+from backtracking.model.loading import LoadedModel
+from backtracking.text.onsets import Detector
+from backtracking.text.tokenization import decode
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How continuations are sampled."""
+
+    count: int
+    tokens: int
+    sampling: SamplingParams
+    seed: int
+    budget: int
+
+
+def sample_resumptions(
+    model: LoadedModel,
+    events: Sequence[Event],
+    arms: Sequence[Arm],
+    detector: Detector,
+    plan: Plan,
+    vectors: Mapping[str, Tensor] | None = None,
+) -> pd.DataFrame:
+    """One row per event, arm and continuation: an onset at once, or one later within the continuation."""
+    chosen = _first_tokens(model, events, arms, plan, vectors)
+    names = [BASELINE_ARM.name, *(arm.name for arm in arms)]
+    rows = [
+        Row(
+            Prompt(str(number), "resumption", "", (*event.at.seen, token)),
+            sample,
+            Condition(name=names[place]),
+        )
+        for number, event in enumerate(events)
+        for place, tokens in enumerate(chosen[number])
+        for sample, token in enumerate(tokens)
+        if token not in model.eos_token_ids
+    ]
+    sampling = replace(plan.sampling, max_new_tokens=max(1, plan.tokens - 1))
+    written = {
+        (record.example_id, record.condition, record.sample_id): record.completion_ids
+        for record in generate_rows(model, rows, sampling, seed=plan.seed)
+    }
+    lines = []
+    for number, event in enumerate(events):
+        for name, scale, tokens in zip(
+            names, [1.0, *(arm.scale for arm in arms)], chosen[number], strict=True
+        ):
+            for sample, token in enumerate(tokens):
+                ids = [token, *written.get((str(number), name, sample), [])]
+                at_once, later = _onsets(model, event, ids, detector)
+                lines.append(
+                    {
+                        "example_id": event.at.example_id,
+                        "sample_id": event.at.sample_id,
+                        "pred_pos": event.at.pos,
+                        "arm": name,
+                        "scale": scale,
+                        "continuation": sample,
+                        "first_token": decode(model.tokenizer, [token], skip_special=False),
+                        "onset_at_once": at_once,
+                        "onset_later": later,
+                    }
+                )
+    return pd.DataFrame(lines)
+
+
+def _first_tokens(
+    model: LoadedModel,
+    events: Sequence[Event],
+    arms: Sequence[Arm],
+    plan: Plan,
+    vectors: Mapping[str, Tensor] | None,
+) -> list[list[list[int]]]:
+    """[event][arm][continuation]: the token drawn at the onset step, the untouched model first."""
+    found: list[list[list[int]]] = [[] for _ in events]
+    readings = [event.at for event in events]
+    for number, logits in last_position_logits(model, readings, arms, plan.budget, vectors):
+        keys = torch.tensor(
+            [row_key(plan.seed, f"onset step {number}", sample) for sample in range(plan.count)],
+            device=logits.device,
+        )
+        steps = torch.zeros_like(keys)
+        for row in logits:
+            drawn = choose(row.expand(plan.count, -1), keys, steps, plan.sampling)
+            found[number].append([int(token) for token in drawn.tokens])
+    return found
+
+
+def _onsets(model: LoadedModel, event: Event, ids: Sequence[int], detector: Detector) -> tuple[bool, bool]:
+    """Whether a strict onset begins with the first token, and whether one begins after it."""
+    said = event.at.seen[event.at.prompt_tokens :]
+    before = len(decode(model.tokenizer, said, skip_special=False))
+    first = len(decode(model.tokenizer, [*said, ids[0]], skip_special=False))
+    text = decode(model.tokenizer, [*said, *ids], skip_special=False)
+    starts = [
+        onset.start for onset in detector.find(text) if onset.kind == "strict" and onset.start >= before
+    ]
+    return any(start < first for start in starts), any(start >= first for start in starts)
+
+
+def summarize_resumptions(table: pd.DataFrame) -> pd.DataFrame:
+    """Per scale: the share of continuations that turn back at once, later, or at all."""
+    outcomes: dict[str, Outcome] = {name: flag(name) for name in ("onset_at_once", "onset_later")}
+    outcomes["onset_at_all"] = Outcome(
+        lambda rows: (rows["onset_at_once"] | rows["onset_later"]).astype(float)
+    )
+    lines = []
+    for scale, part in table.groupby("scale", sort=False):
+        line: dict[str, object] = {"scale": scale, "n": len(part)}
+        for name, outcome in outcomes.items():
+            line |= spread(name, average(part, outcome))
+        lines.append(line)
+    return pd.DataFrame(lines).sort_values("scale", ascending=False, ignore_index=True)

@@ -1,0 +1,1 @@
+"""A loaded model and its interventions: the map of its blocks, arms, gates, hooks and the ledger."""

@@ -1,0 +1,244 @@
+"""Conditions compiled to tables: any mix of interventions in one batch is a lookup by the row's condition.
+
+A table has one row per condition and one column per operation. Conditions that do the same kind of thing to
+the same module at the same times share a column, so hundreds of conditions cost as much as one.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from backtracking.errors import UserError
+from backtracking.interventions import Condition, Intervention, When
+from backtracking.model.ledger import Ledger, condition_label
+from backtracking.model.loading import LoadedModel
+from backtracking.model.schedule import Mask, Phrase, Positions, active, acts_on_prompt, check_when
+
+Component = Literal["attn", "mlp", "resid"]
+Kind = Literal["scale", "add", "project", "mean"]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a column stands for."""
+
+    layer: int
+    component: Component
+    head: int | None
+    kind: Kind
+    when: When
+
+    @property
+    def neutral(self) -> float:
+        return 1.0 if self.kind == "scale" else 0.0
+
+
+@dataclass
+class Column:
+    """One operation with, for every condition, its strength and direction."""
+
+    operation: Operation
+    when_index: int
+    vectors: list[Tensor] = field(default_factory=list)
+    strengths: dict[int, float] = field(default_factory=dict)
+    vector_of: dict[int, int] = field(default_factory=dict)
+    users: dict[int, Intervention] = field(default_factory=dict)
+
+
+class GateTable:
+    """All conditions of a run over one model; conditions may join at any time."""
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        vectors: Mapping[str, Tensor] | None = None,
+        phrases: Collection[Phrase] = (),
+    ) -> None:
+        self.model = model
+        self.phrases = tuple(phrases)
+        self.columns: list[Column] = []
+        self.conditions: list[Condition] = []
+        self.by_label: dict[str, Condition] = {}
+        self.whens: list[When] = []
+        self._vectors = vectors or {}
+        self._index: dict[Condition, int] = {}
+        self._strengths = np.zeros((0, 0), dtype=np.float32)
+        self._vector_of = np.zeros((0, 0), dtype=np.int64)
+        self._decode_calls = np.zeros(0, dtype=np.int64)
+        self._decode_applied = np.zeros((0, 0), dtype=np.int64)
+
+    def add(self, condition: Condition) -> int:
+        """The condition's row in the table, compiled when it is first seen."""
+        if condition in self._index:
+            return self._index[condition]
+        if condition_label(condition) in self.by_label:
+            raise UserError(
+                f"two different conditions are both called {condition_label(condition)!r}",
+                "rows and counts could not be told apart",
+                "give each condition its own name or draw",
+            )
+        if outside := sorted(t for t in condition.suppress_tokens if not 0 <= t < self.model.vocab_size):
+            raise UserError(
+                f"condition {condition.name!r} suppresses tokens that do not exist: {outside}",
+                f"the vocabulary has {self.model.vocab_size} tokens",
+            )
+        for intervention in condition.interventions:
+            self._check(intervention, condition)
+        self.by_label[condition_label(condition)] = condition
+        row = self._index[condition] = len(self.conditions)
+        self.conditions.append(condition)
+        by_site: dict[tuple[int, str, int | None], list[Intervention]] = defaultdict(list)
+        for intervention in condition.interventions:
+            by_site[intervention.layer, intervention.component, intervention.head].append(intervention)
+        for chain in by_site.values():
+            self._place(chain, row)
+        self._rebuild()
+        return row
+
+    def _place(self, chain: list[Intervention], row: int) -> None:
+        """Give each intervention on one module a column, to the right of its predecessor's: order is kept."""
+        start = 0
+        for intervention in chain:
+            operation = Operation(
+                intervention.layer,
+                intervention.component,
+                intervention.head,
+                "scale" if intervention.mode == "zero" else intervention.mode,
+                intervention.when,
+            )
+            at = next(
+                (i for i in range(start, len(self.columns)) if self.columns[i].operation == operation), None
+            )
+            if at is None:
+                at = len(self.columns)
+                self.columns.append(Column(operation, self._when_index(intervention.when)))
+            start = at + 1
+            column = self.columns[at]
+            column.users[row] = intervention
+            column.strengths[row] = {"zero": 0.0, "mean": 1.0}.get(intervention.mode, intervention.strength)
+            if intervention.vector is not None:
+                column.vector_of[row] = len(column.vectors)
+                column.vectors.append(self._vector(intervention.vector, intervention.mode))
+
+    def _when_index(self, when: When) -> int:
+        if when not in self.whens:
+            self.whens.append(when)
+        return self.whens.index(when)
+
+    def _vector(self, name: str, mode: str) -> Tensor:
+        vector = self._vectors[name].to(self.model.device, torch.float32)
+        return vector / vector.norm() if mode == "project" else vector
+
+    def _check(self, intervention: Intervention, condition: Condition) -> None:
+        """An intervention that binds to nothing is the user's mistake."""
+        where = f"condition {condition.name!r}, {intervention.component} of layer {intervention.layer}"
+        if intervention.layer >= self.model.n_layers:
+            raise UserError(
+                f"{where}: no such layer",
+                f"{self.model.name} has layers 0 to {self.model.n_layers - 1}",
+                "correct the layer number",
+            )
+        width = self.model.hidden_size
+        if intervention.head is not None:
+            width = self.model.head_dim
+            if intervention.head not in range(self.model.n_heads):
+                raise UserError(
+                    f"{where}: no head {intervention.head}", f"there are {self.model.n_heads} heads"
+                )
+            if not self.model.has_separable_heads(intervention.layer):
+                raise UserError(
+                    f"{where}: heads of this architecture cannot be told apart",
+                    f"no output projection that takes {self.model.n_heads} heads of width {width} was found",
+                )
+        if intervention.vector is not None:
+            if intervention.vector not in self._vectors:
+                known = ", ".join(sorted(self._vectors)) or "none"
+                raise UserError(
+                    f"{where}: no vector named {intervention.vector!r}", f"vectors given: {known}"
+                )
+            shape = tuple(self._vectors[intervention.vector].shape)
+            if shape != (width,):
+                raise UserError(
+                    f"{where}: vector {intervention.vector!r} has shape {list(shape)}", f"needed: [{width}]"
+                )
+            # Times a gate of 0 it would still be NaN, in every row of the batch.
+            if not bool(self._vector(intervention.vector, intervention.mode).isfinite().all()):
+                raise UserError(
+                    f"{where}: vector {intervention.vector!r} cannot be used to {intervention.mode}",
+                    "it holds numbers that are not finite, or has no direction because its length is zero",
+                )
+        check_when(intervention.when, bool(self.phrases), self.model.vocab_size)
+
+    def _rebuild(self) -> None:
+        rows, columns = len(self.conditions), len(self.columns)
+        self._strengths = np.empty((rows, columns), dtype=np.float32)
+        self._vector_of = np.zeros((rows, columns), dtype=np.int64)
+        for c, column in enumerate(self.columns):
+            self._strengths[:, c] = column.operation.neutral
+            for row, strength in column.strengths.items():
+                self._strengths[row, c] = strength
+            for row, vector in column.vector_of.items():
+                self._vector_of[row, c] = vector
+        self._neutral = np.asarray([column.operation.neutral for column in self.columns], dtype=np.float32)
+        self._when_of = np.asarray([column.when_index for column in self.columns], dtype=np.int64)
+        old = self._decode_applied
+        self._decode_calls = np.append(self._decode_calls, np.zeros(rows - len(self._decode_calls), np.int64))
+        self._decode_applied = np.zeros((rows, len(self.whens)), dtype=np.int64)
+        self._decode_applied[: old.shape[0], : old.shape[1]] = old
+
+    def active(self, at: Positions) -> Mask:
+        """[rows, positions, schedules]: where each schedule of the table holds."""
+        masks = [active(when, at) for when in self.whens]
+        return np.stack(masks, axis=-1) if masks else np.zeros((*at.steps.shape, 0), dtype=np.bool_)
+
+    def coefficients(self, rows: NDArray[np.int64], is_active: Mask) -> NDArray[np.float32]:
+        """[rows, positions, columns]: the strength that each column applies; `rows` is [rows, positions]."""
+        result: NDArray[np.float32] = np.where(
+            is_active[..., self._when_of], self._strengths[rows], self._neutral
+        )
+        return result
+
+    def vector_indices(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """[rows, positions, columns]: which of a column's directions is meant."""
+        return self._vector_of[rows]
+
+    def prompt_interventions(self, row: int) -> tuple[Intervention, ...]:
+        """Those on which the prompt's keys and values depend."""
+        return tuple(i for i in self.conditions[row].interventions if acts_on_prompt(i.when))
+
+    def count_decode(self, rows: NDArray[np.int64], is_active: Mask) -> None:
+        """Count one decoding pass of these rows; kept in arrays until `flush`."""
+        np.add.at(self._decode_calls, rows, 1)
+        np.add.at(self._decode_applied, rows, is_active.any(axis=1))
+
+    def count_pass(self, row: int, is_active: Mask, length: int, ledger: Ledger) -> None:
+        """Count one pass of one row over `length` positions; `is_active` is [positions, schedules]."""
+        applied = np.asarray(is_active.any(axis=0))
+        for column in self.columns:
+            if row in column.users:
+                key = (
+                    condition_label(self.conditions[row]),
+                    column.operation.layer,
+                    column.operation.component,
+                )
+                ledger.record(key, 1, int(applied[column.when_index]), length)
+
+    def flush(self, ledger: Ledger) -> None:
+        """Move the decode counts into the ledger."""
+        for column in self.columns:
+            for row in column.users:
+                key = (
+                    condition_label(self.conditions[row]),
+                    column.operation.layer,
+                    column.operation.component,
+                )
+                applied = int(self._decode_applied[row, column.when_index])
+                ledger.record(key, int(self._decode_calls[row]), applied, 1)
+        self._decode_calls[:] = 0
+        self._decode_applied[:] = 0

@@ -1,0 +1,37 @@
+"""The written results of both phases, computed from a run's tables."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from backtracking.config.schema import ExperimentConfig
+from backtracking.reports.document import Document
+from backtracking.reports.evidence import Evidence
+from backtracking.reports.phase1 import phase1_report
+from backtracking.reports.phase2 import phase2_report
+from backtracking.run import io
+from backtracking.run.paths import RunPaths
+
+
+def write_phase1_report(paths: RunPaths, config: ExperimentConfig, stale: Mapping[str, str]) -> list[Path]:
+    """Markdown, and the same as one self-contained HTML page beside it."""
+    target = paths.inside(config.report.report_path, "report.report_path")
+    return _write(phase1_report(Evidence(paths), config, target, stale), target)
+
+
+def write_phase2_report(paths: RunPaths, phase1: RunPaths | None, config: ExperimentConfig) -> list[Path]:
+    assert config.phase2 is not None
+    target = paths.inside(config.phase2.report.report_path, "phase2.report.report_path")
+    earlier = Evidence(phase1) if phase1 is not None else None
+    return _write(phase2_report(Evidence(paths), earlier, config, target), target)
+
+
+def report_files(target: Path) -> list[Path]:
+    """The report and its HTML twin."""
+    return [target, target.with_suffix(".html")]
+
+
+def _write(document: Document, target: Path) -> list[Path]:
+    markdown, page = report_files(target)
+    io.write_text(markdown, document.markdown())
+    io.write_text(page, document.html(target.parent))
+    return [markdown, page]

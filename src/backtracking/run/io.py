@@ -1,0 +1,244 @@
+"""Files that survive: atomic writes, append-only JSONL that heals, and the lock on a run folder."""
+
+import contextlib
+import fcntl
+import itertools
+import json
+import math
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
+
+from backtracking.errors import UserError
+from backtracking.run.records import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+R = TypeVar("R", bound=Record)
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its name only when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON that any parser reads: NaN and infinities become null."""
+    write_text(path, json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    if hasattr(data, "item"):
+        data = data.item()
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    return data
+
+
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Write a table; CRLF ends the lines, because only then is a lone CR inside a text quoted."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\r\n")
+
+
+def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
+    """Read a table; only an empty cell is missing, a text such as `NA` or `null` is a text."""
+    import pandas as pd
+
+    settings: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "low_memory": False}
+    table: pd.DataFrame = pd.read_csv(path, dtype={"example_id": str}, **(settings | options))
+    return table
+
+
+def read_json(path: Path, *, made_by: str) -> Any:
+    """Read an artifact; `made_by` is the command to run when it is not there."""
+    require(path, made_by=made_by)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid JSON", str(error), f"delete it and run: {made_by}") from error
+
+
+def require(path: Path, *, made_by: str) -> Path:
+    if not path.exists():
+        raise UserError(
+            f"missing artifact: {path}", "an earlier stage has not made it yet", f"run: {made_by}"
+        )
+    return path
+
+
+def heal_jsonl(path: Path) -> int:
+    """Cut off a torn last line, as left by a crash; returns how many bytes were dropped."""
+    if not path.exists():
+        return 0
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        end = _end_of_last_line(file, size)
+        if end < size:
+            file.truncate(end)
+            os.fsync(file.fileno())
+        return size - end
+
+
+def _end_of_last_line(file: IO[bytes], size: int) -> int:
+    block = 1 << 16
+    stop = size
+    while stop > 0:
+        start = max(0, stop - block)
+        file.seek(start)
+        newline = file.read(stop - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        stop = start
+    return 0
+
+
+def read_jsonl(path: Path, row: type[R], *, made_by: str) -> Iterator[R]:
+    """Stream typed rows; a damaged line is reported by number and nothing is changed on disk."""
+    require(path, made_by=made_by)
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return  # still being written, or torn by a crash: not a row yet
+            try:
+                yield row.model_validate_json(line)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(map(str, first["loc"])) or "the line"
+                raise UserError(
+                    f"{path}, line {number}: not a valid {row.__name__} row",
+                    f"{where}: {first['msg']}",
+                    "restore the file from a copy, or delete that line; nothing was overwritten",
+                ) from error
+
+
+class JsonlAppender:
+    """Appends rows and flushes each, so that a kill loses at most the row being written."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        heal_jsonl(path)
+        self._file = path.open("ab", buffering=0)
+
+    def append(self, row: Record) -> None:
+        line = memoryview(row.model_dump_json(exclude_none=True).encode() + b"\n")
+        start = self._file.seek(0, os.SEEK_END)
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(start)  # a full disk must not leave half a row
+            raise
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            os.fsync(self._file.fileno())
+        self._file.close()
+
+    def __enter__(self) -> "JsonlAppender":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def write_jsonl(path: Path, rows: Iterable[Record]) -> int:
+    """Write a whole JSONL file atomically; returns the number of rows."""
+    count = 0
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        for row in rows:
+            file.write(row.model_dump_json(exclude_none=True).encode() + b"\n")
+            count += 1
+    return count
+
+
+@contextlib.contextmanager
+def run_lock(path: Path) -> Iterator[None]:
+    """Hold a run folder alone. The kernel releases the lock when its holder dies, so none goes stale."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise UserError(
+                f"the run folder {path.parent} is in use by {holder}",
+                "two writers in one run folder would mix their rows",
+                "wait for it, stop it, or choose another --run-id",
+            ) from None
+        file.truncate(0)
+        file.write(f"pid {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a live process holds the run folder."""
+    if not path.exists():
+        return False
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def set_aside(path: Path, *, copy: bool = False) -> Path | None:
+    """Rename (or copy) a file of rows that can't be built on; nothing that was set aside before is lost."""
+    if not path.exists() or not path.stat().st_size:
+        return None
+    names = (f"{path.stem}.previous{number or ''}.jsonl" for number in itertools.count())
+    target = next(candidate for name in names if not (candidate := path.with_name(name)).exists())
+    if copy:
+        shutil.copyfile(path, target)
+    else:
+        path.replace(target)
+    return target
+
+
+def keep_lines(path: Path, numbers: list[int]) -> None:
+    """Rewrite a file with only these lines (counted from 0), in this order; memory stays flat."""
+    starts = [0]
+    with path.open("rb") as file:
+        for line in file:
+            starts.append(starts[-1] + len(line))
+        if numbers == list(range(len(starts) - 1)):
+            return
+        with atomic_path(path) as temporary, temporary.open("wb") as out:
+            for number in numbers:
+                file.seek(starts[number])
+                out.write(file.read(starts[number + 1] - starts[number]))

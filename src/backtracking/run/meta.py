@@ -1,0 +1,75 @@
+"""meta.json: what a run is, where it came from, and what each stage did when."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from backtracking.errors import UserError
+from backtracking.run import io
+
+META_SCHEMA = 1
+
+StageOutcome = Literal["started", "done", "interrupted", "failed"]
+
+
+@dataclass
+class StageRecord:
+    """What one stage did the last time it ran, and on what."""
+
+    outcome: StageOutcome
+    started: str
+    code: str
+    config: dict[str, Any]
+    """Every config value that the result depends on, by dotted key."""
+    inputs: dict[str, str]
+    outputs: dict[str, str] = field(default_factory=dict)
+    finished: str | None = None
+    seconds: float | None = None
+    rows: int | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class RunMeta:
+    """The contents of meta.json."""
+
+    run_id: str
+    name: str
+    created: str
+    config_source: str
+    config_hash: str
+    seeds: dict[str, int]
+    environment: dict[str, Any]
+    model: dict[str, Any] = field(default_factory=dict)
+    dataset: dict[str, Any] = field(default_factory=dict)
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+    earlier: dict[str, Any] | None = None
+    """What meta.json held before, when the run was written by an earlier implementation."""
+    schema: int = META_SCHEMA
+
+    def save(self, path: Path) -> None:
+        io.write_json(path, asdict(self))
+
+    @classmethod
+    def load(cls, path: Path) -> "RunMeta":
+        data = io.read_json(path, made_by="backtracking init-run --config CONFIG")
+        try:
+            if isinstance(data, dict) and "schema" not in data:
+                return cls(path.parent.name, "", "", "", "", {}, {}, earlier=data)
+            if data["schema"] > META_SCHEMA:
+                raise UserError(
+                    f"{path} was written by a newer version",
+                    f"its schema is {data['schema']}; this version knows up to {META_SCHEMA}",
+                    "upgrade the package",
+                )
+            known = TypeAdapter(StageRecord)
+            stages = {key: known.validate_python(record) for key, record in data.pop("stages").items()}
+            return cls(stages=stages, **data)
+        except (KeyError, TypeError, AttributeError, ValidationError) as error:
+            raise UserError(
+                f"{path} is not a run's meta.json",
+                f"{type(error).__name__}: {str(error).splitlines()[0]}",
+                "restore it, or start a new run with: backtracking init-run --config CONFIG",
+            ) from error

@@ -1,0 +1,112 @@
+"""direction: the backtracking direction of every layer, saved by name for interventions, and its probes."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from backtracking.errors import UserError
+from backtracking.run import io
+from backtracking.stages.base import Input, Result, RunContext, Stage
+from backtracking.stages.phase1.mechanism import (
+    STUDY_KEYS,
+    Study,
+    compute_items,
+    open_study,
+    settings_digest,
+    study_inputs,
+)
+
+if TYPE_CHECKING:
+    from backtracking.mechanism.direction import Directions
+
+FIGURE = "backtracking_direction"
+FEWEST_PROBLEMS = 2
+
+
+@dataclass(frozen=True)
+class Direction(Stage):
+    variant: str
+
+    name: ClassVar[str] = "direction"
+    phase: ClassVar[Literal[1, 2]] = 1
+    config_keys: ClassVar[tuple[str, ...]] = STUDY_KEYS
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        return study_inputs(ctx, self.variant)
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        names = ("direction.csv", "directions.safetensors", "directions.json")
+        return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+
+    def run(self, ctx: RunContext) -> Result:
+        from safetensors.torch import save_file
+
+        from backtracking.figures import causes as plots_causes
+        from backtracking.figures import style as figures
+
+        study = open_study(ctx, self.variant)
+        directions = self._read(ctx, study)
+        vectors = directions.vectors()
+        table = directions.table()
+        io.write_csv(ctx.paths.table("direction.csv"), table)
+        with io.atomic_path(ctx.paths.table("directions.safetensors")) as temporary:
+            save_file({name: vector.contiguous() for name, vector in vectors.items()}, temporary)
+        io.write_json(ctx.paths.table("directions.json"), self._card(ctx, directions, sorted(vectors)))
+        figures.save(plots_causes.plot_direction(table), ctx.paths, FIGURE)
+        self._work(ctx).unlink()  # whole states are large, and quick to read again
+        notes = {"dropped_across_the_split": directions.split.dropped}
+        return Result(rows=len(vectors), notes=study.notes() | notes)
+
+    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        return [self._work(ctx)]
+
+    def _work(self, ctx: RunContext) -> Path:
+        return ctx.paths.work(f"{self.name}-{self.variant}")
+
+    def _read(self, ctx: RunContext, study: Study) -> "Directions":
+        from backtracking.mechanism.direction import Directions, read_states, split_samples, unpack
+
+        seed = ctx.config.run.seed
+        split = split_samples(study.events, study.targets, seed)
+        if split.fewest_problems < FEWEST_PROBLEMS:
+            raise UserError(
+                f"a direction needs onsets with matched controls in at least {2 * FEWEST_PROBLEMS} problems",
+                f"half of them fit it and half test it; one half has only {split.fewest_problems}",
+                "generate more problems, or raise analysis.max_events and analysis.control_samples",
+            )
+        if split.dropped:
+            ctx.reporter.say(
+                f"  note: {split.dropped} onsets are left out: their problem and their control's are on "
+                "different sides of the split into fit and test"
+            )
+        loaded, budget = ctx.model(), ctx.config.analysis.batch_tokens
+        found = compute_items(
+            ctx,
+            self._work(ctx).stem,
+            [(sample.at, sample.target) for sample in split.samples],
+            lambda items: read_states(loaded, [at for at, _ in items], budget),
+            settings_digest(ctx, STUDY_KEYS),
+        )
+        return Directions(split, unpack(found), seed)
+
+    def _card(self, ctx: RunContext, directions: "Directions", names: list[str]) -> dict[str, Any]:
+        split = directions.split
+        return {
+            "what": "mean residual stream at onsets minus mean at matched_row controls, after each layer",
+            "places": {
+                "deciding": "the position whose next token is the onset",
+                "window": "the mean over the positions before it (12 at most)",
+            },
+            "use": "an intervention with component resid, mode add or project, and vector set to a name",
+            "names": names,
+            "model": ctx.config.model.hf_id,
+            "revision": ctx.config.model.revision,
+            "variant": self.variant,
+            "seed": directions.seed,
+            "fit_problems": sorted(split.fit_problems),
+            "test_problems": sorted(split.test_problems),
+            "samples": dict(Counter(sample.kind for sample in split.samples)),
+            "dropped_across_the_split": split.dropped,
+        }

@@ -1,0 +1,162 @@
+"""error-injection: whether wrong results bring the onset on, and which components carry that signal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from backtracking.errors import UserError
+from backtracking.run import io
+from backtracking.stages.base import EventRows, FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.phase1.mechanism import MODEL_KEYS, settings_digest
+
+if TYPE_CHECKING:
+    from backtracking.measurements.injections import Pair
+
+FIGURE = "error_injection"
+PATCHING_FIGURE = "error_patching"
+
+
+@dataclass(frozen=True)
+class ErrorInjection(Stage):
+    variant: str
+
+    name: ClassVar[str] = "error-injection"
+    phase: ClassVar[Literal[1, 2]] = 1
+    config_keys: ClassVar[tuple[str, ...]] = (
+        *MODEL_KEYS,
+        "analysis.max_injections",
+        "detection.triggers_strict",
+    )
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        ctx.check_variant(self.variant)
+        return [
+            EventRows(ctx.paths.events, self.variant, "baseline"),
+            FileInput(ctx.paths.generation(self.variant, "baseline"), made_by="backtracking generate"),
+        ]
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        tables = ("error_injection.csv", "error_injection_summary.csv", "error_injection_curve.csv")
+        figures = [ctx.paths.figure(name) for name in (FIGURE, PATCHING_FIGURE)]
+        return [*map(ctx.paths.table, (*tables, "error_patching.csv")), *figures]
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.figures import causes as plots_causes
+        from backtracking.figures import style as figures
+        from backtracking.mechanism.error_injection import (
+            curve_table,
+            injection_table,
+            read_pairs,
+            summary_table,
+        )
+
+        loaded, budget = ctx.model(), ctx.config.analysis.batch_tokens
+        pairs, notes = self._pairs(ctx)
+        family = self._family(ctx)
+        values = self._resumed(ctx, "read", pairs, family, lambda p: read_pairs(loaded, p, family, budget))
+        table = injection_table(pairs, values)
+        summary, curve = summary_table(table), curve_table(table)
+        io.write_csv(ctx.paths.table("error_injection.csv"), table)
+        io.write_csv(ctx.paths.table("error_injection_summary.csv"), summary)
+        io.write_csv(ctx.paths.table("error_injection_curve.csv"), curve)
+        figures.save(plots_causes.plot_error_injection(summary, curve), ctx.paths, FIGURE)
+        self._patch(ctx, pairs, family)
+        return Result(rows=len(pairs), notes={"pairs": len(pairs), **notes})
+
+    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        return [ctx.paths.work(self._work(part)) for part in ("read", "patch")]
+
+    def _work(self, part: str) -> str:
+        return f"{self.name}-{self.variant}-{part}"
+
+    def _pairs(self, ctx: RunContext) -> "tuple[list[Pair], dict[str, Any]]":
+        """Rewrites of right steps in right baseline rows, spread over problems, and what gave none."""
+        from backtracking.measurements.controls import read_baseline, read_records, spread_over_problems
+        from backtracking.measurements.injections import Rewriter
+        from backtracking.run.seed import derive_seed
+        from backtracking.text.tokenization import TokenMap
+
+        tokenizer = ctx.model().tokenizer
+        rows = read_baseline(ctx.paths.events, self.variant)
+        rows = rows[rows["is_correct"] == "True"]
+        keys = list(zip(rows["example_id"], rows["sample_id"].astype(int), strict=True))
+        order = spread_over_problems(
+            list(rows["example_id"]),
+            ctx.config.analysis.max_injections,
+            derive_seed(ctx.config.run.seed, "injections"),
+        )
+        chosen = [keys[k] for k in order]
+        records = read_records(ctx.paths.generation(self.variant, "baseline"), set(chosen))
+        rewriter = Rewriter(tokenizer, TokenMap(tokenizer))
+        pairs: list[Pair] = []
+        missing: dict[str, int] = {}
+        without_step = 0
+        for key in chosen:
+            found, lacking = rewriter.pairs(records[key])
+            pairs += found
+            without_step += not found and not lacking
+            for kind, count in lacking.items():
+                missing[kind] = missing.get(kind, 0) + count
+        if not pairs:
+            raise UserError(
+                f"{self.variant}: no arithmetic step in a right baseline row could be rewritten",
+                f"{len(chosen)} right rows were searched for statements like `12 + 5 = 17`",
+                "generate more, or use a data set whose solutions write their arithmetic out",
+            )
+        if without_step:
+            ctx.reporter.say(
+                f"  note: {without_step} of {len(chosen)} rows have no right step that a new sentence follows"
+            )
+        for kind, count in missing.items():
+            ctx.reporter.say(f"  note: {kind} was not possible in {count} rows")
+        return pairs, {
+            "rows": len(chosen),
+            "rows_without_a_step": without_step,
+            "kinds_without_a_rewrite": missing,
+        }
+
+    def _family(self, ctx: RunContext) -> list[int]:
+        from backtracking.text.tokenization import TokenFamilies
+
+        families = TokenFamilies(ctx.model().tokenizer)
+        return sorted(
+            {token for phrase in ctx.config.detection.triggers_strict for token in families(phrase)}
+        )
+
+    def _resumed(
+        self, ctx: RunContext, part: str, pairs: "Sequence[Pair]", family: list[int], compute: Any
+    ) -> list[dict[str, Any]]:
+        from backtracking.mechanism.partial import compute_resumably
+        from backtracking.run.provenance import digest
+
+        def of_pending(pending: list[int]) -> Any:
+            for place, values in compute([pairs[k] for k in pending]):
+                yield pending[place], values
+
+        return compute_resumably(
+            ctx.paths.work(self._work(part)),
+            [f"{p.example_id}/{p.sample_id}/{p.kind}/{digest([p.clean, p.corrupted])[:16]}" for p in pairs],
+            of_pending,
+            settings=settings_digest(ctx, MODEL_KEYS, family=family),
+            reporter=ctx.reporter,
+            label=f"{self.name} {part}",
+        )
+
+    def _patch(self, ctx: RunContext, pairs: "list[Pair]", family: list[int]) -> None:
+        """Patch one wrong pair per row, the first kind it has."""
+        from backtracking.figures import causes as plots_causes
+        from backtracking.figures import style as figures
+        from backtracking.mechanism.passes import components
+        from backtracking.mechanism.patching import patch_pairs, patching_table
+
+        loaded, budget = ctx.model(), ctx.config.analysis.batch_tokens
+        first: dict[tuple[str, int], Pair] = {}
+        for pair in pairs:
+            if pair.is_wrong:
+                first.setdefault((pair.example_id, pair.sample_id), pair)
+        chosen = list(first.values())
+        values = self._resumed(ctx, "patch", chosen, family, lambda p: patch_pairs(loaded, p, family, budget))
+        table = patching_table(chosen, values, list(components(loaded)))
+        io.write_csv(ctx.paths.table("error_patching.csv"), table)
+        figures.save(plots_causes.plot_patching(table), ctx.paths, PATCHING_FIGURE)

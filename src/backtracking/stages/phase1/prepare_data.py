@@ -1,0 +1,78 @@
+"""prepare-data: the problems of a run, as JSONL with gold answers and stable ids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import ValidationError
+
+from backtracking.errors import UserError
+from backtracking.problems import load_problems
+from backtracking.run import io
+from backtracking.run.provenance import file_digest
+from backtracking.run.records import Problem
+from backtracking.stages.base import FileInput, FolderInput, Input, Result, RunContext, Stage
+
+
+@dataclass(frozen=True)
+class PrepareData(Stage):
+    name: ClassVar[str] = "prepare-data"
+    phase: ClassVar[Literal[1, 2]] = 1
+    config_keys: ClassVar[tuple[str, ...]] = ("dataset",)
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        path = ctx.config.dataset.path
+        if path is None or not Path(path).exists():
+            return []
+        if Path(path).is_dir():
+            return [FolderInput(Path(path))]
+        return [FileInput(Path(path), made_by="setting dataset.path to a file that exists")]
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        return [ctx.dataset_path]
+
+    def run(self, ctx: RunContext) -> Result:
+        problems = load_problems(ctx.config.dataset)
+        _refuse_foreign_file(ctx.dataset_path)
+        count = io.write_jsonl(ctx.dataset_path, problems)
+        asked = ctx.config.dataset.max_examples
+        if count < asked:
+            ctx.reporter.say(f"  note: {count} problems found, {asked} asked for (dataset.max_examples)")
+        ctx.meta.dataset = {
+            "name": ctx.config.dataset.name,
+            "source": ctx.config.dataset.path or ctx.config.dataset.name,
+            "path": str(ctx.dataset_path),
+            "sha256": file_digest(ctx.dataset_path),
+            "problems": count,
+        }
+        return Result(rows=count)
+
+
+def read_problems(ctx: RunContext) -> list[Problem]:
+    """The prepared problems, in their order."""
+    problems = list(io.read_jsonl(ctx.dataset_path, Problem, made_by="backtracking prepare-data"))
+    if not problems:
+        raise UserError(f"{ctx.dataset_path} holds no problems", next_step="run: backtracking prepare-data")
+    return problems
+
+
+def _refuse_foreign_file(path: Path) -> None:
+    """What lies there may only be replaced if it is a set of prepared problems."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        first = file.readline()
+    try:
+        Problem.model_validate_json(first or b"{}")
+    except ValidationError:
+        if first:
+            raise UserError(
+                f"dataset.save_path: {path} is there and does not hold prepared problems",
+                "it would be overwritten",
+                "name another file, or move that one away",
+            ) from None
+
+
+def dataset_input(ctx: RunContext) -> FileInput:
+    return FileInput(ctx.dataset_path, made_by="backtracking prepare-data")

@@ -1,0 +1,218 @@
+"""What the Phase 2 stages share: the sweep's job, what its arms are made of, and what Phase 1 left."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backtracking.config.phase2 import Subset
+from backtracking.errors import UserError
+from backtracking.measurements.events import EventReader
+from backtracking.measurements.hook_debug import add_start
+from backtracking.measurements.tradeoff import split_problems
+from backtracking.model.arms import Arm, Resources
+from backtracking.model.conditions import Selected
+from backtracking.run import io
+from backtracking.run.records import BASELINE_NAME
+from backtracking.stages.base import FileInput, Input, RunContext, select_keys
+from backtracking.stages.phase1.generate import note_model, read_selected_layers
+from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
+from backtracking.text.prompts import check_variants, render_prompt
+from backtracking.text.tokenization import TokenMap
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from backtracking.measurements.controls import Event
+    from backtracking.sweeps.sweep import SweepJob, SweepResult
+
+TEXT_KEYS = (
+    "run.seed",
+    "model",
+    "prompting",
+    "generation",
+    "-generation.num_samples_per_prompt",
+    "-generation.batch_size",
+    "-model.use_cache",
+)
+"""Config keys that decide what a sweep's rows say."""
+SWEEP_KEYS = (
+    *TEXT_KEYS,
+    "detection",
+    "ablation_generation",
+    "phase2.max_examples",
+    "phase2.num_samples_per_prompt",
+    "phase2.decode_only",
+    "phase2.accuracy_margin",
+)
+DIRECTIONS = "directions.safetensors"
+
+
+def sweep_inputs(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
+    return [dataset_input(ctx), *selection_input(ctx, subsets)]
+
+
+def selection_input(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
+    """Phase 1's choice of layers, where a subset is made of it."""
+    if not any(subset.from_selected_layers for subset in subsets):
+        return []
+    return [FileInput(ctx.phase1_paths.selected_layers, made_by="backtracking ablation-scan")]
+
+
+def resources(ctx: RunContext, subsets: Iterable[Subset]) -> Resources:
+    """The model's shape and tokens, and what Phase 1 selected, as far as these subsets ask for it."""
+    from backtracking.text.triggers import Triggers, sentence_end_tokens
+
+    model, asked = ctx.model(), list(subsets)
+    selected: Selected | None = None
+    if any(subset.from_selected_layers for subset in asked):
+        selected = read_selected_layers(ctx.phase1_paths.selected_layers)
+    triggers: frozenset[int] = frozenset()
+    if any(subset.suppress_triggers for subset in asked):
+        triggers = Triggers.of(model.tokenizer, ctx.config.detection.triggers_strict).tokens
+    ends: frozenset[int] = frozenset()
+    if any(subset.only == "sentence_starts" for subset in asked):
+        ends = sentence_end_tokens(model.tokenizer)
+    return Resources(
+        n_layers=model.n_layers,
+        n_heads=model.n_heads,
+        when=ctx.phase2.when,
+        selected=selected,
+        trigger_tokens=triggers,
+        sentence_ends=ends,
+        seed=ctx.config.ablation_generation.random_control_seed,
+    )
+
+
+def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequence[Arm]) -> "SweepJob":
+    """The rows of a sweep: the first problems of the data set, prompted and sampled as in Phase 1."""
+    from backtracking.engine.generate import Prompt, SamplingParams
+    from backtracking.sweeps.sweep import SweepJob
+
+    model = ctx.model()
+    note_model(ctx)
+    config, prompting = ctx.config, ctx.config.prompting
+    check_variants(prompting, model.tokenizer)
+    problems = read_problems(ctx)[: ctx.phase2.max_examples]
+    prompts = []
+    for problem in problems:
+        text, ids = render_prompt(problem.question, prompting, variant, model.tokenizer)
+        prompts.append(Prompt(example_id=problem.id, variant=variant, text=text, ids=tuple(ids)))
+    return SweepJob(
+        model=model,
+        prompts=prompts,
+        reader=event_reader(ctx),
+        sampling=SamplingParams.from_config(config.generation),
+        samples=ctx.phase2.num_samples_per_prompt,
+        seed=config.run.seed,
+        folder=variant_folder(ctx, variant),
+        resources=available,
+        margin=ctx.phase2.accuracy_margin,
+        slots=config.generation.batch_size,
+        engine=config.generation.engine,
+        vectors=vectors(ctx, variant, arms),
+        onset_phrases=onset_phrases(ctx, arms),
+        made_with=select_keys(config.model_dump(mode="json"), TEXT_KEYS) | {"weights": ctx.weights()},
+        reporter=ctx.reporter,
+    )
+
+
+def problem_halves(ctx: RunContext) -> dict[str, list[str]]:
+    """The problems of Phase 2, split into those that arms are picked on and those that confirm."""
+    problems = [problem.id for problem in read_problems(ctx)[: ctx.phase2.max_examples]]
+    return split_problems(problems, ctx.config.run.seed)
+
+
+def current_arms(ctx: RunContext, variant: str, names: Iterable[str]) -> "tuple[SweepJob, list[Arm]]":
+    """The arms of these names whose rows were made as the config now says, and the job they belong to."""
+    from backtracking.sweeps.sweep import is_current, load_arm
+
+    arms = [load_arm(variant_folder(ctx, variant), name) for name in names]
+    job = sweep_job(ctx, variant, resources(ctx, []), arms)
+    current = [arm for arm in arms if is_current(job, arm)]
+    if BASELINE_NAME not in {arm.name for arm in current}:
+        raise UserError(
+            "the sweep's rows were made with other settings",
+            "model, prompts, sampling or seed have changed since",
+            "run: backtracking phase2-subset-sweep",
+        )
+    for arm in arms:
+        if arm not in current:
+            ctx.reporter.say(f"  note: {arm.name} is left out: its rows were made with other settings")
+    return job, current
+
+
+def write_hook_debug(ctx: RunContext, result: "SweepResult") -> None:
+    """Add what the hooks did in this start to what they did before."""
+    path = ctx.paths.table("hook_debug.json")
+    if not ctx.phase2.hook_debug:
+        return
+    before = io.read_json(path, made_by="backtracking phase2-subset-sweep") if path.exists() else {}
+    io.write_json(path, add_start(before, result.hook_debug, result.resumed))
+
+
+def event_reader(ctx: RunContext) -> EventReader:
+    gold = {problem.id: problem.answer_value for problem in read_problems(ctx)}
+    return EventReader(ctx.config.detection, ctx.config.prompting, TokenMap(ctx.model().tokenizer), gold)
+
+
+def vectors(ctx: RunContext, variant: str, arms: Sequence[Arm]) -> "dict[str, Tensor]":
+    """The directions and means that the arms name."""
+    from backtracking.mechanism.vectors import named_vectors, needs_readings, resolve_vectors
+
+    if not named_vectors(arms):
+        return {}
+    readings = []
+    if needs_readings(arms):
+        study = phase1_study(ctx, variant, ctx.config.analysis.max_events)
+        readings = [event.controls["matched_row"] for event in study if "matched_row" in event.controls]
+    return resolve_vectors(
+        arms,
+        ctx.model(),
+        saved_directions(ctx),
+        readings,
+        seed=ctx.config.ablation_generation.random_control_seed,
+        budget=ctx.config.analysis.batch_tokens,
+    )
+
+
+def saved_directions(ctx: RunContext) -> "dict[str, Tensor]":
+    """The directions that Phase 1 saved; none when it saved none."""
+    from safetensors.torch import load_file
+
+    path = ctx.phase1_paths.table(DIRECTIONS)
+    return dict(load_file(path)) if path.exists() else {}
+
+
+def phase1_study(ctx: RunContext, variant: str, max_events: int) -> "list[Event]":
+    """Phase 1's baseline onsets of a variant with their matched controls."""
+    from backtracking.measurements.controls import StudyFiles, draw_study
+
+    phase1 = ctx.phase1_paths
+    return draw_study(
+        StudyFiles(phase1.events, phase1.onsets, phase1.generation(variant, "baseline")),
+        variant,
+        max_events=max_events,
+        controls=max_events,
+        seed=ctx.config.run.seed,
+        token_map=TokenMap(ctx.model().tokenizer),
+    )
+
+
+def onset_phrases(ctx: RunContext, arms: Sequence[Arm]) -> tuple[tuple[int, ...], ...]:
+    """How the engine recognises an onset, where an arm waits for one."""
+    from backtracking.text.triggers import Triggers
+
+    waits = any(i.when.onset != "any" for arm in arms for member in arm.members for i in member.interventions)
+    if not waits:
+        return ()
+    return Triggers.of(ctx.model().tokenizer, ctx.config.detection.triggers_strict).phrases
+
+
+def arm_files(ctx: RunContext, variant: str) -> list[Path]:
+    """The rows of all arms kept so far."""
+    found = sorted(variant_folder(ctx, variant).glob("phase2_*.jsonl"))
+    return [path for path in found if ".previous" not in path.name]
+
+
+def variant_folder(ctx: RunContext, variant: str) -> Path:
+    return ctx.paths.generation(ctx.check_variant(variant), "phase2").parent

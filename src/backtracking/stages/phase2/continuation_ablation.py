@@ -1,0 +1,106 @@
+"""phase2-continuation-ablation: the intervention at the onset step alone, beside matched other positions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from backtracking.config.phase2 import Subset
+from backtracking.figures import phase2 as plots_phase2
+from backtracking.figures import style as figures
+from backtracking.run import io
+from backtracking.stages.base import EventRows, FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.phase1.generate import note_model
+from backtracking.stages.phase2.common import phase1_study, resources, selection_input, vectors
+
+if TYPE_CHECKING:
+    from backtracking.measurements.controls import Event
+    from backtracking.model.arms import Arm
+
+FIGURE = "phase2_continuation_effect"
+
+
+@dataclass(frozen=True)
+class Phase2ContinuationAblation(Stage):
+    name: ClassVar[str] = "phase2-continuation-ablation"
+    phase: ClassVar[Literal[1, 2]] = 2
+    config_keys: ClassVar[tuple[str, ...]] = (
+        "run.seed",
+        "model",
+        "detection",
+        "phase2.subset_sweep.subsets",
+        "phase2.continuation_ablation",
+        "generation.temperature",
+        "generation.top_p",
+        "generation.top_k",
+        "generation.do_sample",
+    )
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        asked, phase1 = ctx.phase2.continuation_ablation, ctx.phase1_paths
+        variant = ctx.check_variant(asked.variant)
+        inputs: list[Input] = [
+            EventRows(phase1.events, variant, "baseline"),
+            FileInput(phase1.onsets, made_by="backtracking detect-events"),
+            FileInput(
+                phase1.generation(variant, "baseline"),
+                made_by=f"backtracking generate --variant {variant} --condition baseline",
+            ),
+        ]
+        return [*inputs, *selection_input(ctx, [self._subset(ctx)])]
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        names = ["continuation_ablation_results.csv", "continuation_ablation_summary.csv"]
+        if ctx.phase2.continuation_ablation.num_continuations:
+            names += ["continuation_samples.csv", "continuation_samples_summary.csv"]
+        return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.mechanism.continuations import (
+            run_continuation_ablation,
+            summarize_continuation_results,
+        )
+        from backtracking.model.arms import scale_arms
+        from backtracking.text.triggers import Triggers
+
+        asked, model, subset = ctx.phase2.continuation_ablation, ctx.model(), self._subset(ctx)
+        note_model(ctx)
+        arms = scale_arms(asked.subset_name, subset, asked.scales, resources(ctx, [subset]))
+        events = phase1_study(ctx, asked.variant, asked.max_events)
+        families = Triggers.of(model.tokenizer, ctx.config.detection.triggers_strict).families
+        with ctx.reporter.bar("onset step", None, unit="positions") as bar:
+            table = run_continuation_ablation(
+                model, events, arms, families,
+                variant=asked.variant, budget=ctx.config.analysis.batch_tokens,
+                vectors=vectors(ctx, asked.variant, arms), bar=bar,
+            )  # fmt: skip
+        summary = summarize_continuation_results(table)
+        io.write_csv(ctx.paths.table("continuation_ablation_results.csv"), table)
+        io.write_csv(ctx.paths.table("continuation_ablation_summary.csv"), summary)
+        if asked.num_continuations:
+            self._resume(ctx, events, arms)
+        figures.save(plots_phase2.plot_continuation_ablation_effect(summary), ctx.paths, FIGURE)
+        return Result(rows=len(table), notes={"events": len(events)})
+
+    def _resume(self, ctx: RunContext, events: "Sequence[Event]", arms: "Sequence[Arm]") -> None:
+        """Sample short continuations from the onset step and see whether an onset comes later."""
+        from backtracking.engine.generate import SamplingParams
+        from backtracking.mechanism.resumptions import Plan, sample_resumptions, summarize_resumptions
+        from backtracking.text.onsets import Detector
+
+        asked = ctx.phase2.continuation_ablation
+        plan = Plan(
+            count=asked.num_continuations,
+            tokens=asked.continuation_tokens,
+            sampling=SamplingParams.from_config(ctx.config.generation),
+            seed=ctx.config.run.seed,
+            budget=ctx.config.analysis.batch_tokens,
+        )
+        found = sample_resumptions(
+            ctx.model(), events, arms, Detector(ctx.config.detection), plan, vectors(ctx, asked.variant, arms)
+        )
+        io.write_csv(ctx.paths.table("continuation_samples.csv"), found)
+        io.write_csv(ctx.paths.table("continuation_samples_summary.csv"), summarize_resumptions(found))
+
+    def _subset(self, ctx: RunContext) -> Subset:
+        return ctx.phase2.subset_sweep.subsets[ctx.phase2.continuation_ablation.subset_name]

@@ -1,0 +1,107 @@
+"""phase2-scale-sweep: one subset turned down step by step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from backtracking.config.phase2 import BEST_SUBSET, Subset
+from backtracking.errors import UserError
+from backtracking.figures import phase2 as plots_phase2
+from backtracking.figures import style as figures
+from backtracking.measurements.tradeoff import (
+    SCALE_COLUMNS,
+    find_best_tradeoff,
+    first_columns,
+    summarize_arms,
+)
+from backtracking.model.arms import BASELINE_ARM, scale_arms
+from backtracking.run import io
+from backtracking.run.records import BASELINE_NAME
+from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.phase2.common import (
+    SWEEP_KEYS,
+    arm_files,
+    problem_halves,
+    resources,
+    sweep_inputs,
+    sweep_job,
+    write_hook_debug,
+)
+
+FIGURE = "phase2_scale_tradeoff"
+
+
+@dataclass(frozen=True)
+class Phase2ScaleSweep(Stage):
+    name: ClassVar[str] = "phase2-scale-sweep"
+    phase: ClassVar[Literal[1, 2]] = 2
+    config_keys: ClassVar[tuple[str, ...]] = (
+        *SWEEP_KEYS,
+        "phase2.subset_sweep.subsets",
+        "phase2.scale_sweep",
+        "phase2.hook_debug",
+    )
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        inputs = list(sweep_inputs(ctx, _candidates(ctx)))
+        if ctx.phase2.scale_sweep.subset_name == BEST_SUBSET:
+            inputs.append(subset_events(ctx))
+        return inputs
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        names = ["scale_sweep_results.csv", "scale_sweep_events.csv"]
+        return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+
+    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        return arm_files(ctx, ctx.phase2.scale_sweep.variant)
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.sweeps.sweep import run_arms
+
+        sweep = ctx.phase2.scale_sweep
+        name = best_subset(ctx) if sweep.subset_name == BEST_SUBSET else sweep.subset_name
+        subset = ctx.phase2.subset_sweep.subsets[name]
+        available = resources(ctx, [subset])
+        arms = [BASELINE_ARM, *scale_arms(name, subset, sweep.scales, available)]
+        result = run_arms(sweep_job(ctx, sweep.variant, available, arms), arms)
+        table = first_columns(result.table, SCALE_COLUMNS)
+        io.write_csv(ctx.paths.table("scale_sweep_results.csv"), table)
+        io.write_csv(ctx.paths.table("scale_sweep_events.csv"), result.events)
+        write_hook_debug(ctx, result)
+        figure = plots_phase2.plot_scale_tradeoff_curve(result.table, ctx.phase2.accuracy_margin)
+        figures.save(figure, ctx.paths, FIGURE)
+        return Result(rows=len(result.events), notes={"subset": name, "rows_generated": result.generated})
+
+
+def subset_events(ctx: RunContext) -> FileInput:
+    return FileInput(ctx.paths.table("subset_sweep_events.csv"), made_by="backtracking phase2-subset-sweep")
+
+
+def best_subset(ctx: RunContext) -> str:
+    """The winner of the subset sweep on the search half, or the strongest reduction where there is none."""
+    events = io.read_csv(subset_events(ctx).path)
+    searched = events[events["example_id"].isin(problem_halves(ctx)["search"])]
+    table = summarize_arms(searched, ctx.phase2.accuracy_margin)
+    scalable = table[table["scale"].notna() & (table["subset_name"] != BASELINE_NAME)]
+    if scalable.empty:
+        raise UserError(
+            "subset_name: best finds no subset that can be scaled",
+            "the subset sweep holds only arms written as full records",
+            "name a subset in phase2.scale_sweep.subset_name",
+        )
+    best = find_best_tradeoff(scalable)
+    if best is not None:
+        return str(best["subset_name"])
+    strongest = scalable.sort_values("backtracking_rate").iloc[0]
+    ctx.reporter.say(
+        "  note: no subset lowers backtracking with accuracy held on the search half; scaling "
+        f"{strongest['subset_name']}, which backtracks least there ({strongest['verdict']})"
+    )
+    return str(strongest["subset_name"])
+
+
+def _candidates(ctx: RunContext) -> list[Subset]:
+    """The subsets that may be the one that is scaled."""
+    name, subsets = ctx.phase2.scale_sweep.subset_name, ctx.phase2.subset_sweep.subsets
+    return list(subsets.values()) if name == BEST_SUBSET else [subsets[name]]

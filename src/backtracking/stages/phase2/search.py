@@ -1,0 +1,67 @@
+"""phase2-search: look further than the named subsets, on the half of the problems that arms are picked on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import pandas as pd
+
+from backtracking.measurements.tradeoff import summarize_arms
+from backtracking.run import io
+from backtracking.run.seed import derive_seed
+from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.phase1.prepare_data import dataset_input
+from backtracking.stages.phase2.common import SWEEP_KEYS, problem_halves, resources, sweep_job
+
+TABLES = ("search_trials.csv", "search_results.csv", "search_events.csv")
+IMPORTANCE = "ablation_importance.csv"
+
+
+@dataclass(frozen=True)
+class Phase2Search(Stage):
+    name: ClassVar[str] = "phase2-search"
+    phase: ClassVar[Literal[1, 2]] = 2
+    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.search", "phase2.subset_sweep.variant")
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        inputs: list[Input] = [dataset_input(ctx)]
+        if ctx.phase1 is not None and ctx.phase1.table(IMPORTANCE).exists():
+            inputs.append(FileInput(ctx.phase1.table(IMPORTANCE), made_by="backtracking ablation-scan"))
+        return inputs
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        return [ctx.paths.table(name) for name in TABLES]
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.sweeps.search import ranked_components, search_arms
+
+        config = ctx.phase2.search
+        available = resources(ctx, [])
+        job = sweep_job(ctx, ctx.phase2.subset_sweep.variant, available, [])
+        chosen = set(problem_halves(ctx)["search"][: config.max_examples])
+        job = replace(
+            job,
+            prompts=[prompt for prompt in job.prompts if str(prompt.example_id) in chosen],
+            samples=config.num_samples_per_prompt,
+        )
+        importance = _importance(ctx)
+        candidates = ranked_components(importance, available.n_layers, config.candidates)
+        if importance is None:
+            ctx.reporter.say(
+                "  note: no ablation scan to start from; components are taken from the last layers on"
+            )
+        found = search_arms(job, candidates, config, derive_seed(ctx.config.run.seed, "phase2 search"))
+        results = summarize_arms(found.events, ctx.phase2.accuracy_margin)
+        for name, table in zip(TABLES, (found.trials, results, found.events), strict=True):
+            io.write_csv(ctx.paths.table(name), table)
+        return Result(
+            rows=len(found.events), notes={"trials": len(found.trials), "rows_generated": found.generated}
+        )
+
+
+def _importance(ctx: RunContext) -> pd.DataFrame | None:
+    if ctx.phase1 is None or not ctx.phase1.table(IMPORTANCE).exists():
+        return None
+    table = io.read_csv(ctx.phase1.table(IMPORTANCE))
+    return None if table.empty else table

@@ -1,0 +1,149 @@
+"""phase2-specificity: what every arm of the sweeps leaks, and what its first change to a completion hits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import pandas as pd
+
+from backtracking.figures import leaks as plots_leaks
+from backtracking.figures import style as figures
+from backtracking.measurements import divergence, specificity
+from backtracking.model.arms import BASELINE_ARM
+from backtracking.run import io
+from backtracking.run.records import BASELINE_NAME, GenerationRecord
+from backtracking.run.seed import derive_seed
+from backtracking.stages.base import FileInput, Result, RunContext, Stage
+from backtracking.stages.phase2.common import SWEEP_KEYS, current_arms
+from backtracking.text.prompts import find_variant
+from backtracking.text.steps import read_steps
+
+if TYPE_CHECKING:
+    from backtracking.model.arms import Arm
+    from backtracking.sweeps.sweep import SweepJob
+
+TABLES = ("specificity.csv", "first_divergences.csv", "replaced_tokens.csv", "correction_flow.csv")
+FIGURES = ("phase2_first_divergence", "phase2_correction_flow")
+DAMAGE_ROWS = 40
+FORCED_ERRORS = 40
+
+
+@dataclass(frozen=True)
+class Phase2Specificity(Stage):
+    name: ClassVar[str] = "phase2-specificity"
+    phase: ClassVar[Literal[1, 2]] = 2
+    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep", "phase2.scale_sweep")
+
+    def inputs(self, ctx: RunContext) -> Sequence[FileInput]:
+        """The scale sweep's arms count where there are any of the same prompts."""
+        subsets = FileInput(
+            ctx.paths.table("subset_sweep_results.csv"), made_by="backtracking phase2-subset-sweep"
+        )
+        scales = FileInput(
+            ctx.paths.table("scale_sweep_results.csv"), made_by="backtracking phase2-scale-sweep"
+        )
+        same_prompts = ctx.phase2.scale_sweep.variant == ctx.phase2.subset_sweep.variant
+        return [subsets, scales] if same_prompts and scales.path.exists() else [subsets]
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        return [*map(ctx.paths.table, TABLES), *map(ctx.paths.figure, FIGURES)]
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.sweeps.sweep import asked_rows, evaluate_generations
+        from backtracking.text.triggers import Triggers
+
+        variant = ctx.phase2.subset_sweep.variant
+        job, arms = current_arms(ctx, variant, self._arms_run(ctx))
+        baseline = {(r.example_id, r.sample_id): r for r in asked_rows(job, BASELINE_ARM)}
+        events = evaluate_generations(baseline.values(), job.reader)
+        family = specificity.main_family(events.assign(condition=BASELINE_NAME))
+        triggers = Triggers.of(ctx.model().tokenizer, family).tokens if family else frozenset()
+        known = divergence.Rows(baseline, _first_onsets(events))
+        close = find_variant(ctx.config.prompting, variant).think_close
+        rows, parted = [], []
+        for arm in arms:
+            records = [r for r in asked_rows(job, arm) if (r.example_id, r.sample_id) in baseline]
+            measured = specificity.measure_rows(records, job.reader, family, read_steps)
+            rows.append(measured.assign(arm=arm.name))
+            if arm.name != BASELINE_NAME:
+                parted.append(
+                    divergence.first_divergences(known, records, triggers, ctx.model().tokenizer, close)
+                )
+        damage = self._damage(ctx, job, arms, list(baseline.values()))
+        caught = self._forced_errors(ctx, job, arms, [baseline[key] for key in _right_rows(events)])
+        self._write(ctx, pd.concat(rows), pd.concat(parted), damage, caught)
+        return Result(rows=len(arms) - 1, notes={"family": list(family)})
+
+    def _arms_run(self, ctx: RunContext) -> list[str]:
+        """Names of the arms that the sweeps hold, the baseline first."""
+        names: dict[str, None] = {BASELINE_NAME: None}
+        for table in self.inputs(ctx):
+            names |= dict.fromkeys(io.read_csv(table.path)["arm"].astype(str))
+        return list(names)
+
+    def _write(
+        self,
+        ctx: RunContext,
+        rows: pd.DataFrame,
+        parted: pd.DataFrame,
+        damage: pd.DataFrame,
+        caught: pd.DataFrame,
+    ) -> None:
+        summary = divergence.divergence_summary(parted)
+        replaced = divergence.replaced_tokens(parted)
+        flow = specificity.correction_flow(rows)
+        table = pd.DataFrame({"arm": rows["arm"].unique()})
+        for part in (specificity.specificity_table(rows), damage, summary.drop(columns="total"), caught):
+            table = table.merge(part, on="arm", how="left")
+        for name, data in zip(TABLES, (table, parted, replaced, flow), strict=True):
+            io.write_csv(ctx.paths.table(name), data)
+        figures.save(plots_leaks.plot_first_divergences(summary, replaced), ctx.paths, FIGURES[0])
+        figures.save(plots_leaks.plot_correction_flow(flow), ctx.paths, FIGURES[1])
+
+    def _damage(
+        self, ctx: RunContext, job: "SweepJob", arms: "Sequence[Arm]", records: "Sequence[GenerationRecord]"
+    ) -> pd.DataFrame:
+        """KL per token on baseline text per arm, with its interval."""
+        from backtracking.measurements.controls import spread_over_problems
+        from backtracking.mechanism.text_damage import damage_by_arm, text_damage
+
+        seed = derive_seed(ctx.config.run.seed, "text damage")
+        drawn = spread_over_problems([record.example_id for record in records], DAMAGE_ROWS, seed)
+        changed = [arm for arm in arms if arm.name != BASELINE_NAME]
+        with ctx.reporter.bar("KL on baseline text", len(drawn)) as bar:
+            lines = text_damage(
+                ctx.model(),
+                [records[k] for k in drawn],
+                changed,
+                vectors=job.vectors,
+                onset_phrases=job.onset_phrases,
+                bar=bar,
+            )
+        return damage_by_arm(lines)
+
+    def _forced_errors(
+        self, ctx: RunContext, job: "SweepJob", arms: "Sequence[Arm]", right: "Sequence[GenerationRecord]"
+    ) -> pd.DataFrame:
+        """Whether errors put into right baseline rows are still noticed and corrected."""
+        from backtracking.measurements.controls import spread_over_problems
+        from backtracking.sweeps.forced_errors import caught_by_arm, run_forced_errors, wrong_prefixes
+
+        seed = derive_seed(ctx.config.run.seed, "forced errors")
+        drawn = spread_over_problems([record.example_id for record in right], FORCED_ERRORS, seed)
+        prefixes = wrong_prefixes((right[k] for k in drawn), job)
+        if not prefixes:
+            ctx.reporter.say("  note: no right baseline row states a step that could be made wrong")
+            return pd.DataFrame(columns=["arm"])
+        return caught_by_arm(run_forced_errors(job, arms, prefixes))
+
+
+def _first_onsets(events: pd.DataFrame) -> dict[tuple[str, int], int]:
+    found = events[events["onset_token_in_completion"] >= 0]
+    keys = zip(found["example_id"].astype(str), found["sample_id"].astype(int), strict=True)
+    return dict(zip(keys, found["onset_token_in_completion"].astype(int), strict=True))
+
+
+def _right_rows(events: pd.DataFrame) -> list[tuple[str, int]]:
+    found = events[events["is_correct"].astype(str) == "True"]
+    return list(zip(found["example_id"].astype(str), found["sample_id"].astype(int), strict=True))

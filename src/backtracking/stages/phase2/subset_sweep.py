@@ -1,0 +1,61 @@
+"""phase2-subset-sweep: baseline and every component subset, side by side in one run of the engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from backtracking.errors import UserError
+from backtracking.figures import phase2 as plots_phase2
+from backtracking.figures import style as figures
+from backtracking.model.arms import BASELINE_ARM, subset_arms
+from backtracking.run import io
+from backtracking.stages.base import Input, Result, RunContext, Stage
+from backtracking.stages.phase2.common import (
+    SWEEP_KEYS,
+    arm_files,
+    resources,
+    sweep_inputs,
+    sweep_job,
+    write_hook_debug,
+)
+
+FIGURE = "phase2_subset_sweep"
+
+
+@dataclass(frozen=True)
+class Phase2SubsetSweep(Stage):
+    name: ClassVar[str] = "phase2-subset-sweep"
+    phase: ClassVar[Literal[1, 2]] = 2
+    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep", "phase2.hook_debug")
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        return sweep_inputs(ctx, ctx.phase2.subset_sweep.subsets.values())
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        tables = ("subset_sweep_results.csv", "subset_sweep_events.csv")
+        return [*map(ctx.paths.table, tables), ctx.paths.figure(FIGURE)]
+
+    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        return arm_files(ctx, ctx.phase2.subset_sweep.variant)
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.sweeps.sweep import run_arms
+
+        sweep = ctx.phase2.subset_sweep
+        if not sweep.subsets:
+            raise UserError(
+                "phase2.subset_sweep.subsets is empty",
+                "there is nothing to compare with the baseline",
+                "name at least one subset, e.g. `mlp_late: [[mlp, 20], [mlp, 21]]`",
+            )
+        available = resources(ctx, sweep.subsets.values())
+        scale = ctx.config.ablation_generation.effective_scale
+        arms = [BASELINE_ARM, *subset_arms(sweep.subsets, scale, available)]
+        result = run_arms(sweep_job(ctx, sweep.variant, available, arms), arms)
+        io.write_csv(ctx.paths.table("subset_sweep_results.csv"), result.table)
+        io.write_csv(ctx.paths.table("subset_sweep_events.csv"), result.events)
+        write_hook_debug(ctx, result)
+        figure = plots_phase2.plot_subset_sweep_comparison(result.table, ctx.phase2.accuracy_margin)
+        figures.save(figure, ctx.paths, FIGURE)
+        return Result(rows=len(result.events), notes={"rows_generated": result.generated})

@@ -1,0 +1,1 @@
+"""What drives the engine under many arms: sweeps, the search and forced errors."""

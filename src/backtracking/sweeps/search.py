@@ -1,0 +1,168 @@
+"""The search beyond named subsets: which components, and how strongly.
+
+Proposals come from optuna. Both the proposals (seeded) and a trial's rows (keyed noise, kept on disk) are
+reproducible, so a search that is started again walks the same path and generates only what is missing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from backtracking.config.phase2 import SearchConfig
+from backtracking.errors import UserError
+from backtracking.interventions import Condition, Intervention
+from backtracking.measurements.comparison import OUTCOMES, average
+from backtracking.model.arms import BASELINE_ARM, Arm, check_arms
+from backtracking.run.provenance import digest
+from backtracking.run.records import BASELINE_NAME
+from backtracking.sweeps.sweep import SweepJob, run_arms
+
+if TYPE_CHECKING:
+    import optuna
+
+Component = tuple[Literal["attn", "mlp"], int]
+SINGLES = 6
+LONGEST_NAME = 60
+STARTING_SCALES = (0.0, 0.5)
+IDLE_ROUNDS = 10
+"""Rounds in a row without a new arm after which the search ends."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Every trial with its two objectives, and the measured rows of all arms."""
+
+    trials: pd.DataFrame
+    events: pd.DataFrame
+    generated: int
+
+
+def search_arms(
+    job: SweepJob, candidates: Sequence[Component], config: SearchConfig, seed: int
+) -> SearchResult:
+    """Spend the budget of rows on subsets of the candidates (best first) and scales.
+
+    A proposal that was tried before costs nothing; the search ends early when proposals only repeat.
+    """
+    arms_left = _affordable_arms(config.budget_rows, len(job.prompts) * job.samples)
+    idle = 0
+    study = _study(candidates, config, seed)
+    found = run_arms(job, [BASELINE_ARM])
+    seen = {BASELINE_NAME: found.events}
+    generated = found.generated
+    lines: list[dict[str, Any]] = []
+    while arms_left and idle < IDLE_ROUNDS:
+        asked = [study.ask(_space(candidates, config)) for _ in range(min(config.trials_at_once, arms_left))]
+        arms = [_arm(trial.params, candidates, job) for trial in asked]
+        new = list({arm.name: arm for arm in arms if arm.name not in seen}.values())
+        arms_left -= len(new)
+        idle = 0 if new else idle + 1
+        if new:
+            batch = run_arms(job, [BASELINE_ARM, *new])
+            generated += batch.generated
+            seen |= {str(arm): part for arm, part in batch.events.groupby("arm", sort=False)}
+        for trial, arm in zip(asked, arms, strict=True):
+            values = _objectives(seen[arm.name])
+            study.tell(trial, values)
+            scale = trial.params["scale"] if arm.members[0].interventions else None
+            names = ("backtracking_rate", "accuracy")
+            lines.append(
+                {"trial": trial.number, "arm": arm.name, "subset_name": arm.subset_name, "scale": scale}
+                | dict(zip(names, values, strict=True))
+            )
+        job.reporter.say(f"  search: {len(lines)} trials, {len(seen) - 1} different arms")
+    return SearchResult(pd.DataFrame(lines), pd.concat(seen.values(), ignore_index=True), generated)
+
+
+def _affordable_arms(budget_rows: int, rows_per_arm: int) -> int:
+    """How many arms the budget pays for beside the baseline."""
+    arms = budget_rows // rows_per_arm - 1
+    if arms < 1:
+        raise UserError(
+            f"phase2.search.budget_rows ({budget_rows:,}) does not pay for one arm",
+            f"the baseline and an arm take {rows_per_arm:,} rows each",
+            f"set phase2.search.budget_rows to {2 * rows_per_arm:,} or more, or lower "
+            "phase2.search.max_examples or phase2.search.num_samples_per_prompt",
+        )
+    return arms
+
+
+def _study(candidates: Sequence[Component], config: SearchConfig, seed: int) -> "optuna.Study":
+    """Two objectives; the first trials are single components and growing sets in the candidates' order."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    number = seed % 2**32
+    if config.sampler == "tpe":
+        sampler: Any = optuna.samplers.TPESampler(seed=number, constant_liar=True, n_startup_trials=16)
+    else:
+        sampler = optuna.samplers.NSGAIISampler(seed=number, population_size=2 * config.trials_at_once)
+    study = optuna.create_study(directions=["minimize", "maximize"], sampler=sampler)
+    for members in _starting_sets(candidates):
+        for scale in _starting_scales(config):
+            study.enqueue_trial({_key(c): c in members for c in candidates} | {"scale": scale})
+    return study
+
+
+def _starting_sets(candidates: Sequence[Component]) -> list[Sequence[Component]]:
+    singles: list[Sequence[Component]] = [[component] for component in candidates[:SINGLES]]
+    return singles + [candidates[:size] for size in (2, 3, 4) if size <= len(candidates)]
+
+
+def _starting_scales(config: SearchConfig) -> list[float]:
+    return [scale for scale in STARTING_SCALES if scale in config.scales] or [config.scales[0]]
+
+
+def _space(candidates: Sequence[Component], config: SearchConfig) -> dict[str, Any]:
+    from optuna.distributions import CategoricalDistribution
+
+    space: dict[str, Any] = {
+        _key(component): CategoricalDistribution([False, True]) for component in candidates
+    }
+    return space | {"scale": CategoricalDistribution(list(config.scales))}
+
+
+def _key(component: Component) -> str:
+    return f"{component[0]}{component[1]}"
+
+
+def _arm(params: dict[str, Any], candidates: Sequence[Component], job: SweepJob) -> Arm:
+    """The trial as an arm; no component at all is the baseline."""
+    chosen = [component for component in candidates if params[_key(component)]]
+    if not chosen:
+        return BASELINE_ARM
+    scale = float(params["scale"])
+    members = sorted(chosen)
+    spelled = "-".join(_key(component) for component in members)
+    short = spelled if len(spelled) <= LONGEST_NAME else digest(members)[:10]
+    name = f"search_{short}_x{scale:g}"
+    interventions = tuple(
+        Intervention(component=kind, layer=layer, strength=scale, when=job.resources.when)
+        for kind, layer in members
+    )
+    subset_name = "+".join(_key(component) for component in members)
+    arm = Arm(name, subset_name, scale, (Condition(name=name, interventions=interventions),))
+    check_arms([arm], job.resources)
+    return arm
+
+
+def _objectives(events: pd.DataFrame) -> tuple[float, float]:
+    return average(events, OUTCOMES["backtracking"]).value, average(events, OUTCOMES["accuracy"]).value
+
+
+def ranked_components(importance: pd.DataFrame | None, n_layers: int, count: int) -> list[Component]:
+    """The scan's most selective components, strongest first; without a scan, all from the last layer on.
+
+    Without controls no component has a selectivity; then the effect on the onset's logit ranks.
+    """
+    kinds: tuple[Literal["attn", "mlp"], ...] = ("mlp", "attn")
+    if importance is None:
+        return [(kind, layer) for layer in reversed(range(n_layers)) for kind in kinds][:count]
+    selective = "selectivity" in importance and importance["selectivity"].notna().any()
+    ranking = "selectivity" if selective else "delta_wait_logit_mean"
+    ordered = importance.sort_values(ranking, ascending=not selective)
+    pairs = zip(ordered["component"], ordered["layer"], strict=True)
+    found = [(kind, int(layer)) for name, layer in pairs for kind in kinds if kind == name]
+    return list(dict.fromkeys(found))[:count]

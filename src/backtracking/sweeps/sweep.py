@@ -1,0 +1,263 @@
+"""Sweeps: baseline and every arm in one run of the engine, kept on disk arm by arm, then measured."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from backtracking.config.phase2 import Subset
+from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
+from backtracking.errors import UserError
+from backtracking.interventions import Condition
+from backtracking.measurements.degeneration import degeneration
+from backtracking.measurements.events import EventReader
+from backtracking.measurements.hook_debug import hook_debug
+from backtracking.measurements.tradeoff import find_best_tradeoff, summarize_arms
+from backtracking.model.arms import BASELINE_ARM, Arm, Resources, scale_arms, subset_arms
+from backtracking.model.ledger import Ledger
+from backtracking.model.loading import LoadedModel
+from backtracking.run import io
+from backtracking.run.progress import Quiet, Reporter
+from backtracking.run.provenance import digest
+from backtracking.run.records import GenerationRecord
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from backtracking.model.schedule import Phrase
+
+__all__ = [
+    "SweepJob",
+    "SweepResult",
+    "evaluate_generations",
+    "find_best_tradeoff",
+    "generate_with_ablation",
+    "run_arms",
+    "run_scale_sweep",
+    "run_subset_sweep",
+]
+
+RowKey = tuple[str, int, str]
+"""Arm, and the row's example and sample, as (example_id, sample_id, arm)."""
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """What all arms of a sweep share; rows are kept in `folder`."""
+
+    model: LoadedModel
+    prompts: Sequence[Prompt]
+    reader: EventReader
+    sampling: SamplingParams
+    samples: int
+    seed: int
+    folder: Path
+    resources: Resources
+    margin: float = 0.05
+    slots: int | Literal["auto"] = "auto"
+    engine: Literal["batched", "reference"] = "batched"
+    vectors: "Mapping[str, Tensor]" = field(default_factory=dict)
+    onset_phrases: "Collection[Phrase]" = ()
+    made_with: Mapping[str, Any] = field(default_factory=dict)
+    """Settings outside this record that decide a row's text: rows made otherwise are not kept."""
+    reporter: Reporter = field(default_factory=Quiet)
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """The table of arms, the measured rows behind it, and what the hooks did in this start."""
+
+    table: pd.DataFrame
+    events: pd.DataFrame
+    generated: int
+    hook_debug: dict[str, Any]
+    resumed: frozenset[str] = frozenset()
+    """Arms that kept rows of an earlier start."""
+
+
+def run_subset_sweep(job: SweepJob, subsets: Mapping[str, Subset], scale: float = 0.0) -> SweepResult:
+    """Baseline and every subset."""
+    return run_arms(job, [BASELINE_ARM, *subset_arms(subsets, scale, job.resources)])
+
+
+def run_scale_sweep(job: SweepJob, name: str, subset: Subset, scales: Sequence[float]) -> SweepResult:
+    """Baseline and one subset at every scale."""
+    return run_arms(job, [BASELINE_ARM, *scale_arms(name, subset, scales, job.resources)])
+
+
+def run_arms(job: SweepJob, arms: Sequence[Arm]) -> SweepResult:
+    """Generate what is not there yet, then measure all arms from their files."""
+    ledger = Ledger()
+    done = set().union(*(_kept_rows(job, arm) for arm in arms))
+    generated = _generate_missing(job, arms, done, ledger)
+    events = pd.concat([_arm_events(job, arm) for arm in arms], ignore_index=True)
+    table = summarize_arms(events, margin=job.margin)
+    debug = hook_debug(ledger, generated)
+    return SweepResult(table, events, sum(generated.values()), debug, frozenset(key[2] for key in done))
+
+
+def generate_with_ablation(
+    job: SweepJob, arms: Sequence[Arm], *, done: Collection[RowKey] = (), ledger: Ledger | None = None
+) -> Iterator[GenerationRecord]:
+    """Rows of all arms as they finish; one engine run, arms mixed in every batch, `done` rows left out."""
+    return generate_rows(
+        job.model,
+        _rows(job, arms, done),
+        job.sampling,
+        seed=job.seed,
+        slots=job.slots,
+        engine=job.engine,
+        ledger=ledger,
+        vectors=job.vectors,
+        onset_phrases=job.onset_phrases,
+    )
+
+
+def evaluate_generations(records: Iterable[GenerationRecord], reader: EventReader) -> pd.DataFrame:
+    """One row per completion: onsets, answer graded by problem id, length, signs of degeneration."""
+    rows = [
+        reader(record).event | degeneration(record) for record in records if record.finish_reason != "error"
+    ]
+    return pd.DataFrame(rows)
+
+
+def _rows(job: SweepJob, arms: Sequence[Arm], done: Collection[RowKey]) -> Iterator[Row]:
+    """Arms vary fastest, so that the rows which share a prompt's cache stand together."""
+    for index, prompt in enumerate(job.prompts):
+        for sample in range(job.samples):
+            for arm in arms:
+                if (prompt.example_id, sample, arm.name) not in done:
+                    yield Row(prompt=prompt, sample_id=sample, condition=arm.for_row(index, sample))
+
+
+def arm_path(folder: Path, name: str) -> Path:
+    return folder / f"phase2_{name}.jsonl"
+
+
+def card_path(folder: Path, name: str) -> Path:
+    """What an arm's rows were made with, beside them."""
+    return arm_path(folder, name).with_suffix(".arm.json")
+
+
+def _generate_missing(
+    job: SweepJob, arms: Sequence[Arm], done: Collection[RowKey], ledger: Ledger
+) -> dict[str, int]:
+    """Append the rows that are not on disk yet to their arms' files; returns how many each arm got."""
+    pending = len(job.prompts) * job.samples * len(arms) - len(done)
+    generated = dict.fromkeys((arm.name for arm in arms), 0)
+    if not pending:
+        return generated
+    if done:
+        job.reporter.say(f"  going on: {len(done):,} rows are there, {pending:,} to do")
+    cut = 0
+    with ExitStack() as stack:
+        files = {
+            arm.name: stack.enter_context(io.JsonlAppender(arm_path(job.folder, arm.name))) for arm in arms
+        }
+        bar = stack.enter_context(job.reporter.bar(f"{len(arms)} arms", pending))
+        for record in generate_with_ablation(job, arms, done=done, ledger=ledger):
+            files[record.condition].append(record)
+            generated[record.condition] += 1
+            cut += record.finish_reason == "length"
+            bar.advance(1, note=f"{cut} cut at the cap" if cut else "")
+    return generated
+
+
+def _kept_rows(job: SweepJob, arm: Arm) -> set[RowKey]:
+    """Rows of an earlier start that this sweep would write again to the letter.
+
+    Rows of other problems stay in the file, failed ones leave it; rows made otherwise are set aside.
+    """
+    path = arm_path(job.folder, arm.name)
+    if not is_current(job, arm):
+        _set_aside(job, arm, "settings")
+        io.write_json(card_path(job.folder, arm.name), _identity(job, arm))
+    if not path.exists():
+        return set()
+    io.heal_jsonl(path)
+    wanted = {str(prompt.example_id): list(prompt.ids) for prompt in job.prompts}
+    kept: dict[RowKey, int] = {}
+    other_prompts = 0
+    for number, record in enumerate(io.read_jsonl(path, GenerationRecord, made_by="the sweep")):
+        same_prompt = wanted.get(record.example_id, record.prompt_ids) == record.prompt_ids
+        other_prompts += not same_prompt
+        if same_prompt and record.finish_reason != "error":
+            kept.setdefault((record.example_id, record.sample_id, arm.name), number)
+    if other_prompts:
+        _set_aside(job, arm, "prompts", copy=True)
+    io.keep_lines(path, sorted(kept.values()))
+    return {key for key in kept if key[0] in wanted and key[1] < job.samples}
+
+
+def _set_aside(job: SweepJob, arm: Arm, what: str, *, copy: bool = False) -> None:
+    """Keep an arm's rows under another name, and say so."""
+    kept_as = io.set_aside(arm_path(job.folder, arm.name), copy=copy)
+    if kept_as is not None:
+        job.reporter.say(f"  {arm.name} was made with other {what}; its rows are kept in {kept_as.name}")
+
+
+def is_current(job: SweepJob, arm: Arm) -> bool:
+    """Whether the rows on disk are those that this sweep would generate for the arm."""
+    card = card_path(job.folder, arm.name)
+    return card.exists() and io.read_json(card, made_by="the sweep") == _identity(job, arm)
+
+
+def _identity(job: SweepJob, arm: Arm) -> dict[str, Any]:
+    """What decides the text of an arm's rows; problems and samples may be added without a new start."""
+    members = [member.model_dump(mode="json") for member in arm.members]
+    used = {i.vector for member in arm.members for i in member.interventions if i.vector is not None}
+    vectors = {name: digest(job.vectors[name].tolist()) for name in sorted(used) if name in job.vectors}
+    shared = {"seed": job.seed, "sampling": job.sampling, "model": job.made_with, "vectors": vectors}
+    return {
+        "arm": arm.name,
+        "subset_name": arm.subset_name,
+        "scale": arm.scale,
+        "members": members,
+        "made_with": digest(shared),
+    }
+
+
+def load_arm(folder: Path, name: str) -> Arm:
+    """An arm as it was run, from the card beside its rows."""
+    path = card_path(folder, name)
+    card = io.read_json(path, made_by="backtracking phase2-subset-sweep")
+    try:
+        members = tuple(Condition.model_validate(member) for member in card["members"])
+        return Arm(card["arm"], card["subset_name"], card["scale"], members)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} does not describe an arm",
+            f"{type(error).__name__}: {error}",
+            "delete it and run the sweep again",
+        ) from error
+
+
+def read_arm(folder: Path, name: str) -> Iterator[GenerationRecord]:
+    """The rows of an arm."""
+    return io.read_jsonl(arm_path(folder, name), GenerationRecord, made_by="backtracking phase2-subset-sweep")
+
+
+def asked_rows(job: SweepJob, arm: Arm) -> list[GenerationRecord]:
+    """The rows of an arm that belong to the job's problems and samples, in their order."""
+    order = {str(prompt.example_id): place for place, prompt in enumerate(job.prompts)}
+    rows = [
+        record
+        for record in read_arm(job.folder, arm.name)
+        if record.example_id in order and record.sample_id < job.samples
+    ]
+    return sorted(rows, key=lambda record: (order[record.example_id], record.sample_id))
+
+
+def _arm_events(job: SweepJob, arm: Arm) -> pd.DataFrame:
+    """The measured rows of one arm in the order of the job's problems and samples."""
+    events = evaluate_generations(asked_rows(job, arm), job.reader)
+    return events.assign(
+        arm=arm.name,
+        subset_name=arm.subset_name,
+        scale=arm.scale,
+        num_components=arm.num_components,
+        kind=arm.kind,
+    )

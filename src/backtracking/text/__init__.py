@@ -1,0 +1,1 @@
+"""Text read and written: prompts, tokens, onsets, answers and arithmetic; no torch."""

@@ -1,0 +1,22 @@
+"""Checkable statements of a completion, with what each computes as a key for finding repeats."""
+
+from dataclasses import dataclass
+
+from backtracking.text.arithmetic import find_steps
+
+
+@dataclass(frozen=True)
+class CheckedStep:
+    """One statement: where it begins, what it computes, and whether its result is right."""
+
+    start: int
+    expression: str
+    is_right: bool
+
+
+def read_steps(text: str) -> list[CheckedStep]:
+    """All checkable statements in order."""
+    return [
+        CheckedStep(step.start, "".join(text[step.start : step.result[0]].split()), step.correct)
+        for step in find_steps(text)
+    ]
