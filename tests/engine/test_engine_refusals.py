@@ -5,9 +5,10 @@ import torch
 import transformers
 from tiny import CONFIGS, VOCAB, NumberTokenizer, build, prompt, tiny
 
-from backtracking.engine.generate import Row, SamplingParams, check_conditions, generate_rows
+from backtracking.engine.generate import Row, SamplingParams, generate_rows
 from backtracking.errors import UserError
-from backtracking.interventions import BASELINE, Condition, Intervention, When
+from backtracking.interventions import Condition, Intervention, When
+from backtracking.model.gates import GateTable
 from backtracking.model.loading import LoadedModel
 
 EXPERTS = {
@@ -87,7 +88,7 @@ VECTORS = {"short": torch.ones(3), "infinite": torch.full((32,), torch.inf), "ze
 def test_conditions_that_bind_to_nothing(intervention, message):
     bad = Condition(name="bad", interventions=(intervention,))
     with pytest.raises(UserError, match=message):
-        check_conditions(tiny("llama"), [BASELINE, bad], vectors=VECTORS)
+        GateTable(tiny("llama"), VECTORS).add(bad)
     with pytest.raises(UserError, match=message):
         generate_rows(
             tiny("llama"),
@@ -99,9 +100,10 @@ def test_conditions_that_bind_to_nothing(intervention, message):
 
 
 def test_conditions_must_have_their_own_names():
-    two = [Condition(name="x"), Condition(name="x", suppress_tokens=frozenset({4}))]
+    table = GateTable(tiny("llama"))
+    table.add(Condition(name="x"))
     with pytest.raises(UserError, match="both called 'x'"):
-        check_conditions(tiny("llama"), two)
+        table.add(Condition(name="x", suppress_tokens=frozenset({4})))
 
 
 @pytest.mark.parametrize("token", [-1, VOCAB])
@@ -122,7 +124,7 @@ def test_heads_whose_values_have_another_width():
     with pytest.raises(
         UserError, match=r"(?s)heads of this architecture cannot be told apart.*4 heads of width 8"
     ):
-        check_conditions(build(config), [one_head])
+        GateTable(build(config)).add(one_head)
 
 
 def test_settings_that_complete_nothing():

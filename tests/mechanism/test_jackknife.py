@@ -102,9 +102,8 @@ def test_a_scan_without_an_ensemble_tests_nothing():
 
 
 @pytest.mark.parametrize("rule", ["selectivity", "effect"])
-def test_alike_components_are_rarely_called_outstanding(rule, monkeypatch):
+def test_alike_components_are_rarely_called_outstanding(rule):
     """Family-wise: in a scan of twelve equal components one stands out in about 5% of studies at most."""
-    monkeypatch.setattr("gc.collect", lambda *_: 0)  # statsmodels collects on every call
     rng = np.random.default_rng(2)
     removals = [Removal(Site(kind, layer)) for kind in ("attn", "mlp") for layer in range(6)]
     alarms = 0

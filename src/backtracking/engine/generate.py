@@ -17,7 +17,6 @@ from backtracking.engine.reference import run_reference
 from backtracking.engine.rows import Prompt, Row, checked_rows
 from backtracking.engine.sampling import SamplingParams
 from backtracking.errors import UserError
-from backtracking.interventions import Condition
 from backtracking.model.gates import GateTable
 from backtracking.model.ledger import Ledger, label
 from backtracking.model.loading import LoadedModel
@@ -25,9 +24,7 @@ from backtracking.model.schedule import Phrase
 from backtracking.run.progress import Bar
 from backtracking.run.records import GenerationRecord
 
-__all__ = ["Prompt", "Row", "SamplingParams", "check_conditions", "generate_rows", "sampling_from"]
-
-sampling_from = SamplingParams.from_config
+__all__ = ["Prompt", "Row", "SamplingParams", "generate_rows"]
 
 
 def generate_rows(
@@ -58,18 +55,6 @@ def generate_rows(
     run = run_reference if engine == "reference" else partial(run_batched, slots=slots)
     records = run(model, checked, sampling, seed=seed, table=table, ledger=ledger)
     return _watched(records, table, ledger, progress)
-
-
-def check_conditions(
-    model: LoadedModel,
-    conditions: Iterable[Condition],
-    vectors: Mapping[str, Tensor] | None = None,
-    onset_phrases: Collection[Phrase] = (),
-) -> None:
-    """Raise now what a run would raise later: conditions that bind to nothing or can never act."""
-    table = GateTable(model, vectors, onset_phrases)
-    for condition in conditions:
-        table.add(condition)
 
 
 def _watched(
