@@ -1,6 +1,6 @@
 """Which onsets are analysed, and which positions without an onset each is compared with."""
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -71,25 +71,36 @@ def read_baseline(events_path: Path, variant: str) -> pd.DataFrame:
         keep_default_na=False,
         na_values={"is_correct": [""]},
     )
-    rows = table[(table["variant"] == variant) & (table["condition"] == BASELINE_NAME)].reset_index(drop=True)
+    return baseline_rows(table, variant, str(events_path))
+
+
+def baseline_rows(events: pd.DataFrame, variant: str, source: str = "these rows") -> pd.DataFrame:
+    """The baseline rows of one variant of an events table, read from a file or made in memory."""
+    wanted = (events["variant"] == variant) & (events["condition"] == BASELINE_NAME)
+    rows = events[wanted].reset_index(drop=True)
     if rows.empty:
         raise UserError(
-            f"{events_path} has no baseline rows of {variant!r}",
+            f"{source} has no baseline rows of {variant!r}",
             "the mechanism is studied on unchanged generations",
             f"run: backtracking generate --condition baseline --variant {variant}, then detect-events",
         )
     rows["has_backtracking_strict"] = rows["has_backtracking_strict"].astype(str).eq("True")
+    rows["is_correct"] = rows["is_correct"].astype(str).where(rows["is_correct"].notna())
     return rows
 
 
-def first_onsets(onsets_path: Path, rows: pd.DataFrame, variant: str) -> pd.Series:
-    """Per row the completion token where its first onset of any kind begins; infinity without one."""
-    table = pd.read_csv(
+def read_onsets(onsets_path: Path) -> pd.DataFrame:
+    """The table of onsets."""
+    return pd.read_csv(
         io.require(onsets_path, made_by="backtracking detect-events"),
         dtype={"example_id": str},
         keep_default_na=False,
     )
-    table = table[(table["variant"] == variant) & (table["condition"] == BASELINE_NAME)]
+
+
+def first_onsets(onsets: pd.DataFrame, rows: pd.DataFrame, variant: str) -> pd.Series:
+    """Per row the completion token where its first onset of any kind begins; infinity without one."""
+    table = onsets[(onsets["variant"] == variant) & (onsets["condition"] == BASELINE_NAME)]
     first = table.groupby(["example_id", "sample_id"])["token_start"].min()
     keys = pd.MultiIndex.from_frame(rows[["example_id", "sample_id"]])
     return pd.Series(first.reindex(keys).fillna(np.inf).to_numpy(float), index=rows.index)
@@ -190,12 +201,45 @@ class StudyFiles:
     generations: Path
 
 
+@dataclass(frozen=True)
+class StudyRows:
+    """What a study is drawn from: baseline rows of one variant, and the generations behind some of them."""
+
+    rows: pd.DataFrame
+    """As `baseline_rows` gives them, with `first_onset` beside."""
+    records: Callable[[Collection[RowKey]], Mapping[RowKey, GenerationRecord]]
+
+    @classmethod
+    def of(
+        cls,
+        rows: pd.DataFrame,
+        onsets: pd.DataFrame,
+        variant: str,
+        records: Callable[[Collection[RowKey]], Mapping[RowKey, GenerationRecord]],
+    ) -> "StudyRows":
+        return cls(rows.assign(first_onset=first_onsets(onsets, rows, variant)), records)
+
+    @classmethod
+    def read(cls, files: StudyFiles, variant: str) -> "StudyRows":
+        rows, onsets = read_baseline(files.events, variant), read_onsets(files.onsets)
+        return cls.of(rows, onsets, variant, lambda keys: read_records(files.generations, keys))
+
+
 def draw_study(
     files: StudyFiles, variant: str, *, max_events: int, controls: int, seed: int, token_map: TokenMap
 ) -> list[Event]:
-    """Baseline onsets of one variant, spread over problems, each with its controls."""
-    rows = read_baseline(files.events, variant)
-    rows["first_onset"] = first_onsets(files.onsets, rows, variant)
+    """Baseline onsets of one variant of a run, spread over problems, each with its controls."""
+    source = StudyRows.read(files, variant)
+    return draw_events(
+        source, variant, max_events=max_events, controls=controls, seed=seed, token_map=token_map
+    )
+
+
+def draw_events(
+    source: StudyRows, variant: str, *, max_events: int, controls: int, seed: int, token_map: TokenMap
+) -> list[Event]:
+    """Onsets spread over problems, each with its controls; the same for the same rows and seed."""
+    rows = source.rows
     onset_rows = rows[rows["has_backtracking_strict"] & (rows["pred_pos_in_full"] >= 0)]
     if onset_rows.empty:
         raise UserError(
@@ -209,7 +253,7 @@ def draw_study(
     chosen = onset_rows.iloc[drawn]
     pairs = match_rows(chosen, rows, limit=controls, seed=derive_seed(seed, "controls", variant))
     keys = dict(zip(rows.index, zip(rows["example_id"], rows["sample_id"], strict=True), strict=True))
-    records = read_records(files.generations, {keys[label] for label in [*chosen.index, *pairs.values()]})
+    records = source.records({keys[label] for label in [*chosen.index, *pairs.values()]})
     events = []
     for label, row in zip(chosen.index, chosen.to_dict("records"), strict=True):
         partner = records[keys[pairs[label]]] if label in pairs else None

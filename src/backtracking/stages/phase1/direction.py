@@ -6,23 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from backtracking.errors import UserError
 from backtracking.run import io
 from backtracking.stages.base import Input, Result, RunContext, Stage
-from backtracking.stages.phase1.mechanism import (
-    STUDY_KEYS,
-    Study,
-    compute_items,
-    open_study,
-    settings_digest,
-    study_inputs,
-)
+from backtracking.stages.phase1.mechanism import STUDY_KEYS, open_bench, open_study, study_inputs
 
 if TYPE_CHECKING:
     from backtracking.mechanism.direction import Directions
 
 FIGURE = "backtracking_direction"
-FEWEST_PROBLEMS = 2
 
 
 @dataclass(frozen=True)
@@ -45,9 +36,11 @@ class Direction(Stage):
 
         from backtracking.figures import causes as plots_causes
         from backtracking.figures import style as figures
+        from backtracking.mechanism.analyses import find_directions
 
-        study = open_study(ctx, self.variant)
-        directions = self._read(ctx, study)
+        bench = open_bench(ctx, self._work, STUDY_KEYS)
+        study = open_study(ctx, self.variant, bench)
+        directions = find_directions(bench, study)
         vectors = directions.vectors()
         table = directions.table()
         io.write_csv(ctx.paths.table("direction.csv"), table)
@@ -55,41 +48,16 @@ class Direction(Stage):
             save_file({name: vector.contiguous() for name, vector in vectors.items()}, temporary)
         io.write_json(ctx.paths.table("directions.json"), self._card(ctx, directions, sorted(vectors)))
         figures.save(plots_causes.plot_direction(table), ctx.paths, FIGURE)
-        self._work(ctx).unlink()  # whole states are large, and quick to read again
+        ctx.paths.work(self._work).unlink()  # whole states are large, and quick to read again
         notes = {"dropped_across_the_split": directions.split.dropped}
         return Result(rows=len(vectors), notes=study.notes() | notes)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
-        return [self._work(ctx)]
+        return [ctx.paths.work(self._work)]
 
-    def _work(self, ctx: RunContext) -> Path:
-        return ctx.paths.work(f"{self.name}-{self.variant}")
-
-    def _read(self, ctx: RunContext, study: Study) -> "Directions":
-        from backtracking.mechanism.direction import Directions, read_states, split_samples, unpack
-
-        seed = ctx.config.run.seed
-        split = split_samples(study.events, study.targets, seed)
-        if split.fewest_problems < FEWEST_PROBLEMS:
-            raise UserError(
-                f"a direction needs onsets with matched controls in at least {2 * FEWEST_PROBLEMS} problems",
-                f"half of them fit it and half test it; one half has only {split.fewest_problems}",
-                "generate more problems, or raise analysis.max_events and analysis.control_samples",
-            )
-        if split.dropped:
-            ctx.reporter.say(
-                f"  note: {split.dropped} onsets are left out: their problem and their control's are on "
-                "different sides of the split into fit and test"
-            )
-        loaded, budget = ctx.model(), ctx.config.analysis.batch_tokens
-        found = compute_items(
-            ctx,
-            self._work(ctx).stem,
-            [(sample.at, sample.target) for sample in split.samples],
-            lambda items: read_states(loaded, [at for at, _ in items], budget),
-            settings_digest(ctx, STUDY_KEYS),
-        )
-        return Directions(split, unpack(found), seed)
+    @property
+    def _work(self) -> str:
+        return f"{self.name}-{self.variant}"
 
     def _card(self, ctx: RunContext, directions: "Directions", names: list[str]) -> dict[str, Any]:
         split = directions.split

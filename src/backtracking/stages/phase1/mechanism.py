@@ -1,23 +1,19 @@
-"""What the stages that look inside the model share: their inputs and the onsets they study."""
+"""What the stages that look inside the model share: their inputs, and a bench that keeps what it reads."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backtracking.measurements.controls import (
-    CONTROL_KINDS,
-    Event,
-    Reading,
-    StudyFiles,
-    draw_study,
-    matching_table,
-)
+from backtracking.measurements.controls import StudyFiles, draw_study, matching_table
+from backtracking.mechanism.partial import compute_resumably
+from backtracking.mechanism.study import Bench, Compute, Item, Study, Values
 from backtracking.run.provenance import digest
 from backtracking.stages.base import EventRows, FileInput, Input, RunContext, select_keys
+from backtracking.text.tokenization import TokenMap
 
 if TYPE_CHECKING:
-    from backtracking.measurements.controls import Event, Reading
+    from backtracking.measurements.controls import Reading
     from backtracking.mechanism.readouts import Target
 
 MODEL_KEYS = ("run.seed", "model")
@@ -40,78 +36,73 @@ def study_inputs(ctx: RunContext, variant: str) -> Sequence[Input]:
     ]
 
 
-@dataclass(frozen=True)
-class Study:
-    """The onsets under study with the tokens that each is about."""
+@dataclass(frozen=True, kw_only=True)
+class KeptBench(Bench):
+    """A bench of a run: each value is kept as it comes, and an interrupted analysis goes on from there."""
 
-    events: "list[Event]"
-    targets: "list[Target]"
+    ctx: RunContext
+    name: str
+    """Begins the names of the files that values are kept in."""
+    config_keys: Sequence[str]
+    """All config that the values depend on."""
 
-    def unmatched(self) -> dict[str, int]:
-        """How many onsets found no control, by kind."""
+    def values(self, part: str, items: Sequence[Item], compute: Compute, **depends_on: Any) -> list[Values]:
+        name = work_name(self.name, part)
 
-        return {kind: sum(kind not in event.controls for event in self.events) for kind in CONTROL_KINDS}
+        def of_pending(pending: list[int]) -> Iterator[tuple[int, Values]]:
+            for place, values in compute([items[k] for k in pending]):
+                yield pending[place], values
 
-    def notes(self) -> dict[str, Any]:
-        problems = {event.at.example_id for event in self.events}
-        return {"events": len(self.events), "problems": len(problems), "unmatched": self.unmatched()}
+        return compute_resumably(
+            self.ctx.paths.work(name),
+            [row_key(reading, target) for reading, target in items],
+            of_pending,
+            settings=settings_digest(self.ctx, self.config_keys, **depends_on),
+            reporter=self.reporter,
+            label=name,
+        )
 
 
-def open_study(ctx: RunContext, variant: str) -> Study:
+def work_name(name: str, part: str) -> str:
+    return f"{name}-{part}" if part else name
+
+
+def open_bench(ctx: RunContext, name: str, config_keys: Sequence[str]) -> KeptBench:
+    """A bench on the run's model, under the run's config."""
+    return KeptBench(
+        loaded=ctx.model(),
+        config=ctx.config.analysis,
+        seed=ctx.config.run.seed,
+        reporter=ctx.reporter,
+        ctx=ctx,
+        name=name,
+        config_keys=config_keys,
+    )
+
+
+def open_study(ctx: RunContext, variant: str, bench: Bench | None = None) -> Study:
     """Draw the events of a variant and their controls; the same in every stage of a run."""
-    from backtracking.mechanism.readouts import Targets
-    from backtracking.text.tokenization import TokenMap
-
-    loaded, config = ctx.model(), ctx.config
+    bench = bench or open_bench(ctx, variant, STUDY_KEYS)
     events = draw_study(
         StudyFiles(ctx.paths.events, ctx.paths.onsets, ctx.paths.generation(variant, "baseline")),
         variant,
-        max_events=config.analysis.max_events,
-        controls=config.analysis.control_samples,
-        seed=config.run.seed,
-        token_map=TokenMap(loaded.tokenizer),
+        max_events=bench.config.max_events,
+        controls=bench.config.control_samples,
+        seed=bench.seed,
+        token_map=TokenMap(bench.loaded.tokenizer),
     )
-    targets = Targets(loaded.tokenizer, config.analysis, loaded.eos_token_ids)
-    study = Study(events, [targets(event) for event in events])
-    for kind, missing in study.unmatched().items():
-        if missing:
-            ctx.reporter.say(f"  note: {missing} of {len(events)} onsets have no control of kind {kind}")
-    return study
+    return Study.of(variant, events, bench)
 
 
-def row_key(reading: "Reading", target: "Target", *more: str) -> str:
+def row_key(reading: "Reading", target: "Target") -> str:
     """Names what was computed: the position and all that the readings depend on."""
     seen = digest([reading.ids[: reading.pos + 2], target.onset, target.family, dict(target.contrasts)])
-    return "/".join([reading.example_id, str(reading.sample_id), str(reading.pos), seen[:16], *more])
+    return "/".join([reading.example_id, str(reading.sample_id), str(reading.pos), seen[:16]])
 
 
 def settings_digest(ctx: RunContext, keys: Sequence[str], **more: Any) -> str:
     """All that values depend on beside their position: the config, the weights as they are now, and more."""
     return digest([select_keys(ctx.config.model_dump(mode="json"), keys), ctx.model().fingerprint(), more])
-
-
-def compute_items(
-    ctx: RunContext,
-    name: str,
-    items: "Sequence[tuple[Reading, Target]]",
-    compute: "Callable[[Sequence[tuple[Reading, Target]]], Iterator[tuple[int, dict[str, Any]]]]",
-    settings: str,
-) -> list[dict[str, Any]]:
-    """Compute the values of items, keeping each as it comes."""
-    from backtracking.mechanism.partial import compute_resumably
-
-    def of_pending(pending: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-        for place, values in compute([items[k] for k in pending]):
-            yield pending[place], values
-
-    return compute_resumably(
-        ctx.paths.work(name),
-        [row_key(reading, target) for reading, target in items],
-        of_pending,
-        settings=settings,
-        reporter=ctx.reporter,
-        label=name,
-    )
 
 
 def controls_path(ctx: RunContext) -> Path:

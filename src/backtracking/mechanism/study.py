@@ -1,0 +1,83 @@
+"""A study: the onsets that are looked into, the tokens each is about, and the bench they are read on."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from backtracking.config.schema import AnalysisConfig
+from backtracking.measurements.controls import CONTROL_KINDS, Event, Reading
+from backtracking.run.progress import Quiet, Reporter
+
+if TYPE_CHECKING:
+    from backtracking.mechanism.readouts import Target
+    from backtracking.model.loading import LoadedModel
+
+Item = tuple[Reading, "Target"]
+Values = dict[str, Any]
+Compute = Callable[[Sequence[Item]], Iterator[tuple[int, Values]]]
+"""Yields the place of an item and what was read there, in any order."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A loaded model and how it is read; what is read is handed out and kept nowhere."""
+
+    loaded: "LoadedModel"
+    config: AnalysisConfig
+    seed: int
+    reporter: Reporter = field(default_factory=Quiet)
+
+    def values(self, part: str, items: Sequence[Item], compute: Compute, **_depends_on: Any) -> list[Values]:
+        """What is read at every item, in their order; `_depends_on` is what else decides it."""
+        found: dict[int, Values] = {}
+        with self.reporter.bar(part, len(items), "positions") as bar:
+            for place, values in compute(items):
+                found[place] = values
+                bar.advance()
+        return [found[place] for place in range(len(items))]
+
+
+@dataclass(frozen=True)
+class Study:
+    """The onsets of one prompt variant with the tokens that each is about."""
+
+    variant: str
+    events: Sequence[Event]
+    targets: "Sequence[Target]"
+
+    @classmethod
+    def of(cls, variant: str, events: Sequence[Event], bench: Bench) -> "Study":
+        """The events with their targets; onsets that found no control are told."""
+        from backtracking.mechanism.readouts import Targets
+
+        targets = Targets(bench.loaded.tokenizer, bench.config, bench.loaded.eos_token_ids)
+        study = cls(variant, events, [targets(event) for event in events])
+        for kind, missing in study.unmatched().items():
+            if missing:
+                bench.reporter.say(
+                    f"  note: {missing} of {len(events)} onsets have no control of kind {kind}"
+                )
+        return study
+
+    @property
+    def items(self) -> list[Item]:
+        """Each onset's position with its target."""
+        return [(event.at, target) for event, target in zip(self.events, self.targets, strict=True)]
+
+    @property
+    def matched(self) -> Mapping[int, Reading]:
+        """The `matched_row` control of each event that has one."""
+        return {
+            number: event.controls["matched_row"]
+            for number, event in enumerate(self.events)
+            if "matched_row" in event.controls
+        }
+
+    def unmatched(self) -> dict[str, int]:
+        """How many onsets found no control, by kind."""
+        return {kind: sum(kind not in event.controls for event in self.events) for kind in CONTROL_KINDS}
+
+    def notes(self) -> dict[str, Any]:
+        """How much was studied, for a run's record."""
+        problems = {event.at.example_id for event in self.events}
+        return {"events": len(self.events), "problems": len(problems), "unmatched": self.unmatched()}
