@@ -16,10 +16,11 @@ from torch import Tensor
 from backtracking.config.phase2 import Subset
 from backtracking.config.schema import DetectionConfig, ExperimentConfig, ModelConfig, PromptingConfig
 from backtracking.engine.generate import Prompt, SamplingParams
-from backtracking.interventions import Condition, Intervention, When
+from backtracking.interventions import BASELINE_ARM, Arm, Condition, Intervention, When
 from backtracking.measurements.events import EventReader
-from backtracking.model.arms import BASELINE_ARM, Arm, Resources, random_arm, scale_arms, subset_arms
+from backtracking.model.arms import Resources, scale_arms, subset_arms
 from backtracking.model.loading import LoadedModel, load_model
+from backtracking.model.random_control import random_arm
 from backtracking.problems import load_problems
 from backtracking.sweeps.sweep import SweepJob, SweepResult, run_arms
 from backtracking.text.prompts import render_prompt
@@ -72,7 +73,7 @@ def _arms(model: LoadedModel) -> tuple[Sequence[Arm], dict[str, Tensor]]:
     arms = [BASELINE_ARM, *subset_arms(subsets, 0.0, available)]
     arms += scale_arms("mlp_late", subsets["mlp_late"], [0.1, 0.25, 0.5, 0.75, 0.9], available)
     members = arms[3].members[0].interventions
-    arms += [random_arm(f"random_{k}", members, 1, available) for k in range(10)]
+    arms += [random_arm(f"random_{k}", members, 1, available.shape, available.seed) for k in range(10)]
     generator = torch.Generator().manual_seed(0)
     vectors: dict[str, Tensor] = {}
     for k in range(10):

@@ -1,16 +1,86 @@
 """Interventions as data: what is done to which component, how strongly, and when.
 
-A record here binds to no model and imports no torch; `hooks.py` compiles it onto a loaded model.
+A record here binds to no model and imports no torch; `model/gates.py` compiles it onto a loaded model. What a
+mode means stands in `MODES` alone: validation, gates, hooks, arms and scans read it there.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from backtracking.run.records import BASELINE_NAME
 
 Component = Literal["attn", "mlp", "resid"]
-Mode = Literal["scale", "zero", "mean", "add", "project"]
+Place = tuple[Component, int, int | None]
+"""Component, layer and head."""
+COMPONENTS: tuple[Component, ...] = ("attn", "mlp", "resid")
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What a kind of intervention means."""
+
+    apply: Callable[[Any, Any, Any], Any]
+    """From the output, the strength (broadcast over its last axis) and the vector or None to the new output.
+
+    Tensors come in and one goes out; methods and operators do, so that no torch is imported here.
+    """
+    neutral: float
+    """The strength at which nothing changes."""
+    components: tuple[Component, ...] = COMPONENTS
+    """What it can be done to."""
+    needs_vector: bool = False
+    """Whether it takes a saved direction or mean."""
+    unit_vector: bool = False
+    """Whether the vector is brought to length one."""
+    fixed: float | None = None
+    """Its strength where the record's own has no say."""
+    same_as: str | None = None
+    """The mode that does the same at a strength of its own; both share a column of gates."""
+    has_doses: bool = True
+    """Whether there is something between acting and leaving alone."""
+
+
+def _scale(output: Any, strength: Any, _: Any) -> Any:
+    return output * strength
+
+
+def _replace(output: Any, strength: Any, vector: Any) -> Any:
+    return output.where(strength <= 0, vector.to(output.dtype))
+
+
+def _add(output: Any, strength: Any, vector: Any) -> Any:
+    return output + strength * vector
+
+
+def _project(output: Any, strength: Any, vector: Any) -> Any:
+    return output - strength * (output * vector).sum(-1, keepdim=True) * vector
+
+
+MODES: dict[str, Mode] = {
+    "scale": Mode(_scale, neutral=1.0),
+    "zero": Mode(_scale, neutral=1.0, fixed=0.0, same_as="scale"),
+    "mean": Mode(_replace, neutral=0.0, fixed=1.0, needs_vector=True, has_doses=False),
+    "add": Mode(_add, neutral=0.0, components=("resid",), needs_vector=True),
+    "project": Mode(_project, neutral=0.0, components=("resid",), needs_vector=True, unit_vector=True),
+}
+"""Every kind of intervention; a new one is a line here."""
+
+
+def _known(mode: str) -> str:
+    if mode not in MODES:
+        raise ValueError(f"unknown mode {mode!r}: choose one of {', '.join(MODES)}")
+    return mode
+
+
+def scale_factor(mode: str, strength: float) -> float | None:
+    """What a mode multiplies an output by; none for modes that do more than multiply."""
+    if mode not in MODES or (MODES[mode].same_as or mode) != "scale":
+        return None
+    fixed = MODES[mode].fixed
+    return strength if fixed is None else fixed
 
 
 class _Data(BaseModel):
@@ -39,7 +109,7 @@ class Intervention(_Data):
 
     component: Component
     layer: Annotated[int, Field(ge=0)]
-    mode: Mode = "scale"
+    mode: Annotated[str, AfterValidator(_known)] = "scale"
     strength: float = Field(
         default=0.0, description="Factor for scale, coefficient for add, share removed for project."
     )
@@ -53,15 +123,33 @@ class Intervention(_Data):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Intervention":
-        if self.mode in ("add", "project", "mean") and self.vector is None:
+        rule = MODES[self.mode]
+        if rule.needs_vector and self.vector is None:
             raise ValueError(f"mode {self.mode!r} needs `vector`, the name of a saved direction or mean")
-        if self.mode in ("scale", "zero") and self.vector is not None:
+        if not rule.needs_vector and self.vector is not None:
             raise ValueError(f"mode {self.mode!r} takes no `vector`")
-        if self.mode in ("add", "project") and self.component != "resid":
-            raise ValueError(f"mode {self.mode!r} acts on the residual stream: set component to 'resid'")
+        if self.component not in rule.components:
+            where = "the residual stream" if rule.components == ("resid",) else " and ".join(rule.components)
+            allowed = " or ".join(map(repr, rule.components))
+            raise ValueError(f"mode {self.mode!r} acts on {where}: set component to {allowed}")
         if self.head is not None and self.component != "attn":
             raise ValueError("only attention has heads: remove `head` or set component to 'attn'")
         return self
+
+    @property
+    def operation(self) -> str:
+        """The mode whose gates it uses."""
+        return MODES[self.mode].same_as or self.mode
+
+    @property
+    def applied_strength(self) -> float:
+        """The strength that its gates apply."""
+        fixed = MODES[self.mode].fixed
+        return self.strength if fixed is None else fixed
+
+    @property
+    def place(self) -> Place:
+        return (self.component, self.layer, self.head)
 
 
 class Condition(_Data):
@@ -76,3 +164,56 @@ class Condition(_Data):
 
 
 BASELINE = Condition(name=BASELINE_NAME)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How many layers and heads a model has: what an intervention can name."""
+
+    n_layers: int
+    n_heads: int
+
+    def __str__(self) -> str:
+        return f"layers 0 to {self.n_layers - 1} and heads 0 to {self.n_heads - 1}"
+
+    def lacks(self, component: str, layer: int, head: int | None = None) -> str:
+        """The named place in words when the model does not have it; empty when it does."""
+        if layer not in range(self.n_layers):
+            return f"{component} {layer}"
+        if head is not None and head not in range(self.n_heads):
+            return f"head {head} of {component} {layer}"
+        return ""
+
+
+ArmKind = Literal["baseline", "intervention", "suppression", "random control"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What rows are compared under; several members are draws of a random control, dealt over the rows."""
+
+    name: str
+    subset_name: str
+    scale: float | None
+    members: tuple[Condition, ...]
+
+    @property
+    def num_components(self) -> int:
+        return len({intervention.place for intervention in self.members[0].interventions})
+
+    @property
+    def kind(self) -> ArmKind:
+        """What the arm is; only interventions can win, the others are what they are measured against."""
+        first = self.members[0]
+        if first.draw is not None:
+            return "random control"
+        if first.suppress_tokens:
+            return "suppression"
+        return "intervention" if first.interventions else "baseline"
+
+    def for_row(self, problem_index: int, sample_id: int) -> Condition:
+        """The member that a row runs under; every draw meets problems and samples alike."""
+        return self.members[(problem_index + sample_id) % len(self.members)]
+
+
+BASELINE_ARM = Arm(BASELINE_NAME, BASELINE_NAME, None, (BASELINE,))

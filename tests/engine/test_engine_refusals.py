@@ -66,8 +66,8 @@ def test_rotary_embeddings_that_grow_with_the_batch():
 
 
 BAD_CONDITIONS = [
-    (Intervention(component="mlp", layer=3), "no such layer"),
-    (Intervention(component="attn", layer=0, head=4), "no head 4"),
+    (Intervention(component="mlp", layer=3), "mlp 3 does not exist"),
+    (Intervention(component="attn", layer=0, head=4), "head 4 of attn 0 does not exist"),
     (Intervention(component="resid", layer=0, mode="add", vector="nowhere"), "no vector named 'nowhere'"),
     (Intervention(component="resid", layer=0, mode="add", vector="short"), r"shape \[3\]"),
     (Intervention(component="resid", layer=0, mode="add", vector="infinite"), "not finite"),

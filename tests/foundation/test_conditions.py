@@ -6,9 +6,15 @@ import pytest
 
 from backtracking.config.schema import AblationGenerationConfig
 from backtracking.errors import UserError
-from backtracking.model.conditions import ensemble
+from backtracking.interventions import Shape
+from backtracking.model.arms import condition_arm
+from backtracking.model.random_control import components_of, limits
 
 SELECTED = {"attn": [3, 7], "mlp": [1, 2, 9]}
+
+
+def arm(name, config=None, selected=SELECTED, n_layers=12):
+    return condition_arm(name, config or AblationGenerationConfig(), selected, Shape(n_layers, 4))
 
 
 def layers(condition, kind):
@@ -16,22 +22,20 @@ def layers(condition, kind):
 
 
 def test_targeted_is_exactly_the_selected_components_during_decode():
-    (member,) = ensemble("targeted_ablation", AblationGenerationConfig(scale=0.25), SELECTED, 12).members
+    (member,) = arm("targeted_ablation", AblationGenerationConfig(scale=0.25)).members
     assert (layers(member, "attn"), layers(member, "mlp")) == ([3, 7], [1, 2, 9])
     assert {i.strength for i in member.interventions} == {0.25}
     assert {i.when.phase for i in member.interventions} == {"decode"}
 
 
 def test_zero_mode_overrides_the_scale():
-    (member,) = ensemble(
-        "targeted_ablation", AblationGenerationConfig(mode="zero", scale=0.5), SELECTED, 12
-    ).members
+    (member,) = arm("targeted_ablation", AblationGenerationConfig(mode="zero", scale=0.5)).members
     assert {i.strength for i in member.interventions} == {0.0}
 
 
 def test_random_draws_match_the_shape_and_avoid_the_target():
     config = AblationGenerationConfig(random_draws=40)
-    drawn = ensemble("random_ablation", config, SELECTED, 12)
+    drawn = arm("random_ablation", config)
     assert [member.draw for member in drawn.members] == list(range(40))
     counts: Counter[int] = Counter()
     for member in drawn.members:
@@ -41,22 +45,29 @@ def test_random_draws_match_the_shape_and_avoid_the_target():
         assert not {1, 2, 9} & set(layers(member, "mlp"))
         counts.update(layers(member, "attn"))
     assert set(counts) == set(range(12)) - {3, 7}, "every free layer is drawn sooner or later"
-    assert drawn.note == ""
-    assert ensemble("random_ablation", config, SELECTED, 12) == drawn
+    assert len({components_of(member) for member in drawn.members}) == 40, "every draw is another set"
+    assert arm("random_ablation", config) == drawn
     other = AblationGenerationConfig(random_draws=40, random_control_seed=7)
-    assert ensemble("random_ablation", other, SELECTED, 12) != drawn
+    assert arm("random_ablation", other) != drawn
 
 
 def test_too_few_free_layers_are_told_and_overlap_is_least():
-    drawn = ensemble("random_ablation", AblationGenerationConfig(), {"attn": [0, 1, 2], "mlp": []}, 4)
-    assert "attn" in drawn.note
+    selected = {"attn": [0, 1, 2], "mlp": []}
+    drawn = arm("random_ablation", selected=selected, n_layers=4)
+    note = limits(
+        arm("targeted_ablation", selected=selected, n_layers=4).members[0].interventions, 10, Shape(4, 4)
+    )
+    assert "attn" in note
+    assert "there are 3 sets to draw, not 10" in note
+    assert len(drawn.members) == 3
+    assert components_of(drawn.members[0]).count("attn") == 3
     for member in drawn.members:
         assert 3 in layers(member, "attn")
         assert len(layers(member, "attn")) == 3
 
 
 def test_rows_are_dealt_evenly_over_problems_and_samples():
-    drawn = ensemble("random_ablation", AblationGenerationConfig(random_draws=5), SELECTED, 12)
+    drawn = arm("random_ablation", AblationGenerationConfig(random_draws=5))
     dealt = Counter(drawn.for_row(problem, sample).draw for problem in range(20) for sample in range(6))
     assert set(dealt.values()) == {24}
     assert len({drawn.for_row(0, sample).draw for sample in range(5)}) == 5
@@ -73,5 +84,5 @@ def test_rows_are_dealt_evenly_over_problems_and_samples():
 )
 def test_mistakes_are_told(name, selected, message):
     with pytest.raises(UserError) as caught:
-        ensemble(name, AblationGenerationConfig(), selected, 12)
+        arm(name, selected=selected)
     assert message in str(caught.value)

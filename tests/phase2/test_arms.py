@@ -7,18 +7,17 @@ from pydantic import ValidationError
 
 from backtracking.config.phase2 import Subset, SubsetSweepConfig
 from backtracking.errors import UserError
-from backtracking.interventions import Intervention, When
+from backtracking.interventions import BASELINE_ARM, Intervention, Shape, When
 from backtracking.measurements.controls import Reading
 from backtracking.mechanism.vectors import resolve_vectors
 from backtracking.model.arms import (
-    BASELINE_ARM,
     Resources,
     arm_name,
     neighbours,
-    random_arm,
     scale_arms,
     subset_arms,
 )
+from backtracking.model.random_control import random_arm
 from backtracking.run import io
 from backtracking.run.records import GenerationRecord
 from backtracking.sweeps.sweep import load_arm, run_arms
@@ -85,7 +84,7 @@ def test_random_controls_have_the_shape_and_avoid_the_original():
     original = [Intervention(component="mlp", layer=k) for k in (0, 1)] + [
         Intervention(component="attn", layer=2, head=1)
     ]
-    arm = random_arm("control", original, 8, _resources(n_layers=8))
+    arm = random_arm("control", original, 8, Shape(8, 4), 0)
     assert arm.kind == "random control"
     for member in arm.members:
         kinds = [(i.component, i.head is not None) for i in member.interventions]
@@ -94,20 +93,20 @@ def test_random_controls_have_the_shape_and_avoid_the_original():
         assert len(set(layers)) == 2
         assert not set(layers) & {0, 1}
     assert len({member.interventions for member in arm.members}) > 4
-    again = random_arm("control", original, 8, _resources(n_layers=8))
+    again = random_arm("control", original, 8, Shape(8, 4), 0)
     assert again == arm, "seeded"
 
 
 def test_random_controls_overlap_only_when_layers_run_out():
     original = [Intervention(component="mlp", layer=k) for k in (0, 1)]
-    for member in random_arm("control", original, 5, _resources()).members:
+    for member in random_arm("control", original, 5, Shape(3, 4), 0).members:
         layers = {i.layer for i in member.interventions}
         assert 2 in layers
         assert len(layers) == 2
 
 
 def test_draws_meet_problems_and_samples_alike():
-    arm = random_arm("control", [Intervention(component="mlp", layer=0)], 3, _resources())
+    arm = random_arm("control", [Intervention(component="mlp", layer=0)], 3, Shape(4, 4), 0)
     dealt = np.array([[arm.for_row(p, s).draw for s in range(3)] for p in range(3)])
     assert all(sorted(line) == [0, 1, 2] for line in [*dealt, *dealt.T])
 
@@ -186,15 +185,12 @@ def test_a_control_of_a_missing_subset_is_refused():
         SubsetSweepConfig.model_validate({"subsets": {"c": {"random_like": "missing"}}})
 
 
-def test_random_sets_come_again_only_when_all_were_drawn():
+def test_random_sets_never_come_again():
     one = [Intervention(component="mlp", layer=0)]
-    drawn = [m.interventions[0].layer for m in random_arm("c", one, 14, _resources(n_layers=8)).members]
-    assert sorted(drawn[:7]) == sorted(drawn[7:]) == list(range(1, 8))
+    drawn = [m.interventions[0].layer for m in random_arm("c", one, 14, Shape(8, 4), 0).members]
+    assert sorted(drawn) == list(range(1, 8)), "all of them, when they are fewer than asked"
     crowded = [Intervention(component="mlp", layer=k) for k in (0, 1)]
-    drawn = [
-        {i.layer for i in m.interventions}
-        for m in random_arm("c", crowded, 2, _resources(n_layers=3)).members
-    ]
+    drawn = [{i.layer for i in m.interventions} for m in random_arm("c", crowded, 2, Shape(3, 4), 0).members]
     assert sorted(map(sorted, drawn)) == [[0, 2], [1, 2]]
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from backtracking.config.schema import DetectionConfig, ModelConfig, PromptingConfig
 from backtracking.engine.generate import Prompt, SamplingParams
-from backtracking.interventions import Condition, When
+from backtracking.interventions import BASELINE_ARM, Arm, Condition, When
 from backtracking.measurements.events import EventReader
-from backtracking.model.arms import BASELINE_ARM, Arm, Resources
+from backtracking.model.arms import Resources
 from backtracking.model.loading import load_model
 from backtracking.organism.design import DESIGN, MAIN
 from backtracking.organism.task import tiny_problems

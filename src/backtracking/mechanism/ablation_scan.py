@@ -11,12 +11,13 @@ from torch import Tensor
 
 from backtracking.config.schema import AnalysisConfig
 from backtracking.errors import UserError
+from backtracking.interventions import scale_factor
 from backtracking.measurements.controls import Event, Reading
 from backtracking.measurements.jackknife import Array, means
 from backtracking.mechanism.passes import (
     UNCHANGED,
-    Arm,
     Edit,
+    Edits,
     Site,
     TailScan,
     batches,
@@ -40,10 +41,11 @@ def scanned_sites(loaded: LoadedModel, config: AnalysisConfig) -> list[Site]:
         layers = list(range(loaded.n_layers))
     else:
         layers = list(config.ablation_layers)
-        if beyond := [layer for layer in layers if layer >= loaded.n_layers]:
+        beyond = [layer for layer in layers if loaded.shape.lacks("layer", layer)]
+        if beyond:
             raise UserError(
                 f"analysis.ablation_layers: there is no layer {beyond[0]}",
-                f"{loaded.name} has layers 0 to {loaded.n_layers - 1}",
+                f"{loaded.name} has {loaded.shape}",
             )
     return [Site(component, layer) for layer in layers for component in config.ablation_components]
 
@@ -64,8 +66,8 @@ class Removal:
     also: tuple[Site, ...] = ()
     """Removed together with it."""
 
-    def arm(self, scale: float) -> Arm:
-        factor = {"zero": 0.0, "scale": scale}.get(self.mode)
+    def arm(self, scale: float) -> Edits:
+        factor = scale_factor(self.mode, scale)
         return tuple(Edit(site, factor, (self.back,)) for site in (self.site, *self.also))
 
 
@@ -118,7 +120,7 @@ class Scan:
 
 
 def _pass_of(mode: Mode) -> str:
-    return "factor" if mode in ("zero", "scale") else mode
+    return mode if scale_factor(mode, 1.0) is None else "factor"
 
 
 @torch.no_grad()

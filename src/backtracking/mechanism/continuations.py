@@ -9,13 +9,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from backtracking.interventions import Condition, Intervention, When
+from backtracking.interventions import Arm, Condition, Intervention, When, scale_factor
 from backtracking.measurements.comparison import spread
 from backtracking.measurements.controls import Event, Reading
 from backtracking.measurements.statistics import Array, paired_difference, ratio, sums_by
 from backtracking.mechanism.passes import Edit, Site, TailScan, batches
 from backtracking.mechanism.readouts import log_mass, rank
-from backtracking.model.arms import Arm
 from backtracking.model.hooks import intervene
 from backtracking.model.loading import LoadedModel
 from backtracking.run.progress import Bar
@@ -153,13 +152,13 @@ def last_position_logits(
 
 def edits(condition: Condition) -> tuple[Edit, ...] | None:
     """The condition in the scan's terms; none when it does more than scale outputs."""
-    found = []
+    scaled = []
     for intervention in condition.interventions:
-        if intervention.component == "resid" or intervention.mode not in ("scale", "zero"):
+        factor = scale_factor(intervention.mode, intervention.strength)
+        if intervention.component == "resid" or factor is None:
             return None
-        factor = 0.0 if intervention.mode == "zero" else intervention.strength
-        found.append(Edit(Site(intervention.component, intervention.layer, intervention.head), factor))
-    return tuple(found)
+        scaled.append(Edit(Site(intervention.component, intervention.layer, intervention.head), factor))
+    return tuple(scaled)
 
 
 @torch.no_grad()

@@ -42,8 +42,8 @@ class Edit:
     back: tuple[int, ...] = (0,)
 
 
-Arm = tuple[Edit, ...]
-UNCHANGED: Arm = ()
+Edits = tuple[Edit, ...]
+UNCHANGED: Edits = ()
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
@@ -154,7 +154,7 @@ class _Compiled:
     backs: Tensor
 
 
-def _compile(arms: Sequence[Arm], tail: int, device: torch.device) -> list[_Compiled]:
+def _compile(arms: Sequence[Edits], tail: int, device: torch.device) -> list[_Compiled]:
     places: dict[tuple[Site, float | None], list[tuple[int, int]]] = {}
     for number, arm in enumerate(arms):
         for edit in arm:
@@ -179,7 +179,7 @@ class TailScan:
     """
 
     def __init__(
-        self, loaded: LoadedModel, arms: Sequence[Arm], *, tail: int = 1, budget: int | None = None
+        self, loaded: LoadedModel, arms: Sequence[Edits], *, tail: int = 1, budget: int | None = None
     ) -> None:
         _check_mask_support(loaded)
         self._loaded = loaded
@@ -210,7 +210,7 @@ class TailScan:
             _rewind(cache, width)
         return torch.cat(outputs, dim=1)
 
-    def _chunks(self, rows: int) -> Iterator[Sequence[Arm]]:
+    def _chunks(self, rows: int) -> Iterator[Sequence[Edits]]:
         """The arms in groups that ride together."""
         tokens = QUERIES_PER_PASS if self._budget is None else min(QUERIES_PER_PASS, self._budget // rows)
         size = max(1, tokens // self._tail)
@@ -221,7 +221,7 @@ class TailScan:
         self,
         prefix: Padded,
         tails: Tensor,
-        arms: Sequence[Arm],
+        arms: Sequence[Edits],
         cache: DynamicCache,
         donors: Mapping[Site, Tensor],
     ) -> Tensor:
@@ -253,7 +253,7 @@ def _rewind(cache: DynamicCache, width: int) -> None:
 
 @torch.no_grad()
 def full_pass(
-    loaded: LoadedModel, sequence: Sequence[int], arm: Arm, donors: Mapping[Site, Tensor] | None = None
+    loaded: LoadedModel, sequence: Sequence[int], arm: Edits, donors: Mapping[Site, Tensor] | None = None
 ) -> Tensor:
     """The slow way to the same numbers: one whole forward for one sequence and one arm. Returns [hidden]."""
     device = loaded.device

@@ -10,7 +10,15 @@ import torch
 from backtracking.measurements.injections import Pair
 from backtracking.measurements.jackknife import jackknife
 from backtracking.measurements.statistics import holm
-from backtracking.mechanism.passes import UNCHANGED, Arm, Edit, Site, TailScan, component_outputs, components
+from backtracking.mechanism.passes import (
+    UNCHANGED,
+    Edit,
+    Edits,
+    Site,
+    TailScan,
+    component_outputs,
+    components,
+)
 from backtracking.mechanism.readouts import log_odds
 from backtracking.model.loading import LoadedModel
 
@@ -34,7 +42,7 @@ def backs(pair: Pair, group: Group) -> tuple[int, ...]:
     return tuple(range(max(1, pair.decision - pair.result_end), pair.decision - pair.first + 1))
 
 
-def patch_arms(sites: Sequence[Site], pair: Pair) -> list[Arm]:
+def patch_arms(sites: Sequence[Site], pair: Pair) -> list[Edits]:
     """Nothing, then every component in every group of positions (an empty group changes nothing)."""
     return [UNCHANGED, *((Edit(site, None, backs(pair, group)),) for site in sites for group in GROUPS)]
 

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.engine.sampling import choose, row_key
-from backtracking.interventions import Condition
+from backtracking.interventions import BASELINE_ARM, Arm, Condition
 from backtracking.measurements.comparison import Outcome, average, flag, spread
 from backtracking.measurements.controls import Event
 from backtracking.mechanism.continuations import last_position_logits
-from backtracking.model.arms import BASELINE_ARM, Arm
 from backtracking.model.loading import LoadedModel
 from backtracking.text.onsets import Detector
 from backtracking.text.tokenization import decode

@@ -7,10 +7,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from backtracking.interventions import BASELINE, Condition
+from backtracking.interventions import BASELINE, Arm, Condition
 from backtracking.measurements.comparison import spread
 from backtracking.measurements.statistics import ratio, sums_by
-from backtracking.model.arms import Arm
 from backtracking.model.hooks import intervene
 from backtracking.model.loading import LoadedModel
 from backtracking.model.schedule import Phrase

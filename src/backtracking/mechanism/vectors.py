@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from backtracking.errors import UserError
+from backtracking.interventions import Arm
 from backtracking.measurements.controls import Reading
 from backtracking.mechanism.passes import Site, component_outputs
-from backtracking.model.arms import Arm, random_vector_name
 from backtracking.model.loading import LoadedModel
 from backtracking.run.seed import derive_seed
 
@@ -89,6 +89,3 @@ def _means(
         )
     outputs = component_outputs(model, [reading.seen for reading in readings], 1, budget)
     return {name: outputs[site][:, 0].float().mean(0).cpu() for name, site in wanted.items()}
-
-
-__all__ = ["named_vectors", "needs_readings", "random_vector_name", "resolve_vectors"]

@@ -7,7 +7,6 @@ the same module at the same times share a column, so hundreds of conditions cost
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,13 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backtracking.errors import UserError
-from backtracking.interventions import Condition, Intervention, When
+from backtracking.interventions import MODES, Component, Condition, Intervention, Mode, When
 from backtracking.model.ledger import Ledger, condition_label
 from backtracking.model.loading import LoadedModel
 from backtracking.model.schedule import Mask, Phrase, Positions, active, acts_on_prompt, check_when
-
-Component = Literal["attn", "mlp", "resid"]
-Kind = Literal["scale", "add", "project", "mean"]
 
 
 @dataclass(frozen=True)
@@ -31,12 +27,12 @@ class Operation:
     layer: int
     component: Component
     head: int | None
-    kind: Kind
+    mode: str
     when: When
 
     @property
-    def neutral(self) -> float:
-        return 1.0 if self.kind == "scale" else 0.0
+    def rule(self) -> Mode:
+        return MODES[self.mode]
 
 
 @dataclass
@@ -109,7 +105,7 @@ class GateTable:
                 intervention.layer,
                 intervention.component,
                 intervention.head,
-                "scale" if intervention.mode == "zero" else intervention.mode,
+                intervention.operation,
                 intervention.when,
             )
             at = next(
@@ -121,7 +117,7 @@ class GateTable:
             start = at + 1
             column = self.columns[at]
             column.users[row] = intervention
-            column.strengths[row] = {"zero": 0.0, "mean": 1.0}.get(intervention.mode, intervention.strength)
+            column.strengths[row] = intervention.applied_strength
             if intervention.vector is not None:
                 column.vector_of[row] = len(column.vectors)
                 column.vectors.append(self._vector(intervention.vector, intervention.mode))
@@ -133,29 +129,23 @@ class GateTable:
 
     def _vector(self, name: str, mode: str) -> Tensor:
         vector = self._vectors[name].to(self.model.device, torch.float32)
-        return vector / vector.norm() if mode == "project" else vector
+        return vector / vector.norm() if MODES[mode].unit_vector else vector
 
     def _check(self, intervention: Intervention, condition: Condition) -> None:
         """An intervention that binds to nothing is the user's mistake."""
         where = f"condition {condition.name!r}, {intervention.component} of layer {intervention.layer}"
-        if intervention.layer >= self.model.n_layers:
+        if lacking := self.model.shape.lacks(*intervention.place):
             raise UserError(
-                f"{where}: no such layer",
-                f"{self.model.name} has layers 0 to {self.model.n_layers - 1}",
-                "correct the layer number",
+                f"condition {condition.name!r}: {lacking} does not exist",
+                f"{self.model.name} has {self.model.shape}",
+                "correct the layer or the head",
             )
-        width = self.model.hidden_size
-        if intervention.head is not None:
-            width = self.model.head_dim
-            if intervention.head not in range(self.model.n_heads):
-                raise UserError(
-                    f"{where}: no head {intervention.head}", f"there are {self.model.n_heads} heads"
-                )
-            if not self.model.has_separable_heads(intervention.layer):
-                raise UserError(
-                    f"{where}: heads of this architecture cannot be told apart",
-                    f"no output projection that takes {self.model.n_heads} heads of width {width} was found",
-                )
+        width = self.model.hidden_size if intervention.head is None else self.model.head_dim
+        if intervention.head is not None and not self.model.has_separable_heads(intervention.layer):
+            raise UserError(
+                f"{where}: heads of this architecture cannot be told apart",
+                f"no output projection that takes {self.model.n_heads} heads of width {width} was found",
+            )
         if intervention.vector is not None:
             if intervention.vector not in self._vectors:
                 known = ", ".join(sorted(self._vectors)) or "none"
@@ -180,12 +170,14 @@ class GateTable:
         self._strengths = np.empty((rows, columns), dtype=np.float32)
         self._vector_of = np.zeros((rows, columns), dtype=np.int64)
         for c, column in enumerate(self.columns):
-            self._strengths[:, c] = column.operation.neutral
+            self._strengths[:, c] = column.operation.rule.neutral
             for row, strength in column.strengths.items():
                 self._strengths[row, c] = strength
             for row, vector in column.vector_of.items():
                 self._vector_of[row, c] = vector
-        self._neutral = np.asarray([column.operation.neutral for column in self.columns], dtype=np.float32)
+        self._neutral = np.asarray(
+            [column.operation.rule.neutral for column in self.columns], dtype=np.float32
+        )
         self._when_of = np.asarray([column.when_index for column in self.columns], dtype=np.int64)
         old = self._decode_applied
         self._decode_calls = np.append(self._decode_calls, np.zeros(rows - len(self._decode_calls), np.int64))

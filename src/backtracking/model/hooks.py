@@ -103,7 +103,7 @@ class GateHooks:
         chosen: list[Tensor | None] = []
         for c, column in enumerate(self.table.columns):
             gate = coefficients[..., c, None]
-            is_idle = not static and bool((gate == column.operation.neutral).all())
+            is_idle = not static and bool((gate == column.operation.rule.neutral).all())
             gates.append(None if is_idle else torch.from_numpy(gate).to(device))
             several = not is_idle and len(column.vectors) > 1
             chosen.append(torch.from_numpy(indices[..., c]).to(device) if several else None)
@@ -157,12 +157,12 @@ class GateHooks:
             if vectors is not None:
                 vectors = vectors[0] if chosen is None else vectors[chosen]
             if operation.head is None:
-                hidden = _operate(operation.kind, hidden, coefficient, vectors)
+                hidden = _operate(operation, hidden, coefficient, vectors)
             else:
                 width = self.table.model.head_dim
                 part = slice(operation.head * width, (operation.head + 1) * width)
                 hidden = hidden.clone()
-                hidden[..., part] = _operate(operation.kind, hidden[..., part], coefficient, vectors)
+                hidden[..., part] = _operate(operation, hidden[..., part], coefficient, vectors)
             self._applied.add(index)
         return hidden
 
@@ -177,16 +177,10 @@ def _copy_into(kept: list[Tensor | None], new: list[Tensor | None]) -> None:
             kept[i : i + 1] = [tensor]
 
 
-def _operate(kind: str, hidden: Tensor, coefficient: Tensor, vector: Tensor | None) -> Tensor:
+def _operate(operation: Operation, hidden: Tensor, coefficient: Tensor, vector: Tensor | None) -> Tensor:
     """One change, computed in float32 and returned in the model's own format."""
-    if vector is None:
-        return (hidden * coefficient).to(hidden.dtype)
-    if kind == "add":
-        return (hidden + coefficient * vector).to(hidden.dtype)
-    if kind == "mean":
-        return torch.where(coefficient > 0, vector.to(hidden.dtype), hidden)
-    along = (hidden * vector).sum(-1, keepdim=True)
-    return (hidden - coefficient * along * vector).to(hidden.dtype)
+    changed: Tensor = operation.rule.apply(hidden, coefficient, vector)
+    return changed.to(hidden.dtype)
 
 
 class CallTracker:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from backtracking.config.schema import ModelConfig
 from backtracking.errors import UserError
+from backtracking.interventions import Shape
 from backtracking.run.provenance import digest
 
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
@@ -53,6 +54,11 @@ class LoadedModel:
     @property
     def n_heads(self) -> int:
         return int(_text_config(self.model).num_attention_heads)
+
+    @property
+    def shape(self) -> Shape:
+        """What an intervention can name here."""
+        return Shape(self.n_layers, self.n_heads)
 
     @property
     def head_dim(self) -> int:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from backtracking.engine.generate import Prompt, Row, generate_rows
+from backtracking.interventions import Arm
 from backtracking.measurements.comparison import OUTCOMES, average, flag, spread
 from backtracking.measurements.injections import Pair, Rewriter
-from backtracking.model.arms import Arm
 from backtracking.run.records import GenerationRecord
 from backtracking.sweeps.sweep import SweepJob
 from backtracking.text.steps import read_steps

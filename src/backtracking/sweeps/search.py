@@ -12,9 +12,9 @@ import pandas as pd
 
 from backtracking.config.phase2 import SearchConfig
 from backtracking.errors import UserError
-from backtracking.interventions import Condition, Intervention
+from backtracking.interventions import BASELINE_ARM, Arm, Condition, Intervention
 from backtracking.measurements.comparison import OUTCOMES, average
-from backtracking.model.arms import BASELINE_ARM, Arm, check_arms
+from backtracking.model.arms import check_arms
 from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME
 from backtracking.sweeps.sweep import SweepJob, run_arms

@@ -11,12 +11,12 @@ import pandas as pd
 from backtracking.config.phase2 import Subset
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.errors import UserError
-from backtracking.interventions import Condition
+from backtracking.interventions import BASELINE_ARM, Arm, Condition
 from backtracking.measurements.degeneration import degeneration
 from backtracking.measurements.events import EventReader
 from backtracking.measurements.hook_debug import hook_debug
 from backtracking.measurements.tradeoff import find_best_tradeoff, summarize_arms
-from backtracking.model.arms import BASELINE_ARM, Arm, Resources, scale_arms, subset_arms
+from backtracking.model.arms import Resources, scale_arms, subset_arms
 from backtracking.model.ledger import Ledger
 from backtracking.model.loading import LoadedModel
 from backtracking.run import io

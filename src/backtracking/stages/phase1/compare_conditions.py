@@ -21,7 +21,7 @@ class CompareConditions(Stage):
     config_keys: ClassVar[tuple[str, ...]] = ("detection",)
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
-        from backtracking.model.conditions import CONDITIONS
+        from backtracking.model.arms import CONDITIONS
 
         variant = ctx.check_variant(self.variant)
         return [EventRows(ctx.paths.events, variant, condition) for condition in CONDITIONS]

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from backtracking.errors import UserError
 from backtracking.measurements.caps import CapCurve, caps_up_to
 from backtracking.measurements.events import EventReader, Measured, write_events
-from backtracking.model.conditions import CONDITIONS
+from backtracking.model.arms import CONDITIONS
 from backtracking.run import io
 from backtracking.run.records import GenerationRecord
 from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backtracking.errors import UserError
-from backtracking.model.conditions import Ensemble, Selected, check_condition, ensemble
+from backtracking.interventions import Arm
+from backtracking.model.arms import Selected, check_condition, condition_arm, targeted_members
+from backtracking.model.random_control import components_of, limits
 from backtracking.run import io
 from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
@@ -75,14 +77,10 @@ class Generate(Stage):
         note_model(ctx)
         problems = read_problems(ctx)
         check_variants(ctx.config.prompting, model.tokenizer)
-        conditions = ensemble(
-            self.condition, ctx.config.ablation_generation, self._selected(ctx), model.n_layers
-        )
-        if conditions.note:
-            ctx.reporter.say(f"  note: {conditions.note}")
+        arm = self._arm(ctx)
         path = self.outputs(ctx)[0]
-        rows = list(self._rows(ctx, problems, conditions))
-        done = self._rows_kept(ctx, path, rows, conditions)
+        rows = list(self._rows(ctx, problems, arm))
+        done = self._rows_kept(ctx, path, rows, arm)
         pending = [row for row in rows if (row.prompt.example_id, row.sample_id) not in done]
         if done and pending:
             ctx.reporter.say(f"  going on: {len(done):,} rows are there, {len(pending):,} to do")
@@ -102,12 +100,12 @@ class Generate(Stage):
         ledger.verify()
         order = {(row.prompt.example_id, row.sample_id): place for place, row in enumerate(rows)}
         sort_rows(path, order)
-        return Result(rows=len(rows), notes=self._notes(ctx, conditions))
+        return Result(rows=len(rows), notes=self._notes(ctx, arm))
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
         return self.outputs(ctx)
 
-    def _rows(self, ctx: RunContext, problems: list[Problem], conditions: Ensemble) -> "Iterator[Row]":
+    def _rows(self, ctx: RunContext, problems: list[Problem], arm: Arm) -> "Iterator[Row]":
         from backtracking.engine.generate import Prompt, Row
 
         for index, problem in enumerate(problems):
@@ -116,14 +114,12 @@ class Generate(Stage):
             )
             prompt = Prompt(example_id=problem.id, variant=self.variant, text=text, ids=tuple(ids))
             for sample in range(ctx.config.generation.num_samples_per_prompt):
-                yield Row(prompt=prompt, sample_id=sample, condition=conditions.for_row(index, sample))
+                yield Row(prompt=prompt, sample_id=sample, condition=arm.for_row(index, sample))
 
-    def _rows_kept(
-        self, ctx: RunContext, path: Path, rows: "list[Row]", conditions: Ensemble
-    ) -> set[tuple[str, int]]:
+    def _rows_kept(self, ctx: RunContext, path: Path, rows: "list[Row]", arm: Arm) -> set[tuple[str, int]]:
         """Keys of finished rows that this config would write again to the letter."""
         record = ctx.meta.stages[self.key]
-        notes = self._notes(ctx, conditions)
+        notes = self._notes(ctx, arm)
         if record.notes != notes:
             set_aside(path, ctx.reporter)
         record.notes = notes
@@ -149,9 +145,19 @@ class Generate(Stage):
         io.keep_lines(path, keep_lines)
         return kept
 
-    def _notes(self, ctx: RunContext, conditions: Ensemble) -> dict[str, Any]:
-        members = [member.model_dump(mode="json") for member in conditions.members]
-        drawn = {"draws": _describe(conditions)} if len(members) > 1 else {}
+    def _arm(self, ctx: RunContext) -> Arm:
+        asked, selected, shape = ctx.config.ablation_generation, self._selected(ctx), ctx.model().shape
+        arm = condition_arm(self.condition, asked, selected, shape)
+        if arm.kind == "random control":
+            targeted = targeted_members(self.condition, asked, selected, shape)
+            if note := limits(targeted, asked.random_draws, shape):
+                ctx.reporter.say(f"  note: {note}")
+        return arm
+
+    def _notes(self, ctx: RunContext, arm: Arm) -> dict[str, Any]:
+        """What rows were made with; of a random control, what each draw consists of."""
+        members = [member.model_dump(mode="json") for member in arm.members]
+        drawn = {"draws": [*map(components_of, arm.members)]} if arm.kind == "random control" else {}
         made_with = digest([self._text_config(ctx), members, ctx.weights()])
         return {"rows_made_with": made_with, **drawn}
 
@@ -160,13 +166,6 @@ class Generate(Stage):
             return None
         selected: Selected = read_selected_layers(ctx.paths.selected_layers)
         return selected
-
-
-def _describe(conditions: Ensemble) -> list[dict[str, list[int]]]:
-    return [
-        {kind: [i.layer for i in member.interventions if i.component == kind] for kind in ("attn", "mlp")}
-        for member in conditions.members
-    ]
 
 
 def selected_layers_input(ctx: RunContext) -> FileInput:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from backtracking.config.phase2 import Subset
 from backtracking.errors import UserError
+from backtracking.interventions import Arm
 from backtracking.measurements.events import EventReader
 from backtracking.measurements.hook_debug import add_start
 from backtracking.measurements.tradeoff import split_problems
-from backtracking.model.arms import Arm, Resources
-from backtracking.model.conditions import Selected
+from backtracking.model.arms import Resources, Selected
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import FileInput, Input, RunContext, select_keys

@@ -10,12 +10,14 @@ import pandas as pd
 from backtracking.errors import UserError
 from backtracking.figures import leaks as plots_leaks
 from backtracking.figures import style as figures
+from backtracking.interventions import BASELINE_ARM, Arm
 from backtracking.measurements.tradeoff import (
     find_best_tradeoff,
     front_probability,
     summarize_arms,
 )
-from backtracking.model.arms import BASELINE_ARM, Arm, Resources, neighbours, random_arm
+from backtracking.model.arms import Resources, neighbours
+from backtracking.model.random_control import random_arm
 from backtracking.run import io
 from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input
@@ -116,7 +118,11 @@ def _searched(ctx: RunContext, problems: Sequence[str]) -> pd.DataFrame:
 
 def _control(chosen: Arm, draws: int, available: Resources) -> list[Arm]:
     members = chosen.members[0].interventions
-    return [random_arm(f"random_like_{chosen.name}", members, draws, available)] if members else []
+    return (
+        [random_arm(f"random_like_{chosen.name}", members, draws, available.shape, available.seed)]
+        if members
+        else []
+    )
 
 
 def _role(row: Mapping[Any, Any], winner: str | None) -> str:

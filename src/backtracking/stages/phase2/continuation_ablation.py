@@ -14,8 +14,8 @@ from backtracking.stages.phase1.generate import note_model
 from backtracking.stages.phase2.common import phase1_study, resources, selection_input, vectors
 
 if TYPE_CHECKING:
+    from backtracking.interventions import Arm
     from backtracking.measurements.controls import Event
-    from backtracking.model.arms import Arm
 
 FIGURE = "phase2_continuation_effect"
 

@@ -9,13 +9,14 @@ from backtracking.config.phase2 import BEST_SUBSET, Subset
 from backtracking.errors import UserError
 from backtracking.figures import phase2 as plots_phase2
 from backtracking.figures import style as figures
+from backtracking.interventions import BASELINE_ARM
 from backtracking.measurements.tradeoff import (
     SCALE_COLUMNS,
     find_best_tradeoff,
     first_columns,
     summarize_arms,
 )
-from backtracking.model.arms import BASELINE_ARM, scale_arms
+from backtracking.model.arms import scale_arms
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage

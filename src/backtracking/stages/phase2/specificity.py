@@ -9,8 +9,8 @@ import pandas as pd
 
 from backtracking.figures import leaks as plots_leaks
 from backtracking.figures import style as figures
+from backtracking.interventions import BASELINE_ARM
 from backtracking.measurements import divergence, specificity
-from backtracking.model.arms import BASELINE_ARM
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.run.seed import derive_seed
@@ -20,7 +20,7 @@ from backtracking.text.prompts import find_variant
 from backtracking.text.steps import read_steps
 
 if TYPE_CHECKING:
-    from backtracking.model.arms import Arm
+    from backtracking.interventions import Arm
     from backtracking.sweeps.sweep import SweepJob
 
 TABLES = ("specificity.csv", "first_divergences.csv", "replaced_tokens.csv", "correction_flow.csv")

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 from backtracking.errors import UserError
 from backtracking.figures import phase2 as plots_phase2
 from backtracking.figures import style as figures
-from backtracking.model.arms import BASELINE_ARM, subset_arms
+from backtracking.interventions import BASELINE_ARM
+from backtracking.model.arms import subset_arms
 from backtracking.run import io
 from backtracking.stages.base import Input, Result, RunContext, Stage
 from backtracking.stages.phase2.common import (
