@@ -1,4 +1,4 @@
-"""Errors that speak to the person: what happened, why, and what to do next."""
+"""What ends a command or a stage early, in words for the person: a mistake, or data that cannot answer."""
 
 
 class UserError(Exception):
@@ -17,3 +17,13 @@ class UserError(Exception):
         if self.next_step:
             lines.append(f"  next: {self.next_step}")
         return "\n".join(lines)
+
+
+class NotTestable(Exception):  # noqa: N818  (it is an outcome, not an error)
+    """The data cannot answer a stage's question. This is a result with a reason, and the run goes on."""
+
+    @classmethod
+    def too_few_problems(cls, what: str, found: int, needed: int, because: str) -> "NotTestable":
+        """How many problems there are of a kind, how many are needed, and why so many."""
+        noun = "problem" if found == 1 else "problems"
+        return cls(f"{found:,} {noun} {what}, {needed:,} needed ({because})")

@@ -77,7 +77,7 @@ def _warn_of_unfinished(skipped: "Sequence[Stage]", ctx: "RunContext") -> None:
     """`--from` builds on what lies before it as it is; that is the person's choice, but not a silent one."""
     from backtracking.stages.execute import status_of
 
-    unfinished = [stage.key for stage in dict.fromkeys(skipped) if status_of(stage, ctx).state != "done"]
+    unfinished = [stage.key for stage in dict.fromkeys(skipped) if not status_of(stage, ctx).is_settled]
     if unfinished:
         ctx.reporter.say(f"  note: not up to date, and left as they are: {', '.join(unfinished)}")
 
@@ -110,12 +110,12 @@ def _print_plan(stages: "Sequence[Stage]", ctx: "RunContext", forced: "Sequence[
         found = status_of(stage, ctx)
         if stage.name in forced or stage.key in forced:
             line, upstream = f"  run   {stage.key}  (forced)", True
-        elif found.state != "done":
+        elif not found.is_settled:
             line, upstream = f"  run   {stage.key}  ({found.state}: {found.reason})", True
         elif upstream:
             line = f"  check {stage.key}  (runs if an input changes)"
         else:
-            line = f"  skip  {stage.key}  (up to date)"
+            line = f"  skip  {stage.key}  ({'up to date' if found.state == 'done' else found.state})"
         typer.echo(line)
 
 
@@ -153,6 +153,8 @@ def status(
         )
     colours = {
         "done": "green",
+        "not testable": "green",
+        "made elsewhere": "cyan",
         "stale": "yellow",
         "missing": "dim",
         "running": "cyan",

@@ -16,6 +16,7 @@ from backtracking.run.progress import reporter
 
 if TYPE_CHECKING:
     from backtracking.stages.base import RunContext, Stage
+    from backtracking.stages.execute import Outcome
 
 DEFAULT_OUTPUT_DIR = Path("runs")
 
@@ -133,6 +134,15 @@ def prepare_libraries(verbose: bool = False) -> None:
         os.environ.setdefault("TQDM_DISABLE", "1")
 
 
+def _in_words(outcome: "Outcome") -> str:
+    if outcome.not_testable:
+        return f"not testable: {outcome.not_testable}"
+    if outcome.skipped:
+        return "up to date"
+    rows = f"{outcome.rows:,} rows, " if outcome.rows is not None else ""
+    return f"done: {rows}{outcome.seconds:.1f} s"
+
+
 def run_stages(
     ctx: "RunContext", stages: "Sequence[Stage]", request: Request, forced: Sequence[str] = ()
 ) -> int:
@@ -147,10 +157,6 @@ def run_stages(
             place = f"[{number}/{len(stages)}] " if len(stages) > 1 else ""
             ctx.reporter.say(f"{place}{stage.key}")
             outcome = execute(stage, ctx, force=request.force or stage.name in forced or stage.key in forced)
-            if outcome.skipped:
-                ctx.reporter.say("  up to date")
-                continue
-            worked += 1
-            rows = f"{outcome.rows:,} rows, " if outcome.rows is not None else ""
-            ctx.reporter.say(f"  done: {rows}{outcome.seconds:.1f} s")
+            worked += not outcome.skipped
+            ctx.reporter.say(f"  {_in_words(outcome)}")
     return worked

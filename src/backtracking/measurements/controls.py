@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from backtracking.errors import UserError
+from backtracking.errors import NotTestable, UserError
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.run.seed import derive_seed
@@ -17,6 +17,8 @@ from backtracking.text.tokenization import TokenMap
 
 RowKey = tuple[str, int]
 ControlKind = Literal["matched_row", "same_row_earlier"]
+FEWEST_PROBLEMS = 2
+"""An interval over problems takes at least so many."""
 CONTROL_KINDS: tuple[ControlKind, ...] = ("matched_row", "same_row_earlier")
 
 _OTHER_PROBLEM = 10.0
@@ -241,11 +243,12 @@ def draw_events(
     """Onsets spread over problems, each with its controls; the same for the same rows and seed."""
     rows = source.rows
     onset_rows = rows[rows["has_backtracking_strict"] & (rows["pred_pos_in_full"] >= 0)]
-    if onset_rows.empty:
-        raise UserError(
-            f"{variant} has no backtracking onset in its baseline",
-            f"{len(rows):,} completions were searched",
-            "generate more, or look at the triggers in the detection section of the config",
+    if (problems := onset_rows["example_id"].nunique()) < FEWEST_PROBLEMS:
+        raise NotTestable.too_few_problems(
+            f"with an onset in {len(rows):,} baseline completions",
+            problems,
+            FEWEST_PROBLEMS,
+            "an interval is taken over problems",
         )
     drawn = spread_over_problems(
         list(onset_rows["example_id"]), max_events, derive_seed(seed, "events", variant)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from backtracking.errors import UserError
-from backtracking.measurements.controls import CONTROL_KINDS
+from backtracking.errors import NotTestable
+from backtracking.measurements.controls import CONTROL_KINDS, FEWEST_PROBLEMS
 from backtracking.mechanism.ablation_scan import (
     Donors,
     Mode,
@@ -39,7 +39,6 @@ from backtracking.run.records import GenerationRecord
 from backtracking.run.seed import derive_seed
 
 FITTING_ROWS = 120
-FEWEST_PROBLEMS = 2
 POSITIONS_BACK = 3
 
 
@@ -231,10 +230,11 @@ def find_directions(bench: Bench, study: Study) -> Directions:
     """The backtracking direction of every layer, fitted on half of the problems and tested on the other."""
     split = split_samples(study.events, study.targets, bench.seed)
     if split.fewest_problems < FEWEST_PROBLEMS:
-        raise UserError(
-            f"a direction needs onsets with matched controls in at least {2 * FEWEST_PROBLEMS} problems",
-            f"half of them fit it and half test it; one half has only {split.fewest_problems}",
-            "generate more problems, or raise analysis.max_events and analysis.control_samples",
+        raise NotTestable.too_few_problems(
+            "with an onset and its matched control in the smaller of two halves",
+            split.fewest_problems,
+            FEWEST_PROBLEMS,
+            "one half fits the direction and the other tests it, and an interval is taken over problems",
         )
     if split.dropped:
         bench.reporter.say(

@@ -218,10 +218,10 @@ def is_locked(path: Path) -> bool:
 
 
 def set_aside(path: Path, *, copy: bool = False) -> Path | None:
-    """Rename (or copy) a file of rows that can't be built on; nothing that was set aside before is lost."""
+    """Rename (or copy) a file that can't be built on; nothing that was set aside before is lost."""
     if not path.exists() or not path.stat().st_size:
         return None
-    names = (f"{path.stem}.previous{number or ''}.jsonl" for number in itertools.count())
+    names = (f"{path.stem}.previous{number or ''}{path.suffix}" for number in itertools.count())
     target = next(candidate for name in names if not (candidate := path.with_name(name)).exists())
     if copy:
         shutil.copyfile(path, target)

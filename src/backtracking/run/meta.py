@@ -11,7 +11,7 @@ from backtracking.run import io
 
 META_SCHEMA = 1
 
-StageOutcome = Literal["started", "done", "interrupted", "failed"]
+StageOutcome = Literal["started", "done", "not testable", "interrupted", "failed"]
 
 
 @dataclass
@@ -29,6 +29,10 @@ class StageRecord:
     seconds: float | None = None
     rows: int | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    """Why the stage's question is not testable, where it is not."""
+    not_made: list[str] = field(default_factory=list)
+    """The outputs that there are none of for that reason, named from the run folder on."""
 
 
 @dataclass

@@ -216,10 +216,11 @@ class Stage(ABC):
 
 
 def set_aside(path: Path, reporter: Reporter, *, copy: bool = False) -> None:
-    """Keep a file of rows that can't be built on under another name, and say so."""
+    """Keep a file that can't be built on under another name, and say so."""
     kept = io.set_aside(path, copy=copy)
     if kept is not None:
-        reporter.say(f"  earlier rows are kept in {kept.name}")
+        what = "earlier rows are" if path.suffix == ".jsonl" else f"the earlier {path.name} is"
+        reporter.say(f"  {what} kept in {kept.name}")
 
 
 def token_cap(paths: RunPaths) -> int | None:

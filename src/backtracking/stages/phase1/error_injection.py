@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from backtracking.errors import UserError
+from backtracking.errors import NotTestable
+from backtracking.measurements.controls import FEWEST_PROBLEMS
 from backtracking.run import io
 from backtracking.stages.base import EventRows, FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.phase1.mechanism import MODEL_KEYS, settings_digest
@@ -98,11 +99,12 @@ class ErrorInjection(Stage):
             without_step += not found and not lacking
             for kind, count in lacking.items():
                 missing[kind] = missing.get(kind, 0) + count
-        if not pairs:
-            raise UserError(
-                f"{self.variant}: no arithmetic step in a right baseline row could be rewritten",
-                f"{len(chosen)} right rows were searched for statements like `12 + 5 = 17`",
-                "generate more, or use a data set whose solutions write their arithmetic out",
+        if (problems := len({pair.example_id for pair in pairs})) < FEWEST_PROBLEMS:
+            raise NotTestable.too_few_problems(
+                f"with a step like 12 + 5 = 17 to rewrite in {len(chosen):,} right baseline completions",
+                problems,
+                FEWEST_PROBLEMS,
+                "an interval is taken over problems",
             )
         if without_step:
             ctx.reporter.say(

@@ -1,12 +1,12 @@
 """What the Phase 2 stages share: the sweep's job, what its arms are made of, and what Phase 1 left."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backtracking.config.phase2 import Subset
-from backtracking.errors import UserError
-from backtracking.interventions import Arm
+from backtracking.errors import NotTestable, UserError
+from backtracking.interventions import Arm, Intervention
 from backtracking.measurements.events import EventReader
 from backtracking.measurements.hook_debug import add_start
 from backtracking.measurements.tradeoff import split_problems
@@ -14,6 +14,7 @@ from backtracking.model.arms import Resources, Selected
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import FileInput, Input, RunContext, select_keys
+from backtracking.stages.origin import why_not_made
 from backtracking.stages.phase1.generate import note_model, read_selected_layers
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
 from backtracking.text.prompts import check_variants, render_prompt
@@ -44,7 +45,40 @@ SWEEP_KEYS = (
     "phase2.decode_only",
     "phase2.accuracy_margin",
 )
-DIRECTIONS = "directions.safetensors"
+DIRECTIONS, CONTROLS = "directions.safetensors", "controls.csv"
+
+
+def why_left_out(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, str]:
+    """Subsets made of something that Phase 1 could not make, each with the reason."""
+    reasons = {name: _why_not_built(ctx, subset) for name, subset in subsets.items()}
+    for name, subset in subsets.items():
+        reasons[name] = reasons[name] or reasons.get(subset.random_like or "", "")
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _why_not_built(ctx: RunContext, subset: Subset) -> str:
+    if ctx.phase1 is None:
+        return ""
+    needed = {ctx.phase1.selected_layers} if subset.from_selected_layers else set()
+    for member in subset.components:
+        if isinstance(member, Intervention) and member.vector is not None:
+            is_mean = member.vector.startswith("mean_")
+            needed.add(ctx.phase1.table(CONTROLS if is_mean else DIRECTIONS))
+    return next((reason for path in needed if (reason := why_not_made(path, ctx))), "")
+
+
+def buildable_subsets(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, Subset]:
+    """The subsets without those that Phase 1 left nothing to build from."""
+    left_out = why_left_out(ctx, subsets)
+    return {name: subset for name, subset in subsets.items() if name not in left_out}
+
+
+def buildable_subset(ctx: RunContext, name: str) -> Subset:
+    """One subset by name; what is asked about it is not testable where it cannot be built."""
+    subsets = ctx.phase2.subset_sweep.subsets
+    if reason := why_left_out(ctx, subsets).get(name):
+        raise NotTestable(f"subset {name} cannot be built: {reason}")
+    return subsets[name]
 
 
 def sweep_inputs(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
@@ -52,8 +86,10 @@ def sweep_inputs(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
 
 
 def selection_input(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
-    """Phase 1's choice of layers, where a subset is made of it."""
+    """Phase 1's choice of layers, where a subset is made of it and there is one."""
     if not any(subset.from_selected_layers for subset in subsets):
+        return []
+    if why_not_made(ctx.phase1_paths.selected_layers, ctx):
         return []
     return [FileInput(ctx.phase1_paths.selected_layers, made_by="backtracking ablation-scan")]
 

@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
-from backtracking.errors import UserError
+from backtracking.errors import NotTestable
 from backtracking.figures import leaks as plots_leaks
 from backtracking.figures import style as figures
 from backtracking.interventions import BASELINE_ARM, Arm
+from backtracking.measurements.controls import FEWEST_PROBLEMS
 from backtracking.measurements.tradeoff import (
     find_best_tradeoff,
     front_probability,
@@ -60,11 +61,12 @@ class Phase2Confirm(Stage):
 
     def run(self, ctx: RunContext) -> Result:
         halves = problem_halves(ctx)
-        if not halves["confirm"]:
-            raise UserError(
-                "there are too few problems to confirm on",
-                f"the data set gives {len(halves['search'])}, and half of them are for picking the arm",
-                "raise phase2.max_examples or dataset.max_examples",
+        if (problems := len(halves["confirm"])) < FEWEST_PROBLEMS:
+            raise NotTestable.too_few_problems(
+                "in the half that confirms",
+                problems,
+                FEWEST_PROBLEMS,
+                "the other half picks the arm, and an interval is taken over problems",
             )
         io.write_json(ctx.paths.table("problem_split.json"), halves)
         searched = _searched(ctx, halves["search"])

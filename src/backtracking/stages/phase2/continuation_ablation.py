@@ -11,7 +11,13 @@ from backtracking.figures import style as figures
 from backtracking.run import io
 from backtracking.stages.base import EventRows, FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.phase1.generate import note_model
-from backtracking.stages.phase2.common import phase1_study, resources, selection_input, vectors
+from backtracking.stages.phase2.common import (
+    buildable_subset,
+    phase1_study,
+    resources,
+    selection_input,
+    vectors,
+)
 
 if TYPE_CHECKING:
     from backtracking.interventions import Arm
@@ -63,7 +69,8 @@ class Phase2ContinuationAblation(Stage):
         from backtracking.model.arms import scale_arms
         from backtracking.text.triggers import Triggers
 
-        asked, model, subset = ctx.phase2.continuation_ablation, ctx.model(), self._subset(ctx)
+        asked, model = ctx.phase2.continuation_ablation, ctx.model()
+        subset = buildable_subset(ctx, asked.subset_name)
         note_model(ctx)
         arms = scale_arms(asked.subset_name, subset, asked.scales, resources(ctx, [subset]))
         events = phase1_study(ctx, asked.variant, asked.max_events)

@@ -23,6 +23,7 @@ from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.phase2.common import (
     SWEEP_KEYS,
     arm_files,
+    buildable_subset,
     problem_halves,
     resources,
     sweep_inputs,
@@ -62,7 +63,7 @@ class Phase2ScaleSweep(Stage):
 
         sweep = ctx.phase2.scale_sweep
         name = best_subset(ctx) if sweep.subset_name == BEST_SUBSET else sweep.subset_name
-        subset = ctx.phase2.subset_sweep.subsets[name]
+        subset = buildable_subset(ctx, name)
         available = resources(ctx, [subset])
         arms = [BASELINE_ARM, *scale_arms(name, subset, sweep.scales, available)]
         result = run_arms(sweep_job(ctx, sweep.variant, available, arms), arms)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from backtracking.errors import UserError
+from backtracking.errors import NotTestable, UserError
 from backtracking.figures import phase2 as plots_phase2
 from backtracking.figures import style as figures
 from backtracking.interventions import BASELINE_ARM
@@ -15,9 +15,11 @@ from backtracking.stages.base import Input, Result, RunContext, Stage
 from backtracking.stages.phase2.common import (
     SWEEP_KEYS,
     arm_files,
+    buildable_subsets,
     resources,
     sweep_inputs,
     sweep_job,
+    why_left_out,
     write_hook_debug,
 )
 
@@ -50,13 +52,21 @@ class Phase2SubsetSweep(Stage):
                 "there is nothing to compare with the baseline",
                 "name at least one subset, e.g. `mlp_late: [[mlp, 20], [mlp, 21]]`",
             )
-        available = resources(ctx, sweep.subsets.values())
+        left_out = why_left_out(ctx, sweep.subsets)
+        for name, reason in left_out.items():
+            ctx.reporter.say(f"  note: subset {name} is left out: {reason}")
+        subsets = buildable_subsets(ctx, sweep.subsets)
+        if not subsets:
+            raise NotTestable("no subset can be built: " + "; ".join(dict.fromkeys(left_out.values())))
+        available = resources(ctx, subsets.values())
         scale = ctx.config.ablation_generation.effective_scale
-        arms = [BASELINE_ARM, *subset_arms(sweep.subsets, scale, available)]
+        arms = [BASELINE_ARM, *subset_arms(subsets, scale, available)]
         result = run_arms(sweep_job(ctx, sweep.variant, available, arms), arms)
         io.write_csv(ctx.paths.table("subset_sweep_results.csv"), result.table)
         io.write_csv(ctx.paths.table("subset_sweep_events.csv"), result.events)
         write_hook_debug(ctx, result)
         figure = plots_phase2.plot_subset_sweep_comparison(result.table, ctx.phase2.accuracy_margin)
         figures.save(figure, ctx.paths, FIGURE)
-        return Result(rows=len(result.events), notes={"rows_generated": result.generated})
+        return Result(
+            rows=len(result.events), notes={"rows_generated": result.generated, "left_out": left_out}
+        )

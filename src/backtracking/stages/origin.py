@@ -1,0 +1,37 @@
+"""Where a file of a run comes from: a stage of this record, someone else, or nobody, for want of data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from backtracking.run.meta import RunMeta
+from backtracking.run.paths import RunPaths
+from backtracking.stages.base import RunContext, Stage
+
+
+def made_elsewhere(stage: Stage, ctx: RunContext) -> list[Path]:
+    """Outputs that lie in the run folder although no recorded stage made them."""
+    if stage.key in ctx.meta.stages:
+        return []
+    recorded = {path for other in ctx.pipeline if other.key in ctx.meta.stages for path in other.outputs(ctx)}
+    return [
+        path
+        for path in stage.outputs(ctx)
+        if path.exists() and path.is_relative_to(ctx.paths.root) and path not in recorded
+    ]
+
+
+def why_not_made(path: Path, ctx: RunContext) -> str:
+    """Why this run, or its Phase 1 run, has no such file to offer; empty when it has or may yet."""
+    if path.exists():
+        return ""
+    for paths, meta in _records(ctx):
+        for key, record in meta.stages.items():
+            if path in (paths.root / name for name in record.not_made):
+                return f"no {path.name}: {key} is not testable ({record.reason})"
+    return ""
+
+
+def _records(ctx: RunContext) -> Iterator[tuple[RunPaths, RunMeta]]:
+    yield ctx.paths, ctx.meta
+    if ctx.phase1 is not None and ctx.phase1.meta.exists():
+        yield ctx.phase1, RunMeta.load(ctx.phase1.meta)
