@@ -20,7 +20,7 @@ demo: env ## Run both phases on the bundled reasoner and say where to look
 	@echo "Where to look:"
 	@echo "  runs/demo/reports/         Phase 1: where the onset comes from"
 	@echo "  runs/demo-phase2/reports/  Phase 2: whether it can be turned down"
-	@echo "  figures/                   the figures of both"
+	@echo "  figures/index.md           the figures of both, in a folder per run"
 	@echo "  $(BIN)/backtracking status --run-id demo"
 
 test: env ## Run all tests
@@ -29,10 +29,11 @@ test: env ## Run all tests
 coverage: env ## Run all tests and show which lines they reach
 	@OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
-lint: env ## Check style, format and types
+lint: env ## Check style, format, types and shell scripts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/shellcheck scripts/*.sh .ci/run
 
 format: env ## Fix style and format
 	@$(BIN)/ruff check --fix .

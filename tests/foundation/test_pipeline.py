@@ -123,7 +123,7 @@ def test_every_json_artifact_and_figure_is_there(finished):
     for root, names in ((one, PHASE1_FIGURES), (two, PHASE2_FIGURES)):
         for name in names:
             assert (root / f"figures/{name}.png").read_bytes()[:4] == b"\x89PNG", name
-            assert (finished / f"figures/{name}.png").exists(), name
+            assert (finished / f"figures/{root.name}/{name}.png").exists(), name
 
 
 def test_event_positions_point_at_the_onset_token(finished):

@@ -11,6 +11,7 @@ from backtracking.figures import leaks as plots_leaks
 from backtracking.figures import phase1 as plots
 from backtracking.figures import phase2 as plots_phase2
 from backtracking.figures import style as figures
+from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths
 from tests.report.tables import sweep_table
 
@@ -156,8 +157,29 @@ def test_save_writes_the_run_and_the_copy_with_equal_bytes(tmp_path, sweep):
         figures.save(plots_phase2.plot_subset_sweep_comparison(sweep), paths, "phase2_subset_sweep")
     copy = paths.proposal_figure("phase2_subset_sweep")
     assert copy.read_bytes() == paths.figure("phase2_subset_sweep").read_bytes()
-    assert copy.parent == tmp_path / "figures"
+    assert copy.parent == tmp_path / "figures/r"
     assert not list(copy.parent.glob(".*"))
+
+
+def test_the_index_says_which_run_each_folder_belongs_to(tmp_path, sweep):
+    for name in ("first", "second", "damaged", "gone"):
+        paths = RunPaths(tmp_path / "runs", name)
+        paths.root.mkdir(parents=True)
+        meta = RunMeta(name, f"study of | {name}", "2031-01-02T03:04:05+00:00", "", name * 4, {}, {})
+        meta.save(paths.meta)
+        figures.save(plots_phase2.plot_subset_sweep_comparison(sweep), paths, "phase2_subset_sweep")
+    RunPaths(tmp_path / "runs", "damaged").meta.write_text("{")
+    RunPaths(tmp_path / "runs", "gone").meta.unlink()
+    figures.save(plots_phase2.plot_subset_sweep_comparison(sweep), RunPaths(tmp_path / "runs", "first"), "b")
+    lines = (tmp_path / "figures/index.md").read_text().splitlines()[-4:]
+    link = "[phase2_subset_sweep]({}/phase2_subset_sweep.png)"
+    assert lines == [
+        f"| damaged | (its meta.json cannot be read) |  |  | {link.format('damaged')} |",
+        f"| first | study of \\| first | firstfirstfi | 2031-01-02 03:04 | [b](first/b.png), "
+        f"{link.format('first')} |",
+        f"| gone | (the run is gone) |  |  | {link.format('gone')} |",
+        f"| second | study of \\| second | secondsecond | 2031-01-02 03:04 | {link.format('second')} |",
+    ]
 
 
 def test_figures_and_reports_need_no_torch_and_leave_matplotlib_alone():

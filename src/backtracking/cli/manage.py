@@ -129,10 +129,7 @@ def status(
 
     Example: [cyan]backtracking status --run-id demo[/cyan]
     """
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
+    from backtracking.cli.status_table import show_stages, terminal
     from backtracking.stages.execute import status_of
     from backtracking.stages.init_run import open_existing
     from backtracking.stages.plan import plan
@@ -146,42 +143,8 @@ def status(
         )
     open_existing(paths)
     ctx = open_run(request)
-    table = Table(title=f"run {ctx.paths.run_id}", title_justify="left")
-    for column in ("stage", "state", "rows", "finished", "seconds", "why"):
-        table.add_column(
-            column, justify="right" if column in ("rows", "seconds") else "left", overflow="fold"
-        )
-    colours = {
-        "done": "green",
-        "not testable": "green",
-        "made elsewhere": "cyan",
-        "stale": "yellow",
-        "missing": "dim",
-        "running": "cyan",
-        "interrupted": "yellow",
-    }
-    shown: set[str] = set()
-    for stage in plan(ctx.config):
-        if stage.key in shown:
-            continue
-        shown.add(stage.key)
-        found = status_of(stage, ctx)
-        record = ctx.meta.stages.get(stage.key)
-        table.add_row(
-            escape(stage.key),
-            f"[{colours[found.state]}]{found.state}[/]",
-            f"{record.rows:,}" if record and record.rows is not None else "",
-            (record.finished or "") if record else "",
-            f"{record.seconds:.1f}" if record and record.seconds is not None else "",
-            escape(found.reason),
-        )
-    Console(highlight=False, width=None if _is_terminal() else 140).print(table)
-
-
-def _is_terminal() -> bool:
-    import sys
-
-    return sys.stdout.isatty()
+    found = {stage.key: status_of(stage, ctx) for stage in plan(ctx.config)}
+    show_stages(terminal(), f"run {ctx.paths.run_id}", found, ctx.meta.stages)
 
 
 def init_run(

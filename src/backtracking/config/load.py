@@ -82,9 +82,10 @@ def load_config(
     try:
         config = ExperimentConfig.model_validate(data)
     except ValidationError as error:
+        mistakes = _explain(error, path, origins)
         raise UserError(
-            f"{path}: {_count(error)}",
-            "\n        ".join(_explain(error, path, origins)),
+            f"{path}: {_count(mistakes)}",
+            "\n        ".join(mistakes),
             "mend the keys above; `backtracking config show --explain` lists every key and what it takes",
         ) from None
     source = _resolved_from(path.read_text(encoding="utf-8").splitlines()[:1]) or str(path)
@@ -110,9 +111,8 @@ def _drop_unknown(data: dict[str, Any]) -> tuple[str, ...]:
     return ()
 
 
-def _count(error: ValidationError) -> str:
-    count = error.error_count()
-    return "one mistake in the config" if count == 1 else f"{count} mistakes in the config"
+def _count(mistakes: list[str]) -> str:
+    return "one mistake in the config" if len(mistakes) == 1 else f"{len(mistakes)} mistakes in the config"
 
 
 # --- reading ---------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from backtracking.figures.gallery import write_index
 from backtracking.run.io import atomic_path
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import BASELINE_NAME
@@ -52,11 +53,12 @@ def new_figure(width: float, height: float, columns: int = 1, **options: Any) ->
 
 
 def save(figure: Figure, paths: RunPaths, name: str) -> None:
-    """Write a figure into the run, and its copy beside all runs, each atomically."""
+    """Write a figure into the run, and its copy in the folder of all runs' figures, each atomically."""
     with style(), atomic_path(paths.figure(name)) as temporary:
         figure.savefig(temporary, metadata={"Software": None})
     with atomic_path(paths.proposal_figure(name)) as temporary:
         shutil.copyfile(paths.figure(name), temporary)
+    write_index(paths.gallery)
 
 
 @dataclass(frozen=True)

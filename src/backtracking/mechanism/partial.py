@@ -34,6 +34,8 @@ def compute_resumably(
     """
     found = _kept(path, set(keys), settings)
     pending = [index for index, key in enumerate(keys) if key not in found]
+    if found and pending:
+        reporter.say(f"  resuming: {len(found):,} of {len(keys):,} positions done")
     with io.JsonlAppender(path) as file, reporter.bar(label, len(pending), "positions") as bar:
         for index, values in compute(pending):
             row = PartRow(key=keys[index], settings=settings, values=values)

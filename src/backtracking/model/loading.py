@@ -125,9 +125,10 @@ def load_model(config: ModelConfig) -> LoadedModel:
     source, options = _source(config)
     tokenizer = load_tokenizer(config)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=_resolve_dtype(config.torch_dtype, device), **attention, **options
-        )
+        with _without_progress_bars():
+            model = AutoModelForCausalLM.from_pretrained(
+                source, dtype=_resolve_dtype(config.torch_dtype, device), **attention, **options
+            )
     except (OSError, ValueError, ImportError) as error:
         raise _loading_error(config, error) from error
     return LoadedModel.wrap(model.to(device), tokenizer, config.hf_id)
@@ -142,6 +143,21 @@ def load_tokenizer(config: ModelConfig) -> Any:
         return AutoTokenizer.from_pretrained(source, **options)
     except (OSError, ValueError, ImportError) as error:
         raise _loading_error(config, error) from error
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Keep transformers' "Loading weights" off the caller's terminal."""
+    from transformers.utils import logging
+
+    if not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def _source(config: ModelConfig) -> tuple[str, dict[str, Any]]:

@@ -140,6 +140,14 @@ def read_jsonl(path: Path, row: type[R], *, made_by: str) -> Iterator[R]:
                 ) from error
 
 
+def count_lines(path: Path) -> int:
+    """How many finished rows a JSONL file holds; none when there is no file."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        return sum(line.endswith(b"\n") for line in file)
+
+
 class JsonlAppender:
     """Appends rows and flushes each, so that a kill loses at most the row being written."""
 

@@ -114,9 +114,17 @@ class RunPaths:
     def figure(self, name: str) -> Path:
         return self.figures / f"{name}.png"
 
+    @property
+    def gallery(self) -> "Gallery":
+        return Gallery(self.output_dir)
+
     def proposal_figure(self, name: str) -> Path:
-        """The copy beside all runs that goes into papers and proposals."""
-        return self.output_dir.parent / "figures" / f"{name}.png"
+        """The copy that goes into papers and proposals, in a folder of this run's own."""
+        return self.proposal_figures / f"{name}.png"
+
+    @property
+    def proposal_figures(self) -> Path:
+        return self.gallery.folder / self.run_id
 
     def inside(self, relative: str, key: str) -> Path:
         """A path from the config that must stay in the run folder."""
@@ -127,6 +135,26 @@ class RunPaths:
                 next_step=f"give {key} a path inside it",
             )
         return self.root / relative
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The figures of all runs, in a folder beside the folder of runs."""
+
+    output_dir: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.output_dir.parent / "figures"
+
+    @property
+    def index(self) -> Path:
+        return self.folder / "index.md"
+
+    def runs(self) -> list[RunPaths]:
+        """The runs that have figures here, by id."""
+        folders = sorted(path.name for path in self.folder.iterdir() if path.is_dir())
+        return [RunPaths(self.output_dir, name) for name in folders if _ID.fullmatch(name)]
 
 
 def current_run_file(output_dir: Path) -> Path:

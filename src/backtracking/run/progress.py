@@ -4,10 +4,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from rich import progress as rp
+    from rich.table import Column
 
 SHOW_AFTER_SECONDS = 2.0
 PLAIN_EVERY_SECONDS = 10.0
@@ -22,7 +23,7 @@ class Bar(Protocol):
 class Reporter(Protocol):
     """Makes bars and says lines; the CLI decides where they go."""
 
-    def bar(self, label: str, total: int | None, unit: str = "rows") -> AbstractContextManager[Bar]: ...
+    def bar(self, label: str, total: int, unit: str = "rows") -> AbstractContextManager[Bar]: ...
 
     def say(self, message: str) -> None: ...
 
@@ -36,21 +37,30 @@ class Quiet:
     """Shows nothing; what library callers and tests use."""
 
     @contextmanager
-    def bar(self, label: str, total: int | None, unit: str = "rows") -> Iterator[Bar]:
+    def bar(self, label: str, total: int, unit: str = "rows") -> Iterator[Bar]:
         yield _Silent()
 
     def say(self, message: str) -> None:
         pass
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A span of time as a wall clock shows it: 0:07, 12:30, 1:02:03."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def describe(done: int, total: int, unit: str, seconds: float, note: str = "") -> str:
+    """How far a job is: the count and the times come first, so that a narrow terminal cuts only the note."""
+    parts = [f"{done:,}/{total:,} {unit}", f"{clock(seconds)} elapsed"]
+    if 0 < done < total:
+        parts.append(f"{clock(seconds / done * (total - done))} left")
+    return ", ".join([*parts, note] if note else parts)
+
+
 class _PlainBar:
-    def __init__(self, label: str, total: int | None, unit: str) -> None:
+    def __init__(self, label: str, total: int, unit: str) -> None:
         self._label, self._total, self._unit = label, total, unit
         self._start = self._last = time.monotonic()
         self._done = 0
@@ -72,20 +82,8 @@ class _PlainBar:
 
     def _line(self, now: float) -> None:
         self._shown = True
-        elapsed = max(now - self._start, 1e-9)
-        rate = self._done / elapsed
-        parts = [f"{self._label}: {self._done:,}"]
-        if self._total:
-            parts[0] += f"/{self._total:,}"
-        parts[0] += f" {self._unit}"
-        parts.append(f"{rate:,.1f}/s")
-        if self._total and self._done < self._total and rate > 0:
-            parts.append(f"{_clock((self._total - self._done) / rate)} left")
-        else:
-            parts.append(f"{_clock(elapsed)} taken")
-        if self._note:
-            parts.append(self._note)
-        sys.stderr.write("  " + ", ".join(parts) + "\n")
+        state = describe(self._done, self._total, self._unit, now - self._start, self._note)
+        sys.stderr.write(f"  {self._label}: {state}\n")
         sys.stderr.flush()
 
 
@@ -93,7 +91,7 @@ class Plain:
     """One line now and then, for logs and pipes."""
 
     @contextmanager
-    def bar(self, label: str, total: int | None, unit: str = "rows") -> Iterator[Bar]:
+    def bar(self, label: str, total: int, unit: str = "rows") -> Iterator[Bar]:
         bar = _PlainBar(label, total, unit)
         try:
             yield bar
@@ -106,7 +104,7 @@ class Plain:
 
 
 class Terminal:
-    """Live bars with rate and time left."""
+    """Live bars with the time that is left."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -114,38 +112,48 @@ class Terminal:
         self._console = Console(stderr=True, highlight=False)
 
     @contextmanager
-    def bar(self, label: str, total: int | None, unit: str = "rows") -> Iterator[Bar]:
+    def bar(self, label: str, total: int, unit: str = "rows") -> Iterator[Bar]:
         from rich import progress as rp
+        from rich.table import Column
 
+        width = self._console.width
+        one_line: Any = {"no_wrap": True, "overflow": "ellipsis"}
+        # The label and the bar give way, so that count and times always fit.
         columns = (
-            rp.TextColumn("  {task.description}"),
-            rp.BarColumn(bar_width=28),
-            rp.MofNCompleteColumn(),
-            rp.TextColumn(unit),
-            rp.TextColumn("{task.fields[rate]}"),
-            rp.TimeElapsedColumn(),
-            rp.TextColumn("left"),
-            rp.TimeRemainingColumn(),
-            rp.TextColumn("{task.fields[note]}", markup=False),
+            rp.TextColumn(
+                "  {task.description}",
+                markup=False,
+                table_column=Column(width=min(len(label) + 2, width // 4 + 2), **one_line),
+            ),
+            rp.BarColumn(bar_width=None, table_column=Column(width=max(width // 8, 4))),
+            _state_column(unit, Column(ratio=1, **one_line)),
         )
-        with rp.Progress(*columns, console=self._console) as live:
-            task = live.add_task(label, total=total, note="", rate="")
+        with rp.Progress(*columns, console=self._console, expand=True) as live:
+            task = live.add_task(label, total=total, note="")
             yield _RichBar(live, task)
 
     def say(self, message: str) -> None:
         self._console.print(message, markup=False)
 
 
+def _state_column(unit: str, column: "Column") -> "rp.ProgressColumn":
+    from rich import progress as rp
+    from rich.text import Text
+
+    class State(rp.ProgressColumn):
+        def render(self, task: "rp.Task") -> Text:
+            total = int(task.total or 0)
+            return Text(describe(int(task.completed), total, unit, task.elapsed or 0.0, task.fields["note"]))
+
+    return State(column)
+
+
 class _RichBar:
     def __init__(self, live: "rp.Progress", task: "rp.TaskID") -> None:
         self._live, self._task = live, task
-        self._start = time.monotonic()
-        self._done = 0
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        self._done += count
-        rate = self._done / max(time.monotonic() - self._start, 1e-9)
-        self._live.update(self._task, advance=count, rate=f"{rate:,.1f}/s")
+        self._live.advance(self._task, count)
         if note:
             self._live.update(self._task, note=note)
 

@@ -151,7 +151,7 @@ def _generate_missing(
     if not pending:
         return generated
     if done:
-        job.reporter.say(f"  going on: {len(done):,} rows are there, {pending:,} to do")
+        job.reporter.say(f"  resuming: {len(done):,} of {len(done) + pending:,} rows done")
     cut = 0
     with ExitStack() as stack:
         files = {
@@ -162,7 +162,7 @@ def _generate_missing(
             files[record.condition].append(record)
             generated[record.condition] += 1
             cut += record.finish_reason == "length"
-            bar.advance(1, note=f"{cut} cut at the cap" if cut else "")
+            bar.advance(1, note=f"{cut:,} cut" if cut else "")
     return generated
 
 

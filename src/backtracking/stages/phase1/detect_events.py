@@ -53,7 +53,7 @@ class DetectEvents(Stage):
             curve.add(measured)
             return measured
 
-        with ctx.reporter.bar("detect-events", None) as bar:
+        with ctx.reporter.bar("detect-events", sum(map(io.count_lines, files))) as bar:
 
             def records() -> Iterator[GenerationRecord]:
                 for path in files:

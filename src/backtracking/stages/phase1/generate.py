@@ -83,7 +83,7 @@ class Generate(Stage):
         done = self._rows_kept(ctx, path, rows, arm)
         pending = [row for row in rows if (row.prompt.example_id, row.sample_id) not in done]
         if done and pending:
-            ctx.reporter.say(f"  going on: {len(done):,} rows are there, {len(pending):,} to do")
+            ctx.reporter.say(f"  resuming: {len(done):,} of {len(rows):,} rows done")
         with io.JsonlAppender(path) as file, ctx.reporter.bar(self.key, len(pending)) as bar:
             ledger = Ledger()
             for record in generate_rows(

@@ -75,7 +75,8 @@ class Phase2ContinuationAblation(Stage):
         arms = scale_arms(asked.subset_name, subset, asked.scales, resources(ctx, [subset]))
         events = phase1_study(ctx, asked.variant, asked.max_events)
         families = Triggers.of(model.tokenizer, ctx.config.detection.triggers_strict).families
-        with ctx.reporter.bar("onset step", None, unit="positions") as bar:
+        positions = sum(1 + len(event.controls) for event in events)
+        with ctx.reporter.bar("onset step", positions, unit="positions") as bar:
             table = run_continuation_ablation(
                 model, events, arms, families,
                 variant=asked.variant, budget=ctx.config.analysis.batch_tokens,

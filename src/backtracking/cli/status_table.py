@@ -1,0 +1,59 @@
+"""How `status` shows the stages of a run: a stage to a line, whole at 80 columns, the reason below it."""
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from backtracking.run.progress import clock
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from backtracking.run.meta import StageRecord
+    from backtracking.stages.execute import State, Status
+
+COLOURS: "dict[State, str]" = {
+    "done": "green",
+    "not testable": "green",
+    "made elsewhere": "cyan",
+    "stale": "yellow",
+    "missing": "dim",
+    "running": "cyan",
+    "interrupted": "yellow",
+}
+WIDE = 110
+"""From this width on there is room for when a stage finished."""
+NOT_A_TERMINAL = 140
+
+
+def terminal() -> "Console":
+    """Standard output as wide as it is; as wide as needed where it is no terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else NOT_A_TERMINAL)
+
+
+def show_stages(
+    console: "Console", title: str, stages: "Mapping[str, Status]", records: "Mapping[str, StageRecord]"
+) -> None:
+    """Print the state of every stage; long names are never broken, reasons are."""
+    from rich.table import Table
+    from rich.text import Text
+
+    is_wide = console.width >= WIDE
+    names = max(map(len, stages))
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(min_width=names, max_width=None if is_wide else max(names, console.width - 30))
+    for _ in ("rows", "time", "finished")[: 3 if is_wide else 2]:
+        table.add_column(justify="right", no_wrap=True)
+    for name, status in stages.items():
+        record = records.get(name)
+        rows = f"{record.rows:,}" if record and record.rows is not None else ""
+        taken = clock(record.seconds) if record and record.seconds is not None else ""
+        finished = [(record.finished or "")[:16].replace("T", " ")] if record and is_wide else []
+        table.add_row(Text(status.state, COLOURS[status.state]), Text(name), rows, taken, *finished)
+        if status.reason and (record or status.state != "missing"):
+            table.add_row("", Text(f"  {status.reason}", "dim"))
+    console.print(title)
+    console.print(table)
