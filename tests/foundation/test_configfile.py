@@ -135,7 +135,7 @@ MALFORMED = {
     "empty subset": ("phase2: {subset_sweep: {subsets: {a: []}}}", "from_selected_layers"),
     "bad intervention": (
         "phase2: {subset_sweep: {subsets: {a: [{component: mlp, layer: 1, mode: explode}]}}}",
-        "'scale', 'zero'",
+        "choose one of scale, zero",
     ),
     "repeated scales": (
         "phase2: {subset_sweep: {enabled: false}, scale_sweep: {scales: [0.5, 0.5]}}",
@@ -210,3 +210,13 @@ def test_seed_configs_have_every_key_that_users_know():
     }
     for section, keys in known.items():
         assert set(keys.split()) <= set(data[section]), section
+
+
+def test_the_number_of_mistakes_is_the_number_of_lines(tmp_path, cli):
+    """Several may come out of one check, such as names that nothing defines."""
+    path = tmp_path / "c.yaml"
+    path.write_text("phase2: {subset_sweep: {variant: nope}}\n")
+    outcome = cli("config", "check", path)
+    assert_one_clear_message(outcome, "phase2.subset_sweep.variant", "phase2.scale_sweep.subset_name")
+    listed = [line for line in outcome.err.splitlines() if "phase2." in line]
+    assert f"{len(listed)} mistakes in the config" in outcome.err
