@@ -1,6 +1,8 @@
 """Synthetic runs for report tests: tables with a known truth."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -45,8 +47,16 @@ def event_rows(
     )
 
 
-def sweep_table(arms: dict[str, tuple[float, float]], margin: float = 0.05) -> pd.DataFrame:
-    """A sweep's table for arms of given backtracking rate and accuracy; the first must be the baseline."""
+def sweep_table(
+    arms: dict[str, tuple[float, float]],
+    margin: float = 0.05,
+    everywhere: Mapping[str, object] = MappingProxyType({}),
+    of_arm: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """A sweep's table for arms of given backtracking rate and accuracy; the first must be the baseline.
+
+    `everywhere` and `of_arm` are laid over the columns of all rows and of one arm's.
+    """
     parts = [
         event_rows(name, *rates, problems=100, samples=6, seed=index).assign(
             arm=name,
@@ -54,6 +64,7 @@ def sweep_table(arms: dict[str, tuple[float, float]], margin: float = 0.05) -> p
             scale=None,
             num_components=0 if name == "baseline" else 2,
             kind="baseline" if name == "baseline" else "intervention",
+            **(dict(everywhere) | dict(of_arm.get(name, {}))),
         )
         for index, (name, rates) in enumerate(arms.items())
     ]

@@ -67,7 +67,7 @@ def test_the_scans_own_rule_is_judged(tmp_path):
     """Without controls the scan ranks by effect, and selectivity has no values."""
     scan = _scan([np.nan, np.nan]).assign(effect=[2.0, 0.1], effect_p_holm=[0.001, 0.9])
     paths = run_paths(tmp_path, backtracking_events=_events(0.1, 0.6), ablation_importance=scan)
-    assert _judged(paths)["H1"].outcome == "cannot be judged"
+    assert _judged(paths)["H1"].outcome == "not testable"
     paths.table("ablation_selection.json").write_text('{"rule": "effect"}')
     assert _judged(paths)["H1"].outcome == "supported"
     config = ExperimentConfig.model_validate({"prompting": {"template": "{question}"}})
@@ -131,7 +131,8 @@ def test_h2_wants_formatting_and_no_errors(tmp_path, after_wrong, p_format, outc
         {"variant": MAIN, "backtracking_diff": np.nan, "backtracking_diff_p_holm": np.nan},
         {"variant": "other", "backtracking_diff": -0.2, "backtracking_diff_p_holm": p_format},
     ]
-    assert _judged(run_paths(tmp_path, **tables))["H2"].outcome == "cannot be judged"
+    lines = [line | {"total": 160, "backtracking_count": 80} for line in lines]
+    assert _judged(run_paths(tmp_path, **tables))["H2"].outcome == "not testable"
     paths = run_paths(tmp_path, **tables, formatting_summary=pd.DataFrame(lines))
     assert _judged(paths)["H2"].outcome == outcome
 
@@ -149,14 +150,14 @@ def test_an_ablation_that_breaks_the_text_is_no_evidence_for_h1(tmp_path):
     events.loc[broken, "finish_reason"] = "length"
     paths = run_paths(tmp_path, backtracking_events=events, ablation_importance=_scan([0.001, 0.9]))
     found = _judged(paths)["H1"]
-    assert found.outcome == "cannot be judged"
+    assert found.outcome == "not testable"
     assert "100.0% are cut" in found.because
 
 
 def test_tables_of_an_earlier_study_do_not_hide_truncation(tmp_path):
     events = _events(0.1, 0.6).drop(columns=["finish_reason"])
     found = _judged(run_paths(tmp_path, backtracking_events=events, ablation_importance=_scan([0.001, 0.9])))
-    assert found["H1"].outcome == "cannot be judged"
+    assert found["H1"].outcome == "not testable"
     assert "cut at the cap" in found["H1"].because
 
 
@@ -173,7 +174,7 @@ def test_few_rows_do_not_prove_that_accuracy_is_kept(tmp_path):
 
 def test_what_is_missing_is_named(tmp_path):
     found = _judged(run_paths(tmp_path, backtracking_events=event_rows("baseline", 0.6, 0.85)))
-    assert {verdict.outcome for verdict in found.values()} == {"cannot be judged"}
+    assert {verdict.outcome for verdict in found.values()} == {"not testable"}
     assert "ablation_importance.csv" in found["H1"].because
     assert "targeted_ablation" in found["The targeted ablation leaves accuracy intact"].because
 
@@ -243,7 +244,7 @@ def test_reports_are_written_from_almost_nothing_and_from_much(tmp_path):
     bare = run_paths(tmp_path / "bare", backtracking_events=event_rows("baseline", 0.6, 0.85))
     for markdown, page in (write_phase1_report(bare, config, {}), write_phase2_report(bare, None, config)):
         text = markdown.read_text()
-        assert "cannot be judged" in text
+        assert "not testable" in text
         assert "Missing:" in text
         assert not re.search(r"\bnan\b|\bNone\b", text)
         assert page.read_text().startswith("<!doctype html>")

@@ -139,6 +139,8 @@ VERDICTS = {
     "non-destructive": (GREEN, "o", "lowers backtracking, accuracy held"),
     "destructive": (VERMILLION, "X", "accuracy lost"),
     "no effect": (GREY, "s", "no change shown"),
+    "not testable": (GREY, "x", "not testable"),
+    "not judged": (GREY, "o", "not judged in this table"),
     "raises backtracking": (PURPLE, "^", "raises backtracking"),
     "inconclusive": (ORANGE, "D", "accuracy undecided"),
     "baseline": (INK, "o", "baseline"),
@@ -150,7 +152,7 @@ def verdict(row: Mapping[Any, Any]) -> str:
     if row["subset_name"] == BASELINE_NAME:
         return "baseline"
     found = str(row.get("verdict", ""))
-    return found if found in VERDICTS else "inconclusive"
+    return found if found in VERDICTS else "not judged"
 
 
 _LABEL_SIZE = 8.5

@@ -1,12 +1,14 @@
 """From measured rows to the table of arms, and the choice among them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from backtracking.measurements.comparison import OUTCOMES, average, compare, spread
+from backtracking.measurements.floors import NOT_TESTABLE, no_onsets, too_cut, too_low
 from backtracking.measurements.statistics import equivalence, holm
 from backtracking.run.records import BASELINE_NAME
 from backtracking.run.seed import derive_seed
@@ -33,13 +35,15 @@ def summarize_arms(events: pd.DataFrame, margin: float) -> pd.DataFrame:
     parts = {str(arm): part for arm, part in events.groupby("arm", sort=False)}
     baseline = parts[BASELINE_NAME]
     table = pd.DataFrame([_line(part) | _differences(part, baseline, margin) for part in parts.values()])
-    base = table.set_index("arm").loc[BASELINE_NAME]
+    base = table[table["arm"] == BASELINE_NAME].iloc[0]
     table["retention"] = table["accuracy"] / base["accuracy"] if base["accuracy"] else None
     table["distinct_3_ratio"] = table["distinct_3"] / base["distinct_3"] if base["distinct_3"] else None
     for what in ("backtracking", "accuracy"):
         p_values = table.get(f"{what}_diff_p", pd.Series(np.nan, index=table.index))
         table[f"{what}_diff_p_holm"] = holm(p_values.to_numpy(dtype=np.float64))
-    table["verdict"] = [_verdict(row, margin) for _, row in table.iterrows()]
+    judged = [_verdict(row, base, margin) for _, row in table.iterrows()]
+    table["verdict"] = [verdict for verdict, _ in judged]
+    table["not_testable"] = [reason for _, reason in judged]
     return first_columns(table, SUBSET_COLUMNS)
 
 
@@ -89,25 +93,43 @@ def _differences(part: pd.DataFrame, baseline: pd.DataFrame, margin: float) -> d
     return found
 
 
-def _verdict(row: pd.Series, margin: float) -> str:
-    """What an arm shows, by rules that can fail in every direction.
+def _verdict(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: float) -> tuple[str, str]:
+    """What an arm shows, by rules that can fail in every direction; or that it shows nothing, and why.
 
     Accuracy is held when the whole interval of its paired change lies above minus the margin, lost when it
     lies below zero and reaches past the margin, and undecided otherwise. A significant change of backtracking
     has its whole interval on one side of zero: both come from the same t distribution.
     """
     if row["arm"] == BASELINE_NAME:
-        return ""
-    if pd.isna(row["accuracy_diff_low"]):
-        return "inconclusive"
+        return "", ""
+    if reason := _accuracy_untestable(row, base, margin):
+        return NOT_TESTABLE, reason
     held = row["accuracy_diff_low"] > -margin
     if not held and row["accuracy_diff_high"] < 0:
-        return "destructive"
+        return "destructive", ""
+    if reason := _backtracking_untestable(row, base):
+        return NOT_TESTABLE, reason
+    return _effect(row, held), ""
+
+
+def _effect(row: "pd.Series[Any]", held: bool) -> str:
     if not row["backtracking_diff_p_holm"] < LEVEL:
         return "no effect"
     if row["backtracking_diff"] > 0:
         return "raises backtracking"
     return HELD if held else "inconclusive"
+
+
+def _accuracy_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: float) -> str:
+    if pd.isna(row["accuracy_diff_low"]):
+        return f"problems: {row['problems']:,}, at least 2 needed for an interval"
+    cut = too_cut("baseline", base["truncation_rate"])
+    return cut or too_low("accuracy", base["accuracy"], margin)
+
+
+def _backtracking_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]") -> str:
+    silent = no_onsets(base["backtracking_count"], base["total"])
+    return silent or too_cut("the arm's", row["truncation_rate"])
 
 
 def find_best_tradeoff(table: pd.DataFrame) -> pd.Series | None:

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import pandas as pd
+
 from backtracking.measurements.comparison import OUTCOMES, compare
+from backtracking.measurements.floors import MOST_CUT, no_onsets, too_cut, too_low
 from backtracking.measurements.statistics import Difference, paired_difference
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
@@ -12,7 +15,8 @@ from backtracking.run.records import BASELINE_NAME
 
 MARGIN = 0.05
 LEVEL = 0.05
-MOST = 0.5
+STEP_KINDS = ("wrong", "right")
+UNKNOWN_ENDS = "how completions ended (the events table does not say whether they were cut at the cap)"
 
 H1 = Claim(
     "H1: a few components write the onset",
@@ -21,19 +25,21 @@ H1 = Claim(
     "backtracks less than regeneration with as many random ones, and less than the baseline (random "
     "ablation makes errors, and with them onsets): both paired differences by problem lie wholly below zero. "
     "Where most targeted completions are cut at the cap, the text has fallen apart and fewer onsets in it "
-    "say nothing about where onsets come from: then it cannot be judged.",
+    "say nothing about where onsets come from: then it is not testable.",
 )
 H0 = Claim(
     "H0: there is no localised mechanism",
     "Supported when no component stands out of the scan (Holm-corrected p ≥ 0.05 for all) and targeted "
     f"and random ablation differ by less than {MARGIN:.0%} in backtracking: the paired difference lies "
-    "wholly inside that margin.",
+    f"wholly inside that margin. Not testable where the baseline backtracks in less than {2 * MARGIN:.0%}: "
+    "the loss of more than half of so few onsets would lie inside the margin.",
 )
 H2 = Claim(
     "H2: onsets follow formatting rather than errors",
     "Supported when some variant's paired difference to the main variant, by problem, has a Holm-corrected "
     "p < 0.05, while an onset is hardly likelier after a wrong checkable step than after a right one: the "
-    f"difference, paired by problem, lies wholly below {MARGIN:.0%}.",
+    f"difference, paired by problem, lies wholly below {MARGIN:.0%}. Not testable where onsets follow fewer "
+    f"than {2 * MARGIN:.0%} of the steps of either kind.",
 )
 DETECTS = Claim(
     "Onsets are error detection",
@@ -45,7 +51,8 @@ DETECTS = Claim(
 KEPT = Claim(
     "The targeted ablation leaves accuracy intact",
     f"Supported when the paired drop in accuracy against the baseline is less than {MARGIN:.0%}: the whole "
-    "95% interval lies inside the margin. A difference that is merely not significant does not count.",
+    "95% interval lies inside the margin. A difference that is merely not significant does not count. Not "
+    f"testable where the baseline's accuracy is below {2 * MARGIN:.0%} or most of its completions are cut.",
 )
 HELPS = Claim(
     "Backtracking goes with lower accuracy within a problem",
@@ -62,16 +69,18 @@ FORMAT = Claim(
 
 def verdicts(evidence: Evidence, main: str) -> list[Verdict]:
     """Every claim of Phase 1, judged."""
-    broken = _fallen_apart(evidence, main)
+    broken = _silent(evidence, main) or _fallen_apart(evidence, main)
     against_random, against_baseline = (
         broken or _difference(evidence, main, "targeted_ablation", other, "backtracking")
         for other in ("random_ablation", "baseline")
     )
-    accuracy = _difference(evidence, main, "targeted_ablation", "baseline", "accuracy")
+    accuracy = _floor(evidence, main, "accuracy") or _difference(
+        evidence, main, "targeted_ablation", "baseline", "accuracy"
+    )
     standouts = _standouts(evidence)
     return [
         _judge_h1(standouts, against_random, against_baseline),
-        _judge_h0(standouts, against_random),
+        _judge_h0(standouts, broken or _floor(evidence, main, "backtracking") or against_random),
         _judge_h2(evidence, main),
         _judge_detects(evidence, main),
         _judge_kept(accuracy),
@@ -115,6 +124,8 @@ def _judge_h2(evidence: Evidence, main: str) -> Verdict:
         return H2.missing(formats)
     if isinstance(difference, str):
         return H2.missing(difference)
+    if rare := _rarely_after_steps(evidence, main):
+        return H2.missing(rare)
     changed, listed = formats
     because = f"{listed}; after a wrong step an onset is {in_points(difference)} points likelier"
     return H2.judge(changed and difference.high < MARGIN, because)
@@ -144,21 +155,39 @@ def _coupling(evidence: Evidence, main: str) -> dict[str, Any] | None:
     table = evidence.table("error_coupling.csv")
     if table is None:
         return None
-    rows = table[(table["variant"] == main) & (table["condition"] == BASELINE_NAME)]
+    rows = _baseline_rows(table, main)
     return None if rows.empty else dict(records(rows)[0])
 
 
 def _coupling_difference(evidence: Evidence, main: str) -> Difference | str:
     """P(onset after a wrong step) minus P(onset after a right one), by problem, or what is missing for it."""
+    sums = _steps_by_problem(evidence, main)
+    if isinstance(sums, str):
+        return sums
+    found = paired_difference(*((sums[f"onsets_after_{kind}"], sums[f"steps_{kind}"]) for kind in STEP_KINDS))
+    if found.error > 0:
+        return found
+    return f"problems with both wrong and right checkable steps: {found.problems}, at least 2 needed"
+
+
+def _rarely_after_steps(evidence: Evidence, main: str) -> str:
+    """Why a small difference between onsets after wrong and after right steps shows nothing."""
+    sums = _steps_by_problem(evidence, main)
+    if isinstance(sums, str):
+        return sums
+    totals = sums.sum()
+    shares = [totals[f"onsets_after_{kind}"] / max(totals[f"steps_{kind}"], 1) for kind in STEP_KINDS]
+    return too_low("share of steps with an onset behind them", max(shares), MARGIN)
+
+
+def _steps_by_problem(evidence: Evidence, main: str) -> pd.DataFrame | str:
+    """Checkable steps and the onsets behind them, summed by problem, or what is missing for it."""
     events = evidence.table("backtracking_events.csv")
     if events is None or "steps_wrong" not in events:
         return "the steps in backtracking_events.csv (made by detect-events)"
-    rows = events[(events["variant"] == main) & (events["condition"] == BASELINE_NAME)]
-    columns = ["onsets_after_wrong", "steps_wrong", "onsets_after_right", "steps_right"]
-    sums = rows.groupby("example_id")[columns].sum()
-    after_wrong, wrong, after_right, right = (sums[name].to_numpy(dtype=float) for name in columns)
-    found = paired_difference((after_wrong, wrong), (after_right, right))
-    return found if found.error > 0 else "two problems with both wrong and right checkable steps"
+    columns = [f"{what}_{kind}" for what in ("onsets_after", "steps") for kind in STEP_KINDS]
+    sums = _baseline_rows(events, main).groupby("example_id")[columns].sum()
+    return _silent(evidence, main) or sums
 
 
 def _injected(evidence: Evidence) -> dict[str, Any] | None:
@@ -182,7 +211,11 @@ def _judge_helps(evidence: Evidence, main: str) -> Verdict:
         return HELPS.missing("metrics_v2.json or events with both kinds of rows within problems")
     high = number(found, "odds_ratio_high")
     if high is None:
-        return HELPS.missing("an interval of the stratified odds ratio")
+        informative = found.get("informative_problems", "an unknown number")
+        return HELPS.missing(
+            "an interval of the stratified odds ratio; problems with right and wrong rows both with and "
+            f"without an onset: {informative}"
+        )
     return HELPS.judge(high < 1.0, f"stratified odds ratio {plain(found, 'odds_ratio')}")
 
 
@@ -199,6 +232,10 @@ def _format_changes(evidence: Evidence, main: str) -> tuple[bool, str] | str:
     others = table[table["variant"] != main]
     if others.empty:
         return "a second variant"
+    if silent := no_onsets(int(table["backtracking_count"].sum()), int(table["total"].sum())):
+        return silent
+    if others["backtracking_diff_p_holm"].isna().all():
+        return "two problems that the variants share, for a test"
     listed = "; ".join(
         f"{quoted(row['variant'])} {points(row, 'backtracking_diff')} points" for row in records(others)
     )
@@ -216,7 +253,34 @@ def _difference(evidence: Evidence, variant: str, one: str, other: str, what: st
             return f"completions of {variant!r} under {condition!r}"
     left, right = (rows[rows["condition"] == condition] for condition in (one, other))
     found = compare(left, right, OUTCOMES[what])
-    return found if found.error > 0 else f"enough problems shared by {one!r} and {other!r}"
+    if found.error > 0:
+        return found
+    return f"problems shared by {one!r} and {other!r}: {found.problems}, at least 2 needed"
+
+
+def _baseline_rows(events: pd.DataFrame, variant: str) -> pd.DataFrame:
+    return events[(events["variant"] == variant) & (events["condition"] == BASELINE_NAME)]
+
+
+def _silent(evidence: Evidence, variant: str) -> str:
+    """What is missing where the baseline of a variant has no onset; empty where it has, or is not there."""
+    events = evidence.table("backtracking_events.csv")
+    if events is None or (rows := _baseline_rows(events, variant)).empty:
+        return ""
+    return no_onsets(int(OUTCOMES["backtracking"].of(rows).sum()), len(rows))
+
+
+def _floor(evidence: Evidence, variant: str, what: str) -> str:
+    """Why the baseline's rate cannot show that it stays inside the margin; empty where it can."""
+    events = evidence.table("backtracking_events.csv")
+    if events is None or (rows := _baseline_rows(events, variant)).empty:
+        return ""
+    if what == "accuracy":
+        if "finish_reason" not in rows:
+            return UNKNOWN_ENDS
+        if cut := too_cut("baseline", float(OUTCOMES["truncation"].of(rows).mean())):
+            return cut
+    return too_low(what, float(OUTCOMES[what].of(rows).mean()), MARGIN)
 
 
 def _fallen_apart(evidence: Evidence, variant: str) -> str:
@@ -226,9 +290,9 @@ def _fallen_apart(evidence: Evidence, variant: str) -> str:
     if rows is None or not (targeted := rows[rows["condition"] == "targeted_ablation"]).size:
         return ""
     if "finish_reason" not in targeted:
-        return "how completions ended (the events table does not say whether they were cut at the cap)"
-    cut = float(targeted["finish_reason"].ne("stop").mean())
-    if cut <= MOST:
+        return UNKNOWN_ENDS
+    cut = float(OUTCOMES["truncation"].of(targeted).mean())
+    if cut <= MOST_CUT:
         return ""
     return f"targeted completions that finish: {percent(cut)} are cut, so the ablation broke the text itself"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE
 from backtracking.measurements.tradeoff import HELD
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
@@ -24,7 +25,8 @@ def _non_destructive(margin: float) -> Claim:
         f"within {margin:.0%} (the whole interval of the paired drop lies inside the margin). Where the "
         "confirmation was run, the arm picked on the search half must pass on the held-out problems, and "
         "nothing else counts. Without a confirmation the verdict rests on the problems that the arm was "
-        "picked on, and says so.",
+        f"picked on, and says so. Not testable where the baseline has no onset, an accuracy below "
+        f"{2 * margin:.0%}, or more than {MOST_CUT:.0%} of its completions cut at the cap.",
     )
 
 
@@ -53,6 +55,8 @@ class Contest:
     arms: pd.DataFrame
     is_confirmed: bool
     """Only the arm picked on the search half, measured on the held-out problems."""
+    untested: str = ""
+    """Why none of them could be judged."""
 
     def winner(self) -> dict[Any, Any] | None:
         """The strongest reduction among those that pass the rule."""
@@ -64,12 +68,20 @@ def verdicts(evidence: Evidence, margin: float) -> list[Verdict]:
     """Every claim of Phase 2, judged."""
     claim, contest, arms = _non_destructive(margin), _contest(evidence), _arms(evidence)
     swept = "subset_sweep_results.csv or scale_sweep_results.csv with paired differences"
+    lacking = swept if contest is None else contest.untested
     return [
-        claim.missing(swept) if contest is None else _judge_non_destructive(claim, contest),
-        SUBSTANTIAL.missing(swept) if contest is None else _judge_substantial(contest),
+        claim.missing(lacking) if lacking or contest is None else _judge_non_destructive(claim, contest),
+        SUBSTANTIAL.missing(lacking) if lacking or contest is None else _judge_substantial(contest),
         DESTROYS.missing(swept) if arms is None else _judge_destroys(arms),
         _judge_step(evidence),
     ]
+
+
+def _why_untested(arms: pd.DataFrame) -> str:
+    """Why no arm could be judged; empty where one could."""
+    if arms.empty or "not_testable" not in arms or arms["verdict"].ne(NOT_TESTABLE).any():
+        return ""
+    return "; ".join(dict.fromkeys(arms["not_testable"].astype(str)))
 
 
 def _arms(evidence: Evidence) -> pd.DataFrame | None:
@@ -85,11 +97,18 @@ def _arms(evidence: Evidence) -> pd.DataFrame | None:
 
 def _contest(evidence: Evidence) -> Contest | None:
     """The confirmation wherever there is one; controls and token suppression are only compared with."""
-    confirmed = evidence.table("confirm_results.csv")
+    confirmed, arms = evidence.table("confirm_results.csv"), _arms(evidence)
     if confirmed is not None:
-        return Contest(confirmed[confirmed["role"] == "winner"], is_confirmed=True)
-    arms = _arms(evidence)
-    return None if arms is None else Contest(arms[arms["kind"] == "intervention"], is_confirmed=False)
+        winner, searched = confirmed[confirmed["role"] == "winner"], evidence.table("tradeoff_search.csv")
+        judged = winner if searched is None or not winner.empty else _interventions(searched)
+        return Contest(winner, is_confirmed=True, untested=_why_untested(judged))
+    if arms is None:
+        return None
+    return Contest(_interventions(arms), is_confirmed=False, untested=_why_untested(_interventions(arms)))
+
+
+def _interventions(arms: pd.DataFrame) -> pd.DataFrame:
+    return arms[arms["kind"] == "intervention"]
 
 
 def _judge_non_destructive(claim: Claim, contest: Contest) -> Verdict:
@@ -136,6 +155,9 @@ def _judge_substantial(contest: Contest) -> Verdict:
 
 
 def _judge_destroys(arms: pd.DataFrame) -> Verdict:
+    if untested := _why_untested(arms):
+        return DESTROYS.missing(untested)
+    arms = arms[arms["verdict"] != NOT_TESTABLE]
     base = arms["accuracy"] - arms["accuracy_diff"]
     broken = arms[(arms["accuracy_diff"] < -base / 2) & (arms["accuracy_diff_high"] < 0)]
     if broken.empty:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from backtracking.measurements.floors import NOT_TESTABLE
 from backtracking.reports.document import Document
 
-Outcome = Literal["supported", "not supported", "cannot be judged"]
+Outcome = Literal["supported", "not supported", "not testable"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,10 @@ class Claim:
         return Verdict(self.claim, self.rule, "not supported", because)
 
     def missing(self, what: str) -> Verdict:
-        return Verdict(self.claim, self.rule, "cannot be judged", f"missing: {what}")
+        return Verdict(self.claim, self.rule, NOT_TESTABLE, f"missing: {what}")
+
+    def not_testable(self, because: str) -> Verdict:
+        return Verdict(self.claim, self.rule, NOT_TESTABLE, because)
 
     def judge(self, holds: bool, because: str) -> Verdict:
         return self.supported(because) if holds else self.not_supported(because)

@@ -1,0 +1,36 @@
+"""What a baseline must offer before a claim about a change of it means anything."""
+
+from typing import Final
+
+MOST_CUT = 0.5
+"""Where more completions than this are cut at the cap, their text says little about the model."""
+NOT_TESTABLE: Final = "not testable"
+"""The verdict where a floor is not reached."""
+
+
+def too_low(what: str, rate: float, margin: float) -> str:
+    """Why a baseline rate cannot show that a change stays inside the margin; empty where it can.
+
+    A loss of the margin has to leave at least half of the rate: below that, a baseline that is destroyed
+    would pass for one that is held.
+    """
+    if rate >= 2 * margin:
+        return ""
+    return (
+        f"baseline {what} is {rate:.1%}, at least {2 * margin:.0%} needed (twice the margin, lest the "
+        "loss of more than half pass for no loss)"
+    )
+
+
+def too_cut(which: str, share: float) -> str:
+    """Why completions say little about the model; empty where enough of them finish."""
+    if share <= MOST_CUT:
+        return ""
+    return (
+        f"{share:.1%} of {which} completions are cut, at most {MOST_CUT:.0%} may be (a cut one cannot answer)"
+    )
+
+
+def no_onsets(found: int, completions: int) -> str:
+    """Why nothing can be said about onsets; empty where there is one."""
+    return "" if found else f"0 onsets in {completions:,} baseline completions, at least 1 needed"
