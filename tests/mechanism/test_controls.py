@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
+from backtracking.config.schema import ModelConfig
 from backtracking.errors import NotTestable, UserError
 from backtracking.measurements.controls import (
     StudyFiles,
@@ -15,7 +17,9 @@ from backtracking.measurements.controls import (
     sentence_starts,
     spread_over_problems,
 )
+from backtracking.model.loading import load_tokenizer
 from backtracking.text.tokenization import TokenMap
+from tests.conftest import shared_data
 
 from .worlds import ID, PIECES, STOP, VARIANT, WAIT, Rows, random_model, write_run
 
@@ -122,6 +126,28 @@ def test_sentence_starts():
     pieces = ["It", " is", " 3", ".", "5", ".", " So", " then", "!\n", "\n", "Next", ' "Ha', '."', " end"]
     assert sentence_starts(pieces) == [6, 10, 13]
     assert sentence_starts([]) == []
+    apart = ["=", " ", "1", "6", ".", " ", "1", "6", "+", ".", "5", ".", "\n", "\n", "So", "!", '"', " ", "A"]
+    assert sentence_starts(apart) == [5, 14, 17]
+
+
+TEXT = "12 + 4 = 16. 16 + 3.5 = 19.5.\nSo that is it! 7 more.\n\n8 is left. Wait, 9."
+STARTS = (" 16 + 3.5", "So that", " 7 more", "8 is left", " Wait")
+"""What begins a sentence, with the space ahead of it where one stands there."""
+
+
+@pytest.mark.parametrize("kind", ["bundled", "r1_tokenizer", "tokenizers/deepseek_v3", "tokenizers/yi"])
+def test_sentences_start_at_the_same_places_under_every_kind_of_tokenizer(kind):
+    if kind == "bundled":
+        tokenizer = load_tokenizer(ModelConfig(hf_id="bundled"))
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(shared_data() / kind)
+    ids = tokenizer.encode(TEXT, add_special_tokens=False)
+    tokens = TokenMap(tokenizer)(ids)
+    starts = [tokens.char_span(k, k + 1)[0] for k in sentence_starts(tokens.pieces())]
+    wanted = [
+        tokens.text.index(start.replace("next", "left") if kind == "bundled" else start) for start in STARTS
+    ]
+    assert starts == wanted
 
 
 def test_a_stale_events_table_is_named(tmp_path):

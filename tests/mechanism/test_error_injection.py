@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from backtracking.config.schema import ModelConfig
+from backtracking.config.schema import DetectionConfig, ModelConfig
 from backtracking.measurements.injections import Pair, Rewriter, right_steps, wrong_results
 from backtracking.mechanism.error_injection import read_pairs
 from backtracking.mechanism.passes import Site, components, module_at
@@ -18,6 +18,7 @@ from backtracking.organism.task import tiny_problems
 from backtracking.organism.traces import write_trace
 from backtracking.stages.execute import execute
 from backtracking.stages.phase1.error_injection import ErrorInjection
+from backtracking.text.onsets import Detector
 from backtracking.text.tokenization import TokenFamilies, TokenMap
 
 from .worlds import (
@@ -62,6 +63,10 @@ def _record(words, problem="p00", sample=0, prompt=(1, 2)):
     return make_record(problem, sample, list(prompt), [ID[piece] for piece in words], text)
 
 
+def _rewriter():
+    return Rewriter(tokenizer(), TokenMap(tokenizer()), Detector(DetectionConfig()))
+
+
 STEP = [" 4", " +", " 3", " =", " 7", "."]
 
 
@@ -69,7 +74,7 @@ def test_pairs_differ_only_where_they_should():
     record = _record(
         [WORDS[0], *STEP, " So", WORDS[1], "."], prompt=(1, ID[WORDS[3]], ID[" Tom"], ID[WORDS[2]])
     )
-    pairs, missing = Rewriter(tokenizer(), TokenMap(tokenizer())).pairs(record)
+    pairs, missing = _rewriter().pairs(record)
     by = {pair.kind: pair for pair in pairs}
     assert set(by) == {"off_by_one", "copied_operand", "operands_swapped", "name_changed"}
     assert missing == {"digit_swap": 1, "times_ten": 1}
@@ -91,9 +96,16 @@ def test_pairs_differ_only_where_they_should():
 def test_a_later_step_serves_where_no_sentence_follows_the_first():
     far = [WORDS[k % len(WORDS)] for k in range(30)]
     record = _record([*STEP[:-1], *far, *STEP, " So", WORDS[1], "."], prompt=(1, 2))
-    pairs, _ = Rewriter(tokenizer(), TokenMap(tokenizer())).pairs(record)
+    pairs, _ = _rewriter().pairs(record)
     assert pairs and all(pair.first > 2 + len(far) for pair in pairs)
-    assert Rewriter(tokenizer(), TokenMap(tokenizer())).pairs(_record(STEP[:-1])) == ([], {})
+    assert _rewriter().pairs(_record(STEP[:-1])) == ([], {})
+
+
+def test_a_correction_behind_an_onset_is_no_fresh_step():
+    rewriter = _rewriter()
+    wrong = [" 4", " +", " 3", " =", " 8", "."]
+    assert rewriter.pairs(_record([*wrong, " Wait", *STEP, " So", WORDS[1], "."])) == ([], {})
+    assert rewriter.pairs(_record([*STEP, " Wait", *STEP, " So", WORDS[1], "."]))[0]
 
 
 def test_position_groups_cover_the_tail_once():
@@ -207,7 +219,7 @@ def reasoner():
 def test_the_bundled_reasoner_doubts_wrong_results(reasoner):
     """Known truth: it was trained to say a trigger after most wrong statements and few right ones."""
     token_map, rng = TokenMap(reasoner.tokenizer), random.Random(0)
-    rewriter = Rewriter(reasoner.tokenizer, token_map)
+    rewriter = Rewriter(reasoner.tokenizer, token_map, Detector(DetectionConfig()))
     pairs = []
     for problem in tiny_problems("test", 40, seed=0):
         text = write_trace(problem, MAIN, rng).text

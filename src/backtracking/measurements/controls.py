@@ -157,14 +157,28 @@ def match_rows(events: pd.DataFrame, rows: pd.DataFrame, *, limit: int, seed: in
 
 
 def sentence_starts(pieces: Sequence[str]) -> list[int]:
-    """Tokens that begin a sentence or a line after an earlier one."""
-    return [
-        k
-        for k in range(1, len(pieces))
-        if pieces[k].strip()
-        and (before := "".join(pieces[max(0, k - 4) : k]).rstrip(_CLOSERS)).endswith(_SENTENCE_ENDS)
-        and not (before.endswith(".") and pieces[k][0].isdigit())
-    ]
+    """Tokens that a sentence or a line begins with: where the model could have begun another one.
+
+    Where the space is a token of its own, the sentence begins with it, since that is what stands in the
+    place of ` Wait`. A digit right behind a full stop goes on with a number ("16.5"); behind a space it
+    does not ("16. 5").
+    """
+    starts: list[int] = []
+    for k in range(1, len(pieces)):
+        before = "".join(pieces[max(0, k - 4) : k])
+        if not before.rstrip(_CLOSERS).endswith(_SENTENCE_ENDS) or _is_line_break(pieces[k]):
+            continue
+        goes_on = before.endswith(".") and pieces[k][:1].isdigit()
+        closes = bool(pieces[k]) and not pieces[k].strip(_CLOSERS) and not pieces[k].isspace()
+        behind_its_space = starts[-1:] == [k - 1] and pieces[k - 1].isspace()
+        if pieces[k] and not (goes_on or closes or behind_its_space):
+            starts.append(k)
+    return starts
+
+
+def _is_line_break(piece: str) -> bool:
+    """Blank with a line break in it: it still belongs to the end of the sentence before."""
+    return piece.isspace() and "\n" in piece
 
 
 def read_records(path: Path, keys: Collection[RowKey]) -> dict[RowKey, GenerationRecord]:

@@ -104,7 +104,7 @@ class EventReader:
         caps: Sequence[int] = (),
     ) -> None:
         self._answer_regex = detection.answer_regex
-        self._detector = Detector(detection)
+        self.detector = Detector(detection)
         self._close_marks = {variant.name: variant.think_close for variant in prompting.formatting_variants}
         self._token_map = token_map
         self._gold = gold
@@ -113,8 +113,8 @@ class EventReader:
     def __call__(self, record: GenerationRecord) -> Measured:
         close_mark = self._close_marks.get(record.variant, "")
         text, truncated = record.completion, record.finish_reason != "stop"
-        matches = self._detector.all_matches(text, close_mark)
-        onsets = self._detector.counted(matches)
+        matches = self.detector.all_matches(text, close_mark)
+        onsets = self.detector.counted(matches)
         answer = self._answer(text, close_mark, truncated)
         close = reasoning_end(text, close_mark)
         steps = find_steps(text[:close])  # the answer part repeats what was worked out before

@@ -8,6 +8,7 @@ from fractions import Fraction
 from backtracking.measurements.controls import sentence_starts
 from backtracking.run.records import GenerationRecord
 from backtracking.text.arithmetic import find_steps
+from backtracking.text.onsets import Detector
 from backtracking.text.tokenization import Tokenizer, TokenMap, TokenText
 
 _PLAIN = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
@@ -116,18 +117,22 @@ def _value(number: str) -> Fraction:
 class Rewriter:
     """Rewrites rows in token space: a change is used only if every other token stays as it was."""
 
-    def __init__(self, tokenizer: Tokenizer, token_map: TokenMap) -> None:
+    def __init__(self, tokenizer: Tokenizer, token_map: TokenMap, detector: Detector) -> None:
         self._tokenizer = tokenizer
         self._map = token_map
+        self._detector = detector
 
     def pairs(self, record: GenerationRecord) -> tuple[list[Pair], dict[str, int]]:
         """All rewrites of a row's first step that a sentence follows; kinds that gave none are counted.
 
-        Both are empty where no step of the row will do.
+        Steps behind an onset are left out: a correction is hardly ever doubted again. Both are empty where
+        no step of the row will do.
         """
         tokens = self._map(record.completion_ids, record.completion)
         starts = sentence_starts(tokens.pieces())
-        for step in right_steps(tokens.text):
+        onsets = self._detector.find(tokens.text)
+        fresh = tokens.text[: onsets[0].start] if onsets else tokens.text
+        for step in right_steps(fresh):
             last = tokens.token_span(*step.spans["result"])[1] - 1
             following = next((start for start in starts if start > last + 1), None)
             if following is not None and following - last <= REACH:

@@ -15,9 +15,9 @@ from backtracking.text.tokenization import TokenMap
 
 
 def wrong_prefixes(records: Iterable[GenerationRecord], job: SweepJob) -> list[Pair]:
-    """One rewrite per row: its first right step made wrong."""
+    """One rewrite per row: its first right step ahead of any onset, made wrong."""
     tokenizer = job.model.tokenizer
-    rewriter = Rewriter(tokenizer, TokenMap(tokenizer))
+    rewriter = Rewriter(tokenizer, TokenMap(tokenizer), job.reader.detector)
     found = []
     for record in records:
         pairs, _ = rewriter.pairs(record)

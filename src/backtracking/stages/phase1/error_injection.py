@@ -27,7 +27,7 @@ class ErrorInjection(Stage):
     config_keys: ClassVar[tuple[str, ...]] = (
         *MODEL_KEYS,
         "analysis.max_injections",
-        "detection.triggers_strict",
+        "detection",
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
@@ -76,6 +76,7 @@ class ErrorInjection(Stage):
         from backtracking.measurements.controls import read_baseline, read_records, spread_over_problems
         from backtracking.measurements.injections import Rewriter
         from backtracking.run.seed import derive_seed
+        from backtracking.text.onsets import Detector
         from backtracking.text.tokenization import TokenMap
 
         tokenizer = ctx.model().tokenizer
@@ -89,7 +90,7 @@ class ErrorInjection(Stage):
         )
         chosen = [keys[k] for k in order]
         records = read_records(ctx.paths.generation(self.variant, "baseline"), set(chosen))
-        rewriter = Rewriter(tokenizer, TokenMap(tokenizer))
+        rewriter = Rewriter(tokenizer, TokenMap(tokenizer), Detector(ctx.config.detection))
         pairs: list[Pair] = []
         missing: dict[str, int] = {}
         without_step = 0
