@@ -15,7 +15,7 @@ ROOMS = [
     {"config"},
     {"text"},
     {"organism"},
-    {"problems"},
+    {"dataset"},
     {"model"},
     {"engine"},
     {"measurements"},
@@ -24,6 +24,7 @@ ROOMS = [
     {"figures"},
     {"reports"},
     {"stages"},
+    {"api"},
     {"cli"},
 ]
 """From the bottom up: a room imports from those before it."""

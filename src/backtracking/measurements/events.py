@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backtracking.config.schema import DetectionConfig, PromptingConfig
 from backtracking.errors import UserError
@@ -14,8 +14,12 @@ from backtracking.run.io import atomic_path
 from backtracking.run.records import GenerationRecord
 from backtracking.text.answers import Answer, extract_answer, grade
 from backtracking.text.arithmetic import find_steps
+from backtracking.text.finders import Finder
 from backtracking.text.onsets import Detector, Onset, first_onset, reasoning_end
 from backtracking.text.tokenization import TokenMap, TokenText
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EVENT_COLUMNS = (
     "example_id",
@@ -102,9 +106,10 @@ class EventReader:
         token_map: TokenMap,
         gold: Mapping[str, str],
         caps: Sequence[int] = (),
+        finder: Finder | None = None,
     ) -> None:
         self._answer_regex = detection.answer_regex
-        self.detector = Detector(detection)
+        self.detector: Finder = finder or Detector(detection)
         self._close_marks = {variant.name: variant.think_close for variant in prompting.formatting_variants}
         self._token_map = token_map
         self._gold = gold
@@ -244,6 +249,24 @@ def _counts(matches: list[Onset], counted: list[Onset]) -> Row:
         "strict_clause_start": any(onset.kind == "strict" for onset in opening),
         "relaxed_clause_start": bool(opening),
     }
+
+
+def events_frame(measured: "Sequence[Measured]") -> "pd.DataFrame":
+    """The table of completions in memory, with its types."""
+    import pandas as pd
+
+    table = pd.DataFrame([one.event for one in measured], columns=list(EVENT_COLUMNS))
+    kinds: dict[str, Any] = {"is_correct": "boolean", "preceded_by_error": "boolean", "draw": "Int64"}
+    return table.astype(kinds)
+
+
+def onsets_frame(measured: "Sequence[Measured]") -> "pd.DataFrame":
+    """The table of onsets in memory, with its types."""
+    import pandas as pd
+
+    table = pd.DataFrame([row for one in measured for row in one.onsets], columns=list(ONSET_COLUMNS))
+    kinds: dict[str, Any] = {"preceded_by_error": "boolean", "draw": "Int64"}
+    return table.astype(kinds)
 
 
 @dataclass

@@ -8,7 +8,7 @@ from fractions import Fraction
 from backtracking.measurements.controls import sentence_starts
 from backtracking.run.records import GenerationRecord
 from backtracking.text.arithmetic import find_steps
-from backtracking.text.onsets import Detector
+from backtracking.text.finders import Finder
 from backtracking.text.tokenization import Tokenizer, TokenMap, TokenText
 
 _PLAIN = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
@@ -117,7 +117,7 @@ def _value(number: str) -> Fraction:
 class Rewriter:
     """Rewrites rows in token space: a change is used only if every other token stays as it was."""
 
-    def __init__(self, tokenizer: Tokenizer, token_map: TokenMap, detector: Detector) -> None:
+    def __init__(self, tokenizer: Tokenizer, token_map: TokenMap, detector: Finder) -> None:
         self._tokenizer = tokenizer
         self._map = token_map
         self._detector = detector

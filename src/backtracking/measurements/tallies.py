@@ -256,6 +256,12 @@ def with_interval(name: str, found: Interval) -> dict[str, float | int | None]:
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
+def rates_of(sums: pd.DataFrame, outcome: str) -> Interval:
+    """The share behind something that is compared, with its interval."""
+    top, bottom = COMPARED[outcome]
+    return statistics.rate(sums[top].to_numpy(), sums[bottom].to_numpy())
+
+
 def differences(sums: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Difference]:
     """Paired differences by problem to a reference, for everything that is compared."""
     shared = sums.index.intersection(reference.index)

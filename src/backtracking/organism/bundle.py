@@ -17,6 +17,9 @@ NEEDED = (
 )
 """What the model and its tokenizer are loaded from."""
 
+SAMPLING = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 128}
+"""How the reasoner shows the rates that it was trained on: keys of the config's generation section."""
+
 
 def bundled_reasoner_path() -> Path:
     """The folder of the reasoner that ships with the package; refuses damaged files."""

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from pydantic import ValidationError
 
+from backtracking.dataset import load_problems
 from backtracking.errors import UserError
-from backtracking.problems import load_problems
 from backtracking.run import io
 from backtracking.run.provenance import file_digest
 from backtracking.run.records import Problem

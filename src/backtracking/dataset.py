@@ -24,14 +24,24 @@ def load_problems(config: DatasetConfig) -> list[Problem]:
 
         return problems(config.split, config.max_examples, config.seed)
     rows = _read_local(Path(config.path)) if config.path is not None else _read_hub(config)
-    source = config.path or config.name
-    found = [_to_problem(row, index, config, source) for index, row in enumerate(rows)]
-    if not found:
-        raise UserError(f"{source} holds no problems", next_step="check dataset.path and dataset.split")
-    _refuse_repeated_ids(found, source)
+    found = problems_of_rows(rows, config, config.path or config.name)
     if config.shuffle:
         random.Random(config.seed).shuffle(found)
     return found[: config.max_examples]
+
+
+def problems_of_rows(
+    rows: Iterable[Problem | Mapping[str, Any]], config: DatasetConfig, source: str
+) -> list[Problem]:
+    """Rows with `question` and `answer` as problems; `source` names them in messages."""
+    found = [
+        row if isinstance(row, Problem) else _to_problem(row, index, config, source)
+        for index, row in enumerate(rows)
+    ]
+    if not found:
+        raise UserError(f"{source} holds no problems", next_step="check dataset.path and dataset.split")
+    _refuse_repeated_ids(found, source)
+    return found
 
 
 def _read_local(path: Path) -> Iterable[Mapping[str, Any]]:

@@ -1,0 +1,1 @@
+"""The front door: what `import backtracking as bt` offers, over rows in memory and over finished runs."""

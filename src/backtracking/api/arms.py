@@ -1,0 +1,189 @@
+"""What a generation is run under, written down before any model is there: `bt.scale("attn", 5, 0.5)`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from backtracking.errors import UserError
+from backtracking.interventions import Arm, Condition, Intervention, Shape, When
+from backtracking.run.provenance import digest
+from backtracking.run.records import BASELINE_NAME
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+Phase = Literal["decode", "prefill", "all"]
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """Directions of all layers, one of which is the best: what `lm.direction(rows)` gives."""
+
+    @property
+    def best_layer(self) -> int:
+        """The layer that is meant where none is named."""
+
+    def vector(self, layer: int) -> "Tensor":
+        """The direction after a layer."""
+
+
+@dataclass(frozen=True)
+class ArmRecipe:
+    """An arm before it meets a model: interventions, tokens never to sample, or draws of random controls.
+
+    Recipes add up: `bt.scale("attn", 5, 0.5) + bt.zero("mlp", 3)` is one arm that does both.
+    """
+
+    name: str
+    interventions: tuple[Intervention, ...] = ()
+    vectors: "Mapping[str, Tensor]" = field(default_factory=dict, compare=False, repr=False)
+    """The directions that interventions name."""
+    suppressed: tuple[str, ...] | None = None
+    """Phrases whose first tokens are never sampled; empty for the model's own triggers."""
+    draws: int = 0
+    """How many random controls of the same shape take the place of the interventions."""
+
+    def __add__(self, other: "ArmRecipe") -> "ArmRecipe":
+        if self.draws or other.draws:
+            raise UserError("a random control cannot be added to", next_step="make it of the whole arm")
+        both = [part for part in (self, other) if part.name != BASELINE_NAME]
+        suppressed = [part.suppressed for part in both if part.suppressed is not None]
+        return ArmRecipe(
+            "+".join(part.name for part in both) or BASELINE_NAME,
+            tuple(one for part in both for one in part.interventions),
+            {**self.vectors, **other.vectors},
+            tuple(phrase for phrases in suppressed for phrase in phrases) if suppressed else None,
+        )
+
+    def named(self, name: str) -> "ArmRecipe":
+        """The same arm under a name of your choice."""
+        return replace(self, name=name)
+
+    def fit(self, shape: Shape, seed: int, suppress: frozenset[int]) -> Arm:
+        """The arm as the engine runs it; `suppress` are the tokens behind the suppressed phrases."""
+        from backtracking.model.random_control import random_arm
+
+        if self.draws:
+            return random_arm(self.name, self.interventions, self.draws, shape, seed)
+        condition = Condition(name=self.name, interventions=self.interventions, suppress_tokens=suppress)
+        return Arm(self.name, self.name, None, (condition,))
+
+
+baseline = ArmRecipe(BASELINE_NAME)
+"""The model as it is."""
+
+
+def scale(
+    component: Literal["attn", "mlp"],
+    layer: int | Sequence[int],
+    factor: float,
+    *,
+    head: int | None = None,
+    when: Phase | When = "decode",
+) -> ArmRecipe:
+    """Multiply what an attention or MLP block (or one attention head) writes by a factor.
+
+    `when` says at which tokens: `"decode"` (those generated; the prompt stays as it is), `"prefill"`,
+    `"all"`, or a `When` record for chosen steps, tokens, or from the first onset on.
+    """
+    layers = [layer] if isinstance(layer, int) else list(layer)
+    members = [
+        Intervention(component=component, layer=one, strength=factor, head=head, when=_when(when))
+        for one in layers
+    ]
+    spot = "" if head is None else f"h{head}"
+    name = "+".join(f"{component}{one}{spot}x{factor:g}" for one in layers)
+    return ArmRecipe(name, tuple(members))
+
+
+def zero(
+    component: Literal["attn", "mlp"],
+    layer: int | Sequence[int],
+    *,
+    head: int | None = None,
+    when: Phase | When = "decode",
+) -> ArmRecipe:
+    """Remove what a block (or one attention head) writes: `scale` by 0."""
+    return scale(component, layer, 0.0, head=head, when=when)
+
+
+def steer(
+    direction: "Layered | Tensor | Sequence[float]",
+    strength: float,
+    *,
+    layer: int | None = None,
+    when: Phase | When = "decode",
+) -> ArmRecipe:
+    """Add `strength` times a direction to the residual stream after a layer; below zero leads away from it.
+
+    The direction is what `lm.direction(rows)` found (its best layer unless another is named), or a vector of
+    the model's width with its `layer`.
+    """
+    return _along("add", direction, strength, layer, when)
+
+
+def project(
+    direction: "Layered | Tensor | Sequence[float]",
+    strength: float = 1.0,
+    *,
+    layer: int | None = None,
+    when: Phase | When = "decode",
+) -> ArmRecipe:
+    """Take a share (1: all) of the residual stream along a direction out of it, after a layer."""
+    return _along("project", direction, strength, layer, when)
+
+
+def suppress_triggers(phrases: Sequence[str] = ()) -> ArmRecipe:
+    """Leave the model alone and never sample a token that begins a trigger phrase.
+
+    Without phrases, those are the strict triggers that the model was loaded with.
+    """
+    return ArmRecipe("suppress_triggers", suppressed=tuple(phrases))
+
+
+def random_like(arm: ArmRecipe, draws: int = 10) -> ArmRecipe:
+    """A control of the arm's shape: as many other components, or other directions of equal norm.
+
+    The draws are dealt to the rows in turn, so that together they are one arm.
+    """
+    if not arm.interventions:
+        raise UserError(f"{arm.name!r} changes no component", "there is nothing to draw others for")
+    return replace(arm, name=f"random_like_{arm.name}", draws=draws)
+
+
+def _along(
+    mode: Literal["add", "project"],
+    direction: Any,
+    strength: float,
+    layer: int | None,
+    when: Phase | When,
+) -> ArmRecipe:
+    if isinstance(direction, Layered):
+        layer = direction.best_layer if layer is None else layer
+        vector = direction.vector(layer)
+    else:
+        vector = _tensor(direction)
+    if layer is None:
+        raise UserError(
+            "a bare vector has no layer", next_step="say after which layer it acts: bt.steer(v, 2.0, layer=4)"
+        )
+    key = f"vector_{digest(vector.tolist())[:12]}"
+    member = Intervention(
+        component="resid", layer=layer, mode=mode, strength=strength, vector=key, when=_when(when)
+    )
+    label = "steer" if mode == "add" else "project"
+    return ArmRecipe(f"{label}{layer}x{strength:g}", (member,), {key: vector})
+
+
+def _tensor(vector: Any) -> "Tensor":
+    import torch
+
+    found = torch.as_tensor(vector).detach().float().cpu()
+    if found.dim() != 1:
+        raise UserError(f"a direction is one vector, not a shape of {list(found.shape)}")
+    return found
+
+
+def _when(when: Phase | When) -> When:
+    return when if isinstance(when, When) else When(phase=when)

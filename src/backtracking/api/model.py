@@ -1,0 +1,278 @@
+"""A language model under study: it generates rows under arms, and analyses them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from backtracking.api.arms import ArmRecipe, baseline
+from backtracking.api.problems import problems as as_problems
+from backtracking.api.results import Directions, Lens, Scan
+from backtracking.api.rows import Detector, Reading, Rows
+from backtracking.api.settings import as_section
+from backtracking.config.schema import (
+    AnalysisConfig,
+    DetectionConfig,
+    GenerationConfig,
+    ModelConfig,
+    PromptingConfig,
+)
+from backtracking.errors import UserError
+from backtracking.interventions import Arm, Shape
+from backtracking.run.progress import Reporter, reporter
+from backtracking.run.records import Problem
+
+if TYPE_CHECKING:
+    from backtracking.engine.rows import Prompt
+    from backtracking.mechanism.study import Bench, Study
+    from backtracking.model.loading import LoadedModel
+
+
+def load(
+    model: Any = "bundled",
+    tokenizer: Any = None,
+    *,
+    prompting: PromptingConfig | Mapping[str, Any] | None = None,
+    detection: DetectionConfig | Mapping[str, Any] | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> "LanguageModel":
+    """A model to study: `"bundled"`, a Hugging Face id, a folder, or a model in memory with its tokenizer.
+
+    `prompting` and `detection` take the keys of the config's sections of these names; `options` take those
+    of its `model` section (`device`, `torch_dtype`, `revision`, …). A tokenizer without a chat template is
+    prompted without one. Where the model's blocks cannot be mapped for interventions, that is said here.
+    """
+    from backtracking.model.loading import LoadedModel, load_model
+
+    if isinstance(model, str):
+        if tokenizer is not None:
+            raise UserError("a tokenizer goes with a model in memory", f"{model!r} comes with its own")
+        asked = as_section(ModelConfig, {"hf_id": model, **options}, "bt.load")
+        loaded = load_model(asked)
+    else:
+        if tokenizer is None or options:
+            raise UserError(
+                "a model in memory comes with its tokenizer, and with its own device and number format",
+                next_step="bt.load(model, tokenizer)",
+            )
+        loaded = LoadedModel.wrap(model, tokenizer, type(model).__name__)
+    start = PromptingConfig(use_chat_template=bool(loaded.tokenizer.chat_template))
+    return LanguageModel(
+        loaded,
+        as_section(PromptingConfig, prompting, "prompting", start),
+        as_section(DetectionConfig, detection, "detection"),
+        progress=progress,
+    )
+
+
+class LanguageModel:
+    """A loaded model with how it is prompted and what counts as backtracking.
+
+    It holds no results: `generate` hands out rows, and the analyses take rows.
+    """
+
+    def __init__(
+        self,
+        loaded: "LoadedModel",
+        prompting: PromptingConfig,
+        detection: DetectionConfig,
+        *,
+        progress: bool = True,
+    ) -> None:
+        self.loaded = loaded
+        self.prompting = prompting
+        self.detection = detection
+        self.progress = progress
+
+    @property
+    def name(self) -> str:
+        """What it was loaded as."""
+        return self.loaded.name
+
+    @property
+    def tokenizer(self) -> Any:
+        """Its Hugging Face tokenizer."""
+        return self.loaded.tokenizer
+
+    @property
+    def n_layers(self) -> int:
+        """How many decoder layers it has."""
+        return self.loaded.n_layers
+
+    @property
+    def sampling(self) -> GenerationConfig:
+        """How it samples unless told otherwise: as its authors say in its generation config."""
+        return default_sampling(self.loaded)
+
+    def prompt(self, question: str, variant: str | None = None) -> str:
+        """The exact text that the model reads for a question."""
+        return self._prompt("prompt", question, self._variant(variant)).text
+
+    def generate(
+        self,
+        problems: int | str | Iterable[Problem | Mapping[str, Any]],
+        arms: Sequence[ArmRecipe] = (baseline,),
+        *,
+        samples: int = 8,
+        seed: int = 0,
+        variant: str | None = None,
+        detector: Detector | None = None,
+        batch_size: int | Literal["auto"] = "auto",
+        **sampling: Any,
+    ) -> Rows:
+        """Completions of every problem under every arm, all arms side by side in each batch.
+
+        Samples of the same problem and number share their randomness over the arms, so arms are paired. A
+        row's text depends on the seed alone, not on the batch. `sampling` takes keys of the config's
+        `generation` section: `max_new_tokens`, `temperature`, `top_p`, `top_k`, `do_sample`, ….
+        """
+        from backtracking.engine.generate import Row, SamplingParams, generate_rows
+        from backtracking.mechanism.vectors import resolve_vectors
+        from backtracking.model.ledger import Ledger
+
+        asked = as_section(
+            GenerationConfig, {"num_samples_per_prompt": samples} | sampling, "generate", self.sampling
+        )
+        chosen, found = self._variant(variant), as_problems(problems)
+        fitted = self._fit(arms, seed)
+        saved = {name: vector for arm in arms for name, vector in arm.vectors.items()}
+        rows = [
+            Row(prompt=prompt, sample_id=sample, condition=arm.for_row(place, sample))
+            for place, prompt in enumerate(self._prompt(p.id, p.question, chosen) for p in found)
+            for sample in range(asked.num_samples_per_prompt)
+            for arm in fitted
+        ]
+        ledger = Ledger()
+        with self._reporter.bar("generate", len(rows)) as bar:
+            records = list(
+                generate_rows(
+                    self.loaded,
+                    rows,
+                    SamplingParams.from_config(asked),
+                    seed=seed,
+                    slots=batch_size,
+                    engine=asked.engine,
+                    ledger=ledger,
+                    progress=bar,
+                    vectors=resolve_vectors(fitted, self.loaded, saved, seed=seed),
+                    onset_phrases=self._onset_phrases(arms),
+                )
+            )
+        ledger.verify()
+        order = {(row.prompt.example_id, row.sample_id, row.condition.name): k for k, row in enumerate(rows)}
+        records.sort(key=lambda record: order[record.example_id, record.sample_id, record.condition])
+        return Rows(records, self._reading(found).with_detector(detector))
+
+    def scan(self, rows: Rows, *, seed: int = 0, **analysis: Any) -> Scan:
+        """Which blocks write the onset: each is removed alone where it is decided, and at matched controls.
+
+        `analysis` takes keys of the config's `analysis` section (`max_events`, `ablation_modes`, …).
+        """
+        from backtracking.mechanism.analyses import scan_blocks
+
+        bench = self._bench(seed, analysis)
+        return Scan(scan_blocks(bench, self._study(bench, rows)))
+
+    def lens(self, rows: Rows, *, seed: int = 0, **analysis: Any) -> Lens:
+        """From which layer on the onset can be read, beside matched controls; `lens="tuned"` fits one."""
+        from backtracking.mechanism.analyses import through_the_lens
+
+        bench = self._bench(seed, analysis)
+        return Lens(through_the_lens(bench, self._study(bench, rows), rows))
+
+    def direction(self, rows: Rows, *, seed: int = 0, **analysis: Any) -> Directions:
+        """The direction of every layer from matched controls to onsets, tested on held-out problems."""
+        from backtracking.mechanism.analyses import find_directions
+
+        bench = self._bench(seed, analysis)
+        return Directions(find_directions(bench, self._study(bench, rows)))
+
+    def __repr__(self) -> str:
+        loaded = self.loaded
+        shape = f"{loaded.n_layers} layers, {loaded.n_heads} heads, width {loaded.hidden_size}"
+        kind = str(loaded.dtype).removeprefix("torch.")
+        return f"LanguageModel({loaded.name!r}, {shape}, {kind} on {loaded.device})"
+
+    @property
+    def _reporter(self) -> Reporter:
+        return reporter(quiet=not self.progress)
+
+    def _variant(self, name: str | None) -> str:
+        names = self.prompting.variant_names
+        if name is not None and name not in names:
+            raise UserError(f"unknown variant {name!r}", next_step=f"choose one of: {', '.join(names)}")
+        return name or names[0]
+
+    def _prompt(self, example_id: str, question: str, variant: str) -> "Prompt":
+        from backtracking.engine.rows import Prompt
+        from backtracking.text.prompts import render_prompt
+
+        text, ids = render_prompt(question, self.prompting, variant, self.tokenizer)
+        return Prompt(example_id=example_id, variant=variant, text=text, ids=tuple(ids))
+
+    def _reading(self, problems: Sequence[Problem]) -> Reading:
+        return Reading(tuple(problems), lambda: self.tokenizer, self.prompting, self.detection)
+
+    def _fit(self, arms: Sequence[ArmRecipe], seed: int) -> list[Arm]:
+        from backtracking.model.random_control import limits
+
+        names = [arm.name for arm in arms]
+        if shared := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError(
+                f"several arms are called {', '.join(map(repr, shared))}",
+                "rows are told apart by their arm's name",
+                "give one another name: arm.named('other')",
+            )
+        if not arms:
+            raise UserError("there is no arm to generate under", next_step="arms=[bt.baseline, ...]")
+        shape = Shape(self.loaded.n_layers, self.loaded.n_heads)
+        for arm in arms:
+            if arm.draws and (note := limits(arm.interventions, arm.draws, shape)):
+                self._reporter.say(f"  note: {arm.name}: {note}")
+        return [arm.fit(shape, seed, self._suppressed(arm)) for arm in arms]
+
+    def _suppressed(self, arm: ArmRecipe) -> frozenset[int]:
+        from backtracking.text.triggers import Triggers
+
+        if arm.suppressed is None:
+            return frozenset()
+        return Triggers.of(self.tokenizer, arm.suppressed or self.detection.triggers_strict).tokens
+
+    def _onset_phrases(self, arms: Sequence[ArmRecipe]) -> tuple[tuple[int, ...], ...]:
+        """How the engine recognises an onset, where an arm waits for one."""
+        from backtracking.text.triggers import Triggers
+
+        if not any(one.when.onset != "any" for arm in arms for one in arm.interventions):
+            return ()
+        return Triggers.of(self.tokenizer, self.detection.triggers_strict).phrases
+
+    def _bench(self, seed: int, analysis: Mapping[str, Any]) -> "Bench":
+        from backtracking.mechanism.study import Bench
+
+        return Bench(self.loaded, as_section(AnalysisConfig, analysis, "analysis"), seed, self._reporter)
+
+    def _study(self, bench: "Bench", rows: Rows) -> "Study":
+        from backtracking.measurements.controls import draw_events
+        from backtracking.mechanism.study import Study
+        from backtracking.text.tokenization import TokenMap
+
+        events = draw_events(
+            rows.study_rows(),
+            rows.variant,
+            max_events=bench.config.max_events,
+            controls=bench.config.control_samples,
+            seed=bench.seed,
+            token_map=TokenMap(self.tokenizer),
+        )
+        return Study.of(rows.variant, events, bench)
+
+
+def default_sampling(loaded: "LoadedModel") -> GenerationConfig:
+    """The model's own generation config where it says how to sample, else the defaults of our config."""
+    if loaded.name == "bundled":
+        from backtracking.organism.bundle import SAMPLING
+
+        return GenerationConfig.model_validate(SAMPLING)
+    own = getattr(loaded.model, "generation_config", None)
+    said = own.to_diff_dict() if own is not None else {}
+    given = {key: said[key] for key in ("temperature", "top_p", "top_k") if said.get(key) is not None}
+    return as_section(GenerationConfig, given, f"the generation config of {loaded.name}")

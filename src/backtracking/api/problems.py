@@ -1,0 +1,57 @@
+"""Problems to study: made on the spot, read from the hub or a file, or your own."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from backtracking.api.settings import checked
+from backtracking.config.schema import DatasetConfig
+from backtracking.dataset import load_problems, problems_of_rows
+from backtracking.run.records import Problem
+
+MADE_HERE = "tiny_arithmetic"
+ALL = 10**9
+
+
+def problems(
+    source: int | str | Path | Iterable[Problem | Mapping[str, Any]] = MADE_HERE,
+    count: int | None = None,
+    *,
+    split: str = "test",
+    shuffle: bool = True,
+    seed: int = 0,
+) -> list[Problem]:
+    """Word problems with gold answers.
+
+    - `problems(20)`: that many for the bundled reasoner, made on the spot;
+    - `problems("gsm8k", 50)`: of a hub data set with `question` and `answer` columns;
+    - `problems("mine.jsonl")`: of a JSONL, JSON, CSV or Parquet file, or a folder of `datasets`;
+    - `problems([{"question": "2 + 3?", "answer": 5}])`: your own, any iterable of mappings, so also a
+      `datasets.Dataset`. An answer is the value itself, or a solution that ends in `#### value`.
+
+    Those of the hub or a file are shuffled with the seed unless `shuffle` is false; `id` columns are kept.
+    """
+    if isinstance(source, int):
+        count, source = source, MADE_HERE
+    if isinstance(source, str | Path):
+        is_file = isinstance(source, Path) or Path(source).exists()
+        asked = {"path" if is_file else "name": str(source), "max_examples": count or _count_of(source)}
+        more = {"split": split, "shuffle": shuffle, "seed": seed}
+        return load_problems(checked(DatasetConfig, asked | more, "bt.problems"))
+    given = [_row(item) for item in source]
+    return problems_of_rows(given, DatasetConfig(name="problem"), "these problems")[:count]
+
+
+def _count_of(source: str | Path) -> int:
+    """How many problems there are where nobody said: those that are made have no end."""
+    return 20 if source == MADE_HERE else ALL
+
+
+def _row(item: Problem | Mapping[str, Any]) -> Problem | Mapping[str, Any]:
+    """A row in the shape of a data set's; an answer of one word is the value itself."""
+    if isinstance(item, Problem) or not isinstance(item, Mapping):
+        return item
+    answer = str(item.get("answer", "")).strip()
+    if "answer_value" in item or "####" in answer or len(answer.split()) != 1:
+        return item
+    return {**item, "answer_value": answer}

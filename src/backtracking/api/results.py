@@ -1,0 +1,142 @@
+"""What the analyses hand out: tables to compute with, figures to look at, and arms to try next."""
+
+from typing import TYPE_CHECKING, Any
+
+from backtracking.api.arms import ArmRecipe, baseline, scale
+from backtracking.api.display import table_html
+from backtracking.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from backtracking.mechanism import direction
+    from backtracking.mechanism.analyses import BlockScan, LensTables
+
+
+class Scan:
+    """The blocks by what their removal takes from the onset."""
+
+    def __init__(self, found: "BlockScan") -> None:
+        self.found = found
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """One line per block, with the columns of a run's `ablation_importance.csv`."""
+        return self.found.table
+
+    @property
+    def selected(self) -> dict[str, list[int]]:
+        """The strongest layers of each kind that may be selected, strongest first."""
+        return self.found.selected
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What was selected under either rule, and whether the onset is localised."""
+        return self.found.summary()
+
+    def arm(self, factor: float, count: int = 1) -> ArmRecipe:
+        """The `count` strongest selected blocks of each kind, scaled: an arm to generate under."""
+        chosen = [(kind, layer) for kind in ("attn", "mlp") for layer in self.selected[kind][:count]]
+        if not chosen:
+            raise UserError("the scan selected no block", "none takes more from the onset than elsewhere")
+        arm = baseline
+        for kind, layer in chosen:
+            arm = arm + scale("attn" if kind == "attn" else "mlp", layer, factor)
+        return arm
+
+    def plot(self) -> "Figure":
+        """Effect on the onset, damage elsewhere, and their ratio, by layer."""
+        from backtracking.figures.mechanism import plot_ablation_importance
+
+        return plot_ablation_importance(self.table, self.selected)
+
+    def __repr__(self) -> str:
+        notes = self.found.study.notes()
+        chosen = "; ".join(f"{kind} {', '.join(map(str, layers))}" for kind, layers in self.selected.items())
+        return f"Scan({notes['events']} onsets of {notes['problems']} problems, selected: {chosen})"
+
+    def _repr_html_(self) -> str:
+        return table_html(repr(self), self.table.sort_values("delta_log_odds"))
+
+
+class Lens:
+    """What each layer would say at the onsets, and at their controls, if it were the last."""
+
+    def __init__(self, found: "LensTables") -> None:
+        self.found = found
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """One line per layer and kind of control, with the columns of a run's `logit_lens.csv`."""
+        return self.found.table
+
+    @property
+    def window(self) -> "pd.DataFrame":
+        """The same at the positions around the onset: a run's `logit_lens_window.csv`."""
+        return self.found.window
+
+    @property
+    def first_separations(self) -> dict[str, int | None]:
+        """Per kind of control the first layer at which onsets clearly lie above."""
+        return self.found.first_separations()
+
+    def plot(self) -> "Figure":
+        """Onsets and controls through the layers."""
+        from backtracking.figures.mechanism import plot_logit_lens
+
+        return plot_logit_lens(self.table)
+
+    def __repr__(self) -> str:
+        layers = ", ".join(f"{kind} at layer {layer}" for kind, layer in self.first_separations.items())
+        return f"Lens({int(self.table['n_bt'].max())} onsets, apart from {layers})"
+
+    def _repr_html_(self) -> str:
+        return table_html(repr(self), self.table)
+
+
+class Directions:
+    """The backtracking direction after every layer, and how well it tells held-out onsets apart."""
+
+    def __init__(self, found: "direction.Directions") -> None:
+        self.found = found
+        self._vectors = found.vectors()
+        self._table = found.table()
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """AUROC by layer, place, method and kind of control: a run's `direction.csv`."""
+        return self._table
+
+    @property
+    def best_layer(self) -> int:
+        """The layer whose direction tells held-out onsets best from matched controls."""
+        rows = self._table
+        wanted = {"method": "difference of means", "place": "deciding", "control_kind": "matched_row"}
+        for column, value in wanted.items():
+            rows = rows[rows[column] == value]
+        return int(rows.sort_values("auroc", ascending=False, kind="stable")["layer"].iloc[0])
+
+    def vector(self, layer: int) -> "Tensor":
+        """The direction after a layer, from matched controls to onsets, as long as they lie apart."""
+        from backtracking.mechanism.direction import name_of
+
+        name = name_of("deciding", layer)
+        if name not in self._vectors:
+            raise UserError(f"there is no direction of layer {layer}")
+        return self._vectors[name]
+
+    def plot(self) -> "Figure":
+        """AUROC by layer beside its baselines."""
+        from backtracking.figures.causes import plot_direction
+
+        return plot_direction(self._table)
+
+    def __repr__(self) -> str:
+        split = self.found.split
+        sides = f"fitted on {len(split.fit_problems)} problems, tested on {len(split.test_problems)}"
+        return f"Directions({len(self._vectors) // 2} layers, {sides}, best layer {self.best_layer})"
+
+    def _repr_html_(self) -> str:
+        return table_html(repr(self), self._table)

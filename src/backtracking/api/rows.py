@@ -1,0 +1,214 @@
+"""Completions in memory, and what can be measured of them without a run folder."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from backtracking.api.display import completions_html
+from backtracking.api.settings import as_section
+from backtracking.config.schema import DetectionConfig, PromptingConfig
+from backtracking.errors import UserError
+from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
+from backtracking.text.finders import Finder, Found, OwnFinder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from backtracking.measurements.controls import StudyRows
+    from backtracking.measurements.events import EventReader, Measured
+
+Detector = Callable[[str], Found] | DetectionConfig | Mapping[str, Any] | Sequence[str]
+"""What counts as an onset: phrases, keys of the config's detection section, or a function from a text to
+(start, end) spans or regular-expression matches."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How completions are read: their problems, the tokenizer behind their ids, and the detector."""
+
+    problems: tuple[Problem, ...]
+    tokenizer: Callable[[], Any]
+    """Called when token positions are first asked for."""
+    prompting: PromptingConfig
+    detection: DetectionConfig
+    finder: Finder | None = None
+
+    def with_detector(self, detector: Detector | None) -> "Reading":
+        """The same reading under another detector; none changes nothing."""
+        if detector is None:
+            return self
+        if callable(detector):
+            return replace(self, finder=OwnFinder(detector))
+        if isinstance(detector, str):
+            raise UserError(f"detector: {detector!r} is one text", next_step=f"give phrases: [{detector!r}]")
+        if not isinstance(detector, DetectionConfig | Mapping):
+            detector = {"triggers_strict": tuple(detector), "triggers_relaxed": ()}
+        found = as_section(DetectionConfig, detector, "detector", self.detection)
+        return replace(self, detection=found, finder=None)
+
+    def reader(self) -> "EventReader":
+        """Measures one completion at a time."""
+        from backtracking.measurements.events import EventReader
+        from backtracking.text.tokenization import TokenMap
+
+        gold = {problem.id: problem.answer_value for problem in self.problems}
+        return EventReader(
+            self.detection, self.prompting, TokenMap(self.tokenizer()), gold, finder=self.finder
+        )
+
+
+class Rows(Sequence[GenerationRecord]):
+    """Completions of some problems under some arms, in the order of problem, sample and arm.
+
+    Indexing by number gives a completion, by a slice or an arm's name the rows that it picks. All intervals
+    take the problem as their unit, not the completion.
+    """
+
+    def __init__(self, records: Sequence[GenerationRecord], reading: Reading) -> None:
+        self.records = tuple(records)
+        self.reading = reading
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[GenerationRecord]:
+        return iter(self.records)
+
+    @overload
+    def __getitem__(self, which: int) -> GenerationRecord: ...
+    @overload
+    def __getitem__(self, which: slice | str) -> "Rows": ...
+    def __getitem__(self, which: int | slice | str) -> "GenerationRecord | Rows":
+        if isinstance(which, int):
+            return self.records[which]
+        if isinstance(which, slice):
+            return Rows(self.records[which], self.reading)
+        self._check_arm(which)
+        return self.filter(lambda record: record.condition == which)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The names of the arms, in their order."""
+        return tuple(dict.fromkeys(record.condition for record in self.records))
+
+    @property
+    def variant(self) -> str:
+        """The prompt variant of all rows."""
+        found = dict.fromkeys(record.variant for record in self.records)
+        if len(found) != 1:
+            raise UserError(
+                f"these rows are of {len(found)} prompt variants", next_step="keep one with rows.filter(...)"
+            )
+        return next(iter(found))
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The problems that occur."""
+        present = {record.example_id for record in self.records}
+        return tuple(problem for problem in self.reading.problems if problem.id in present)
+
+    def filter(self, keep: Callable[[GenerationRecord], bool]) -> "Rows":
+        """The rows that pass a test."""
+        return Rows([record for record in self.records if keep(record)], self.reading)
+
+    def detect(self, detector: Detector) -> "Rows":
+        """The same completions read with another detector: phrases, or a function from text to spans."""
+        return Rows(self.records, self.reading.with_detector(detector))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """One line per completion: the columns of a run's `backtracking_events.csv`, then the text."""
+        kept = [record.completion for record in self._whole]
+        return self._events.assign(completion=kept)
+
+    def onsets(self) -> "pd.DataFrame":
+        """One line per onset: which phrase, where, at which token, and whether an error came before."""
+        return self._onsets.copy()
+
+    def rates(self) -> "pd.DataFrame":
+        """One line per arm: every rate with its interval, and the paired differences to the first arm."""
+        from backtracking.measurements.metrics_v2 import condition_table
+
+        table = condition_table(self._tallies, self.variant)
+        return table.drop(columns="variant").set_index("condition").rename_axis("arm")
+
+    def accuracy(self) -> "pd.DataFrame":
+        """One line per arm: accuracy beside how many rows were cut, and among the finished ones."""
+        columns = ["total", "problems"]
+        for name in ("accuracy", "accuracy_finished", "truncation_rate"):
+            columns += [name, f"{name}_low", f"{name}_high"]
+        return self.rates()[columns]
+
+    def compare(self, arm: str, to: str = BASELINE_NAME) -> "pd.DataFrame":
+        """One line per outcome: both arms, and their difference paired by problem, with interval and p."""
+        import pandas as pd
+
+        from backtracking.measurements.tallies import differences, rates_of, select
+
+        for name in (arm, to):
+            self._check_arm(name)
+        ours, theirs = (select(self._tallies, variant=self.variant, condition=name) for name in (arm, to))
+        lines = {
+            outcome: {
+                arm: rates_of(ours, outcome).value,
+                to: rates_of(theirs, outcome).value,
+                "difference": found.value,
+                "low": found.low,
+                "high": found.high,
+                "p": found.p,
+                "minimum_detectable": found.minimum_detectable,
+                "problems": found.problems,
+            }
+            for outcome, found in differences(ours, theirs).items()
+        }
+        return pd.DataFrame.from_dict(lines, orient="index").rename_axis("outcome")
+
+    def study_rows(self) -> "StudyRows":
+        """The baseline as studies of the mechanism draw from it."""
+        from backtracking.measurements.controls import StudyRows, baseline_rows
+
+        records = {(r.example_id, r.sample_id): r for r in self._whole if r.condition == BASELINE_NAME}
+        rows = baseline_rows(self._events, self.variant)
+        return StudyRows.of(rows, self._onsets, self.variant, lambda _: records)
+
+    def __repr__(self) -> str:
+        size = f"{len(self.records):,} completions of {len(self.problems)} problems"
+        return f"Rows({size}, arms: {', '.join(self.arms) or 'none'})"
+
+    def _repr_html_(self) -> str:
+        onsets = [measured.onsets for measured in self._measured[:3]]
+        return completions_html(repr(self), self._whole[:3], onsets)
+
+    def _check_arm(self, name: str) -> None:
+        if name not in self.arms:
+            raise UserError(
+                f"these rows have no arm {name!r}", next_step=f"choose one of: {', '.join(self.arms)}"
+            )
+
+    @cached_property
+    def _whole(self) -> list[GenerationRecord]:
+        """All but rows whose generation failed."""
+        return [record for record in self.records if record.finish_reason != "error"]
+
+    @cached_property
+    def _measured(self) -> "list[Measured]":
+        reader = self.reading.reader()
+        return [reader(record) for record in self._whole]
+
+    @cached_property
+    def _events(self) -> "pd.DataFrame":
+        from backtracking.measurements.events import events_frame
+
+        return events_frame(self._measured)
+
+    @cached_property
+    def _onsets(self) -> "pd.DataFrame":
+        from backtracking.measurements.events import onsets_frame
+
+        return onsets_frame(self._measured)
+
+    @cached_property
+    def _tallies(self) -> "pd.DataFrame":
+        from backtracking.measurements.tallies import tally
+
+        return tally(self._events)

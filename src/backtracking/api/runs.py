@@ -1,0 +1,144 @@
+"""A finished run, opened for reading: its tables, rows, figures and reports."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backtracking.api.rows import Reading, Rows
+from backtracking.config.load import load_config
+from backtracking.errors import UserError
+from backtracking.run.io import read_jsonl
+from backtracking.run.meta import RunMeta
+from backtracking.run.paths import RunPaths, list_runs
+from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
+
+if TYPE_CHECKING:
+    from backtracking.config.schema import ExperimentConfig
+
+
+def open_run(folder: str | Path) -> "Run":
+    """A run by its folder, such as `runs/demo`; a bare id is looked for in `runs/`."""
+    root = Path(folder)
+    if not root.is_dir() and (Path("runs") / root).is_dir():
+        root = Path("runs") / root
+    root = root.resolve()
+    paths = RunPaths(root.parent, root.name)
+    if not paths.meta.exists():
+        raise UserError(
+            f"{folder} is no run folder",
+            f"it has no meta.json; runs beside it: {', '.join(list_runs(paths.output_dir)[:8]) or 'none'}",
+            "name a folder that `backtracking run` or `init-run` made",
+        )
+    return Run(paths)
+
+
+class Picture:
+    """A figure of a run, shown by notebooks; `path` is where it lies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def _repr_png_(self) -> bytes:
+        return self.path.read_bytes()
+
+    def __repr__(self) -> str:
+        return f"Picture({str(self.path)!r})"
+
+
+class Run:
+    """A run folder, read only."""
+
+    def __init__(self, paths: RunPaths) -> None:
+        self.paths = paths
+
+    @cached_property
+    def config(self) -> "ExperimentConfig":
+        """What the run was asked to do."""
+        is_earlier = RunMeta.load(self.paths.meta).earlier is not None
+        return load_config(self.paths.config, [], skip_unknown=is_earlier).config
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of its tables and summaries."""
+        return self._names(self.paths.analysis, ".csv", ".json")
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The names of its figures."""
+        return self._names(self.paths.figures, ".png")
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The conditions, and arms of Phase 2, that some prompt variant has completions of."""
+        names = [path.stem for path in sorted(self.paths.generations.glob("*/*.jsonl"))]
+        return tuple(dict.fromkeys(names))
+
+    def table(self, name: str) -> Any:
+        """A table as a pandas frame, a summary as a dictionary; docs/artifacts.md has the columns."""
+        from backtracking.run.io import read_csv
+
+        if (path := self.paths.table(f"{name}.csv")).exists():
+            return read_csv(path)
+        if (path := self.paths.table(f"{name}.json")).exists():
+            return json.loads(path.read_text(encoding="utf-8"))
+        raise self._missing("table", name, self.tables)
+
+    def figure(self, name: str) -> Picture:
+        """A figure, ready to be shown."""
+        if name not in self.figures:
+            raise self._missing("figure", name, self.figures)
+        return Picture(self.paths.figure(name))
+
+    def rows(self, *conditions: str, variant: str | None = None) -> Rows:
+        """Its completions under some conditions (the baseline, unless others are named) of one variant.
+
+        They take the analyses as rows that were just generated do, under the run's detector.
+        """
+        chosen = variant or self.config.prompting.variant_names[0]
+        records: list[GenerationRecord] = []
+        for condition in conditions or (BASELINE_NAME,):
+            path = self.paths.generation(chosen, condition)
+            if not path.exists():
+                raise self._missing(f"completions of {chosen} under", condition, self.conditions)
+            records += read_jsonl(path, GenerationRecord, made_by="backtracking generate")
+        return Rows(records, self._reading)
+
+    @property
+    def report(self) -> str:
+        """The text of its report."""
+        found = sorted((self.paths.root / "reports").glob("*.md"))
+        if not found:
+            raise self._missing("report", "", ())
+        return found[0].read_text(encoding="utf-8")
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.paths.root)!r}, {len(self.tables)} tables, {len(self.figures)} figures)"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        parts = {"tables": self.tables, "figures": self.figures, "conditions": self.conditions}
+        items = [f"<li>{name}: {escape(', '.join(found)) or 'none'}</li>" for name, found in parts.items()]
+        return f"<p>{escape(repr(self))}</p><ul>{''.join(items)}</ul>"
+
+    @cached_property
+    def _reading(self) -> Reading:
+        from backtracking.model.loading import load_tokenizer
+
+        saved = self.config.dataset.save_path
+        path = Path(saved) if saved else self.paths.dataset
+        problems = tuple(read_jsonl(path, Problem, made_by="backtracking prepare-data"))
+        config = self.config
+        return Reading(problems, lambda: load_tokenizer(config.model), config.prompting, config.detection)
+
+    def _names(self, folder: Path, *endings: str) -> tuple[str, ...]:
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+        return tuple(path.stem for path in found if path.suffix in endings)
+
+    def _missing(self, what: str, name: str, known: tuple[str, ...]) -> UserError:
+        return UserError(
+            f"{self.paths.root} has no {what} {name!r}" if name else f"{self.paths.root} has no {what}",
+            f"there are: {', '.join(known) or 'none'}",
+            "see `backtracking status` for what the run has done",
+        )

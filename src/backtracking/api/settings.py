@@ -1,0 +1,34 @@
+"""Keyword arguments as config sections: the same keys, defaults and checks as in a config file."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from backtracking.config.base import Section
+from backtracking.errors import UserError
+
+S = TypeVar("S", bound=Section)
+
+
+def checked(section: type[S], given: Mapping[str, Any], where: str) -> S:
+    """A section with the given keys; all mistakes in them are told at once."""
+    try:
+        return section.model_validate(dict(given))
+    except ValidationError as error:
+        mistakes = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise UserError(
+            f"{where}: {mistakes[0]}",
+            "; ".join(mistakes[1:]),
+            f"the keys are {', '.join(section.model_fields)}; docs/config.md says what they mean",
+        ) from None
+
+
+def as_section(
+    section: type[S], given: "S | Mapping[str, Any] | None", where: str, base: S | None = None
+) -> S:
+    """A section as given, or its keys over those of a base."""
+    if isinstance(given, Section):
+        return given
+    own: Mapping[str, Any] = given or {}
+    return checked(section, {**(base.model_dump() if base else {}), **own}, where)

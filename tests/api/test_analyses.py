@@ -1,0 +1,124 @@
+"""The analyses on rows in memory are those of the stages, to the last digit; and a run opens."""
+
+import pandas as pd
+import pytest
+
+import backtracking as bt
+from backtracking.cli.session import Request
+from backtracking.cli.session import open_run as open_for_work
+from backtracking.errors import NotTestable, UserError
+from backtracking.stages.execute import execute
+from backtracking.stages.phase1.ablation_scan import AblationScan
+from backtracking.stages.phase1.compare_conditions import CompareConditions
+from backtracking.stages.phase1.detect_events import DetectEvents
+from backtracking.stages.phase1.direction import Direction
+from backtracking.stages.phase1.generate import Generate
+from backtracking.stages.phase1.logit_lens import LogitLens
+from backtracking.stages.phase1.prepare_data import PrepareData
+
+from ..foundation.test_pipeline import CONFIGS
+
+VARIANT = "baseline_think_newline"
+STUDIED = {"max_events": 12, "control_samples": 12, "topk_layers_for_generation": 1}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A small run with everything up to the ablated generations."""
+    folder = tmp_path_factory.mktemp("opened") / "runs"
+    asked = ("dataset.max_examples=10", "generation.num_samples_per_prompt=3", f"run.output_dir={folder}")
+    analysis = [f"analysis.{key}={value}" for key, value in STUDIED.items()]
+    ctx = open_for_work(Request(CONFIGS / "demo.yaml", overrides=[*asked, *analysis], quiet=True))
+    first = (PrepareData(), Generate(VARIANT, "baseline"), DetectEvents())
+    mechanism = (LogitLens(VARIANT), AblationScan(VARIANT), Direction(VARIANT))
+    ablated = (Generate(VARIANT, "targeted_ablation"), DetectEvents(), CompareConditions(VARIANT))
+    for stage in (*first, *mechanism, *ablated):
+        execute(stage, ctx)
+    return bt.open_run(ctx.paths.root)
+
+
+def through_csv(table, path):
+    from backtracking.run import io
+
+    io.write_csv(path, table)
+    return io.read_csv(path)
+
+
+@pytest.mark.slow
+def test_the_same_numbers_as_the_stages(run, lm, tmp_path):
+    rows = run.rows("baseline")
+    found = lm.scan(rows, **STUDIED)
+    for table, name in (
+        (found.table, "ablation_importance"),
+        (lm.lens(rows, **STUDIED).table, "logit_lens"),
+        (lm.direction(rows, **STUDIED).table, "direction"),
+    ):
+        pd.testing.assert_frame_equal(
+            through_csv(table, tmp_path / "table.csv"),
+            run.table(name),
+            check_exact=True,
+        )
+    assert found.selected == run.table("selected_layers")
+    assert {"variant": VARIANT, **found.summary}["selected"] == run.table("ablation_selection")["selected"]
+
+
+@pytest.mark.slow
+def test_the_same_rows_and_rates_as_the_stages(run, lm):
+    arms = ("baseline", "targeted_ablation")
+    rows = run.rows(*arms)
+    assert rows.arms == arms == run.conditions
+    rates, table = rows.rates(), run.table("condition_comparison").set_index("condition")
+    for column in rates:
+        assert list(rates[column].astype(float).fillna(-1)) == list(table[column].astype(float).fillna(-1)), (
+            column
+        )
+    again = lm.generate(rows.problems, samples=3)
+    assert [r.completion_ids for r in again] == [r.completion_ids for r in rows["baseline"]]
+    assert len(run.rows("baseline").onsets()) == (run.table("onsets")["condition"] == "baseline").sum()
+
+
+@pytest.mark.slow
+def test_a_run_shows_what_it_has(run):
+    assert {"ablation_importance", "logit_lens", "selected_layers"} <= set(run.tables)
+    picture = run.figure("ablation_importance_by_layer")
+    assert picture._repr_png_().startswith(b"\x89PNG") and picture.path.exists()
+    assert "ablation_importance" in run._repr_html_() and repr(run).startswith("Run(")
+    for ask, known in ((run.table, "logit_lens"), (run.figure, "logit_lens_window")):
+        with pytest.raises(UserError, match="has no") as caught:
+            ask("nothing")
+        assert known in caught.value.why
+    with pytest.raises(UserError, match="no completions"):
+        run.rows("random_ablation")
+    with pytest.raises(UserError, match="no report"):
+        _ = run.report
+
+
+def test_a_folder_that_is_no_run(tmp_path):
+    with pytest.raises(UserError, match="is no run folder"):
+        bt.open_run(tmp_path)
+
+
+@pytest.mark.slow
+def test_results_show_and_lead_on(run, lm):
+    rows = run.rows()
+    scan, lens, found = (make(rows, **STUDIED) for make in (lm.scan, lm.lens, lm.direction))
+    for result in (scan, lens, found):
+        assert "<table" in result._repr_html_() and type(result).__name__ in repr(result)
+        assert result.plot().axes
+    arm = scan.arm(0.5)
+    kinds = {(i.component, i.layer) for i in arm.interventions}
+    assert kinds == {(kind, layers[0]) for kind, layers in scan.selected.items() if layers}
+    steered = bt.steer(found, 0.0)
+    assert steered.interventions[0].layer == found.best_layer
+    again = lm.generate(rows.problems[:2], arms=[bt.baseline, steered, bt.project(found)], samples=1)
+    assert again["baseline"][0].completion == again[steered.name][0].completion
+    with pytest.raises(UserError, match="no direction of layer 99"):
+        found.vector(99)
+
+
+def test_too_little_to_study_is_said(lm, rows):
+    quiet = rows.detect(["no such phrase"])
+    with pytest.raises(NotTestable, match="0 problems with an onset"):
+        lm.scan(quiet)
+    with pytest.raises(UserError, match="analysis: modes"):
+        lm.scan(rows, modes=("zero",))

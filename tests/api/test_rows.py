@@ -1,0 +1,210 @@
+"""Rows in memory: what is generated, measured and shown."""
+
+import random
+import re
+
+import pytest
+import torch
+
+import backtracking as bt
+from backtracking.errors import UserError
+from backtracking.interventions import When
+from backtracking.measurements.events import EventReader, write_events
+from backtracking.measurements.metrics_v2 import condition_table
+from backtracking.measurements.tallies import tally_file
+from backtracking.text.tokenization import TokenMap
+
+
+def test_rows_come_in_order_and_under_their_arms(rows):
+    keys = [(record.example_id, record.sample_id, record.condition) for record in rows]
+    arms = ("baseline", "attn5x0.5", "suppress_triggers")
+    assert keys == [(p.id, sample, arm) for p in rows.problems for sample in range(3) for arm in arms]
+    assert rows.arms == arms
+    assert len(rows["baseline"]) == 18 and len(rows[:5]) == 5 and rows[0].condition == "baseline"
+    assert repr(rows) == "Rows(54 completions of 6 problems, arms: baseline, attn5x0.5, suppress_triggers)"
+    assert rows.accuracy().loc["suppress_triggers", "total"] == 18
+    assert (rows["suppress_triggers"].onsets()["token_start"] >= 0).all()
+
+
+def test_rows_do_not_depend_on_batch_or_company(lm, rows):
+    alone = lm.generate(bt.problems(6), samples=3, batch_size=2)
+    assert [r.completion_ids for r in alone] == [r.completion_ids for r in rows["baseline"]]
+    other = lm.generate(bt.problems(6), samples=3, seed=1)
+    assert [r.completion_ids for r in other] != [r.completion_ids for r in alone]
+
+
+def test_tables_are_those_of_a_run(lm, rows, tmp_path):
+    """The same rows through the files of a run give the same numbers to the last digit."""
+    gold = {problem.id: problem.answer_value for problem in rows.problems}
+    reader = EventReader(lm.detection, lm.prompting, TokenMap(lm.tokenizer), gold)
+    write_events(rows, reader, tmp_path / "events.csv", tmp_path / "onsets.csv")
+    expected = condition_table(tally_file(tmp_path / "events.csv"), rows.variant).set_index("condition")
+    found = rows.rates()
+    assert list(found.index) == list(expected.index)
+    for column in found.columns:
+        torch.testing.assert_close(
+            torch.tensor(found[column].to_numpy(float)),
+            torch.tensor(expected[column].to_numpy(float)),
+            rtol=0, atol=0, equal_nan=True,
+        )  # fmt: skip
+    compared = rows.compare("attn5x0.5")
+    line = expected.loc["attn5x0.5"]
+    for outcome in ("backtracking", "accuracy"):
+        assert compared.loc[outcome, "difference"] == line[f"{outcome}_diff"]
+        assert compared.loc[outcome, "low"] == line[f"{outcome}_diff_low"]
+
+
+def test_accuracy_counted_by_hand(rows):
+    frame = rows.to_pandas()
+    assert len(frame) == len(rows) and list(frame["completion"]) == [r.completion for r in rows]
+    for arm in rows.arms:
+        part = frame[frame["condition"] == arm]
+        right = sum(value is True or value == 1 for value in part["is_correct"].fillna(value=False))
+        assert rows.accuracy().loc[arm, "accuracy"] == right / 18
+
+
+def test_an_unknown_arm_is_named(rows):
+    with pytest.raises(UserError, match="no arm 'nothing'"):
+        rows["nothing"]
+    with pytest.raises(UserError, match="no arm 'x'"):
+        rows.compare("baseline", to="x")
+
+
+def test_own_detectors(rows):
+    """Phrases, a pattern, and a function, beside a count by hand."""
+    words = rows.detect(["so"])
+    by_phrase = sum(len(re.findall(r"(?<![\w'-])so(?![\w'-])", r.completion, re.IGNORECASE)) for r in rows)
+    assert (
+        len(words.detect({"triggers_strict": ("so",), "position_policy": "anywhere"}).onsets()) == by_phrase
+    )
+    pattern = rows.detect(re.compile(r"\d+ [+×-] \d+ = \d+").finditer)
+    assert len(pattern.onsets()) == sum(len(re.findall(r"\d+ [+×-] \d+ = \d+", r.completion)) for r in rows)
+    first = rows.detect(lambda text: [(0, 2)])
+    onsets = first.onsets()
+    assert len(onsets) == len(rows) and (onsets["token_start"] == 0).all()
+    assert (first.rates()["backtracking_rate"] == 1.0).all()
+    assert rows.onsets().equals(rows.detect({}).onsets())
+
+
+@pytest.mark.parametrize("bad", [[(3, 3)], [(0, 10**6)], ["wait"], [5]])
+def test_a_detector_that_leaves_the_text_is_refused(rows, bad):
+    with pytest.raises(UserError, match="which is no stretch of the text"):
+        rows[:1].detect(lambda text: bad).onsets()
+
+
+def test_a_single_text_is_no_list_of_phrases(rows):
+    with pytest.raises(UserError, match="is one text"):
+        rows.detect("wait")
+    with pytest.raises(UserError, match="a phrase is empty"):
+        rows.detect([" "])
+
+
+def test_model_text_is_escaped(rows):
+    evil = rows[0].model_copy(update={"completion": "<script>alert(1)</script> Wait, <b>no</b>"})
+    page = bt.Rows([evil], rows.reading)
+    page.__dict__["_measured"] = [type("M", (), {"onsets": [{"char_start": 26, "char_end": 30}]})()]
+    html = page._repr_html_()
+    assert "<script>" not in html and "<b>" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; <mark>Wait</mark>, &lt;b&gt;" in html
+    assert "<mark>" in rows._repr_html_() or not len(rows[:3].onsets())
+
+
+def test_arms_add_up(lm):
+    both = bt.scale("attn", 5, 0.5) + bt.zero("mlp", 3)
+    assert both.name == "attn5x0.5+mlp3x0"
+    assert [(i.component, i.layer, i.strength) for i in both.interventions] == [
+        ("attn", 5, 0.5),
+        ("mlp", 3, 0.0),
+    ]
+    assert (bt.baseline + both).named("mine").name == "mine"
+    assert (bt.baseline + bt.baseline).name == "baseline"
+    with pytest.raises(UserError, match="several arms are called 'baseline'"):
+        lm.generate(1, arms=[bt.baseline, bt.baseline])
+    with pytest.raises(UserError, match="attn 99 does not exist"):
+        lm.generate(1, arms=[bt.scale("attn", 99, 0.5)], samples=1)
+    with pytest.raises(UserError, match="changes no component"):
+        bt.random_like(bt.suppress_triggers())
+
+
+def test_steering_is_the_vector_added(lm):
+    """Both engines agree, and strength 0 changes nothing."""
+    torch.manual_seed(0)
+    vector = torch.randn(lm.loaded.hidden_size)
+    arms = [
+        bt.baseline,
+        bt.steer(vector, 0.0, layer=2),
+        bt.steer(vector, 3.0, layer=2),
+        bt.project(vector, layer=2),
+        bt.scale("attn", 4, 0.3, when=When(onset="from_first")).named("late"),
+    ]
+    fast = lm.generate(2, arms=arms, samples=2)
+    slow = lm.generate(2, arms=arms, samples=2, engine="reference")
+    assert [r.completion_ids for r in fast] == [r.completion_ids for r in slow]
+    texts = {name: [r.completion for r in fast[name]] for name in fast.arms}
+    assert texts["steer2x0"] == texts["baseline"] != texts["steer2x3"]
+    assert texts["project2x1"] != texts["steer2x3"]
+
+
+def test_random_controls_are_other_components(lm):
+    arm = bt.random_like(bt.scale("attn", 5, 0.5), draws=3)
+    rows = lm.generate(3, arms=[bt.baseline, arm], samples=2)
+    assert {record.draw for record in rows[arm.name]} == {0, 1, 2}
+
+
+def test_a_bare_vector_needs_a_layer(lm):
+    with pytest.raises(UserError, match="a bare vector has no layer"):
+        bt.steer([1.0, 2.0], 1.0)
+    with pytest.raises(UserError, match="one vector"):
+        bt.steer([[1.0, 2.0]], 1.0, layer=1)
+
+
+def test_sampling_keys_are_checked(lm):
+    with pytest.raises(UserError, match="generate: temprature") as caught:
+        lm.generate(1, temprature=0.5)
+    assert "temperature" in caught.value.next_step
+    assert lm.generate(1, samples=1, max_new_tokens=4)[0].completion_tokens == 4
+
+
+def test_own_problems():
+    mine = bt.problems(
+        [{"question": "2 + 3?", "answer": 5}, {"id": "b", "question": "Half?", "answer": "\\frac{1}{2}"}]
+    )
+    assert [(p.id, p.answer_value) for p in mine] == [("problem-test-00000", "5"), ("b", "\\frac{1}{2}")]
+    assert bt.problems(mine) == mine
+    solved = bt.problems([{"question": "?", "answer": "so 3 + 4 = 7\n#### 7"}])
+    assert solved[0].answer_value == "7"
+    with pytest.raises(UserError, match="no `#### N`"):
+        bt.problems([{"question": "?", "answer": "it is seven or so"}])
+    with pytest.raises(UserError, match="no question"):
+        bt.problems([{"prompt": "?", "answer": 1}])
+
+
+def test_problems_of_a_file_and_of_datasets(tmp_path):
+    import datasets
+
+    given = [{"question": f"{n} + 1?", "answer": str(n + 1)} for n in range(30)]
+    assert [p.answer_value for p in bt.problems(datasets.Dataset.from_list(given), 3)] == ["1", "2", "3"]
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(f'{{"question": "{n}?", "answer": "#### {n}"}}\n' for n in range(30)))
+    drawn = bt.problems(path, 5, seed=3)
+    order = list(range(30))
+    random.Random(3).shuffle(order)
+    assert [p.answer_value for p in drawn] == [str(n) for n in order[:5]]
+    assert len(bt.problems(str(path))) == 30 and len(bt.problems(4)) == 4
+    with pytest.raises(UserError, match="does not exist"):
+        bt.problems(tmp_path / "none.jsonl")
+
+
+def test_loading(lm):
+    again = bt.load(lm.loaded.model, lm.tokenizer, progress=False)
+    assert again.n_layers == 6 and again.sampling.max_new_tokens == 8192
+    assert "6 layers" in repr(lm) and lm.sampling.max_new_tokens == 128
+    assert lm.prompt("How many?").count("How many?") == 1
+    with pytest.raises(UserError, match="comes with its own"):
+        bt.load("bundled", lm.tokenizer)
+    with pytest.raises(UserError, match="comes with its tokenizer"):
+        bt.load(lm.loaded.model)
+    with pytest.raises(UserError, match="devise"):
+        bt.load("bundled", devise="cpu")
+    with pytest.raises(UserError, match="unknown variant"):
+        lm.prompt("?", variant="other")
