@@ -63,6 +63,23 @@ def test_h1_and_h0_follow_scan_and_regeneration(tmp_path, targeted, random, p_va
     assert (found["H1"].outcome, found["H0"].outcome) == (h1, h0), found
 
 
+@pytest.mark.parametrize(
+    ("mean", "h1"),
+    [([0.001, 0.9], "supported"), ([0.9, 0.001], "mode-dependent"), ([0.9, 0.9], "mode-dependent")],
+)
+def test_modes_of_removal_that_disagree_support_nothing(tmp_path, mean, h1):
+    zero = _scan([0.001, 0.9])
+    modes = pd.concat(
+        [zero.assign(mode="zero"), _scan(mean).assign(mode="mean"), _scan([0.9] * 2).assign(mode="scale")]
+    )
+    paths = run_paths(
+        tmp_path, backtracking_events=_events(0.1, 0.6), ablation_importance=zero, ablation_modes=modes
+    )
+    found = _judged(paths)
+    assert (found["H1"].outcome, found["H0"].outcome) == (h1, "not supported")
+    assert ("(mode mean)" in found["H1"].because) == (h1 == "mode-dependent")
+
+
 def test_the_scans_own_rule_is_judged(tmp_path):
     """Without controls the scan ranks by effect, and selectivity has no values."""
     scan = _scan([np.nan, np.nan]).assign(effect=[2.0, 0.1], effect_p_holm=[0.001, 0.9])

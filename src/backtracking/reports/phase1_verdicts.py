@@ -16,6 +16,9 @@ from backtracking.run.records import BASELINE_NAME
 MARGIN = 0.05
 LEVEL = 0.05
 STEP_KINDS = ("wrong", "right")
+Standouts = dict[str, list[str]]
+"""The components that stand out of the scan, by mode of removal."""
+
 UNKNOWN_ENDS = "how completions ended (the events table does not say whether they were cut at the cap)"
 
 H1 = Claim(
@@ -25,13 +28,15 @@ H1 = Claim(
     "backtracks less than regeneration with as many random ones, and less than the baseline (random "
     "ablation makes errors, and with them onsets): both paired differences by problem lie wholly below zero. "
     "Where most targeted completions are cut at the cap, the text has fallen apart and fewer onsets in it "
-    "say nothing about where onsets come from: then it is not testable.",
+    "say nothing about where onsets come from: then it is not testable. Mode-dependent when the ways of "
+    "removal that the scan tried (zero, mean, resample) disagree about which components stand out.",
 )
 H0 = Claim(
     "H0: there is no localised mechanism",
-    "Supported when no component stands out of the scan (Holm-corrected p ≥ 0.05 for all) and targeted "
-    f"and random ablation differ by less than {MARGIN:.0%} in backtracking: the paired difference lies "
-    f"wholly inside that margin. Not testable where the baseline backtracks in less than {2 * MARGIN:.0%}: "
+    "Supported when no component stands out of the scan, however removed (Holm-corrected p ≥ 0.05 for "
+    f"all), and targeted and random ablation differ by less than {MARGIN:.0%} in backtracking: the paired "
+    "difference lies wholly inside that margin. Not testable where the baseline backtracks in less than "
+    f"{2 * MARGIN:.0%}: "
     "the loss of more than half of so few onsets would lie inside the margin.",
 )
 H2 = Claim(
@@ -90,7 +95,7 @@ def verdicts(evidence: Evidence, main: str) -> list[Verdict]:
 
 
 def _judge_h1(
-    standouts: list[str] | str, against_random: Difference | str, against_baseline: Difference | str
+    standouts: Standouts | str, against_random: Difference | str, against_baseline: Difference | str
 ) -> Verdict:
     if isinstance(standouts, str):
         return H1.missing(standouts)
@@ -99,23 +104,39 @@ def _judge_h1(
     if isinstance(against_baseline, str):
         return H1.missing(against_baseline)
     because = (
-        f"stand out of the scan: {', '.join(standouts) or 'none'}; targeted minus random: "
+        f"stand out of the scan: {_listed(standouts)}; targeted minus random: "
         f"{in_points(against_random)} points of backtracking; targeted minus baseline: "
         f"{in_points(against_baseline)} points"
     )
-    return H1.judge(bool(standouts) and against_random.high < 0 and against_baseline.high < 0, because)
+    if not _agree(standouts):
+        return H1.mode_dependent(because)
+    found = any(standouts.values())
+    return H1.judge(found and against_random.high < 0 and against_baseline.high < 0, because)
 
 
-def _judge_h0(standouts: list[str] | str, difference: Difference | str) -> Verdict:
+def _agree(standouts: Standouts) -> bool:
+    return len({frozenset(names) for names in standouts.values()}) == 1
+
+
+def _listed(standouts: Standouts) -> str:
+    """The components once where all modes agree, else mode by mode."""
+    each = {mode: ", ".join(names) or "none" for mode, names in standouts.items()}
+    if _agree(standouts):
+        return next(iter(each.values()))
+    return "; ".join(f"{names} (mode {mode})" for mode, names in each.items())
+
+
+def _judge_h0(standouts: Standouts | str, difference: Difference | str) -> Verdict:
     if isinstance(standouts, str):
         return H0.missing(standouts)
     if isinstance(difference, str):
         return H0.missing(difference)
     inside = difference.low > -MARGIN and difference.high < MARGIN
     because = (
-        f"{len(standouts)} stand out; targeted minus random: {in_points(difference)} points of backtracking"
+        f"stand out of the scan: {_listed(standouts)}; targeted minus random: {in_points(difference)} points "
+        "of backtracking"
     )
-    return H0.judge(not standouts and inside, because)
+    return H0.judge(not any(standouts.values()) and inside, because)
 
 
 def _judge_h2(evidence: Evidence, main: str) -> Verdict:
@@ -297,15 +318,27 @@ def _fallen_apart(evidence: Evidence, variant: str) -> str:
     return f"targeted completions that finish: {percent(cut)} are cut, so the ablation broke the text itself"
 
 
-def _standouts(evidence: Evidence) -> list[str] | str:
-    """Components that the scan finds above the ensemble, or what is missing to say so."""
+def _standouts(evidence: Evidence) -> Standouts | str:
+    """Components that the scan finds above the ensemble in each mode, or what is missing to say so."""
     table, rule = evidence.table("ablation_importance.csv"), evidence.scan_rule
     if table is None:
         return "ablation_importance.csv (made by ablation-scan)"
-    if f"{rule}_p_holm" not in table or table[f"{rule}_p_holm"].isna().all():
+    parts = _by_whole_removal(evidence.table("ablation_modes.csv")) or {"": table}
+    if any(f"{rule}_p_holm" not in part or part[f"{rule}_p_holm"].isna().all() for part in parts.values()):
         return f"tests of {rule} against the ensemble in ablation_importance.csv"
-    found = table[table[f"{rule}_p_holm"] < LEVEL].sort_values(rule, ascending=False)
-    return [f"{row['component']} {row['layer']}" for row in records(found)]
+    return {mode: _above(part, rule) for mode, part in parts.items()}
+
+
+def _by_whole_removal(modes: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
+    """The scan's table for every mode that removes a component whole; `scale` only weakens it."""
+    if modes is None or "mode" not in modes:
+        return {}
+    return {str(mode): part for mode, part in modes.groupby("mode", sort=False) if mode != "scale"}
+
+
+def _above(part: pd.DataFrame, rule: str) -> list[str]:
+    significant = part[part[f"{rule}_p_holm"] < LEVEL].sort_values(rule, ascending=False)
+    return [f"{row['component']} {row['layer']}" for row in records(significant)]
 
 
 def _within_problem(evidence: Evidence, variant: str) -> dict[str, Any] | None:

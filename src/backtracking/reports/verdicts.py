@@ -7,7 +7,7 @@ from typing import Literal
 from backtracking.measurements.floors import NOT_TESTABLE
 from backtracking.reports.document import Document
 
-Outcome = Literal["supported", "not supported", "not testable"]
+Outcome = Literal["supported", "not supported", "mode-dependent", "not testable"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,9 @@ class Claim:
 
     def not_testable(self, because: str) -> Verdict:
         return Verdict(self.claim, self.rule, NOT_TESTABLE, because)
+
+    def mode_dependent(self, because: str) -> Verdict:
+        return Verdict(self.claim, self.rule, "mode-dependent", because)
 
     def judge(self, holds: bool, because: str) -> Verdict:
         return self.supported(because) if holds else self.not_supported(because)

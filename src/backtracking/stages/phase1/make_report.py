@@ -14,6 +14,7 @@ OPTIONAL = (
     ("condition_comparison.csv", "compare-conditions"),
     ("logit_lens.csv", "logit-lens"),
     ("ablation_importance.csv", "ablation-scan"),
+    ("ablation_modes.csv", "ablation-scan"),
     ("ablation_selection.json", "ablation-scan"),
     ("selected_layers.json", "ablation-scan"),
     ("error_coupling.csv", "detect-events"),
