@@ -177,13 +177,6 @@ def test_neither_config_nor_run(cli, workdir):
     assert_one_clear_message(cli("generate"), "--config")
 
 
-def test_current_run_of_another_study_is_not_written_into(cli, small_config, workdir):
-    prepared(cli, small_config)
-    other = workdir / "other.yaml"
-    other.write_text("run: {name: other}\n")
-    assert_one_clear_message(cli("prepare-data", "-c", other), "another study", "init-run")
-
-
 def test_other_weights_under_the_same_name_start_anew(cli, small_config, workdir, random_reasoner):
     """Rows of two models must never stand in one file."""
     import torch

@@ -366,11 +366,10 @@ def test_refilled_slots_write_the_same_rows_as_a_batch_that_holds_all(workdir, c
     path = workdir / "runs/demo/generations/baseline_think_newline/baseline.jsonl"
     size = sets("dataset.max_examples=60", "generation.num_samples_per_prompt=4")
     cli("prepare-data", "-c", CONFIGS / "demo.yaml", *size)
+    generate = ("generate", "-c", CONFIGS / "demo.yaml", "--variant", "baseline_think_newline", *size)
     texts = []
     for slots in (240, 64):
-        outcome = cli(
-            "generate", "-c", CONFIGS / "demo.yaml", *size, "--force", *sets(f"generation.batch_size={slots}")
-        )
+        outcome = cli(*generate, "--force", *sets(f"generation.batch_size={slots}"))
         assert outcome.code == 0, outcome.err
         texts.append(path.read_bytes())
     assert texts[0] == texts[1]

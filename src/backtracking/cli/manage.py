@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backtracking.cli import options as opt
-from backtracking.cli.session import Request, find_run, load, open_run, phase1_run, run_stages
+from backtracking.cli.session import Request, find_run, load, open_run, run_stages, say_why_new
 from backtracking.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,16 +45,9 @@ def run(
 
     Example: [cyan]backtracking run -c configs/demo.yaml[/cyan]
     """
-    from backtracking.stages.plan import plan
-
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=quiet, verbose=verbose)
-    if dry_run and not _run_exists(request):
-        loaded = load(request)
-        phase1_run(request, loaded)
-        _print_plan_of_new_run(plan(loaded.config))
-        return
     ctx = open_run(request, may_create=True)
-    stages = plan(ctx.config)
+    stages = ctx.pipeline
     forced = [*(force or []), *([start] if start else [])]
     _check_stage_names(forced, stages)
     if start:
@@ -82,11 +75,6 @@ def _warn_of_unfinished(skipped: "Sequence[Stage]", ctx: "RunContext") -> None:
         ctx.reporter.say(f"  note: not up to date, and left as they are: {', '.join(unfinished)}")
 
 
-def _run_exists(request: Request) -> bool:
-    paths = find_run(request, load(request))
-    return paths is not None and paths.meta.exists()
-
-
 def _check_stage_names(names: "Sequence[str]", stages: "Sequence[Stage]") -> None:
     known = {stage.name for stage in stages} | {stage.key for stage in stages}
     for name in names:
@@ -95,17 +83,13 @@ def _check_stage_names(names: "Sequence[str]", stages: "Sequence[Stage]") -> Non
             raise UserError(f"no stage {name!r} in this pipeline", next_step=f"choose one of: {listed}")
 
 
-def _print_plan_of_new_run(stages: "Sequence[Stage]") -> None:
-    typer.echo("a new run would be made, with these stages:")
-    for stage in stages:
-        typer.echo(f"  run   {stage.key}")
-
-
 def _print_plan(stages: "Sequence[Stage]", ctx: "RunContext", forced: "Sequence[str]") -> None:
     """What `run` would do; a stage behind one that runs may turn out up to date after all."""
     from backtracking.stages.execute import status_of
 
     upstream = False
+    if not ctx.paths.meta.exists():
+        typer.echo(f"{ctx.paths.run_id} would be a new run:")
     for stage in stages:
         found = status_of(stage, ctx)
         if stage.name in forced or stage.key in forced:
@@ -131,19 +115,15 @@ def status(
     """
     from backtracking.cli.status_table import show_stages, terminal
     from backtracking.stages.execute import status_of
-    from backtracking.stages.init_run import open_existing
-    from backtracking.stages.plan import plan
 
-    request = Request(config, run_id, phase1_run_id, overrides or ())
-    loaded = load(request)
-    paths = find_run(request, loaded)
-    if paths is None:
-        raise UserError(
-            "there is no run yet", next_step=f"begin one with: backtracking run --config {loaded.source}"
-        )
-    open_existing(paths)
+    request = Request(config, run_id, phase1_run_id, overrides or (), quiet=True)
     ctx = open_run(request)
-    found = {stage.key: status_of(stage, ctx) for stage in plan(ctx.config)}
+    if not ctx.paths.meta.exists():
+        raise UserError(
+            "there is no run of this study yet",
+            next_step=f"begin one with: backtracking run --config {ctx.loaded.source}",
+        )
+    found = {stage.key: status_of(stage, ctx) for stage in ctx.pipeline}
     show_stages(terminal(), f"run {ctx.paths.run_id}", found, ctx.meta.stages)
 
 
@@ -156,10 +136,17 @@ def init_run(
 
     Example: [cyan]backtracking init-run -c configs/demo.yaml --run-id first-look[/cyan]
     """
-    from backtracking.stages.init_run import init_run as open_folder
+    from backtracking.run.progress import reporter
+    from backtracking.stages.init_run import Choice, new_run
+    from backtracking.stages.init_run import init_run as make_or_take_up
 
     request = Request(config, run_id, None, overrides or ())
-    typer.echo(open_folder(load(request), run_id).root)
+    loaded = load(request)
+    is_named = run_id or loaded.config.run.run_id or config is None
+    choice = find_run(request, loaded) if is_named else Choice(new_run(loaded.config))
+    say_why_new(choice, loaded, reporter())
+    make_or_take_up(loaded, choice.paths)
+    typer.echo(choice.paths.root)
 
 
 def doctor(config: opt.Config = None) -> None:

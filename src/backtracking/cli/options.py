@@ -17,7 +17,10 @@ RunId = Annotated[
 ]
 Phase1RunId = Annotated[
     str | None,
-    typer.Option("--phase1-run-id", help="The Phase 1 run to build on. Default: phase2.phase1_run_id."),
+    typer.Option(
+        "--phase1-run-id",
+        help="The Phase 1 run to build on. Default: phase2.phase1_run_id, else the one used last.",
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -28,7 +31,10 @@ Overrides = Annotated[
     ),
 ]
 Variant = Annotated[
-    str | None, typer.Option("--variant", help="Prompt format. Default: the config's first variant.")
+    str | None,
+    typer.Option(
+        "--variant", help="Prompt format. Default: all for `generate --condition baseline`, else the first."
+    ),
 ]
 Condition = Annotated[
     str, typer.Option("--condition", help="baseline, targeted_ablation or random_ablation.")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from backtracking.config.load import LoadedConfig, load_config
 from backtracking.errors import UserError
-from backtracking.run import io
 from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths, check_id, current_run_file, list_runs
-from backtracking.run.progress import reporter
+from backtracking.run.progress import Reporter, reporter
 
 if TYPE_CHECKING:
     from backtracking.stages.base import RunContext, Stage
     from backtracking.stages.execute import Outcome
+    from backtracking.stages.init_run import Choice
 
 DEFAULT_OUTPUT_DIR = Path("runs")
 
@@ -56,11 +56,14 @@ def load(request: Request) -> LoadedConfig:
     return load_config(paths.config, list(request.overrides), skip_unknown=is_earlier)
 
 
-def find_run(request: Request, loaded: LoadedConfig) -> RunPaths | None:
+def find_run(request: Request, loaded: LoadedConfig) -> "Choice":
     """The run that the options mean; a config that was read from a run means that run."""
-    from backtracking.stages.init_run import resolve_run
+    from backtracking.stages.init_run import Choice, choose_run
 
-    return resolve_run(loaded, request.run_id or (None if request.config else _current_id()))
+    if request.config is None:
+        run_id = check_id("run id", request.run_id or _current_id())
+        return Choice(RunPaths(Path(loaded.config.run.output_dir), run_id))
+    return choose_run(loaded, request.run_id, _named_phase1(request, loaded))
 
 
 def _current_id() -> str:
@@ -79,26 +82,29 @@ def _current_id() -> str:
 
 
 def open_run(request: Request, *, may_create: bool = False) -> "RunContext":
-    """The run that a command works in. A run id that nobody typed is made at need; a typed one must exist."""
+    """The run that a command works in. One that nobody typed is new at need; a typed one must exist.
+
+    Nothing is written before `run_stages`, so that a command that is refused leaves nothing behind.
+    """
     from backtracking.stages.base import RunContext
-    from backtracking.stages.init_run import init_run, open_existing
+    from backtracking.stages.init_run import open_existing, record_of
     from backtracking.stages.plan import plan
 
     prepare_libraries(request.verbose)
     loaded = load(request)
-    paths = find_run(request, loaded)
-    phase1 = phase1_run(request, loaded)
-    if paths is None or (not paths.meta.exists() and (may_create or request.run_id is None)):
-        paths = init_run(loaded, paths.run_id if paths else None)
-    meta = open_existing(paths)
+    choice = find_run(request, loaded)
+    if request.run_id is not None and not may_create:
+        open_existing(choice.paths)
+    meta = record_of(choice.paths, loaded)
     ctx = RunContext(
         loaded=loaded,
-        paths=paths,
+        paths=choice.paths,
         meta=meta,
-        phase1=phase1,
-        pipeline=plan(loaded.config),
+        phase1=phase1_run(request, loaded, meta),
         reporter=reporter(request.quiet),
     )
+    ctx.pipeline = plan(ctx.config, has_problems=ctx.phase1_problems is not None)
+    say_why_new(choice, loaded, ctx.reporter)
     if loaded.ignored:
         ctx.reporter.say(
             f"  keys of an earlier implementation without meaning here: {', '.join(loaded.ignored)}"
@@ -106,9 +112,19 @@ def open_run(request: Request, *, may_create: bool = False) -> "RunContext":
     return ctx
 
 
-def phase1_run(request: Request, loaded: LoadedConfig) -> RunPaths | None:
-    phase2 = loaded.config.phase2
-    named = request.phase1_run_id or (phase2.phase1_run_id if phase2 else None)
+def say_why_new(choice: "Choice", loaded: LoadedConfig, reporter: Reporter) -> None:
+    """One line where a person would have expected the command to go on in another run."""
+    from backtracking.stages.init_run import other_runs_of
+
+    if choice.note:
+        others = other_runs_of(loaded.config)
+        hint = f" (to resume this study's latest run, add --run-id {others[0]})" if others else ""
+        reporter.say(f"new run {choice.paths.run_id}: {choice.note}{hint}")
+
+
+def phase1_run(request: Request, loaded: LoadedConfig, meta: RunMeta) -> RunPaths | None:
+    """The Phase 1 run that a Phase 2 run is built on: typed, else the config's, else the one it remembers."""
+    named = _named_phase1(request, loaded) or meta.phase1_run_id
     if named is None:
         return None
     paths = RunPaths(Path(loaded.config.run.output_dir), check_id("Phase 1 run id", named))
@@ -119,6 +135,11 @@ def phase1_run(request: Request, loaded: LoadedConfig) -> RunPaths | None:
             "name a finished Phase 1 run with --phase1-run-id",
         )
     return paths
+
+
+def _named_phase1(request: Request, loaded: LoadedConfig) -> str | None:
+    phase2 = loaded.config.phase2
+    return request.phase1_run_id or (phase2.phase1_run_id if phase2 else None)
 
 
 def prepare_libraries(verbose: bool = False) -> None:
@@ -148,11 +169,11 @@ def run_stages(
 ) -> int:
     """Execute stages in order under the run's lock; returns how many were not up to date."""
     from backtracking.stages.execute import execute
-    from backtracking.stages.init_run import note_config
+    from backtracking.stages.init_run import opened
 
     worked = 0
-    with io.run_lock(ctx.paths.lock):
-        note_config(ctx.paths, ctx.meta, ctx.loaded)
+    phase1 = ctx.phase1.run_id if ctx.phase1 else None
+    with opened(ctx.paths, ctx.meta, ctx.loaded, phase1):
         for number, stage in enumerate(stages, start=1):
             place = f"[{number}/{len(stages)}] " if len(stages) > 1 else ""
             ctx.reporter.say(f"{place}{stage.key}")

@@ -3,12 +3,16 @@
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from backtracking.cli import options
 from backtracking.cli.session import Request, open_run, run_stages
+from backtracking.run.records import BASELINE_NAME
+
+if TYPE_CHECKING:
+    from backtracking.stages.base import RunContext
 
 PHASE1 = "Phase 1: where does it come from?"
 PHASE2 = "Phase 2: can it be turned down?"
@@ -36,8 +40,8 @@ COMMANDS = (
     StageCommand(
         "generate",
         "phase1.generate:Generate",
-        "Sample completions of every problem; goes on where an earlier start stopped.",
-        "backtracking generate --run-id demo --variant no_think_tags --condition baseline",
+        "Sample completions of every problem; resumes where an earlier start stopped.",
+        "backtracking generate --run-id demo --condition baseline",
         ("variant", "condition"),
     ),
     StageCommand(
@@ -174,14 +178,28 @@ def _function(command: StageCommand) -> Callable[..., None]:
         values = {name: given.pop(name) for name in parameters}
         request = Request(**(given | {"overrides": given["overrides"] or ()}))
         ctx = open_run(request)
-        if "variant" in values:
-            values["variant"] = ctx.check_variant(values["variant"] or ctx.config.prompting.variant_names[0])
+        if command.panel == PHASE2 and ctx.meta.earlier is None:
+            _ = ctx.phase2  # says what is wrong with a Phase 1 run
         module, _, name = command.stage.partition(":")
-        stage = getattr(importlib.import_module(f"backtracking.stages.{module}"), name)(**values)
-        run_stages(ctx, [stage], request)
+        kind = getattr(importlib.import_module(f"backtracking.stages.{module}"), name)
+        stages = [kind(**asked) for asked in _for_variants(values, ctx)]
+        run_stages(ctx, stages, request)
         if not request.quiet:
-            for path in stage.outputs(ctx):
-                typer.echo(path)
+            for stage in stages:
+                for path in stage.outputs(ctx):
+                    typer.echo(path)
 
     run.__name__ = command.name.replace("-", "_")
     return options.with_options(run, (*command.takes, *options.RUN))
+
+
+def _for_variants(values: dict[str, Any], ctx: "RunContext") -> list[dict[str, Any]]:
+    """A stage's parameters per prompt format: the one typed, all for the baseline, else the main one."""
+    if "variant" not in values:
+        return [values]
+    names = ctx.config.prompting.variant_names
+    if values["variant"] is not None:
+        names = (ctx.check_variant(values["variant"]),)
+    elif values.get("condition") != BASELINE_NAME:
+        names = names[:1]
+    return [values | {"variant": name} for name in names]

@@ -218,7 +218,7 @@ class Phase2Config(Section):
     hook_debug: bool = True
     """Write hook_debug.json, the count of what every hook did."""
     phase1_run_id: Name | None = None
-    """The Phase 1 run to build on; --phase1-run-id overrides it."""
+    """The Phase 1 run to build on; --phase1-run-id overrides it, and a run remembers the last one."""
     subset_sweep: SubsetSweepConfig = SubsetSweepConfig()
     """The subset sweep."""
     scale_sweep: ScaleSweepConfig = ScaleSweepConfig()

@@ -18,7 +18,7 @@ class RunConfig(Section):
     seed: Seed = 0
     """Seeds token noise, control matching and resampling; the same seed gives the same rows."""
     run_id: Name | None = None
-    """The run folder's name; when null, --run-id, else the current run, else a new id is used."""
+    """The run folder's name; when null, --run-id, else the current run of the same study, else a new id."""
     output_dir: str = "runs"
     """Folder that holds all run folders, relative to where the command is started."""
 

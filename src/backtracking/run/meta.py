@@ -48,6 +48,10 @@ class RunMeta:
     environment: dict[str, Any]
     model: dict[str, Any] = field(default_factory=dict)
     dataset: dict[str, Any] = field(default_factory=dict)
+    study: dict[str, Any] = field(default_factory=dict)
+    """What tells the run's study from others (`stages/study.py`)."""
+    phase1_run_id: str | None = None
+    """The Phase 1 run that a Phase 2 run was last built on; commands that name none mean this one."""
     stages: dict[str, StageRecord] = field(default_factory=dict)
     earlier: dict[str, Any] | None = None
     """What meta.json held before, when the run was written by an earlier implementation."""

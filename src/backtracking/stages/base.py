@@ -123,9 +123,9 @@ class RunContext:
     def phase2(self) -> Phase2Config:
         if self.config.phase2 is None:
             raise UserError(
-                f"{self.loaded.source} has no phase2 section",
+                f"run {self.paths.run_id} is a Phase 1 run: {self.loaded.source} has no phase2 section",
                 "this command belongs to Phase 2",
-                "use a Phase 2 config, e.g. --config configs/demo_phase2.yaml",
+                "name a Phase 2 run with --run-id, or a Phase 2 config, e.g. --config demo_phase2",
             )
         return self.config.phase2
 
@@ -141,8 +141,21 @@ class RunContext:
 
     @property
     def dataset_path(self) -> Path:
+        """The problems of the run: those that it prepared itself, else its Phase 1 run's."""
+        return self.phase1_problems or self.own_dataset_path
+
+    @property
+    def own_dataset_path(self) -> Path:
         saved = self.config.dataset.save_path
         return Path(saved) if saved else self.paths.dataset
+
+    @property
+    def phase1_problems(self) -> Path | None:
+        """Phase 1's problems, where Phase 2 works on them."""
+        prepared = self.meta.stages.get("prepare-data")
+        if self.config.phase2 is None or self.phase1 is None or (prepared and prepared.outcome == "done"):
+            return None
+        return prepared_problems(self.phase1)
 
     def model(self) -> "LoadedModel":
         """The model under study, loaded once per process."""
@@ -221,6 +234,14 @@ def set_aside(path: Path, reporter: Reporter, *, copy: bool = False) -> None:
     if kept is not None:
         what = "earlier rows are" if path.suffix == ".jsonl" else f"the earlier {path.name} is"
         reporter.say(f"  {what} kept in {kept.name}")
+
+
+def prepared_problems(paths: RunPaths) -> Path | None:
+    """Where a finished run's problems lie, wherever its config had them saved; None when it has none."""
+    if paths.dataset.exists():
+        return paths.dataset
+    noted = RunMeta.load(paths.meta).dataset.get("path") if paths.meta.exists() else None
+    return Path(noted) if isinstance(noted, str) and Path(noted).exists() else None
 
 
 def token_cap(paths: RunPaths) -> int | None:

@@ -24,9 +24,9 @@ from backtracking.stages.phase2.specificity import Phase2Specificity
 from backtracking.stages.phase2.subset_sweep import Phase2SubsetSweep
 
 
-def plan(config: ExperimentConfig) -> Sequence[Stage]:
-    """The stages of a config, in the order in which they run."""
-    return phase1(config) if config.phase2 is None else phase2(config)
+def plan(config: ExperimentConfig, *, has_problems: bool = False) -> Sequence[Stage]:
+    """The stages of a config, in the order in which they run; Phase 2 may have Phase 1's problems."""
+    return phase1(config) if config.phase2 is None else phase2(config, has_problems)
 
 
 def phase1(config: ExperimentConfig) -> list[Stage]:
@@ -43,13 +43,14 @@ def phase1(config: ExperimentConfig) -> list[Stage]:
     return stages
 
 
-def phase2(config: ExperimentConfig) -> list[Stage]:
+def phase2(config: ExperimentConfig, has_problems: bool) -> list[Stage]:
     asked = config.phase2
     assert asked is not None
     stages: list[Stage] = []
     if asked.compute_baseline_only_metrics:
         stages.append(MetricsV2())
-    if asked.subset_sweep.enabled or asked.scale_sweep.enabled or asked.search.enabled:
+    sweeps = asked.subset_sweep.enabled or asked.scale_sweep.enabled or asked.search.enabled
+    if sweeps and not has_problems:
         stages.append(PrepareData())
     if asked.subset_sweep.enabled:
         stages.append(Phase2SubsetSweep())

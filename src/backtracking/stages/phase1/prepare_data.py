@@ -30,20 +30,21 @@ class PrepareData(Stage):
         return [FileInput(Path(path), made_by="setting dataset.path to a file that exists")]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return [ctx.dataset_path]
+        return [ctx.own_dataset_path]
 
     def run(self, ctx: RunContext) -> Result:
         problems = load_problems(ctx.config.dataset)
-        _refuse_foreign_file(ctx.dataset_path)
-        count = io.write_jsonl(ctx.dataset_path, problems)
+        path = ctx.own_dataset_path
+        _refuse_foreign_file(path)
+        count = io.write_jsonl(path, problems)
         asked = ctx.config.dataset.max_examples
         if count < asked:
             ctx.reporter.say(f"  note: {count} problems found, {asked} asked for (dataset.max_examples)")
         ctx.meta.dataset = {
             "name": ctx.config.dataset.name,
             "source": ctx.config.dataset.path or ctx.config.dataset.name,
-            "path": str(ctx.dataset_path),
-            "sha256": file_digest(ctx.dataset_path),
+            "path": str(path),
+            "sha256": file_digest(path),
             "problems": count,
         }
         return Result(rows=count)
@@ -51,7 +52,7 @@ class PrepareData(Stage):
 
 def read_problems(ctx: RunContext) -> list[Problem]:
     """The prepared problems, in their order."""
-    problems = list(io.read_jsonl(ctx.dataset_path, Problem, made_by="backtracking prepare-data"))
+    problems = list(io.read_jsonl(ctx.dataset_path, Problem, made_by=dataset_input(ctx).made_by))
     if not problems:
         raise UserError(f"{ctx.dataset_path} holds no problems", next_step="run: backtracking prepare-data")
     return problems
@@ -75,4 +76,7 @@ def _refuse_foreign_file(path: Path) -> None:
 
 
 def dataset_input(ctx: RunContext) -> FileInput:
-    return FileInput(ctx.dataset_path, made_by="backtracking prepare-data")
+    made_by = "backtracking prepare-data"
+    if ctx.config.phase2 is not None and ctx.phase1 is None:
+        made_by += ", or take a Phase 1 run's problems: add --phase1-run-id ID, or set phase2.phase1_run_id"
+    return FileInput(ctx.dataset_path, made_by=made_by)
