@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from backtracking.config.onsets import OnsetKind, OnsetRule, TurnKind
 from backtracking.config.schema import DetectionConfig
+from backtracking.text.rules import TurnRules, bundled_rules
 
-Kind = Literal["strict", "relaxed"]
 Region = Literal["think", "answer"]
 DEFAULT_CLOSE = "</think>"
 
@@ -23,6 +24,7 @@ _LIST_MARK = re.compile(r"(?:^|\n)\s*(?:[-+]|\d+[.)])\Z")
 _TAG = re.compile(r"</?[\w|:-]{1,40}>\Z")
 _UNSPACED = r"\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff"
 """Thai, kana and Han, which are written without spaces: no letter there continues a word."""
+_FOREIGN_LETTER = re.compile(r"[^\W\x00-\x7f]")
 _FORMULA_ENDS = "0123456789$)]}%"
 
 
@@ -31,7 +33,7 @@ class Onset:
     """One trigger phrase in a text."""
 
     phrase: str
-    kind: Kind
+    kind: OnsetKind
     start: int
     end: int
     region: Region
@@ -43,23 +45,37 @@ class Detector:
 
     def __init__(self, config: DetectionConfig) -> None:
         self.config = config
-        kinds: dict[str, Kind] = {_canonical(phrase): "relaxed" for phrase in config.triggers_relaxed}
+        kinds: dict[str, OnsetKind] = {_canonical(phrase): "relaxed" for phrase in config.triggers_relaxed}
         kinds |= {_canonical(phrase): "strict" for phrase in config.triggers_strict}
         self._phrases = _ranked(kinds, [_canonical(phrase) for phrase in config.onset_priority])
         self._kinds = [kinds[phrase] for phrase in self._phrases]
         self._pattern = _compile(self._phrases)
-        self._marks = {max(phrase.split(), key=len) for phrase in self._phrases}
+        self._openings = _compile_openings(self._phrases)
+        self._turns = TurnRules(turn_rules(config))
 
     def all_matches(self, text: str, think_close: str = "") -> list[Onset]:
         """Every phrase on word boundaries, wherever it stands, in order and without overlaps."""
-        lowered = text.lower().replace("’", "'")
-        if not any(mark in lowered for mark in self._marks):
-            return []
         boundary = reasoning_end(text, think_close)
         return list(self._onsets(text, len(text) if boundary is None else boundary))
 
+    def turns(self, text: str, think_close: str = "") -> list[Onset]:
+        """The onsets of kind doubt and redo, one of each in a sentence at most."""
+        boundary = reasoning_end(text, think_close)
+        end = len(text) if boundary is None else boundary
+        return [
+            Onset(
+                phrase=_canonical(text[start:stop]),
+                kind=kind,
+                start=start,
+                end=stop,
+                region="think" if start < end else "answer",
+                clause_start=stands_at_clause_start(text, start),
+            )
+            for kind, start, stop in self._turns.find(_lowered(text))
+        ]
+
     def _onsets(self, text: str, boundary: int) -> Iterator[Onset]:
-        for match in self._pattern.finditer(text):
+        for match in self._matches(text):
             which = (match.lastindex or 1) - 1
             yield Onset(
                 phrase=self._phrases[which],
@@ -69,6 +85,18 @@ class Detector:
                 region="think" if match.start() < boundary else "answer",
                 clause_start=stands_at_clause_start(text, match.start()),
             )
+
+    def _matches(self, text: str) -> Iterator[re.Match[str]]:
+        """All matches; where no letter outside ASCII asks for more, places are found in lower-cased text."""
+        if not text.isascii() and _FOREIGN_LETTER.search(text):
+            yield from self._pattern.finditer(text)
+            return
+        lowered, done = text.lower(), 0
+        for opening in self._openings.finditer(lowered):
+            match = self._pattern.match(text, opening.start()) if opening.start() >= done else None
+            if match:
+                done = match.end()
+                yield match
 
     def counted(self, matches: Iterable[Onset]) -> list[Onset]:
         """Those that the position policy lets count."""
@@ -92,6 +120,18 @@ def reasoning_end(text: str, think_close: str = "") -> int | None:
     return at if at >= 0 else None
 
 
+def turn_rules(config: DetectionConfig) -> dict[TurnKind, tuple[OnsetRule, ...]]:
+    """The rules of both kinds, in the order in which they are tried at one place."""
+    given: dict[TurnKind, tuple[OnsetRule, ...] | None] = {"redo": config.redo, "doubt": config.doubt}
+    return {kind: bundled_rules(kind) if rules is None else rules for kind, rules in given.items()}
+
+
+def _lowered(text: str) -> str:
+    """Lower-cased character by character, so that places stay what they are."""
+    lowered = text.lower().replace("’", "'")
+    return lowered if len(lowered) == len(text) else "".join(char.lower()[0] for char in text)
+
+
 def _canonical(phrase: str) -> str:
     return " ".join(phrase.replace("’", "'").lower().split())
 
@@ -109,6 +149,11 @@ def _compile(phrases: Sequence[str]) -> re.Pattern[str]:
     return re.compile(
         rf"(?<!{letter})(?<!{letter}[-'’_])(?:{choices})(?!{letter}|[-'’_]{letter})", re.IGNORECASE
     )
+
+
+def _compile_openings(phrases: Sequence[str]) -> re.Pattern[str]:
+    """Where a phrase may begin in lower-cased text: quick, since it tries only the first letters."""
+    return re.compile(f"(?={'|'.join(_phrase_pattern(phrase) for phrase in phrases)})")
 
 
 def _phrase_pattern(phrase: str) -> str:

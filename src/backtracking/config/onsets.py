@@ -1,0 +1,50 @@
+"""The kinds of onset, and what a rule for one says."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from backtracking.config.base import Section
+
+TurnKind = Literal["doubt", "redo"]
+OnsetKind = Literal["strict", "relaxed", "doubt", "redo"]
+
+_LONGEST, _MOST_OPTIONAL = 600, 6
+
+
+def _readable(phrase: str) -> str:
+    """Refuse what begins nowhere, and what could take a pattern long."""
+    tokens = phrase.split()
+    required = [token for token in tokens if not token.endswith("?")]
+    if not required or tokens[0].startswith("*"):
+        raise ValueError("a phrase needs a word that may not be missing, and begins with a word")
+    if len(phrase) > _LONGEST or len(tokens) - len(required) > _MOST_OPTIONAL:
+        raise ValueError(
+            f"a phrase has at most {_LONGEST} characters and {_MOST_OPTIONAL} words that may be missing"
+        )
+    if any(not choice.strip("_") for token in tokens for choice in token.removesuffix("?").split("|")):
+        raise ValueError("a choice is empty")
+    return phrase
+
+
+_Words = Annotated[str, AfterValidator(_readable)]
+_Phrases = Annotated[tuple[_Words, ...], Field(max_length=200)]
+
+
+class OnsetRule(Section):
+    """Phrases that mark an onset where everything else that is said here holds."""
+
+    phrases: Annotated[tuple[_Words, ...], Field(min_length=1, max_length=200)]
+    """In words; `a|b` is either word, `a_b` two words in one choice, `word?` may be missing, `*` is any word."""
+    next: _Phrases = ()
+    """One of these must stand directly behind the phrase."""
+    not_next: _Phrases = ()
+    """None of these may stand directly behind it."""
+    later: _Phrases = ()
+    """One of these must stand further on in the same sentence."""
+    not_later: _Phrases = ()
+    """None of these may stand further on in the same sentence."""
+    question: bool | None = None
+    """Whether the sentence must, or must not, end in a question mark."""
+    position: Literal["clause_start", "anywhere"] = "clause_start"
+    """Where the phrase must stand."""

@@ -1,0 +1,219 @@
+"""Onset rules: phrases with what must hold around them, compiled to patterns that stay linear in the text.
+
+A phrase is words. `a|b` is either word, `a_b` two words in one choice, `word?` may be missing, and `*` is any
+one word. Words may be joined by a space, a comma or a hyphen.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+
+import yaml
+from pydantic import TypeAdapter
+
+from backtracking.config.onsets import OnsetRule, TurnKind
+
+Hit = tuple[TurnKind, int, int]
+"""A kind, and where the phrase that shows it begins and ends."""
+
+_JOIN = r"(?:[,;:]?\s{1,3}|-)"
+_GAP = r"[\s,;:.…!—–*\"'“”-]{0,6}"
+"""What may stand between a phrase and what follows it: "Wait... no"."""
+_WORD = r"[^\W_][\w'-]{0,30}"
+_END = r"(?![^\W_]|['-][^\W_])"
+_SENTENCE = 300
+_SENTENCE_END = re.compile(r"[.?!…](?=[\s\"'”’)*]|\Z)|[\n。？！]")
+_CLAUSE = r"[.?!:;,…。！？：；，、—–\n\r(\[{（【>|•*-](?<!-(?=\S))[\s\"'“”‘«*_`#>(\d.)-]{0,12}"
+_LEAD_INS = frozenset(
+    "and so or no yes yeah yep ok okay well now then right sorry though however but oh ah hm hmm um uh also".split()
+)
+_BEHIND_LEAD_IN = re.compile(r"[\s,.…!:—–-]{1,4}")
+_MOST_LEAD_INS = 3
+_TWO_WORDS = re.compile(rf"([^\W_]+(?:'[^\W_]+)?)(?:{_JOIN}([^\W_]+(?:'[^\W_]+)?))?")
+
+
+class TurnRules:
+    """The rules of all kinds, looked up by the word that a phrase begins with; earlier kinds go first."""
+
+    def __init__(self, rules: Mapping[TurnKind, Sequence[OnsetRule]]) -> None:
+        ordered = [(kind, rule) for kind, members in rules.items() for rule in members]
+        self._at_clause = _Index((kind, rule) for kind, rule in ordered if rule.position == "clause_start")
+        self._anywhere = _Index((kind, rule) for kind, rule in ordered if rule.position == "anywhere")
+        self._clause = re.compile(_CLAUSE + _ahead([*self._at_clause.words, *_LEAD_INS]))
+        self._word = re.compile(r"(?<![^\W_])" + _ahead(self._anywhere.words))
+
+    def find(self, lowered: str) -> list[Hit]:
+        """The first hit of each kind in each sentence, in order."""
+        hits = sorted({*self._clause_hits(lowered), *self._other_hits(lowered)}, key=lambda hit: hit[1:])
+        return list(_one_per_sentence(hits, lowered))
+
+    def _clause_hits(self, lowered: str) -> Iterator[Hit]:
+        for place in self._clause_starts(lowered):
+            for _ in range(_MOST_LEAD_INS + 1):
+                words = _TWO_WORDS.match(lowered, place)
+                if words is None:
+                    break
+                if hit := self._at_clause.first_hit(words):
+                    yield hit
+                    break
+                gap = words.group(1) in _LEAD_INS and _BEHIND_LEAD_IN.match(lowered, words.end(1))
+                if not gap:
+                    break
+                place = gap.end()
+
+    def _clause_starts(self, lowered: str) -> Iterator[int]:
+        """Where a clause opens with a word that a phrase, or a word before one, may begin with."""
+        yield len(lowered) - len(lowered.lstrip())
+        for match in self._clause.finditer(lowered):
+            yield match.end()
+        place = lowered.find(" but ")
+        while place >= 0:
+            yield place + 1
+            place = lowered.find(" but ", place + 1)
+
+    def _other_hits(self, lowered: str) -> Iterator[Hit]:
+        for match in self._word.finditer(lowered):
+            words = _TWO_WORDS.match(lowered, match.start())
+            if words and (hit := self._anywhere.first_hit(words)):
+                yield hit
+
+
+class _Index:
+    """Phrases by their first two words, so that few are tried at a place; the order of the rules is kept."""
+
+    def __init__(self, rules: Iterable[tuple[TurnKind, OnsetRule]]) -> None:
+        phrases = [(_Compiled(kind, rule, phrase), phrase) for kind, rule in rules for phrase in rule.phrases]
+        openings = [(first, second, compiled) for compiled, p in phrases for first, second in _openings(p)]
+        self._table: dict[str, dict[str | None, list[_Compiled]]] = {}
+        for word in {first for first, _, _ in openings}:
+            own = [(second, compiled) for first, second, compiled in openings if first == word]
+            self._table[word] = {
+                key: list(dict.fromkeys(compiled for second, compiled in own if second in (None, key)))
+                for key in {None, *(second for second, _ in own)}
+            }
+
+    @property
+    def words(self) -> list[str]:
+        """Every word that a phrase may begin with."""
+        return list(self._table)
+
+    def first_hit(self, words: re.Match[str]) -> Hit | None:
+        """The first phrase that holds where two words were read."""
+        first, second = words.groups()
+        by_second = self._table.get(first)
+        if by_second is None:
+            return None
+        for phrase in by_second.get(second) or by_second[None]:
+            end = phrase.end(words.string, words.start())
+            if end is not None:
+                return phrase.kind, words.start(), end
+        return None
+
+
+def _openings(phrase: str) -> Iterator[tuple[str, str | None]]:
+    """The first two words that a phrase may begin with; no second one where any or none may follow."""
+    tokens = phrase.lower().split()
+    for place, token in enumerate(tokens):
+        for choice in token.removesuffix("?").split("|"):
+            first, *more = re.split("[_-]", choice)
+            for second in more[:1] or _next_words(tokens[place + 1 :]):
+                yield first, second
+        if not token.endswith("?"):
+            return
+
+
+def _next_words(tokens: Sequence[str]) -> Iterator[str | None]:
+    for token in tokens:
+        for choice in token.removesuffix("?").split("|"):
+            word = re.split("[_-]", choice)[0]
+            yield None if word == "*" else word
+        if not token.endswith("?"):
+            return
+    yield None
+
+
+class _Compiled:
+    """One phrase of a rule with its contexts."""
+
+    def __init__(self, kind: TurnKind, rule: OnsetRule, phrase: str) -> None:
+        ahead = f"(?={_GAP}{_choice(rule.next)})" if rule.next else ""
+        not_ahead = f"(?!{_GAP}{_choice(rule.not_next)})" if rule.not_next else ""
+        self.kind = kind
+        self._pattern = re.compile(_words(phrase) + _END + ahead + not_ahead)
+        self._later, self._not_later = _search(rule.later), _search(rule.not_later)
+        self._question = rule.question
+        self._looks_on = bool(rule.later or rule.not_later or rule.question is not None)
+
+    def end(self, lowered: str, start: int) -> int | None:
+        """Where the phrase ends, if it stands at `start` and its sentence is as the rule asks."""
+        match = self._pattern.match(lowered, start)
+        if match is None or not self._looks_on:
+            return match.end() if match else None
+        end, is_question = sentence_end(lowered, match.end())
+        rest = lowered[match.end() : end]
+        holds = (
+            self._question in (None, is_question)
+            and (self._later is None or self._later.search(rest) is not None)
+            and (self._not_later is None or self._not_later.search(rest) is None)
+        )
+        return match.end() if holds else None
+
+
+def _ahead(words: Iterable[str]) -> str:
+    """A look at the next word, which must be one of these."""
+    longest_first = sorted(map(re.escape, words), key=len, reverse=True)
+    return f"(?=(?:{'|'.join(longest_first) or '(?!)'})(?![^\W_]))"
+
+
+def _one_per_sentence(hits: Iterable[Hit], lowered: str) -> Iterator[Hit]:
+    ends: dict[TurnKind, int] = {}
+    for kind, start, end in hits:
+        if start >= ends.get(kind, 0):
+            ends[kind] = sentence_end(lowered, end)[0]
+            yield kind, start, end
+
+
+def sentence_end(text: str, start: int) -> tuple[int, bool]:
+    """Where the sentence ends, looked for no further than a few lines, and whether it is a question."""
+    end = _SENTENCE_END.search(text, start, start + _SENTENCE)
+    if end is None:
+        return min(start + _SENTENCE, len(text)), False
+    return end.start(), end.group() in "?？"
+
+
+def opening_words(rules: Iterable[OnsetRule]) -> list[str]:
+    """Every word that a phrase may begin with, for looking up its tokens."""
+    return list(dict.fromkeys(first for rule in rules for p in rule.phrases for first, _ in _openings(p)))
+
+
+@cache
+def bundled_rules(kind: TurnKind) -> tuple[OnsetRule, ...]:
+    """The rules of a kind that ship with the package."""
+    text = files("backtracking").joinpath("assets", "onsets", f"{kind}.yaml").read_text(encoding="utf-8")
+    return TypeAdapter(tuple[OnsetRule, ...]).validate_python(yaml.safe_load(text))
+
+
+def _search(phrases: Sequence[str]) -> re.Pattern[str] | None:
+    return re.compile(rf"(?<![\w'-]){_choice(phrases)}") if phrases else None
+
+
+def _choice(phrases: Sequence[str]) -> str:
+    return f"(?:{'|'.join(_words(phrase) + _END for phrase in phrases)})"
+
+
+def _words(phrase: str) -> str:
+    """A phrase as a pattern without unbounded repetition."""
+    pattern, joined = "", False
+    for token in phrase.lower().split():
+        word = f"(?:{'|'.join(_one_choice(choice) for choice in token.removesuffix('?').split('|'))})"
+        if token.endswith("?"):
+            pattern += rf"(?:{_JOIN}{word})?" if joined else rf"(?:{word}{_JOIN})?"
+        else:
+            pattern += _JOIN + word if joined else word
+            joined = True
+    return pattern
+
+
+def _one_choice(choice: str) -> str:
+    return _JOIN.join(_WORD if word == "*" else re.escape(word) for word in choice.split("_"))
