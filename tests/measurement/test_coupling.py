@@ -18,7 +18,7 @@ DETECTOR = Detector(DetectionConfig())
 
 
 def follow(text, *, truncated=False):
-    return follow_steps(find_steps(text), DETECTOR.find(text), truncated=truncated)
+    return follow_steps(find_steps(text), DETECTOR.of_kind(text, "strict"), truncated=truncated)
 
 
 def test_each_step_and_whether_an_onset_comes_before_the_next():

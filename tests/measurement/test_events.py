@@ -173,7 +173,14 @@ def test_tables_are_written_whole(read, make_record, tmp_path):
     with (tmp_path / "onsets.csv").open(newline="") as file:
         reader = csv.DictReader(file)
         assert tuple(reader.fieldnames) == ONSET_COLUMNS
-        assert [row["onset_index"] for row in reader] == ["0", "1"]
+        onsets = list(reader)
+    assert [row["onset_index"] for row in onsets] == ["0", "1", "2", "3"]
+    assert [row["kind"] for row in onsets] == ["strict", "strict", "redo", "redo"]
+    assert counts.turns == 2
+    assert [(row["has_redo"], row["n_onsets_redo"], row["has_doubt"]) for row in rows] == [
+        ("True", "2", "False"),
+        ("False", "0", "False"),
+    ]
 
 
 def test_a_failing_row_leaves_no_half_table(read, make_record, tmp_path):

@@ -1,5 +1,6 @@
 """The kinds of onset, and what a rule for one says."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -8,6 +9,15 @@ from backtracking.config.base import Section
 
 TurnKind = Literal["doubt", "redo"]
 OnsetKind = Literal["strict", "relaxed", "doubt", "redo"]
+StudiedOnsets = Literal["strict", "relaxed", "doubt", "redo", "doubt_or_redo"]
+MEMBERS: Mapping[StudiedOnsets, tuple[OnsetKind, ...]] = {
+    "strict": ("strict",),
+    "relaxed": ("strict", "relaxed"),
+    "doubt": ("doubt",),
+    "redo": ("redo",),
+    "doubt_or_redo": ("doubt", "redo"),
+}
+"""Which kinds an analysis of these onsets takes in."""
 
 _LONGEST, _MOST_OPTIONAL = 600, 6
 
@@ -16,8 +26,8 @@ def _readable(phrase: str) -> str:
     """Refuse what begins nowhere, and what could take a pattern long."""
     tokens = phrase.split()
     required = [token for token in tokens if not token.endswith("?")]
-    if not required or tokens[0].startswith("*"):
-        raise ValueError("a phrase needs a word that may not be missing, and begins with a word")
+    if not required:
+        raise ValueError("a phrase needs a word that may not be missing")
     if len(phrase) > _LONGEST or len(tokens) - len(required) > _MOST_OPTIONAL:
         raise ValueError(
             f"a phrase has at most {_LONGEST} characters and {_MOST_OPTIONAL} words that may be missing"
@@ -27,6 +37,12 @@ def _readable(phrase: str) -> str:
     return phrase
 
 
+def _begins_with_a_word(phrases: tuple[str, ...]) -> tuple[str, ...]:
+    if any(phrase.split()[0].startswith("*") for phrase in phrases):
+        raise ValueError("the phrase of a rule begins with a word, not with *")
+    return phrases
+
+
 _Words = Annotated[str, AfterValidator(_readable)]
 _Phrases = Annotated[tuple[_Words, ...], Field(max_length=200)]
 
@@ -34,8 +50,10 @@ _Phrases = Annotated[tuple[_Words, ...], Field(max_length=200)]
 class OnsetRule(Section):
     """Phrases that mark an onset where everything else that is said here holds."""
 
-    phrases: Annotated[tuple[_Words, ...], Field(min_length=1, max_length=200)]
-    """In words; `a|b` is either word, `a_b` two words in one choice, `word?` may be missing, `*` is any word."""
+    phrases: Annotated[
+        tuple[_Words, ...], Field(min_length=1, max_length=200), AfterValidator(_begins_with_a_word)
+    ]
+    """`a|b` is either word, `a_b` two words in one choice, `word?` may be missing, `*` is any word."""
     next: _Phrases = ()
     """One of these must stand directly behind the phrase."""
     not_next: _Phrases = ()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from backtracking.config.base import Name, Number, PositiveInt, ReportPath, Section, Seed
-from backtracking.config.onsets import OnsetRule
+from backtracking.config.onsets import OnsetRule, StudiedOnsets
 from backtracking.config.phase2 import BEST_SUBSET, Phase2Config
 
 
@@ -257,6 +257,8 @@ class AnalysisConfig(Section):
     """Matched positions without an onset."""
     logit_lens_token: str | None = None
     """A fixed token to follow through the layers; null follows each event's own onset token."""
+    onsets: StudiedOnsets = "strict"
+    """Which onsets every analysis is about."""
     ablation_components: tuple[Literal["attn", "mlp"], ...] = Field(default=("attn", "mlp"), min_length=1)
     """Which kinds of component the scan removes."""
     ablation_layers: Literal["all"] | tuple[Annotated[int, Field(ge=0)], ...] = "all"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
+from backtracking.config.onsets import MEMBERS, StudiedOnsets
 from backtracking.errors import NotTestable, UserError
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
@@ -25,6 +26,14 @@ _OTHER_PROBLEM = 10.0
 _HAS_LATER_ONSET = 1.0
 _JITTER = 1e-3
 _FORBIDDEN = 1e6
+_ONSET_COLUMNS = {
+    "onset_phrase": "phrase",
+    "onset_token_in_completion": "token_start",
+    "onset_token_id": "token_id",
+    "onset_token_text": "token_text",
+    "pred_pos_in_full": "pred_pos_in_full",
+}
+"""The events table's names for what the table of onsets says."""
 _SENTENCE_ENDS = (".", "!", "?", "\n", "。", "！", "？")
 _CLOSERS = "\"'”’)]}*_$ \t"
 
@@ -86,7 +95,7 @@ def baseline_rows(events: pd.DataFrame, variant: str, source: str = "these rows"
             "the mechanism is studied on unchanged generations",
             f"run: backtracking generate --condition baseline --variant {variant}, then detect-events",
         )
-    rows["has_backtracking_strict"] = rows["has_backtracking_strict"].astype(str).eq("True")
+    rows["has_onset"] = rows["has_backtracking_strict"].astype(str).eq("True")
     rows["is_correct"] = rows["is_correct"].astype(str).where(rows["is_correct"].notna())
     return rows
 
@@ -100,9 +109,33 @@ def read_onsets(onsets_path: Path) -> pd.DataFrame:
     )
 
 
-def first_onsets(onsets: pd.DataFrame, rows: pd.DataFrame, variant: str) -> pd.Series:
-    """Per row the completion token where its first onset of any kind begins; infinity without one."""
+def with_onsets(rows: pd.DataFrame, onsets: pd.DataFrame, variant: str, kind: StudiedOnsets) -> pd.DataFrame:
+    """Baseline rows with the first onset of a kind in the place of the events table's own.
+
+    `first_onset` is the completion token where the first onset of any kind begins, infinity without one; what
+    the earlier study did not look for does not count in studies of its kinds.
+    """
     table = onsets[(onsets["variant"] == variant) & (onsets["condition"] == BASELINE_NAME)]
+    earlier = table["kind"].isin(MEMBERS["relaxed"])
+    if kind in ("strict", "relaxed"):
+        table = table[earlier]
+    rows = rows.assign(first_onset=first_onsets(table, rows))
+    return rows if kind == "strict" else rows.assign(**_first_of(table, rows, MEMBERS[kind]))
+
+
+def _first_of(table: pd.DataFrame, rows: pd.DataFrame, kinds: Sequence[str]) -> dict[str, pd.Series]:
+    """The columns of the events table that describe the first onset of some kinds."""
+    members = table[table["kind"].isin(kinds)].sort_values("token_start", kind="stable")
+    first = members.drop_duplicates(["example_id", "sample_id"]).set_index(["example_id", "sample_id"])
+    found = first.reindex(pd.MultiIndex.from_frame(rows[["example_id", "sample_id"]])).set_axis(rows.index)
+    numbers = ("onset_token_in_completion", "onset_token_id", "pred_pos_in_full")
+    columns = {name: found[_ONSET_COLUMNS[name]].fillna(-1).astype(int) for name in numbers}
+    columns |= {name: found[_ONSET_COLUMNS[name]] for name in ("onset_phrase", "onset_token_text")}
+    return columns | {"has_onset": found["token_start"].notna()}
+
+
+def first_onsets(table: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
+    """Per row the completion token where its first onset begins; infinity without one."""
     first = table.groupby(["example_id", "sample_id"])["token_start"].min()
     keys = pd.MultiIndex.from_frame(rows[["example_id", "sample_id"]])
     return pd.Series(first.reindex(keys).fillna(np.inf).to_numpy(float), index=rows.index)
@@ -222,7 +255,7 @@ class StudyRows:
     """What a study is drawn from: baseline rows of one variant, and the generations behind some of them."""
 
     rows: pd.DataFrame
-    """As `baseline_rows` gives them, with `first_onset` beside."""
+    """As `baseline_rows` gives them, with the onsets of the kind under study."""
     records: Callable[[Collection[RowKey]], Mapping[RowKey, GenerationRecord]]
 
     @classmethod
@@ -232,20 +265,28 @@ class StudyRows:
         onsets: pd.DataFrame,
         variant: str,
         records: Callable[[Collection[RowKey]], Mapping[RowKey, GenerationRecord]],
+        kind: StudiedOnsets = "strict",
     ) -> "StudyRows":
-        return cls(rows.assign(first_onset=first_onsets(onsets, rows, variant)), records)
+        return cls(with_onsets(rows, onsets, variant, kind), records)
 
     @classmethod
-    def read(cls, files: StudyFiles, variant: str) -> "StudyRows":
+    def read(cls, files: StudyFiles, variant: str, kind: StudiedOnsets) -> "StudyRows":
         rows, onsets = read_baseline(files.events, variant), read_onsets(files.onsets)
-        return cls.of(rows, onsets, variant, lambda keys: read_records(files.generations, keys))
+        return cls.of(rows, onsets, variant, lambda keys: read_records(files.generations, keys), kind)
 
 
 def draw_study(
-    files: StudyFiles, variant: str, *, max_events: int, controls: int, seed: int, token_map: TokenMap
+    files: StudyFiles,
+    variant: str,
+    *,
+    max_events: int,
+    controls: int,
+    seed: int,
+    token_map: TokenMap,
+    kind: StudiedOnsets = "strict",
 ) -> list[Event]:
     """Baseline onsets of one variant of a run, spread over problems, each with its controls."""
-    source = StudyRows.read(files, variant)
+    source = StudyRows.read(files, variant, kind)
     return draw_events(
         source, variant, max_events=max_events, controls=controls, seed=seed, token_map=token_map
     )
@@ -256,7 +297,7 @@ def draw_events(
 ) -> list[Event]:
     """Onsets spread over problems, each with its controls; the same for the same rows and seed."""
     rows = source.rows
-    onset_rows = rows[rows["has_backtracking_strict"] & (rows["pred_pos_in_full"] >= 0)]
+    onset_rows = rows[rows["has_onset"] & (rows["pred_pos_in_full"] >= 0)]
     if (problems := onset_rows["example_id"].nunique()) < FEWEST_PROBLEMS:
         raise NotTestable.too_few_problems(
             f"with an onset in {len(rows):,} baseline completions",

@@ -19,7 +19,7 @@ def preceded_by_error(steps: Sequence[Step], position: int) -> bool | None:
 
 
 def follow_steps(steps: Sequence[Step], onsets: Sequence[Onset], *, truncated: bool) -> dict[str, int]:
-    """Count right and wrong steps, and those that a strict onset follows before the next step.
+    """Count right and wrong steps, and those that an onset follows before the next step.
 
     The last step of a cut completion counts only if an onset was seen: what the cut hid is not known.
     """
@@ -27,8 +27,7 @@ def follow_steps(steps: Sequence[Step], onsets: Sequence[Onset], *, truncated: b
     for step, following in zip_longest(steps, steps[1:]):
         end = following.start if following else None
         followed = any(
-            onset.kind == "strict" and step.result[1] <= onset.start and (end is None or onset.start < end)
-            for onset in onsets
+            step.result[1] <= onset.start and (end is None or onset.start < end) for onset in onsets
         )
         if end is None and truncated and not followed:
             continue

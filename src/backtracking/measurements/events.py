@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backtracking.config.onsets import MEMBERS, StudiedOnsets
 from backtracking.config.schema import DetectionConfig, PromptingConfig
 from backtracking.errors import UserError
 from backtracking.measurements.coupling import follow_steps, preceded_by_error
@@ -58,6 +59,10 @@ EVENT_COLUMNS = (
     "steps_wrong",
     "onsets_after_right",
     "onsets_after_wrong",
+    "has_doubt",
+    "has_redo",
+    "n_onsets_doubt",
+    "n_onsets_redo",
 )
 ONSET_COLUMNS = (
     "example_id",
@@ -89,6 +94,8 @@ class Measured:
 
     event: Row
     onsets: list[Row]
+    turns: list[Row] = field(default_factory=list)
+    """The onsets of kind doubt and redo; `onsets` holds the strict and relaxed ones."""
     correct_at: Mapping[int, bool] = field(default_factory=dict)
     """Per token cap: whether the completion, cut there, would have counted as correct."""
 
@@ -106,27 +113,31 @@ class EventReader:
         token_map: TokenMap,
         gold: Mapping[str, str],
         caps: Sequence[int] = (),
+        coupled: StudiedOnsets = "strict",
         finder: Finder | None = None,
     ) -> None:
         self._answer_regex = detection.answer_regex
-        self.detector: Finder = finder or Detector(detection)
+        self._rules = Detector(detection)
+        self.detector: Finder = finder or self._rules
         self._close_marks = {variant.name: variant.think_close for variant in prompting.formatting_variants}
         self._token_map = token_map
         self._gold = gold
         self._caps = caps
+        self._coupled = MEMBERS[coupled]
 
     def __call__(self, record: GenerationRecord) -> Measured:
         close_mark = self._close_marks.get(record.variant, "")
         text, truncated = record.completion, record.finish_reason != "stop"
         matches = self.detector.all_matches(text, close_mark)
         onsets = self.detector.counted(matches)
+        found = [*onsets, *self._rules.turns(text, close_mark)]
         answer = self._answer(text, close_mark, truncated)
         close = reasoning_end(text, close_mark)
         steps = find_steps(text[:close])  # the answer part repeats what was worked out before
         tokens = None
-        if onsets or answer.text is not None or close is not None:
+        if found or answer.text is not None or close is not None:
             tokens = self._token_map(record.completion_ids, text)
-        rows = [] if tokens is None else [_onset_row(record, k, o, tokens) for k, o in enumerate(onsets)]
+        rows = [] if tokens is None else [_onset_row(record, k, o, tokens) for k, o in enumerate(found)]
         for row in rows:
             thinking = row["region"] == "think"
             row["preceded_by_error"] = preceded_by_error(steps, row["char_start"]) if thinking else None
@@ -139,12 +150,13 @@ class EventReader:
             | _counts(matches, onsets)
             | follow_steps(
                 steps,
-                [onset for onset in onsets if onset.region == "think"],
+                [onset for onset in found if onset.region == "think" and onset.kind in self._coupled],
                 truncated=truncated and close is None,
             )
+            | _turn_counts(found)
         )
         correct_at = {cap: self._correct_at(record, event, tokens, cap) for cap in self._caps}
-        return Measured(event, rows, correct_at)
+        return Measured(event, rows[: len(onsets)], rows[len(onsets) :], correct_at)
 
     def _answer(self, text: str, close_mark: str, truncated: bool) -> Answer:
         return extract_answer(
@@ -251,6 +263,16 @@ def _counts(matches: list[Onset], counted: list[Onset]) -> Row:
     }
 
 
+def _turn_counts(onsets: Sequence[Onset]) -> Row:
+    doubts, redos = (sum(onset.kind == kind for onset in onsets) for kind in ("doubt", "redo"))
+    return {
+        "has_doubt": bool(doubts),
+        "has_redo": bool(redos),
+        "n_onsets_doubt": doubts,
+        "n_onsets_redo": redos,
+    }
+
+
 def events_frame(measured: "Sequence[Measured]") -> "pd.DataFrame":
     """The table of completions in memory, with its types."""
     import pandas as pd
@@ -264,7 +286,9 @@ def onsets_frame(measured: "Sequence[Measured]") -> "pd.DataFrame":
     """The table of onsets in memory, with its types."""
     import pandas as pd
 
-    table = pd.DataFrame([row for one in measured for row in one.onsets], columns=list(ONSET_COLUMNS))
+    table = pd.DataFrame(
+        [row for one in measured for row in (*one.onsets, *one.turns)], columns=list(ONSET_COLUMNS)
+    )
     kinds: dict[str, Any] = {"preceded_by_error": "boolean", "draw": "Int64"}
     return table.astype(kinds)
 
@@ -275,6 +299,7 @@ class EventCounts:
 
     completions: int = 0
     onsets: int = 0
+    turns: int = 0
     failed: int = 0
 
 
@@ -296,9 +321,10 @@ def write_events(
                 continue
             measured = reader(record)
             events.writerow(measured.event)
-            onsets.writerows(measured.onsets)
+            onsets.writerows([*measured.onsets, *measured.turns])
             counts.completions += 1
             counts.onsets += len(measured.onsets)
+            counts.turns += len(measured.turns)
     return counts
 
 

@@ -21,7 +21,8 @@ CONTRACT_COLUMNS = EVENT_COLUMNS[:17]
 CHUNK = 100_000
 
 STEPS = ("steps_right", "steps_wrong", "onsets_after_right", "onsets_after_wrong")
-_NUMBERS = ("completion_tokens", "n_onsets_strict", "n_onsets_relaxed", "answer_token", *STEPS)
+_ONSET_COUNTS = ("n_onsets_strict", "n_onsets_relaxed", "n_onsets_doubt", "n_onsets_redo")
+_NUMBERS = ("completion_tokens", *_ONSET_COUNTS, "answer_token", *STEPS)
 _FLAGS = (
     "has_backtracking_strict",
     "has_backtracking_relaxed",
@@ -30,6 +31,8 @@ _FLAGS = (
     "relaxed_anywhere",
     "strict_clause_start",
     "relaxed_clause_start",
+    "has_doubt",
+    "has_redo",
 )
 
 
@@ -59,12 +62,17 @@ METRICS = (
     Metric("strict_anywhere_rate", "strict_anywhere"),
     Metric("relaxed_clause_start_rate", "relaxed_clause_start"),
     Metric("relaxed_anywhere_rate", "relaxed_anywhere"),
+    Metric("doubt_rate", "has_doubt"),
+    Metric("redo_rate", "has_redo"),
+    Metric("doubt_or_redo_rate", "doubt_or_redo"),
     Metric("accuracy", "correct"),
     Metric("accuracy_graded", "correct", "graded"),
     Metric("accuracy_finished", "finished_correct", "finished"),
     Metric("graded_rate", "graded"),
     Metric("truncation_rate", "truncated"),
     Metric("onsets_per_1k_tokens", "onsets_strict", "tokens", is_share=False, factor=1000.0),
+    Metric("doubts_per_1k_tokens", "onsets_doubt", "tokens", is_share=False, factor=1000.0),
+    Metric("redos_per_1k_tokens", "onsets_redo", "tokens", is_share=False, factor=1000.0),
     Metric("tokens_to_answer", "answer_tokens", "answered", is_share=False),
     Metric("mean_tokens", "tokens", is_share=False),
 )
@@ -75,6 +83,9 @@ COUNTS = {
     "strict_anywhere_count": "strict_anywhere",
     "relaxed_clause_start_count": "relaxed_clause_start",
     "relaxed_anywhere_count": "relaxed_anywhere",
+    "doubt_count": "has_doubt",
+    "redo_count": "has_redo",
+    "doubt_or_redo_count": "doubt_or_redo",
     "correct_count": "correct",
     "graded_count": "graded",
     "finished_count": "finished",
@@ -85,6 +96,8 @@ COUNTS = {
 """Numerators and denominators that stand beside the rates."""
 COMPARED = {
     "backtracking": ("strict", "total"),
+    "doubt": ("has_doubt", "total"),
+    "redo": ("has_redo", "total"),
     "accuracy": ("correct", "total"),
     "accuracy_finished": ("finished_correct", "finished"),
     "truncation": ("truncated", "total"),
@@ -187,9 +200,9 @@ def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
     if "completion_tokens" in numbers:
         values["tokens"] = numbers["completion_tokens"]
     values |= {name: numbers[name] for name in STEPS if name in numbers}
-    for kind in ("strict", "relaxed"):
-        if f"n_onsets_{kind}" in numbers:
-            values[f"onsets_{kind}"] = numbers[f"n_onsets_{kind}"]
+    values |= {name.removeprefix("n_"): numbers[name] for name in _ONSET_COUNTS if name in numbers}
+    if "has_doubt" in flags and "has_redo" in flags:
+        values["doubt_or_redo"] = np.maximum(flags["has_doubt"], flags["has_redo"])
     if "answer_token" in numbers:
         answered = numbers["answer_token"] > 0
         values |= {"answered": answered.astype(float), "answer_tokens": answered * numbers["answer_token"]}

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from backtracking.config.onsets import StudiedOnsets
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.engine.sampling import choose, row_key
 from backtracking.interventions import BASELINE_ARM, Arm, Condition
@@ -32,6 +33,7 @@ class Plan:
     sampling: SamplingParams
     seed: int
     budget: int
+    onsets: StudiedOnsets = "strict"
 
 
 def sample_resumptions(
@@ -68,7 +70,7 @@ def sample_resumptions(
         ):
             for sample, token in enumerate(tokens):
                 ids = [token, *written.get((str(number), name, sample), [])]
-                at_once, later = _onsets(model, event, ids, detector)
+                at_once, later = _onsets(model, event, ids, detector, plan.onsets)
                 lines.append(
                     {
                         "example_id": event.at.example_id,
@@ -107,15 +109,15 @@ def _first_tokens(
     return found
 
 
-def _onsets(model: LoadedModel, event: Event, ids: Sequence[int], detector: Detector) -> tuple[bool, bool]:
-    """Whether a strict onset begins with the first token, and whether one begins after it."""
+def _onsets(
+    model: LoadedModel, event: Event, ids: Sequence[int], detector: Detector, kind: StudiedOnsets
+) -> tuple[bool, bool]:
+    """Whether an onset begins with the first token, and whether one begins after it."""
     said = event.at.seen[event.at.prompt_tokens :]
     before = len(decode(model.tokenizer, said, skip_special=False))
     first = len(decode(model.tokenizer, [*said, ids[0]], skip_special=False))
     text = decode(model.tokenizer, [*said, *ids], skip_special=False)
-    starts = [
-        onset.start for onset in detector.find(text) if onset.kind == "strict" and onset.start >= before
-    ]
+    starts = [onset.start for onset in detector.of_kind(text, kind) if onset.start >= before]
     return any(start < first for start in starts), any(start >= first for start in starts)
 
 

@@ -15,6 +15,7 @@ from backtracking.reports.provenance import write_provenance
 from backtracking.reports.verdicts import write_verdicts
 
 LEVEL = 0.05
+_RATES = ("Backtracking (strict)", "Doubt", "Redo", "Accuracy", "Cut at the cap", "Accuracy among finished")
 SEPARATION_SHARE = 0.1
 """Smaller differences than this share of the largest one do not count as separation."""
 
@@ -64,8 +65,12 @@ def _rates(document: Document, evidence: Evidence, path: Path) -> None:
         document.say("Missing: formatting_summary.csv. Run: backtracking formatting-sweep.")
         return
     document.table(
-        ["Variant", "Backtracking (strict)", "Accuracy", "Cut at the cap", "Accuracy among finished"],
+        ["Variant", *_RATES],
         [_rate_line(row, quoted(row["variant"])) for row in records(table)],
+    )
+    document.say(
+        "Doubt questions what was written, redo drops it and goes another way; both are shares of "
+        "completions, and found by rules of their own beside the strict phrases."
     )
     picture(document, evidence, path, "backtracking_rate_by_variant", "Baseline rates by prompt variant")
 
@@ -74,6 +79,8 @@ def _rate_line(row: dict[Any, Any], *names: str) -> list[str]:
     return [
         *names,
         rate(row, "backtracking_rate"),
+        rate(row, "doubt_rate", n=None),
+        rate(row, "redo_rate", n=None),
         rate(row, "accuracy"),
         rate(row, "truncation_rate", n=None),
         rate(row, "accuracy_finished", n="finished_count"),
@@ -200,14 +207,7 @@ def _conditions(document: Document, evidence: Evidence, path: Path) -> None:
         document.say("Missing: condition_comparison.csv. Run: backtracking compare-conditions.")
         return
     document.table(
-        [
-            "Variant",
-            "Condition",
-            "Backtracking (strict)",
-            "Accuracy",
-            "Cut at the cap",
-            "Accuracy among finished",
-        ],
+        ["Variant", "Condition", *_RATES],
         [_rate_line(row, quoted(row["variant"]), quoted(row["condition"])) for row in records(table)],
     )
     draws = evidence.table("random_draws.csv")

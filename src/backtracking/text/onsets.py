@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from backtracking.config.onsets import OnsetKind, OnsetRule, TurnKind
+from backtracking.config.onsets import MEMBERS, OnsetKind, OnsetRule, StudiedOnsets, TurnKind
 from backtracking.config.schema import DetectionConfig
-from backtracking.text.rules import TurnRules, bundled_rules
+from backtracking.text.rules import TurnRules, bundled_rules, lone_words
 
 Region = Literal["think", "answer"]
 DEFAULT_CLOSE = "</think>"
@@ -74,6 +74,12 @@ class Detector:
             for kind, start, stop in self._turns.find(_lowered(text))
         ]
 
+    def of_kind(self, text: str, kind: StudiedOnsets, think_close: str = "") -> list[Onset]:
+        """The onsets that count and that an analysis of this kind is about."""
+        members = MEMBERS[kind]
+        find = self.find if "strict" in members else self.turns
+        return [onset for onset in find(text, think_close) if onset.kind in members]
+
     def _onsets(self, text: str, boundary: int) -> Iterator[Onset]:
         for match in self._matches(text):
             which = (match.lastindex or 1) - 1
@@ -124,6 +130,16 @@ def turn_rules(config: DetectionConfig) -> dict[TurnKind, tuple[OnsetRule, ...]]
     """The rules of both kinds, in the order in which they are tried at one place."""
     given: dict[TurnKind, tuple[OnsetRule, ...] | None] = {"redo": config.redo, "doubt": config.doubt}
     return {kind: bundled_rules(kind) if rules is None else rules for kind, rules in given.items()}
+
+
+def onset_words(config: DetectionConfig, kind: StudiedOnsets) -> tuple[str, ...]:
+    """Phrases, or single words, whose first tokens stand for onsets of a kind."""
+    if kind == "strict":
+        return config.triggers_strict
+    if kind == "relaxed":
+        return (*config.triggers_strict, *config.triggers_relaxed)
+    members = [rules for member, rules in turn_rules(config).items() if member in MEMBERS[kind]]
+    return tuple(lone_words(rule for rules in members for rule in rules))
 
 
 def _lowered(text: str) -> str:

@@ -25,9 +25,10 @@ _END = r"(?![^\W_]|['-][^\W_])"
 _SENTENCE = 300
 _SENTENCE_END = re.compile(r"[.?!…](?=[\s\"'”’)*]|\Z)|[\n。？！]")
 _CLAUSE = r"[.?!:;,…。！？：；，、—–\n\r(\[{（【>|•*-](?<!-(?=\S))[\s\"'“”‘«*_`#>(\d.)-]{0,12}"
-_LEAD_INS = frozenset(
-    "and so or no yes yeah yep ok okay well now then right sorry though however but oh ah hm hmm um uh also".split()
+_SAID_FIRST = (
+    "and so or no yes yeah ok okay well now then right sorry though however but oh ah hm hmm um uh also"
 )
+_LEAD_INS = frozenset(re.findall(r"\w+", _SAID_FIRST))
 _BEHIND_LEAD_IN = re.compile(r"[\s,.…!:—–-]{1,4}")
 _MOST_LEAD_INS = 3
 _TWO_WORDS = re.compile(rf"([^\W_]+(?:'[^\W_]+)?)(?:{_JOIN}([^\W_]+(?:'[^\W_]+)?))?")
@@ -49,7 +50,8 @@ class TurnRules:
         return list(_one_per_sentence(hits, lowered))
 
     def _clause_hits(self, lowered: str) -> Iterator[Hit]:
-        for place in self._clause_starts(lowered):
+        for start in self._clause_starts(lowered):
+            place = start
             for _ in range(_MOST_LEAD_INS + 1):
                 words = _TWO_WORDS.match(lowered, place)
                 if words is None:
@@ -163,7 +165,7 @@ class _Compiled:
 def _ahead(words: Iterable[str]) -> str:
     """A look at the next word, which must be one of these."""
     longest_first = sorted(map(re.escape, words), key=len, reverse=True)
-    return f"(?=(?:{'|'.join(longest_first) or '(?!)'})(?![^\W_]))"
+    return rf"(?=(?:{'|'.join(longest_first) or '(?!)'})(?![^\W_]))"
 
 
 def _one_per_sentence(hits: Iterable[Hit], lowered: str) -> Iterator[Hit]:
@@ -182,9 +184,16 @@ def sentence_end(text: str, start: int) -> tuple[int, bool]:
     return end.start(), end.group() in "?？"
 
 
-def opening_words(rules: Iterable[OnsetRule]) -> list[str]:
-    """Every word that a phrase may begin with, for looking up its tokens."""
-    return list(dict.fromkeys(first for rule in rules for p in rule.phrases for first, _ in _openings(p)))
+def lone_words(rules: Iterable[OnsetRule]) -> list[str]:
+    """Words that open a clause and are a whole phrase by themselves: "wait", not the "is" of "is that"."""
+    lone: dict[str, None] = {}
+    for rule in rules:
+        if rule.position == "clause_start" and rule.question is not True:
+            for phrase in rule.phrases:
+                needed = [token for token in phrase.lower().split() if not token.endswith("?")]
+                choices = needed[0].split("|") if len(needed) == 1 else []
+                lone |= dict.fromkeys(choice for choice in choices if "_" not in choice)
+    return list(lone)
 
 
 @cache

@@ -27,6 +27,7 @@ class DetectEvents(Stage):
         "detection",
         "prompting.formatting_variants",
         "generation.max_new_tokens",
+        "analysis.onsets",
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
@@ -64,7 +65,8 @@ class DetectEvents(Stage):
             counts = write_events(records(), measure, ctx.paths.events, ctx.paths.onsets)
         io.write_csv(ctx.paths.table(BY_CAP), curve.table())
         self._summarize(ctx)
-        return Result(rows=counts.completions, notes={"onsets": counts.onsets, "failed_rows": counts.failed})
+        notes = {"onsets": counts.onsets, "turns": counts.turns, "failed_rows": counts.failed}
+        return Result(rows=counts.completions, notes=notes)
 
     def _reader(self, ctx: RunContext) -> EventReader:
         """Measures rows against the run's gold answers; notes which tokens begin each trigger."""
@@ -73,7 +75,8 @@ class DetectEvents(Stage):
         io.write_json(ctx.paths.table(FAMILIES), TokenFamilies(tokenizer).of_all(triggers))
         gold = {problem.id: problem.answer_value for problem in read_problems(ctx)}
         caps = caps_up_to(ctx.config.generation.max_new_tokens)
-        return EventReader(detection, ctx.config.prompting, TokenMap(tokenizer), gold, caps)
+        kind = ctx.config.analysis.onsets
+        return EventReader(detection, ctx.config.prompting, TokenMap(tokenizer), gold, caps, coupled=kind)
 
     def _summarize(self, ctx: RunContext) -> None:
         """Rates, error coupling and figures, from the table that was just written."""

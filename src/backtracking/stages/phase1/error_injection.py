@@ -27,7 +27,9 @@ class ErrorInjection(Stage):
     config_keys: ClassVar[tuple[str, ...]] = (
         *MODEL_KEYS,
         "analysis.max_injections",
+        "analysis.onsets",
         "detection",
+        "-detection.answer_regex",
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
@@ -120,12 +122,11 @@ class ErrorInjection(Stage):
         }
 
     def _family(self, ctx: RunContext) -> list[int]:
+        from backtracking.text.onsets import onset_words
         from backtracking.text.tokenization import TokenFamilies
 
-        families = TokenFamilies(ctx.model().tokenizer)
-        return sorted(
-            {token for phrase in ctx.config.detection.triggers_strict for token in families(phrase)}
-        )
+        families, kind = TokenFamilies(ctx.model().tokenizer), ctx.config.analysis.onsets
+        return sorted({token for word in onset_words(ctx.config.detection, kind) for token in families(word)})
 
     def _resumed(
         self, ctx: RunContext, part: str, pairs: "Sequence[Pair]", family: list[int], compute: Any

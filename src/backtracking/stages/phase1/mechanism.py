@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MODEL_KEYS = ("run.seed", "model")
 STUDY_KEYS = (
     *MODEL_KEYS,
+    "analysis.onsets",
     "analysis.max_events",
     "analysis.control_samples",
     "analysis.logit_lens_token",
@@ -90,6 +91,7 @@ def open_study(ctx: RunContext, variant: str, bench: Bench | None = None) -> Stu
         controls=bench.config.control_samples,
         seed=bench.seed,
         token_map=TokenMap(bench.loaded.tokenizer),
+        kind=bench.config.onsets,
     )
     return Study.of(variant, events, bench)
 

@@ -231,6 +231,7 @@ def phase1_study(ctx: RunContext, variant: str, max_events: int) -> "list[Event]
         controls=max_events,
         seed=ctx.config.run.seed,
         token_map=TokenMap(ctx.model().tokenizer),
+        kind=ctx.config.analysis.onsets,
     )
 
 

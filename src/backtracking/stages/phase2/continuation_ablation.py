@@ -34,6 +34,7 @@ class Phase2ContinuationAblation(Stage):
         "run.seed",
         "model",
         "detection",
+        "analysis.onsets",
         "phase2.subset_sweep.subsets",
         "phase2.continuation_ablation",
         "generation.temperature",
@@ -67,6 +68,7 @@ class Phase2ContinuationAblation(Stage):
             summarize_continuation_results,
         )
         from backtracking.model.arms import scale_arms
+        from backtracking.text.onsets import onset_words
         from backtracking.text.triggers import Triggers
 
         asked, model = ctx.phase2.continuation_ablation, ctx.model()
@@ -74,7 +76,8 @@ class Phase2ContinuationAblation(Stage):
         note_model(ctx)
         arms = scale_arms(asked.subset_name, subset, asked.scales, resources(ctx, [subset]))
         events = phase1_study(ctx, asked.variant, asked.max_events)
-        families = Triggers.of(model.tokenizer, ctx.config.detection.triggers_strict).families
+        words = onset_words(ctx.config.detection, ctx.config.analysis.onsets)
+        families = Triggers.of(model.tokenizer, words).families
         positions = sum(1 + len(event.controls) for event in events)
         with ctx.reporter.bar("onset step", positions, unit="positions") as bar:
             table = run_continuation_ablation(
@@ -103,6 +106,7 @@ class Phase2ContinuationAblation(Stage):
             sampling=SamplingParams.from_config(ctx.config.generation),
             seed=ctx.config.run.seed,
             budget=ctx.config.analysis.batch_tokens,
+            onsets=ctx.config.analysis.onsets,
         )
         found = sample_resumptions(
             ctx.model(), events, arms, Detector(ctx.config.detection), plan, vectors(ctx, asked.variant, arms)
