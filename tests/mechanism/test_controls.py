@@ -168,3 +168,22 @@ def test_a_run_without_onsets_says_so(tmp_path):
 
 def test_pieces_are_what_they_say():
     assert all(random_model().tokenizer.decode([token]) == piece for piece, token in ID.items()), PIECES
+
+
+@pytest.mark.parametrize("kind", ["redo", "doubt_or_redo", "relaxed"])
+def test_other_kinds_are_read_from_the_table_of_onsets(ctx, kind):
+    onsets = pd.read_csv(ctx.paths.onsets, dtype={"example_id": str})
+    members = {"redo": ["redo"], "doubt_or_redo": ["doubt", "redo"], "relaxed": ["strict", "relaxed"]}[kind]
+    first = onsets[onsets["kind"].isin(members)].groupby(["example_id", "sample_id"])["token_start"].min()
+    events = _study(ctx, kind=kind)
+    places = {(e.at.example_id, e.at.sample_id): e.at.pos + 1 - e.at.prompt_tokens for e in events}
+    assert places == first.to_dict()
+    for event in events:
+        assert event.onset_id == WAIT
+        control = event.controls["matched_row"]
+        assert WAIT not in control.ids[: control.pos + 2]
+
+
+def test_a_kind_that_never_shows_is_not_testable(ctx):
+    with pytest.raises(NotTestable):
+        _study(ctx, kind="doubt")

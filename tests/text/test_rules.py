@@ -175,11 +175,23 @@ def test_words_that_stand_for_a_kind_are_telling_ones():
     assert words["strict"] == {"wait", "hold on", "actually", "but wait"}
 
 
-@pytest.mark.parametrize(
-    "bait",
-    ["wait " * 25_000, "but " * 30_000, "wait," * 25_000, "so " * 40_000, "let me " * 15_000,
-     "." * 99_999,     "(" * 100_000 + "wait", "maybe i " * 12_000 + "?", "is that " * 12_000, "- " * 50_000, "i'm not " * 12_000],
-)  # fmt: skip
+HOSTILE = [
+    "wait ",
+    "but ",
+    "wait,",
+    "so ",
+    "let me ",
+    ".",
+    "(",
+    "maybe i ",
+    "is that ",
+    "- ",
+    "i'm not ",
+    "?",
+]
+
+
+@pytest.mark.parametrize("bait", [part * (100_000 // len(part)) for part in HOSTILE])
 def test_hostile_text_stays_linear(bait):
     def seconds(text):
         started = time.process_time()
