@@ -175,20 +175,7 @@ def test_words_that_stand_for_a_kind_are_telling_ones():
     assert words["strict"] == {"wait", "hold on", "actually", "but wait"}
 
 
-HOSTILE = [
-    "wait ",
-    "but ",
-    "wait,",
-    "so ",
-    "let me ",
-    ".",
-    "(",
-    "maybe i ",
-    "is that ",
-    "- ",
-    "i'm not ",
-    "?",
-]
+HOSTILE = ("wait ", "but ", "wait,", "so ", "let me ", ".", "(", "maybe i ", "is that ", "- ", "i'm not ")
 
 
 @pytest.mark.parametrize("bait", [part * (100_000 // len(part)) for part in HOSTILE])

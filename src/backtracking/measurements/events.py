@@ -117,8 +117,9 @@ class EventReader:
         finder: Finder | None = None,
     ) -> None:
         self._answer_regex = detection.answer_regex
-        self._rules = Detector(detection)
-        self.detector: Finder = finder or self._rules
+        detector = Detector(detection)
+        self.detector: Finder = finder or detector
+        self._turns = _no_turns if finder else detector.turns
         self._close_marks = {variant.name: variant.think_close for variant in prompting.formatting_variants}
         self._token_map = token_map
         self._gold = gold
@@ -130,7 +131,7 @@ class EventReader:
         text, truncated = record.completion, record.finish_reason != "stop"
         matches = self.detector.all_matches(text, close_mark)
         onsets = self.detector.counted(matches)
-        found = [*onsets, *self._rules.turns(text, close_mark)]
+        found = [*onsets, *self._turns(text, close_mark)]
         answer = self._answer(text, close_mark, truncated)
         close = reasoning_end(text, close_mark)
         steps = find_steps(text[:close])  # the answer part repeats what was worked out before
@@ -188,6 +189,11 @@ class EventReader:
             "truncated": record.finish_reason != "stop",
             "answer_rule": answer.rule,
         }
+
+
+def _no_turns(_text: str, _think_close: str) -> list[Onset]:
+    """A finder of one's own says by itself what an onset is."""
+    return []
 
 
 def _positions(tokens: TokenText | None, answer: Answer, close: int | None) -> Row:
