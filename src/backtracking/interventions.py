@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from backtracking.run.records import BASELINE_NAME
 
@@ -103,6 +103,10 @@ class When(_Data):
         default="any", description="Only from, or only up to, the row's first backtracking onset."
     )
 
+    @field_serializer("after_tokens")
+    def _sorted(self, tokens: frozenset[int] | None) -> list[int] | None:
+        return None if tokens is None else sorted(tokens)
+
 
 class Intervention(_Data):
     """One change to one component of one layer."""
@@ -161,6 +165,10 @@ class Condition(_Data):
         default=frozenset(), description="Token ids that can never be sampled under this condition."
     )
     draw: int | None = Field(default=None, description="Which random draw of a pooled condition this is.")
+
+    @field_serializer("suppress_tokens")
+    def _sorted(self, tokens: frozenset[int]) -> list[int]:
+        return sorted(tokens)
 
 
 BASELINE = Condition(name=BASELINE_NAME)

@@ -203,7 +203,7 @@ def test_a_smaller_plan_keeps_the_rows_it_leaves_out(cli, small_config, workdir)
     prepared(cli, small_config)
     old = (workdir / ROWS).read_bytes()
     outcome = cli("generate", "-c", small_config, "--set", "generation.num_samples_per_prompt=1")
-    assert "8 finished rows are not part of this plan" in outcome.err
+    assert "not kept: 8 not part of this plan" in outcome.err
     assert (workdir / ROWS).with_suffix(".previous.jsonl").read_bytes() == old
     cli("generate", "-c", small_config, "--force")
     assert (workdir / ROWS).with_suffix(".previous.jsonl").read_bytes() == old

@@ -186,9 +186,10 @@ def test_hook_counts_of_several_starts_are_those_of_one(tmp_path):
     ]
     kept = {}
     for start in starts:
-        kept = add_start(kept, start.hook_debug, start.resumed)
+        kept = add_start(kept, start.hook_debug)
     not_by_arm = "seq_len_distribution"
-    assert kept | {not_by_arm: None} == whole | {not_by_arm: None}
+    assert kept | {not_by_arm: None} == add_start({}, whole) | {not_by_arm: None}
+    assert kept["matches_schedule"] and kept["rows"] == {"baseline": 8, "one_x0": 8, "two_x0": 8}
 
 
 def test_density_of_onsets_differs_as_its_column_does(tmp_path):

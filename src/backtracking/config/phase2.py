@@ -50,7 +50,7 @@ class Subset(Section):
     random_like: Name | None = None
     """A control for that subset: as many random components, or random directions of equal norm."""
     draws: PositiveInt = 10
-    """How many different random draws `random_like` pools (all, where there are fewer)."""
+    """How many different random draws `random_like` pools (all, if they are fewer)."""
     only: Literal["always", "sentence_starts", "from_first_onset", "until_first_onset"] = "always"
     """When the components act: at every generated token, only where a sentence begins, only from the row's
     first onset on, or only up to it. Not for records with a `when` of their own."""

@@ -299,7 +299,7 @@ class AblationGenerationConfig(Section):
     random_control_seed: Seed = 1234
     """Seeds the draw of the random control's components."""
     random_draws: PositiveInt = 10
-    """How many different shape-matched random sets make up the random control (all, if there are fewer)."""
+    """How many different shape-matched random sets make up the random control (all, if they are fewer)."""
 
     @property
     def effective_scale(self) -> float:

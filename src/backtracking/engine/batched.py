@@ -62,15 +62,16 @@ def run_batched(
                 assert row is not None
                 longest = len(row.prompt.ids) + token_budget(row, model, params)
                 count = choose_slots(model, longest) if slots == "auto" else slots
-                batch = Batch(model, params, seed, table, hooks, ledger, count)
+                batch = Batch(model, params, seed, table, hooks, count)
             # While the caller works on a record, torch and the model are as they were.
             with torch.inference_mode(), attention.on(), hooks.acting():
                 ended = batch.turn(queue)
-            yield from (draft.record(model, params) for draft in ended)
+            for draft in ended:
+                batch.count(draft, ledger)
+                yield draft.record(model, params)
         if queue.error is not None:
             raise queue.error
     finally:
-        table.flush(ledger)
         hooks.remove()
 
 
@@ -120,11 +121,10 @@ class Batch:
         seed: int,
         table: GateTable,
         hooks: GateHooks,
-        ledger: Ledger,
         count: int,
     ) -> None:
         self.model, self.params, self.seed = model, params, seed
-        self.table, self.hooks, self.ledger = table, hooks, ledger
+        self.table, self.hooks = table, hooks
         self.limit = count
         self.drafts: list[Draft] = []
         size = max(count, MIN_ROWS)
@@ -135,17 +135,26 @@ class Batch:
         self._conditions = np.zeros(size, dtype=np.int64)
         self._keys = np.zeros(size, dtype=np.int64)
         self._onset_seen = np.zeros(size, dtype=np.bool_)
-        self._arrays = (
+        self._passes = np.zeros(size, dtype=np.int64)
+        self._held = np.zeros((size, 0), dtype=np.int64)
+        """In how many of the row's decoding passes each schedule of the table held."""
+        self._cache: SlotCache | None = None
+        self._decoder = make_decoder(model, hooks, size)
+        self._reader = PromptReader(table, hooks, kept_tokens=size * _KEPT_PROMPT_TOKENS_PER_SLOT)
+
+    @property
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        """What is kept by slot."""
+        return (
             self._tokens,
             self._positions,
             self._steps,
             self._conditions,
             self._keys,
             self._onset_seen,
+            self._passes,
+            self._held,
         )
-        self._cache: SlotCache | None = None
-        self._decoder = make_decoder(model, hooks, size)
-        self._reader = PromptReader(table, hooks, kept_tokens=size * _KEPT_PROMPT_TOKENS_PER_SLOT)
 
     @property
     def active(self) -> int:
@@ -194,8 +203,6 @@ class Batch:
         # From here on nothing large is allocated: rows are seated all or none.
         ended = []
         for draft, condition, prompt in zip(drafts, conditions, prefilled, strict=True):
-            at = Positions.of_prompt(draft.row.prompt.ids)
-            self.table.count_pass(condition, self.table.active(at)[0], at.tokens.size, self.ledger)
             if draft.finish_reason is not None:
                 ended.append(draft)
             else:
@@ -247,12 +254,26 @@ class Batch:
             self._cache, self._tokens[:padded], self._positions[:padded], self._conditions[:padded], is_active
         )
         self._choose(logits[:rows], self.drafts, self._conditions[:rows])
-        self.table.count_decode(self._conditions[:rows], is_active[:rows])
+        self._note_held(np.asarray(is_active[:rows].any(axis=1)))
         ended = [slot for slot, draft in enumerate(self.drafts) if draft.finish_reason is not None]
         for slot in range(rows):
             if self.drafts[slot].finish_reason is None:
                 self._note_token(slot)
         return [self._leave(slot) for slot in reversed(ended)]
+
+    def _note_held(self, held: np.ndarray) -> None:
+        """Count the schedules, [rows, schedules], that held in a decoding pass."""
+        if (missing := held.shape[1] - self._held.shape[1]) > 0:
+            self._held = np.pad(self._held, ((0, 0), (0, missing)))
+        self._passes[: len(held)] += 1
+        self._held[: len(held)] += held
+
+    def count(self, draft: Draft, ledger: Ledger) -> None:
+        """Enter a finished row's passes; those of rows that never finish are in no file and no ledger."""
+        condition, at = self.table.add(draft.row.condition), Positions.of_prompt(draft.row.prompt.ids)
+        self.table.count_pass(condition, self.table.active(at)[0], at.tokens.size, ledger)
+        if draft.passes is not None:
+            self.table.count_decode(condition, *draft.passes, ledger)
 
     def _choose(self, logits: Tensor, drafts: list[Draft], conditions: np.ndarray) -> None:
         """Give every draft its next token."""
@@ -275,6 +296,7 @@ class Batch:
         """Take a row out; the last row moves into its slot."""
         assert self._cache is not None
         draft, last = self.drafts[slot], self.active - 1
+        draft.passes = (int(self._passes[slot]), self._held[slot].copy())
         if draft.finish_reason == "error":
             self._cache.wipe(slot)
         if slot != last:
@@ -291,10 +313,6 @@ class Batch:
         """Out of memory: halve the slots; rows that lose theirs start again later and come out the same."""
         self.limit = max(self.limit // 2, 1)
         dropped = self.drafts[self.limit :]
-        for draft in dropped:
-            self.ledger.expect_passes(
-                draft.row.condition, draft.row.prompt.ids, draft.tokens[:-1], self.table.phrases
-            )
         queue.put_back(draft.row for draft in dropped)
         del self.drafts[self.limit :]
         for array in self._arrays:

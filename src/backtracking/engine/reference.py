@@ -86,7 +86,8 @@ def run_reference(
     for row in rows:
         draft = Draft(row, model, params, seed)
         ids = torch.tensor([row.prompt.ids], device=model.device)
-        with torch.no_grad(), _plain_generation(model), intervene_with(table, ledger) as tracker:
+        own = Ledger()
+        with torch.no_grad(), _plain_generation(model), intervene_with(table, own) as tracker:
             tracker.start([table.add(row.condition)], [len(row.prompt.ids)])
             model.model.generate(
                 ids,
@@ -97,4 +98,5 @@ def run_reference(
                 logits_processor=LogitsProcessorList([_KeyedChoice(draft, params)]),
                 stopping_criteria=StoppingCriteriaList([_DraftEnded(draft)]),
             )
+        ledger.add(own)
         yield draft.record(model, params)

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backtracking.engine.sampling import SamplingParams, row_key
 from backtracking.errors import UserError
 from backtracking.interventions import BASELINE, Condition
 from backtracking.model.gates import GateTable
 from backtracking.model.loading import LoadedModel
-from backtracking.run.records import FinishReason, GenerationRecord
+from backtracking.run.records import FinishReason, GenerationRecord, RowId
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,16 @@ class Row:
     prompt: Prompt
     sample_id: int
     condition: Condition = BASELINE
+
+    @property
+    def id(self) -> RowId:
+        """What identifies the row within its file."""
+        return (self.prompt.example_id, self.sample_id)
+
+    def is_of(self, record: GenerationRecord) -> bool:
+        """Whether a record is a completion of this row."""
+        made = (record.variant, record.condition, record.draw, tuple(record.prompt_ids))
+        return made == (self.prompt.variant, self.condition.name, self.condition.draw, self.prompt.ids)
 
     @property
     def label(self) -> str:
@@ -92,6 +103,8 @@ class Draft:
         self.logprobs: list[float] = []
         self.finish_reason: FinishReason | None = None
         self.error: str | None = None
+        self.passes: tuple[int, NDArray[np.int64]] | None = None
+        """How many decoding passes the row has had, and in how many each schedule held."""
         self.seed = seed
         self.key = row_key(seed, row.prompt.example_id, row.sample_id)
         self._budget = token_budget(row, model, params)

@@ -6,12 +6,13 @@ from typing import Any
 
 from backtracking.run import io
 from backtracking.run.progress import Reporter
-from backtracking.run.records import Record
+from backtracking.run.records import SealedRecord
+from backtracking.run.rowfile import RowFile
 
 Values = dict[str, Any]
 
 
-class PartRow(Record):
+class PartRow(SealedRecord):
     """What was computed for one item, and under which settings."""
 
     key: str
@@ -30,30 +31,33 @@ def compute_resumably(
 ) -> list[Values]:
     """Values of every key, in order; `compute` is asked only for the indices that the file lacks.
 
-    Rows made under other settings (another model, other prompts, another config) are dropped.
+    Rows made under other settings (another model, other prompts, another config) are dropped, and so are
+    those that were changed after they were written.
     """
-    found = _kept(path, set(keys), settings)
+    file = RowFile(path, PartRow, settings, made_by="the stage that was interrupted")
+    found = _kept(file, set(keys))
     pending = [index for index, key in enumerate(keys) if key not in found]
     if found and pending:
         reporter.say(f"  resuming: {len(found):,} of {len(keys):,} positions done")
-    with io.JsonlAppender(path) as file, reporter.bar(label, len(pending), "positions") as bar:
+    with file.appending() as append, reporter.bar(label, len(pending), "positions") as bar:
         for index, values in compute(pending):
             row = PartRow(key=keys[index], settings=settings, values=values)
-            file.append(row)
+            append(row)
             found[row.key] = values
             bar.advance()
     return [found[key] for key in keys]
 
 
-def _kept(path: Path, keys: set[str], settings: str) -> dict[str, Values]:
-    if not path.exists():
+def _kept(file: RowFile[PartRow], keys: set[str]) -> dict[str, Values]:
+    if not file.path.exists():
         return {}
-    io.heal_jsonl(path)
-    found: dict[str, Values] = {}
+    io.heal_jsonl(file.path)
+    kept: dict[str, Values] = {}
     lines = []
-    for number, row in enumerate(io.read_jsonl(path, PartRow, made_by="the stage that was interrupted")):
-        if row.settings == settings and row.key in keys and row.key not in found:
-            found[row.key] = row.values
+    for number, row in enumerate(file.rows(verify=False)):
+        is_own = row.is_intact and row.settings == file.made_with
+        if is_own and row.key in keys and row.key not in kept:
+            kept[row.key] = row.values
             lines.append(number)
-    io.keep_lines(path, lines)
-    return found
+    file.keep(lines)
+    return kept

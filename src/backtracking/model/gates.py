@@ -15,7 +15,7 @@ from torch import Tensor
 
 from backtracking.errors import UserError
 from backtracking.interventions import MODES, Component, Condition, Intervention, Mode, When
-from backtracking.model.ledger import Ledger, condition_label
+from backtracking.model.ledger import Key, Ledger, condition_label
 from backtracking.model.loading import LoadedModel
 from backtracking.model.schedule import Mask, Phrase, Positions, active, acts_on_prompt, check_when
 
@@ -66,8 +66,6 @@ class GateTable:
         self._index: dict[Condition, int] = {}
         self._strengths = np.zeros((0, 0), dtype=np.float32)
         self._vector_of = np.zeros((0, 0), dtype=np.int64)
-        self._decode_calls = np.zeros(0, dtype=np.int64)
-        self._decode_applied = np.zeros((0, 0), dtype=np.int64)
 
     def add(self, condition: Condition) -> int:
         """The condition's row in the table, compiled when it is first seen."""
@@ -179,10 +177,6 @@ class GateTable:
             [column.operation.rule.neutral for column in self.columns], dtype=np.float32
         )
         self._when_of = np.asarray([column.when_index for column in self.columns], dtype=np.int64)
-        old = self._decode_applied
-        self._decode_calls = np.append(self._decode_calls, np.zeros(rows - len(self._decode_calls), np.int64))
-        self._decode_applied = np.zeros((rows, len(self.whens)), dtype=np.int64)
-        self._decode_applied[: old.shape[0], : old.shape[1]] = old
 
     def active(self, at: Positions) -> Mask:
         """[rows, positions, schedules]: where each schedule of the table holds."""
@@ -204,33 +198,19 @@ class GateTable:
         """Those on which the prompt's keys and values depend."""
         return tuple(i for i in self.conditions[row].interventions if acts_on_prompt(i.when))
 
-    def count_decode(self, rows: NDArray[np.int64], is_active: Mask) -> None:
-        """Count one decoding pass of these rows; kept in arrays until `flush`."""
-        np.add.at(self._decode_calls, rows, 1)
-        np.add.at(self._decode_applied, rows, is_active.any(axis=1))
-
     def count_pass(self, row: int, is_active: Mask, length: int, ledger: Ledger) -> None:
         """Count one pass of one row over `length` positions; `is_active` is [positions, schedules]."""
         applied = np.asarray(is_active.any(axis=0))
         for column in self.columns:
             if row in column.users:
-                key = (
-                    condition_label(self.conditions[row]),
-                    column.operation.layer,
-                    column.operation.component,
-                )
-                ledger.record(key, 1, int(applied[column.when_index]), length)
+                ledger.record(self._key(row, column), 1, int(applied[column.when_index]), length)
 
-    def flush(self, ledger: Ledger) -> None:
-        """Move the decode counts into the ledger."""
+    def count_decode(self, row: int, calls: int, applied: NDArray[np.int64], ledger: Ledger) -> None:
+        """Count a row's decoding passes: in how many of them each schedule held."""
         for column in self.columns:
-            for row in column.users:
-                key = (
-                    condition_label(self.conditions[row]),
-                    column.operation.layer,
-                    column.operation.component,
-                )
-                applied = int(self._decode_applied[row, column.when_index])
-                ledger.record(key, int(self._decode_calls[row]), applied, 1)
-        self._decode_calls[:] = 0
-        self._decode_applied[:] = 0
+            if row in column.users:
+                ledger.record(self._key(row, column), calls, int(applied[column.when_index]), 1)
+
+    def _key(self, row: int, column: Column) -> Key:
+        operation = column.operation
+        return (condition_label(self.conditions[row]), operation.layer, operation.component)

@@ -41,6 +41,14 @@ class Ledger:
             self.applied[key] += applied
             self.sequence_lengths[sequence_length] += called
 
+    def add(self, other: "Ledger") -> None:
+        """Take in the counts of another ledger."""
+        for key, called in other.called.items():
+            if self.enabled:
+                self.called[key] += called
+                self.applied[key] += other.applied[key]
+        self.sequence_lengths.update(other.sequence_lengths if self.enabled else {})
+
     def reset(self) -> None:
         counters = (
             self.called,

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from backtracking.errors import UserError
-from backtracking.run.records import Record
+from backtracking.run.records import Record, SealedRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,15 +121,15 @@ def _end_of_last_line(file: IO[bytes], size: int) -> int:
     return 0
 
 
-def read_jsonl(path: Path, row: type[R], *, made_by: str) -> Iterator[R]:
-    """Stream typed rows; a damaged line is reported by number and nothing is changed on disk."""
+def read_jsonl(path: Path, row: type[R], *, made_by: str, verify: bool = True) -> Iterator[R]:
+    """Stream typed rows; a damaged or edited line is reported by number and nothing is changed on disk."""
     require(path, made_by=made_by)
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return  # still being written, or torn by a crash: not a row yet
             try:
-                yield row.model_validate_json(line)
+                record = row.model_validate_json(line)
             except ValidationError as error:
                 first = error.errors()[0]
                 where = ".".join(map(str, first["loc"])) or "the line"
@@ -138,6 +138,13 @@ def read_jsonl(path: Path, row: type[R], *, made_by: str) -> Iterator[R]:
                     f"{where}: {first['msg']}",
                     "restore the file from a copy, or delete that line; nothing was overwritten",
                 ) from error
+            if verify and isinstance(record, SealedRecord) and not record.is_intact:
+                raise UserError(
+                    f"{path}, line {number}: the row was changed after it was written",
+                    "what is computed from it would not be what the model said",
+                    f"run: {made_by}, which makes such rows again, or restore the file from a copy",
+                )
+            yield record
 
 
 def count_lines(path: Path) -> int:

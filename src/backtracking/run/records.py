@@ -1,6 +1,7 @@
 """The typed rows that stages pass to each other through files."""
 
-from typing import Annotated, Any, Literal
+import hashlib
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,7 +10,14 @@ SCHEMA_VERSION = 1
 BASELINE_NAME = "baseline"
 """The condition, and the arm, in which nothing is changed."""
 
+DIGEST_LENGTH = 16
+"""Hexadecimal digits of a row's digests: enough to notice a change, short beside the row."""
+
 FinishReason = Literal["stop", "length", "loop", "error"]
+
+
+RowId = tuple[str, int]
+"""Example and sample."""
 
 
 class Record(BaseModel):
@@ -32,7 +40,32 @@ class Problem(Record):
     """What is known about the problem's steps, where the data set knows it."""
 
 
-class GenerationRecord(Record):
+class SealedRecord(Record):
+    """A row that shows when it was changed after it was written.
+
+    Rows written before there were digests have none, and are taken as they are.
+    """
+
+    made_with: str | None = None
+    """Digest of the settings that decided what the row says."""
+    digest: str | None = None
+    """Digest of everything else in the row."""
+
+    def sealed(self, made_with: str) -> Self:
+        """The row as it is written."""
+        made = self.model_copy(update={"made_with": made_with})
+        return made.model_copy(update={"digest": made._content_digest()})
+
+    @property
+    def is_intact(self) -> bool:
+        return self.digest is None or self.digest == self._content_digest()
+
+    def _content_digest(self) -> str:
+        content = self.model_dump_json(exclude={"digest"}, exclude_none=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+class GenerationRecord(SealedRecord):
     """One completion, with the exact token ids that the model read and wrote."""
 
     example_id: str
@@ -53,6 +86,6 @@ class GenerationRecord(Record):
     error: str | None = None
 
     @property
-    def key(self) -> tuple[str, int, str, str, int | None]:
-        """What identifies the row within a run."""
-        return (self.example_id, self.sample_id, self.variant, self.condition, self.draw)
+    def id(self) -> RowId:
+        """What identifies the row within its file."""
+        return (self.example_id, self.sample_id)

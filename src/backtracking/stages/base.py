@@ -228,14 +228,6 @@ class Stage(ABC):
         return flatten(select_keys(ctx.config.model_dump(mode="json"), self.config_keys))
 
 
-def set_aside(path: Path, reporter: Reporter, *, copy: bool = False) -> None:
-    """Keep a file that can't be built on under another name, and say so."""
-    kept = io.set_aside(path, copy=copy)
-    if kept is not None:
-        what = "earlier rows are" if path.suffix == ".jsonl" else f"the earlier {path.name} is"
-        reporter.say(f"  {what} kept in {kept.name}")
-
-
 def prepared_problems(paths: RunPaths) -> Path | None:
     """Where a finished run's problems lie, wherever its config had them saved; None when it has none."""
     if paths.dataset.exists():

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from backtracking.errors import NotTestable, UserError
 from backtracking.run import io, provenance
 from backtracking.run.meta import StageRecord
-from backtracking.stages.base import FileInput, RunContext, Stage, set_aside
+from backtracking.run.rowfile import set_aside
+from backtracking.stages.base import FileInput, RunContext, Stage
 from backtracking.stages.origin import made_elsewhere, why_not_made
 
 State = Literal["done", "not testable", "missing", "made elsewhere", "stale", "running", "interrupted"]

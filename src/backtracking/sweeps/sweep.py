@@ -1,6 +1,7 @@
 """Sweeps: baseline and every arm in one run of the engine, kept on disk arm by arm, then measured."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from backtracking.run import io
 from backtracking.run.progress import Quiet, Reporter
 from backtracking.run.provenance import digest
 from backtracking.run.records import GenerationRecord
+from backtracking.run.rowfile import Found, RowFile, resume, set_aside
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,8 +42,11 @@ __all__ = [
     "run_subset_sweep",
 ]
 
-RowKey = tuple[str, int, str]
-"""Arm, and the row's example and sample, as (example_id, sample_id, arm)."""
+ArmRowId = tuple[str, int, str]
+"""Example, sample and arm."""
+
+
+MADE_BY = "backtracking phase2-subset-sweep"
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ class SweepJob:
     made_with: Mapping[str, Any] = field(default_factory=dict)
     """Settings outside this record that decide a row's text: rows made otherwise are not kept."""
     reporter: Reporter = field(default_factory=Quiet)
+    note_hooks: Callable[[dict[str, Any]], None] = field(default=lambda _: None)
+    """Called with what the hooks did in a start, also when the start is cut off."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +81,6 @@ class SweepResult:
     events: pd.DataFrame
     generated: int
     hook_debug: dict[str, Any]
-    resumed: frozenset[str] = frozenset()
-    """Arms that kept rows of an earlier start."""
 
 
 def run_subset_sweep(job: SweepJob, subsets: Mapping[str, Subset], scale: float = 0.0) -> SweepResult:
@@ -90,17 +95,21 @@ def run_scale_sweep(job: SweepJob, name: str, subset: Subset, scales: Sequence[f
 
 def run_arms(job: SweepJob, arms: Sequence[Arm]) -> SweepResult:
     """Generate what is not there yet, then measure all arms from their files."""
-    ledger = Ledger()
-    done = set().union(*(_kept_rows(job, arm) for arm in arms))
-    generated = _generate_missing(job, arms, done, ledger)
+    found = {arm.name: _resume(job, arm) for arm in arms}
+    done = {(*row, arm) for arm, rows in found.items() for row in rows.asked}
+    ledger, generated = Ledger(), Counter({arm.name: 0 for arm in arms})
+    try:
+        _generate_missing(job, arms, done, ledger, generated)
+    finally:
+        debug = hook_debug(ledger, generated, {arm: len(rows) for arm, rows in found.items()})
+        job.note_hooks(debug)
     events = pd.concat([_arm_events(job, arm) for arm in arms], ignore_index=True)
     table = summarize_arms(events, margin=job.margin)
-    debug = hook_debug(ledger, generated)
-    return SweepResult(table, events, sum(generated.values()), debug, frozenset(key[2] for key in done))
+    return SweepResult(table, events, generated.total(), debug)
 
 
 def generate_with_ablation(
-    job: SweepJob, arms: Sequence[Arm], *, done: Collection[RowKey] = (), ledger: Ledger | None = None
+    job: SweepJob, arms: Sequence[Arm], *, done: Collection[ArmRowId] = (), ledger: Ledger | None = None
 ) -> Iterator[GenerationRecord]:
     """Rows of all arms as they finish; one engine run, arms mixed in every batch, `done` rows left out."""
     return generate_rows(
@@ -124,7 +133,7 @@ def evaluate_generations(records: Iterable[GenerationRecord], reader: EventReade
     return pd.DataFrame(rows)
 
 
-def _rows(job: SweepJob, arms: Sequence[Arm], done: Collection[RowKey]) -> Iterator[Row]:
+def _rows(job: SweepJob, arms: Sequence[Arm], done: Collection[ArmRowId]) -> Iterator[Row]:
     """Arms vary fastest, so that the rows which share a prompt's cache stand together."""
     for index, prompt in enumerate(job.prompts):
         for sample in range(job.samples):
@@ -143,66 +152,80 @@ def card_path(folder: Path, name: str) -> Path:
 
 
 def _generate_missing(
-    job: SweepJob, arms: Sequence[Arm], done: Collection[RowKey], ledger: Ledger
-) -> dict[str, int]:
-    """Append the rows that are not on disk yet to their arms' files; returns how many each arm got."""
+    job: SweepJob,
+    arms: Sequence[Arm],
+    done: Collection[ArmRowId],
+    ledger: Ledger,
+    generated: Counter[str],
+) -> None:
+    """Append the rows that are not on disk yet to their arms' files, counting them by arm."""
     pending = len(job.prompts) * job.samples * len(arms) - len(done)
-    generated = dict.fromkeys((arm.name for arm in arms), 0)
     if not pending:
-        return generated
+        return
     if done:
         job.reporter.say(f"  resuming: {len(done):,} of {len(done) + pending:,} rows done")
     cut = 0
     with ExitStack() as stack:
-        files = {
-            arm.name: stack.enter_context(io.JsonlAppender(arm_path(job.folder, arm.name))) for arm in arms
-        }
+        append = {arm.name: stack.enter_context(_file(job, arm).appending()) for arm in arms}
         bar = stack.enter_context(job.reporter.bar(f"{len(arms)} arms", pending))
         for record in generate_with_ablation(job, arms, done=done, ledger=ledger):
-            files[record.condition].append(record)
+            append[record.condition](record)
             generated[record.condition] += 1
             cut += record.finish_reason == "length"
             bar.advance(1, note=f"{cut:,} cut" if cut else "")
-    return generated
 
 
-def _kept_rows(job: SweepJob, arm: Arm) -> set[RowKey]:
+def _file(job: SweepJob, arm: Arm) -> RowFile[GenerationRecord]:
+    made_with = digest(_identity(job, arm))
+    return RowFile(arm_path(job.folder, arm.name), GenerationRecord, made_with, made_by=MADE_BY)
+
+
+def _resume(job: SweepJob, arm: Arm) -> Found:
     """Rows of an earlier start that this sweep would write again to the letter.
 
     Rows of other problems stay in the file, failed ones leave it; rows made otherwise are set aside.
     """
     path = arm_path(job.folder, arm.name)
     if not is_current(job, arm):
-        _set_aside(job, arm, "settings")
-        io.write_json(card_path(job.folder, arm.name), _identity(job, arm))
-    if not path.exists():
-        return set()
-    io.heal_jsonl(path)
-    wanted = {str(prompt.example_id): list(prompt.ids) for prompt in job.prompts}
-    kept: dict[RowKey, int] = {}
-    other_prompts = 0
-    for number, record in enumerate(io.read_jsonl(path, GenerationRecord, made_by="the sweep")):
-        same_prompt = wanted.get(record.example_id, record.prompt_ids) == record.prompt_ids
-        other_prompts += not same_prompt
-        if same_prompt and record.finish_reason != "error":
-            kept.setdefault((record.example_id, record.sample_id, arm.name), number)
-    if other_prompts:
-        _set_aside(job, arm, "prompts", copy=True)
-    io.keep_lines(path, sorted(kept.values()))
-    return {key for key in kept if key[0] in wanted and key[1] < job.samples}
+        if path.exists():
+            job.reporter.say(f"  {arm.name} was made with other settings")
+        set_aside(path, job.reporter)
+        _write_card(job, arm)
+    prompts = {str(prompt.example_id): list(prompt.ids) for prompt in job.prompts}
+    variant, draws = job.prompts[0].variant, {member.draw for member in arm.members}
 
+    def asked(old: GenerationRecord) -> bool | None:
+        if (old.variant, old.condition) != (variant, arm.name) or old.draw not in draws:
+            return False
+        if prompts.get(old.example_id, old.prompt_ids) != old.prompt_ids:
+            return False
+        return True if old.example_id in prompts and old.sample_id < job.samples else None
 
-def _set_aside(job: SweepJob, arm: Arm, what: str, *, copy: bool = False) -> None:
-    """Keep an arm's rows under another name, and say so."""
-    kept_as = io.set_aside(arm_path(job.folder, arm.name), copy=copy)
-    if kept_as is not None:
-        job.reporter.say(f"  {arm.name} was made with other {what}; its rows are kept in {kept_as.name}")
+    return resume(_file(job, arm), asked, job.reporter, keep_others=True)
 
 
 def is_current(job: SweepJob, arm: Arm) -> bool:
     """Whether the rows on disk are those that this sweep would generate for the arm."""
-    card = card_path(job.folder, arm.name)
-    return card.exists() and io.read_json(card, made_by="the sweep") == _identity(job, arm)
+    path = card_path(job.folder, arm.name)
+    if not path.exists():
+        return False
+    card = io.read_json(path, made_by=MADE_BY)
+    if not _is_intact(card) or card.get("made_with") != _identity(job, arm)["made_with"]:
+        return False
+    return _arm_on(card, path) == arm
+
+
+def _write_card(job: SweepJob, arm: Arm) -> None:
+    identity = _identity(job, arm)
+    io.write_json(card_path(job.folder, arm.name), identity | {"digest": digest(identity)})
+
+
+def _is_intact(card: Any) -> bool:
+    """Whether a card says what it was written to say; cards written before there were digests do."""
+    if not isinstance(card, dict):
+        return False
+    content = {name: value for name, value in card.items() if name != "digest"}
+    return bool(card.get("digest", digest(content)) == digest(content))
 
 
 def _identity(job: SweepJob, arm: Arm) -> dict[str, Any]:
@@ -223,7 +246,17 @@ def _identity(job: SweepJob, arm: Arm) -> dict[str, Any]:
 def load_arm(folder: Path, name: str) -> Arm:
     """An arm as it was run, from the card beside its rows."""
     path = card_path(folder, name)
-    card = io.read_json(path, made_by="backtracking phase2-subset-sweep")
+    card = io.read_json(path, made_by=MADE_BY)
+    if not _is_intact(card):
+        raise UserError(
+            f"{path} was changed after it was written",
+            "it says what the rows beside it were made with",
+            f"run: {MADE_BY}, which makes the arm again, or restore the file from a copy",
+        )
+    return _arm_on(card, path)
+
+
+def _arm_on(card: Any, path: Path) -> Arm:
     try:
         members = tuple(Condition.model_validate(member) for member in card["members"])
         return Arm(card["arm"], card["subset_name"], card["scale"], members)
@@ -237,7 +270,7 @@ def load_arm(folder: Path, name: str) -> Arm:
 
 def read_arm(folder: Path, name: str) -> Iterator[GenerationRecord]:
     """The rows of an arm."""
-    return io.read_jsonl(arm_path(folder, name), GenerationRecord, made_by="backtracking phase2-subset-sweep")
+    return io.read_jsonl(arm_path(folder, name), GenerationRecord, made_by=MADE_BY)
 
 
 def asked_rows(job: SweepJob, arm: Arm) -> list[GenerationRecord]:

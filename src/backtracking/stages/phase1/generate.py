@@ -11,7 +11,8 @@ from backtracking.model.arms import Selected, check_condition, condition_arm, ta
 from backtracking.model.random_control import components_of, limits
 from backtracking.run import io
 from backtracking.run.provenance import digest
-from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
+from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem, RowId
+from backtracking.run.rowfile import RowFile, resume, set_aside, sort_rows
 from backtracking.stages.base import (
     FileInput,
     Input,
@@ -20,7 +21,6 @@ from backtracking.stages.base import (
     Stage,
     flatten,
     select_keys,
-    set_aside,
 )
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
 from backtracking.text.prompts import check_variants, render_prompt
@@ -78,13 +78,13 @@ class Generate(Stage):
         problems = read_problems(ctx)
         check_variants(ctx.config.prompting, model.tokenizer)
         arm = self._arm(ctx)
-        path = self.outputs(ctx)[0]
-        rows = list(self._rows(ctx, problems, arm))
-        done = self._rows_kept(ctx, path, rows, arm)
-        pending = [row for row in rows if (row.prompt.example_id, row.sample_id) not in done]
+        rows = {row.id: row for row in self._rows(ctx, problems, arm)}
+        file = self._file(ctx, arm)
+        done = self._rows_kept(ctx, file, rows, arm)
+        pending = [row for key, row in rows.items() if key not in done]
         if done and pending:
             ctx.reporter.say(f"  resuming: {len(done):,} of {len(rows):,} rows done")
-        with io.JsonlAppender(path) as file, ctx.reporter.bar(self.key, len(pending)) as bar:
+        with file.appending() as append, ctx.reporter.bar(self.key, len(pending)) as bar:
             ledger = Ledger()
             for record in generate_rows(
                 model,
@@ -96,10 +96,9 @@ class Generate(Stage):
                 ledger=ledger,
                 progress=bar,
             ):
-                file.append(record)
+                append(record)
         ledger.verify()
-        order = {(row.prompt.example_id, row.sample_id): place for place, row in enumerate(rows)}
-        sort_rows(path, order)
+        sort_rows(file, {key: place for place, key in enumerate(rows)})
         return Result(rows=len(rows), notes=self._notes(ctx, arm))
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
@@ -116,34 +115,26 @@ class Generate(Stage):
             for sample in range(ctx.config.generation.num_samples_per_prompt):
                 yield Row(prompt=prompt, sample_id=sample, condition=arm.for_row(index, sample))
 
-    def _rows_kept(self, ctx: RunContext, path: Path, rows: "list[Row]", arm: Arm) -> set[tuple[str, int]]:
-        """Keys of finished rows that this config would write again to the letter."""
+    def _file(self, ctx: RunContext, arm: Arm) -> RowFile[GenerationRecord]:
+        command = f"backtracking generate --variant {self.variant} --condition {self.condition}"
+        made_with = self._notes(ctx, arm)["rows_made_with"]
+        return RowFile(self.outputs(ctx)[0], GenerationRecord, made_with, made_by=command)
+
+    def _rows_kept(
+        self, ctx: RunContext, file: RowFile[GenerationRecord], rows: "dict[RowId, Row]", arm: Arm
+    ) -> set[RowId]:
+        """Finished rows that this config would write again to the letter."""
         record = ctx.meta.stages[self.key]
         notes = self._notes(ctx, arm)
         if record.notes != notes:
-            set_aside(path, ctx.reporter)
+            set_aside(file.path, ctx.reporter)
         record.notes = notes
         ctx.meta.save(ctx.paths.meta)
-        if not path.exists():
-            return set()
-        io.heal_jsonl(path)
-        wanted = {(row.prompt.example_id, row.sample_id): row for row in rows}
-        kept: set[tuple[str, int]] = set()
-        keep_lines = []
-        unwanted = 0
-        for number, old in enumerate(io.read_jsonl(path, GenerationRecord, made_by="backtracking generate")):
-            key = (old.example_id, old.sample_id)
-            row = wanted.get(key)
-            same = row is not None and list(row.prompt.ids) == old.prompt_ids
-            unwanted += not same
-            if same and key not in kept and old.finish_reason != "error":
-                kept.add(key)
-                keep_lines.append(number)
-        if unwanted:
-            ctx.reporter.say(f"  {unwanted:,} finished rows are not part of this plan")
-            set_aside(path, ctx.reporter, copy=True)
-        io.keep_lines(path, keep_lines)
-        return kept
+
+        def asked(old: GenerationRecord) -> bool | None:
+            return rows[old.id].is_of(old) if old.id in rows else None
+
+        return set(resume(file, asked, ctx.reporter, keep_others=False).asked)
 
     def _arm(self, ctx: RunContext) -> Arm:
         asked, selected, shape = ctx.config.ablation_generation, self._selected(ctx), ctx.model().shape
@@ -195,13 +186,3 @@ def note_model(ctx: RunContext) -> None:
         "layers": model.n_layers,
         "parameters": sum(parameter.numel() for parameter in model.model.parameters()),
     }
-
-
-def sort_rows(path: Path, order: dict[tuple[str, int], int]) -> None:
-    """Put finished rows in the order of the plan, so that equal runs have equal files."""
-    places = [
-        order[record.example_id, record.sample_id]
-        for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate")
-    ]
-    if places != sorted(places):
-        io.keep_lines(path, sorted(range(len(places)), key=places.__getitem__))

@@ -1,8 +1,9 @@
 """What the Phase 2 stages share: the sweep's job, what its arms are made of, and what Phase 1 left."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backtracking.config.phase2 import Subset
 from backtracking.errors import NotTestable, UserError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from backtracking.measurements.controls import Event
-    from backtracking.sweeps.sweep import SweepJob, SweepResult
+    from backtracking.sweeps.sweep import SweepJob
 
 TEXT_KEYS = (
     "run.seed",
@@ -149,6 +150,7 @@ def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequenc
         onset_phrases=onset_phrases(ctx, arms),
         made_with=select_keys(config.model_dump(mode="json"), TEXT_KEYS) | {"weights": ctx.weights()},
         reporter=ctx.reporter,
+        note_hooks=partial(_write_hook_debug, ctx),
     )
 
 
@@ -177,13 +179,13 @@ def current_arms(ctx: RunContext, variant: str, names: Iterable[str]) -> "tuple[
     return job, current
 
 
-def write_hook_debug(ctx: RunContext, result: "SweepResult") -> None:
+def _write_hook_debug(ctx: RunContext, start: dict[str, Any]) -> None:
     """Add what the hooks did in this start to what they did before."""
     path = ctx.paths.table("hook_debug.json")
     if not ctx.phase2.hook_debug:
         return
     before = io.read_json(path, made_by="backtracking phase2-subset-sweep") if path.exists() else {}
-    io.write_json(path, add_start(before, result.hook_debug, result.resumed))
+    io.write_json(path, add_start(before, start))
 
 
 def event_reader(ctx: RunContext) -> EventReader:

@@ -28,7 +28,6 @@ from backtracking.stages.phase2.common import (
     resources,
     sweep_inputs,
     sweep_job,
-    write_hook_debug,
 )
 
 FIGURE = "phase2_scale_tradeoff"
@@ -70,7 +69,6 @@ class Phase2ScaleSweep(Stage):
         table = first_columns(result.table, SCALE_COLUMNS)
         io.write_csv(ctx.paths.table("scale_sweep_results.csv"), table)
         io.write_csv(ctx.paths.table("scale_sweep_events.csv"), result.events)
-        write_hook_debug(ctx, result)
         figure = plots_phase2.plot_scale_tradeoff_curve(result.table, ctx.phase2.accuracy_margin)
         figures.save(figure, ctx.paths, FIGURE)
         return Result(rows=len(result.events), notes={"subset": name, "rows_generated": result.generated})

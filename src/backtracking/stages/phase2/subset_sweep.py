@@ -20,7 +20,6 @@ from backtracking.stages.phase2.common import (
     sweep_inputs,
     sweep_job,
     why_left_out,
-    write_hook_debug,
 )
 
 FIGURE = "phase2_subset_sweep"
@@ -64,7 +63,6 @@ class Phase2SubsetSweep(Stage):
         result = run_arms(sweep_job(ctx, sweep.variant, available, arms), arms)
         io.write_csv(ctx.paths.table("subset_sweep_results.csv"), result.table)
         io.write_csv(ctx.paths.table("subset_sweep_events.csv"), result.events)
-        write_hook_debug(ctx, result)
         figure = plots_phase2.plot_subset_sweep_comparison(result.table, ctx.phase2.accuracy_margin)
         figures.save(figure, ctx.paths, FIGURE)
         return Result(

@@ -1,0 +1,121 @@
+"""A file of rows that grows by whole rows, and from which a stopped run goes on."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from backtracking.run import io
+from backtracking.run.progress import Reporter
+from backtracking.run.records import DIGEST_LENGTH, GenerationRecord, RowId, SealedRecord
+
+S = TypeVar("S", bound=SealedRecord)
+
+
+@dataclass(frozen=True)
+class RowFile(Generic[S]):
+    """Rows of one kind in one file, all made with the same settings."""
+
+    path: Path
+    row: type[S]
+    made_with: str
+    """Digest of the settings that decide what a row says; rows made with others are not kept."""
+    made_by: str
+    """The command that writes the file."""
+
+    def rows(self, *, verify: bool = True) -> Iterator[S]:
+        """The rows on disk; one that was changed after it was written is an error."""
+        return io.read_jsonl(self.path, self.row, made_by=self.made_by, verify=verify)
+
+    def is_own(self, row: S) -> bool:
+        """Whether the row was written with the file's settings; rows without digests are taken as such."""
+        return row.made_with in (None, self._seal)
+
+    @contextmanager
+    def appending(self) -> Iterator[Callable[[S], None]]:
+        """Append rows, each with its digest, and flush each."""
+        with io.JsonlAppender(self.path) as file:
+            yield lambda row: file.append(row.sealed(self._seal))
+
+    def keep(self, numbers: Collection[int]) -> None:
+        """Leave only these lines (counted from 0) in the file."""
+        io.keep_lines(self.path, sorted(numbers))
+
+    @property
+    def _seal(self) -> str:
+        return self.made_with[:DIGEST_LENGTH]
+
+
+@dataclass
+class Found:
+    """What a file of completions holds: the rows to keep, by line, and how many are not."""
+
+    asked: dict[RowId, int] = field(default_factory=dict)
+    """Rows that would be written again to the letter."""
+    others: dict[RowId, int] = field(default_factory=dict)
+    """Good rows of problems or samples that are not asked for now."""
+    edited: int = 0
+    made_otherwise: int = 0
+
+    @classmethod
+    def in_file(
+        cls, file: RowFile[GenerationRecord], asked: Callable[[GenerationRecord], bool | None]
+    ) -> "Found":
+        """Sort the rows on disk; `asked` says whether the plan would write a row so (None: not at all).
+
+        Of equal rows the first stays; failed ones are made again.
+        """
+        found = cls()
+        if not file.path.exists():
+            return found
+        io.heal_jsonl(file.path)
+        for number, row in enumerate(file.rows(verify=False)):
+            wanted = asked(row)
+            if not row.is_intact:
+                found.edited += 1
+            elif wanted is False or not file.is_own(row):
+                found.made_otherwise += 1
+            elif row.finish_reason != "error":
+                (found.others if wanted is None else found.asked).setdefault(row.id, number)
+        return found
+
+    def __len__(self) -> int:
+        return len(self.asked) + len(self.others)
+
+
+def resume(
+    file: RowFile[GenerationRecord],
+    asked: Callable[[GenerationRecord], bool | None],
+    reporter: Reporter,
+    *,
+    keep_others: bool,
+) -> Found:
+    """Clear the file of rows that can't be built on; what leaves it is told, and kept in a copy."""
+    found = Found.in_file(file, asked)
+    losses = {
+        "changed after they were written": found.edited,
+        "made with other prompts or settings": found.made_otherwise,
+        "not part of this plan": 0 if keep_others else len(found.others),
+    }
+    if told := [f"{count:,} {what}" for what, count in losses.items() if count]:
+        reporter.say(f"  {file.path.stem}: finished rows that are not kept: {', '.join(told)}")
+        set_aside(file.path, reporter, copy=True)
+    if file.path.exists():
+        file.keep([*found.asked.values(), *(found.others.values() if keep_others else ())])
+    return found
+
+
+def set_aside(path: Path, reporter: Reporter, *, copy: bool = False) -> None:
+    """Keep a file that can't be built on under another name, and say so."""
+    kept = io.set_aside(path, copy=copy)
+    if kept is not None:
+        what = "earlier rows are" if path.suffix == ".jsonl" else f"the earlier {path.name} is"
+        reporter.say(f"  {what} kept in {kept.name}")
+
+
+def sort_rows(file: RowFile[GenerationRecord], order: Mapping[RowId, int]) -> None:
+    """Put finished rows in the order of the plan, so that equal runs have equal files."""
+    places = [order[row.id] for row in file.rows()]
+    if places != sorted(places):
+        io.keep_lines(file.path, sorted(range(len(places)), key=places.__getitem__))
