@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from backtracking.figures import style as look
+from backtracking.measurements.tradeoff import with_arm_names
 from backtracking.run.records import BASELINE_NAME
 
 
@@ -54,6 +55,7 @@ def plot_scale_tradeoff_curve(table: pd.DataFrame, margin: float = 0.05) -> Figu
 
     `table`: `scale_sweep_results.csv`; scale 1 (or the row named `baseline`) is the untouched model.
     """
+    table = with_arm_names(table)
     table = table.assign(
         scale=pd.to_numeric(table["scale"]).where(table["subset_name"] != BASELINE_NAME, 1.0)
     )
@@ -149,6 +151,8 @@ def plot_baseline_only_summary(summary: Mapping[str, Any]) -> Figure:
     `summary` maps each variant to its numbers (`backtracking_rate`, `accuracy_of_all`, …, with intervals).
     """
     variants = {name: row for name, row in summary.items() if isinstance(row, Mapping)}
+    if not variants and "backtracking_rate" in summary:
+        variants = {"all variants": summary}
     if not variants:
         return look.empty_figure("metrics_v2.json holds no baseline summary")
     table = pd.DataFrame([{"variant": name, **row} for name, row in variants.items()])

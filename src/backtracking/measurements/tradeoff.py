@@ -47,6 +47,18 @@ def summarize_arms(events: pd.DataFrame, margin: float) -> pd.DataFrame:
     return first_columns(table, SUBSET_COLUMNS)
 
 
+def with_arm_names(table: pd.DataFrame) -> pd.DataFrame:
+    """A sweep's table with a name per line, which those of an earlier implementation do not give."""
+    if "subset_name" not in table or "arm" in table:
+        return table
+    names = table["subset_name"].astype(str)
+    if "scale" in table:
+        scales = pd.to_numeric(table["scale"], errors="coerce")
+        untouched = scales.isna() | (names == BASELINE_NAME)
+        names = names.where(untouched, names + "_x" + scales.map("{:g}".format))
+    return table.assign(arm=names)
+
+
 def first_columns(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """The table with these columns first, the others in their order behind them."""
     return table[[*names, *(name for name in table.columns if name not in names)]]

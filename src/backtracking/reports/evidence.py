@@ -2,13 +2,15 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from backtracking.measurements.tradeoff import with_arm_names
+from backtracking.reports.document import Document
 from backtracking.run import io
 from backtracking.run.paths import RunPaths
 
@@ -23,8 +25,45 @@ class Evidence:
     def table(self, name: str) -> pd.DataFrame | None:
         """A table under `analysis/`; none when the run has none or it is empty."""
         if name not in self._tables:
-            self._tables[name] = _read(self.paths.table(name))
+            table = _read(self.paths.table(name))
+            self._tables[name] = table if table is None else with_arm_names(table)
         return self._tables[name]
+
+    def holds(self, name: str, *columns: str) -> bool:
+        """Whether a table is there with all these columns."""
+        table = self.table(name)
+        return table is not None and set(columns) <= set(table)
+
+    def absence(self, name: str, command: str) -> str:
+        """Why a table is not there, as a sentence."""
+        if reason := self._why_not_made(name):
+            return f"Not testable: {reason}."
+        if self.paths.table(name).exists():
+            return f"{name} holds no rows."
+        return f"Missing: {name}. Run: backtracking {command}."
+
+    def lack(self, name: str, command: str) -> str:
+        """The same as a part of a sentence about what a claim needs."""
+        reason = self._why_not_made(name)
+        return f"{name}: not testable, {reason}" if reason else f"{name} (made by {command})"
+
+    def _why_not_made(self, name: str) -> str:
+        found = (
+            record for record in self._records().values() if f"analysis/{name}" in record.get("not_made", ())
+        )
+        return next((str(record.get("reason")) for record in found), "")
+
+    def is_own(self, name: str) -> bool:
+        """Whether a recorded stage of this run made the file; otherwise how it was computed is not known."""
+        return any(name in record.get("outputs", ()) for record in self._records().values())
+
+    def notes(self, stage: str) -> dict[str, Any]:
+        """What a stage noted when it ran."""
+        return _as_dict(self._records().get(stage, {}).get("notes"))
+
+    def _records(self) -> dict[str, dict[str, Any]]:
+        stages = _as_dict(self.meta.get("stages"))
+        return {key: record for key, record in stages.items() if isinstance(record, dict)}
 
     def data(self, name: str) -> dict[str, Any]:
         """A JSON artifact; empty when there is none."""
@@ -46,13 +85,32 @@ class Evidence:
 
     def figures_beside(self, used: Iterable[str]) -> list[str]:
         """Names of the run's figures that a report has not shown yet."""
-        drawn = {path.stem for path in self.paths.figures.glob("*.png")}
+        drawn = {path.stem for path in self.paths.figures.glob("*.png") if ".previous" not in path.stem}
         return sorted(drawn - set(used))
 
     def figure(self, name: str, report: Path) -> str | None:
         """A figure's path relative to the report; none when it was not drawn."""
         path = self.paths.figure(name)
         return Path(os.path.relpath(path, report.parent)).as_posix() if path.exists() else None
+
+
+def say_what_lacks(document: Document, evidence: Evidence, name: str, columns: Mapping[str, str]) -> None:
+    """Name the quantities (by column) that a table does not hold at all: a dash beside them is no finding."""
+    if lacking := [label for column, label in columns.items() if not evidence.holds(name, column)]:
+        document.say(f"Not in this table ({name}): {', '.join(lacking)}.")
+
+
+def how_graded(evidence: Evidence, names: Sequence[str]) -> str:
+    """How the accuracies of these tables count, as far as the run's record tells."""
+    if foreign := [name for name in names if evidence.table(name) is not None and not evidence.is_own(name)]:
+        return (
+            f"This run did not make {', '.join(foreign)}: how unanswered completions count in the accuracies "
+            "there is not recorded."
+        )
+    return (
+        "Accuracy counts an unanswered completion as wrong and stands beside the share of completions cut at "
+        "the token cap, because a cut completion cannot answer."
+    )
 
 
 def _read(path: Path) -> pd.DataFrame | None:

@@ -16,7 +16,7 @@ def write_leaks(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("What leaks")
     table = evidence.table("specificity.csv")
     if table is None:
-        document.say("Missing: specificity.csv. Run: backtracking phase2-specificity.")
+        document.say(evidence.absence("specificity.csv", "phase2-specificity"))
         return
     document.say(
         "Changes are per completion, paired with the baseline by problem. Other triggers are phrases "

@@ -20,6 +20,12 @@ def number(row: Row, column: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def count(row: Row, column: str) -> str:
+    """A whole number."""
+    value = number(row, column)
+    return "—" if value is None else f"{int(value):,}"
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     return "—" if value is None else f"{value:.{digits}%}"
 

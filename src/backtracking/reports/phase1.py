@@ -8,14 +8,21 @@ import pandas as pd
 
 from backtracking.config.schema import ExperimentConfig
 from backtracking.reports.document import Document, quoted
-from backtracking.reports.evidence import Evidence
-from backtracking.reports.numbers import number, p_value, percent, plain, points, rate, records
+from backtracking.reports.evidence import Evidence, how_graded, say_what_lacks
+from backtracking.reports.numbers import count, number, p_value, percent, plain, points, rate, records
 from backtracking.reports.phase1_verdicts import verdicts
 from backtracking.reports.provenance import write_provenance
 from backtracking.reports.verdicts import write_verdicts
+from backtracking.run.records import BASELINE_NAME
 
 LEVEL = 0.05
 _RATES = ("Backtracking (strict)", "Doubt", "Redo", "Accuracy", "Cut at the cap", "Accuracy among finished")
+RATE_COLUMNS = {
+    "backtracking_rate_low": "intervals",
+    "doubt_rate": "doubt and redo",
+    "truncation_rate": "the share cut at the cap",
+    "accuracy_finished": "accuracy among finished",
+}
 SEPARATION_SHARE = 0.1
 """Smaller differences than this share of the largest one do not count as separation."""
 
@@ -28,9 +35,8 @@ def phase1_report(
     document = Document("Backtracking as a state transition: Phase 1")
     document.say(
         f"Run {quoted(evidence.paths.run_id)}, model {quoted(config.model.hf_id)}. Square brackets hold 95% "
-        "intervals; the unit of resampling is the problem. Accuracy counts an unanswered completion as "
-        "wrong and stands beside the share of completions cut at the token cap, because a cut completion "
-        "cannot answer."
+        "intervals; the unit of resampling is the problem. "
+        + how_graded(evidence, ("formatting_summary.csv", "condition_comparison.csv"))
     )
     _out_of_date(document, stale)
     document.section("Findings")
@@ -62,16 +68,18 @@ def _rates(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("How often, baseline only")
     table = evidence.table("formatting_summary.csv")
     if table is None:
-        document.say("Missing: formatting_summary.csv. Run: backtracking formatting-sweep.")
+        document.say(evidence.absence("formatting_summary.csv", "formatting-sweep"))
         return
     document.table(
         ["Variant", *_RATES],
         [_rate_line(row, quoted(row["variant"])) for row in records(table)],
     )
-    document.say(
-        "Doubt questions what was written, redo drops it and goes another way; both are shares of "
-        "completions, and found by rules of their own beside the strict phrases."
-    )
+    if evidence.holds("formatting_summary.csv", "doubt_rate"):
+        document.say(
+            "Doubt questions what was written, redo drops it and goes another way; both are shares of "
+            "completions, and found by rules of their own beside the strict phrases."
+        )
+    say_what_lacks(document, evidence, "formatting_summary.csv", RATE_COLUMNS)
     picture(document, evidence, path, "backtracking_rate_by_variant", "Baseline rates by prompt variant")
 
 
@@ -89,11 +97,19 @@ def _rate_line(row: dict[Any, Any], *names: str) -> list[str]:
 
 def _accuracy(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Backtracking and accuracy")
+    groups = evidence.data("summary_metrics.json").get("backtracking_vs_accuracy", {})
+    groups = {
+        variant: found
+        for variant, found in (groups.items() if isinstance(groups, dict) else ())
+        if isinstance(found, dict) and {"with_backtracking", "without_backtracking"} <= set(found)
+    }
+    if not groups:
+        document.say("Accuracy with and without backtracking is not in summary_metrics.json.")
+        return
     document.say(
         "Rows that backtrack are not a random sample: hard problems make for more errors and for more "
         "doubt. The table below is marginal; the verdict above compares within problems."
     )
-    groups = evidence.data("summary_metrics.json").get("backtracking_vs_accuracy", {})
     document.table(
         [
             "Variant",
@@ -119,7 +135,6 @@ def _accuracy(document: Document, evidence: Evidence, path: Path) -> None:
                 str(found.get("informative_problems", "—")),
             ]
             for variant, found in groups.items()
-            if isinstance(found, dict) and {"with_backtracking", "without_backtracking"} <= set(found)
         ],
     )
     picture(
@@ -135,25 +150,30 @@ def _lens(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Logit lens")
     table = evidence.table("logit_lens.csv")
     if table is None:
-        document.say("Missing: logit_lens.csv. Run: backtracking logit-lens.")
+        document.say(evidence.absence("logit_lens.csv", "logit-lens"))
         return
     for kind, part in table.groupby("control_matching", sort=False):
         last = records(part.sort_values("layer"))[-1]
-        apart = _first_apart(part)
-        where = "at no layer" if apart is None else f"first at layer {apart}"
         document.say(
-            f"Controls {quoted(kind)}: {int(number(last, 'n_bt') or 0):,} onsets, "
-            f"{int(number(last, 'n_control') or 0):,} controls. At the last layer the onset token's mean "
-            f"logit is {plain(last, 'mean_target_logit_bt')} at onsets and "
-            f"{plain(last, 'mean_target_logit_control')} at controls. The family's log-mass separates "
-            f"{where} (Holm-corrected over layers)."
+            f"Controls {quoted(kind)}: {count(last, 'n_bt')} onsets, {count(last, 'n_control')} controls. "
+            f"At the last layer the onset token's mean logit is {plain(last, 'mean_target_logit_bt')} at "
+            f"onsets and {plain(last, 'mean_target_logit_control')} at controls. {_separation(part)}"
         )
     picture(document, evidence, path, "wait_logit_lens_bt_vs_control", "The onset token through the layers")
 
 
+def _separation(part: pd.DataFrame) -> str:
+    """From which layer on the family's log-mass separates, if the table says so."""
+    if not {"family_diff", "family_diff_p_holm"} <= set(part):
+        return "Where the family's log-mass separates is not in this table."
+    if part["family_diff_p_holm"].isna().all():
+        return "Too few matched pairs to test where the family's log-mass separates."
+    apart = _first_apart(part)
+    where = "at no layer" if apart is None else f"first at layer {apart}"
+    return f"The family's log-mass separates {where} (Holm-corrected over layers)."
+
+
 def _first_apart(part: pd.DataFrame) -> int | None:
-    if "family_diff_p_holm" not in part:
-        return None
     clear = part["family_diff"] >= SEPARATION_SHARE * max(0.0, part["family_diff"].max())
     apart = part[clear & (part["family_diff"] > 0) & (part["family_diff_p_holm"] < LEVEL)]
     return None if apart.empty else int(apart["layer"].min())
@@ -163,7 +183,7 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Ablation scan")
     table = evidence.table("ablation_importance.csv")
     if table is None:
-        document.say("Missing: ablation_importance.csv. Run: backtracking ablation-scan.")
+        document.say(evidence.absence("ablation_importance.csv", "ablation-scan"))
         return
     strongest = table.sort_values("delta_wait_logit_mean").head(8)
     rule = evidence.scan_rule
@@ -193,6 +213,8 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
             for row in records(strongest)
         ],
     )
+    lacking = {"delta_log_odds": "log-odds", "kl_control": "KL at controls", f"{rule}_p_holm": "tests"}
+    say_what_lacks(document, evidence, "ablation_importance.csv", lacking)
     chosen = evidence.data("selected_layers.json")
     if chosen:
         listed = ", ".join(f"{kind} {chosen.get(kind, [])}" for kind in ("attn", "mlp"))
@@ -204,12 +226,15 @@ def _conditions(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Regeneration under ablation")
     table = evidence.table("condition_comparison.csv")
     if table is None:
-        document.say("Missing: condition_comparison.csv. Run: backtracking compare-conditions.")
+        document.say(evidence.absence("condition_comparison.csv", "compare-conditions"))
         return
     document.table(
         ["Variant", "Condition", *_RATES],
         [_rate_line(row, quoted(row["variant"]), quoted(row["condition"])) for row in records(table)],
     )
+    say_what_lacks(document, evidence, "condition_comparison.csv", RATE_COLUMNS)
+    if table["condition"].eq(BASELINE_NAME).all():
+        document.say("No completions under ablation, so there is nothing to compare the baseline with.")
     draws = evidence.table("random_draws.csv")
     if draws is not None and len(draws) > 1:
         lowest, highest = draws["backtracking_rate"].min(), draws["backtracking_rate"].max()
@@ -223,7 +248,11 @@ def _conditions(document: Document, evidence: Evidence, path: Path) -> None:
 def _formatting(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Formatting")
     table = evidence.table("formatting_summary.csv")
-    if table is not None and "backtracking_diff" in table:
+    if table is None:
+        document.say(evidence.absence("formatting_summary.csv", "formatting-sweep"))
+    elif "backtracking_diff" not in table:
+        document.say("Differences between formats, paired by problem, are not in formatting_summary.csv.")
+    else:
         document.table(
             ["Variant", "Difference in backtracking (points)", "p (Holm)"],
             [
@@ -241,8 +270,8 @@ def _formatting(document: Document, evidence: Evidence, path: Path) -> None:
 def _errors(document: Document, evidence: Evidence) -> None:
     table = evidence.table("error_coupling.csv")
     document.section("Errors and onsets")
-    if table is None or "odds_ratio" not in table:
-        document.say("Missing: error_coupling.csv. Run: backtracking detect-events.")
+    if table is None:
+        document.say(evidence.absence("error_coupling.csv", "detect-events"))
         return
     document.say(
         "Checkable arithmetic in the completions, and whether an onset follows before the next such "
@@ -262,7 +291,9 @@ def _errors(document: Document, evidence: Evidence) -> None:
         ],
     )
     injected = evidence.table("error_injection_summary.csv")
-    if injected is not None:
+    if injected is None:
+        document.say(evidence.absence("error_injection_summary.csv", "error-injection"))
+    else:
         document.say(
             "Results of right completions replaced: change of the onset's log-mass afterwards, in nats."
         )

@@ -157,7 +157,7 @@ def _judge_detects(evidence: Evidence, main: str) -> Verdict:
     if isinstance(difference, str):
         return DETECTS.missing(difference)
     if row is None:
-        return DETECTS.missing("error_coupling.csv (made by detect-events)")
+        return DETECTS.missing(evidence.lack("error_coupling.csv", "detect-events"))
     because = (
         f"an onset follows {rate(row, 'p_onset_after_wrong', n='n_wrong')} of the wrong steps and "
         f"{rate(row, 'p_onset_after_right', n='n_right')} of the right ones; paired difference "
@@ -322,7 +322,7 @@ def _standouts(evidence: Evidence) -> Standouts | str:
     """Components that the scan finds above the ensemble in each mode, or what is missing to say so."""
     table, rule = evidence.table("ablation_importance.csv"), evidence.scan_rule
     if table is None:
-        return "ablation_importance.csv (made by ablation-scan)"
+        return evidence.lack("ablation_importance.csv", "ablation-scan")
     parts = _by_whole_removal(evidence.table("ablation_modes.csv")) or {"": table}
     if any(f"{rule}_p_holm" not in part or part[f"{rule}_p_holm"].isna().all() for part in parts.values()):
         return f"tests of {rule} against the ensemble in ablation_importance.csv"

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
 from backtracking.reports.document import Document, quoted
-from backtracking.reports.evidence import Evidence
+from backtracking.reports.evidence import Evidence, how_graded, say_what_lacks
 from backtracking.reports.leaks import write_leaks
-from backtracking.reports.numbers import number, p_value, percent, plain, points, rate, records
+from backtracking.reports.numbers import count, number, p_value, percent, plain, points, rate, records
 from backtracking.reports.phase1 import more_pictures, picture
 from backtracking.reports.phase2_verdicts import verdicts
 from backtracking.reports.provenance import write_provenance
@@ -26,27 +29,36 @@ ARM_HEAD = (
     "Retention",
     "Verdict",
 )
+ARM_COLUMNS = {
+    "backtracking_rate_low": "intervals",
+    "truncation_rate": "the share cut at the cap",
+    "backtracking_diff": "paired differences",
+    "retention": "retention",
+    "verdict": "verdicts",
+}
+SWEEPS = ("subset_sweep_results.csv", "scale_sweep_results.csv")
 
 
 def phase2_report(
     evidence: Evidence, phase1: Evidence | None, config: ExperimentConfig, path: Path
 ) -> Document:
     """The whole report, computed from the tables of both phases."""
-    assert config.phase2 is not None
-    margin = config.phase2.accuracy_margin
+    margin = (config.phase2 or Phase2Config()).accuracy_margin
     document = Document("Turning backtracking down: Phase 2")
     built_on = f", built on Phase 1 run {quoted(phase1.paths.run_id)}" if phase1 else ""
     document.say(
         f"Run {quoted(evidence.paths.run_id)}{built_on}, model {quoted(config.model.hf_id)}. Square "
         "brackets hold 95% intervals; the unit of resampling is the problem; differences to the baseline "
-        "are paired. Accuracy counts an unanswered completion as wrong and stands beside the share cut at "
-        "the token cap."
+        "are paired. " + how_graded(evidence, SWEEPS)
     )
     document.section("Findings")
     write_verdicts(document, verdicts(evidence, margin))
     _baseline(document, evidence, path)
-    _sweep(document, evidence, path, "Subset sweep", "subset_sweep_results.csv", "phase2_subset_sweep")
-    _sweep(document, evidence, path, "Scale sweep", "scale_sweep_results.csv", "phase2_scale_tradeoff")
+    for command, title, name, figure in (
+        ("phase2-subset-sweep", "Subset sweep", SWEEPS[0], "phase2_subset_sweep"),
+        ("phase2-scale-sweep", "Scale sweep", SWEEPS[1], "phase2_scale_tradeoff"),
+    ):
+        _sweep(document, evidence, path, command, title, name, figure)
     _choice(document, evidence, path)
     _onset_step(document, evidence, path)
     write_leaks(document, evidence, path)
@@ -63,16 +75,19 @@ def _baseline(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Baseline only")
     summary = evidence.data("metrics_v2.json").get("baseline_only_summary")
     if not isinstance(summary, dict) or not summary:
-        document.say("Missing: metrics_v2.json. Run: backtracking metrics-v2.")
+        document.say(evidence.absence("metrics_v2.json", "metrics-v2"))
         return
-    rows = [(name, row) for name, row in summary.items() if isinstance(row, dict)]
+    rows = [(name, row) for name, row in summary.items() if isinstance(row, dict)] or [
+        ("all variants", summary)
+    ]
     document.table(
-        ["Variant", "Backtracking (strict)", "Accuracy", "Cut at the cap"],
+        ["Variant", "Backtracking (strict)", "Accuracy", "Accuracy among graded", "Cut at the cap"],
         [
             [
                 quoted(name),
                 rate(row, "backtracking_rate"),
                 rate(row, "accuracy_of_all"),
+                rate(row, "accuracy", n="graded_count"),
                 rate(row, "truncation_rate", n=None),
             ]
             for name, row in rows
@@ -81,14 +96,31 @@ def _baseline(document: Document, evidence: Evidence, path: Path) -> None:
     picture(document, evidence, path, "phase2_baseline_summary", "Baseline rates, no intervention")
 
 
-def _sweep(document: Document, evidence: Evidence, path: Path, title: str, name: str, figure: str) -> None:
+def _sweep(
+    document: Document, evidence: Evidence, path: Path, command: str, title: str, name: str, figure: str
+) -> None:
     document.section(title)
     table = evidence.table(name)
     if table is None:
-        document.say(f"Missing: {name}.")
+        document.say(evidence.absence(name, command))
         return
     document.table(ARM_HEAD, [_arm_line(row) for row in records(table)])
+    say_what_lacks(document, evidence, name, ARM_COLUMNS)
+    _left_out(document, evidence, command)
     picture(document, evidence, path, figure, title)
+    if "loop_rate" in table:
+        _degeneration(document, table)
+
+
+def _left_out(document: Document, evidence: Evidence, command: str) -> None:
+    """Subsets that could not be built, and arms whose rows cannot be judged."""
+    left_out = evidence.notes(command).get("left_out", {})
+    if left_out:
+        document.say("Left out, because Phase 1 has nothing to build them from:")
+        document.bullets([f"{quoted(name)}: {quoted(reason, 300)}" for name, reason in left_out.items()])
+
+
+def _degeneration(document: Document, table: pd.DataFrame) -> None:
     document.section("Signs of degeneration", level=3)
     columns = [
         ("loop_rate", "Loops"),
@@ -120,7 +152,7 @@ def _sweep(document: Document, evidence: Evidence, path: Path, title: str, name:
 def _arm_line(row: dict[Any, Any]) -> list[str]:
     return [
         quoted(row["arm"]),
-        f"{int(number(row, 'num_components') or 0)}",
+        count(row, "num_components"),
         rate(row, "backtracking_rate"),
         rate(row, "accuracy"),
         rate(row, "truncation_rate", n=None),
@@ -136,7 +168,7 @@ def _choice(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Choice and confirmation")
     searched, confirmed = evidence.table("tradeoff_search.csv"), evidence.table("confirm_results.csv")
     if searched is None or confirmed is None:
-        document.say("Missing: confirm_results.csv. Run: backtracking phase2-confirm.")
+        document.say(evidence.absence("confirm_results.csv", "phase2-confirm"))
         return
     halves = evidence.data("problem_split.json")
     document.say(
@@ -175,9 +207,7 @@ def _onset_step(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("The onset step")
     summary = evidence.table("continuation_ablation_summary.csv")
     if summary is None:
-        document.say(
-            "Missing: continuation_ablation_summary.csv. Run: backtracking phase2-continuation-ablation."
-        )
+        document.say(evidence.absence("continuation_ablation_summary.csv", "phase2-continuation-ablation"))
         return
     document.say(
         "Teacher-forced on the stored tokens: the prefix is untouched and the intervention acts on the one "
@@ -233,11 +263,14 @@ def _hooks(document: Document, evidence: Evidence) -> None:
     if not debug:
         return
     document.section("What the hooks did")
-    agrees = "agree with" if debug.get("matches_schedule") else "**differ from**"
+    if "matches_schedule" in debug:
+        agrees = "agree with" if debug["matches_schedule"] else "**differ from**"
+        checked = f"the counts {agrees} what the schedule says for the rows generated"
+    else:
+        checked = "whether the counts are what the schedule says is not in hook_debug.json"
     document.say(
-        f"{debug.get('total_calls', 0):,} calls of intervened modules, {debug.get('ablation_calls', 0):,} "
-        f"acted on and {debug.get('skipped_calls', 0):,} left alone; the counts {agrees} what the schedule "
-        "says for the rows generated."
+        f"{count(debug, 'total_calls')} calls of intervened modules, {count(debug, 'ablation_calls')} acted "
+        f"on and {count(debug, 'skipped_calls')} left alone; {checked}."
     )
     document.bullets([quoted(line, 200) for line in debug.get("differences", [])])
 
@@ -245,9 +278,11 @@ def _hooks(document: Document, evidence: Evidence) -> None:
 def _limits(document: Document, evidence: Evidence) -> None:
     document.section("What to keep in mind")
     notes = []
-    for name in ("subset_sweep_results.csv", "scale_sweep_results.csv"):
+    for name in SWEEPS:
         table = evidence.table(name)
-        if table is not None and "truncation_rate" in table:
+        if table is not None and "truncation_rate" not in table:
+            notes.append(f"{name} holds no truncation rates: its accuracies may measure the token cap.")
+        elif table is not None:
             cut = table[table["truncation_rate"] > 0.10]
             notes += [
                 f"{quoted(row['arm'])}: {percent(number(row, 'truncation_rate'))} cut at the cap; its "

@@ -67,7 +67,8 @@ class Contest:
 def verdicts(evidence: Evidence, margin: float) -> list[Verdict]:
     """Every claim of Phase 2, judged."""
     claim, contest, arms = _non_destructive(margin), _contest(evidence), _arms(evidence)
-    swept = "subset_sweep_results.csv or scale_sweep_results.csv with paired differences"
+    subset_sweep = evidence.lack("subset_sweep_results.csv", "phase2-subset-sweep")
+    swept = f"paired differences in {subset_sweep} or in scale_sweep_results.csv"
     lacking = swept if contest is None else contest.untested
     return [
         claim.missing(lacking) if lacking or contest is None else _judge_non_destructive(claim, contest),
@@ -172,7 +173,9 @@ def _judge_destroys(arms: pd.DataFrame) -> Verdict:
 def _judge_step(evidence: Evidence) -> Verdict:
     summary = evidence.table("continuation_ablation_summary.csv")
     if summary is None:
-        return STEP.missing("continuation_ablation_summary.csv (made by phase2-continuation-ablation)")
+        return STEP.missing(
+            evidence.lack("continuation_ablation_summary.csv", "phase2-continuation-ablation")
+        )
     strongest = summary[summary["scale"] == summary["scale"].min()].set_index("position_kind")
     if not {"onset", "control"} <= set(strongest.index):
         return STEP.missing("matched control positions")

@@ -14,6 +14,11 @@ def write_provenance(document: Document, evidence: Evidence, level: int = 2) -> 
     if not meta:
         document.say("The run has no meta.json, so where its numbers come from is not known.")
         return
+    if "schema" not in meta or meta.get("earlier"):
+        document.say(
+            "The run was written by an earlier implementation: code, model and seeds behind its tables are "
+            "not recorded here. What follows is about the results made since."
+        )
     document.table(["What", "Value"], [[name, value] for name, value in _facts(meta) if value])
     stages = meta.get("stages")
     if isinstance(stages, Mapping) and stages:

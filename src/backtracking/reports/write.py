@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
 from backtracking.reports.document import Document
 from backtracking.reports.evidence import Evidence
@@ -19,8 +20,8 @@ def write_phase1_report(paths: RunPaths, config: ExperimentConfig, stale: Mappin
 
 
 def write_phase2_report(paths: RunPaths, phase1: RunPaths | None, config: ExperimentConfig) -> list[Path]:
-    assert config.phase2 is not None
-    target = paths.inside(config.phase2.report.report_path, "phase2.report.report_path")
+    asked = config.phase2 or Phase2Config()
+    target = paths.inside(asked.report.report_path, "phase2.report.report_path")
     earlier = Evidence(phase1) if phase1 is not None else None
     return _write(phase2_report(Evidence(paths), earlier, config, target), target)
 

@@ -121,6 +121,8 @@ class RunContext:
 
     @property
     def phase2(self) -> Phase2Config:
+        if self.config.phase2 is None and self.meta.earlier is not None:
+            return Phase2Config()  # such a run may hold Phase 2's tables beside a config that does not say so
         if self.config.phase2 is None:
             raise UserError(
                 f"run {self.paths.run_id} is a Phase 1 run: {self.loaded.source} has no phase2 section",

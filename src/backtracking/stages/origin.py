@@ -5,19 +5,22 @@ from pathlib import Path
 
 from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths
+from backtracking.run.provenance import file_digest
 from backtracking.stages.base import RunContext, Stage
 
 
 def made_elsewhere(stage: Stage, ctx: RunContext) -> list[Path]:
-    """Outputs that lie in the run folder although no recorded stage made them."""
+    """Outputs of a stage that never ran which lie in the run folder all the same, made by no other stage."""
     if stage.key in ctx.meta.stages:
         return []
-    recorded = {path for other in ctx.pipeline if other.key in ctx.meta.stages for path in other.outputs(ctx)}
-    return [
-        path
-        for path in stage.outputs(ctx)
-        if path.exists() and path.is_relative_to(ctx.paths.root) and path not in recorded
-    ]
+    inside = (path for path in stage.outputs(ctx) if path.is_file() and path.is_relative_to(ctx.paths.root))
+    return [path for path in inside if not _is_recorded(path, ctx.meta)]
+
+
+def _is_recorded(path: Path, meta: RunMeta) -> bool:
+    """Whether some stage recorded the file as it is now; two stages may share one."""
+    digest = file_digest(path)
+    return any(record.outputs.get(path.name) == digest for record in meta.stages.values())
 
 
 def why_not_made(path: Path, ctx: RunContext) -> str:
