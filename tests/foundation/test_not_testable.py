@@ -71,7 +71,9 @@ def opened(paths):
 @pytest.fixture
 def ctx(tmp_path):
     loaded = load_config(CONFIG, [f"run.output_dir={tmp_path / 'runs'}"])
-    return opened(init_run(loaded, "some"))
+    paths = RunPaths(tmp_path / "runs", "some")
+    init_run(loaded, paths)
+    return opened(paths)
 
 
 def write(ctx, letters):
@@ -143,7 +145,8 @@ def test_a_phase_1_question_blocks_phase_2(ctx, tmp_path):
     write(ctx, "a")
     execute(Count(), ctx)
     loaded = load_config(CONFIG, [f"run.output_dir={tmp_path / 'runs'}"])
-    second = init_run(loaded, "second")
+    second = RunPaths(tmp_path / "runs", "second")
+    init_run(loaded, second)
 
     @dataclass(frozen=True)
     class Later(Behind):
