@@ -1,18 +1,22 @@
 """Commands about runs as a whole: init-run, run, status, doctor, config."""
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from backtracking.cli import options as opt
+from backtracking.cli.as_json import described_config, echo_json
+from backtracking.cli.plan import plan, show_dry_run
 from backtracking.cli.session import Request, find_run, load, open_run, run_stages, say_why_new
 from backtracking.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from backtracking.cli.doctor import Finding
     from backtracking.stages.base import RunContext, Stage
 
 PANEL = "Runs"
@@ -21,7 +25,13 @@ config_app = typer.Typer(help="Look at a config: what it says, what it may say, 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
-    for name, function in (("run", run), ("status", status), ("init-run", init_run), ("doctor", doctor)):
+    for name, function in (
+        ("run", run),
+        ("plan", plan),
+        ("status", status),
+        ("init-run", init_run),
+        ("doctor", doctor),
+    ):
         app.command(name, rich_help_panel=PANEL)(function)
     app.add_typer(config_app, name="config", rich_help_panel=PANEL)
 
@@ -37,7 +47,12 @@ def run(
     force: Annotated[
         list[str] | None, typer.Option("--force", metavar="STAGE", help="Run this stage afresh; repeatable.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and why.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be done, why, and what it costs.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --dry-run: JSON on standard output, and nothing else there.")
+    ] = False,
     quiet: opt.Quiet = False,
     verbose: opt.Verbose = False,
 ) -> None:
@@ -45,6 +60,8 @@ def run(
 
     Example: [cyan]backtracking run -c configs/demo.yaml[/cyan]
     """
+    if as_json and not dry_run:
+        raise UserError("--json goes with --dry-run", next_step="add --dry-run, or look with: status --json")
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=quiet, verbose=verbose)
     ctx = open_run(request, may_create=True)
     stages = ctx.pipeline
@@ -55,7 +72,7 @@ def run(
         _warn_of_unfinished(stages[:first], ctx)
         stages = stages[first:]
     if dry_run:
-        _print_plan(stages, ctx, forced)
+        show_dry_run(ctx, stages, forced, as_json=as_json)
         return
     worked = run_stages(ctx, stages, request, forced)
     if not quiet:
@@ -83,37 +100,18 @@ def _check_stage_names(names: "Sequence[str]", stages: "Sequence[Stage]") -> Non
             raise UserError(f"no stage {name!r} in this pipeline", next_step=f"choose one of: {listed}")
 
 
-def _print_plan(stages: "Sequence[Stage]", ctx: "RunContext", forced: "Sequence[str]") -> None:
-    """What `run` would do; a stage behind one that runs may turn out up to date after all."""
-    from backtracking.stages.execute import status_of
-
-    upstream = False
-    if not ctx.paths.meta.exists():
-        typer.echo(f"{ctx.paths.run_id} would be a new run:")
-    for stage in stages:
-        found = status_of(stage, ctx)
-        if stage.name in forced or stage.key in forced:
-            line, upstream = f"  run   {stage.key}  (forced)", True
-        elif not found.is_settled:
-            line, upstream = f"  run   {stage.key}  ({found.state}: {found.reason})", True
-        elif upstream:
-            line = f"  check {stage.key}  (runs if an input changes)"
-        else:
-            line = f"  skip  {stage.key}  ({'up to date' if found.state == 'done' else found.state})"
-        typer.echo(line)
-
-
 def status(
     config: opt.Config = None,
     run_id: opt.RunId = None,
     phase1_run_id: opt.Phase1RunId = None,
     overrides: opt.Overrides = None,
+    as_json: opt.Json = False,
 ) -> None:
     """Show where each stage of a run stands: done, missing, stale, running.
 
     Example: [cyan]backtracking status --run-id demo[/cyan]
     """
-    from backtracking.cli.status_table import show_stages, terminal
+    from backtracking.cli.status_table import described, show_stages, terminal
     from backtracking.stages.execute import status_of
 
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=True)
@@ -124,6 +122,9 @@ def status(
             next_step=f"begin one with: backtracking run --config {ctx.loaded.source}",
         )
     found = {stage.key: status_of(stage, ctx) for stage in ctx.pipeline}
+    if as_json:
+        echo_json(described(ctx.paths.run_id, ctx.meta, found))
+        return
     show_stages(terminal(), f"run {ctx.paths.run_id}", found, ctx.meta.stages)
 
 
@@ -149,7 +150,7 @@ def init_run(
     typer.echo(choice.paths.root)
 
 
-def doctor(config: opt.Config = None) -> None:
+def doctor(config: opt.Config = None, as_json: opt.Json = False) -> None:
     """Check the installation: packages, device, disk, the bundled reasoner, access to the hub.
 
     Example: [cyan]backtracking doctor[/cyan]
@@ -157,12 +158,20 @@ def doctor(config: opt.Config = None) -> None:
     from backtracking.cli.doctor import examine
 
     findings = examine(Path(load(Request(config)).config.run.output_dir) if config else Path("runs"))
+    if as_json:
+        is_fine = all(finding.grade != "problem" for finding in findings)
+        echo_json({"ok": is_fine, "findings": [asdict(finding) for finding in findings]})
+    else:
+        _print_findings(findings)
+    if any(finding.grade == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print_findings(findings: "Sequence[Finding]") -> None:
     width = max(len(finding.subject) for finding in findings)
     marks = {"ok": "ok  ", "note": "note", "problem": "FAIL"}
     for finding in findings:
         typer.echo(f"{marks[finding.grade]}  {finding.subject:<{width}}  {finding.text}")
-    if any(finding.grade == "problem" for finding in findings):
-        raise typer.Exit(1)
 
 
 @config_app.command("show")
@@ -172,6 +181,7 @@ def config_show(
     explain: Annotated[
         bool, typer.Option("--explain", help="Every key with its type, default and meaning.")
     ] = False,
+    as_json: opt.Json = False,
 ) -> None:
     """Print the resolved config, each value with where it came from.
 
@@ -180,7 +190,14 @@ def config_show(
     from backtracking.config.load import dump_resolved, key_docs
 
     if not explain:
-        typer.echo(dump_resolved(load(Request(config, overrides=overrides or ()))), nl=False)
+        loaded = load(Request(config, overrides=overrides or ()))
+        if as_json:
+            echo_json(described_config(loaded))
+        else:
+            typer.echo(dump_resolved(loaded), nl=False)
+        return
+    if as_json:
+        echo_json({"keys": [asdict(doc) for doc in key_docs()]})
         return
     width = min(shutil.get_terminal_size((100, 24)).columns, 110)
     for doc in key_docs():

@@ -7,18 +7,30 @@ from typing import Annotated, Any
 
 import typer
 
+from backtracking.cli import complete
+
 Config = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="Config file (YAML). Default: the one the run was made with."),
+    typer.Option(
+        "--config",
+        "-c",
+        autocompletion=complete.configs,
+        help="Config file (YAML). Default: the one the run was made with.",
+    ),
 ]
 RunId = Annotated[
     str | None,
-    typer.Option("--run-id", help="Which run. Default: run.run_id of the config, else the current run."),
+    typer.Option(
+        "--run-id",
+        autocompletion=complete.run_ids,
+        help="Which run. Default: run.run_id of the config, else the current run.",
+    ),
 ]
 Phase1RunId = Annotated[
     str | None,
     typer.Option(
         "--phase1-run-id",
+        autocompletion=complete.run_ids,
         help="The Phase 1 run to build on. Default: phase2.phase1_run_id, else the one used last.",
     ),
 ]
@@ -33,17 +45,25 @@ Overrides = Annotated[
 Variant = Annotated[
     str | None,
     typer.Option(
-        "--variant", help="Prompt format. Default: all for `generate --condition baseline`, else the first."
+        "--variant",
+        autocompletion=complete.variants,
+        help="Prompt format. Default: all for `generate --condition baseline`, else the first.",
     ),
 ]
 Condition = Annotated[
-    str, typer.Option("--condition", help="baseline, targeted_ablation or random_ablation.")
+    str,
+    typer.Option(
+        "--condition",
+        autocompletion=complete.conditions,
+        help="baseline, targeted_ablation or random_ablation.",
+    ),
 ]
 Heads = Annotated[bool, typer.Option("--heads", help="Also remove every attention head alone.")]
 Positions = Annotated[
     bool, typer.Option("--positions", help="Also remove every block at the three positions before.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run even if the result is up to date.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Also what the libraries underneath have to say.")

@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backtracking.run.progress import clock
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from backtracking.run.meta import StageRecord
+    from backtracking.run.meta import RunMeta, StageRecord
     from backtracking.stages.execute import State, Status
 
 COLOURS: "dict[State, str]" = {
@@ -31,6 +31,23 @@ def terminal() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else NOT_A_TERMINAL)
+
+
+def described(run_id: str, meta: "RunMeta", stages: "Mapping[str, Status]") -> dict[str, Any]:
+    """The same for programs; the keys are documented in docs/commands.md."""
+    return {
+        "run_id": run_id,
+        "study": meta.name,
+        "config_hash": meta.config_hash,
+        "stages": [_stage(name, status, meta.stages.get(name)) for name, status in stages.items()],
+    }
+
+
+def _stage(name: str, status: "Status", record: "StageRecord | None") -> dict[str, Any]:
+    told = {"rows": None, "started": None, "finished": None, "seconds": None}
+    if record is not None:
+        told = {key: getattr(record, key) for key in told}
+    return {"stage": name, "state": status.state, "reason": status.reason, **told}
 
 
 def show_stages(

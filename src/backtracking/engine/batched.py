@@ -7,7 +7,8 @@ without holes.
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from functools import partial
 from typing import Literal
 
@@ -49,6 +50,25 @@ def run_batched(
     ledger: Ledger,
 ) -> Iterator[GenerationRecord]:
     """Complete rows side by side; records come in the order in which rows end."""
+    turns = run_turns(model, rows, params, seed=seed, slots=slots, table=table, ledger=ledger)
+    with closing(turns):
+        for batch, ended in turns:
+            for draft in ended:
+                batch.count(draft, ledger)
+                yield draft.record(model, params)
+
+
+def run_turns(
+    model: LoadedModel,
+    rows: Iterable[Row],
+    params: SamplingParams,
+    *,
+    seed: int,
+    slots: int | Literal["auto"],
+    table: GateTable,
+    ledger: Ledger,
+) -> "Generator[tuple[Batch, list[Draft]]]":
+    """Turn by turn: the batch as it stands, and the rows that ended."""
     hooks = GateHooks(table)
     try:
         check_layers(model)
@@ -66,9 +86,7 @@ def run_batched(
             # While the caller works on a record, torch and the model are as they were.
             with torch.inference_mode(), attention.on(), hooks.acting():
                 ended = batch.turn(queue)
-            for draft in ended:
-                batch.count(draft, ledger)
-                yield draft.record(model, params)
+            yield batch, ended
         if queue.error is not None:
             raise queue.error
     finally:

@@ -112,6 +112,13 @@ def arm_name(subset_name: str, scale: float) -> str:
     return f"{subset_name}_x{scale:g}"
 
 
+def subset_arm_name(name: str, subset: Subset, scale: float) -> str:
+    """Short forms are scaled and named after their scale; everything else has the subset's name."""
+    is_written_out = any(isinstance(member, Intervention) for member in subset.components)
+    has_no_scale = is_written_out or subset.suppress_triggers or subset.random_like is not None
+    return name if has_no_scale else arm_name(name, scale)
+
+
 def at_scale(intervention: Intervention, scale: float, before: float = 0.0) -> Intervention:
     """The intervention weakened: 1 leaves the component untouched, 0 is its full strength.
 
@@ -146,12 +153,10 @@ def neighbours(winner: Arm, scales: Sequence[float]) -> list[Arm]:
 
 
 def _component_arm(name: str, subset: Subset, scale: float, resources: Resources) -> Arm:
-    written_out = any(isinstance(member, Intervention) for member in subset.components)
-    label = name if written_out else arm_name(name, scale)
+    label = subset_arm_name(name, subset, scale)
     interventions = subset_members(name, subset, scale, resources)
-    return Arm(
-        label, name, None if written_out else scale, (Condition(name=label, interventions=interventions),)
-    )
+    at = None if label == name else scale
+    return Arm(label, name, at, (Condition(name=label, interventions=interventions),))
 
 
 def subset_members(name: str, subset: Subset, scale: float, resources: Resources) -> tuple[Intervention, ...]:

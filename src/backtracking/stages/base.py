@@ -4,7 +4,7 @@ import csv
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -159,6 +159,10 @@ class RunContext:
             return None
         return prepared_problems(self.phase1)
 
+    def problem_count(self) -> int:
+        """How many problems there are; how many are asked for as long as they are not prepared."""
+        return io.count_lines(self.dataset_path) or self.config.dataset.max_examples
+
     def model(self) -> "LoadedModel":
         """The model under study, loaded once per process."""
         if self._model is None:
@@ -198,6 +202,18 @@ class Result:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Completions:
+    """The completions that a stage asks for: how many rows each file is to hold, and the cap of each row."""
+
+    files: Mapping[Path, int]
+    cap: int
+    others: int = 0
+    """Rows of arms that have no name yet, and rows that are measured and not kept."""
+    at_most: bool = False
+    """Whether what comes before the stage decides how many of these there are."""
+
+
 class Stage(ABC):
     """One command of the pipeline; subclasses are frozen dataclasses whose fields are its parameters."""
 
@@ -220,6 +236,10 @@ class Stage(ABC):
 
     @abstractmethod
     def run(self, ctx: RunContext) -> Result: ...
+
+    def completions(self, _ctx: RunContext) -> Completions | None:
+        """The completions that it generates, known before anything is loaded; None for the other stages."""
+        return None
 
     def resumes_from(self, _ctx: RunContext) -> Sequence[Path]:
         """Files that a stopped run goes on from; a forced run sets them aside and starts anew."""

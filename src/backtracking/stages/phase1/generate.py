@@ -14,6 +14,7 @@ from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem, RowId
 from backtracking.run.rowfile import RowFile, resume, set_aside, sort_rows
 from backtracking.stages.base import (
+    Completions,
     FileInput,
     Input,
     Result,
@@ -100,6 +101,11 @@ class Generate(Stage):
         ledger.verify()
         sort_rows(file, {key: place for place, key in enumerate(rows)})
         return Result(rows=len(rows), notes=self._notes(ctx, arm))
+
+    def completions(self, ctx: RunContext) -> Completions:
+        generation = ctx.config.generation
+        rows = ctx.problem_count() * generation.num_samples_per_prompt
+        return Completions(dict.fromkeys(self.outputs(ctx), rows), generation.max_new_tokens)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
         return self.outputs(ctx)

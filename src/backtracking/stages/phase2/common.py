@@ -14,7 +14,7 @@ from backtracking.measurements.tradeoff import split_problems
 from backtracking.model.arms import Resources, Selected
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME
-from backtracking.stages.base import FileInput, Input, RunContext, select_keys
+from backtracking.stages.base import Completions, FileInput, Input, RunContext, select_keys
 from backtracking.stages.origin import why_not_made
 from backtracking.stages.phase1.generate import note_model, read_selected_layers
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
@@ -152,6 +152,14 @@ def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequenc
         reporter=ctx.reporter,
         note_hooks=partial(_write_hook_debug, ctx),
     )
+
+
+def sweep_completions(ctx: RunContext, variant: str, arms: Iterable[str]) -> Completions:
+    """The rows of a sweep: arms of the same name and prompts share theirs."""
+    asked = ctx.phase2
+    rows = min(ctx.problem_count(), asked.max_examples) * asked.num_samples_per_prompt
+    files = {ctx.paths.generation(variant, f"phase2_{arm}"): rows for arm in arms}
+    return Completions(files, ctx.config.generation.max_new_tokens)
 
 
 def problem_halves(ctx: RunContext) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ from backtracking.measurements.tradeoff import (
 from backtracking.model.arms import Resources, neighbours
 from backtracking.model.random_control import random_arm
 from backtracking.run import io
-from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.base import Completions, FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input
 from backtracking.stages.phase2.common import (
     SWEEP_KEYS,
@@ -58,6 +58,13 @@ class Phase2Confirm(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         names = ("problem_split.json", "tradeoff_search.csv", "confirm_results.csv", "confirm_events.csv")
         return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+
+    def completions(self, ctx: RunContext) -> Completions:
+        """Two neighbours and a control at most; only a winner of the search lacks rows of its own."""
+        asked = ctx.phase2
+        arms = 4 if asked.search.enabled else 3
+        rows = min(ctx.problem_count(), asked.max_examples) // 2 * asked.num_samples_per_prompt
+        return Completions({}, ctx.config.generation.max_new_tokens, others=arms * rows, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
         halves = problem_halves(ctx)

@@ -9,7 +9,7 @@ from backtracking.config.phase2 import Subset
 from backtracking.figures import phase2 as plots_phase2
 from backtracking.figures import style as figures
 from backtracking.run import io
-from backtracking.stages.base import EventRows, FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.base import Completions, EventRows, FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.phase1.generate import note_model
 from backtracking.stages.phase2.common import (
     buildable_subset,
@@ -61,6 +61,11 @@ class Phase2ContinuationAblation(Stage):
         if ctx.phase2.continuation_ablation.num_continuations:
             names += ["continuation_samples.csv", "continuation_samples_summary.csv"]
         return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+
+    def completions(self, ctx: RunContext) -> Completions | None:
+        asked = ctx.phase2.continuation_ablation
+        rows = asked.num_continuations * asked.max_events * (1 + len(asked.scales))
+        return Completions({}, asked.continuation_tokens, others=rows, at_most=True) if rows else None
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.mechanism.continuations import (

@@ -1,7 +1,7 @@
 """phase2-scale-sweep: one subset turned down step by step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -16,16 +16,17 @@ from backtracking.measurements.tradeoff import (
     first_columns,
     summarize_arms,
 )
-from backtracking.model.arms import scale_arms
+from backtracking.model.arms import arm_name, scale_arms
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME
-from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.base import Completions, FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.phase2.common import (
     SWEEP_KEYS,
     arm_files,
     buildable_subset,
     problem_halves,
     resources,
+    sweep_completions,
     sweep_inputs,
     sweep_job,
 )
@@ -53,6 +54,13 @@ class Phase2ScaleSweep(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         names = ["scale_sweep_results.csv", "scale_sweep_events.csv"]
         return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+
+    def completions(self, ctx: RunContext) -> Completions:
+        """The winner of the subset sweep may be any subset, so its arms are counted as new ones."""
+        sweep = ctx.phase2.scale_sweep
+        names = [arm_name(sweep.subset_name, scale) for scale in sweep.scales]
+        asked = sweep_completions(ctx, sweep.variant, [BASELINE_NAME, *names])
+        return replace(asked, at_most=sweep.subset_name == BEST_SUBSET)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
         return arm_files(ctx, ctx.phase2.scale_sweep.variant)

@@ -10,7 +10,7 @@ import pandas as pd
 from backtracking.measurements.tradeoff import summarize_arms
 from backtracking.run import io
 from backtracking.run.seed import derive_seed
-from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.base import Completions, FileInput, Input, Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input
 from backtracking.stages.phase2.common import SWEEP_KEYS, problem_halves, resources, sweep_job
 
@@ -32,6 +32,10 @@ class Phase2Search(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         return [ctx.paths.table(name) for name in TABLES]
+
+    def completions(self, ctx: RunContext) -> Completions:
+        generation = ctx.config.generation
+        return Completions({}, generation.max_new_tokens, others=ctx.phase2.search.budget_rows, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.sweeps.search import ranked_components, search_arms

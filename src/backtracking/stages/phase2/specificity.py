@@ -14,7 +14,7 @@ from backtracking.measurements import divergence, specificity
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.run.seed import derive_seed
-from backtracking.stages.base import FileInput, Result, RunContext, Stage
+from backtracking.stages.base import Completions, FileInput, Result, RunContext, Stage
 from backtracking.stages.phase2.common import SWEEP_KEYS, current_arms
 from backtracking.text.prompts import find_variant
 from backtracking.text.steps import read_steps
@@ -48,6 +48,13 @@ class Phase2Specificity(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         return [*map(ctx.paths.table, TABLES), *map(ctx.paths.figure, FIGURES)]
+
+    def completions(self, ctx: RunContext) -> Completions:
+        """Forced errors are written on under every arm of both sweeps."""
+        asked = ctx.phase2
+        arms = 1 + len(asked.subset_sweep.subsets) + len(asked.scale_sweep.scales)
+        cap = ctx.config.generation.max_new_tokens
+        return Completions({}, cap, others=FORCED_ERRORS * arms, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.sweeps.sweep import asked_rows, evaluate_generations

@@ -9,14 +9,16 @@ from backtracking.errors import NotTestable, UserError
 from backtracking.figures import phase2 as plots_phase2
 from backtracking.figures import style as figures
 from backtracking.interventions import BASELINE_ARM
-from backtracking.model.arms import subset_arms
+from backtracking.model.arms import subset_arm_name, subset_arms
 from backtracking.run import io
-from backtracking.stages.base import Input, Result, RunContext, Stage
+from backtracking.run.records import BASELINE_NAME
+from backtracking.stages.base import Completions, Input, Result, RunContext, Stage
 from backtracking.stages.phase2.common import (
     SWEEP_KEYS,
     arm_files,
     buildable_subsets,
     resources,
+    sweep_completions,
     sweep_inputs,
     sweep_job,
     why_left_out,
@@ -37,6 +39,12 @@ class Phase2SubsetSweep(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         tables = ("subset_sweep_results.csv", "subset_sweep_events.csv")
         return [*map(ctx.paths.table, tables), ctx.paths.figure(FIGURE)]
+
+    def completions(self, ctx: RunContext) -> Completions:
+        scale = ctx.config.ablation_generation.effective_scale
+        subsets = ctx.phase2.subset_sweep.subsets
+        names = [subset_arm_name(name, subset, scale) for name, subset in subsets.items()]
+        return sweep_completions(ctx, ctx.phase2.subset_sweep.variant, [BASELINE_NAME, *names])
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
         return arm_files(ctx, ctx.phase2.subset_sweep.variant)

@@ -1,0 +1,156 @@
+"""What a run would do and cost, told before anything is loaded: stages, rows, tokens, disk."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from backtracking.run import io
+from backtracking.run.paths import RunPaths
+from backtracking.run.records import BASELINE_NAME, GenerationRecord
+from backtracking.stages.base import RunContext, Stage
+from backtracking.stages.execute import Status, status_of
+
+GUESSED_SHARE = 0.25
+"""Without any rows to go by, a completion is taken to be this share of the cap."""
+BYTES_PER_TOKEN, BYTES_PER_ROW = 12, 1500
+"""A row's size on disk where there are no rows to weigh: ids and text, and the prompt."""
+ROWS_WEIGHED = 400
+
+
+@dataclass(frozen=True)
+class Step:
+    """What would become of a stage."""
+
+    stage: Stage
+    action: Literal["run", "check", "skip"]
+    status: Status
+    is_forced: bool
+    rows: int = 0
+    """Completions still to be generated."""
+    cap: int = 0
+    """Tokens of each of them, at most."""
+    at_most: bool = False
+    """Whether there may turn out to be fewer rows."""
+
+    @property
+    def tokens_at_cap(self) -> int:
+        return self.rows * self.cap
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long and how large completions are, and where that is known from."""
+
+    tokens: float | None
+    """None when nothing was generated yet."""
+    bytes: float
+    source: str
+
+    def within(self, cap: int) -> float:
+        """Tokens of a row under this cap."""
+        return min(self.tokens if self.tokens is not None else GUESSED_SHARE * cap, cap)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The steps of a run and the length of its completions."""
+
+    steps: Sequence[Step]
+    length: Length
+
+    @property
+    def rows(self) -> int:
+        return sum(step.rows for step in self.steps)
+
+    @property
+    def tokens_at_cap(self) -> int:
+        return sum(step.tokens_at_cap for step in self.steps)
+
+    @property
+    def tokens_expected(self) -> float:
+        return sum(step.rows * self.length.within(step.cap) for step in self.steps)
+
+    @property
+    def at_most(self) -> bool:
+        return any(step.at_most and step.rows for step in self.steps)
+
+    def with_measured_length(self, tokens: float | None) -> "Forecast":
+        """Where there were no rows to go by, those of a measurement are better than a guess."""
+        if self.length.tokens is not None or tokens is None:
+            return self
+        size = BYTES_PER_ROW + tokens * BYTES_PER_TOKEN
+        return replace(
+            self, length=Length(tokens, size, "the mean of the rows that ended in the measurement")
+        )
+
+    @property
+    def bytes_expected(self) -> float:
+        if self.length.tokens is not None:
+            return self.rows * self.length.bytes
+        return self.rows * BYTES_PER_ROW + self.tokens_expected * BYTES_PER_TOKEN
+
+
+def forecast(ctx: RunContext, stages: Sequence[Stage], forced: Iterable[str] = ()) -> Forecast:
+    """Every stage with what would become of it, and how many completions it still asks for."""
+    names, upstream = set(forced), False
+    counted: dict[Path, int] = {}
+    steps = []
+    for stage in stages:
+        status, is_forced = status_of(stage, ctx), bool(names & {stage.name, stage.key})
+        action: Literal["run", "check", "skip"] = "check" if upstream else "skip"
+        if is_forced or not status.is_settled:
+            action, upstream = "run", True
+        # Rows of other settings are made again; which of them still fit is seen only when the stage runs.
+        is_afresh = is_forced or status.state == "stale"
+        rows, cap, at_most = (0, 0, False) if action == "skip" else _pending(stage, ctx, counted, is_afresh)
+        steps.append(Step(stage, action, status, is_forced, rows, cap, at_most))
+    return Forecast(steps, _length(ctx))
+
+
+def _pending(stage: Stage, ctx: RunContext, counted: dict[Path, int], afresh: bool) -> tuple[int, int, bool]:
+    """Rows that neither lie on disk nor are made by a stage before; their cap; whether they may be fewer."""
+    asked = stage.completions(ctx)
+    if asked is None:
+        return 0, 0, False
+    rows = asked.others
+    for path, wanted in asked.files.items():
+        there = counted.get(path, 0 if afresh else io.count_lines(path))
+        rows += max(wanted - there, 0)
+        counted[path] = max(wanted, there)
+    return rows, asked.cap, asked.at_most or (afresh and any(map(Path.exists, asked.files)))
+
+
+def _length(ctx: RunContext) -> Length:
+    """The mean of the baseline rows of this run, else of its Phase 1 run."""
+    for run, words in ((ctx.paths, "this run"), (ctx.phase1, "the Phase 1 run")):
+        found = _weigh(run) if run is not None else None
+        if found is not None:
+            rows, tokens, size = found
+            return Length(tokens / rows, size / rows, f"the mean of {rows:,} rows of {words}")
+    return Length(None, 0.0, f"a guess, {GUESSED_SHARE:.0%} of the cap: there are no rows to go by yet")
+
+
+def _weigh(run: RunPaths) -> tuple[int, int, int] | None:
+    """Rows, tokens and bytes of a run's first baseline completions."""
+    rows = tokens = size = 0
+    for path in sorted(run.generations.glob(f"*/*{BASELINE_NAME}.jsonl")):
+        for record in islice(io.read_jsonl(path, GenerationRecord, made_by="generate"), ROWS_WEIGHED):
+            rows, tokens = rows + 1, tokens + record.completion_tokens
+            size += len(record.model_dump_json(exclude_none=True)) + 1
+    if rows:
+        return rows, tokens, size
+    return _weigh_events(run.events)
+
+
+def _weigh_events(path: Path) -> tuple[int, int, int] | None:
+    """The same of a run that kept only its events table."""
+    if not path.exists():
+        return None
+    table = io.read_csv(path)
+    if not {"completion_tokens", "condition"} <= set(table.columns):
+        return None
+    lengths = table.loc[table["condition"] == BASELINE_NAME, "completion_tokens"]
+    tokens = int(lengths.sum())
+    return (len(lengths), tokens, len(lengths) * BYTES_PER_ROW + tokens * BYTES_PER_TOKEN) if tokens else None

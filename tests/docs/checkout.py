@@ -1,0 +1,143 @@
+"""A fresh checkout in which the documented commands run as they stand, without network and in minutes.
+
+What stands in for what, and nothing else does:
+
+- configs: the bundled reasoner for the real model, its problems for GSM8K, a short cap, few problems and
+  samples; the last layers of six for those of 28 (`SMALL`, `REAL`, `LAYERS`);
+- `.venv`: the checkout's own source, and the packages of the environment that the tests run in;
+- `.venv-bench`: the same, with the bundled reasoner in the place of SmolLM2;
+- the commands of `SHORTER`: the same program, told to do less;
+- `PHASE1_RUN_ID` and the like in capitals: the run that the commands before have made.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.docs.fences import ROOT, Fence
+
+SMALL = {
+    "dataset": {"max_examples": 16},
+    "generation": {"num_samples_per_prompt": 2},
+    "analysis": {"max_events": 12, "control_samples": 12, "max_injections": 6},
+    "ablation_generation": {"random_draws": 2},
+}
+SMALL_PHASE2 = {"max_examples": 12, "num_samples_per_prompt": 2}
+REAL = {
+    "model": {"hf_id": "bundled", "torch_dtype": "auto"},
+    "dataset": {"name": "tiny_arithmetic"},
+    "prompting": {"template": "{question}"},
+    "generation": {"max_new_tokens": 128},
+}
+LAYERS = {
+    "attn": {0: 0, 1: 1, 15: 2, 17: 3, 19: 4, 27: 5},
+    "mlp": {19: 0, 20: 1, 22: 2, 23: 3, 24: 4, 27: 5},
+}
+SHORTER = (
+    (r"make test", "make test PYTEST_ADDOPTS=tests/foundation/test_checkout.py"),
+    (r"(backtracking organism evaluate).*", r"\1 --problems 60 --samples 2 || test $? = 1"),
+    (r"(-m backtracking\.organism\.train --out \S+).*", r"\1 --smoke"),
+    (
+        r"python benchmarks/generation\.py.*",
+        "python benchmarks/generation.py --only ratios --rounds 1 --dtypes float32 --contenders engine,floor",
+    ),
+)
+
+
+def make_checkout(folder: Path) -> Path:
+    """Copy what git would clone, committed or not yet, and make its environments and configs."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    for path in (*folder.glob("configs/*.yaml"), *folder.glob("src/backtracking/configs/*.yaml")):
+        _shrink(path)
+    _environment(folder, ".venv")
+    _environment(folder, ".venv-bench")
+    shutil.copytree(ROOT / "src/backtracking/assets/reasoner", folder / ".venv-bench/smollm2-135m")
+    commit = "git init -q && git add -A && git -c user.name=t -c user.email=t@t commit -qm t"
+    subprocess.run(commit, cwd=folder, shell=True, check=True)
+    return folder
+
+
+def _shrink(path: Path) -> None:
+    """Replace the settings that need a download or hours."""
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    is_root = "extends" not in config
+    is_real = config.get("model", {}).get("hf_id", "bundled") != "bundled"
+    for part in (*([SMALL] if is_root else []), *([REAL] if is_real else [])):
+        for section, values in part.items():
+            config[section] = config.get(section, {}) | values
+    if "phase2" in config:
+        config["phase2"] |= SMALL_PHASE2
+        subsets = config["phase2"]["subset_sweep"]["subsets"]
+        if "mlp_27_only" in subsets:
+            config["phase2"]["subset_sweep"]["subsets"] = {k: _with_layers(v) for k, v in subsets.items()}
+    path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def _with_layers(subset: Any) -> Any:
+    return [[kind, LAYERS[kind][layer]] for kind, layer in subset] if isinstance(subset, list) else subset
+
+
+def _environment(folder: Path, name: str) -> None:
+    """An environment of the checkout's own: its source first, then the packages of this one."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / name], check=True)
+    own = Path(sysconfig.get_path("purelib", vars={"base": str(folder / name)}))
+    (own / "checkout.pth").write_text(f"{folder / 'src'}\n{sysconfig.get_path('purelib')}\n")
+    python = folder / name / "bin/python"
+    for tool in Path(sysconfig.get_path("scripts")).iterdir():
+        if not (folder / name / "bin" / tool.name).exists() and tool.is_file():
+            (folder / name / "bin" / tool.name).symlink_to(tool)
+    command = folder / name / "bin/backtracking"
+    command.unlink(missing_ok=True)
+    command.write_text(f"#!{python}\nfrom backtracking.cli import main\n\nmain()\n")
+    command.chmod(0o755)
+    stamp = "cat pyproject.toml constraints.txt scripts/bootstrap.sh | cksum"
+    made_of = subprocess.run(stamp, cwd=folder, shell=True, check=True, capture_output=True, text=True)
+    (folder / name / ".installed").write_text(made_of.stdout)
+
+
+def run_block(fence: Fence, checkout: Path) -> subprocess.CompletedProcess[str]:
+    """Run a block of commands in one shell, as if typed in the activated environment."""
+    text = fence.text
+    for pattern, shorter in SHORTER:
+        text = re.sub(pattern, shorter, text)
+    phase1 = _latest_phase1(checkout)
+    for name in ("PHASE1_RUN_ID", "RUN_ID"):
+        text = re.sub(rf"\b{name}\b", phase1, text)
+    script = f"set -Ee -o pipefail\ntrap 'echo \"failed: $BASH_COMMAND\" >&2' ERR\n{text}"
+    return subprocess.run(
+        ["bash", "-c", script], cwd=checkout, env=_env(checkout), check=False, capture_output=True, text=True
+    )
+
+
+def run_python(text: str, checkout: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [checkout / ".venv/bin/python", "-c", text],
+        cwd=checkout, env=_env(checkout), check=False, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def _latest_phase1(checkout: Path) -> str:
+    """The newest run of a Phase 1 config other than the demo's."""
+    metas = sorted((checkout / "runs").glob("*/meta.json"), key=lambda path: path.stat().st_mtime)
+    known = [path.parent.name for path in metas if "phase2" not in path.parent.name]
+    return next((name for name in reversed(known) if name != "demo"), "demo")
+
+
+def _env(checkout: Path) -> dict[str, str]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHON"))}
+    path = f"{checkout / '.venv/bin'}{os.pathsep}{clean['PATH']}"
+    return clean | {"PATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}

@@ -1,0 +1,40 @@
+"""What README and docs show in a fence works: commands, Python and YAML, in order, in a fresh checkout."""
+
+import pytest
+
+from backtracking.config.load import load_config
+from tests.docs.checkout import make_checkout, run_block, run_python
+from tests.docs.fences import COMMANDS, NOT_RUN, PYTHON, ROOT, YAML, all_fences
+
+FENCES = all_fences()
+
+
+def test_every_fence_says_what_it_is():
+    """A block without a language that is known here would go untested."""
+    unknown = [fence.place for fence in FENCES if fence.language not in (COMMANDS, PYTHON, YAML, *NOT_RUN)]
+    assert not unknown, f"use sh, python or yaml, and text for output: {unknown}"
+    assert {fence.language for fence in FENCES} >= {COMMANDS, PYTHON, YAML}
+
+
+@pytest.mark.parametrize("fence", [f for f in FENCES if f.language == YAML], ids=lambda fence: fence.place)
+def test_documented_yaml_is_a_config(fence, tmp_path):
+    parent = "demo_phase2.yaml" if "phase2:" in fence.text else "demo.yaml"
+    (tmp_path / "shown.yaml").write_text(f"extends: {ROOT / 'configs' / parent}\n{fence.text}")
+    load_config(tmp_path / "shown.yaml")
+
+
+@pytest.mark.slow
+def test_documented_commands_work_in_a_fresh_checkout(tmp_path):
+    """One after the other, as a reader would type them; all that fail are told at once."""
+    checkout = make_checkout(tmp_path / "checkout")
+    failed = []
+    for fence in (fence for fence in FENCES if fence.language == COMMANDS):
+        done = run_block(fence, checkout)
+        if done.returncode:
+            failed.append(f"{fence.place}: exit {done.returncode}\n{(done.stdout + done.stderr)[-1500:]}")
+    for page in dict.fromkeys(fence.page for fence in FENCES if fence.language == PYTHON):
+        blocks = [fence for fence in FENCES if fence.page == page and fence.language == PYTHON]
+        done = run_python("\n".join(fence.text for fence in blocks), checkout)
+        if done.returncode:
+            failed.append(f"{blocks[0].place}: the page's Python\n{done.stderr[-1500:]}")
+    assert not failed, "\n\n".join(failed)
