@@ -50,7 +50,7 @@ def run_batched(
     ledger: Ledger,
 ) -> Iterator[GenerationRecord]:
     """Complete rows side by side; records come in the order in which rows end."""
-    turns = run_turns(model, rows, params, seed=seed, slots=slots, table=table, ledger=ledger)
+    turns = run_turns(model, rows, params, seed=seed, slots=slots, table=table)
     with closing(turns):
         for batch, ended in turns:
             for draft in ended:
@@ -66,7 +66,6 @@ def run_turns(
     seed: int,
     slots: int | Literal["auto"],
     table: GateTable,
-    ledger: Ledger,
 ) -> "Generator[tuple[Batch, list[Draft]]]":
     """Turn by turn: the batch as it stands, and the rows that ended."""
     hooks = GateHooks(table)

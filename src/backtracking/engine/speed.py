@@ -10,7 +10,6 @@ from backtracking.engine.batched import run_turns
 from backtracking.engine.rows import Row
 from backtracking.engine.sampling import SamplingParams
 from backtracking.model.gates import GateTable
-from backtracking.model.ledger import Ledger
 from backtracking.model.loading import LoadedModel
 
 ENOUGH_GENERATIONS = 3
@@ -49,9 +48,8 @@ def measure_speed(
     Turns in which rows join are told apart from turns that only decode, so that the prompts at the start of a
     short measurement are not taken for the rule.
     """
-    turns = run_turns(
-        model, rows, sampling, seed=seed, slots=slots, table=GateTable(model, None, ()), ledger=Ledger()
-    )
+    table = GateTable(model, None, ())
+    turns = run_turns(model, rows, sampling, seed=seed, slots=slots, table=table)
     tally = _Tally()
     start = last = clock()
     with closing(turns):
