@@ -105,9 +105,11 @@ def test_results_show_and_lead_on(run, lm):
     for result in (scan, lens, found):
         assert "<table" in result._repr_html_() and type(result).__name__ in repr(result)
         assert result.plot().axes
-    arm = scan.arm(0.5)
-    kinds = {(i.component, i.layer) for i in arm.interventions}
-    assert kinds == {(kind, layers[0]) for kind, layers in scan.selected.items() if layers}
+    best = scan.table.sort_values("selectivity", ascending=False).iloc[0]
+    assert [(i.component, i.layer) for i in scan.arm(0.5).interventions] == [
+        (best["component"], best["layer"])
+    ]
+    assert len(scan.arm(0.5, count=2).interventions) == 2
     steered = bt.steer(found, 0.0)
     assert steered.interventions[0].layer == found.best_layer
     again = lm.generate(rows.problems[:2], arms=[bt.baseline, steered, bt.project(found)], samples=1)

@@ -1,8 +1,10 @@
 """What the analyses hand out: tables to compute with, figures to look at, and arms to try next."""
 
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
-from backtracking.api.arms import ArmRecipe, baseline, scale
+from backtracking.api.arms import ArmRecipe, scale
 from backtracking.api.display import table_html
 from backtracking.errors import UserError
 
@@ -37,14 +39,13 @@ class Scan:
         return self.found.summary()
 
     def arm(self, factor: float, count: int = 1) -> ArmRecipe:
-        """The `count` strongest selected blocks of each kind, scaled: an arm to generate under."""
-        chosen = [(kind, layer) for kind in ("attn", "mlp") for layer in self.selected[kind][:count]]
+        """The `count` strongest of the selected blocks, scaled: an arm to generate under."""
+        ranked = self.table.sort_values(self.found.rule, ascending=False, kind="stable")
+        blocks = zip(ranked["component"], ranked["layer"], strict=True)
+        chosen = [(kind, layer) for kind, layer in blocks if layer in self.selected[kind]][:count]
         if not chosen:
             raise UserError("the scan selected no block", "none takes more from the onset than elsewhere")
-        arm = baseline
-        for kind, layer in chosen:
-            arm = arm + scale("attn" if kind == "attn" else "mlp", layer, factor)
-        return arm
+        return reduce(add, (scale(kind, int(layer), factor) for kind, layer in chosen))
 
     def plot(self) -> "Figure":
         """Effect on the onset, damage elsewhere, and their ratio, by layer."""

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import matplotlib
@@ -45,9 +46,18 @@ def style() -> Iterator[None]:
         yield
 
 
+class Drawing(Figure):
+    """A figure that notebooks show although no pyplot knows of it."""
+
+    def _repr_png_(self) -> bytes:
+        with style(), BytesIO() as buffer:
+            self.savefig(buffer, format="png", dpi=110)
+            return buffer.getvalue()
+
+
 def new_figure(width: float, height: float, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:
     """A figure with one row of axes, free of pyplot."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Drawing(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False, **options)
     return figure, list(axes[0])
 
