@@ -1,13 +1,19 @@
 """What a device changes: how many slots, and passes replayed from static buffers."""
 
+import os
+import sys
+
+import numpy as np
 import pytest
 import torch
 from tiny import prompt, tiny
 
-from backtracking.engine import graphs, sizing
+from backtracking.engine import batched, graphs, sizing
 from backtracking.engine.batched import run_batched
 from backtracking.engine.generate import Row, SamplingParams, generate_rows
+from backtracking.engine.sampling import choose
 from backtracking.interventions import BASELINE, Condition, Intervention, When
+from backtracking.model import loading
 from backtracking.model.gates import GateTable
 from backtracking.model.hooks import GateHooks, Ledger
 
@@ -113,3 +119,101 @@ def test_slots_follow_the_free_memory(monkeypatch):
     assert texts(generate_rows(model, ROWS[:3], SAMPLED, seed=0, slots="auto", vectors=VECTORS)) == texts(
         generate_rows(model, ROWS[:3], SAMPLED, seed=0, slots=1, vectors=VECTORS)
     )
+
+
+class OnDevice(torch.Tensor):
+    """A tensor of a device that has no float64: whatever would make one there fails, as on Apple's."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function is torch.Tensor.device.__get__:
+            return torch.device("mps")
+        leaves = function in (torch.Tensor.cpu, torch.Tensor.to) and (
+            function is torch.Tensor.cpu or torch.device("cpu") in args
+        )
+        result = super().__torch_function__(function, types, args, kwargs or {})
+        if leaves:
+            return result.as_subclass(torch.Tensor)
+        if isinstance(result, torch.Tensor) and result.dtype == torch.float64:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        return result
+
+
+class Moves(torch.overrides.TorchFunctionMode):
+    """Moves to the stand-in's device, which torch itself does not know here."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if function is torch.Tensor.to and len(args) > 1 and args[1] == torch.device("mps"):
+            return args[0].as_subclass(OnDevice)
+        if kwargs.get("device") == torch.device("mps"):
+            return function(*args, **(kwargs | {"device": "cpu"})).as_subclass(OnDevice)
+        return function(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "params", [SamplingParams(4), SamplingParams(4, 0.7, 0.9), SamplingParams(4, 1.0, 0.9, 5)]
+)
+def test_a_device_without_float64_chooses_the_same_tokens(params):
+    logits = torch.randn(6, 300, generator=torch.Generator().manual_seed(0))
+    keys, steps = torch.arange(6), torch.arange(6)
+    expected = choose(logits, keys, steps, params).tokens
+    there = [part.as_subclass(OnDevice) for part in (logits, keys, steps)]
+    with pytest.raises(TypeError, match="float64"):
+        there[0].double()
+    with Moves():
+        tokens = choose(*there, params).tokens
+    assert tokens.as_subclass(torch.Tensor).tolist() == expected.tolist()
+
+
+def test_the_map_is_proved_on_the_host():
+    values = torch.tensor([1.5, 2.5]).as_subclass(OnDevice)
+    assert loading._exact(values).tolist() == [1.5, 2.5]
+
+
+def test_a_container_and_warm_files_count(tmp_path):
+    assert sizing._left_in_container(tmp_path) == sys.maxsize
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("400\n")
+    assert sizing._left_in_container(tmp_path) == sys.maxsize
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert sizing._left_in_container(tmp_path) == 600
+    assert 0 < sizing._available() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_running_out_of_memory_on_a_cpu_halves_the_slots(monkeypatch):
+    """There it is a plain RuntimeError; other ones still end the run."""
+    model = tiny("llama")
+    expected = texts(generate_rows(model, ROWS, SAMPLED, seed=0, slots=16, vectors=VECTORS))
+    advance, failures = batched.Batch._advance, []
+
+    def short_of_memory(self):
+        if self.limit > 4:
+            failures.append(self.limit)
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")
+        return advance(self)
+
+    monkeypatch.setattr(batched.Batch, "_advance", short_of_memory)
+    assert texts(generate_rows(model, ROWS, SAMPLED, seed=0, slots=16, vectors=VECTORS)) == expected
+    assert failures == [16, 8]
+
+    def broken(self):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(batched.Batch, "_advance", broken)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        list(generate_rows(model, ROWS, SAMPLED, seed=0, slots=16, vectors=VECTORS))
+
+
+def test_many_conditions_are_laid_out_once(monkeypatch):
+    """Joining is cheap: the arrays are made when they are asked for, not at every condition."""
+    table, compiled = GateTable(tiny("llama")), []
+    compile_table = GateTable._compile
+    monkeypatch.setattr(GateTable, "_compile", lambda self: (compiled.append(1), compile_table(self)))
+    for number in range(500):
+        halved = Intervention(component="mlp", layer=1, strength=number / 500)
+        assert table.add(Condition(name=f"c{number}", interventions=(halved,))) == number
+    assert not compiled
+    rows = np.arange(500)[:, None]
+    gates = table.coefficients(rows, np.ones((500, 1, 1), dtype=bool))
+    assert gates[:, 0, 0].tolist() == pytest.approx([number / 500 for number in range(500)])

@@ -1,5 +1,7 @@
 """What the engine would get wrong is refused by name, before anything is generated."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import transformers
@@ -133,3 +135,42 @@ def test_settings_that_complete_nothing():
     with pytest.raises(UserError, match=r"(?s)temperature 1e-38 is too small.*do_sample: false"):
         SamplingParams(4, temperature=1e-38)
     SamplingParams(4, temperature=1e-38, do_sample=False)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_new_tokens": 0},
+        {"top_k": -1},
+        {"top_p": 0.0},
+        {"top_p": 1.5},
+        {"top_p": float("nan")},
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+    ],
+)
+def test_sampling_settings_out_of_range(wrong):
+    name = next(iter(wrong))
+    with pytest.raises(UserError, match=name):
+        SamplingParams(**{"max_new_tokens": 4, **wrong})
+
+
+def test_weights_that_are_no_numbers():
+    broken = transformers.LlamaForCausalLM(CONFIGS["llama"]())
+    torch.nn.init.constant_(broken.model.layers[1].mlp.down_proj.weight, float("nan"))
+    with pytest.raises(UserError, match="not finite"):
+        LoadedModel.wrap(broken, NumberTokenizer())
+
+
+def test_an_end_token_that_the_model_lacks():
+    config = CONFIGS["llama"]()
+    config.eos_token_id = VOCAB + 5
+    with pytest.raises(UserError, match=f"end token {VOCAB + 5} is outside"):
+        LoadedModel.wrap(transformers.LlamaForCausalLM(config), NumberTokenizer())
+
+
+def test_one_example_with_two_prompts():
+    same, other = prompt(0), replace(prompt(1), example_id=prompt(0).example_id)
+    with pytest.raises(UserError, match="another prompt"):
+        generate(tiny("llama"), [Row(same, 0), Row(other, 1)])
+    assert len(generate(tiny("llama"), [Row(same, 0), Row(replace(other, variant="other"), 1)])) == 2

@@ -128,6 +128,11 @@ class _Queue:
         self._waiting.extendleft(reversed(list(rows)))
 
 
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """On a CPU torch has no exception of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 class Batch:
     """The rows in the slots: their drafts, and for each slot what its next pass needs."""
 
@@ -203,8 +208,8 @@ class Batch:
         """
         try:
             return work()
-        except torch.OutOfMemoryError:
-            if self.limit <= 1:
+        except RuntimeError as error:
+            if self.limit <= 1 or not _is_out_of_memory(error):
                 raise
             return None
 

@@ -52,9 +52,16 @@ class Row:
 def checked_rows(rows: Iterable[Row], table: GateTable) -> Iterator[Row]:
     """Pass rows through, refusing by name those whose prompt or condition does not fit the model."""
     model = table.model
+    prompts: dict[tuple[str, str], int] = {}
     for row in rows:
         table.add(row.condition)
         ids = row.prompt.ids
+        if prompts.setdefault((row.prompt.variant, row.prompt.example_id), hash(ids)) != hash(ids):
+            raise UserError(
+                f"{row.label}: another row of this example has another prompt",
+                "rows of one example and variant share their noise and are compared as one problem",
+                "give each prompt an example id of its own",
+            )
         if not ids:
             raise UserError(f"{row.label}: the prompt is empty", "there is no position to continue from")
         if not all(0 <= token < model.vocab_size for token in ids):

@@ -5,6 +5,7 @@ tokens that are kept and taking the largest is an exact draw from their renormal
 counter-based hash: it does not depend on what else is in the batch, and is computed for the candidates only.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -39,6 +40,18 @@ class SamplingParams:
     loop: LoopDetection | None = None
 
     def __post_init__(self) -> None:
+        wrong = [
+            ("max_new_tokens", self.max_new_tokens, "1 or more", self.max_new_tokens >= 1),
+            ("top_k", self.top_k, "0 (no limit) or more", self.top_k >= 0),
+            ("top_p", self.top_p, "above 0, and 1 (no limit) at most", 0.0 < self.top_p <= 1.0),
+        ]
+        for name, value, wanted, holds in wrong:
+            if not holds:
+                raise UserError(f"{name} {value} is out of range", next_step=f"give {wanted}")
+        if self.do_sample and not self.temperature < math.inf:
+            raise UserError(
+                f"temperature {self.temperature} is no number to divide by", next_step="give a finite one"
+            )
         if self.do_sample and not self.temperature >= _LEAST_TEMPERATURE:
             raise UserError(
                 f"temperature {self.temperature:g} is too small to sample at",
@@ -78,6 +91,11 @@ def _mix(x: Tensor) -> Tensor:
     x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * _MIX_1
     x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * _MIX_2
     return x ^ ((x >> 31) & 0x1FFFFFFFF)
+
+
+def with_float64(device: torch.device) -> torch.device:
+    """Where noise is computed: on the device itself, or on the host where the device has no float64."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def uniforms(keys: Tensor, steps: Tensor, tokens: Tensor) -> Tensor:
@@ -128,6 +146,8 @@ def _choose(logits: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams)
 
 def _draw_from_all(scaled: Tensor, keys: Tensor, steps: Tensor) -> Tensor:
     """Gumbel-max over the whole vocabulary, a few rows at a time to bound memory."""
+    device = scaled.device
+    scaled, keys, steps = (part.to(with_float64(device)) for part in (scaled, keys, steps))
     everything = torch.arange(scaled.shape[1], device=scaled.device)[None, :]
     parts = [
         (
@@ -136,7 +156,7 @@ def _draw_from_all(scaled: Tensor, keys: Tensor, steps: Tensor) -> Tensor:
         ).argmax(-1)
         for i in range(0, len(scaled), _NOISE_ROWS)
     ]
-    return torch.cat(parts)
+    return torch.cat(parts).to(device)
 
 
 def _draw_truncated(scaled: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams) -> Tensor:
@@ -164,8 +184,9 @@ def _draw_among(
     kept[:, 0] = True
     if params.top_k:
         kept[:, params.top_k :] = False
-    noisy = values.double() + gumbels(keys, steps, ids)
-    best = noisy.masked_fill_(~kept, -torch.inf).argmax(-1, keepdim=True)
+    home = with_float64(values.device)
+    noisy = values.to(home).double() + gumbels(keys.to(home), steps.to(home), ids.to(home))
+    best = noisy.masked_fill_(~kept.to(home), -torch.inf).argmax(-1, keepdim=True).to(ids.device)
     # A token outside can belong to the set only if the last kept one is the last candidate, or ties with it.
     last_kept = values.gather(-1, kept.sum(-1, keepdim=True) - 1)[:, 0]
     covered = (last_kept > values[:, -1]) | (width == log_probs.shape[1])

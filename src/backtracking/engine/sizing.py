@@ -1,6 +1,8 @@
 """How many rows fit side by side."""
 
 import os
+import sys
+from pathlib import Path
 
 import torch
 
@@ -26,4 +28,26 @@ def choose_slots(model: LoadedModel, longest: int) -> int:
 def _free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(_available(), _left_in_container())
+
+
+def _available() -> int:
+    """What the machine can give without swapping: free memory, and what files merely keep warm."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def _left_in_container(folder: Path = Path("/sys/fs/cgroup")) -> int:
+    """What a container's limit leaves, version 2 or 1 of its files; without a limit any number goes."""
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            return max(0, int((folder / limit).read_text()) - int((folder / used).read_text()))
+        except (OSError, ValueError):
+            continue
+    return sys.maxsize

@@ -66,6 +66,7 @@ class GateTable:
         self._index: dict[Condition, int] = {}
         self._strengths = np.zeros((0, 0), dtype=np.float32)
         self._vector_of = np.zeros((0, 0), dtype=np.int64)
+        self._is_compiled = False
 
     def add(self, condition: Condition) -> int:
         """The condition's row in the table, compiled when it is first seen."""
@@ -92,7 +93,7 @@ class GateTable:
             by_site[intervention.layer, intervention.component, intervention.head].append(intervention)
         for chain in by_site.values():
             self._place(chain, row)
-        self._rebuild()
+        self._is_compiled = False
         return row
 
     def _place(self, chain: list[Intervention], row: int) -> None:
@@ -163,7 +164,11 @@ class GateTable:
                 )
         check_when(intervention.when, bool(self.phrases), self.model.vocab_size)
 
-    def _rebuild(self) -> None:
+    def _compile(self) -> None:
+        """Lay the columns out as arrays, once for all conditions that joined since the last time."""
+        if self._is_compiled:
+            return
+        self._is_compiled = True
         rows, columns = len(self.conditions), len(self.columns)
         self._strengths = np.empty((rows, columns), dtype=np.float32)
         self._vector_of = np.zeros((rows, columns), dtype=np.int64)
@@ -185,6 +190,7 @@ class GateTable:
 
     def coefficients(self, rows: NDArray[np.int64], is_active: Mask) -> NDArray[np.float32]:
         """[rows, positions, columns]: the strength that each column applies; `rows` is [rows, positions]."""
+        self._compile()
         result: NDArray[np.float32] = np.where(
             is_active[..., self._when_of], self._strengths[rows], self._neutral
         )
@@ -192,6 +198,7 @@ class GateTable:
 
     def vector_indices(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """[rows, positions, columns]: which of a column's directions is meant."""
+        self._compile()
         return self._vector_of[rows]
 
     def prompt_interventions(self, row: int) -> tuple[Intervention, ...]:

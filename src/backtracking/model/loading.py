@@ -98,6 +98,7 @@ class LoadedModel:
         layers = _find_layers(model, name)
         with torch.no_grad(), _recorded_outputs(layers) as (inputs, outputs):
             logits = model(input_ids=_probe_ids(model), use_cache=False).logits
+        _check_finite(name, logits)
         blocks = tuple(_map_block(layer, index, name, inputs, outputs) for index, layer in enumerate(layers))
         loaded = cls(
             name=name,
@@ -111,6 +112,7 @@ class LoadedModel:
             dtype=model.dtype,
         )
         _verify_readout(loaded, outputs[layers[-1]], logits)
+        _check_end_tokens(loaded)
         return loaded
 
 
@@ -293,6 +295,25 @@ def _probe_ids(model: Any) -> Tensor:
     return ids.unsqueeze(0).to(model.device)
 
 
+def _check_finite(name: str, logits: Tensor) -> None:
+    if not bool(logits.isfinite().all()):
+        raise UserError(
+            f"{name}: the model's output is not finite",
+            "the weights hold NaN or infinity, or the numbers overflow in this dtype",
+            "load the weights again, or set model.torch_dtype: float32",
+        )
+
+
+def _check_end_tokens(loaded: LoadedModel) -> None:
+    outside = sorted(token for token in loaded.eos_token_ids if not 0 <= token < loaded.vocab_size)
+    if outside:
+        raise UserError(
+            f"{loaded.name}: the end token {outside[0]} is outside the vocabulary ({loaded.vocab_size})",
+            "no completion could ever end with it: tokenizer and weights do not belong together",
+            "give the tokenizer that the model was trained with",
+        )
+
+
 Recorded = dict[nn.Module, Tensor]
 
 
@@ -318,6 +339,11 @@ def _recorded_outputs(layers: Sequence[nn.Module]) -> Iterator[tuple[Recorded, R
             handle.remove()
 
 
+def _exact(tensor: Tensor) -> Tensor:
+    """On the host in float64, which not every device has."""
+    return tensor.cpu().double()
+
+
 def _map_block(layer: nn.Module, index: int, name: str, inputs: Recorded, outputs: Recorded) -> Block:
     """Choose the pair of modules that satisfies residual-in + attention + MLP = residual-out."""
     attention, mlp = _child(layer, _ATTENTIONS), _child(layer, _MLPS)
@@ -331,8 +357,8 @@ def _map_block(layer: nn.Module, index: int, name: str, inputs: Recorded, output
     for attn_out, mlp_out in pairs:
         if attn_out not in outputs or mlp_out not in outputs:
             continue
-        parts = [inputs[layer].double(), outputs[attn_out].double(), outputs[mlp_out].double()]
-        error = (parts[0] + parts[1] + parts[2] - outputs[layer].double()).abs()
+        parts = [_exact(part) for part in (inputs[layer], outputs[attn_out], outputs[mlp_out])]
+        error = (parts[0] + parts[1] + parts[2] - _exact(outputs[layer])).abs()
         # Each of the two additions rounds once to the model's own format.
         rounding = 4 * torch.finfo(outputs[layer].dtype).eps * sum(part.abs() for part in parts)
         worst = min(worst, float(error.max()))
@@ -347,7 +373,7 @@ def _map_block(layer: nn.Module, index: int, name: str, inputs: Recorded, output
 
 def _verify_readout(loaded: LoadedModel, last_hidden: Tensor, logits: Tensor) -> None:
     with torch.no_grad():
-        error = (loaded.readout(last_hidden).double() - logits.double()).abs().max()
+        error = (_exact(loaded.readout(last_hidden)) - _exact(logits)).abs().max()
     if float(error) > 8 * torch.finfo(logits.dtype).eps * float(logits.abs().max()):
         raise _unmapped(
             loaded.name,
