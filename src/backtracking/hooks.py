@@ -1,9 +1,11 @@
 """Interventions on a model in memory, under the path that users of the earlier study know."""
 
-from backtracking.model.hooks import (
+from backtracking.earlier import (
     AblationSpec,
     HookDebugState,
     ablate,
+    apply_ablation_hooks_with_debug,
+    apply_generation_hooks_with_debug,
     disable_hook_debug,
     enable_hook_debug,
     intervene,
@@ -16,6 +18,8 @@ __all__ = [
     "AblationSpec",
     "HookDebugState",
     "ablate",
+    "apply_ablation_hooks_with_debug",
+    "apply_generation_hooks_with_debug",
     "disable_hook_debug",
     "enable_hook_debug",
     "intervene",

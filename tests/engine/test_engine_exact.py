@@ -11,7 +11,7 @@ import transformers
 from tiny import FAMILIES, VOCAB, build, prompt, tiny
 
 from backtracking.engine.generate import Row, SamplingParams, generate_rows
-from backtracking.engine.sampling import row_key
+from backtracking.engine.sampling import noise_key
 from backtracking.interventions import BASELINE, Condition, Intervention, When
 from backtracking.model.hooks import Ledger, intervene
 
@@ -248,7 +248,7 @@ def test_every_change_at_every_time_equals_a_naive_hook(family, seen_logits):
         at = positions_by_hand(schedule, ids, fed)
         acted += bool(at)
         expected = naive_logits(model, change, ids + fed, at)[len(ids) - 1 :]
-        got = torch.stack(seen_logits[row_key(3, "7", 0), id(row)])
+        got = torch.stack(seen_logits[noise_key(3, "7", 0), id(row)])
         assert torch.allclose(got, expected, atol=1e-5 * float(expected.abs().max())), row.condition.name
         key = (
             row.condition.name,
@@ -291,7 +291,7 @@ def test_scale_one_changes_no_bit(seen_logits):
         Row(prompt(1), 0, half),
     ]
     run(model, rows, slots=3)
-    plain, ones, halved = (torch.stack(seen_logits[row_key(3, "1", 0), id(row)]) for row in rows)
+    plain, ones, halved = (torch.stack(seen_logits[noise_key(3, "1", 0), id(row)]) for row in rows)
     assert torch.equal(plain, ones)
     assert not torch.equal(plain, halved)
 
@@ -334,7 +334,7 @@ def test_two_conditions_share_noise_until_they_part(seen_logits):
     assert parting is None or parting > 0
     if parting is not None:
         noise = gumbels(
-            torch.tensor([row_key(3, "5", 0)]),
+            torch.tensor([noise_key(3, "5", 0)]),
             torch.tensor([parting]),
             torch.tensor([[a[parting], b[parting]]]),
         )

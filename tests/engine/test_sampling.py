@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from backtracking.engine.sampling import SamplingParams, choose, gumbels, row_key, uniforms
+from backtracking.engine.sampling import SamplingParams, choose, gumbels, noise_key, uniforms
 
 MASK = 2**64 - 1
 
@@ -59,7 +59,7 @@ def test_sampled_distribution_is_exact(params, vocabulary, spread):
     logits = torch.randn(vocabulary, generator=generator) * spread
     expected = oracle_kept(logits.numpy(), params.temperature, params.top_p, params.top_k)
     draws, batch = 200_000, 2000
-    keys = torch.tensor([row_key(5, str(i), 0) for i in range(batch)])
+    keys = torch.tensor([noise_key(5, str(i), 0) for i in range(batch)])
     counts = np.zeros(vocabulary)
     for step in range(draws // batch):
         choice = choose(logits.expand(batch, -1), keys, torch.full((batch,), step), params)
@@ -80,7 +80,7 @@ def test_nucleus_equals_the_full_sort_on_every_row():
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(120, 4096, generator=generator) * torch.linspace(0.05, 6, 120)[:, None]
     logits[::3] = (logits[::3] * 2).round() / 2  # many exact ties
-    keys = torch.tensor([row_key(0, str(i), 1) for i in range(120)])
+    keys = torch.tensor([noise_key(0, str(i), 1) for i in range(120)])
     steps = torch.arange(120)
     everything = torch.arange(4096)[None, :]
     noise = gumbels(keys, steps, everything).numpy()
@@ -97,7 +97,7 @@ def test_nucleus_equals_the_full_sort_on_every_row():
 
 
 def test_noise_is_uniform_and_uncorrelated_across_rows_steps_and_tokens():
-    keys = torch.tensor([row_key(0, str(e), s) for e in range(40) for s in range(5)])
+    keys = torch.tensor([noise_key(0, str(e), s) for e in range(40) for s in range(5)])
     tokens = torch.arange(100)[None, :]
     cube = torch.stack([uniforms(keys, torch.full((200,), step), tokens) for step in range(50)]).numpy()
     assert stats.kstest(cube.ravel(), "uniform").pvalue > 1e-4
@@ -113,7 +113,7 @@ def test_noise_is_uniform_and_uncorrelated_across_rows_steps_and_tokens():
 
 
 def test_noise_depends_on_seed_example_and_sample_but_on_no_order():
-    keys = [row_key(1, "a", 0), row_key(2, "a", 0), row_key(1, "b", 0), row_key(1, "a", 1)]
+    keys = [noise_key(1, "a", 0), noise_key(2, "a", 0), noise_key(1, "b", 0), noise_key(1, "a", 1)]
     assert len(set(keys)) == 4
     tokens = torch.arange(50)[None, :]
     forward = uniforms(torch.tensor(keys), torch.arange(4), tokens)

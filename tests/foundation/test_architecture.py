@@ -29,7 +29,7 @@ ROOMS = [
 ]
 """From the bottom up: a room imports from those before it."""
 LAYER = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
-EARLIER = {"analysis", "hooks", "prompts"}
+EARLIER = {"analysis", "earlier", "hooks", "paths", "prompts"}
 """Import paths of the earlier study: they lead into the house, and nothing in it uses them."""
 LIGHT = ("errors", "run", "interventions", "config", "text", "measurements", "figures", "reports", "cli")
 """Rooms that import no torch."""

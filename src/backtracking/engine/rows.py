@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backtracking.engine.sampling import SamplingParams, row_key
+from backtracking.engine.sampling import SamplingParams, noise_key
 from backtracking.errors import UserError
 from backtracking.interventions import BASELINE, Condition
 from backtracking.model.gates import GateTable
@@ -113,7 +113,7 @@ class Draft:
         self.passes: tuple[int, NDArray[np.int64]] | None = None
         """How many decoding passes the row has had, and in how many each schedule held."""
         self.seed = seed
-        self.key = row_key(seed, row.prompt.example_id, row.sample_id)
+        self.key = noise_key(seed, row.prompt.example_id, row.sample_id)
         self._budget = token_budget(row, model, params)
         self._eos = model.eos_token_ids
         self._loop = None if params.loop is None else LoopWatch(params.loop.window, params.loop.repeats)

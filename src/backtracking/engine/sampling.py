@@ -81,7 +81,7 @@ class Choice:
     logprobs: Tensor | None
 
 
-def row_key(seed: int, example_id: str, sample_id: int) -> int:
+def noise_key(seed: int, example_id: str, sample_id: int) -> int:
     """The row's stream of noise; conditions and prompt variants share it, so that they are paired."""
     return derive_seed(seed, "token noise", example_id, sample_id)
 

@@ -72,7 +72,7 @@ def save(figure: Figure, paths: RunPaths, name: str) -> None:
 
 
 @dataclass(frozen=True)
-class Estimates:
+class Points:
     """Values with their interval ends; ends are NaN where a table has none."""
 
     value: "np.ndarray[Any, np.dtype[np.float64]]"
@@ -87,9 +87,9 @@ class Estimates:
         return errors
 
 
-def estimates(table: pd.DataFrame, column: str) -> Estimates:
+def estimates(table: pd.DataFrame, column: str) -> Points:
     """A column with `<column>_low` and `<column>_high`, where the table has them."""
-    return Estimates(*(_numbers(table, column + suffix) for suffix in ("", "_low", "_high")))
+    return Points(*(_numbers(table, column + suffix) for suffix in ("", "_low", "_high")))
 
 
 def _numbers(table: pd.DataFrame, column: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
@@ -100,7 +100,7 @@ def _numbers(table: pd.DataFrame, column: str) -> "np.ndarray[Any, np.dtype[np.f
 
 def dots(
     axes: Axes,
-    data: Estimates,
+    data: Points,
     places: Sequence[float],
     *,
     colors: str | Sequence[str],
@@ -122,7 +122,7 @@ def dots(
         )
 
 
-def value_labels(axes: Axes, data: Estimates, places: Sequence[float], color: str = INK) -> None:
+def value_labels(axes: Axes, data: Points, places: Sequence[float], color: str = INK) -> None:
     """The values as small percentages above their dots."""
     for value, place in zip(data.value, places, strict=True):
         if np.isfinite(value):
@@ -138,7 +138,7 @@ def value_labels(axes: Axes, data: Estimates, places: Sequence[float], color: st
             )
 
 
-def reference(axes: Axes, data: Estimates, *, color: str = INK, label: str = "") -> None:
+def reference(axes: Axes, data: Points, *, color: str = INK, label: str = "") -> None:
     """One estimate as a vertical line with its interval as a band."""
     axes.axvline(float(data.value[0]), color=color, lw=1.2, ls="--", label=label or None, zorder=1)
     if np.isfinite([data.low[0], data.high[0]]).all():

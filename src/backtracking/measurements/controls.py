@@ -12,11 +12,10 @@ from scipy.optimize import linear_sum_assignment
 from backtracking.config.onsets import MEMBERS, StudiedOnsets
 from backtracking.errors import NotTestable, UserError
 from backtracking.run import io
-from backtracking.run.records import BASELINE_NAME, GenerationRecord
+from backtracking.run.records import BASELINE_NAME, GenerationRecord, RowId
 from backtracking.run.seed import derive_seed
 from backtracking.text.tokenization import TokenMap
 
-RowKey = tuple[str, int]
 ControlKind = Literal["matched_row", "same_row_earlier"]
 FEWEST_PROBLEMS = 2
 """An interval over problems takes at least so many."""
@@ -214,7 +213,7 @@ def _is_line_break(piece: str) -> bool:
     return piece.isspace() and "\n" in piece
 
 
-def read_records(path: Path, keys: Collection[RowKey]) -> dict[RowKey, GenerationRecord]:
+def read_records(path: Path, keys: Collection[RowId]) -> dict[RowId, GenerationRecord]:
     """The generations behind some rows; the rest of the file streams past."""
     found = {
         key: record
@@ -256,7 +255,7 @@ class StudyRows:
 
     rows: pd.DataFrame
     """As `baseline_rows` gives them, with the onsets of the kind under study."""
-    records: Callable[[Collection[RowKey]], Mapping[RowKey, GenerationRecord]]
+    records: Callable[[Collection[RowId]], Mapping[RowId, GenerationRecord]]
 
     @classmethod
     def of(
@@ -264,7 +263,7 @@ class StudyRows:
         rows: pd.DataFrame,
         onsets: pd.DataFrame,
         variant: str,
-        records: Callable[[Collection[RowKey]], Mapping[RowKey, GenerationRecord]],
+        records: Callable[[Collection[RowId]], Mapping[RowId, GenerationRecord]],
         kind: StudiedOnsets = "strict",
     ) -> "StudyRows":
         return cls(with_onsets(rows, onsets, variant, kind), records)

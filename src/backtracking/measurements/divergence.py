@@ -13,11 +13,10 @@ import pandas as pd
 
 from backtracking.measurements.comparison import spread
 from backtracking.measurements.statistics import Array, Interval, cluster_bootstrap, rate, sums_by
-from backtracking.run.records import GenerationRecord
+from backtracking.run.records import GenerationRecord, RowId
 from backtracking.text.onsets import reasoning_end
 from backtracking.text.tokenization import Tokenizer, decode
 
-RowKey = tuple[str, int]
 BOOTSTRAP_SEED = 0
 
 
@@ -25,8 +24,8 @@ BOOTSTRAP_SEED = 0
 class Rows:
     """Baseline completions by row, and the completion token where each one's first onset begins."""
 
-    records: Mapping[RowKey, GenerationRecord]
-    first_onsets: Mapping[RowKey, int]
+    records: Mapping[RowId, GenerationRecord]
+    first_onsets: Mapping[RowId, int]
 
 
 def first_divergences(

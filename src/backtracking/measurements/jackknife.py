@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from backtracking.measurements.statistics import LEVEL
+
 Array = NDArray[np.float64]
-LEVEL = 0.05
 
 
 @dataclass(frozen=True)

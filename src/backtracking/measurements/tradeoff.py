@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from backtracking.measurements.comparison import OUTCOMES, average, compare, spread
 from backtracking.measurements.floors import NOT_TESTABLE, no_onsets, too_cut, too_low
-from backtracking.measurements.statistics import equivalence, holm
+from backtracking.measurements.statistics import LEVEL, equivalence, holm
 from backtracking.run.records import BASELINE_NAME
 from backtracking.run.seed import derive_seed
 
-LEVEL = 0.05
 HELD = "non-destructive"
 BOOTSTRAP_DRAWS = 2000
 

@@ -6,8 +6,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from backtracking.measurements.jackknife import LEVEL, means
-from backtracking.measurements.statistics import holm
+from backtracking.measurements.jackknife import means
+from backtracking.measurements.statistics import LEVEL, holm
 from backtracking.mechanism.ablation_scan import Mode, Removal, ScanResult
 from backtracking.mechanism.passes import Site
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from backtracking.measurements.controls import CONTROL_KINDS, Event, Reading
-from backtracking.measurements.jackknife import LEVEL, Array, means
-from backtracking.measurements.statistics import holm
+from backtracking.measurements.jackknife import Array, means
+from backtracking.measurements.statistics import LEVEL, holm
 from backtracking.mechanism.passes import Padded, batches, read_padded, recording, residuals
 from backtracking.mechanism.readouts import Target, lens_readout, log_mass
 from backtracking.model.loading import LoadedModel

@@ -1,7 +1,6 @@
 """Linear probes and how well they tell two classes apart, with problems as the unit."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,19 +8,11 @@ from scipy.optimize import minimize
 from scipy.stats import rankdata
 
 from backtracking.measurements.jackknife import Array
+from backtracking.measurements.statistics import Interval
 
 Labels = NDArray[np.bool_]
 RESAMPLES = 400
 PENALTY = 1.0
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its 95% interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def auroc(scores: Array, positive: Labels) -> float:

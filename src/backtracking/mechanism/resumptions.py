@@ -14,7 +14,7 @@ from torch import Tensor
 
 from backtracking.config.onsets import StudiedOnsets
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
-from backtracking.engine.sampling import choose, row_key
+from backtracking.engine.sampling import choose, noise_key
 from backtracking.interventions import BASELINE_ARM, Arm, Condition
 from backtracking.measurements.comparison import Outcome, average, flag, spread
 from backtracking.measurements.controls import Event
@@ -99,7 +99,7 @@ def _first_tokens(
     readings = [event.at for event in events]
     for number, logits in last_position_logits(model, readings, arms, plan.budget, vectors):
         keys = torch.tensor(
-            [row_key(plan.seed, f"onset step {number}", sample) for sample in range(plan.count)],
+            [noise_key(plan.seed, f"onset step {number}", sample) for sample in range(plan.count)],
             device=logits.device,
         )
         steps = torch.zeros_like(keys)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from backtracking.config.schema import AnalysisConfig
-from backtracking.measurements.jackknife import LEVEL, Array, Estimates, jackknife
-from backtracking.measurements.statistics import holm
+from backtracking.measurements.jackknife import Array, Estimates, jackknife
+from backtracking.measurements.statistics import LEVEL, holm
 from backtracking.mechanism.ablation_scan import ScanResult
 
 Rule = Literal["selectivity", "effect"]

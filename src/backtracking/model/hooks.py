@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,20 +16,6 @@ from backtracking.model.gates import GateTable, Operation
 from backtracking.model.ledger import Ledger
 from backtracking.model.loading import LoadedModel, first_tensor
 from backtracking.model.schedule import Mask, Phrase, Positions, onset_seen
-
-__all__ = [
-    "AblationSpec",
-    "GateHooks",
-    "HookDebugState",
-    "Ledger",
-    "ablate",
-    "disable_hook_debug",
-    "enable_hook_debug",
-    "intervene",
-    "reset_hook_debug",
-    "specs_from_subset_config",
-    "write_hook_debug_json",
-]
 
 
 class GateHooks:
@@ -335,49 +320,3 @@ def ablate(
                 f"its schedule is {intervention.when!r}, and no position of the call falls under it",
                 "give prompt_lengths=, so that later positions count as generated, or use phase='all'",
             )
-
-
-HookDebugState = Ledger
-
-
-# A class in the earlier study, so its users know it by a class's name.
-def AblationSpec(layer: int, component: str, scale: float = 0.0, phase: str = "all") -> Intervention:  # noqa: N802
-    """An attention or MLP output scaled, under its earlier name; by default in every pass."""
-    return Intervention.model_validate(
-        {"component": component, "layer": layer, "mode": "scale", "strength": scale, "when": {"phase": phase}}
-    )
-
-
-def specs_from_subset_config(
-    components: Iterable[tuple[str, int] | Intervention], scale: float = 0.0, decode_only: bool = True
-) -> list[Intervention]:
-    """A subset as interventions: `(component, layer)` pairs are scaled, full records stay as they are."""
-    when = When(phase="decode" if decode_only else "all")
-    return [
-        member
-        if isinstance(member, Intervention)
-        else Intervention.model_validate(
-            {"component": member[0], "layer": member[1], "strength": scale, "when": when}
-        )
-        for member in components
-    ]
-
-
-def enable_hook_debug() -> HookDebugState:
-    """A fresh ledger; give it to `intervene` or `generate_rows` and read it afterwards."""
-    return Ledger()
-
-
-def disable_hook_debug(state: HookDebugState) -> None:
-    """Stop counting in this ledger."""
-    state.enabled = False
-
-
-def reset_hook_debug(state: HookDebugState) -> None:
-    """Forget this ledger's counts."""
-    state.reset()
-
-
-def write_hook_debug_json(state: HookDebugState, path: str | Path) -> None:
-    """Write the ledger as `hook_debug.json`."""
-    state.write(Path(path))

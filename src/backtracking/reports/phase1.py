@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from backtracking.config.schema import ExperimentConfig
+from backtracking.measurements.statistics import LEVEL
 from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence, how_graded, say_what_lacks
 from backtracking.reports.numbers import count, number, p_value, percent, plain, points, rate, records
@@ -15,7 +16,6 @@ from backtracking.reports.provenance import write_provenance
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME
 
-LEVEL = 0.05
 _RATES = ("Backtracking (strict)", "Doubt", "Redo", "Accuracy", "Cut at the cap", "Accuracy among finished")
 RATE_COLUMNS = {
     "backtracking_rate_low": "intervals",

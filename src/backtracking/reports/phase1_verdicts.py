@@ -6,7 +6,7 @@ import pandas as pd
 
 from backtracking.measurements.comparison import OUTCOMES, compare
 from backtracking.measurements.floors import MOST_CUT, no_onsets, too_cut, too_low
-from backtracking.measurements.statistics import Difference, paired_difference
+from backtracking.measurements.statistics import LEVEL, Difference, paired_difference
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.numbers import in_points, number, percent, plain, points, rate, records
@@ -14,7 +14,6 @@ from backtracking.reports.verdicts import Claim, Verdict
 from backtracking.run.records import BASELINE_NAME
 
 MARGIN = 0.05
-LEVEL = 0.05
 STEP_KINDS = ("wrong", "right")
 Standouts = dict[str, list[str]]
 """The components that stand out of the scan, by mode of removal."""
@@ -59,7 +58,7 @@ KEPT = Claim(
     "95% interval lies inside the margin. A difference that is merely not significant does not count. Not "
     f"testable where the baseline's accuracy is below {2 * MARGIN:.0%} or most of its completions are cut.",
 )
-HELPS = Claim(
+COSTS_ACCURACY = Claim(
     "Backtracking goes with lower accuracy within a problem",
     "Supported when the odds ratio of a right answer, backtracking against not, stratified by problem, "
     "has an interval wholly below 1. This is an association: hard attempts both go wrong and are "
@@ -229,15 +228,15 @@ def _judge_kept(difference: Difference | str) -> Verdict:
 def _judge_helps(evidence: Evidence, main: str) -> Verdict:
     found = _within_problem(evidence, main)
     if found is None:
-        return HELPS.missing("metrics_v2.json or events with both kinds of rows within problems")
+        return COSTS_ACCURACY.missing("metrics_v2.json or events with both kinds of rows within problems")
     high = number(found, "odds_ratio_high")
     if high is None:
         informative = found.get("informative_problems", "an unknown number")
-        return HELPS.missing(
+        return COSTS_ACCURACY.missing(
             "an interval of the stratified odds ratio; problems with right and wrong rows both with and "
             f"without an onset: {informative}"
         )
-    return HELPS.judge(high < 1.0, f"stratified odds ratio {plain(found, 'odds_ratio')}")
+    return COSTS_ACCURACY.judge(high < 1.0, f"stratified odds ratio {plain(found, 'odds_ratio')}")
 
 
 def _judge_format(evidence: Evidence, main: str) -> Verdict:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE
+from backtracking.measurements.statistics import LEVEL
 from backtracking.measurements.tradeoff import HELD
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
@@ -13,7 +14,6 @@ from backtracking.reports.numbers import number, percent, plain, points, rate, r
 from backtracking.reports.verdicts import Claim, Verdict
 from backtracking.run.records import BASELINE_NAME
 
-LEVEL = 0.05
 MIN_REDUCTION = 0.30
 
 

@@ -56,7 +56,7 @@ class KeptBench(Bench):
 
         return compute_resumably(
             self.ctx.paths.work(name),
-            [row_key(reading, target) for reading, target in items],
+            [reading_key(reading, target) for reading, target in items],
             of_pending,
             settings=settings_digest(self.ctx, self.config_keys, **depends_on),
             reporter=self.reporter,
@@ -96,7 +96,7 @@ def open_study(ctx: RunContext, variant: str, bench: Bench | None = None) -> Stu
     return Study.of(variant, events, bench)
 
 
-def row_key(reading: "Reading", target: "Target") -> str:
+def reading_key(reading: "Reading", target: "Target") -> str:
     """Names what was computed: the position and all that the readings depend on."""
     seen = digest([reading.ids[: reading.pos + 2], target.onset, target.family, dict(target.contrasts)])
     return "/".join([reading.example_id, str(reading.sample_id), str(reading.pos), seen[:16]])
