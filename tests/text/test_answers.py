@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtracking.text.answers import extract_answer, grade
-from backtracking.text.quantities import parse_number
+from backtracking.text.answers import extract_answer, grade, judge
+from backtracking.text.grading import parse_number
 
 CASES = [
     json.loads(line)
@@ -19,6 +19,13 @@ CASES = [
     .read_text(encoding="utf-8")
     .splitlines()
 ]
+
+
+SHAPES = [
+    line.split("\t")
+    for line in (Path(__file__).parent / "data" / "answers.tsv").read_text(encoding="utf-8").splitlines()
+]
+"""Gold answer, whether the text is right, and the text with ⏎ for its line breaks."""
 
 
 def answer_of(case):
@@ -31,8 +38,16 @@ def test_corpus_of_answer_shapes(case):
     assert (answer.rule, grade(answer.text, case["gold"])) == (case["rule"], case["correct"])
 
 
+@pytest.mark.parametrize(("gold", "kind", "text"), SHAPES, ids=lambda part: part[:40])
+def test_shapes_written_to_mislead(gold, kind, text):
+    verdict = judge(text.replace("⏎", "\n"), gold)
+    assert (verdict.correct is True) is (kind == "right"), verdict
+
+
 def test_corpus_is_large_and_mixed():
     assert len(CASES) >= 150
+    assert len(SHAPES) >= 400
+    assert {kind for _, kind, _ in SHAPES} == {"right", "wrong"}
     assert {case["correct"] for case in CASES} == {True, False, None}
 
 
@@ -57,14 +72,18 @@ def test_spans_point_at_what_was_read(case):
         ("Final: 1,000 + 200 = 1,200", "1200", True),
         ("Final: 20 - 2", "18", True),
         ("Final: 20 - 2", "20", False),
-        ("The answer is not 20 but 18", "20", None),
+        ("The answer is not 20 but 18", "20", False),
+        ("The answer is not 20 but 18", "18", True),
         ("The answer is 5 or 6", "5", None),
         ("The answer is that 3 friends each get 4 apples.", "3", None),
         ("The answer is 10% more than 20", "10", None),
         ("Answer: x = 5, y = 7", "7", None),
-        ("Final: 5 hours and 30 minutes", "5", None),
+        ("Final: 5 hours and 30 minutes", "5", False),
+        ("Final: 5 hours and 30 minutes", "5.5", True),
+        ("Final: 5 hours and 30 minutes", "330", True),
         ("The answer is 7:30 pm", "7", None),
-        ("Final: 1.2e3", "1.2", None),
+        ("Final: 1.2e3", "1.2", False),
+        ("Final: 1.2e3", "1200", True),
         ("#### Step 3: Add up\nThe total is 18 dollars.", "18", True),
         ("#### 3. Add up\nThe total is 18 dollars.", "18", True),
         ("See #### 5\nThe total is 18 dollars.", "18", True),

@@ -4,61 +4,71 @@ Model text is untrusted. Patterns here run in linear time, a user's pattern runs
 short expressions without towers of powers reach the symbolic comparison.
 """
 
-import logging
 import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
-from itertools import accumulate
-from typing import Any, Literal
+from typing import Literal
 
 import regex
-from math_verify import parse, verify
 
+from backtracking.text.claims import meant
+from backtracking.text.grading import grade
 from backtracking.text.onsets import reasoning_end
-from backtracking.text.quantities import Number, clean, parse_number
+from backtracking.text.quantities import Quantity
+from backtracking.text.stances import Mention, Stance
+from backtracking.text.statements import Statement, read_statement, says_unknown, stance_of_box
 
-Rule = Literal["boxed", "final_line", "last_number", "regex", "none", "cut", "regex_timeout"]
+__all__ = ["Answer", "Rule", "Verdict", "extract_answer", "grade", "judge"]
+
+Rule = Literal[
+    "boxed", "final_line", "last_number", "regex", "none", "cut", "regex_timeout", "denied", "hedged"
+]
 
 _REGEX_SECONDS = 0.5
 _MAX_TEXT = 200
-_MAX_SYMBOLIC = 100
 _MAX_LINE = 300
+_MAX_BACK = 200
 _MAX_MARKERS = 20
 _MAX_BOX = 2_000
 _MARKUP = " *_\t"
 _TAIL = 4_000
-_TOLERANCE = Fraction(1, 10**6)
+_MAX_SENTENCES = 60
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,3}\{")
 _FINAL = re.compile(
     r"^####(?=[^\w\n]{0,8}[\d.,/]{1,40}[^\w\n]{0,8}$)"
-    r"|\bfinal(?: answer)?[*_ ]{0,4}(?::|=|\bis\b)|\banswer[*_ ]{0,4}[:=]|\banswer is\b",
+    r"|\bfinal(?: (?:answer|result))?[*_ ]{0,4}(?::|=|→|⇒|\bis\b)"
+    r"|\banswer[*_ ]{0,4}(?:[:=→⇒]|is\b|isn['’]t\b)|\banswer (?:equals|comes (?:out )?to)\b"
+    r"|\banswer (?:must|should|would|will|could|can|might|may|can['’]?t|cannot|couldn['’]t|won['’]t)"
+    r"(?: not)? be\b",
     re.IGNORECASE | re.MULTILINE,
 )
-_NUMBER = re.compile(
-    r"""(?<![\w.,^{\\])(?:[-−](?:\\?[$€£¥]\s?)?|\\?[$€£¥]\s?[-−]?)?
-    (?:\d{0,30}\\[dt]?frac\{\d{1,30}\}\{\d{1,30}\}|\d{1,30}\s\d{1,30}/\d{1,30}|\d[\d.,]*(?:\s?/\s?\d+)?|\.\d+)
-    (?:\s?\\?%|\s(?:hundred|thousand|million|billion|trillion)\b)?""",
-    re.VERBOSE,
+_FINAL_HINTS = ("nswer", "NSWER", "inal", "INAL", "####")
+_SENTENCE_END = re.compile(
+    r"[.!?;](?=[*_)\]\"”']{0,3}(?:\s|\Z))"
+    r"(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bvs\.)(?<!i\.e\.)(?<!e\.g\.)(?<!\\[;!])"
+    r"|\n|\\\\(?=\s)"
 )
-
-_SENTENCE_END = re.compile(r"[.!?;](?=\s|\Z)|\n")
-_REMARK = re.compile(r",\s|\s\(")
-_APART = re.compile(r",\s|\band\b")
-_GLUED = re.compile(r"[^\W\d_]{1,3}\d")
-_CURRENCY = re.compile(r"[$€£¥]")
 _GOES_ON = re.compile(r"[.,:]|\s*(?:[-+−–/×·÷=^]|\\[a-z]*)\s*|\s+[*xX]\s*")
 """What a cut number may end in: 1, of 1,250; 3. of 3.50; 12 + of a sum."""
-
-_AMBIGUOUS = re.compile(r"\d,\d|\d\.\d+\.\d|\d:\d|\d\s+\d")
-_UNSAFE = re.compile(
-    r"\^\s?\{?\s?[-+]?\s?\(?\s?\d{3}|[)}]\s?\^\s?\{?\s?-?\d{2}|\^[^^]*\^[^^]*\^|\^\s?\{?[^{}]*\^|\d{30}|!|\*\*"
-    r"|\\(?:int|sum|prod|lim|binom|underset|begin)"
+_RETRACTS = re.compile(
+    r"\W*(?:(?:wait|hm+|oh|hold on|actually|sorry)\W{1,3}){0,2}(?:no|nope)\s*(?:[.,;:!—–-]|\Z)"
+    r"|.{0,40}\b(?:that|this|it|which)(?:['’]s| is| was| can['’]?t| cannot)\s(?:\w+\s)?"
+    r"(?:not (?:right|correct|true|it)|be (?:right|correct|true)|wrong|incorrect|false|mistaken|a mistake"
+    r"|an error)\b"
+    r"|.{0,40}\b(?:that|this|it|which) (?:isn|wasn)['’]t (?:right|correct|true|it)\b"
+    r"|.{0,40}\bi (?:was|am|made) (?:wrong|a mistake|an error)\b|.{0,10}\bscratch that\b",
+    re.IGNORECASE,
 )
-_COMMAND = re.compile(r"\\[A-Za-z]+")
+_COMPARES = re.compile(
+    r"\W*(?:that|this|it|which|she|he|they)\b.{0,40}\b(?:more|less|fewer|greater|higher|lower)\b",
+    re.IGNORECASE,
+)
+_ASKS = re.compile(
+    r".{0,200}\b(?:how (?:many|much|long|far|old|tall|fast)|what)\b[^?]*\Z", re.IGNORECASE | re.DOTALL
+)
+_HAS_NUMBER = re.compile(r"[\d½⅓⅔¼¾]")
 
 
 @dataclass(frozen=True)
@@ -71,20 +81,44 @@ class Answer:
     end: int = -1
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a completion is right, with the answer, the rule and the span that decided it."""
+
+    correct: bool | None
+    answer: Answer
+
+
+def judge(
+    completion: str,
+    gold: str,
+    *,
+    think_close: str = "",
+    truncated: bool = False,
+    answer_regex: str | None = None,
+) -> Verdict:
+    """Find the answer of a completion and compare it with the gold one; ungraded where it is unclear."""
+    answer = extract_answer(
+        completion, think_close=think_close, truncated=truncated, answer_regex=answer_regex
+    )
+    return Verdict(grade(answer.text, gold), answer)
+
+
 def extract_answer(
     completion: str, *, think_close: str = "", truncated: bool = False, answer_regex: str | None = None
 ) -> Answer:
     """The final answer of a completion, if it gives one.
 
-    Layers: the last boxed expression, the last line that announces the answer, the last number. They look
-    behind the reasoning first, then (for the first two) into it. A row cut before its reasoning ended has
-    no answer unless it boxed one, and an answer that the cut may have shortened is none.
+    Layers: the last boxed expression, the last line that announces the answer, the last statement with a
+    number. They look behind the reasoning first, then (for the first two) into it. A row cut before its
+    reasoning ended has no answer unless it boxed one, and an answer that the cut may have shortened is none.
     """
     if answer_regex is not None:
         answer = _by_regex(completion, answer_regex)
     else:
         answer = _layered(completion, think_close, truncated)
-    if truncated and answer.rule not in ("boxed", "none") and _may_go_on(completion[answer.end :]):
+    cuttable = answer.text is not None and answer.rule != "boxed"
+    if truncated and cuttable and _may_go_on(completion[answer.end :]):
         return Answer(None, "cut", answer.start, answer.end)
     return answer
 
@@ -103,7 +137,7 @@ def _layered(completion: str, think_close: str, truncated: bool) -> Answer:
     if found is None and not (unfinished and opened):
         found = _final_line(completion, zone)
     if found is None and not unfinished:
-        found = _last_number(completion, zone)
+        found = _prose(completion, zone)
     if found is None and zone:
         found = _boxed(completion, 0) or _final_line(completion, 0)
     return found or Answer(None, "none")
@@ -123,12 +157,20 @@ def _by_regex(completion: str, pattern: str) -> Answer:
 
 
 def _boxed(text: str, zone: int) -> Answer | None:
-    """The last boxed expression whose braces close and that holds something."""
+    """The last boxed expression that is not denied, whose braces close and that holds something."""
     starts = deque(_BOX.finditer(text, zone), maxlen=_MAX_MARKERS)
     for match in reversed(starts):
         end = _closing_brace(text, match.end())
-        if end is not None and text[match.end() : end].strip():
-            return Answer(text[match.end() : end].strip(), "boxed", match.start(), end + 1)
+        if end is None or not text[match.end() : end].strip():
+            continue
+        begin, stop = _sentence_around(text, match.start(), end + 1, zone)
+        stance = stance_of_box(text, begin, (match.start(), end + 1), stop)
+        if stance is Stance.DENIED:
+            continue
+        if stance is Stance.HEDGED:
+            return Answer(None, "hedged", match.start(), end + 1)
+        answer = Answer(text[match.end() : end].strip(), "boxed", match.start(), end + 1)
+        return _unless_retracted(text, answer, stop)
     return None
 
 
@@ -143,17 +185,53 @@ def _closing_brace(text: str, start: int) -> int | None:
     return None
 
 
+def _sentence_around(text: str, start: int, end: int, zone: int = 0) -> tuple[int, int]:
+    """Where the sentence that holds a span begins and ends, within reach."""
+    begin = max(zone, start - _MAX_BACK)
+    for match in _SENTENCE_END.finditer(text, begin, start):
+        begin = match.end()
+    ended = _SENTENCE_END.search(text, end, min(len(text), end + _MAX_LINE))
+    return begin, ended.start() if ended else min(len(text), end + _MAX_LINE)
+
+
+def _unless_retracted(text: str, answer: Answer, end: int) -> Answer:
+    """The answer, unless what follows takes it back: then what follows says instead, if anything."""
+    for start, stop in _sentences(text, end, min(len(text), end + _MAX_LINE)):
+        if _RETRACTS.match(text, start, stop):
+            return _prose(text, start) or Answer(None, "denied", answer.start, answer.end)
+    return answer
+
+
+def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    for match in _SENTENCE_END.finditer(text, start, end):
+        yield start, match.start()
+        start = match.end()
+    yield start, end
+
+
 def _final_line(text: str, zone: int) -> Answer | None:
     """What the last line that announces a number says; else the last words that are announced."""
-    markers = deque((match.end() for match in _FINAL.finditer(text, zone)), maxlen=_MAX_MARKERS)
+    markers = _markers(text, zone)
     words: Answer | None = None
-    for start in reversed(markers):
-        span = _line_after(text, start)
-        announced = _announced(text, *span)
+    for marker in reversed(markers):
+        announced = _announced(text, marker, zone)
         if announced is not None:
             return announced
-        words = words or _words(text, *span)
+        words = words or _words(text, *_line_after(text, marker.end()), "final_line")
     return words
+
+
+def _markers(text: str, zone: int) -> list[re.Match[str]]:
+    """The last announcements in order; their literal parts are looked for first, which is much faster."""
+    found: dict[int, re.Match[str]] = {}
+    for hint in _FINAL_HINTS:
+        at = text.find(hint, zone)
+        while at >= 0:
+            match = _FINAL.match(text, at if hint == "####" else max(zone, at - 1))
+            if match is not None:
+                found[match.start()] = match
+            at = text.find(hint, at + 1)
+    return [found[start] for start in sorted(found)[-_MAX_MARKERS:]]
 
 
 def _line_after(text: str, start: int) -> tuple[int, int]:
@@ -164,109 +242,91 @@ def _line_after(text: str, start: int) -> tuple[int, int]:
     return start, min(len(text), start + _MAX_LINE) if end < 0 else end
 
 
-def _announced(text: str, start: int, end: int) -> Answer | None:
-    """The number of the first sentence that has one, or of what follows its last equals sign.
-
-    Of several, the only one in currency is meant, or the one that a line begins with before a remark ("18,
-    not 20"). Otherwise the words stand as they are: a calculation can still be graded, a list cannot.
-    """
-    for begin, stop in _sentences(text, start, end):
-        numbers = list(_NUMBER.finditer(text, begin, stop))
-        if numbers:
-            return _meant(text, begin, stop, numbers)
+def _announced(text: str, marker: re.Match[str], zone: int) -> Answer | None:
+    """What the first sentence with a number says behind a marker; a denial leads on to what comes after."""
+    begin, _ = _sentence_around(text, marker.start(), marker.end(), zone)
+    line = _line_after(text, marker.end())
+    for start, stop in _sentences(text, *line):
+        first = start == line[0]
+        statement = read_statement(text, begin if first else start, stop, counted_from=start)
+        if statement.unknown:
+            return Answer(None, "hedged", start, stop)
+        if not statement.counted:
+            continue
+        chosen = meant(statement, text)
+        if chosen is not None:
+            return _unless_retracted(text, _number_answer(text, chosen, "final_line"), stop)
+        if statement.has_expression or statement.claims:
+            return _words(text, start, stop, "final_line")
+        if any(mention.stance is Stance.DENIED for mention in statement.counted):
+            return _prose(text, stop) or Answer(None, "denied", start, stop)
+        return Answer(None, "hedged", start, stop)
     return None
 
 
-def _meant(text: str, begin: int, stop: int, numbers: list[re.Match[str]]) -> Answer | None:
-    """Which of a sentence's numbers is announced."""
-    first = numbers[0].start()
-    if not text[begin:first].strip(_MARKUP) and (remark := _REMARK.search(text, first, stop)):
-        stop = remark.start()
-        numbers = [number for number in numbers if number.start() < stop]
-    equals = text.rfind("=", first, stop)
-    if not _APART.search(text, first, max(first, equals)):
-        numbers = [number for number in numbers if number.start() > equals] or numbers
-    if len(numbers) > 1:
-        numbers = [number for number in numbers if _CURRENCY.search(number.group())]
-    if len(numbers) == 1 and not _GLUED.match(text, numbers[0].end()):
-        return _number_answer(numbers[0], "final_line")
-    return _words(text, begin, stop)
+def _words(text: str, start: int, end: int, rule: Rule) -> Answer | None:
+    phrase = text[start:end].strip(f"{_MARKUP}.:\n")
+    return Answer(phrase[:_MAX_TEXT], rule, start, end) if phrase else None
 
 
-def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    for match in _SENTENCE_END.finditer(text, start, end):
-        yield start, match.start()
-        start = match.end()
-    yield start, end
+def _number_answer(text: str, mention: Mention, rule: Rule) -> Answer:
+    quantity = mention.quantity
+    return Answer(text[quantity.start : quantity.end], rule, quantity.start, quantity.end)
 
 
-def _words(text: str, start: int, end: int) -> Answer | None:
-    phrase = text[start:end].strip(f"{_MARKUP}.:")
-    return Answer(phrase[:_MAX_TEXT], "final_line", start, end) if phrase else None
+def _prose(text: str, zone: int) -> Answer | None:
+    """What the last statement with a number says."""
+    spans = deque(_sentences(text, max(zone, len(text) - _TAIL), len(text)), maxlen=_MAX_SENTENCES)
+    later: list[Statement] = []
+    while spans:
+        start, stop = spans.pop()
+        if _closes_without_answer(text, start, stop):
+            return Answer(None, "denied", start, stop)
+        statement = read_statement(text, start, stop)
+        if statement.unknown:
+            return Answer(None, "hedged" if statement.counted else "none", start, stop)
+        chosen = meant(statement, text) or _supported(statement, text, spans)
+        if chosen is not None:
+            return _number_unless(text, chosen, later, spans)
+        if statement.has_expression or statement.claims:
+            return _words(text, start, stop, "last_number")
+        if _is_hedged(statement) and not _COMPARES.match(text, start, stop):
+            return Answer(None, "hedged", start, stop)
+        later.append(statement)
+    return Answer(None, "denied") if any(statement.counted for statement in later) else None
 
 
-def _last_number(text: str, zone: int) -> Answer | None:
-    last = deque(_NUMBER.finditer(text, max(zone, len(text) - _TAIL)), maxlen=1)
-    return _number_answer(last[0], "last_number") if last else None
+def _closes_without_answer(text: str, start: int, stop: int) -> bool:
+    """Whether a last sentence takes back what came before, or asks for the answer."""
+    if text[stop : stop + 1] == "?":
+        return _ASKS.match(text, start, stop) is not None
+    return _RETRACTS.match(text, start, stop) is not None and not _HAS_NUMBER.search(text, start, stop)
 
 
-def _number_answer(match: re.Match[str], rule: Rule) -> Answer:
-    raw = match.group()
-    kept = raw.rstrip(".,")
-    lead = len(kept) - len(kept.lstrip())
-    return Answer(kept.strip(), rule, match.start() + lead, match.start() + len(kept))
+def _is_hedged(statement: Statement) -> bool:
+    stances = {mention.stance for mention in statement.counted}
+    return bool(stances) and Stance.DENIED not in stances
 
 
-@lru_cache(maxsize=65_536)
-def grade(answer: str | None, gold: str) -> bool | None:
-    """Whether an answer equals the gold answer; none when there is nothing that could be graded."""
-    if answer is None or not answer.strip() or len(answer) > _MAX_TEXT:
-        return None
-    wanted, given = parse_number(gold), parse_number(answer)
-    if wanted is not None and given is not None:
-        return _numbers_agree(given, wanted)
-    if wanted is not None and _AMBIGUOUS.search(clean(answer)):
-        return None  # 1.200,50 or 12,5 or 3:4 means different things in different places
-    return _symbolically_equal(answer, gold, numeric=wanted is not None)
+def _number_unless(
+    text: str, chosen: Mention, later: list[Statement], before: "deque[tuple[int, int]]"
+) -> Answer:
+    """The number, unless a later sentence denies it or the one before says that nothing can be said."""
+    answer = _number_answer(text, chosen, "last_number")
+    if any(statement.denies(chosen.quantity) for statement in later):
+        return Answer(None, "denied", answer.start, answer.end)
+    if before and says_unknown(text, *before[-1]) and "=" not in text[before[-1][1] : answer.start]:
+        return Answer(None, "hedged", answer.start, answer.end)
+    return answer
 
 
-def _numbers_agree(given: Number, wanted: Number) -> bool:
-    return any(_close(one, other, wanted.decimals) for one in given.readings for other in wanted.readings)
-
-
-def _close(given: Fraction, wanted: Fraction, decimals: int) -> bool:
-    """Whole numbers exactly; others to half a cent, or to half a unit of the gold's last decimal."""
-    if given == wanted or wanted.denominator == 1:
-        return given == wanted
-    rounding = Fraction(1, 2 * 10 ** max(decimals, 2))
-    if not decimals:
-        rounding = min(rounding, _TOLERANCE * max(Fraction(1), abs(wanted)))
-    return abs(given - wanted) <= rounding
-
-
-def _symbolically_equal(answer: str, gold: str, *, numeric: bool) -> bool | None:
-    """math-verify's verdict, on expressions safe to evaluate without its signal-based time limits."""
-    given_text, wanted_text = clean(answer), clean(gold)
-    if not (_is_small(given_text) and _is_small(wanted_text)):
-        return None
-    logging.getLogger("math_verify").setLevel(logging.ERROR)
-    given, wanted = _expressions(given_text), _expressions(wanted_text)
-    if not given or not wanted:
-        return None
-    if numeric and re.search(r"[^\W\d_]", _COMMAND.sub("", given_text)):
-        return None  # words between numbers, such as "5 or 6"
-    if numeric and not (getattr(given[0], "is_number", False) and given[0].is_finite):
-        return None
-    return bool(verify(wanted, given, timeout_seconds=None))
-
-
-def _is_small(text: str) -> bool:
-    """Whether comparing an expression can only take little work: short, flat, few symbols, small powers."""
-    symbols = set(re.findall(r"[^\W\d_]", _COMMAND.sub("", text)))
-    deepest = max(accumulate((char in "{([") - (char in "})]") for char in text), default=0)
-    return len(text) <= _MAX_SYMBOLIC and len(symbols) <= 3 and deepest <= 4 and not _UNSAFE.search(text)
-
-
-def _expressions(text: str) -> list[Any]:
-    """What math-verify reads from a text, strings that it could not read left out."""
-    return [part for part in parse(f"${text}$", parsing_timeout=None) if not isinstance(part, str)]
+def _supported(statement: Statement, text: str, before: "deque[tuple[int, int]]") -> Mention | None:
+    """The only one of several numbers that was worked out just before."""
+    for start, stop in reversed(before):
+        if "=" in text[start:stop]:
+            result = meant(read_statement(text, start, stop), text)
+            value: Quantity | None = result.quantity if result else None
+            return next(
+                (m for m in statement.claims if value and m.quantity.readings == value.readings), None
+            )
+    return None

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from backtracking.text.expressions import FRACTION_SLASH, Operand, Part, Span
-from backtracking.text.quantities import NUMBER_WORDS, word_set
+from backtracking.text.lexicon import NUMBER_WORDS, word_set
 
 _TOKEN = re.compile(
     r"""(?P<times>[xX](?=[ ]*[\d.($\\]|[ ]+-))

@@ -1,0 +1,86 @@
+"""How often answers are judged wrongly: shapes written to mislead, and human solutions in many manners.
+
+    python benchmarks/answers.py [--shapes FILE.tsv] [--solutions gsm8k_test.jsonl] [--show]
+
+The shapes are lines of gold answer, `right` or `wrong`, and the text (⏎ stands for a line break). Those in
+benchmarks/data were written before the grammar, and it was not mended by them. With PYTHONPATH set to another version's
+`src`, the same tables are printed for that version.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from backtracking.text.answers import extract_answer, grade
+
+_ANNOTATION = re.compile(r"<<.*?>>")
+_CLOSE = "</think>"
+
+
+def _latex(value: str) -> str:
+    return value.replace(",", "{,}")
+
+
+MANNERS: dict[str, Callable[[str, str], str]] = {
+    "#### 18": lambda text, value: f"{text}\n#### {value}",
+    "The answer is 18.": lambda text, value: f"{text}\nThe answer is {value}.",
+    "**Final Answer:** 18": lambda text, value: f"{text}\n\n**Final Answer:** {value}",
+    "\\boxed{18}": lambda text, value: f"{text}\n\n\\[ \\boxed{{{_latex(value)}}} \\]",
+    "Answer: $18.": lambda text, value: f"{text}\nAnswer: ${value}.",
+    "\\boxed{\\$18}": lambda text, value: f"{text}\nThe final answer is $\\boxed{{\\${_latex(value)}}}$.",
+    "\\boxed{18 \\text{ units}}": lambda text, value: f"{text}\n\\boxed{{{value} \\text{{ units}}}}",
+    "Final: 18": lambda text, value: f"{text}\nFinal: {value}",
+    "So the final answer is **18**.": lambda text, value: f"{text}\nSo the final answer is **{value}**.",
+    "behind </think>": lambda text, value: f"{text}\n{_CLOSE}\n\nThe total comes to {value}.",
+}
+
+
+def verdict(text: str, gold: str) -> bool | None:
+    """Whether a text is right, by the package."""
+    close = _CLOSE if _CLOSE in text else ""
+    return grade(extract_answer(text, think_close=close).text, gold)
+
+
+def shapes(path: Path, *, show: bool) -> None:
+    """Both kinds of mistakes on shapes with known verdicts."""
+    lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    for kind, mistaken in (("wrong", "graded right"), ("right", "missed")):
+        chosen = [(gold, text.replace("⏎", "\n")) for gold, given, text in lines if given == kind]
+        bad = [text for gold, text in chosen if (verdict(text, gold) is True) is not (kind == "right")]
+        print(f"{len(chosen):>5} {kind} answers, {mistaken}: {len(bad)} ({len(bad) / len(chosen):.1%})")
+        if show:
+            print(*(f"      {text!r}" for text in bad), sep="\n")
+
+
+def solutions(path: Path, *, show: bool) -> None:
+    """Human solutions with their answer in many manners, and as prose that names it only in passing."""
+    rows = [json.loads(line)["answer"].partition("####") for line in path.read_text("utf-8").splitlines()]
+    pairs = [(_ANNOTATION.sub("", text).strip(), gold.strip()) for text, _, gold in rows]
+    prose: dict[str, Callable[[str, str], str]] = {"prose": lambda text, value: text}
+    for name, manner in (MANNERS | prose).items():
+        bad = [manner(text, gold) for text, gold in pairs if verdict(manner(text, gold), gold) is not True]
+        print(
+            f"{name:<32} {len(pairs) - len(bad):,} of {len(pairs):,} right ({1 - len(bad) / len(pairs):.2%})"
+        )
+        if show:
+            print(*(f"      {text[-150:]!r}" for text in bad), sep="\n")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shapes", type=Path, default=Path(__file__).parent / "data" / "answers.tsv")
+    parser.add_argument("--solutions", type=Path, help="JSON lines with the solution under `answer`")
+    parser.add_argument("--show", action="store_true", help="print the texts that were judged wrongly")
+    arguments = parser.parse_args()
+    shapes(arguments.shapes, show=arguments.show)
+    if arguments.solutions:
+        solutions(arguments.solutions, show=arguments.show)
+
+
+if __name__ == "__main__":
+    main()

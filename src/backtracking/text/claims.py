@@ -1,0 +1,132 @@
+"""The one number that a statement is about, chosen by the first rule that names exactly one."""
+
+from collections.abc import Sequence
+
+from backtracking.text import stance_words as say
+from backtracking.text.lexer import Token, token_at
+from backtracking.text.stances import Mention, Stance, words_before
+from backtracking.text.statements import Statement
+
+
+def meant(statement: Statement, text: str) -> Mention | None:
+    """The one number that a statement is about; none when several could be."""
+    claims = statement.claims
+    if not claims or _is_list_of_unknowns(statement):
+        return None
+    if len({mention.quantity.readings for mention in claims}) == 1:
+        return claims[-1]
+    for choose in _RULES:
+        chosen = choose(statement, text, claims)
+        if chosen is not None:
+            return chosen
+    return None
+
+
+def _is_list_of_unknowns(statement: Statement) -> bool:
+    """x = 5, y = 7."""
+    letters = set()
+    for at, token in enumerate(statement.tokens):
+        previous = token_at(statement.tokens, at - 1)
+        if token.kind == "equals" and previous.kind == "word" and len(previous.text) == 1:
+            letters.add(previous.text)
+    return len(letters) > 1
+
+
+def _result(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """What follows the last equals sign."""
+    tokens = enumerate(statement.tokens)
+    equals = [at for at, token in tokens if token.kind == "equals" or token.word in say.EVALUATES]
+    if not equals or equals[-1] < statement.begin:
+        return None
+    behind = [mention for mention in statement.mentions if mention.first > equals[-1]]
+    if behind and behind[0].stance is Stance.CLAIMED:
+        return behind[0]
+    return None
+
+
+def _only_currency(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    amounts = [m for m in claims if m.quantity.currency and not _is_paid_with(statement.tokens, m.first)]
+    return _single(amounts) or _single([mention for mention in amounts if not mention.aside])
+
+
+def _is_paid_with(tokens: Sequence[Token], at: int) -> bool:
+    """Whether an amount of money is what something was made of: "with $9 he can buy 18 pencils"."""
+    before = [word for word in words_before(tokens, at, 3) if word not in say.DETERMINERS]
+    return before[:1] != [] and before[0] in ("with", "after", "out", "than", "per")
+
+
+def _main_clause(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """What stands behind the comma of "because …, …", "if …, …"."""
+    opening = token_at(statement.tokens, statement.begin).word
+    comma = next((at for at, token in enumerate(statement.tokens) if token.text == ","), -1)
+    if opening not in ("because", "since", "if", "when", "as", "after", "with") or comma < 0:
+        return None
+    behind = [mention for mention in claims if mention.first > comma]
+    return _single(behind) or _single([mention for mention in behind if not mention.aside])
+
+
+def _after_contrast(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """What is said behind the last "but": "I thought of 20, but it is 18"."""
+    last = max((at for at, token in enumerate(statement.tokens) if token.word in say.CONTRASTS), default=-1)
+    behind = [mention for mention in claims if mention.first > last > statement.begin]
+    return _single(behind) or _single([mention for mention in behind if not mention.aside])
+
+
+def _predicate(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """The only number that something is said to be: "the sum of 5 and 13 is 18"."""
+    return _single([m for m in claims if token_at(statement.tokens, m.first - 1).word in say.YIELDS])
+
+
+def _head(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """The number that a line begins with, if a remark follows it: "18, not 20", "18 (9 eggs)"."""
+    first = claims[0]
+    if any(
+        token.kind not in ("stop", "other", "open")
+        for token in statement.tokens[statement.begin : first.first]
+    ):
+        return None
+    at = first.stop
+    while token_at(statement.tokens, at).kind == "word" and at < first.stop + 3:
+        at += 1
+    token = token_at(statement.tokens, at)
+    remark = token.kind == "open" or token.text == "," or token.text in "—–"
+    return first if remark and not _lists_more(statement, at) else None
+
+
+def _lists_more(statement: Statement, at: int) -> bool:
+    """18, 20 and 22."""
+    return token_at(statement.tokens, at).text == "," and token_at(statement.tokens, at + 1).kind == "number"
+
+
+def _main(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    return _single([mention for mention in claims if not mention.aside])
+
+
+def _restated(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """2 hours and 30 minutes, that is 2.5 hours."""
+    start, end = statement.tokens[0].start, statement.tokens[-1].end
+    start = max((token.end for token in statement.tokens if token.kind == "equals"), default=start)
+    last = max((match.end() for match in say.RESTATES.finditer(text, start, end)), default=-1)
+    if last < 0:
+        return None
+    said = next((mention for mention in claims if mention.quantity.start >= last), None)
+    compares = said is not None and token_at(statement.tokens, said.stop).word in say.LESSER | {"times"}
+    return None if compares else said
+
+
+def _single(mentions: list[Mention]) -> Mention | None:
+    if not mentions or len({mention.quantity.readings for mention in mentions}) > 1:
+        return None
+    return mentions[-1]
+
+
+_RULES = (
+    _after_contrast,
+    _restated,
+    _result,
+    _main_clause,
+    _only_currency,
+    _head,
+    _main,
+    _predicate,
+)

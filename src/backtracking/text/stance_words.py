@@ -1,0 +1,115 @@
+"""What words make of the numbers around them: deny, hedge, scale, only mention."""
+
+import re
+
+from backtracking.text.lexicon import word_set
+
+BREAKS = frozenset(",;:()—–\n.")
+JOINTS = word_set("but because so and since then it's")
+"""Where a denial or a guess ends."""
+NEGATING_PAIRS = {
+    "rather": "than",
+    "other": "than",
+    "instead": "of",
+    "none": "of",
+    "no": "one",
+    "false": "that",
+    "wrong": "that",
+    "deny": "that",
+    "doubt": "that",
+}
+LOOSENING_PAIRS = frozenset(
+    {
+        ("at", "least"),
+        ("at", "most"),
+        ("or", "so"),
+        ("or", "more"),
+        ("or", "less"),
+        ("or", "fewer"),
+        ("give", "or"),
+    }
+)
+BEFORE_ONE = word_set("no this that each every any which another last the only first")
+BEHIND_ONE = word_set("might can could should must who would has needs may of day gets is")
+NEGATORS = word_set("not never nobody neither nor without except cannot hardly no-one")
+BENIGN = word_set("hard difficult only surprising surprisingly mistaken counting including clear just")
+TRUTH = word_set("true case correct right so say claim mean follow false")
+LESSER = word_set(
+    "more less fewer greater higher lower larger smaller bigger over under above below exceeds exceeding"
+)
+BOUNDS = word_set("than least most minimum maximum between beyond over under above below exceeds exceeding")
+ABOUT = word_set("about around roughly approximately approx nearly almost circa ≈ ≃ ~ \\approx \\sim \\simeq")
+GUESSES = word_set("maybe perhaps possibly probably presumably might unsure guessing")
+SUPPOSES = word_set("suppose supposing imagine pretend")
+SCALING = word_set(
+    "twice double triple thrice log ln sin cos tan \\log \\ln \\sin \\cos \\tan "
+    "root square cube quarter half third"
+)
+ASIDE = word_set(
+    "by from of for in after per at each with than every on within during before since until out because "
+    "over under through among between into when while if only other another using despite"
+)
+MISTAKES = word_set("naive tempting mistake mistakenly wrongly incorrectly trap")
+ATTEMPTS = word_set("answer guess attempt claim")
+ALL = word_set("anything everything nothing all anyone")
+OTHERS = word_set("many some most others people students someone one you")
+SAY = word_set("think say believe answer claim guess expect thought")
+DETERMINERS = word_set(
+    "the a an his her its their all these those both about exactly just last next first my your"
+)
+TAKES_RESULT = word_set("be get equal have make pay earn spend")
+SUMS = word_set("total sum amount maximum minimum profit")
+SUMS_UP = word_set("add adds sum sums come comes total totals tally adding added comes")
+NO_AMOUNTS = word_set(
+    "multiple factor divisor power fraction root third quarter half percentage pair box bag pack group set "
+    "dozen price cost rest each out one some none any most number"
+)
+LABELS = word_set(
+    "step problem question part example case equation line section figure table chapter page exercise option "
+    "note method day item nr version attempt level grade room round week"
+)
+IS = word_set("is are was were equals makes")
+CONTRASTS = word_set("but however instead actually")
+YIELDS = word_set("is are gives makes yields leaves totals was costs becomes")
+EVALUATES = word_set("equals equal")
+DENIED_BEHIND = re.compile(
+    r"(?:\( ?)?(?:wrong|incorrect|false)\b|[✗✘❌]|(?:\w+ ){0,2}?(?:, )?(?:which |that |this )?"
+    r"(?:(?:is|was|would be|seems|looks|must be|it's) (?:\w+ )?"
+    r"(?:wrong|incorrect|false|mistaken|too|impossible|unlikely|ruled out|a (?:common )?mistake|an error"
+    r"|not (?:the|right|correct|it|true|what|possible|an? ))"
+    r"|(?:isn't|wasn't|can't be|cannot be|can not be|couldn't be|won't be)"
+    r"(?: (?:the|right|correct|it|true|what|possible)\b|$)"
+    r"|does(?:n't| not) (?:work|fit|check|hold|make sense))"
+)
+RESTATES = re.compile(
+    r"\b(?:i\.e\.|that is|which is|namely|in other words|rounds? (?:\w+ )?to|rounded to)", re.IGNORECASE
+)
+_CAN_TELL = (
+    "determined?|tell|say|known?|answer(?:ed)?|found?|find|computed?|calculated?|solved?|decided?|figured?|"
+    "inferr?(?:ed)?|deduced?|worked|concluded?|given?"
+)
+UNKNOWN = re.compile(
+    rf"\b(?:cannot|can't|can not|could not|couldn't|unable to|impossible to|not possible to|no way to)\s"
+    rf"(?:\w+\s){{0,2}}?(?:be\s)?(?:{_CAN_TELL})\b"
+    r"|\binsufficient\b|\bnot enough (?:info|data|detail)|\bindetermina|\bdepends on\b|\bambiguous\b"
+    r"|(?:\b(?:is|are|remains?|stays?)\s|^\W*|[:=]\s?)un(?:known|determined|clear|answerable)\b"
+    r"|\b(?:price|information|data|detail|number) is missing\b"
+    r"|\black(?:s|ing)? (?:the |any |enough )?(?:info|data|detail)"
+    r"|\bno (?:unique |single |real |valid |definite )?(?:answer|solution)\b"
+    r"|\bno idea\b|\b(?:don't|do not|doesn't|does not) (?:know|say|tell)\b"
+    r"|\bnot (?:given|specified|stated|known)\b"
+)
+"""Nothing can be said."""
+TAKEN_BACK = re.compile(
+    r"\b(?:that|this|it|which|those)(?:'s| is| was| would be) (?:\w+ )?"
+    r"(?:wrong|incorrect|false|mistaken|a mistake|an error|not (?:right|correct|true|it)\b)"
+)
+"""Denies what stands before it in the sentence."""
+UNSURE = re.compile(
+    r"\b(?:a|one) possible\b|^\W*let(?:'s| us| me)? (?:try|assume|suppose|say|[a-z] (?:=|be))|^\W*assume\b"
+    r"|\bunless\b|\bif\b.*\botherwise\b|\bnot (?:\w+ )?(?:sure|certain|confident)\b|\bno guarantee\b"
+    r"|\bor something\b|\brang(?:es?|ing)\b|\bvar(?:y|ies)\b"
+)
+COUNTERFACTUAL = re.compile(
+    r"\b(?:if|unless|had|without)\b.*\b(?:would|could)\b|\b(?:would|could)\b.*\b(?:if|unless)\b"
+)

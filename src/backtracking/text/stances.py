@@ -1,0 +1,345 @@
+"""Each number of a sentence with the stance that the words before and behind it give.
+
+Words act where they stand: "not" on the numbers up to the next break, "at least" on the next number, "or
+so" on the one before.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from fractions import Fraction
+from typing import NamedTuple
+
+from backtracking.text import stance_words as say
+from backtracking.text.lexer import Token, token_at
+from backtracking.text.lexicon import DENOMINATORS, NUMBER_WORDS
+from backtracking.text.quantities import Quantity, read_quantity
+
+_FIGURES = ("number", "frac", "vulgar", "money")
+
+
+class Stance(Enum):
+    """How a statement stands to a number in it."""
+
+    CLAIMED = "claimed"
+    DENIED = "denied"
+    HEDGED = "hedged"
+    PART = "part"
+    """An operand, or part of an expression that was not evaluated."""
+    NAMED = "named"
+    """A label, such as step 3."""
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A number in a statement."""
+
+    quantity: Quantity
+    stance: Stance
+    aside: bool
+    """Whether it only says from what, for whom or when: "for 9 eggs", "in 3 days", "to clean 45 rooms"."""
+    first: int
+    stop: int
+    """Its tokens."""
+
+
+class _Place(NamedTuple):
+    """A number with the words on both sides, nearest first, up to a break or another number."""
+
+    tokens: Sequence[Token]
+    quantity: Quantity
+    at: int
+    stop: int
+    before: list[str]
+    behind: list[str]
+
+    @property
+    def previous(self) -> Token:
+        return token_at(self.tokens, self.at - 1)
+
+    @property
+    def following(self) -> Token:
+        return token_at(self.tokens, self.stop)
+
+    @property
+    def beyond(self) -> Token:
+        return token_at(self.tokens, self.stop + 1)
+
+
+class _Scope:
+    """What the words passed so far say about the numbers to come."""
+
+    def __init__(self) -> None:
+        self.denied = self.guessed = self._sticky = False
+
+    def take(self, tokens: Sequence[Token], at: int) -> None:
+        """Take in one token that is no part of a number."""
+        token = tokens[at]
+        if _denies(tokens, at):
+            self.denied, self._sticky = True, _is_about_truth(tokens, at)
+        elif _is_someones_mistake(tokens, at):
+            self.denied = self._sticky = True
+        elif _is_guess(tokens, at):
+            self.guessed = True
+        elif token.word in say.JOINTS or token.text in say.BREAKS:
+            self.denied = self.guessed = self._sticky = False
+        elif not self._sticky and _begins_clause(tokens, at):
+            self.denied = False
+
+
+def read_mentions(tokens: Sequence[Token]) -> Iterator[Mention]:
+    """Every number with its stance, in order."""
+    scope = _Scope()
+    has_figures = any(token.kind in ("number", "frac", "vulgar") for token in tokens)
+    at = 0
+    while at < len(tokens):
+        found = read_quantity(tokens, at) if _may_begin(tokens[at]) else None
+        if found is None:
+            scope.take(tokens, at)
+            at += 1
+            continue
+        quantity, stop = found
+        place = _Place(
+            tokens, quantity, at, stop, words_before(tokens, at, 5), _words_behind(tokens, stop, 6)
+        )
+        if quantity.spelled and _is_only_a_word(place, has_figures=has_figures):
+            at = stop
+            continue
+        yield Mention(quantity, _stance(place, scope), _is_aside(place), at, stop)
+        at = stop
+
+
+def _may_begin(token: Token) -> bool:
+    return token.kind not in ("stop", "equals", "close", "open", "times", "over", "other", "percent")
+
+
+def _denies(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a negation begins here that reaches the numbers behind it."""
+    previous, word, following = (token_at(tokens, at + k).word for k in (-1, 0, 1))
+    if tokens[at].kind == "unequal":
+        return True
+    if word in say.NEGATING_PAIRS:
+        return following == say.NEGATING_PAIRS[word] and previous not in ("no", "without")
+    return (word in say.NEGATORS or word.endswith("n't")) and following not in say.BENIGN
+
+
+def _is_about_truth(tokens: Sequence[Token], at: int) -> bool:
+    """It is not true that …; nobody says that …; it is false that …."""
+    words = {token.word for token in tokens[at : at + 4]}
+    return not words.isdisjoint(say.TRUTH) or tokens[at].word in ("nobody", "wrong", "deny", "doubt", "no")
+
+
+def _is_someones_mistake(tokens: Sequence[Token], at: int) -> bool:
+    """The naive answer, a common mistake, the previous answer, anything but."""
+    previous, word, following = (token_at(tokens, at + k).word for k in (-1, 0, 1))
+    if word == "but":
+        return previous in say.ALL
+    return word in say.MISTAKES or (word == "previous" and following in say.ATTEMPTS)
+
+
+def _is_guess(tokens: Sequence[Token], at: int) -> bool:
+    """Maybe, I guess, may be, could be, many think."""
+    previous, word, following = (token_at(tokens, at + k).word for k in (-1, 0, 1))
+    if word in say.OTHERS:
+        verbs = say.SAY if word in ("you", "one") else say.SAY | {"get"}
+        return not verbs.isdisjoint(token.word for token in tokens[at + 1 : at + 4])
+    if word == "could":
+        return following in ("be", "have")
+    if word == "guess":
+        return previous in ("i", "my", "best", "a")
+    return word in say.GUESSES or tokens[at].text == "may"
+
+
+def _begins_clause(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a denial ends here: "those not ready are 21", "we need not see that it is 18"."""
+    token = tokens[at]
+    near = any(_denies(tokens, k) for k in range(max(0, at - 2), at))
+    if token.word in say.IS or token.kind == "equals":
+        return not (at and _denies(tokens, at - 1))
+    return token.word == "that" or (token.word == "answer" and not near)
+
+
+def words_before(tokens: Sequence[Token], at: int, count: int) -> list[str]:
+    """The words right before a place, nearest first, up to a break."""
+    words: list[str] = []
+    for token in reversed(tokens[max(0, at - count) : at]):
+        if token.text in say.BREAKS or token.kind in ("number", "equals"):
+            break
+        words.append(token.word or token.text)
+    return words
+
+
+def _words_behind(tokens: Sequence[Token], at: int, count: int) -> list[str]:
+    words: list[str] = []
+    for token in tokens[at : at + count]:
+        if token.kind in ("number", "equals"):
+            break
+        words.append(token.word or token.text)
+    return words
+
+
+def _is_only_a_word(place: _Place, *, has_figures: bool) -> bool:
+    """Whether a spelled number is none here: "one might", "no one", "the two of them" beside figures."""
+    value, (before, behind) = place.quantity.value, (place.before[:1], place.behind[:1])
+    of_number = behind == ["of"] and place.beyond.kind == "number"
+    if value is None or value.denominator != 1:
+        return has_figures and not of_number and (value == Fraction(1, 2) or behind == ["of"])
+    if value == 1:
+        return has_figures or not say.BEFORE_ONE.isdisjoint(before) or not say.BEHIND_ONE.isdisjoint(behind)
+    return has_figures and value <= 12 and not place.quantity.currency
+
+
+def _stance(place: _Place, scope: _Scope) -> Stance:
+    """What the words around a number make of it."""
+    if _is_label(place):
+        return Stance.NAMED
+    if scope.denied or _is_denied_behind(place):
+        return Stance.DENIED
+    if scope.guessed or any(hedges(place) for hedges in _HEDGES):
+        return Stance.HEDGED
+    if _is_given(place):
+        return Stance.PART if place.following.kind == "equals" else Stance.HEDGED
+    return Stance.CLAIMED
+
+
+def _is_label(place: _Place) -> bool:
+    """Step 3, day 18, #4, and the number of a list item."""
+    token = place.tokens[place.at]
+    if place.previous.word in say.LABELS or (place.previous.text == "#" and not token.spaced):
+        return token.kind == "number"
+    opens = place.at == 0 and place.stop == 1 and place.following.text in (".", ")")
+    return opens and len(token.text) <= 2 and place.beyond.kind != "none" and place.beyond.spaced
+
+
+def _is_denied_behind(place: _Place) -> bool:
+    """18 is wrong; 18 isn't the answer; 18 dollars would be too much; 18 (incorrect)."""
+    words = " ".join(token.word or token.text for token in place.tokens[place.stop : place.stop + 9])
+    return say.DENIED_BEHIND.match(words) is not None
+
+
+def _is_at_bound(place: _Place) -> bool:
+    """>18, 18±2, 18 ≠ x, 18+, !18."""
+    if "apart" in (place.previous.kind, place.following.kind) or place.previous.kind == "bound":
+        return True
+    if place.following.kind in ("bound", "unequal"):
+        return True
+    return place.following.kind == "plus" and not place.following.spaced and place.beyond.kind not in _FIGURES
+
+
+def _nearest(place: _Place) -> tuple[str, list[str]]:
+    """The word right before a number and at least three farther ones, empty where there are none."""
+    words = [*place.before, "", "", "", ""]
+    return words[0], words[1:]
+
+
+def _is_compared(place: _Place) -> bool:
+    """At least 18, more than 18, over 18, up to 18, larger than or equal to 18, not quite 18."""
+    nearest, farther = _nearest(place)
+    if nearest in say.BOUNDS:
+        return True
+    if nearest == "of":
+        return farther[0] in ("minimum", "maximum")
+    if nearest == "to":
+        if farther[0] == "up":
+            return farther[1] not in say.SUMS_UP
+        return farther[0] == "close" or farther[:3] == ["equal", "or", "than"]
+    return nearest == "quite" and farther[0] == "not"
+
+
+def _is_base_of_comparison(place: _Place) -> bool:
+    """18 less than 30."""
+    return (
+        place.behind[1:2] == ["than"]
+        and place.behind[0] in say.LESSER
+        and token_at(place.tokens, place.stop + 2).kind in _FIGURES
+    )
+
+
+def _is_loosened_behind(place: _Place) -> bool:
+    """18 or so, 18 dollars or more, 18 at most, 18-ish, 18 plus, 18, give or take; 18 to the power of 2."""
+    behind = place.behind
+    if behind[:1] == ["or"] or behind[:3] == ["to", "the", "power"]:
+        return True
+    if behind[:1] in (["plus"], ["ish"]) and place.beyond.kind in ("none", "stop", "word"):
+        return True
+    if place.following.kind == "dash" and place.beyond.word == "ish":
+        return True
+    pairs = {tuple(behind[k : k + 2]) for k in range(3)}
+    return not pairs.isdisjoint(say.LOOSENING_PAIRS)
+
+
+def _is_one_of_several(place: _Place) -> bool:
+    """18 or 20, between 18 and 20, 18–20, 18 to 20."""
+    clause = {token.word for token in place.tokens[max(0, place.at - 6) : place.at]}
+    if place.before[:1] == ["or"] or (place.before[:1] == ["and"] and "between" in clause):
+        return True
+    if _is_range(place.tokens, place.stop) or _is_range(place.tokens, place.at - 1):
+        return True
+    for to in (place.stop, place.stop + 1):
+        if token_at(place.tokens, to).word == "to" and read_quantity(place.tokens, to + 1) is not None:
+            return True
+    figures = any(token_at(place.tokens, place.at - 2 - k).kind in (*_FIGURES, "percent") for k in range(2))
+    return place.previous.word == "to" and figures and "from" not in clause
+
+
+def _is_range(tokens: Sequence[Token], dash: int) -> bool:
+    """18–20, an unspaced dash between two numbers."""
+    before, sign, behind = (token_at(tokens, dash + k) for k in (-1, 0, 1))
+    figures = before.kind == "number" and behind.kind in ("number", "money")
+    return sign.kind == "dash" and figures and not sign.spaced and not behind.spaced
+
+
+def _is_rounded_away(place: _Place) -> bool:
+    """About 18: rounding to a whole number says no digit for certain, 18.33 does."""
+    return not say.ABOUT.isdisjoint(place.before[:2]) and place.quantity.decimals == 0
+
+
+def _is_scaled(place: _Place) -> bool:
+    """Half of 18, twice 18, the square root of 18."""
+    nearest, farther = _nearest(place)
+    if nearest in say.SCALING:
+        return nearest not in DENOMINATORS
+    return nearest == "of" and any(word in say.SCALING or word in NUMBER_WORDS for word in farther[:2])
+
+
+_HEDGES: tuple[Callable[[_Place], bool], ...] = (
+    _is_at_bound,
+    _is_compared,
+    _is_base_of_comparison,
+    _is_loosened_behind,
+    _is_one_of_several,
+    _is_rounded_away,
+    _is_scaled,
+)
+
+
+def _is_aside(place: _Place) -> bool:
+    """Whether a number is only a circumstance or a comparison, by the words around it."""
+    if place.behind[:1] and place.behind[0] in say.LESSER and "than" in place.behind[:5]:
+        return True
+    before = place.before
+    definite = bool(before) and before[0] in ("the", "these", "those", "all", "both")
+    bare = _without_determiners(before)
+    if bare and bare[0] in say.ASIDE:
+        return bare[0] != "of" or not _is_amount_of(place)
+    infinitive = len(bare) > 1 and bare[1] == "to" and bare[0] not in say.TAKES_RESULT
+    return definite or infinitive
+
+
+def _without_determiners(words: list[str]) -> list[str]:
+    skipped = next((k for k, word in enumerate(words) if word not in say.DETERMINERS), len(words))
+    return words[skipped:]
+
+
+def _is_amount_of(place: _Place) -> bool:
+    """A total of 18, a profit of $18; not a multiple of 18, the price of 18 eggs, the rest of the 18."""
+    of, (noun, *more) = _nearest(place)
+    if of != "of":
+        return False
+    return noun in say.SUMS or (noun not in say.NO_AMOUNTS and not {"a", "an"}.isdisjoint(more))
+
+
+def _is_given(place: _Place) -> bool:
+    """Whether the words before a number put it into the question: "from the 18 eggs", "of the 18"."""
+    bare = _without_determiners(place.before)[:1]
+    return bare == ["from"] or (bare == ["of"] and not _is_amount_of(place))

@@ -1,0 +1,154 @@
+"""What a statement says about its numbers: which it claims, denies, hedges, or only mentions.
+
+One pass over the tokens of a sentence. Words act where they stand: "not" on the numbers up to the next
+break, "at least" on the next number, "or so" on the one before, "cannot be determined" on all of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from backtracking.text import stance_words as say
+from backtracking.text.lexer import Token, token_at, tokens_of
+from backtracking.text.lexicon import GLUED_UNITS
+from backtracking.text.quantities import Quantity
+from backtracking.text.stances import Mention, Stance, read_mentions
+
+_OPERATORS = ("times", "over", "plus", "dash", "apart", "raised")
+_OPERATOR_WORDS = ("times", "plus", "minus", "x", "mod", "divided", "multiplied")
+
+
+@dataclass
+class Statement:
+    """A sentence with its numbers."""
+
+    tokens: list[Token]
+    mentions: list[Mention] = field(default_factory=list)
+    unknown: bool = False
+    """Whether it says that nothing can be said."""
+    unsure: bool = False
+    """Whether all of it is a question, a guess or a supposition."""
+    begin: int = 0
+    """The first token whose numbers count; those before only say how to take them."""
+
+    @property
+    def counted(self) -> list[Mention]:
+        """The mentions that count, labels aside."""
+        return [m for m in self.mentions if m.first >= self.begin and m.stance is not Stance.NAMED]
+
+    @property
+    def claims(self) -> list[Mention]:
+        return [mention for mention in self.counted if mention.stance is Stance.CLAIMED]
+
+    @property
+    def has_expression(self) -> bool:
+        return any(mention.stance is Stance.PART for mention in self.counted)
+
+    def denies(self, quantity: Quantity) -> bool:
+        """Whether it denies a value."""
+        return any(
+            mention.stance is Stance.DENIED and set(mention.quantity.readings) & set(quantity.readings)
+            for mention in self.mentions
+        )
+
+
+def read_statement(text: str, start: int = 0, end: int | None = None, counted_from: int = 0) -> Statement:
+    """Read one sentence; a question's numbers, a guess's and a supposition's are not claimed."""
+    stop = len(text) if end is None else end
+    statement = Statement(tokens_of(text, start, stop))
+    lowered = text[start:stop].lower().replace("’", "'")
+    words = {token.word for token in statement.tokens}
+    statement.unknown = says_unknown(text, start, stop)
+    statement.unsure = (
+        say.UNSURE.search(lowered) is not None
+        or not words.isdisjoint(say.SUPPOSES)
+        or text[stop : stop + 1] == "?"
+        or lowered.rstrip(' *_)"”').endswith("?")
+        or (say.COUNTERFACTUAL.search(lowered) is not None and "=" not in lowered)
+    )
+    statement.begin = next((k for k, t in enumerate(statement.tokens) if t.start >= counted_from), 0)
+    statement.mentions = _with_expressions(statement.tokens, list(read_mentions(statement.tokens)))
+    taken_back = say.TAKEN_BACK.search(lowered)
+    if taken_back is not None:
+        statement.mentions = [
+            replace(m, stance=Stance.DENIED) if m.quantity.end <= start + taken_back.start() else m
+            for m in statement.mentions
+        ]
+    if statement.unsure or statement.unknown:
+        statement.mentions = [replace(m, stance=Stance.HEDGED) for m in statement.mentions]
+    return statement
+
+
+def says_unknown(text: str, start: int, end: int) -> bool:
+    """Whether a sentence says that nothing can be said."""
+    return say.UNKNOWN.search(text[start:end].lower().replace("’", "'")) is not None
+
+
+def stance_of_box(text: str, start: int, box: tuple[int, int], end: int) -> Stance:
+    """How the sentence around a box stands to what is in it."""
+    placeholder = Token("number", "1.5", *box, spaced=True)
+    before = tokens_of(text, start, box[0])
+    tokens = [*before, placeholder, *tokens_of(text, box[1], end)]
+    if text[end : end + 1] == "?":
+        return Stance.HEDGED
+    found = next((m for m in read_mentions(tokens) if m.first <= len(before) < m.stop), None)
+    return found.stance if found else Stance.CLAIMED
+
+
+def _with_expressions(tokens: Sequence[Token], mentions: list[Mention]) -> list[Mention]:
+    """The same with the operands of expressions and the members of lists marked as parts."""
+    parts = {place for place, mention in enumerate(mentions) if _touches_formula(tokens, mention)}
+    for place, (one, other) in enumerate(pairwise(mentions)):
+        if _is_joined(tokens, one, other):
+            parts |= {place, place + 1}
+    open_to = (Stance.CLAIMED, Stance.HEDGED)
+    return [
+        replace(mention, stance=Stance.PART) if place in parts and mention.stance in open_to else mention
+        for place, mention in enumerate(mentions)
+    ]
+
+
+def _is_joined(tokens: Sequence[Token], one: Mention, other: Mention) -> bool:
+    """Whether two numbers in a row belong to one expression or list: 3 × 6, 10% of 18, 5 and 6."""
+    between = [t for t in tokens[one.stop : other.first] if t.kind not in ("open", "close")]
+    if not between:
+        opened = token_at(tokens, one.stop)
+        return opened.kind != "open" or not opened.spaced
+    if len(between) == 1 and (between[0].word in ("and", "of") or between[0].text == ","):
+        return between[0].word != "of" or one.quantity.percent or (one.quantity.value or 0) < 1
+    if len(between) > 4 or any(token.kind in ("stop", "equals", "unequal") for token in between):
+        return False
+    operator = next((token for token in between if token.kind in _OPERATORS), None)
+    if operator is not None:
+        return operator.kind != "dash" or operator.text == "-" or len(between) == 1
+    return between[0].word in _OPERATOR_WORDS
+
+
+def _touches_formula(tokens: Sequence[Token], mention: Mention) -> bool:
+    """Whether an operator joins a number to something that is none: x + 18, 18/n, f(18), |18|."""
+    return _is_operand_behind(tokens, mention.first) or _is_operand_before(tokens, mention.stop)
+
+
+def _is_operand_behind(tokens: Sequence[Token], at: int) -> bool:
+    """Whether what stands before a number takes it as an operand."""
+    farther, before = token_at(tokens, at - 2), token_at(tokens, at - 1)
+    if before.kind == "times":
+        return farther.kind not in ("none", "stop", "word")  # else the mark of a list item
+    if before.kind in ("over", "plus", "raised", "command") or before.word in ("times", "plus", "minus"):
+        return True
+    if before.word == "by":
+        return farther.word in ("divided", "multiplied", "divisible")
+    glued = not tokens[at].spaced
+    call = before.kind == "open" and not before.spaced and farther.kind in ("word", "number", "command")
+    return glued and (call or before.text == "|")
+
+
+def _is_operand_before(tokens: Sequence[Token], stop: int) -> bool:
+    """Whether what stands behind a number takes it as an operand."""
+    behind, beyond = token_at(tokens, stop), token_at(tokens, stop + 1)
+    if behind.kind in ("times", "plus"):
+        emphasis = behind.text == "*" and beyond.kind == "word"
+        return beyond.kind not in ("none", "stop") and not emphasis
+    if behind.kind in ("over", "dash"):
+        return len(beyond.word) == 1 and beyond.text not in GLUED_UNITS and beyond.word not in ("a", "i")
+    return behind.kind == "raised" or (behind.text == "|" and not behind.spaced)
