@@ -3,8 +3,8 @@
     python benchmarks/answers.py [--shapes FILE.tsv] [--solutions gsm8k_test.jsonl] [--show]
 
 The shapes are lines of gold answer, `right` or `wrong`, and the text (⏎ stands for a line break). Those in
-benchmarks/data were written before the grammar, and it was not mended by them. With PYTHONPATH set to another version's
-`src`, the same tables are printed for that version.
+benchmarks/data were written before the grammar, and it was not mended by them. With PYTHONPATH set to another
+version's `src`, the same tables are printed for that version.
 """
 
 import argparse
