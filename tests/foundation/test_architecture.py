@@ -21,6 +21,7 @@ ROOMS = [
     {"measurements"},
     {"mechanism"},
     {"sweeps"},
+    {"artifacts"},
     {"figures"},
     {"reports"},
     {"stages"},
@@ -31,7 +32,18 @@ ROOMS = [
 LAYER = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
 EARLIER = {"analysis", "earlier", "hooks", "paths", "prompts"}
 """Import paths of the earlier study: they lead into the house, and nothing in it uses them."""
-LIGHT = ("errors", "run", "interventions", "config", "text", "measurements", "figures", "reports", "cli")
+LIGHT = (
+    "errors",
+    "run",
+    "interventions",
+    "config",
+    "text",
+    "measurements",
+    "artifacts",
+    "figures",
+    "reports",
+    "cli",
+)
 """Rooms that import no torch."""
 
 

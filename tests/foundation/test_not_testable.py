@@ -8,9 +8,10 @@ import pytest
 
 from backtracking.config.load import load_config
 from backtracking.errors import NotTestable
+from backtracking.run.inputs import Whole
 from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths
-from backtracking.stages.base import FileInput, Result, RunContext, Stage
+from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.execute import execute, status_of
 from backtracking.stages.init_run import init_run
 
@@ -27,7 +28,7 @@ class Count(Stage):
     config_keys: ClassVar[tuple[str, ...]] = ("run.seed",)
 
     def inputs(self, ctx):
-        return [FileInput(ctx.paths.root / "letters.txt", made_by="writing letters")]
+        return [Whole(ctx.paths.root / "letters.txt", made_by="writing letters")]
 
     def outputs(self, ctx):
         return [ctx.paths.table("count.json"), ctx.paths.figure("count")]
@@ -51,7 +52,7 @@ class Behind(Stage):
     config_keys: ClassVar[tuple[str, ...]] = ()
 
     def inputs(self, ctx):
-        return [FileInput(ctx.paths.table("count.json"), made_by="count")]
+        return [Whole(ctx.paths.table("count.json"), made_by="count")]
 
     def outputs(self, ctx):
         return [ctx.paths.table("behind.json")]
@@ -153,7 +154,7 @@ def test_a_phase_1_question_blocks_phase_2(ctx, tmp_path):
         name: ClassVar[str] = "later"
 
         def inputs(self, ctx):
-            return [FileInput(ctx.phase1.table("count.json"), made_by="count")]
+            return [Whole(ctx.phase1.table("count.json"), made_by="count")]
 
     other = RunContext(loaded, second, RunMeta.load(second.meta), phase1=RunPaths(tmp_path / "runs", "some"))
     assert "1 letters, 3 needed" in execute(Later(), other).not_testable

@@ -52,7 +52,7 @@ def test_logit_lens_writes_the_contract(ctx):
     for name in ("wait_logit_lens_bt_vs_control", "logit_lens_window"):
         assert ctx.paths.figure(name).stat().st_size > 10_000
         assert ctx.paths.proposal_figure(name).exists()
-    assert status_of(LogitLens(VARIANT), ctx).state == "done"
+    assert status_of(LogitLens(VARIANT), ctx).state == "done", status_of(LogitLens(VARIANT), ctx)
 
 
 def test_ablation_scan_writes_the_contract(ctx):

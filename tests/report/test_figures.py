@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from backtracking.artifacts.kinds import Figure
+from backtracking.artifacts.phase2 import SUBSETS_FIGURE
 from backtracking.figures import leaks as plots_leaks
 from backtracking.figures import phase1 as plots
 from backtracking.figures import phase2 as plots_phase2
@@ -14,6 +16,8 @@ from backtracking.figures import style as figures
 from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths
 from tests.report.tables import sweep_table
+
+FIGURE = Figure("figures/b.png", "test", "any figure")
 
 
 def _dots(axes):
@@ -103,7 +107,7 @@ def test_model_text_in_figures_is_plain(tmp_path):
         {"arm": ["x"], "baseline_text": ["$\\frac{"], "new_text": ["\x00\n"], "count": [1], "share": [1.0]}
     )
     figure = plots_leaks.plot_first_divergences(summary, replaced)
-    figures.save(figure, RunPaths(tmp_path / "runs", "r"), "any")
+    figures.save(figure, RunPaths(tmp_path / "runs", "r"), FIGURE)
 
 
 def test_correction_flow_bands_start_and_end_where_their_rows_do():
@@ -154,7 +158,7 @@ def test_nothing_to_show_is_said(draw):
 def test_save_writes_the_run_and_the_copy_with_equal_bytes(tmp_path, sweep):
     paths = RunPaths(tmp_path / "runs", "r")
     for _ in range(2):
-        figures.save(plots_phase2.plot_subset_sweep_comparison(sweep), paths, "phase2_subset_sweep")
+        figures.save(plots_phase2.plot_subset_sweep_comparison(sweep), paths, SUBSETS_FIGURE)
     copy = paths.proposal_figure("phase2_subset_sweep")
     assert copy.read_bytes() == paths.figure("phase2_subset_sweep").read_bytes()
     assert copy.parent == tmp_path / "figures/r"
@@ -167,10 +171,11 @@ def test_the_index_says_which_run_each_folder_belongs_to(tmp_path, sweep):
         paths.root.mkdir(parents=True)
         meta = RunMeta(name, f"study of | {name}", "2031-01-02T03:04:05+00:00", "", name * 4, {}, {})
         meta.save(paths.meta)
-        figures.save(plots_phase2.plot_subset_sweep_comparison(sweep), paths, "phase2_subset_sweep")
+        figures.save(plots_phase2.plot_subset_sweep_comparison(sweep), paths, SUBSETS_FIGURE)
     RunPaths(tmp_path / "runs", "damaged").meta.write_text("{")
     RunPaths(tmp_path / "runs", "gone").meta.unlink()
-    figures.save(plots_phase2.plot_subset_sweep_comparison(sweep), RunPaths(tmp_path / "runs", "first"), "b")
+    first = RunPaths(tmp_path / "runs", "first")
+    figures.save(plots_phase2.plot_subset_sweep_comparison(sweep), first, FIGURE)
     lines = (tmp_path / "figures/index.md").read_text().splitlines()[-4:]
     link = "[phase2_subset_sweep]({}/phase2_subset_sweep.png)"
     assert lines == [

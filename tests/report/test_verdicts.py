@@ -259,7 +259,10 @@ def test_reports_are_written_from_almost_nothing_and_from_much(tmp_path):
         )
     )
     bare = run_paths(tmp_path / "bare", backtracking_events=event_rows("baseline", 0.6, 0.85))
-    for markdown, page in (write_phase1_report(bare, config, {}), write_phase2_report(bare, None, config)):
+    for markdown, page in (
+        write_phase1_report(bare, config, {}),
+        write_phase2_report(bare, None, config, {}),
+    ):
         text = markdown.read_text()
         assert "not testable" in text
         assert "Missing:" in text

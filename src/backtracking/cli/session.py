@@ -159,7 +159,7 @@ def _in_words(outcome: "Outcome") -> str:
     if outcome.not_testable:
         return f"not testable: {outcome.not_testable}"
     if outcome.skipped:
-        return "up to date"
+        return "up to date" + (f", {outcome.note}" if outcome.note else "")
     rows = f"{outcome.rows:,} rows, " if outcome.rows is not None else ""
     return f"done: {rows}{outcome.seconds:.1f} s"
 

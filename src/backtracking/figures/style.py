@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from backtracking.artifacts import kinds
 from backtracking.figures.gallery import write_index
 from backtracking.run.io import atomic_path
 from backtracking.run.paths import RunPaths
@@ -62,12 +63,12 @@ def new_figure(width: float, height: float, columns: int = 1, **options: Any) ->
     return figure, list(axes[0])
 
 
-def save(figure: Figure, paths: RunPaths, name: str) -> None:
+def save(figure: Figure, paths: RunPaths, made: kinds.Figure) -> None:
     """Write a figure into the run, and its copy in the folder of all runs' figures, each atomically."""
-    with style(), atomic_path(paths.figure(name)) as temporary:
+    with style(), atomic_path(made.path(paths)) as temporary:
         figure.savefig(temporary, metadata={"Software": None})
-    with atomic_path(paths.proposal_figure(name)) as temporary:
-        shutil.copyfile(paths.figure(name), temporary)
+    with atomic_path(paths.proposal_figure(made.stem)) as temporary:
+        shutil.copyfile(made.path(paths), temporary)
     write_index(paths.gallery)
 
 

@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from backtracking.config.onsets import MEMBERS, StudiedOnsets
 from backtracking.errors import NotTestable, UserError
 from backtracking.run import io
+from backtracking.run.inputs import EventRows, note
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, RowId
 from backtracking.run.seed import derive_seed
 from backtracking.text.tokenization import TokenMap
@@ -19,6 +20,7 @@ from backtracking.text.tokenization import TokenMap
 ControlKind = Literal["matched_row", "same_row_earlier"]
 FEWEST_PROBLEMS = 2
 """An interval over problems takes at least so many."""
+MADE_BY = "backtracking detect-events"
 CONTROL_KINDS: tuple[ControlKind, ...] = ("matched_row", "same_row_earlier")
 
 _OTHER_PROBLEM = 10.0
@@ -75,10 +77,9 @@ class Event:
 
 def read_baseline(events_path: Path, variant: str) -> pd.DataFrame:
     """The baseline rows of one variant, in the table's order."""
-    table = pd.read_csv(
-        io.require(events_path, made_by="backtracking detect-events"),
+    table = _read_rows(
+        EventRows(events_path, variant, BASELINE_NAME, made_by=MADE_BY),
         dtype={"example_id": str, "onset_phrase": str, "onset_token_text": str, "is_correct": str},
-        keep_default_na=False,
         na_values={"is_correct": [""]},
     )
     return baseline_rows(table, variant, str(events_path))
@@ -99,13 +100,16 @@ def baseline_rows(events: pd.DataFrame, variant: str, source: str = "these rows"
     return rows
 
 
-def read_onsets(onsets_path: Path) -> pd.DataFrame:
-    """The table of onsets."""
-    return pd.read_csv(
-        io.require(onsets_path, made_by="backtracking detect-events"),
-        dtype={"example_id": str},
-        keep_default_na=False,
-    )
+def read_onsets(onsets_path: Path, variant: str) -> pd.DataFrame:
+    """The onsets in the baseline rows of one variant."""
+    wanted = EventRows(onsets_path, variant, BASELINE_NAME, made_by=MADE_BY)
+    return _read_rows(wanted, dtype={"example_id": str})
+
+
+def _read_rows(wanted: EventRows, **options: Any) -> pd.DataFrame:
+    wanted.require()
+    note(wanted)
+    return wanted.of(pd.read_csv(wanted.path, keep_default_na=False, **options))
 
 
 def with_onsets(rows: pd.DataFrame, onsets: pd.DataFrame, variant: str, kind: StudiedOnsets) -> pd.DataFrame:
@@ -270,7 +274,7 @@ class StudyRows:
 
     @classmethod
     def read(cls, files: StudyFiles, variant: str, kind: StudiedOnsets) -> "StudyRows":
-        rows, onsets = read_baseline(files.events, variant), read_onsets(files.onsets)
+        rows, onsets = read_baseline(files.events, variant), read_onsets(files.onsets, variant)
         return cls.of(rows, onsets, variant, lambda keys: read_records(files.generations, keys), kind)
 
 

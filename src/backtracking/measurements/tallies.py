@@ -14,11 +14,12 @@ from backtracking.errors import UserError
 from backtracking.measurements import statistics
 from backtracking.measurements.events import EVENT_COLUMNS
 from backtracking.measurements.statistics import Array, Difference, Interval
-from backtracking.run.io import require
+from backtracking.run.inputs import EventRows, Whole, note
 
 KEYS = ["variant", "condition", "example_id"]
 CONTRACT_COLUMNS = EVENT_COLUMNS[:17]
 CHUNK = 100_000
+MADE_BY = "backtracking detect-events"
 
 STEPS = ("steps_right", "steps_wrong", "onsets_after_right", "onsets_after_wrong")
 _ONSET_COUNTS = ("n_onsets_strict", "n_onsets_relaxed", "n_onsets_doubt", "n_onsets_redo")
@@ -104,9 +105,11 @@ COMPARED = {
 }
 
 
-def _chunks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-    """An events table of this or of an earlier implementation in pieces, with its types."""
-    require(path, made_by="backtracking detect-events")
+def _chunks(wanted_rows: EventRows, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
+    """Rows of an events table of this or of an earlier implementation in pieces, with its types."""
+    wanted_rows.require()
+    note(Whole(wanted_rows.path) if wanted_rows.has_all else wanted_rows)
+    path = wanted_rows.path
     _check_header(path)
     wanted = set(columns)
     reader = pd.read_csv(
@@ -120,7 +123,7 @@ def _chunks(path: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
     for chunk in reader:
         for name in {"is_correct", *_FLAGS} & set(chunk.columns):
             chunk[name] = _truth(chunk[name])
-        yield chunk
+        yield wanted_rows.of(chunk)
 
 
 def _check_header(path: Path) -> None:
@@ -142,15 +145,17 @@ def _truth(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column.astype(str).str.strip().str.lower().map(words).astype("boolean")
 
 
-def tally_file(path: Path, *, cap: int | None = None) -> pd.DataFrame:
-    """Sums per variant, condition and problem of an events table, read in pieces.
+def tally_file(
+    path: Path, *, variant: str | None = None, condition: str | None = None, cap: int | None = None
+) -> pd.DataFrame:
+    """Sums per variant, condition and problem of an events table (or of its rows of one), read in pieces.
 
     Tables of the earlier implementation do not say which rows were cut; with the run's token cap, rows that
     reach it are taken to be.
     """
     columns = [*KEYS, "is_correct", *_FLAGS, *_NUMBERS]
     parts = []
-    for chunk in _chunks(path, columns):
+    for chunk in _chunks(EventRows(path, variant, condition, made_by=MADE_BY), columns):
         if cap is not None and "truncated" not in chunk:
             chunk["truncated"] = chunk["completion_tokens"] >= cap
         parts.append(tally(chunk))
@@ -161,8 +166,8 @@ def tally_draws(path: Path, variant: str) -> pd.DataFrame:
     """Sums per draw (in the place of the condition) and problem of one variant's pooled condition."""
     columns = [*KEYS, "draw", "is_correct", *_FLAGS, *_NUMBERS]
     parts = []
-    for chunk in _chunks(path, columns):
-        drawn = chunk[chunk["variant"].eq(variant) & chunk["draw"].notna()] if "draw" in chunk else chunk[:0]
+    for chunk in _chunks(EventRows(path, variant, None, made_by=MADE_BY), columns):
+        drawn = chunk[chunk["draw"].notna()] if "draw" in chunk else chunk[:0]
         if not drawn.empty:
             parts.append(tally(drawn.assign(condition=drawn["draw"].astype(int))))
     return _merge(parts) if parts else pd.DataFrame()

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from backtracking.run import io
+
 _INLINE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\[([^\]]+)\]\(([^)\s]+)\)")
 _MAX_QUOTE = 80
 _STYLE = """
@@ -102,7 +104,7 @@ class Picture:
         return f"![{self.caption}]({self.path})"
 
     def html(self, folder: Path) -> str:
-        data = base64.b64encode((folder / self.path).read_bytes()).decode()
+        data = base64.b64encode(io.read_bytes(folder / self.path)).decode()
         caption = html.escape(self.caption)
         return (
             f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"/>'

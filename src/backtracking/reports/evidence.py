@@ -12,6 +12,7 @@ import pandas as pd
 from backtracking.measurements.tradeoff import with_arm_names
 from backtracking.reports.document import Document
 from backtracking.run import io
+from backtracking.run.inputs import Listing, note
 from backtracking.run.paths import RunPaths
 
 
@@ -68,7 +69,7 @@ class Evidence:
     def data(self, name: str) -> dict[str, Any]:
         """A JSON artifact; empty when there is none."""
         path = self.paths.table(name)
-        return _as_dict(io.read_json(path, made_by="the stage that makes it")) if path.exists() else {}
+        return _as_dict(io.read_json(path, made_by="the stage that makes it")) if io.exists(path) else {}
 
     @property
     def scan_rule(self) -> str:
@@ -85,13 +86,15 @@ class Evidence:
 
     def figures_beside(self, used: Iterable[str]) -> list[str]:
         """Names of the run's figures that a report has not shown yet."""
-        drawn = {path.stem for path in self.paths.figures.glob("*.png") if ".previous" not in path.stem}
-        return sorted(drawn - set(used))
+        drawn = Listing(self.paths.figures, "*.png")
+        note(drawn)
+        names = {path.stem for path in drawn.files() if ".previous" not in path.stem}
+        return sorted(names - set(used))
 
     def figure(self, name: str, report: Path) -> str | None:
         """A figure's path relative to the report; none when it was not drawn."""
         path = self.paths.figure(name)
-        return Path(os.path.relpath(path, report.parent)).as_posix() if path.exists() else None
+        return Path(os.path.relpath(path, report.parent)).as_posix() if io.exists(path) else None
 
 
 def say_what_lacks(document: Document, evidence: Evidence, name: str, columns: Mapping[str, str]) -> None:
@@ -114,7 +117,7 @@ def how_graded(evidence: Evidence, names: Sequence[str]) -> str:
 
 
 def _read(path: Path) -> pd.DataFrame | None:
-    if not path.exists():
+    if not io.exists(path):
         return None
     try:
         table = io.read_csv(path)

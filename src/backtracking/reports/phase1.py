@@ -12,7 +12,7 @@ from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence, how_graded, say_what_lacks
 from backtracking.reports.numbers import count, number, p_value, percent, plain, points, rate, records
 from backtracking.reports.phase1_verdicts import verdicts
-from backtracking.reports.provenance import write_provenance
+from backtracking.reports.provenance import write_out_of_date, write_provenance
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME
 
@@ -38,7 +38,7 @@ def phase1_report(
         "intervals; the unit of resampling is the problem. "
         + how_graded(evidence, ("formatting_summary.csv", "condition_comparison.csv"))
     )
-    _out_of_date(document, stale)
+    write_out_of_date(document, stale)
     document.section("Findings")
     write_verdicts(document, verdicts(evidence, main))
     _rates(document, evidence, path)
@@ -52,16 +52,6 @@ def phase1_report(
     _limits(document, evidence)
     write_provenance(document, evidence)
     return document
-
-
-def _out_of_date(document: Document, stale: Mapping[str, str]) -> None:
-    """Says which results do not belong together, before anything is concluded from them."""
-    if stale:
-        document.say(
-            "Out of date: these results were made from other inputs or settings than the run has now, so "
-            "what follows may combine what does not belong together. Run the named stages again."
-        )
-        document.bullets([f"{quoted(stage)}: {quoted(reason)}" for stage, reason in stale.items()])
 
 
 def _rates(document: Document, evidence: Evidence, path: Path) -> None:

@@ -1,5 +1,6 @@
 """The report of Phase 2: can onsets be turned down, at what price, and what leaks."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from backtracking.reports.leaks import write_leaks
 from backtracking.reports.numbers import count, number, p_value, percent, plain, points, rate, records
 from backtracking.reports.phase1 import more_pictures, picture
 from backtracking.reports.phase2_verdicts import verdicts
-from backtracking.reports.provenance import write_provenance
+from backtracking.reports.provenance import write_out_of_date, write_provenance
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME
 
@@ -40,9 +41,13 @@ SWEEPS = ("subset_sweep_results.csv", "scale_sweep_results.csv")
 
 
 def phase2_report(
-    evidence: Evidence, phase1: Evidence | None, config: ExperimentConfig, path: Path
+    evidence: Evidence,
+    phase1: Evidence | None,
+    config: ExperimentConfig,
+    path: Path,
+    stale: Mapping[str, str],
 ) -> Document:
-    """The whole report, computed from the tables of both phases."""
+    """The whole report, computed from both phases' tables; `stale`: which are out of date, and why."""
     margin = (config.phase2 or Phase2Config()).accuracy_margin
     document = Document("Turning backtracking down: Phase 2")
     built_on = f", built on Phase 1 run {quoted(phase1.paths.run_id)}" if phase1 else ""
@@ -51,6 +56,7 @@ def phase2_report(
         "brackets hold 95% intervals; the unit of resampling is the problem; differences to the baseline "
         "are paired. " + how_graded(evidence, SWEEPS)
     )
+    write_out_of_date(document, stale)
     document.section("Findings")
     write_verdicts(document, verdicts(evidence, margin))
     _baseline(document, evidence, path)

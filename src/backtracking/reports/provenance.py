@@ -36,6 +36,16 @@ def write_provenance(document: Document, evidence: Evidence, level: int = 2) -> 
         document.table(["Stage", "Outcome", "Finished", "Seconds", "Rows"], rows)
 
 
+def write_out_of_date(document: Document, stale: Mapping[str, str]) -> None:
+    """Says which results do not belong together, before anything is concluded from them."""
+    if stale:
+        document.say(
+            "Out of date: these results were made from other inputs or settings than the run has now, so "
+            "what follows may combine what does not belong together. Run the named stages again."
+        )
+        document.bullets([f"{quoted(stage)}: {quoted(reason)}" for stage, reason in stale.items()])
+
+
 def _facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
     environment = _part(meta, "environment")
     git, packages = _part(environment, "git"), _part(environment, "packages")

@@ -19,11 +19,13 @@ def write_phase1_report(paths: RunPaths, config: ExperimentConfig, stale: Mappin
     return _write(phase1_report(Evidence(paths), config, target, stale), target)
 
 
-def write_phase2_report(paths: RunPaths, phase1: RunPaths | None, config: ExperimentConfig) -> list[Path]:
+def write_phase2_report(
+    paths: RunPaths, phase1: RunPaths | None, config: ExperimentConfig, stale: Mapping[str, str]
+) -> list[Path]:
     asked = config.phase2 or Phase2Config()
     target = paths.inside(asked.report.report_path, "phase2.report.report_path")
     earlier = Evidence(phase1) if phase1 is not None else None
-    return _write(phase2_report(Evidence(paths), earlier, config, target), target)
+    return _write(phase2_report(Evidence(paths), earlier, config, target, stale), target)
 
 
 def report_files(target: Path) -> list[Path]:

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from backtracking.errors import UserError
+from backtracking.run.inputs import FirstRows, Whole, note
 from backtracking.run.records import Record, SealedRecord
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
     """Read a table; only an empty cell is missing, a text such as `NA` or `null` is a text."""
     import pandas as pd
 
+    note(Whole(path))
     settings: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "low_memory": False}
     table: pd.DataFrame = pd.read_csv(path, dtype={"example_id": str}, **(settings | options))
     return table
@@ -80,6 +82,12 @@ def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
 
 def read_json(path: Path, *, made_by: str) -> Any:
     """Read an artifact; `made_by` is the command to run when it is not there."""
+    note(Whole(path))
+    return read_record(path, made_by=made_by)
+
+
+def read_record(path: Path, *, made_by: str) -> Any:
+    """Read JSON that says what was done; no result depends on it, so that it was read is not noted."""
     require(path, made_by=made_by)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -87,11 +95,21 @@ def read_json(path: Path, *, made_by: str) -> Any:
         raise UserError(f"{path} is not valid JSON", str(error), f"delete it and run: {made_by}") from error
 
 
+def read_bytes(path: Path) -> bytes:
+    note(Whole(path))
+    return path.read_bytes()
+
+
+def exists(path: Path) -> bool:
+    """Whether a file is there that is read if it is: that it was not is noted as well."""
+    found = path.exists()
+    if not found:
+        note(Whole(path))
+    return found
+
+
 def require(path: Path, *, made_by: str) -> Path:
-    if not path.exists():
-        raise UserError(
-            f"missing artifact: {path}", "an earlier stage has not made it yet", f"run: {made_by}"
-        )
+    Whole(path, made_by=made_by).require()
     return path
 
 
@@ -121,9 +139,15 @@ def _end_of_last_line(file: IO[bytes], size: int) -> int:
     return 0
 
 
-def read_jsonl(path: Path, row: type[R], *, made_by: str, verify: bool = True) -> Iterator[R]:
-    """Stream typed rows; a damaged or edited line is reported by number and nothing is changed on disk."""
+def read_jsonl(
+    path: Path, row: type[R], *, made_by: str, verify: bool = True, grows: bool = False
+) -> Iterator[R]:
+    """Stream typed rows; a damaged or edited line is reported by number and nothing is changed on disk.
+
+    Rows that are appended later count as a change unless the file `grows` for other stages' sake.
+    """
     require(path, made_by=made_by)
+    note(FirstRows.now_in(path) if grows else Whole(path))
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):

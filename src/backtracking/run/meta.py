@@ -24,7 +24,10 @@ class StageRecord:
     config: dict[str, Any]
     """Every config value that the result depends on, by dotted key."""
     inputs: dict[str, str]
+    """Everything that was read, by its name from the run folder on, with its digest."""
     outputs: dict[str, str] = field(default_factory=dict)
+    source: str | None = None
+    """Digest of the code that made it."""
     finished: str | None = None
     seconds: float | None = None
     rows: int | None = None
@@ -62,7 +65,7 @@ class RunMeta:
 
     @classmethod
     def load(cls, path: Path) -> "RunMeta":
-        data = io.read_json(path, made_by="backtracking init-run --config CONFIG")
+        data = io.read_record(path, made_by="backtracking init-run --config CONFIG")
         try:
             if isinstance(data, dict) and "schema" not in data:
                 return cls(path.parent.name, "", "", "", "", {}, {}, earlier=data)

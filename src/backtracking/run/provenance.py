@@ -1,5 +1,6 @@
 """Where a result came from: code, packages, machine, inputs."""
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -27,6 +28,7 @@ PACKAGES = (
     "pydantic",
 )
 
+ASIDE = ("cli", "organism")
 _SAMPLES, _SAMPLE_BYTES = 1024, 4096
 
 
@@ -97,6 +99,14 @@ def code_version() -> str:
     if state["sha"] is None:
         return f"version {__version__}"
     return f"{state['sha']}{' with uncommitted changes' if state['dirty'] else ''}"
+
+
+@functools.cache
+def source_digest() -> str:
+    """Identity of the code that makes results: the package's sources, without commands and the organism."""
+    package = Path(__file__).parents[1]
+    files = sorted(path for path in package.rglob("*.py") if path.relative_to(package).parts[0] not in ASIDE)
+    return digest([[path.relative_to(package).as_posix(), file_digest(path)] for path in files])
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -1,104 +1,24 @@
 """What a stage is: what it needs, what it makes, and the run it works in."""
 
-import csv
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
-
-import yaml
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backtracking.config.load import LoadedConfig
 from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
 from backtracking.run import io
+from backtracking.run.inputs import Input, Setting, note
 from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths
 from backtracking.run.progress import Quiet, Reporter
-from backtracking.run.provenance import file_digest, folder_digest, weights_digest
+from backtracking.run.provenance import weights_digest
 
 if TYPE_CHECKING:
     from backtracking.model.loading import LoadedModel
-
-
-class Input(Protocol):
-    """Something a stage reads: how to name it, check it, and tell whether it changed."""
-
-    @property
-    def name(self) -> str: ...
-
-    def require(self) -> None: ...
-
-    def digest(self) -> str | None: ...
-
-
-@dataclass(frozen=True)
-class FileInput:
-    """A whole file."""
-
-    path: Path
-    made_by: str
-
-    @property
-    def name(self) -> str:
-        return str(self.path)
-
-    def require(self) -> None:
-        io.require(self.path, made_by=self.made_by)
-
-    def digest(self) -> str | None:
-        return file_digest(self.path) if self.path.exists() else None
-
-
-@dataclass(frozen=True)
-class FolderInput:
-    """A folder with all its files."""
-
-    path: Path
-
-    @property
-    def name(self) -> str:
-        return str(self.path)
-
-    def require(self) -> None:
-        """Whoever reads it says best what is wrong with it."""
-
-    def digest(self) -> str | None:
-        return folder_digest(self.path) if self.path.is_dir() else None
-
-
-@dataclass(frozen=True)
-class EventRows:
-    """The rows of an events table that belong to one variant and condition.
-
-    Stages that read the baseline stay fresh when other conditions are added to the table.
-    """
-
-    path: Path
-    variant: str | None
-    condition: str
-    made_by: str = "backtracking detect-events"
-
-    @property
-    def name(self) -> str:
-        return f"{self.path}[{self.variant or '*'}/{self.condition}]"
-
-    def require(self) -> None:
-        io.require(self.path, made_by=self.made_by)
-
-    def digest(self) -> str | None:
-        if not self.path.exists():
-            return None
-        summary = hashlib.sha256()
-        with self.path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                if row.get("condition") == self.condition and self.variant in (None, row.get("variant")):
-                    summary.update(json.dumps(row, sort_keys=True).encode())
-        return summary.hexdigest()
 
 
 @dataclass
@@ -200,6 +120,8 @@ class Result:
 
     rows: int | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    made: Sequence[Input] = ()
+    """Outputs whose names are known only now."""
 
 
 @dataclass(frozen=True)
@@ -241,9 +163,13 @@ class Stage(ABC):
         """The completions that it generates, known before anything is loaded; None for the other stages."""
         return None
 
-    def resumes_from(self, _ctx: RunContext) -> Sequence[Path]:
-        """Files that a stopped run goes on from; a forced run sets them aside and starts anew."""
+    def work_files(self, _ctx: RunContext) -> Sequence[Path]:
+        """Values that it keeps as it goes; they are its own, but may be deleted once it is done."""
         return ()
+
+    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        """Files that a stopped run goes on from; a forced run sets them aside and starts anew."""
+        return self.work_files(ctx)
 
     def config_values(self, ctx: RunContext) -> dict[str, Any]:
         """Every config value that the result depends on, by dotted key."""
@@ -261,11 +187,9 @@ def prepared_problems(paths: RunPaths) -> Path | None:
 def token_cap(paths: RunPaths) -> int | None:
     """The cap that a run's completions were generated under, by the config they were generated with."""
     config = paths.config_earlier if paths.config_earlier.exists() else paths.config
-    if not config.exists():
-        return None
-    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-    generation = settings.get("generation") if isinstance(settings, dict) else None
-    cap = generation.get("max_new_tokens") if isinstance(generation, dict) else None
+    setting = Setting(config, "generation.max_new_tokens")
+    note(setting)
+    cap = setting.value()
     return cap if isinstance(cap, int) else None
 
 

@@ -2,15 +2,17 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from backtracking.errors import NotTestable, UserError
 from backtracking.run import io, provenance
+from backtracking.run.inputs import Input, watching
 from backtracking.run.meta import StageRecord
 from backtracking.run.rowfile import set_aside
-from backtracking.stages.base import FileInput, RunContext, Stage
+from backtracking.stages import digests
+from backtracking.stages.base import RunContext, Stage
 from backtracking.stages.origin import made_elsewhere, why_not_made
 
 State = Literal["done", "not testable", "missing", "made elsewhere", "stale", "running", "interrupted"]
@@ -38,6 +40,8 @@ class Outcome:
     rows: int | None = None
     not_testable: str = ""
     """Why the stage's question is not testable, where it is not."""
+    note: str = ""
+    """What to know of a result that was kept."""
 
 
 def status_of(stage: Stage, ctx: RunContext) -> Status:
@@ -51,22 +55,59 @@ def status_of(stage: Stage, ctx: RunContext) -> Status:
         if record.outcome == "started" and io.is_locked(ctx.paths.lock):
             return Status("running")
         return Status("interrupted", f"{record.outcome} at {record.started}")
-    lost = [path.name for path in stage.outputs(ctx) if not path.exists()]
-    if lost and record.outcome == "done":
-        return Status("missing", f"{lost[0]} is gone")
-    reason = _why_stale(stage, ctx, record)
-    return Status("stale", reason) if reason else Status(record.outcome, record.reason)
+    return _status_of_result(stage, ctx, record, record.outcome)
+
+
+def _status_of_result(
+    stage: Stage, ctx: RunContext, record: StageRecord, outcome: Literal["done", "not testable"]
+) -> Status:
+    if outcome == "done" and (lost := _lost(stage, ctx, record)):
+        return Status("missing", f"{lost} is gone")
+    if reason := _why_stale(stage, ctx, record):
+        return Status("stale", reason)
+    return Status(outcome, record.reason or _note_of_code(record))
+
+
+def stale_results(ctx: RunContext, beside: Stage) -> dict[str, str]:
+    """Results of the pipeline that no longer follow from what they were made of, and why."""
+    with watching():  # what is only compared is not read for a result
+        statuses = {stage.key: status_of(stage, ctx) for stage in ctx.pipeline if stage != beside}
+    return {key: status.reason for key, status in statuses.items() if status.state == "stale"}
+
+
+def _lost(stage: Stage, ctx: RunContext, record: StageRecord) -> str:
+    """An output that is not there any more; what a stage kept for itself may go."""
+    spared = {digests.relative(path, ctx) for path in stage.work_files(ctx)}
+    recorded = [name for name in digests.recorded_outputs(stage, ctx, record) if name not in spared]
+    made = [*stage.outputs(ctx), *(digests.at(name, ctx).path for name in recorded)]
+    return next((path.name for path in made if not path.exists()), "")
 
 
 def _why_stale(stage: Stage, ctx: RunContext, record: StageRecord) -> str:
     if differences := _differences(record.config, stage.config_values(ctx)):
         more = f" and {len(differences) - 2} more" if len(differences) > 2 else ""
         return f"config changed: {', '.join(differences[:2])}{more}"
-    if changed := _changed(record.inputs, _input_digests(stage, ctx)):
+    recorded = {name: digests.digest_now(name, ctx) for name in record.inputs}
+    if changed := _changed(record.inputs, digests.of_needs(stage, ctx) | recorded):
         return f"{changed} changed"
-    if edited := _changed(record.outputs, _output_digests(stage, ctx)):
-        return f"{edited} was changed after it was made"
-    return ""
+    for name, made in digests.recorded_outputs(stage, ctx, record).items():
+        if not _is_as_made(name, made, ctx):
+            return f"{digests.shown(name)} was changed after it was made"
+    there = next((name for name in record.not_made if digests.at(name, ctx).path.exists()), "")
+    return f"{digests.shown(there)} is not from this run" if there else ""
+
+
+def _is_as_made(name: str, made: str, ctx: RunContext) -> bool:
+    """Whether an output is what its stage made, or what another one made of it since."""
+    now = digests.digest_now(name, ctx)
+    return now in ("", made) or now in (other.outputs.get(name) for other in ctx.meta.stages.values())
+
+
+def _note_of_code(record: StageRecord) -> str:
+    """Other code does not make a result stale, but is said."""
+    if record.source in (None, provenance.source_digest()):
+        return ""
+    return f"made by other code ({record.code})"
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -82,27 +123,9 @@ def _short(value: Any) -> str:
 
 def _changed(before: dict[str, str], now: dict[str, str]) -> str:
     for name in sorted({*before, *now}):
-        if before.get(name) != now.get(name):
-            return Path(name).name
+        if before.get(name, "") != now.get(name, ""):
+            return digests.shown(name)
     return ""
-
-
-def _input_digests(stage: Stage, ctx: RunContext) -> dict[str, str]:
-    digests = {_name_in_run(item.name, ctx): item.digest() or "" for item in stage.inputs(ctx)}
-    if "model" in stage.config_keys:
-        digests["weights"] = ctx.weights() or ""
-    return digests
-
-
-def _name_in_run(name: str, ctx: RunContext) -> str:
-    """Named from the run folder on, so that a run may be moved, renamed or copied."""
-    if ctx.phase1 is not None and ctx.phase1.root != ctx.paths.root:
-        name = name.replace(f"{ctx.phase1.root}/", "phase 1: ", 1)
-    return name.removeprefix(f"{ctx.paths.root}/")
-
-
-def _output_digests(stage: Stage, ctx: RunContext) -> dict[str, str]:
-    return {path.name: provenance.file_digest(path) for path in stage.outputs(ctx) if path.is_file()}
 
 
 def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
@@ -110,37 +133,42 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
     if not (blocked := _blocked(stage, ctx)):
         for item in stage.inputs(ctx):
             item.require()
-    if not force and status_of(stage, ctx).is_settled:
+    found = status_of(stage, ctx)
+    if not force and found.is_settled:
         record = ctx.meta.stages[stage.key]
-        return Outcome(skipped=True, rows=record.rows, not_testable=record.reason)
+        note = "" if record.reason else found.reason
+        return Outcome(skipped=True, rows=record.rows, not_testable=record.reason, note=note)
     _make_room(stage, ctx, force)
     record = _begin(stage, ctx)
     start = time.perf_counter()
+    made: Sequence[Input] = ()
     try:
-        if blocked:
-            raise NotTestable(blocked)
-        result = stage.run(ctx)
-        record.outcome, record.rows, record.notes = "done", result.rows, result.notes
-    except NotTestable as found:
-        _note_not_testable(stage, ctx, record, str(found))
+        with watching() as reads:
+            if blocked:
+                raise NotTestable(blocked)
+            result = stage.run(ctx)
+        record.outcome, record.rows, record.notes, made = "done", result.rows, result.notes, result.made
+    except NotTestable as why:
+        _note_not_testable(stage, ctx, record, str(why))
     except BaseException as error:
         record.outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         record.seconds = round(time.perf_counter() - start, 3)
         _save_quietly(ctx)
         raise
-    # Weights that were fetched only now have an identity only now.
-    for name, digest in _input_digests(stage, ctx).items():
-        record.inputs[name] = record.inputs.get(name) or digest
+    record.outputs = digests.of_outputs(stage, ctx, made)
+    record.inputs |= digests.of_reads(reads, ctx, own=record.outputs)
+    if digests.WEIGHTS in record.inputs:
+        # Weights that were fetched only now have an identity only now.
+        record.inputs[digests.WEIGHTS] = record.inputs[digests.WEIGHTS] or ctx.weights() or ""
     record.finished = provenance.now()
     record.seconds = round(time.perf_counter() - start, 3)
-    record.outputs = _output_digests(stage, ctx)
     ctx.meta.save(ctx.paths.meta)
     return Outcome(skipped=False, seconds=record.seconds, rows=record.rows, not_testable=record.reason)
 
 
 def _blocked(stage: Stage, ctx: RunContext) -> str:
     """Why an input is missing for good: the stage that makes it was not testable."""
-    paths = [item.path for item in stage.inputs(ctx) if isinstance(item, FileInput)]
+    paths = [item.path for item in stage.inputs(ctx)]
     return next((reason for path in paths if (reason := why_not_made(path, ctx))), "")
 
 
@@ -159,7 +187,8 @@ def _begin(stage: Stage, ctx: RunContext) -> StageRecord:
         started=provenance.now(),
         config=stage.config_values(ctx),
         code=provenance.code_version(),
-        inputs=_input_digests(stage, ctx),
+        source=provenance.source_digest(),
+        inputs=digests.of_needs(stage, ctx),
     )
     previous = ctx.meta.stages.get(stage.key)
     if previous is not None:
@@ -171,10 +200,11 @@ def _begin(stage: Stage, ctx: RunContext) -> StageRecord:
 
 def _note_not_testable(stage: Stage, ctx: RunContext, record: StageRecord, reason: str) -> None:
     """Record why, and set aside what an earlier run made, lest it pass for this one's result."""
-    for path in stage.outputs(ctx):
+    own = [path for path in stage.outputs(ctx) if not digests.is_of_others(path, stage, ctx)]
+    for path in own:
         set_aside(path, ctx.reporter)
     record.outcome, record.reason, record.notes = "not testable", reason, {}
-    record.not_made = [str(path.relative_to(ctx.paths.root)) for path in stage.outputs(ctx)]
+    record.not_made = [digests.relative(path, ctx) for path in own]
 
 
 def _save_quietly(ctx: RunContext) -> None:

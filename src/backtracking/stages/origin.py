@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from backtracking.run import io
 from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths
 from backtracking.run.provenance import file_digest
@@ -25,7 +26,7 @@ def _is_recorded(path: Path, meta: RunMeta) -> bool:
 
 def why_not_made(path: Path, ctx: RunContext) -> str:
     """Why this run, or its Phase 1 run, has no such file to offer; empty when it has or may yet."""
-    if path.exists():
+    if io.exists(path):
         return ""
     for paths, meta in _records(ctx):
         for key, record in meta.stages.items():

@@ -270,7 +270,7 @@ def _arm_on(card: Any, path: Path) -> Arm:
 
 def read_arm(folder: Path, name: str) -> Iterator[GenerationRecord]:
     """The rows of an arm."""
-    return io.read_jsonl(arm_path(folder, name), GenerationRecord, made_by=MADE_BY)
+    return io.read_jsonl(arm_path(folder, name), GenerationRecord, made_by=MADE_BY, grows=True)
 
 
 def asked_rows(job: SweepJob, arm: Arm) -> list[GenerationRecord]:

@@ -1,15 +1,16 @@
 """ablation-scan: which components write the onset, at what cost elsewhere, and which are selected."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from backtracking.run import io
-from backtracking.stages.base import Input, Result, RunContext, Stage
+from backtracking.artifacts import phase1 as files
+from backtracking.artifacts.kinds import paths
+from backtracking.run.inputs import Input
+from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.phase1.mechanism import (
     STUDY_KEYS,
-    controls_path,
     open_bench,
     open_study,
     study_inputs,
@@ -20,14 +21,28 @@ from backtracking.stages.phase1.mechanism import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from backtracking.mechanism.ablation_scan import Mode, ScanResult
+    from backtracking.mechanism.ablation_scan import ScanResult
     from backtracking.mechanism.analyses import BlockScan
     from backtracking.mechanism.study import Bench, Study
 
-FIGURE = "ablation_importance_by_layer"
-DIRECT_FIGURE = "direct_vs_total_effect"
-PAIRS_FIGURE = "component_interactions"
 FEWEST_CONTROLLED = 10
+MADE = (
+    files.IMPORTANCE,
+    files.MODES,
+    files.SELECTION,
+    files.DIRECT,
+    files.PAIRS,
+    files.SELECTED,
+    files.CONTROLS,
+    files.IMPORTANCE_FIGURE,
+    files.DIRECT_FIGURE,
+    files.PAIRS_FIGURE,
+)
+EXTRAS = {
+    "heads": (files.HEADS, files.HEADS_FIGURE),
+    "positions": (files.POSITIONS, files.POSITIONS_FIGURE),
+}
+"""Scans that are made when asked for."""
 PARTS = ("blocks", "whole", "heads", "direct", "pairs", "positions")
 SCAN_KEYS = (
     *STUDY_KEYS,
@@ -65,14 +80,8 @@ class AblationScan(Stage):
         return study_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        tables = ["ablation_importance.csv", "ablation_modes.csv", "ablation_selection.json"]
-        tables += ["direct_effects.csv", "pair_interactions.csv"]
-        names = [FIGURE, DIRECT_FIGURE, PAIRS_FIGURE]
-        for part in self._extras(ctx):
-            tables.append(f"ablation_{part}.csv")
-            names.append(f"ablation_{part}")
-        paths = [ctx.paths.selected_layers, controls_path(ctx)]
-        return [*map(ctx.paths.table, tables), *paths, *map(ctx.paths.figure, names)]
+        extras = [made for part in self._extras(ctx) for made in EXTRAS[part]]
+        return paths(ctx.paths, [*MADE, *extras])
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.mechanism.analyses import direct_effects, removed_whole, scan_blocks
@@ -93,13 +102,13 @@ class AblationScan(Stage):
         notes = {"selected_by": found.rule, "problems_with_controls": self._controlled(ctx, study)}
         return Result(rows=len(found.table), notes=study.notes() | notes)
 
-    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+    def work_files(self, ctx: RunContext) -> Sequence[Path]:
         return [ctx.paths.work(work_name(self._work, part)) for part in PARTS]
 
     def _extras(self, ctx: RunContext) -> list[str]:
         """The extra scans that are asked for, or that the run has already and so keeps up to date."""
         asked = {"heads": self.heads, "positions": self.positions}
-        return [part for part in asked if asked[part] or ctx.paths.table(f"ablation_{part}.csv").exists()]
+        return [part for part in asked if asked[part] or EXTRAS[part][0].path(ctx.paths).exists()]
 
     @property
     def _work(self) -> str:
@@ -116,22 +125,24 @@ class AblationScan(Stage):
         return found
 
     def _write_blocks(self, ctx: RunContext, found: "BlockScan") -> None:
+        import pandas as pd
+
         from backtracking.figures import mechanism as plots_mechanism
         from backtracking.figures import style as figures
 
-        io.write_csv(ctx.paths.table("ablation_importance.csv"), found.table)
-        _write_modes(ctx, found.by_mode)
-        io.write_json(ctx.paths.selected_layers, found.selected)
-        summary = {"variant": self.variant, **found.summary()}
-        io.write_json(ctx.paths.table("ablation_selection.json"), summary)
-        figures.save(plots_mechanism.plot_ablation_importance(found.table, found.selected), ctx.paths, FIGURE)
+        files.IMPORTANCE.write(ctx.paths, found.table)
+        files.MODES.write(ctx.paths, pd.concat(list(found.by_mode.values()), ignore_index=True))
+        files.SELECTED.write(ctx.paths, found.selected)
+        files.SELECTION.write(ctx.paths, {"variant": self.variant, **found.summary()})
+        figure = plots_mechanism.plot_ablation_importance(found.table, found.selected)
+        figures.save(figure, ctx.paths, files.IMPORTANCE_FIGURE)
 
     def _direct(self, ctx: RunContext, table: "pd.DataFrame") -> None:
         from backtracking.figures import circuit as plots_circuit
         from backtracking.figures import style as figures
 
-        io.write_csv(ctx.paths.table("direct_effects.csv"), table)
-        figures.save(plots_circuit.plot_direct_effects(table), ctx.paths, DIRECT_FIGURE)
+        files.DIRECT.write(ctx.paths, table)
+        figures.save(plots_circuit.plot_direct_effects(table), ctx.paths, files.DIRECT_FIGURE)
 
     def _pairs(self, ctx: RunContext, bench: "Bench", found: "BlockScan") -> None:
         from backtracking.figures import circuit as plots_circuit
@@ -139,8 +150,8 @@ class AblationScan(Stage):
         from backtracking.mechanism.analyses import scan_pairs
 
         table = scan_pairs(bench, found.study, found.selected, found.mode)
-        io.write_csv(ctx.paths.table("pair_interactions.csv"), table)
-        figures.save(plots_circuit.plot_interactions(table), ctx.paths, PAIRS_FIGURE)
+        files.PAIRS.write(ctx.paths, table)
+        figures.save(plots_circuit.plot_interactions(table), ctx.paths, files.PAIRS_FIGURE)
 
     def _heads(self, ctx: RunContext, bench: "Bench", study: "Study") -> "ScanResult":
         from backtracking.figures import circuit as plots_circuit
@@ -149,8 +160,8 @@ class AblationScan(Stage):
 
         result = scan_heads(bench, study)
         table = scored(bench, result)
-        io.write_csv(ctx.paths.table("ablation_heads.csv"), table)
-        figures.save(plots_circuit.plot_heads(table), ctx.paths, "ablation_heads")
+        files.HEADS.write(ctx.paths, table)
+        figures.save(plots_circuit.plot_heads(table), ctx.paths, files.HEADS_FIGURE)
         return result
 
     def _positions(self, ctx: RunContext, bench: "Bench", study: "Study") -> None:
@@ -159,17 +170,11 @@ class AblationScan(Stage):
         from backtracking.mechanism.analyses import scan_positions
 
         table = scan_positions(bench, study)
-        io.write_csv(ctx.paths.table("ablation_positions.csv"), table)
-        figures.save(plots_circuit.plot_positions(table), ctx.paths, "ablation_positions")
+        files.POSITIONS.write(ctx.paths, table)
+        figures.save(plots_circuit.plot_positions(table), ctx.paths, files.POSITIONS_FIGURE)
         for position, rows in table.groupby("position"):
             strongest = rows.sort_values("delta_log_odds").iloc[0]
             ctx.reporter.say(
                 f"  at {position}: {strongest['component']} {strongest['layer']} takes most, "
                 f"{-strongest['delta_log_odds']:.2f} of log-odds"
             )
-
-
-def _write_modes(ctx: RunContext, tables: "Mapping[Mode, pd.DataFrame]") -> None:
-    import pandas as pd
-
-    io.write_csv(ctx.paths.table("ablation_modes.csv"), pd.concat(list(tables.values()), ignore_index=True))

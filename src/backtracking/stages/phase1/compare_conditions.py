@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from backtracking.artifacts import phase1 as files
+from backtracking.artifacts.kinds import paths
 from backtracking.errors import UserError
-from backtracking.run import io
-from backtracking.stages.base import EventRows, Input, Result, RunContext, Stage, token_cap
-
-FIGURE = "backtracking_rate_by_condition"
+from backtracking.run.inputs import Input
+from backtracking.stages.base import Result, RunContext, Stage, token_cap
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,10 @@ class CompareConditions(Stage):
         from backtracking.model.arms import CONDITIONS
 
         variant = ctx.check_variant(self.variant)
-        return [EventRows(ctx.paths.events, variant, condition) for condition in CONDITIONS]
+        return [files.EVENTS.rows(ctx.paths, variant, condition) for condition in CONDITIONS]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        tables = map(ctx.paths.table, ("condition_comparison.csv", "random_draws.csv"))
-        return [*tables, ctx.paths.figure(FIGURE)]
+        return paths(ctx.paths, [files.COMPARISON, files.DRAWS, files.COMPARISON_FIGURE])
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.figures import phase1 as plots
@@ -36,16 +35,16 @@ class CompareConditions(Stage):
         from backtracking.measurements.metrics_v2 import condition_table, draw_table
         from backtracking.measurements.tallies import names, tally_draws, tally_file
 
-        tallies = tally_file(ctx.paths.events, cap=token_cap(ctx.paths))
+        events = files.EVENTS.path(ctx.paths)
+        tallies = tally_file(events, variant=self.variant, cap=token_cap(ctx.paths))
         if "baseline" not in names(tallies, "condition", variant=self.variant):
             raise UserError(
-                f"{ctx.paths.events} has no baseline rows of {self.variant!r}",
+                f"{events} has no baseline rows of {self.variant!r}",
                 "conditions are compared with the baseline of the same prompt format",
                 f"run: backtracking generate --variant {self.variant} (baseline), then detect-events",
             )
         table = condition_table(tallies, self.variant)
-        io.write_csv(ctx.paths.table("condition_comparison.csv"), table)
-        draws = draw_table(tally_draws(ctx.paths.events, self.variant))
-        io.write_csv(ctx.paths.table("random_draws.csv"), draws)
-        figures.save(plots.plot_backtracking_rate_by_condition(table), ctx.paths, FIGURE)
+        files.COMPARISON.write(ctx.paths, table)
+        files.DRAWS.write(ctx.paths, draw_table(tally_draws(events, self.variant)))
+        figures.save(plots.plot_backtracking_rate_by_condition(table), ctx.paths, files.COMPARISON_FIGURE)
         return Result(rows=len(table))

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from backtracking.run import io
-from backtracking.stages.base import Input, Result, RunContext, Stage
+from backtracking.artifacts import phase1 as files
+from backtracking.artifacts.kinds import paths
+from backtracking.run.inputs import Input
+from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.phase1.mechanism import STUDY_KEYS, open_bench, open_study, study_inputs
 
 if TYPE_CHECKING:
     from backtracking.mechanism.direction import Directions
-
-FIGURE = "backtracking_direction"
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,10 @@ class Direction(Stage):
         return study_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        names = ("direction.csv", "directions.safetensors", "directions.json")
-        return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+        tables = [files.DIRECTION, files.DIRECTIONS, files.DIRECTIONS_CARD]
+        return paths(ctx.paths, [*tables, files.DIRECTION_FIGURE])
 
     def run(self, ctx: RunContext) -> Result:
-        from safetensors.torch import save_file
-
         from backtracking.figures import causes as plots_causes
         from backtracking.figures import style as figures
         from backtracking.mechanism.analyses import find_directions
@@ -43,16 +41,15 @@ class Direction(Stage):
         directions = find_directions(bench, study)
         vectors = directions.vectors()
         table = directions.table()
-        io.write_csv(ctx.paths.table("direction.csv"), table)
-        with io.atomic_path(ctx.paths.table("directions.safetensors")) as temporary:
-            save_file({name: vector.contiguous() for name, vector in vectors.items()}, temporary)
-        io.write_json(ctx.paths.table("directions.json"), self._card(ctx, directions, sorted(vectors)))
-        figures.save(plots_causes.plot_direction(table), ctx.paths, FIGURE)
+        files.DIRECTION.write(ctx.paths, table)
+        files.DIRECTIONS.write(ctx.paths, vectors)
+        files.DIRECTIONS_CARD.write(ctx.paths, self._card(ctx, directions, sorted(vectors)))
+        figures.save(plots_causes.plot_direction(table), ctx.paths, files.DIRECTION_FIGURE)
         ctx.paths.work(self._work).unlink()  # whole states are large, and quick to read again
         notes = {"dropped_across_the_split": directions.split.dropped}
         return Result(rows=len(vectors), notes=study.notes() | notes)
 
-    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+    def work_files(self, ctx: RunContext) -> Sequence[Path]:
         return [ctx.paths.work(self._work)]
 
     @property

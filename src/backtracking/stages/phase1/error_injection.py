@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from backtracking.artifacts import phase1 as files
+from backtracking.artifacts.kinds import paths
 from backtracking.errors import NotTestable
 from backtracking.measurements.controls import FEWEST_PROBLEMS
-from backtracking.run import io
-from backtracking.stages.base import EventRows, FileInput, Input, Result, RunContext, Stage
+from backtracking.run.inputs import Input
+from backtracking.run.records import BASELINE_NAME
+from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.phase1.mechanism import MODEL_KEYS, settings_digest
 
 if TYPE_CHECKING:
     from backtracking.measurements.injections import Pair
-
-FIGURE = "error_injection"
-PATCHING_FIGURE = "error_patching"
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,13 @@ class ErrorInjection(Stage):
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         ctx.check_variant(self.variant)
         return [
-            EventRows(ctx.paths.events, self.variant, "baseline"),
-            FileInput(ctx.paths.generation(self.variant, "baseline"), made_by="backtracking generate"),
+            files.EVENTS.rows(ctx.paths, self.variant, BASELINE_NAME),
+            files.GENERATIONS.of(ctx.paths, variant=self.variant, condition=BASELINE_NAME),
         ]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        tables = ("error_injection.csv", "error_injection_summary.csv", "error_injection_curve.csv")
-        figures = [ctx.paths.figure(name) for name in (FIGURE, PATCHING_FIGURE)]
-        return [*map(ctx.paths.table, (*tables, "error_patching.csv")), *figures]
+        tables = [files.INJECTION, files.INJECTION_SUMMARY, files.INJECTION_CURVE, files.PATCHING]
+        return paths(ctx.paths, [*tables, files.INJECTION_FIGURE, files.PATCHING_FIGURE])
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.figures import causes as plots_causes
@@ -60,14 +59,15 @@ class ErrorInjection(Stage):
         values = self._resumed(ctx, "read", pairs, family, lambda p: read_pairs(loaded, p, family, budget))
         table = injection_table(pairs, values)
         summary, curve = summary_table(table), curve_table(table)
-        io.write_csv(ctx.paths.table("error_injection.csv"), table)
-        io.write_csv(ctx.paths.table("error_injection_summary.csv"), summary)
-        io.write_csv(ctx.paths.table("error_injection_curve.csv"), curve)
-        figures.save(plots_causes.plot_error_injection(summary, curve), ctx.paths, FIGURE)
+        files.INJECTION.write(ctx.paths, table)
+        files.INJECTION_SUMMARY.write(ctx.paths, summary)
+        files.INJECTION_CURVE.write(ctx.paths, curve)
+        figure = plots_causes.plot_error_injection(summary, curve)
+        figures.save(figure, ctx.paths, files.INJECTION_FIGURE)
         self._patch(ctx, pairs, family)
         return Result(rows=len(pairs), notes={"pairs": len(pairs), **notes})
 
-    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+    def work_files(self, ctx: RunContext) -> Sequence[Path]:
         return [ctx.paths.work(self._work(part)) for part in ("read", "patch")]
 
     def _work(self, part: str) -> str:
@@ -82,7 +82,7 @@ class ErrorInjection(Stage):
         from backtracking.text.tokenization import TokenMap
 
         tokenizer = ctx.model().tokenizer
-        rows = read_baseline(ctx.paths.events, self.variant)
+        rows = read_baseline(files.EVENTS.path(ctx.paths), self.variant)
         rows = rows[rows["is_correct"] == "True"]
         keys = list(zip(rows["example_id"], rows["sample_id"].astype(int), strict=True))
         order = spread_over_problems(
@@ -91,7 +91,8 @@ class ErrorInjection(Stage):
             derive_seed(ctx.config.run.seed, "injections"),
         )
         chosen = [keys[k] for k in order]
-        records = read_records(ctx.paths.generation(self.variant, "baseline"), set(chosen))
+        path = files.GENERATIONS.path(ctx.paths, variant=self.variant, condition=BASELINE_NAME)
+        records = read_records(path, set(chosen))
         rewriter = Rewriter(tokenizer, TokenMap(tokenizer), Detector(ctx.config.detection))
         pairs: list[Pair] = []
         missing: dict[str, int] = {}
@@ -162,5 +163,5 @@ class ErrorInjection(Stage):
         chosen = list(first.values())
         values = self._resumed(ctx, "patch", chosen, family, lambda p: patch_pairs(loaded, p, family, budget))
         table = patching_table(chosen, values, list(components(loaded)))
-        io.write_csv(ctx.paths.table("error_patching.csv"), table)
-        figures.save(plots_causes.plot_patching(table), ctx.paths, PATCHING_FIGURE)
+        files.PATCHING.write(ctx.paths, table)
+        figures.save(plots_causes.plot_patching(table), ctx.paths, files.PATCHING_FIGURE)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from backtracking.artifacts import phase1 as files
+from backtracking.artifacts.kinds import paths
 from backtracking.errors import UserError
-from backtracking.run import io
-from backtracking.stages.base import EventRows, Input, Result, RunContext, Stage, token_cap
-
-FIGURE = "formatting_effect_on_backtracking"
+from backtracking.run.inputs import Input
+from backtracking.run.records import BASELINE_NAME
+from backtracking.stages.base import Result, RunContext, Stage, token_cap
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,10 @@ class FormattingSweep(Stage):
     config_keys: ClassVar[tuple[str, ...]] = ("detection", "prompting.formatting_variants")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
-        return [EventRows(ctx.paths.events, None, "baseline")]
+        return [files.EVENTS.rows(ctx.paths, None, BASELINE_NAME)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return [ctx.paths.table("formatting_summary.csv"), ctx.paths.figure(FIGURE)]
+        return paths(ctx.paths, [files.FORMATS, files.FORMATS_FIGURE])
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.figures import phase1 as plots
@@ -30,14 +31,15 @@ class FormattingSweep(Stage):
         from backtracking.measurements.metrics_v2 import formatting_table
         from backtracking.measurements.tallies import names, tally_file
 
-        tallies = tally_file(ctx.paths.events, cap=token_cap(ctx.paths))
-        if not names(tallies, "variant", condition="baseline"):
+        events = files.EVENTS.path(ctx.paths)
+        tallies = tally_file(events, condition=BASELINE_NAME, cap=token_cap(ctx.paths))
+        if not names(tallies, "variant", condition=BASELINE_NAME):
             raise UserError(
-                f"{ctx.paths.events} has no baseline rows",
+                f"{events} has no baseline rows",
                 "prompt formats are compared without any intervention",
                 "run: backtracking generate --condition baseline for each variant, then detect-events",
             )
         table = formatting_table(tallies, ctx.config.prompting.variant_names)
-        io.write_csv(ctx.paths.table("formatting_summary.csv"), table)
-        figures.save(plots.plot_formatting_effect_on_backtracking(table), ctx.paths, FIGURE)
+        files.FORMATS.write(ctx.paths, table)
+        figures.save(plots.plot_formatting_effect_on_backtracking(table), ctx.paths, files.FORMATS_FIGURE)
         return Result(rows=len(table))

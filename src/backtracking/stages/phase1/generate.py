@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from backtracking.artifacts import phase1 as files
 from backtracking.errors import UserError
 from backtracking.interventions import Arm
 from backtracking.model.arms import Selected, check_condition, condition_arm, targeted_members
 from backtracking.model.random_control import components_of, limits
-from backtracking.run import io
+from backtracking.run.inputs import Input
+from backtracking.run.paths import RunPaths
 from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem, RowId
 from backtracking.run.rowfile import RowFile, resume, set_aside, sort_rows
 from backtracking.stages.base import (
     Completions,
-    FileInput,
-    Input,
     Result,
     RunContext,
     Stage,
@@ -50,7 +50,7 @@ class Generate(Stage):
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         needed: list[Input] = [dataset_input(ctx)]
         if check_condition(self.condition) != BASELINE_NAME:
-            needed.append(selected_layers_input(ctx))
+            needed.append(files.SELECTED.of(ctx.paths))
         return needed
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
@@ -161,21 +161,17 @@ class Generate(Stage):
     def _selected(self, ctx: RunContext) -> Selected | None:
         if self.condition == BASELINE_NAME:
             return None
-        selected: Selected = read_selected_layers(ctx.paths.selected_layers)
+        selected: Selected = read_selected_layers(ctx.paths)
         return selected
 
 
-def selected_layers_input(ctx: RunContext) -> FileInput:
-    return FileInput(ctx.paths.selected_layers, made_by="backtracking ablation-scan")
-
-
-def read_selected_layers(path: Path) -> Selected:
-    data = io.read_json(path, made_by="backtracking ablation-scan")
+def read_selected_layers(run: RunPaths) -> Selected:
+    data = files.SELECTED.read(run)
     try:
         return {"attn": [int(layer) for layer in data["attn"]], "mlp": [int(layer) for layer in data["mlp"]]}
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{path} does not hold selected layers",
+            f"{files.SELECTED.path(run)} does not hold selected layers",
             f"{type(error).__name__}: {error}",
             "run: backtracking ablation-scan",
         ) from error

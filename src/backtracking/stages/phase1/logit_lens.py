@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from backtracking.artifacts import phase1 as files
+from backtracking.artifacts.kinds import paths
 from backtracking.run import io
-from backtracking.run.records import GenerationRecord
-from backtracking.stages.base import Input, Result, RunContext, Stage
+from backtracking.run.inputs import Input
+from backtracking.run.records import BASELINE_NAME, GenerationRecord
+from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.phase1.mechanism import (
     STUDY_KEYS,
-    controls_path,
     open_bench,
     open_study,
     study_inputs,
@@ -20,10 +22,6 @@ from backtracking.stages.phase1.mechanism import (
 if TYPE_CHECKING:
     from backtracking.mechanism.analyses import LensTables
     from backtracking.mechanism.study import Study
-
-FIGURE = "wait_logit_lens_bt_vs_control"
-WINDOW_FIGURE = "logit_lens_window"
-TRANSLATORS = "lens_translators.safetensors"
 
 
 @dataclass(frozen=True)
@@ -38,11 +36,9 @@ class LogitLens(Stage):
         return study_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        tables = ["logit_lens.csv", "logit_lens_window.csv", "logit_lens.json"]
-        if ctx.config.analysis.lens == "tuned":
-            tables.append(TRANSLATORS)
-        figures = [ctx.paths.figure(name) for name in (FIGURE, WINDOW_FIGURE)]
-        return [*(ctx.paths.table(name) for name in tables), controls_path(ctx), *figures]
+        tuned = [files.TRANSLATORS] if ctx.config.analysis.lens == "tuned" else []
+        tables = [files.LENS, files.LENS_WINDOW, files.LENS_SUMMARY, *tuned, files.CONTROLS]
+        return paths(ctx.paths, [*tables, files.LENS_FIGURE, files.LENS_WINDOW_FIGURE])
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.figures import mechanism as plots_mechanism
@@ -51,21 +47,21 @@ class LogitLens(Stage):
 
         bench = open_bench(ctx, self._work, self.config_keys)
         study = open_study(ctx, self.variant, bench)
-        generations = ctx.paths.generation(self.variant, "baseline")
+        generations = files.GENERATIONS.path(ctx.paths, variant=self.variant, condition=BASELINE_NAME)
         rows = io.read_jsonl(generations, GenerationRecord, made_by="backtracking generate")
         found = through_the_lens(bench, study, rows)
         if found.translators is not None:
-            with io.atomic_path(ctx.paths.table(TRANSLATORS)) as temporary:
+            with io.atomic_path(files.TRANSLATORS.path(ctx.paths)) as temporary:
                 found.translators.save(temporary)
-        io.write_csv(ctx.paths.table("logit_lens.csv"), found.table)
-        io.write_csv(ctx.paths.table("logit_lens_window.csv"), found.window)
-        io.write_json(ctx.paths.table("logit_lens.json"), self._summary(ctx, study, found))
+        files.LENS.write(ctx.paths, found.table)
+        files.LENS_WINDOW.write(ctx.paths, found.window)
+        files.LENS_SUMMARY.write(ctx.paths, self._summary(ctx, study, found))
         write_controls(ctx, study)
-        figures.save(plots_mechanism.plot_logit_lens(found.table), ctx.paths, FIGURE)
-        figures.save(plots_mechanism.plot_lens_window(found.window), ctx.paths, WINDOW_FIGURE)
+        figures.save(plots_mechanism.plot_logit_lens(found.table), ctx.paths, files.LENS_FIGURE)
+        figures.save(plots_mechanism.plot_lens_window(found.window), ctx.paths, files.LENS_WINDOW_FIGURE)
         return Result(rows=len(study.events), notes=study.notes())
 
-    def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+    def work_files(self, ctx: RunContext) -> Sequence[Path]:
         return [ctx.paths.work(self._work)]
 
     @property

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backtracking.artifacts import phase1 as files
 from backtracking.measurements.controls import StudyFiles, draw_study, matching_table
 from backtracking.mechanism.partial import compute_resumably
 from backtracking.mechanism.study import Bench, Compute, Item, Study, Values
+from backtracking.run.inputs import Input
 from backtracking.run.provenance import digest
-from backtracking.stages.base import EventRows, FileInput, Input, RunContext, select_keys
+from backtracking.run.records import BASELINE_NAME
+from backtracking.stages.base import RunContext, select_keys
 from backtracking.text.tokenization import TokenMap
 
 if TYPE_CHECKING:
@@ -31,9 +33,9 @@ def study_inputs(ctx: RunContext, variant: str) -> Sequence[Input]:
     """Baseline rows only, so that rows of other conditions leave the results fresh."""
     ctx.check_variant(variant)
     return [
-        EventRows(ctx.paths.events, variant, "baseline"),
-        EventRows(ctx.paths.onsets, variant, "baseline"),
-        FileInput(ctx.paths.generation(variant, "baseline"), made_by="backtracking generate"),
+        files.EVENTS.rows(ctx.paths, variant, BASELINE_NAME),
+        files.ONSETS.rows(ctx.paths, variant, BASELINE_NAME),
+        files.GENERATIONS.of(ctx.paths, variant=variant, condition=BASELINE_NAME),
     ]
 
 
@@ -107,11 +109,5 @@ def settings_digest(ctx: RunContext, keys: Sequence[str], **more: Any) -> str:
     return digest([select_keys(ctx.config.model_dump(mode="json"), keys), ctx.model().fingerprint(), more])
 
 
-def controls_path(ctx: RunContext) -> Path:
-    return ctx.paths.table("controls.csv")
-
-
 def write_controls(ctx: RunContext, study: Study) -> None:
-    from backtracking.run import io
-
-    io.write_csv(controls_path(ctx), matching_table(study.events))
+    files.CONTROLS.write(ctx.paths, matching_table(study.events))

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from backtracking.dataset import load_problems
 from backtracking.errors import UserError
 from backtracking.run import io
+from backtracking.run.inputs import Input, Whole
 from backtracking.run.provenance import file_digest
 from backtracking.run.records import Problem
-from backtracking.stages.base import FileInput, FolderInput, Input, Result, RunContext, Stage
+from backtracking.stages.base import Result, RunContext, Stage
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,7 @@ class PrepareData(Stage):
         path = ctx.config.dataset.path
         if path is None or not Path(path).exists():
             return []
-        if Path(path).is_dir():
-            return [FolderInput(Path(path))]
-        return [FileInput(Path(path), made_by="setting dataset.path to a file that exists")]
+        return [Whole(Path(path))]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         return [ctx.own_dataset_path]
@@ -75,8 +74,8 @@ def _refuse_foreign_file(path: Path) -> None:
             ) from None
 
 
-def dataset_input(ctx: RunContext) -> FileInput:
+def dataset_input(ctx: RunContext) -> Whole:
     made_by = "backtracking prepare-data"
     if ctx.config.phase2 is not None and ctx.phase1 is None:
         made_by += ", or take a Phase 1 run's problems: add --phase1-run-id ID, or set phase2.phase1_run_id"
-    return FileInput(ctx.dataset_path, made_by=made_by)
+    return Whole(ctx.dataset_path, made_by=made_by)

@@ -5,6 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backtracking.artifacts import phase1 as earlier
+from backtracking.artifacts import phase2 as files
+from backtracking.artifacts.kinds import Artifact
 from backtracking.config.phase2 import Subset
 from backtracking.errors import NotTestable, UserError
 from backtracking.interventions import Arm, Intervention
@@ -12,9 +15,9 @@ from backtracking.measurements.events import EventReader
 from backtracking.measurements.hook_debug import add_start
 from backtracking.measurements.tradeoff import split_problems
 from backtracking.model.arms import Resources, Selected
-from backtracking.run import io
+from backtracking.run.inputs import FirstRows, Input, Whole
 from backtracking.run.records import BASELINE_NAME
-from backtracking.stages.base import Completions, FileInput, Input, RunContext, select_keys
+from backtracking.stages.base import Completions, RunContext, select_keys
 from backtracking.stages.origin import why_not_made
 from backtracking.stages.phase1.generate import note_model, read_selected_layers
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
@@ -45,8 +48,9 @@ SWEEP_KEYS = (
     "phase2.num_samples_per_prompt",
     "phase2.decode_only",
     "phase2.accuracy_margin",
+    "phase2.hook_debug",
+    "analysis.max_events",
 )
-DIRECTIONS, CONTROLS = "directions.safetensors", "controls.csv"
 
 
 def why_left_out(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, str]:
@@ -60,12 +64,13 @@ def why_left_out(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, st
 def _why_not_built(ctx: RunContext, subset: Subset) -> str:
     if ctx.phase1 is None:
         return ""
-    needed = {ctx.phase1.selected_layers} if subset.from_selected_layers else set()
+    needed: set[Artifact] = {earlier.SELECTED} if subset.from_selected_layers else set()
     for member in subset.components:
         if isinstance(member, Intervention) and member.vector is not None:
             is_mean = member.vector.startswith("mean_")
-            needed.add(ctx.phase1.table(CONTROLS if is_mean else DIRECTIONS))
-    return next((reason for path in needed if (reason := why_not_made(path, ctx))), "")
+            needed.add(earlier.CONTROLS if is_mean else earlier.DIRECTIONS)
+    paths = [artifact.path(ctx.phase1) for artifact in needed]
+    return next((reason for path in paths if (reason := why_not_made(path, ctx))), "")
 
 
 def buildable_subsets(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, Subset]:
@@ -90,9 +95,8 @@ def selection_input(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Inpu
     """Phase 1's choice of layers, where a subset is made of it and there is one."""
     if not any(subset.from_selected_layers for subset in subsets):
         return []
-    if why_not_made(ctx.phase1_paths.selected_layers, ctx):
-        return []
-    return [FileInput(ctx.phase1_paths.selected_layers, made_by="backtracking ablation-scan")]
+    chosen = earlier.SELECTED.of(ctx.phase1_paths)
+    return [] if why_not_made(chosen.path, ctx) else [chosen]
 
 
 def resources(ctx: RunContext, subsets: Iterable[Subset]) -> Resources:
@@ -102,7 +106,7 @@ def resources(ctx: RunContext, subsets: Iterable[Subset]) -> Resources:
     model, asked = ctx.model(), list(subsets)
     selected: Selected | None = None
     if any(subset.from_selected_layers for subset in asked):
-        selected = read_selected_layers(ctx.phase1_paths.selected_layers)
+        selected = read_selected_layers(ctx.phase1_paths)
     triggers: frozenset[int] = frozenset()
     if any(subset.suppress_triggers for subset in asked):
         triggers = Triggers.of(model.tokenizer, ctx.config.detection.triggers_strict).tokens
@@ -187,13 +191,16 @@ def current_arms(ctx: RunContext, variant: str, names: Iterable[str]) -> "tuple[
     return job, current
 
 
+def hook_debug(ctx: RunContext) -> list[Artifact]:
+    """What all sweeps add to, where it is asked for."""
+    return [files.HOOK_DEBUG] if ctx.phase2.hook_debug else []
+
+
 def _write_hook_debug(ctx: RunContext, start: dict[str, Any]) -> None:
     """Add what the hooks did in this start to what they did before."""
-    path = ctx.paths.table("hook_debug.json")
-    if not ctx.phase2.hook_debug:
-        return
-    before = io.read_json(path, made_by="backtracking phase2-subset-sweep") if path.exists() else {}
-    io.write_json(path, add_start(before, start))
+    if ctx.phase2.hook_debug:
+        before = files.HOOK_DEBUG.read(ctx.paths) if files.HOOK_DEBUG.exists(ctx.paths) else {}
+        files.HOOK_DEBUG.write(ctx.paths, add_start(before, start))
 
 
 def event_reader(ctx: RunContext) -> EventReader:
@@ -223,19 +230,21 @@ def vectors(ctx: RunContext, variant: str, arms: Sequence[Arm]) -> "dict[str, Te
 
 def saved_directions(ctx: RunContext) -> "dict[str, Tensor]":
     """The directions that Phase 1 saved; none when it saved none."""
-    from safetensors.torch import load_file
-
-    path = ctx.phase1_paths.table(DIRECTIONS)
-    return dict(load_file(path)) if path.exists() else {}
+    run = ctx.phase1_paths
+    return earlier.DIRECTIONS.read(run) if earlier.DIRECTIONS.exists(run) else {}
 
 
 def phase1_study(ctx: RunContext, variant: str, max_events: int) -> "list[Event]":
     """Phase 1's baseline onsets of a variant with their matched controls."""
     from backtracking.measurements.controls import StudyFiles, draw_study
 
-    phase1 = ctx.phase1_paths
+    run = ctx.phase1_paths
     return draw_study(
-        StudyFiles(phase1.events, phase1.onsets, phase1.generation(variant, "baseline")),
+        StudyFiles(
+            earlier.EVENTS.path(run),
+            earlier.ONSETS.path(run),
+            earlier.GENERATIONS.path(run, variant=variant, condition=BASELINE_NAME),
+        ),
         variant,
         max_events=max_events,
         controls=max_events,
@@ -253,6 +262,16 @@ def onset_phrases(ctx: RunContext, arms: Sequence[Arm]) -> tuple[tuple[int, ...]
     if not waits:
         return ()
     return Triggers.of(ctx.model().tokenizer, ctx.config.detection.triggers_strict).phrases
+
+
+def arms_made(job: "SweepJob", names: Iterable[str]) -> list[Input]:
+    """What a sweep leaves of its arms: the rows there are now (others may add some), and the cards."""
+    from backtracking.sweeps.sweep import arm_path, card_path
+
+    made: list[Input] = []
+    for name in names:
+        made += [FirstRows.now_in(arm_path(job.folder, name)), Whole(card_path(job.folder, name))]
+    return made
 
 
 def arm_files(ctx: RunContext, variant: str) -> list[Path]:

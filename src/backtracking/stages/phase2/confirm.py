@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pandas as pd
 
+from backtracking.artifacts import phase2 as files
+from backtracking.artifacts.kinds import paths, present
 from backtracking.errors import NotTestable
 from backtracking.figures import leaks as plots_leaks
 from backtracking.figures import style as figures
@@ -19,45 +21,45 @@ from backtracking.measurements.tradeoff import (
 )
 from backtracking.model.arms import Resources, neighbours
 from backtracking.model.random_control import random_arm
-from backtracking.run import io
-from backtracking.stages.base import Completions, FileInput, Input, Result, RunContext, Stage
+from backtracking.run.inputs import Input
+from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input
 from backtracking.stages.phase2.common import (
     SWEEP_KEYS,
+    arms_made,
     current_arms,
+    hook_debug,
     problem_halves,
     resources,
     sweep_job,
     variant_folder,
 )
 
-FIGURE = "phase2_choice"
-SWEEPS = (
-    ("subset_sweep_events.csv", "phase2-subset-sweep"),
-    ("scale_sweep_events.csv", "phase2-scale-sweep"),
-    ("search_events.csv", "phase2-search"),
-)
+if TYPE_CHECKING:
+    from backtracking.sweeps.sweep import SweepJob
+
+SWEEPS = (files.SUBSET_EVENTS, files.SCALE_EVENTS, files.SEARCH_EVENTS)
 
 
 @dataclass(frozen=True)
 class Phase2Confirm(Stage):
     name: ClassVar[str] = "phase2-confirm"
     phase: ClassVar[Literal[1, 2]] = 2
-    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.confirm", "phase2.scale_sweep.scales")
+    config_keys: ClassVar[tuple[str, ...]] = (
+        *SWEEP_KEYS,
+        "phase2.confirm",
+        "phase2.scale_sweep.scales",
+        "phase2.subset_sweep.variant",
+    )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         """Any of the sweeps will do; with none, the subset sweep is what is missing."""
-        present = [(name, command) for name, command in SWEEPS if ctx.paths.table(name).exists()] or SWEEPS[
-            :1
-        ]
-        tables = [
-            FileInput(ctx.paths.table(name), made_by=f"backtracking {command}") for name, command in present
-        ]
+        tables = present(ctx.paths, SWEEPS) or [SWEEPS[0].of(ctx.paths)]
         return [dataset_input(ctx), *tables]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        names = ("problem_split.json", "tradeoff_search.csv", "confirm_results.csv", "confirm_events.csv")
-        return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+        tables = [files.SPLIT, files.CHOICE, files.CONFIRMED, files.CONFIRM_EVENTS]
+        return paths(ctx.paths, [*tables, *hook_debug(ctx), files.CHOICE_FIGURE])
 
     def completions(self, ctx: RunContext) -> Completions:
         """Two neighbours and a control at most; only a winner of the search lacks rows of its own."""
@@ -75,25 +77,25 @@ class Phase2Confirm(Stage):
                 FEWEST_PROBLEMS,
                 "the other half picks the arm, and an interval is taken over problems",
             )
-        io.write_json(ctx.paths.table("problem_split.json"), halves)
+        files.SPLIT.write(ctx.paths, halves)
         searched = _searched(ctx, halves["search"])
         search = summarize_arms(searched, ctx.phase2.accuracy_margin)
         search = search.merge(
             front_probability(searched, ctx.config.run.seed), left_on="arm", right_index=True
         )
-        io.write_csv(ctx.paths.table("tradeoff_search.csv"), search)
+        files.CHOICE.write(ctx.paths, search)
         winner = find_best_tradeoff(search)
-        events, confirm = self._confirm(
-            ctx, halves["confirm"], None if winner is None else str(winner["arm"])
-        )
-        io.write_csv(ctx.paths.table("confirm_results.csv"), confirm)
-        io.write_csv(ctx.paths.table("confirm_events.csv"), events)
-        figures.save(plots_leaks.plot_choice(search, confirm, ctx.phase2.accuracy_margin), ctx.paths, FIGURE)
-        return Result(rows=len(events), notes={"winner": None if winner is None else winner["arm"]})
+        name = None if winner is None else str(winner["arm"])
+        job, events, confirm = self._confirm(ctx, halves["confirm"], name)
+        files.CONFIRMED.write(ctx.paths, confirm)
+        files.CONFIRM_EVENTS.write(ctx.paths, events)
+        figure = plots_leaks.plot_choice(search, confirm, ctx.phase2.accuracy_margin)
+        figures.save(figure, ctx.paths, files.CHOICE_FIGURE)
+        return Result(len(events), {"winner": name}, arms_made(job, confirm["arm"]))
 
     def _confirm(
         self, ctx: RunContext, problems: Sequence[str], winner: str | None
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    ) -> "tuple[SweepJob, pd.DataFrame, pd.DataFrame]":
         """The winner beside its scale neighbours and its random control, on the held-out half."""
         from backtracking.sweeps.sweep import load_arm, run_arms
 
@@ -111,12 +113,12 @@ class Phase2Confirm(Stage):
         job = replace(job, prompts=[prompt for prompt in job.prompts if str(prompt.example_id) in wanted])
         result = run_arms(job, arms)
         roles = [_role(row, winner) for row in result.table.to_dict("records")]
-        return result.events, result.table.assign(role=roles)
+        return job, result.events, result.table.assign(role=roles)
 
 
 def _searched(ctx: RunContext, problems: Sequence[str]) -> pd.DataFrame:
     """All arms' rows on the search half, each row once; arms made with other settings are left out."""
-    tables = [io.read_csv(ctx.paths.table(name)) for name, _ in SWEEPS if ctx.paths.table(name).exists()]
+    tables = [table.read(ctx.paths) for table in SWEEPS if table.exists(ctx.paths)]
     rows = pd.concat(tables, ignore_index=True)
     variant = ctx.phase2.subset_sweep.variant
     rows = rows[rows["example_id"].isin(set(problems)) & (rows["variant"] == variant)]

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from backtracking.artifacts import phase1 as earlier
+from backtracking.artifacts import phase2 as files
+from backtracking.artifacts.kinds import paths
 from backtracking.config.phase2 import Subset
 from backtracking.figures import phase2 as plots_phase2
 from backtracking.figures import style as figures
-from backtracking.run import io
-from backtracking.stages.base import Completions, EventRows, FileInput, Input, Result, RunContext, Stage
+from backtracking.run.inputs import Input
+from backtracking.run.records import BASELINE_NAME
+from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.generate import note_model
 from backtracking.stages.phase2.common import (
     buildable_subset,
@@ -23,8 +27,6 @@ if TYPE_CHECKING:
     from backtracking.interventions import Arm
     from backtracking.measurements.controls import Event
 
-FIGURE = "phase2_continuation_effect"
-
 
 @dataclass(frozen=True)
 class Phase2ContinuationAblation(Stage):
@@ -37,30 +39,28 @@ class Phase2ContinuationAblation(Stage):
         "analysis.onsets",
         "phase2.subset_sweep.subsets",
         "phase2.continuation_ablation",
-        "generation.temperature",
-        "generation.top_p",
-        "generation.top_k",
-        "generation.do_sample",
+        "phase2.decode_only",
+        "ablation_generation.random_control_seed",
+        "generation",
+        "-generation.num_samples_per_prompt",
+        "-generation.batch_size",
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         asked, phase1 = ctx.phase2.continuation_ablation, ctx.phase1_paths
         variant = ctx.check_variant(asked.variant)
         inputs: list[Input] = [
-            EventRows(phase1.events, variant, "baseline"),
-            FileInput(phase1.onsets, made_by="backtracking detect-events"),
-            FileInput(
-                phase1.generation(variant, "baseline"),
-                made_by=f"backtracking generate --variant {variant} --condition baseline",
-            ),
+            earlier.EVENTS.rows(phase1, variant, BASELINE_NAME),
+            earlier.ONSETS.rows(phase1, variant, BASELINE_NAME),
+            earlier.GENERATIONS.of(phase1, variant=variant, condition=BASELINE_NAME),
         ]
         return [*inputs, *selection_input(ctx, [self._subset(ctx)])]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        names = ["continuation_ablation_results.csv", "continuation_ablation_summary.csv"]
+        tables = [files.STEP, files.STEP_SUMMARY]
         if ctx.phase2.continuation_ablation.num_continuations:
-            names += ["continuation_samples.csv", "continuation_samples_summary.csv"]
-        return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+            tables += [files.RESUMED, files.RESUMED_SUMMARY]
+        return paths(ctx.paths, [*tables, files.STEP_FIGURE])
 
     def completions(self, ctx: RunContext) -> Completions | None:
         asked = ctx.phase2.continuation_ablation
@@ -91,11 +91,11 @@ class Phase2ContinuationAblation(Stage):
                 vectors=vectors(ctx, asked.variant, arms), bar=bar,
             )  # fmt: skip
         summary = summarize_continuation_results(table)
-        io.write_csv(ctx.paths.table("continuation_ablation_results.csv"), table)
-        io.write_csv(ctx.paths.table("continuation_ablation_summary.csv"), summary)
+        files.STEP.write(ctx.paths, table)
+        files.STEP_SUMMARY.write(ctx.paths, summary)
         if asked.num_continuations:
             self._resume(ctx, events, arms)
-        figures.save(plots_phase2.plot_continuation_ablation_effect(summary), ctx.paths, FIGURE)
+        figures.save(plots_phase2.plot_continuation_ablation_effect(summary), ctx.paths, files.STEP_FIGURE)
         return Result(rows=len(table), notes={"events": len(events)})
 
     def _resume(self, ctx: RunContext, events: "Sequence[Event]", arms: "Sequence[Arm]") -> None:
@@ -116,8 +116,8 @@ class Phase2ContinuationAblation(Stage):
         found = sample_resumptions(
             ctx.model(), events, arms, Detector(ctx.config.detection), plan, vectors(ctx, asked.variant, arms)
         )
-        io.write_csv(ctx.paths.table("continuation_samples.csv"), found)
-        io.write_csv(ctx.paths.table("continuation_samples_summary.csv"), summarize_resumptions(found))
+        files.RESUMED.write(ctx.paths, found)
+        files.RESUMED_SUMMARY.write(ctx.paths, summarize_resumptions(found))
 
     def _subset(self, ctx: RunContext) -> Subset:
         return ctx.phase2.subset_sweep.subsets[ctx.phase2.continuation_ablation.subset_name]

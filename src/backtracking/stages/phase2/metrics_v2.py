@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from backtracking.stages.base import FileInput, Input, Result, RunContext, Stage, token_cap
-
-FIGURE = "phase2_baseline_summary"
+from backtracking.artifacts import phase1 as earlier
+from backtracking.artifacts import phase2 as files
+from backtracking.artifacts.kinds import paths
+from backtracking.run.inputs import Input, Whole
+from backtracking.stages.base import Result, RunContext, Stage, token_cap
 
 
 @dataclass(frozen=True)
@@ -17,10 +19,11 @@ class MetricsV2(Stage):
     config_keys: ClassVar[tuple[str, ...]] = ()
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
-        return [FileInput(ctx.phase1_paths.events, made_by="backtracking detect-events (in the Phase 1 run)")]
+        made_by = f"{earlier.EVENTS.made_by} (in the Phase 1 run)"
+        return [Whole(earlier.EVENTS.path(ctx.phase1_paths), made_by=made_by)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return [ctx.paths.table("metrics_v2.json"), ctx.paths.figure(FIGURE)]
+        return paths(ctx.paths, [files.METRICS, files.METRICS_FIGURE])
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.figures import phase2 as plots_phase2
@@ -28,8 +31,8 @@ class MetricsV2(Stage):
         from backtracking.measurements.metrics_v2 import save_metrics_v2
         from backtracking.measurements.tallies import tally_file
 
-        tallies = tally_file(ctx.phase1_paths.events, cap=token_cap(ctx.phase1_paths))
-        metrics = save_metrics_v2(tallies, ctx.paths.table("metrics_v2.json"))
+        tallies = tally_file(earlier.EVENTS.path(ctx.phase1_paths), cap=token_cap(ctx.phase1_paths))
+        metrics = save_metrics_v2(tallies, files.METRICS.path(ctx.paths))
         figure = plots_phase2.plot_baseline_only_summary(metrics["baseline_only_summary"])
-        figures.save(figure, ctx.paths, FIGURE)
+        figures.save(figure, ctx.paths, files.METRICS_FIGURE)
         return Result(rows=int(tallies["total"].sum()))

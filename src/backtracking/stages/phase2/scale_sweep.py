@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from backtracking.artifacts import phase2 as files
+from backtracking.artifacts.kinds import paths
 from backtracking.config.phase2 import BEST_SUBSET, Subset
 from backtracking.errors import UserError
 from backtracking.figures import phase2 as plots_phase2
@@ -17,21 +19,21 @@ from backtracking.measurements.tradeoff import (
     summarize_arms,
 )
 from backtracking.model.arms import arm_name, scale_arms
-from backtracking.run import io
+from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
-from backtracking.stages.base import Completions, FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase2.common import (
     SWEEP_KEYS,
     arm_files,
+    arms_made,
     buildable_subset,
+    hook_debug,
     problem_halves,
     resources,
     sweep_completions,
     sweep_inputs,
     sweep_job,
 )
-
-FIGURE = "phase2_scale_tradeoff"
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,16 @@ class Phase2ScaleSweep(Stage):
         *SWEEP_KEYS,
         "phase2.subset_sweep.subsets",
         "phase2.scale_sweep",
-        "phase2.hook_debug",
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         inputs = list(sweep_inputs(ctx, _candidates(ctx)))
         if ctx.phase2.scale_sweep.subset_name == BEST_SUBSET:
-            inputs.append(subset_events(ctx))
+            inputs.append(files.SUBSET_EVENTS.of(ctx.paths))
         return inputs
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        names = ["scale_sweep_results.csv", "scale_sweep_events.csv"]
-        return [*map(ctx.paths.table, names), ctx.paths.figure(FIGURE)]
+        return paths(ctx.paths, [files.SCALES, files.SCALE_EVENTS, *hook_debug(ctx), files.SCALES_FIGURE])
 
     def completions(self, ctx: RunContext) -> Completions:
         """The winner of the subset sweep may be any subset, so its arms are counted as new ones."""
@@ -73,22 +73,19 @@ class Phase2ScaleSweep(Stage):
         subset = buildable_subset(ctx, name)
         available = resources(ctx, [subset])
         arms = [BASELINE_ARM, *scale_arms(name, subset, sweep.scales, available)]
-        result = run_arms(sweep_job(ctx, sweep.variant, available, arms), arms)
-        table = first_columns(result.table, SCALE_COLUMNS)
-        io.write_csv(ctx.paths.table("scale_sweep_results.csv"), table)
-        io.write_csv(ctx.paths.table("scale_sweep_events.csv"), result.events)
+        job = sweep_job(ctx, sweep.variant, available, arms)
+        result = run_arms(job, arms)
+        files.SCALES.write(ctx.paths, first_columns(result.table, SCALE_COLUMNS))
+        files.SCALE_EVENTS.write(ctx.paths, result.events)
         figure = plots_phase2.plot_scale_tradeoff_curve(result.table, ctx.phase2.accuracy_margin)
-        figures.save(figure, ctx.paths, FIGURE)
-        return Result(rows=len(result.events), notes={"subset": name, "rows_generated": result.generated})
-
-
-def subset_events(ctx: RunContext) -> FileInput:
-    return FileInput(ctx.paths.table("subset_sweep_events.csv"), made_by="backtracking phase2-subset-sweep")
+        figures.save(figure, ctx.paths, files.SCALES_FIGURE)
+        notes = {"subset": name, "rows_generated": result.generated}
+        return Result(len(result.events), notes, arms_made(job, [arm.name for arm in arms]))
 
 
 def best_subset(ctx: RunContext) -> str:
     """The winner of the subset sweep on the search half, or the strongest reduction where there is none."""
-    events = io.read_csv(subset_events(ctx).path)
+    events = files.SUBSET_EVENTS.read(ctx.paths)
     searched = events[events["example_id"].isin(problem_halves(ctx)["search"])]
     table = summarize_arms(searched, ctx.phase2.accuracy_margin)
     scalable = table[table["scale"].notna() & (table["subset_name"] != BASELINE_NAME)]

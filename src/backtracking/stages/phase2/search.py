@@ -7,15 +7,24 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 
+from backtracking.artifacts import phase1 as earlier
+from backtracking.artifacts import phase2 as files
+from backtracking.artifacts.kinds import paths
 from backtracking.measurements.tradeoff import summarize_arms
-from backtracking.run import io
+from backtracking.run.inputs import Input
 from backtracking.run.seed import derive_seed
-from backtracking.stages.base import Completions, FileInput, Input, Result, RunContext, Stage
+from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input
-from backtracking.stages.phase2.common import SWEEP_KEYS, problem_halves, resources, sweep_job
+from backtracking.stages.phase2.common import (
+    SWEEP_KEYS,
+    arms_made,
+    hook_debug,
+    problem_halves,
+    resources,
+    sweep_job,
+)
 
-TABLES = ("search_trials.csv", "search_results.csv", "search_events.csv")
-IMPORTANCE = "ablation_importance.csv"
+TABLES = (files.TRIALS, files.SEARCH, files.SEARCH_EVENTS)
 
 
 @dataclass(frozen=True)
@@ -25,13 +34,10 @@ class Phase2Search(Stage):
     config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.search", "phase2.subset_sweep.variant")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
-        inputs: list[Input] = [dataset_input(ctx)]
-        if ctx.phase1 is not None and ctx.phase1.table(IMPORTANCE).exists():
-            inputs.append(FileInput(ctx.phase1.table(IMPORTANCE), made_by="backtracking ablation-scan"))
-        return inputs
+        return [dataset_input(ctx)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return [ctx.paths.table(name) for name in TABLES]
+        return paths(ctx.paths, [*TABLES, *hook_debug(ctx)])
 
     def completions(self, ctx: RunContext) -> Completions:
         generation = ctx.config.generation
@@ -57,15 +63,14 @@ class Phase2Search(Stage):
             )
         found = search_arms(job, candidates, config, derive_seed(ctx.config.run.seed, "phase2 search"))
         results = summarize_arms(found.events, ctx.phase2.accuracy_margin)
-        for name, table in zip(TABLES, (found.trials, results, found.events), strict=True):
-            io.write_csv(ctx.paths.table(name), table)
-        return Result(
-            rows=len(found.events), notes={"trials": len(found.trials), "rows_generated": found.generated}
-        )
+        for artifact, table in zip(TABLES, (found.trials, results, found.events), strict=True):
+            artifact.write(ctx.paths, table)
+        notes = {"trials": len(found.trials), "rows_generated": found.generated}
+        return Result(rows=len(found.events), notes=notes, made=arms_made(job, found.events["arm"].unique()))
 
 
 def _importance(ctx: RunContext) -> pd.DataFrame | None:
-    if ctx.phase1 is None or not ctx.phase1.table(IMPORTANCE).exists():
+    if ctx.phase1 is None or not earlier.IMPORTANCE.exists(ctx.phase1):
         return None
-    table = io.read_csv(ctx.phase1.table(IMPORTANCE))
+    table = earlier.IMPORTANCE.read(ctx.phase1)
     return None if table.empty else table

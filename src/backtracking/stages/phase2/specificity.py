@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pandas as pd
 
+from backtracking.artifacts import phase2 as files
+from backtracking.artifacts.kinds import Table, paths
 from backtracking.figures import leaks as plots_leaks
 from backtracking.figures import style as figures
 from backtracking.interventions import BASELINE_ARM
 from backtracking.measurements import divergence, specificity
-from backtracking.run import io
+from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.run.seed import derive_seed
-from backtracking.stages.base import Completions, FileInput, Result, RunContext, Stage
+from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase2.common import SWEEP_KEYS, current_arms
 from backtracking.text.prompts import find_variant
 from backtracking.text.steps import read_steps
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
     from backtracking.interventions import Arm
     from backtracking.sweeps.sweep import SweepJob
 
-TABLES = ("specificity.csv", "first_divergences.csv", "replaced_tokens.csv", "correction_flow.csv")
-FIGURES = ("phase2_first_divergence", "phase2_correction_flow")
+TABLES = (files.SPECIFICITY, files.DIVERGENCES, files.REPLACED, files.FLOW)
 DAMAGE_ROWS = 40
 FORCED_ERRORS = 40
 
@@ -35,19 +36,11 @@ class Phase2Specificity(Stage):
     phase: ClassVar[Literal[1, 2]] = 2
     config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep", "phase2.scale_sweep")
 
-    def inputs(self, ctx: RunContext) -> Sequence[FileInput]:
-        """The scale sweep's arms count where there are any of the same prompts."""
-        subsets = FileInput(
-            ctx.paths.table("subset_sweep_results.csv"), made_by="backtracking phase2-subset-sweep"
-        )
-        scales = FileInput(
-            ctx.paths.table("scale_sweep_results.csv"), made_by="backtracking phase2-scale-sweep"
-        )
-        same_prompts = ctx.phase2.scale_sweep.variant == ctx.phase2.subset_sweep.variant
-        return [subsets, scales] if same_prompts and scales.path.exists() else [subsets]
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        return [table.of(ctx.paths) for table in _sweeps(ctx)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return [*map(ctx.paths.table, TABLES), *map(ctx.paths.figure, FIGURES)]
+        return paths(ctx.paths, [*TABLES, files.DIVERGENCE_FIGURE, files.FLOW_FIGURE])
 
     def completions(self, ctx: RunContext) -> Completions:
         """Forced errors are written on under every arm of both sweeps."""
@@ -85,8 +78,8 @@ class Phase2Specificity(Stage):
     def _arms_run(self, ctx: RunContext) -> list[str]:
         """Names of the arms that the sweeps hold, the baseline first."""
         names: dict[str, None] = {BASELINE_NAME: None}
-        for table in self.inputs(ctx):
-            names |= dict.fromkeys(io.read_csv(table.path)["arm"].astype(str))
+        for table in _sweeps(ctx):
+            names |= dict.fromkeys(table.read(ctx.paths)["arm"].astype(str))
         return list(names)
 
     def _write(
@@ -103,10 +96,11 @@ class Phase2Specificity(Stage):
         table = pd.DataFrame({"arm": rows["arm"].unique()})
         for part in (specificity.specificity_table(rows), damage, summary.drop(columns="total"), caught):
             table = table.merge(part, on="arm", how="left")
-        for name, data in zip(TABLES, (table, parted, replaced, flow), strict=True):
-            io.write_csv(ctx.paths.table(name), data)
-        figures.save(plots_leaks.plot_first_divergences(summary, replaced), ctx.paths, FIGURES[0])
-        figures.save(plots_leaks.plot_correction_flow(flow), ctx.paths, FIGURES[1])
+        for artifact, data in zip(TABLES, (table, parted, replaced, flow), strict=True):
+            artifact.write(ctx.paths, data)
+        figure = plots_leaks.plot_first_divergences(summary, replaced)
+        figures.save(figure, ctx.paths, files.DIVERGENCE_FIGURE)
+        figures.save(plots_leaks.plot_correction_flow(flow), ctx.paths, files.FLOW_FIGURE)
 
     def _damage(
         self, ctx: RunContext, job: "SweepJob", arms: "Sequence[Arm]", records: "Sequence[GenerationRecord]"
@@ -143,6 +137,13 @@ class Phase2Specificity(Stage):
             ctx.reporter.say("  note: no right baseline row states a step that could be made wrong")
             return pd.DataFrame(columns=["arm"])
         return caught_by_arm(run_forced_errors(job, arms, prefixes))
+
+
+def _sweeps(ctx: RunContext) -> list[Table]:
+    """The scale sweep's arms count where there are any of the same prompts."""
+    same_prompts = ctx.phase2.scale_sweep.variant == ctx.phase2.subset_sweep.variant
+    scales = [files.SCALES] if same_prompts and files.SCALES.exists(ctx.paths) else []
+    return [files.SUBSETS, *scales]
 
 
 def _first_onsets(events: pd.DataFrame) -> dict[tuple[str, int], int]:

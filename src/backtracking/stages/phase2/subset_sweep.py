@@ -5,18 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from backtracking.artifacts import phase2 as files
+from backtracking.artifacts.kinds import paths
 from backtracking.errors import NotTestable, UserError
 from backtracking.figures import phase2 as plots_phase2
 from backtracking.figures import style as figures
 from backtracking.interventions import BASELINE_ARM
 from backtracking.model.arms import subset_arm_name, subset_arms
-from backtracking.run import io
+from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
-from backtracking.stages.base import Completions, Input, Result, RunContext, Stage
+from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase2.common import (
     SWEEP_KEYS,
     arm_files,
+    arms_made,
     buildable_subsets,
+    hook_debug,
     resources,
     sweep_completions,
     sweep_inputs,
@@ -24,21 +28,18 @@ from backtracking.stages.phase2.common import (
     why_left_out,
 )
 
-FIGURE = "phase2_subset_sweep"
-
 
 @dataclass(frozen=True)
 class Phase2SubsetSweep(Stage):
     name: ClassVar[str] = "phase2-subset-sweep"
     phase: ClassVar[Literal[1, 2]] = 2
-    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep", "phase2.hook_debug")
+    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         return sweep_inputs(ctx, ctx.phase2.subset_sweep.subsets.values())
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        tables = ("subset_sweep_results.csv", "subset_sweep_events.csv")
-        return [*map(ctx.paths.table, tables), ctx.paths.figure(FIGURE)]
+        return paths(ctx.paths, [files.SUBSETS, files.SUBSET_EVENTS, *hook_debug(ctx), files.SUBSETS_FIGURE])
 
     def completions(self, ctx: RunContext) -> Completions:
         scale = ctx.config.ablation_generation.effective_scale
@@ -68,11 +69,11 @@ class Phase2SubsetSweep(Stage):
         available = resources(ctx, subsets.values())
         scale = ctx.config.ablation_generation.effective_scale
         arms = [BASELINE_ARM, *subset_arms(subsets, scale, available)]
-        result = run_arms(sweep_job(ctx, sweep.variant, available, arms), arms)
-        io.write_csv(ctx.paths.table("subset_sweep_results.csv"), result.table)
-        io.write_csv(ctx.paths.table("subset_sweep_events.csv"), result.events)
+        job = sweep_job(ctx, sweep.variant, available, arms)
+        result = run_arms(job, arms)
+        files.SUBSETS.write(ctx.paths, result.table)
+        files.SUBSET_EVENTS.write(ctx.paths, result.events)
         figure = plots_phase2.plot_subset_sweep_comparison(result.table, ctx.phase2.accuracy_margin)
-        figures.save(figure, ctx.paths, FIGURE)
-        return Result(
-            rows=len(result.events), notes={"rows_generated": result.generated, "left_out": left_out}
-        )
+        figures.save(figure, ctx.paths, files.SUBSETS_FIGURE)
+        notes = {"rows_generated": result.generated, "left_out": left_out}
+        return Result(len(result.events), notes, arms_made(job, [arm.name for arm in arms]))

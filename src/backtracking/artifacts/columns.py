@@ -1,0 +1,141 @@
+"""Columns that several tables share, and what they mean."""
+
+from backtracking.artifacts.kinds import meanings
+
+ROW = meanings("""
+example_id: id of the problem
+sample_id: which sample of the problem, from 0
+variant: prompt format
+condition: what was done to the model (for the sweeps: the arm)
+""")
+
+GROUP = meanings("""
+variant: prompt format
+condition: what was done to the model
+total: completions
+problems: different problems
+""")
+
+ONSET = meanings("""
+onset_phrase: phrase of the row's first strict onset, or else of its first relaxed one
+onset_char: where it begins in the completion, in characters; −1 without an onset
+onset_token_in_completion: the completion token in which it begins; −1 without an onset
+onset_token_in_full: the same, counted from the prompt's first token
+onset_token_id: id of that token
+onset_token_text: its text
+pred_pos_in_full: the position whose prediction is the onset token
+""")
+
+EVENT = meanings(
+    """
+has_backtracking_strict, has_backtracking_relaxed: whether the completion has a strict onset; one of any kind
+predicted_answer: the answer read from the completion; empty where there is none
+is_correct: `True`, `False`, or empty where no answer could be graded
+prompt_tokens, completion_tokens: length in tokens
+draw: which of the random sets, for `random_ablation` and random arms
+finish_reason: `stop`, `length` (cut at the cap), `loop` or `error`
+truncated: whether the completion did not end by itself
+answer_rule: the rule by which the answer was found
+answer_token: token at which the answer is complete
+reasoning_tokens: tokens before the reasoning closes
+onset_kind: `strict` or `relaxed`, of the onset named in this row
+onset_region: `think` or `answer`: where that onset stands
+n_onsets_strict, n_onsets_relaxed: strict onsets; onsets of any kind
+strict_anywhere, relaxed_anywhere: whether there is one, wherever the phrase stands
+strict_clause_start, relaxed_clause_start: whether there is one at the start of a clause
+has_doubt, has_redo: whether there is an onset of kind doubt; of kind redo
+n_onsets_doubt, n_onsets_redo: how many
+preceded_by_error: whether the last checkable step before the onset is wrong
+steps_right, steps_wrong: checkable steps of the reasoning, right and wrong
+onsets_after_right, onsets_after_wrong: those that a strict onset follows before the next step
+""",
+    ROW,
+    ONSET,
+)
+
+RATES = meanings("""
+backtracking_rate: completions with a strict onset ÷ all
+relaxed_rate: completions with any onset ÷ all
+strict_anywhere_rate, strict_clause_start_rate: `backtracking_rate` under this position policy
+relaxed_anywhere_rate, relaxed_clause_start_rate: `relaxed_rate` under this position policy
+doubt_rate, redo_rate: completions with a doubt ÷ all; with a redo ÷ all
+doubt_or_redo_rate: completions with either ÷ all
+doubts_per_1k_tokens, redos_per_1k_tokens: 1000 × doubts ÷ generated tokens; redos
+doubt_count, redo_count, doubt_or_redo_count: completions with a doubt; with a redo; with either
+accuracy: correct ÷ all (unanswered is wrong)
+accuracy_graded: correct ÷ completions with a gradable answer
+accuracy_finished: correct among those that ended by themselves ÷ those
+graded_rate: completions with a gradable answer ÷ all
+truncation_rate: completions that did not end by themselves ÷ all
+onsets_per_1k_tokens: 1000 × strict onsets ÷ generated tokens
+tokens_to_answer: mean tokens until the answer is complete, over completions with one
+mean_tokens: mean length in tokens
+backtracking_count: completions with a strict onset
+relaxed_count: completions with any onset
+strict_anywhere_count, strict_clause_start_count: `backtracking_count` under this position policy
+relaxed_anywhere_count, relaxed_clause_start_count: `relaxed_count` under this position policy
+correct_count: correct answers
+graded_count: completions with a gradable answer
+finished_count: completions that ended by themselves
+finished_correct_count: correct ones among them
+truncated_count: completions that did not end by themselves
+answered_count: completions with an answer
+""")
+
+COMPARED = meanings("""
+backtracking_diff, accuracy_diff, truncation_diff: difference to the first row, paired by problem
+accuracy_finished_diff, doubt_diff, redo_diff: the same for these rates
+backtracking_minimum_detectable, accuracy_minimum_detectable, truncation_minimum_detectable: \
+the smallest such difference that this many problems would show
+accuracy_finished_minimum_detectable: the same for `accuracy_finished`
+doubt_minimum_detectable, redo_minimum_detectable: the same for `doubt_rate`; for `redo_rate`
+""")
+
+COMPONENT = meanings("""
+layer: layer, from 0
+component: `attn` or `mlp`
+""")
+
+ARM = meanings("""
+arm: name of the arm
+subset_name: the subset of components that the arm changes
+scale: factor on their output; empty where the arm does something else
+num_components: how many components it changes
+kind: `baseline`, `intervention`, `suppression` or `random control`
+""")
+
+DEGENERATION = meanings("""
+is_loop: whether the completion ends in a loop
+is_empty: whether it says nothing
+non_ascii_burst: whether it has a burst of foreign characters
+distinct_3: different runs of three tokens ÷ all
+""")
+
+ARM_RATES = meanings("""
+total: completions
+problems: different problems
+backtracking_count, backtracking_rate: completions with a strict onset, and their share
+correct_count, accuracy: correct ones, and their share (unanswered is wrong)
+truncation_rate: share that did not end by themselves
+finished_count: completions that ended by themselves
+finished_accuracy: correct ones among them ÷ them
+mean_tokens: mean length in tokens
+onsets_per_1k_tokens: 1000 × strict onsets ÷ generated tokens
+loop_rate: share that ends in a loop
+empty_rate: share that says nothing
+no_answer_rate: share without an answer
+non_ascii_rate: share with a burst of foreign characters
+distinct_3: mean share of different runs of three tokens
+retention: accuracy ÷ the baseline's
+distinct_3_ratio: `distinct_3` ÷ the baseline's
+verdict: what the arm shows: `non-destructive`, `destructive`, `inconclusive`, `no effect`, …
+not_testable: why the verdict cannot be given, where it cannot
+""")
+
+ARM_COMPARED = meanings("""
+backtracking_diff, accuracy_diff, finished_accuracy_diff: difference to the baseline, paired by problem
+truncation_diff, loop_diff, onsets_per_1k_tokens_diff: the same for these rates
+tokens_diff: the same for the length in tokens
+accuracy_no_worse_p: p of the claim that accuracy falls by less than the margin
+accuracy_minimum_detectable: the smallest difference in accuracy that this many problems would show
+""")

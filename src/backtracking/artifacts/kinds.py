@@ -1,0 +1,163 @@
+"""The kinds of artifact: tables, JSON, rows, vectors, figures, pages."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backtracking.run import io
+from backtracking.run.inputs import EventRows, Whole
+from backtracking.run.paths import RunPaths
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+SUFFIXES = {
+    "_low": "lower end of its 95% interval over problems",
+    "_high": "upper end of its 95% interval over problems",
+    "_p": "two-sided p",
+    "_p_holm": "p corrected for the number of rows in the table (Holm)",
+}
+"""Columns that may stand beside any other, and what they say about it."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that some command makes in a run folder; its name may hold {variant} and the like."""
+
+    name: str
+    maker: str
+    about: str
+
+    @property
+    def file(self) -> str:
+        return Path(self.name).name
+
+    @property
+    def stem(self) -> str:
+        return Path(self.name).stem
+
+    @property
+    def made_by(self) -> str:
+        return f"backtracking {self.maker}"
+
+    def path(self, run: RunPaths) -> Path:
+        return run.root / self.name
+
+    def of(self, run: RunPaths) -> Whole:
+        """The artifact of one run, as something that a stage needs."""
+        return Whole(self.path(run), made_by=self.made_by)
+
+    def exists(self, run: RunPaths) -> bool:
+        """Whether the run has it; that it was looked for is noted."""
+        return io.exists(self.path(run))
+
+
+@dataclass(frozen=True)
+class Table(Artifact):
+    """A CSV table."""
+
+    columns: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What each column means; `SUFFIXES` may follow any of them."""
+
+    def read(self, run: RunPaths) -> "pd.DataFrame":
+        self.of(run).require()
+        return io.read_csv(self.path(run))
+
+    def write(self, run: RunPaths, table: "pd.DataFrame") -> None:
+        io.write_csv(self.path(run), table)
+
+    def rows(self, run: RunPaths, variant: str | None, condition: str | None) -> EventRows:
+        """Its rows of one variant and condition (none: of all), as something that a stage needs."""
+        return EventRows(self.path(run), variant, condition, made_by=self.made_by)
+
+    def meaning(self, column: str) -> str | None:
+        """What a column says; none if the table does not know it."""
+        if column in self.columns:
+            return self.columns[column]
+        for suffix, about in sorted(SUFFIXES.items(), key=lambda item: -len(item[0])):
+            if column.endswith(suffix) and self.meaning(base := column.removesuffix(suffix)) is not None:
+                return f"`{base}`: {about}"
+        return None
+
+    def foreign(self, table: "pd.DataFrame") -> list[str]:
+        """Columns that this table does not know."""
+        return [str(name) for name in table.columns if self.meaning(str(name)) is None]
+
+    def lacks(self, table: "pd.DataFrame", *columns: str) -> list[str]:
+        """Which of these columns (or else of all declared ones) are not in this table."""
+        return [name for name in columns or self.columns if name not in table.columns]
+
+
+@dataclass(frozen=True)
+class Data(Artifact):
+    """A JSON file."""
+
+    def read(self, run: RunPaths) -> Any:
+        return io.read_json(self.path(run), made_by=self.made_by)
+
+    def write(self, run: RunPaths, data: Any) -> None:
+        io.write_json(self.path(run), data)
+
+
+@dataclass(frozen=True)
+class Rows(Artifact):
+    """A JSONL file of typed rows, appended as they finish."""
+
+    def path(self, run: RunPaths, **names: str) -> Path:
+        return run.root / self.name.format(**names)
+
+    def of(self, run: RunPaths, **names: str) -> Whole:
+        return Whole(self.path(run, **names), made_by=self.made_by)
+
+
+@dataclass(frozen=True)
+class Vectors(Artifact):
+    """Named vectors, as safetensors."""
+
+    def read(self, run: RunPaths) -> "dict[str, Tensor]":
+        from safetensors.torch import load
+
+        self.of(run).require()
+        return dict(load(io.read_bytes(self.path(run))))
+
+    def write(self, run: RunPaths, vectors: "Mapping[str, Tensor]") -> None:
+        from safetensors.torch import save_file
+
+        with io.atomic_path(self.path(run)) as temporary:
+            save_file({name: vector.contiguous() for name, vector in vectors.items()}, temporary)
+
+
+@dataclass(frozen=True)
+class Figure(Artifact):
+    """A figure; a copy lies beside all runs."""
+
+
+@dataclass(frozen=True)
+class Page(Artifact):
+    """A report, or the run's own record."""
+
+
+def paths(run: RunPaths, artifacts: Iterable[Artifact]) -> list[Path]:
+    """Where some artifacts of a run lie."""
+    return [artifact.path(run) for artifact in artifacts]
+
+
+def present(run: RunPaths, artifacts: Sequence[Artifact]) -> list[Whole]:
+    """Those that are there, as needs."""
+    return [artifact.of(run) for artifact in artifacts if artifact.path(run).exists()]
+
+
+def meanings(text: str, *shared: Mapping[str, str]) -> dict[str, str]:
+    """Columns written one per line as `name: meaning`, after those that other tables share.
+
+    Names with one meaning stand together; a line that ends in a backslash goes on in the next.
+    """
+    found: dict[str, str] = {}
+    for columns in shared:
+        found |= columns
+    for line in filter(None, map(str.strip, text.replace("\\\n", "").splitlines())):
+        names, _, about = line.partition(": ")
+        found |= dict.fromkeys(names.split(", "), about)
+    return found

@@ -1,0 +1,377 @@
+"""What Phase 1 leaves behind."""
+
+from backtracking.artifacts.columns import COMPARED, COMPONENT, EVENT, GROUP, ONSET, RATES, ROW
+from backtracking.artifacts.kinds import Data, Figure, Page, Rows, Table, Vectors, meanings
+
+CONFIG = Page(
+    "config_resolved.yaml",
+    "init-run",
+    "the whole config, each value with where it came from (file and line, `--set`, default)",
+)
+META = Page("meta.json", "init-run", "what the run is, where it came from, and what each stage did when")
+DATASET = Rows(
+    "dataset.jsonl",
+    "prepare-data",
+    "the problems: `id, question, answer, answer_value`, and `truth` where it is known "
+    "(elsewhere if `dataset.save_path` says so)",
+)
+GENERATIONS = Rows("generations/{variant}/{condition}.jsonl", "generate", "one row per completion")
+WORK = Rows(
+    "work/{stage}.jsonl",
+    "the analyses",
+    "values per position, from which an interrupted analysis goes on; may be deleted",
+)
+
+EVENTS = Table(
+    "analysis/backtracking_events.csv",
+    "detect-events",
+    "one row per completion: onset, position, answer, verdict",
+    EVENT,
+)
+ONSETS = Table(
+    "analysis/onsets.csv",
+    "detect-events",
+    "one row per onset",
+    meanings(
+        """
+        draw: which of the random sets, for `random_ablation`
+        onset_index: which onset of its completion, from 0
+        phrase: the phrase
+        kind: `strict`, `relaxed`, `doubt` or `redo`
+        region: `think` or `answer`
+        clause_start: whether it stands at the start of a clause
+        char_start, char_end: where it stands in the completion, in characters
+        token_start, token_end: the same in completion tokens
+        pred_pos_in_full: the position whose prediction is its first token
+        token_id, token_text: its first token
+        preceded_by_error: whether the last checkable step before it is wrong
+        """,
+        ROW,
+    ),
+)
+SUMMARY = Data(
+    "analysis/summary_metrics.json", "detect-events", "rates by variant and condition, with intervals"
+)
+COUPLING = Table(
+    "analysis/error_coupling.csv",
+    "detect-events",
+    "onsets after wrong and after right steps",
+    meanings("""
+        variant: prompt format
+        condition: what was done to the model
+        n_wrong, n_right: checkable steps that are wrong; right
+        n_onset_after_wrong, n_onset_after_right: those that an onset follows before the next step
+        p_onset_after_wrong, p_onset_after_right: their share
+        difference: `p_onset_after_wrong` − `p_onset_after_right`, paired by problem
+        odds_ratio: odds ratio within problems
+        informative_problems: problems that say something about it
+    """),
+)
+BY_CAP = Table(
+    "analysis/accuracy_by_cap.csv",
+    "detect-events",
+    "accuracy and truncation had the run been cut earlier",
+    meanings("""
+        variant: prompt format
+        condition: what was done to the model
+        cap: the token cap
+        total: completions
+        accuracy: correct ÷ all under this cap
+        truncation_rate: share that this cap would cut
+    """),
+)
+FAMILIES = Data("analysis/token_families.json", "detect-events", "the tokens that begin each trigger")
+RATE_BY_VARIANT = Figure(
+    "figures/backtracking_rate_by_variant.png", "detect-events", "backtracking per prompt format"
+)
+RATE_VS_ACCURACY = Figure(
+    "figures/backtracking_vs_accuracy.png", "detect-events", "accuracy with and without backtracking"
+)
+
+CONTROLS = Table(
+    "analysis/controls.csv",
+    "logit-lens",
+    "the events studied and their matched controls (`ablation-scan` writes the same)",
+    meanings(
+        """
+        example_id, sample_id: row of the event
+        pred_pos: the position that is studied
+        control_kind: `matched_row` or `same_row_earlier`
+        matching: how the control was found, or `unmatched`
+        control_example_id, control_sample_id, control_pos: the control's row and position
+        """,
+        {name: ONSET[name] for name in ("onset_phrase", "onset_token_id", "onset_token_text")},
+    ),
+)
+_LENS_READINGS = (
+    ("logit", "logit of the onset token"),
+    ("logprob", "its log-probability"),
+    ("rank", "its rank"),
+    ("family", "log-mass of its family"),
+    ("continue", "family log-mass − that of the words that go on"),
+    ("end", "family log-mass − that of the end tokens"),
+)
+LENS = Table(
+    "analysis/logit_lens.csv",
+    "logit-lens",
+    "the onset token through the layers, events beside controls",
+    meanings(
+        """
+        layer: layer, from 0
+        mean_target_logit_bt, mean_target_logit_control: mean logit of the onset token at events; at controls
+        std_bt, std_control: its standard deviation
+        n_bt, n_control: events; controls
+        control_matching: kind of control
+        """,
+        {f"{name}_bt": f"{about}, at events" for name, about in _LENS_READINGS},
+        {f"{name}_control": f"{about}, at controls" for name, about in _LENS_READINGS},
+        {f"{name}_diff": f"{about}: paired difference" for name, about in _LENS_READINGS},
+    ),
+)
+LENS_WINDOW = Table(
+    "analysis/logit_lens_window.csv",
+    "logit-lens",
+    "the onset's family through layers and positions",
+    meanings("""
+        group: `onset` or the kind of control
+        layer: layer, from 0
+        offset: position, counted from the deciding one
+        family_logmass: log-mass of the onset's family
+        onset_minus_group: the events' log-mass − this group's, paired
+        n: positions
+    """),
+)
+LENS_SUMMARY = Data(
+    "analysis/logit_lens.json", "logit-lens", "the first layer that separates, and the families"
+)
+TRANSLATORS = Vectors(
+    "analysis/lens_translators.safetensors", "logit-lens", "the tuned lens, with `analysis.lens: tuned`"
+)
+LENS_FIGURE = Figure(
+    "figures/wait_logit_lens_bt_vs_control.png", "logit-lens", "events and controls through the layers"
+)
+LENS_WINDOW_FIGURE = Figure(
+    "figures/logit_lens_window.png", "logit-lens", "the family through layers and positions"
+)
+
+_SCANNED = meanings(
+    """
+    delta_wait_logit_mean, delta_wait_logit_std: change of the onset's logit, and its spread over events
+    n_events: onsets studied
+    mode: how the component was removed
+    delta_logit, delta_logprob: change of the onset token's logit; of its log-probability
+    delta_family, delta_log_odds: change of its family's log-mass; of its log-odds
+    kl_onset, kl_control: KL(original ‖ ablated) at events; at controls: the damage
+    delta_next_logprob_control: change of the next token's log-probability at controls
+    delta_family_control: change of the family's log-mass at controls
+    n_controls: controls studied
+    """,
+    COMPONENT,
+)
+_SCORED = meanings(
+    """
+    selectivity: family log-odds lost ÷ (damage at controls + `analysis.collateral_floor`)
+    effect: the onset's logit lost
+    selectivity_excess, effect_excess: what it takes beyond the reach of the ensemble of all components
+    selectivity_rank, effect_rank: place by this score within its kind; empty where it cannot be selected
+    """,
+    _SCANNED,
+)
+IMPORTANCE = Table(
+    "analysis/ablation_importance.csv", "ablation-scan", "effect and damage of each component", _SCORED
+)
+MODES = Table("analysis/ablation_modes.csv", "ablation-scan", "the same for every way of removal", _SCORED)
+SELECTION = Data(
+    "analysis/ablation_selection.json", "ablation-scan", "what stands out, by which rule, and where"
+)
+SELECTED = Data("analysis/selected_layers.json", "ablation-scan", "the chosen components, strongest first")
+DIRECT = Table(
+    "analysis/direct_effects.csv",
+    "ablation-scan",
+    "direct effects, total effects and self-repair",
+    meanings(
+        """
+        head: attention head; empty for whole blocks
+        direct: what the component itself writes towards onset − contrast
+        total: what its removal takes away
+        self_repair: 1 − total ÷ direct, where the direct effect is above zero
+        """,
+        COMPONENT,
+    ),
+)
+PAIRS = Table(
+    "analysis/pair_interactions.csv",
+    "ablation-scan",
+    "the selected components in pairs",
+    meanings("""
+        component_a, layer_a, component_b, layer_b: the pair
+        lost_a, lost_b, lost_together: log-odds lost without the one, the other, both
+        interaction: lost together − (lost alone + lost alone)
+        p_holm: its p, corrected over pairs (Holm)
+        kind: `additive`, `sub-additive` or `super-additive`
+    """),
+)
+HEADS = Table(
+    "analysis/ablation_heads.csv",
+    "ablation-scan --heads",
+    "effect and damage of each attention head",
+    meanings("head: attention head", _SCORED),
+)
+POSITIONS = Table(
+    "analysis/ablation_positions.csv",
+    "ablation-scan --positions",
+    "removal at earlier positions",
+    meanings("position: where it is removed, counted from the deciding position", _SCANNED),
+)
+IMPORTANCE_FIGURE = Figure(
+    "figures/ablation_importance_by_layer.png", "ablation-scan", "effect of each component"
+)
+DIRECT_FIGURE = Figure("figures/direct_vs_total_effect.png", "ablation-scan", "direct beside total effects")
+PAIRS_FIGURE = Figure("figures/component_interactions.png", "ablation-scan", "interactions of pairs")
+HEADS_FIGURE = Figure("figures/ablation_heads.png", "ablation-scan --heads", "effect of each head")
+POSITIONS_FIGURE = Figure("figures/ablation_positions.png", "ablation-scan --positions", "effect by position")
+
+INJECTION = Table(
+    "analysis/error_injection.csv",
+    "error-injection",
+    "right steps made wrong, one by one",
+    meanings(
+        """
+        kind: kind of rewrite
+        is_wrong: whether the rewrite makes the step wrong
+        step, changed: the step as it was; as it was rewritten
+        decision_pos: the position that is read
+        clean_logmass, corrupted_logmass: log-mass of the strict triggers there, before and after
+        change: their difference
+        change_0, change_1, change_2, change_3, change_4, change_5, change_6, change_7: the same \\
+this many tokens after the change
+        """,
+        {name: ROW[name] for name in ("example_id", "sample_id")},
+    ),
+)
+INJECTION_SUMMARY = Table(
+    "analysis/error_injection_summary.csv",
+    "error-injection",
+    "the change per kind of rewrite",
+    meanings("""
+        kind: kind of rewrite
+        n, problems: rewrites; different problems
+        change: mean change of the triggers' log-mass
+        above_harmless: the same − that of harmless rewrites
+        p: p against harmless rewrites
+        share_raised: share of rewrites that raise it
+        p_holm: p, corrected over kinds (Holm)
+    """),
+)
+INJECTION_CURVE = Table(
+    "analysis/error_injection_curve.csv",
+    "error-injection",
+    "the change, token by token",
+    meanings("""
+        rewrite: `wrong` or `harmless`
+        offset: tokens after the change
+        change: mean change of the triggers' log-mass
+        n: rewrites
+    """),
+)
+PATCHING = Table(
+    "analysis/error_patching.csv",
+    "error-injection",
+    "which components carry the signal",
+    meanings(
+        """
+        positions: where activations are swapped: `changed`, `between` or `deciding`
+        direction: `noising` (wrong into right) or `denoising`
+        share: part of the gap in log-odds that the swap moves
+        p_holm: its p, corrected (Holm)
+        n_pairs: pairs of prefixes
+        """,
+        COMPONENT,
+    ),
+)
+INJECTION_FIGURE = Figure("figures/error_injection.png", "error-injection", "the change per kind")
+PATCHING_FIGURE = Figure("figures/error_patching.png", "error-injection", "who carries the signal")
+
+DIRECTION = Table(
+    "analysis/direction.csv",
+    "direction",
+    "how well each layer's direction tells onsets from controls",
+    meanings("""
+        layer: layer, from 0; −1 for the probe that knows the position only
+        place: `deciding` or `window` (mean over the positions before it)
+        norm: length of the direction
+        method: how onsets are told apart
+        control_kind: kind of control
+        n_fit, n_test: samples fitted on; tested on
+        auroc: area under the curve on the other half of the problems
+    """),
+)
+DIRECTIONS = Vectors(
+    "analysis/directions.safetensors", "direction", "a direction per layer and place, by name"
+)
+DIRECTIONS_CARD = Data("analysis/directions.json", "direction", "the names, and what they were made from")
+DIRECTION_FIGURE = Figure("figures/backtracking_direction.png", "direction", "how well directions separate")
+
+COMPARISON = Table(
+    "analysis/condition_comparison.csv",
+    "compare-conditions",
+    "baseline, targeted and random ablation within one prompt format",
+    meanings("", GROUP, RATES, COMPARED),
+)
+DRAWS = Table(
+    "analysis/random_draws.csv",
+    "compare-conditions",
+    "the random control, draw by draw",
+    meanings("draw: which random set\ntotal: completions\nproblems: different problems", RATES),
+)
+COMPARISON_FIGURE = Figure(
+    "figures/backtracking_rate_by_condition.png", "compare-conditions", "backtracking per condition"
+)
+FORMATS = Table(
+    "analysis/formatting_summary.csv",
+    "formatting-sweep",
+    "prompt formats side by side, baseline only",
+    meanings("", {name: about for name, about in GROUP.items() if name != "condition"}, RATES, COMPARED),
+)
+FORMATS_FIGURE = Figure(
+    "figures/formatting_effect_on_backtracking.png", "formatting-sweep", "the effect of the prompt format"
+)
+
+LABEL_SAMPLE = Table(
+    "analysis/label_sample.csv",
+    "label-sample",
+    "sentences to label by hand",
+    meanings("""
+        item: number of the sentence
+        before, sentence, after: the sentence in its surroundings
+        label: yours: y or n
+    """),
+)
+LABEL_KEY = Table(
+    "analysis/label_key.csv",
+    "label-sample",
+    "what the detectors say about them",
+    meanings("""
+        item: number of the sentence
+        example_id: id of the problem
+        stratum: the group that it was drawn from
+        population: sentences in that group
+        strict, relaxed, strict_anywhere, relaxed_anywhere: whether this detector finds an onset
+    """),
+)
+QUALITY = Table(
+    "analysis/detection_quality.csv",
+    "detection-quality",
+    "the detectors scored against the labels",
+    meanings("""
+        detector: the detector
+        labelled, labelled_yes: labelled sentences; those labelled y
+        precision, recall, f1: its score over all sentences drawn from
+    """),
+)
+
+REPORT = Page(
+    "reports/backtracking_state_transition_report.md",
+    "make-report",
+    "the findings of Phase 1, with an `.html` twin (elsewhere if `report.report_path` says so)",
+)

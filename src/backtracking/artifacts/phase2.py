@@ -1,0 +1,240 @@
+"""What Phase 2 leaves behind."""
+
+from backtracking.artifacts.columns import (
+    ARM,
+    ARM_COMPARED,
+    ARM_RATES,
+    DEGENERATION,
+    EVENT,
+    ONSET,
+    ROW,
+)
+from backtracking.artifacts.kinds import Data, Figure, Page, Rows, Table, meanings
+
+METRICS = Data(
+    "analysis/metrics_v2.json", "metrics-v2", "deconfounded baseline-only metrics of a Phase 1 run"
+)
+METRICS_FIGURE = Figure("figures/phase2_baseline_summary.png", "metrics-v2", "the baseline per prompt format")
+
+ARM_ROWS = Rows(
+    "generations/{variant}/phase2_{arm}.jsonl", "the sweeps", "an arm's completions; each sweep adds its own"
+)
+ARM_CARD = Rows(
+    "generations/{variant}/phase2_{arm}.arm.json",
+    "the sweeps",
+    "what an arm is, and what its rows were made with",
+)
+HOOK_DEBUG = Data(
+    "analysis/hook_debug.json",
+    "phase2-subset-sweep",
+    "what each hook did, over all arms and starts (every sweep adds its own)",
+)
+
+_ARM_EVENTS = meanings("", EVENT, DEGENERATION, ARM)
+_ARM_TABLE = meanings("", ARM, ARM_RATES, ARM_COMPARED)
+
+SUBSETS = Table("analysis/subset_sweep_results.csv", "phase2-subset-sweep", "one row per subset", _ARM_TABLE)
+SUBSET_EVENTS = Table(
+    "analysis/subset_sweep_events.csv",
+    "phase2-subset-sweep",
+    "one row per completion of every arm",
+    _ARM_EVENTS,
+)
+SUBSETS_FIGURE = Figure(
+    "figures/phase2_subset_sweep.png", "phase2-subset-sweep", "backtracking and accuracy per subset"
+)
+SCALES = Table("analysis/scale_sweep_results.csv", "phase2-scale-sweep", "one row per scale", _ARM_TABLE)
+SCALE_EVENTS = Table(
+    "analysis/scale_sweep_events.csv",
+    "phase2-scale-sweep",
+    "one row per completion of every arm",
+    _ARM_EVENTS,
+)
+SCALES_FIGURE = Figure(
+    "figures/phase2_scale_tradeoff.png", "phase2-scale-sweep", "backtracking against accuracy, scale by scale"
+)
+
+SPECIFICITY = Table(
+    "analysis/specificity.csv",
+    "phase2-specificity",
+    "what each arm leaks",
+    meanings("""
+        arm: name of the arm
+        total: completions
+        family_onsets_diff: change in onsets of the commonest trigger's family, paired by problem
+        synonym_onsets_diff: the same for all other triggers
+        unmarked_checks_diff: the same for computations made again with no trigger between
+        wrong_steps_diff: the same for wrong steps
+        completion_tokens_diff: the same for the length in tokens
+        new_onset_rate: share with an onset among completions whose baseline has none
+        kept_onset_rate: share with an onset among completions whose baseline has one
+        rows_without_onset, rows_with_onset: baseline completions without; with
+        kl_per_token: KL per token on the baseline's text, arm from untouched model, in nats
+        diverged, divergence_rate: completions that part from the baseline, and their share
+        median_step: median token at which they part
+        in_reasoning: share that parts before the reasoning closes
+        at_onset, before_onset: share that parts at the baseline's first onset; before it
+        trigger_hits, trigger_hit_rate: first changes that replace a trigger token, and their share
+        trigger_base_rate: share of trigger tokens in the baseline's text
+        specificity_index: `trigger_hit_rate` ÷ `trigger_base_rate`
+        forced_errors: right baseline rows into which an error was put
+        marked_rate: share in which an onset follows
+        caught_rate: share that still ends right
+    """),
+)
+DIVERGENCES = Table(
+    "analysis/first_divergences.csv",
+    "phase2-specificity",
+    "where each completion leaves its baseline",
+    meanings(
+        """
+        arm: name of the arm
+        step: completion token at which it parts; empty if it never does
+        baseline_tokens, baseline_trigger_tokens: tokens of the baseline row; trigger tokens among them
+        baseline_token, new_token: id of the token there, before and under the arm
+        baseline_text, new_text: their text
+        region: `think` or `answer`
+        steps_from_onset: distance to the baseline's first onset
+        removes_trigger, adds_trigger: whether a trigger token goes; comes
+        """,
+        {name: ROW[name] for name in ("example_id", "sample_id")},
+    ),
+)
+REPLACED = Table(
+    "analysis/replaced_tokens.csv",
+    "phase2-specificity",
+    "the commonest first changes",
+    meanings("""
+        arm: name of the arm
+        baseline_text, new_text: the token before and under the arm
+        count, share: how often, and as a share of the arm's first changes
+    """),
+)
+FLOW = Table(
+    "analysis/correction_flow.csv",
+    "phase2-specificity",
+    "what becomes of rows whose baseline erred and ended right",
+    meanings("""
+        arm: name of the arm
+        baseline_fate, fate: what became of the row under the baseline; under the arm
+        count, total, share: rows, of how many, and their share
+    """),
+)
+DIVERGENCE_FIGURE = Figure(
+    "figures/phase2_first_divergence.png", "phase2-specificity", "what first changes hit"
+)
+FLOW_FIGURE = Figure(
+    "figures/phase2_correction_flow.png", "phase2-specificity", "whether correction survives"
+)
+
+TRIALS = Table(
+    "analysis/search_trials.csv",
+    "phase2-search",
+    "every trial of the search",
+    meanings(
+        """
+        trial: number of the trial
+        backtracking_rate, accuracy: the arm's
+        """,
+        {name: ARM[name] for name in ("arm", "subset_name", "scale")},
+    ),
+)
+SEARCH = Table("analysis/search_results.csv", "phase2-search", "one row per arm of the search", _ARM_TABLE)
+SEARCH_EVENTS = Table(
+    "analysis/search_events.csv", "phase2-search", "one row per completion of every arm", _ARM_EVENTS
+)
+
+SPLIT = Data("analysis/problem_split.json", "phase2-confirm", "the two halves of the problems")
+CHOICE = Table(
+    "analysis/tradeoff_search.csv",
+    "phase2-confirm",
+    "all arms on the half that the choice is made on",
+    meanings("front_probability: share of draws in which no arm beats it in both rates", _ARM_TABLE),
+)
+CONFIRMED = Table(
+    "analysis/confirm_results.csv",
+    "phase2-confirm",
+    "the choice on the other half, which alone may be quoted",
+    meanings("role: `winner`, `scale neighbour`, `random control` or `baseline`", _ARM_TABLE),
+)
+CONFIRM_EVENTS = Table(
+    "analysis/confirm_events.csv", "phase2-confirm", "one row per completion of every arm", _ARM_EVENTS
+)
+CHOICE_FIGURE = Figure("figures/phase2_choice.png", "phase2-confirm", "the choice and its confirmation")
+
+_AT_POSITION = (
+    ("onset_prob", "probability of the onset token"),
+    ("onset_logit", "its logit"),
+    ("onset_rank", "its rank"),
+    ("family_prob", "probability of its family"),
+    ("other_families_prob", "probability of all other strict families"),
+    ("entropy", "entropy of the next token, in nats"),
+)
+STEP = Table(
+    "analysis/continuation_ablation_results.csv",
+    "phase2-continuation-ablation",
+    "the onset step, one row per position and scale",
+    meanings(
+        """
+        pred_pos: the position that is read
+        position_kind: `onset` or the kind of control
+        position_example_id, position_sample_id: row in which it lies
+        kl: KL from the untouched model, in nats
+        top_tokens: the likeliest tokens with their probabilities
+        """,
+        {name: ROW[name] for name in ("example_id", "sample_id", "variant")},
+        {name: ONSET[name] for name in ("onset_phrase", "onset_token_id", "onset_token_text")},
+        {name: ARM[name] for name in ("subset_name", "scale", "num_components")},
+        dict(_AT_POSITION),
+        {f"{name}_before": f"{about}, untouched" for name, about in _AT_POSITION},
+    ),
+)
+STEP_SUMMARY = Table(
+    "analysis/continuation_ablation_summary.csv",
+    "phase2-continuation-ablation",
+    "the same as means",
+    meanings(
+        """
+        position_kind: `onset` or the kind of control
+        scale: factor on the components' output; 1 is the untouched model
+        n: positions
+        kl: KL from the untouched model, in nats
+        family_change: change of the family's probability
+        """,
+        {name: about for name, about in _AT_POSITION if name not in ("onset_logit", "onset_rank")},
+    ),
+)
+STEP_FIGURE = Figure(
+    "figures/phase2_continuation_effect.png", "phase2-continuation-ablation", "the onset step"
+)
+RESUMED = Table(
+    "analysis/continuation_samples.csv",
+    "phase2-continuation-ablation",
+    "sampled continuations (`num_continuations` > 0)",
+    meanings(
+        """
+        pred_pos: the position from which they go on
+        continuation: which continuation, from 0
+        first_token: its first token
+        onset_at_once, onset_later: whether an onset begins with it; after it
+        """,
+        {name: ROW[name] for name in ("example_id", "sample_id")},
+        {name: ARM[name] for name in ("arm", "scale")},
+    ),
+)
+RESUMED_SUMMARY = Table(
+    "analysis/continuation_samples_summary.csv",
+    "phase2-continuation-ablation",
+    "the same as shares",
+    meanings("""
+        scale: factor on the components' output
+        n: continuations
+        onset_at_once, onset_later, onset_at_all: share with an onset at once; later; at all
+    """),
+)
+
+REPORT = Page(
+    "reports/backtracking_phase2_report.md",
+    "make-report-phase2",
+    "the findings of Phase 2, with an `.html` twin (elsewhere if `phase2.report.report_path` says so)",
+)

@@ -1,0 +1,206 @@
+"""What is read, told apart finely enough to say whether it changed, and the watch that notes every read.
+
+While a stage runs, a watch is open: every reader of `run/io.py` notes what it opens, and the stage's record
+keeps the digests. So a result's inputs are what was read for it, whoever read it.
+"""
+
+import csv
+import hashlib
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from backtracking.errors import UserError
+from backtracking.run.provenance import digest, file_digest, folder_digest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ANY = "*"
+
+
+@dataclass(frozen=True)
+class Input(ABC):
+    """A file, a folder, or the part of a file that matters."""
+
+    path: Path
+    made_by: str = field(default="", compare=False, kw_only=True)
+    """The command that makes it, for the message where it is missing."""
+
+    @property
+    def part(self) -> str:
+        """Which part; empty for the whole."""
+        return ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.path}[{self.part}]" if self.part else str(self.path)
+
+    def require(self) -> None:
+        """Refuse to go on without it, where a command is known that makes it."""
+        if self.made_by and not self.path.exists():
+            raise UserError(
+                f"missing artifact: {self.path}",
+                "an earlier stage has not made it yet",
+                f"run: {self.made_by}",
+            )
+
+    def digest(self) -> str:
+        """What identifies its content now; empty where it is absent."""
+        return self._digest() if self.path.exists() else ""
+
+    @abstractmethod
+    def _digest(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Whole(Input):
+    """A whole file, or a folder with all its files."""
+
+    def _digest(self) -> str:
+        return folder_digest(self.path) if self.path.is_dir() else file_digest(self.path)
+
+
+@dataclass(frozen=True)
+class EventRows(Input):
+    """The rows of an events table that belong to one variant and condition; none names all.
+
+    Stages that read the baseline stay fresh when other conditions are added to the table.
+    """
+
+    variant: str | None
+    condition: str | None
+
+    @property
+    def part(self) -> str:
+        return f"{self.variant or ANY}/{self.condition or ANY}"
+
+    @property
+    def has_all(self) -> bool:
+        return self.variant is None and self.condition is None
+
+    def has(self, variant: str | None, condition: str | None) -> bool:
+        return self.variant in (None, variant) and self.condition in (None, condition)
+
+    def of(self, table: "pd.DataFrame") -> "pd.DataFrame":
+        """The rows of a table that are meant."""
+        for level, wanted in (("variant", self.variant), ("condition", self.condition)):
+            if wanted is not None:
+                table = table[table[level] == wanted]
+        return table
+
+    def _digest(self) -> str:
+        summary = hashlib.sha256()
+        with self.path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                if self.has(row.get("variant"), row.get("condition")):
+                    summary.update(json.dumps(row, sort_keys=True).encode())
+        return summary.hexdigest()
+
+
+@dataclass(frozen=True)
+class FirstRows(Input):
+    """The first rows of a file that other stages may append to."""
+
+    count: int
+
+    @classmethod
+    def now_in(cls, path: Path) -> "FirstRows":
+        """All rows that a file holds at this moment."""
+        with path.open("rb") as file:
+            return cls(path, sum(line.endswith(b"\n") for line in file))
+
+    @property
+    def part(self) -> str:
+        return f"first {self.count} rows"
+
+    def _digest(self) -> str:
+        summary = hashlib.sha256()
+        with self.path.open("rb") as file:
+            for _, line in zip(range(self.count), file, strict=False):
+                summary.update(line)
+        return summary.hexdigest()
+
+
+@dataclass(frozen=True)
+class Setting(Input):
+    """One value of a YAML file, by its dotted key."""
+
+    key: str
+
+    @property
+    def part(self) -> str:
+        return self.key
+
+    def value(self) -> Any:
+        data = yaml.safe_load(self.path.read_text(encoding="utf-8")) if self.path.exists() else None
+        for step in self.key.split("."):
+            data = data.get(step) if isinstance(data, dict) else None
+        return data
+
+    def _digest(self) -> str:
+        return digest(self.value())
+
+
+@dataclass(frozen=True)
+class Listing(Input):
+    """Which files a folder holds, by a pattern."""
+
+    pattern: str
+
+    @property
+    def part(self) -> str:
+        return self.pattern
+
+    def files(self) -> list[Path]:
+        return sorted(self.path.glob(self.pattern))
+
+    def _digest(self) -> str:
+        return digest([path.name for path in self.files()])
+
+
+_NAME = re.compile(r"(?P<path>.+?\.?[a-z]*)\[(?P<part>[^\[\]]+)\]")
+_ROWS = re.compile(r"first (\d+) rows")
+
+
+def parse(name: str) -> Input:
+    """The input that a name in a stage's record means."""
+    found = _NAME.fullmatch(name)
+    if found is None or Path(name).exists():
+        return Whole(Path(name))
+    path, part = Path(found["path"]), found["part"]
+    if rows := _ROWS.fullmatch(part):
+        return FirstRows(path, int(rows[1]))
+    if path.suffix == ".csv":
+        variant, _, condition = part.rpartition("/")
+        return EventRows(path, *(None if word == ANY else word for word in (variant, condition)))
+    return Setting(path, part) if path.suffix == ".yaml" else Listing(path, part)
+
+
+_watch: ContextVar[dict[Input, str] | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watching() -> Iterator[dict[Input, str]]:
+    """Collect what is read inside the block, each with its digest at the first read."""
+    reads: dict[Input, str] = {}
+    token = _watch.set(reads)
+    try:
+        yield reads
+    finally:
+        _watch.reset(token)
+
+
+def note(item: Input) -> None:
+    """Say that something is about to be read, or was looked for in vain."""
+    reads = _watch.get()
+    if reads is not None and item not in reads:
+        reads[item] = item.digest()
