@@ -7,17 +7,27 @@ import pytest
 from transformers import AutoTokenizer
 
 
-def shared_data() -> Path:
-    """Data kept beside the checkout; tests that need it skip where it is absent."""
+def find_shared_data() -> Path | None:
+    """Data kept beside the checkout, where there is any."""
     root = os.environ.get("BACKTRACKING_SHARED")
     places = [Path(root)] if root else [parent / "shared" for parent in Path(__file__).resolve().parents]
-    found = next((place / "data" for place in places if (place / "data").is_dir()), None)
+    return next((place / "data" for place in places if (place / "data").is_dir()), None)
+
+
+def shared_data() -> Path:
+    """Data kept beside the checkout; tests that need it skip where it is absent."""
+    found = find_shared_data()
     if found is None:
         pytest.skip("no shared data beside this checkout (set BACKTRACKING_SHARED)")
     return found
 
 
-@pytest.fixture(scope="session")
-def r1_tokenizer():
-    """The tokenizer of the 1.5B reasoning model, with its vocabulary, ids and prompt rendering."""
-    return AutoTokenizer.from_pretrained(shared_data() / "r1_tokenizer")
+REASONER_TOKENIZERS = {"shipped": Path(__file__).parent / "data" / "reasoner_tokenizer"}
+if (_shared := find_shared_data()) is not None:
+    REASONER_TOKENIZERS["r1"] = _shared / "r1_tokenizer"
+
+
+@pytest.fixture(scope="session", params=REASONER_TOKENIZERS)
+def r1_tokenizer(request):
+    """A reasoning model's kind of tokenizer: the small one shipped here, and the 1.5B model's where it is."""
+    return AutoTokenizer.from_pretrained(REASONER_TOKENIZERS[request.param])

@@ -1,7 +1,6 @@
 """Arithmetic statements: found where they stand, judged exactly, left alone when unclear."""
 
 import random
-import time
 from fractions import Fraction
 
 import pytest
@@ -251,10 +250,9 @@ def test_a_sum_longer_than_the_window_is_not_misread():
         "(9^99*9^99*9^99*9^99)^99=1 " * 1_000,
     ],
 )
-def test_hostile_text_stays_linear(bait):
-    started = time.process_time()
-    find_steps(bait)
-    assert time.process_time() - started < 2
+def test_hostile_text_is_read_to_its_end(bait):
+    """That time grows no faster than the text is measured by benchmarks/hostile.py."""
+    assert all(0 <= step.start < step.end <= len(bait) for step in find_steps(bait))
 
 
 @pytest.mark.parametrize("variant", ["baseline_think_newline", "no_think_tags"])

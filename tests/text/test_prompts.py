@@ -11,7 +11,15 @@ from backtracking.errors import UserError
 from backtracking.text.prompts import check_variants, format_prompt, render_prompt
 
 PROMPTING = PromptingConfig(template="{question}\nPut the answer in \\boxed{}.")
-BOS, USER, ASSISTANT, THINK, NEWLINE, SPACE = 151646, 151644, 151645, 151648, 198, 220
+BOS, USER, ASSISTANT, THINK = "<｜begin▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<think>"
+PINNED = {BOS: 151646, USER: 151644, ASSISTANT: 151645, THINK: 151648, "\n": 198, " ": 220}
+
+
+def ids_of(tokenizer, *texts):
+    """The ids of texts that are one token each."""
+    ids = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
+    assert all(len(one) == 1 for one in ids), ids
+    return [one[0] for one in ids]
 
 
 def byte_tokenizer(chat_template=None, adds_bos=True):
@@ -31,30 +39,31 @@ class TestRealTemplate:
     @pytest.mark.parametrize(
         ("variant", "ending", "tail"),
         [
-            ("baseline_think_newline", "<｜Assistant｜><think>\n", [ASSISTANT, THINK, NEWLINE]),
-            ("think_same_line", "<｜Assistant｜><think> ", [ASSISTANT, THINK, SPACE]),
+            ("baseline_think_newline", "<｜Assistant｜><think>\n", [ASSISTANT, THINK, "\n"]),
+            ("think_same_line", "<｜Assistant｜><think> ", [ASSISTANT, THINK, " "]),
             ("no_think_tags", "<｜Assistant｜>", [ASSISTANT]),
         ],
     )
     def test_forced_start_replaces_what_the_template_wrote(self, r1_tokenizer, variant, ending, tail):
         text, ids = render_prompt("How many?", PROMPTING, variant, r1_tokenizer)
         assert text == ("<｜begin▁of▁sentence｜><｜User｜>How many?\nPut the answer in \\boxed{}." + ending)
-        assert ids[:2] == [BOS, USER]
-        assert ids[-len(tail) :] == tail
-        assert ids.count(BOS) == 1
+        assert ids[:2] == ids_of(r1_tokenizer, BOS, USER)
+        assert ids[-len(tail) :] == ids_of(r1_tokenizer, *tail)
+        assert ids.count(ids[0]) == 1
         assert ids == r1_tokenizer.encode(text, add_special_tokens=False)
 
     def test_all_ids_of_a_short_prompt(self, r1_tokenizer):
         prompting = PromptingConfig(template="{question}")
         _, ids = render_prompt("hi", prompting, "baseline_think_newline", r1_tokenizer)
         assert ids == [
-            BOS,
-            USER,
+            *ids_of(r1_tokenizer, BOS, USER),
             *r1_tokenizer.encode("hi", add_special_tokens=False),
-            ASSISTANT,
-            THINK,
-            NEWLINE,
+            *ids_of(r1_tokenizer, ASSISTANT, THINK, "\n"),
         ]
+
+    def test_ids_of_the_real_vocabulary(self, r1_tokenizer):
+        found = dict(zip(PINNED, ids_of(r1_tokenizer, *PINNED), strict=True))
+        assert found == PINNED or len(r1_tokenizer) < 1_000, "the shipped one has ids of its own"
 
     def test_the_three_variants_differ(self, r1_tokenizer):
         check_variants(PROMPTING, r1_tokenizer)

@@ -8,9 +8,21 @@ from transformers import PreTrainedTokenizerFast
 
 from backtracking.errors import UserError
 from backtracking.text.tokenization import TokenFamilies, TokenMap, decode
-from tests.conftest import shared_data
+from tests.conftest import find_shared_data
 
-WAIT_LOWER, WAIT_BARE, WAIT_SPACED = 3783, 14190, 13824
+PINNED = {" wait": 3783, "Wait": 14190, " Wait": 13824}
+"""In the real vocabulary; the shipped one has ids of its own."""
+
+
+def one(tokenizer, text):
+    """The id of a text that is one token."""
+    (token,) = tokenizer.encode(text, add_special_tokens=False)
+    return token
+
+
+def plain(tokenizer, numbers):
+    """Any numbers as ids of tokens that show text: those before the first special one."""
+    return [number % min(tokenizer.all_special_ids) for number in numbers]
 
 
 @pytest.fixture(scope="session")
@@ -45,18 +57,20 @@ def char_boundary(mapped, position):
     return position in (0, len(mapped.starts)) or mapped.ends[position - 1] <= mapped.starts[position]
 
 
-ANY_IDS = st.lists(st.integers(0, 151642), max_size=40)
+ANY_NUMBERS = st.lists(st.integers(0, 151642), max_size=40)
 
 
 class TestRandomIds:
     @settings(max_examples=150, deadline=None)
-    @given(ids=ANY_IDS)
-    def test_text_equals_the_tokenizers_own_decoding(self, r1_tokenizer, r1_map, ids):
+    @given(numbers=ANY_NUMBERS)
+    def test_text_equals_the_tokenizers_own_decoding(self, r1_tokenizer, r1_map, numbers):
+        ids = plain(r1_tokenizer, numbers)
         assert r1_map(ids).text == decode(r1_tokenizer, ids)
 
     @settings(max_examples=150, deadline=None)
-    @given(ids=ANY_IDS, data=st.data())
-    def test_token_span_to_characters_and_back_is_the_identity(self, r1_tokenizer, r1_map, ids, data):
+    @given(numbers=ANY_NUMBERS, data=st.data())
+    def test_token_span_to_characters_and_back_is_the_identity(self, r1_tokenizer, r1_map, numbers, data):
+        ids = plain(r1_tokenizer, numbers)
         mapped = r1_map(ids)
         first = data.draw(st.integers(0, len(ids)))
         stop = data.draw(st.integers(first, len(ids)))
@@ -66,8 +80,9 @@ class TestRandomIds:
         assert mapped.text[start:end] == decode(r1_tokenizer, ids[first:stop])
 
     @settings(max_examples=150, deadline=None)
-    @given(ids=ANY_IDS.filter(bool), data=st.data())
-    def test_character_span_gets_the_smallest_cover(self, r1_map, ids, data):
+    @given(numbers=ANY_NUMBERS.filter(bool), data=st.data())
+    def test_character_span_gets_the_smallest_cover(self, r1_tokenizer, r1_map, numbers, data):
+        ids = plain(r1_tokenizer, numbers)
         mapped = r1_map(ids)
         assume(mapped.text)
         start = data.draw(st.integers(0, len(mapped.text) - 1))
@@ -104,19 +119,15 @@ class TestFallbackMatchesTables:
 
 class TestOnsetShapes:
     @pytest.mark.parametrize(
-        ("ids_before", "trigger_ids", "phrase"),
-        [
-            ([23, 13], [WAIT_SPACED], "Wait"),
-            ([23, 13, 198], [WAIT_BARE], "Wait"),
-            ([8088], [WAIT_LOWER], "wait"),
-            ([], [WAIT_BARE], "Wait"),
-        ],
+        ("before", "trigger"),
+        [(("8", "."), " Wait"), (("8", ".", "\n"), "Wait"), ((" right",), " wait"), ((), "Wait")],
     )
-    def test_single_token_triggers(self, r1_tokenizer, r1_map, ids_before, trigger_ids, phrase):
-        ids = [*ids_before, *trigger_ids, 11, 902]
+    def test_single_token_triggers(self, r1_tokenizer, r1_map, before, trigger):
+        ids = [one(r1_tokenizer, text) for text in (*before, trigger, ",", " no")]
         mapped = r1_map(ids)
+        phrase = trigger.strip()
         at = mapped.text.index(phrase)
-        assert mapped.token_span(at, at + len(phrase)) == (len(ids_before), len(ids_before) + 1)
+        assert mapped.token_span(at, at + len(phrase)) == (len(before), len(before) + 1)
 
     @pytest.mark.parametrize("before", ["", "8. ", "👩‍👩‍👧 是八。", "naïve — ", "\n\n", "½ 𝟠. "])
     @pytest.mark.parametrize("phrase", ["Hold on", "Alternatively", "WAIT", "wAiT", "But wait"])
@@ -126,9 +137,8 @@ class TestOnsetShapes:
         first, stop = mapped.token_span(len(before), len(before) + len(phrase))
         assert decode(r1_tokenizer, ids[first:stop]).strip() == phrase
         assert phrase[0] in decode(r1_tokenizer, [ids[first]])
-        assert (
-            decode(r1_tokenizer, ids[:first]) == before.removesuffix(" ") or first == 0 or before[-1:] == "\n"
-        )
+        until = decode(r1_tokenizer, ids[:first])
+        assert until.removesuffix(" ") == before.removesuffix(" ") or before[-1:] == "\n"
 
     def test_a_character_split_over_tokens_belongs_to_each_of_them(self, r1_tokenizer, r1_map):
         ids = r1_tokenizer.encode("a🦥b", add_special_tokens=False)
@@ -139,36 +149,36 @@ class TestOnsetShapes:
 
     def test_bytes_that_never_become_a_character(self, r1_tokenizer, r1_map):
         emoji = r1_tokenizer.encode("🦥", add_special_tokens=False)
-        ids = [*emoji[:-1], WAIT_SPACED]
+        ids = [*emoji[:-1], one(r1_tokenizer, " Wait")]
         mapped = r1_map(ids)
         at = mapped.text.index("Wait")
         assert mapped.token_span(at, at + 4) == (len(ids) - 1, len(ids))
 
     def test_special_tokens_show_nothing_and_shift_nothing(self, r1_tokenizer, r1_map):
-        ids = [WAIT_BARE, r1_tokenizer.eos_token_id]
+        ids = [one(r1_tokenizer, "Wait"), r1_tokenizer.eos_token_id]
         mapped = r1_map(ids, "Wait")
         assert mapped.token_span(0, 4) == (0, 1)
         assert (list(mapped.starts), list(mapped.ends)) == ([0, 4], [4, 4])
 
     def test_text_with_special_tokens_is_recognised_too(self, r1_tokenizer, r1_map):
-        ids = [WAIT_BARE, r1_tokenizer.eos_token_id]
+        ids = [one(r1_tokenizer, "Wait"), r1_tokenizer.eos_token_id]
         assert r1_map(ids, "Wait" + r1_tokenizer.eos_token).token_span(0, 4) == (0, 1)
 
     def test_a_text_without_its_end_token_may_show_other_special_tokens(self, r1_tokenizer, r1_map):
         bos, eos = r1_tokenizer.bos_token_id, r1_tokenizer.eos_token_id
-        ids = [16, bos, WAIT_SPACED, eos]
+        ids = [one(r1_tokenizer, "1"), bos, one(r1_tokenizer, " Wait"), eos]
         text = decode(r1_tokenizer, ids[:-1], skip_special=False)
         mapped = r1_map(ids, text)
         assert mapped.text == text
         assert mapped.text[slice(*mapped.char_span(2, 3))] == " Wait"
         assert mapped.char_span(3, 4) == (len(text), len(text))
 
-    def test_text_of_another_tokenizer_is_refused(self, r1_map):
+    def test_text_of_another_tokenizer_is_refused(self, r1_tokenizer, r1_map):
         with pytest.raises(UserError, match="not what its token ids decode to"):
-            r1_map([WAIT_BARE], "Hello")
+            r1_map([one(r1_tokenizer, "Wait")], "Hello")
 
-    def test_padding_rows_of_the_embedding_decode_to_nothing(self, r1_map):
-        assert r1_map([WAIT_BARE, 151_900]).text == "Wait"
+    def test_padding_rows_of_the_embedding_decode_to_nothing(self, r1_tokenizer, r1_map):
+        assert r1_map([one(r1_tokenizer, "Wait"), len(r1_tokenizer) + 200]).text == "Wait"
 
     def test_no_tokens(self, r1_map, sentencepiece_like):
         assert r1_map([]).text == TokenMap(sentencepiece_like)([]).text == ""
@@ -180,9 +190,11 @@ def r1_families(r1_tokenizer):
 
 
 class TestFamilies:
-    def test_wait(self, r1_families):
+    def test_wait(self, r1_tokenizer, r1_families):
         family = r1_families("wait")
-        assert {WAIT_LOWER: " wait", WAIT_BARE: "Wait", WAIT_SPACED: " Wait"}.items() <= family.items()
+        spelled = {text: one(r1_tokenizer, text) for text in PINNED}
+        assert spelled == PINNED or len(r1_tokenizer) < 1_000
+        assert {token: text for text, token in spelled.items()}.items() <= family.items()
         assert all(text.strip().casefold() == "wait" for text in family.values())
 
     def test_a_word_of_several_pieces_gives_its_first(self, r1_tokenizer, r1_families):
@@ -200,12 +212,19 @@ class TestFamilies:
 
 
 def test_spans_of_real_problem_text(r1_tokenizer, r1_map):
-    """On real problems every word's token span decodes back to that word."""
-    lines = (shared_data() / "gsm8k_test.jsonl").read_text().splitlines()[:20]
+    """On problems as people write them every word's token span decodes back to that word."""
+    lines = [
+        '{"question": "Mara\\u2019s 3 hens lay 12 eggs…", "answer": "12 * 7 = <<12*7=84>>84\\n#### 84"}',
+        "£1,250.50 were paid — “too much”, she said. What is the answer if 10% comes off?",
+        "A naïve answer is ½ of 16; the café sold 1_000 crêpes (🥞×2)…\t end",
+    ]
+    if (shared := find_shared_data()) is not None:
+        lines += (shared / "gsm8k_test.jsonl").read_text().splitlines()[:20]
     for line in lines:
         ids = r1_tokenizer.encode(line, add_special_tokens=False)
         mapped = r1_map(ids, line)
-        assert "".join(line[a:b] for a, b in zip(mapped.starts, mapped.ends, strict=True)) == line
+        assert (mapped.starts[0], mapped.ends[-1]) == (0, len(line))
+        assert all(mapped.starts[k + 1] <= mapped.ends[k] for k in range(len(ids) - 1)), "no gaps"
         at = line.index("answer")
         first, stop = mapped.token_span(at, at + 6)
         assert "answer" in decode(r1_tokenizer, ids[first:stop])
