@@ -54,9 +54,10 @@ parity: env ## Compare with nnsight and TransformerLens in an environment of the
 site: env ## Build the documentation as a site in site/, and fail on a broken link
 	@$(BIN)/mkdocs build --strict --quiet
 
-docs: env ## Write docs/config.md from the schema, and docs/artifacts.md from the registry
+docs: env ## Write what the pages say of the code: config keys, files of a run, the tree
 	@$(BIN)/python scripts/write_config_docs.py
 	@$(BIN)/python scripts/write_artifact_docs.py
+	@$(BIN)/python scripts/write_architecture_docs.py
 
 clean: ## Remove environment and caches (runs stay)
 	rm -rf .venv .venv-bench .pytest_cache .ruff_cache .mypy_cache build dist site src/*.egg-info

@@ -1,3 +1,5 @@
+"""`python -m backtracking.cli` is the command line."""
+
 from backtracking.cli.main import main
 
 main()

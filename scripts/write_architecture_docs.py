@@ -1,0 +1,104 @@
+"""Write the trees in docs/architecture.md and README.md from what files say of themselves.
+
+Rooms come in the order of `tests/foundation/test_architecture.py`, files in the order in which they build on
+one another, so that a page is read in the order in which the code is.
+"""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "backtracking"
+BEGIN, END = "<!-- tree: written by `make docs` -->\n", "<!-- end of tree -->\n"
+WIDTH = 26
+OTHERS = {"assets": "What ships with the package: the bundled reasoner's weights and card, and word lists."}
+
+
+def rooms() -> list[str]:
+    """The rooms from the bottom up, then the import paths of the earlier study, then what is no code."""
+    tree = ast.parse((ROOT / "tests/foundation/test_architecture.py").read_text(encoding="utf-8"))
+    found = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("ROOMS", "EARLIER")
+    }
+    return [*(room for layer in found["ROOMS"] for room in sorted(layer)), *sorted(found["EARLIER"])]
+
+
+def sentence(path: Path) -> str:
+    """The first line of a file's docstring."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0]
+
+
+def in_order(folder: Path) -> list[Path]:
+    """The files of a folder, each after those of the same folder that it builds on."""
+    files = {path.stem: path for path in sorted(folder.glob("*.py")) if path.stem != "__init__"}
+    prefix = ".".join(("backtracking", *folder.relative_to(SOURCE).parts, ""))
+    done: dict[str, Path] = {}
+
+    def visit(name: str) -> None:
+        if name in done or name not in files:
+            return
+        for target in sorted(imported(files[name])):
+            if target.startswith(prefix) and (other := target.removeprefix(prefix).split(".")[0]) != name:
+                visit(other)
+        done[name] = files[name]
+
+    for name in files:
+        visit(name)
+    return list(done.values())
+
+
+def imported(path: Path) -> set[str]:
+    """What a file imports at its top, modules and names alike."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    found = [node for node in body if isinstance(node, ast.ImportFrom) and node.module]
+    names = {f"{node.module}.{alias.name}" for node in found for alias in node.names}
+    return names | {str(node.module) for node in found}
+
+
+def line(depth: int, name: str, text: str) -> str:
+    return f"{'  ' * depth}{name}".ljust(WIDTH) + f" {text}"
+
+
+def room_lines(room: str, *, whole: bool) -> list[str]:
+    """A room with its files, or alone."""
+    file = SOURCE / f"{room}.py"
+    if file.exists():
+        return [line(1, file.name, sentence(file))]
+    lines = [line(1, f"{room}/", OTHERS.get(room) or sentence(SOURCE / room / "__init__.py"))]
+    return lines + (files_lines(SOURCE / room, 2) if whole else [])
+
+
+def files_lines(folder: Path, depth: int) -> list[str]:
+    """A folder's files, then its folders with theirs."""
+    lines = [line(depth, path.name, sentence(path)) for path in in_order(folder)]
+    for inner in sorted(path for path in folder.iterdir() if (path / "__init__.py").exists()):
+        lines.append(line(depth, f"{inner.name}/", sentence(inner / "__init__.py")))
+        lines += files_lines(inner, depth + 1)
+    return lines
+
+
+def tree(*, whole: bool) -> str:
+    """The tree as a block of text."""
+    lines = ["src/backtracking/"]
+    for room in [*rooms(), *OTHERS]:
+        lines += room_lines(room, whole=whole)
+    return "\n".join([BEGIN.rstrip(), "", "```text", *lines, "```", "", END.rstrip()]) + "\n"
+
+
+def page_with_tree(path: Path, *, whole: bool) -> str:
+    """A page with the tree between its marks made anew."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    return before + tree(whole=whole) + rest.partition(END)[2]
+
+
+PAGES = {ROOT / "docs" / "architecture.md": True, ROOT / "README.md": False}
+"""Whether a page shows every file."""
+
+if __name__ == "__main__":
+    for target, whole in PAGES.items():
+        target.write_text(page_with_tree(target, whole=whole), encoding="utf-8")
