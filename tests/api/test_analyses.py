@@ -4,10 +4,9 @@ import pandas as pd
 import pytest
 
 import backtracking as bt
-from backtracking.cli.session import Request
+from backtracking.cli.session import Request, run_stages
 from backtracking.cli.session import open_run as open_for_work
 from backtracking.errors import NotTestable, UserError
-from backtracking.stages.execute import execute
 from backtracking.stages.phase1.ablation_scan import AblationScan
 from backtracking.stages.phase1.compare_conditions import CompareConditions
 from backtracking.stages.phase1.detect_events import DetectEvents
@@ -28,12 +27,12 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("opened") / "runs"
     asked = ("dataset.max_examples=10", "generation.num_samples_per_prompt=3", f"run.output_dir={folder}")
     analysis = [f"analysis.{key}={value}" for key, value in STUDIED.items()]
-    ctx = open_for_work(Request(CONFIGS / "demo.yaml", overrides=[*asked, *analysis], quiet=True))
+    request = Request(CONFIGS / "demo.yaml", overrides=[*asked, *analysis], quiet=True)
+    ctx = open_for_work(request, may_create=True)
     first = (PrepareData(), Generate(VARIANT, "baseline"), DetectEvents())
     mechanism = (LogitLens(VARIANT), AblationScan(VARIANT), Direction(VARIANT))
     ablated = (Generate(VARIANT, "targeted_ablation"), DetectEvents(), CompareConditions(VARIANT))
-    for stage in (*first, *mechanism, *ablated):
-        execute(stage, ctx)
+    run_stages(ctx, [*first, *mechanism, *ablated], request)
     return bt.open_run(ctx.paths.root)
 
 
