@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Phase 1 from problems to report. Run it again after an interruption: it goes on where it stopped.
+# Phase 1 from problems to report. Run it again after an interruption to resume it.
 #   scripts/run_backtracking_pipeline.sh [CONFIG] [options of `backtracking run`]
 set -euo pipefail
 cd "$(dirname "$0")/.."

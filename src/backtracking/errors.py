@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; shown without a traceback, exit code 2."""
+    """A mistake that the user can correct; shown without a traceback, exit code 2."""
 
     def __init__(self, what: str, why: str = "", next_step: str = "") -> None:
         super().__init__(what)

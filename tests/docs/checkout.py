@@ -42,12 +42,13 @@ LAYERS = {
 }
 SHORTER = (
     (r"make test", "make test PYTEST_ADDOPTS=tests/foundation/test_checkout.py"),
-    (r"(backtracking organism evaluate).*", r"\1 --problems 60 --samples 2 || test $? = 1"),
-    (r"(-m backtracking\.organism\.train --out \S+).*", r"\1 --smoke"),
+    (r"(backtracking organism evaluate).*", r"\1 --problems 20 --samples 2 || test $? = 1"),
+    (r"(-m backtracking\.organism\.train --out).*", r"\1 runs/organism --smoke"),
     (
-        r"python benchmarks/generation\.py.*",
-        "python benchmarks/generation.py --only ratios --rounds 1 --dtypes float32 --contenders engine,floor",
+        r"(benchmarks/generation\.py --only ratios) .*",
+        r"\1 --rounds 1 --dtypes float32 --contenders 'one by one,engine,floor'",
     ),
+    (r"(benchmarks/generation\.py)  .*", r"\1 --only conditions --rounds 1 --dtypes float32"),
 )
 
 
@@ -58,10 +59,10 @@ def make_checkout(folder: Path) -> Path:
         cwd=ROOT, check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() or (ROOT / name).is_symlink():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    for path in (*folder.glob("configs/*.yaml"), *folder.glob("src/backtracking/configs/*.yaml")):
+            shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    for path in folder.glob("configs/*.yaml"):
         _shrink(path)
     _environment(folder, ".venv")
     _environment(folder, ".venv-bench")

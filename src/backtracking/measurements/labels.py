@@ -150,7 +150,7 @@ def _read_labels(rows: pd.DataFrame) -> list[bool | None]:
         raise UserError(
             f"labels that are neither yes nor no, at items {', '.join(strange[:10])}",
             "a label is y or n; an empty one means not labelled",
-            "mend the column `label`",
+            "correct the column `label`",
         )
     return [None if word == "" else word in _YES for word in words]
 

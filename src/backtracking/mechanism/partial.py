@@ -1,4 +1,4 @@
-"""Per-event results that are kept as they come, so that an interrupted analysis goes on where it stopped."""
+"""Per-event results that are kept as they come, from which an interrupted analysis resumes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

@@ -222,5 +222,5 @@ def check_arms(arms: Sequence[Arm], resources: Resources) -> None:
         raise UserError(
             "a subset names what the model does not have",
             "\n        ".join([*sorted(missing), f"the model has {resources.shape}"]),
-            "mend phase2.subset_sweep.subsets (nothing was generated)",
+            "correct phase2.subset_sweep.subsets (nothing was generated)",
         )

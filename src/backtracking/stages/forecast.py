@@ -14,7 +14,7 @@ from backtracking.stages.execute import Status, status_of
 
 GUESSED_SHARE = 0.25
 """Without any rows to go by, a completion is taken to be this share of the cap."""
-BYTES_PER_TOKEN, BYTES_PER_ROW = 12, 1500
+BYTES_PER_TOKEN, BYTES_PER_ROW = 12, 1000
 """A row's size on disk where there are no rows to weigh: ids and text, and the prompt."""
 ROWS_WEIGHED = 400
 
