@@ -6,7 +6,7 @@ What stands in for what, and nothing else does:
   samples; the last layers of six for those of 28 (`SMALL`, `REAL`, `LAYERS`);
 - `.venv`: the checkout's own source, and the packages of the environment that the tests run in;
 - `.venv-bench`: the same, with the bundled reasoner in the place of SmolLM2;
-- the commands of `SHORTER`: the same program, told to do less;
+- the commands of `SHORTER` and the calls of `SHORTER_PYTHON`: the same program, told to do less;
 - `PHASE1_RUN_ID` and the like in capitals: the run that the commands before have made.
 """
 
@@ -49,6 +49,12 @@ SHORTER = (
         r"\1 --rounds 1 --dtypes float32 --contenders 'one by one,engine,floor'",
     ),
     (r"(benchmarks/generation\.py)  .*", r"\1 --only conditions --rounds 1 --dtypes float32"),
+)
+
+SHORTER_PYTHON = (
+    (r"bt\.problems\(\d+\)", "bt.problems(12)"),
+    (r"samples=\d+", "samples=3"),
+    (r'bt\.load\("[^"]+/[^"]+"', 'bt.load("bundled"'),
 )
 
 
@@ -112,9 +118,7 @@ def _environment(folder: Path, name: str) -> None:
 
 def run_block(fence: Fence, checkout: Path) -> subprocess.CompletedProcess[str]:
     """Run a block of commands in one shell, as if typed in the activated environment."""
-    text = fence.text
-    for pattern, shorter in SHORTER:
-        text = re.sub(pattern, shorter, text)
+    text = _shortened(fence.text, SHORTER)
     phase1 = _latest_phase1(checkout)
     for name in ("PHASE1_RUN_ID", "RUN_ID"):
         text = re.sub(rf"\b{name}\b", phase1, text)
@@ -126,9 +130,15 @@ def run_block(fence: Fence, checkout: Path) -> subprocess.CompletedProcess[str]:
 
 def run_python(text: str, checkout: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [checkout / ".venv/bin/python", "-c", text],
+        [checkout / ".venv/bin/python", "-c", _shortened(text, SHORTER_PYTHON)],
         cwd=checkout, env=_env(checkout), check=False, capture_output=True, text=True,
     )  # fmt: skip
+
+
+def _shortened(text: str, table: tuple[tuple[str, str], ...]) -> str:
+    for pattern, shorter in table:
+        text = re.sub(pattern, shorter, text)
+    return text
 
 
 def _latest_phase1(checkout: Path) -> str:
