@@ -160,12 +160,14 @@ def quality(
 
     from backtracking.measurements.labels import score_detectors
     from backtracking.run import io
+    from backtracking.run.cells import original
 
     ctx = open_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
     sheet = io.require(labels or ctx.paths.table(SAMPLE), made_by="backtracking label-sample")
     key = io.require(ctx.paths.table(KEY), made_by="backtracking label-sample")
     table = score_detectors(
-        pd.read_csv(sheet, dtype={"label": str}), pd.read_csv(key, dtype={"example_id": str})
+        original(pd.read_csv(sheet, dtype={"label": str})),
+        original(pd.read_csv(key, dtype={"example_id": str})),
     )
     io.write_csv(ctx.paths.table(QUALITY), table)
     for row in table.to_dict("records"):

@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from backtracking.config.onsets import MEMBERS, StudiedOnsets
 from backtracking.errors import NotTestable, UserError
 from backtracking.run import io
+from backtracking.run.cells import original
 from backtracking.run.inputs import EventRows, note
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, RowId
 from backtracking.run.seed import derive_seed
@@ -109,7 +110,7 @@ def read_onsets(onsets_path: Path, variant: str) -> pd.DataFrame:
 def _read_rows(wanted: EventRows, **options: Any) -> pd.DataFrame:
     wanted.require()
     note(wanted)
-    return wanted.of(pd.read_csv(wanted.path, keep_default_na=False, **options))
+    return wanted.of(original(pd.read_csv(wanted.path, keep_default_na=False, **options)))
 
 
 def with_onsets(rows: pd.DataFrame, onsets: pd.DataFrame, variant: str, kind: StudiedOnsets) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from backtracking.errors import UserError
 from backtracking.measurements import statistics
 from backtracking.measurements.events import EVENT_COLUMNS
 from backtracking.measurements.statistics import Array, Difference, Interval
+from backtracking.run.cells import original
 from backtracking.run.inputs import EventRows, Whole, note
 
 KEYS = ["variant", "condition", "example_id"]
@@ -123,7 +124,7 @@ def _chunks(wanted_rows: EventRows, columns: Sequence[str]) -> Iterator[pd.DataF
     for chunk in reader:
         for name in {"is_correct", *_FLAGS} & set(chunk.columns):
             chunk[name] = _truth(chunk[name])
-        yield wanted_rows.of(chunk)
+        yield wanted_rows.of(original(chunk))
 
 
 def _check_header(path: Path) -> None:

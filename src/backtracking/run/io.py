@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from backtracking.errors import UserError
+from backtracking.run.cells import harmless, original
 from backtracking.run.inputs import FirstRows, Whole, note
 from backtracking.run.records import Record, SealedRecord
 
@@ -67,7 +68,7 @@ def _finite(data: Any) -> Any:
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write a table; CRLF ends the lines, because only then is a lone CR inside a text quoted."""
     with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\r\n")
+        harmless(table).to_csv(temporary, index=False, lineterminator="\r\n")
 
 
 def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
@@ -77,7 +78,7 @@ def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
     note(Whole(path))
     settings: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "low_memory": False}
     table: pd.DataFrame = pd.read_csv(path, dtype={"example_id": str}, **(settings | options))
-    return table
+    return original(table)
 
 
 def read_json(path: Path, *, made_by: str) -> Any:

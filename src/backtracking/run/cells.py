@@ -1,0 +1,52 @@
+"""Cells of tables that a spreadsheet would run: text of models and problems may begin like a formula."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMULA = r"'*[=+\-@\t\r](?s:.)"
+"""How a formula begins; with apostrophes ahead of it, so that the mark below can be taken off again."""
+NUMBER = r"[+-]?\d[\d,.]*(?:[eE][+-]?\d+)?%?\Z"
+
+
+def harmless(table: "pd.DataFrame") -> "pd.DataFrame":
+    """The table with an apostrophe before every cell that a spreadsheet would take for a formula."""
+    return _changed(table, _is_formula, lambda texts: "'" + texts)
+
+
+def original(table: "pd.DataFrame") -> "pd.DataFrame":
+    """The table as it was before `harmless`."""
+    return _changed(table, _is_marked, lambda texts: texts.str[1:])
+
+
+def _is_formula(texts: "pd.Series") -> "pd.Series":
+    return texts.str.match(FORMULA) & ~texts.str.match(NUMBER)
+
+
+def _is_marked(texts: "pd.Series") -> "pd.Series":
+    return texts.str.startswith("'") & _is_formula(texts.str[1:])
+
+
+def _changed(
+    table: "pd.DataFrame",
+    wanted: "Callable[[pd.Series], pd.Series]",
+    change: "Callable[[pd.Series], pd.Series]",
+) -> "pd.DataFrame":
+    """The table with some texts changed; itself where there are none."""
+    import numpy as np
+    import pandas as pd
+
+    new = {}
+    for name, column in table.items():
+        if column.dtype != object and not str(column.dtype).startswith("str"):
+            continue
+        cells = column.to_numpy(dtype=object, copy=True)
+        places = np.flatnonzero([isinstance(cell, str) for cell in cells])
+        texts = pd.Series(cells[places], dtype=str)
+        picked = wanted(texts).to_numpy(dtype=bool)
+        if picked.any():
+            cells[places[picked]] = change(texts[picked])
+            new[str(name)] = cells
+    return table.assign(**new) if new else table

@@ -1,0 +1,36 @@
+"""Tables stay exact on the way through a file, and no cell of theirs runs in a spreadsheet."""
+
+import csv
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backtracking.run import io
+
+TEXTS = st.text(alphabet="=+-@'\t\r\n1a,.\" ", max_size=6)
+
+
+@given(st.lists(TEXTS.filter(bool), min_size=1, max_size=8))
+def test_every_text_reads_back_as_it_was(tmp_path_factory, texts):
+    path = tmp_path_factory.mktemp("cells") / "table.csv"
+    io.write_csv(path, pd.DataFrame({"example_id": texts, "n": range(len(texts))}))
+    read = io.read_csv(path)
+    assert read["example_id"].tolist() == texts
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "=HYPERLINK(1)"])
+def test_what_a_spreadsheet_would_run_is_marked(tmp_path, cell):
+    io.write_csv(
+        tmp_path / "t.csv", pd.DataFrame({"predicted_answer": [cell, "-5", "+1,250.5", "18", "a=b"]})
+    )
+    with (tmp_path / "t.csv").open(newline="") as file:
+        written = [row[0] for row in csv.reader(file)][1:]
+    assert written == [f"'{cell}", "-5", "+1,250.5", "18", "a=b"]
+
+
+def test_tables_without_such_cells_are_written_as_before(tmp_path):
+    table = pd.DataFrame({"a": ["x", None, "NA"], "b": [1.5, None, -2.0], "c": [True, False, True]})
+    io.write_csv(tmp_path / "t.csv", table)
+    assert (tmp_path / "t.csv").read_bytes() == table.to_csv(index=False, lineterminator="\r\n").encode()
