@@ -80,7 +80,8 @@ def test_detect_events_measures_what_was_planted(cli, run):
     for path in (run / "generations").rglob("*.jsonl"):
         for row in io.read_jsonl(path, GenerationRecord, made_by=""):
             final = FINAL.search(row.completion)
-            planted[row.key[:4]] = (final.group(1) or final.group(2), row.completion)
+            key = (row.example_id, row.sample_id, row.variant, row.condition)
+            planted[key] = (final.group(1) or final.group(2), row.completion)
     assert len(events) == len(planted) == 180
     for event in events.to_dict("records"):
         key = (event["example_id"], int(event["sample_id"]), event["variant"], event["condition"])
