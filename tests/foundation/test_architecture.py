@@ -15,7 +15,7 @@ ROOMS = [
     {"config"},
     {"text"},
     {"organism"},
-    {"dataset"},
+    {"dataset", "traces"},
     {"model"},
     {"engine"},
     {"measurements"},

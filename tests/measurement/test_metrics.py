@@ -46,6 +46,7 @@ def make_events(problems=30, samples=3, seed=0):
                             "n_onsets_relaxed": int(strict) * 3,
                             "has_doubt": not strict,
                             "has_redo": strict,
+                            "has_gold": True,
                             "n_onsets_doubt": int(not strict),
                             "n_onsets_redo": int(strict),
                             "steps_right": int(generator.integers(0, 4)),

@@ -178,9 +178,10 @@ HOSTILE = ("wait ", "but ", "wait,", "so ", "let me ", ".", "(", "maybe i ", "is
 
 
 @pytest.mark.parametrize("bait", [part * (100_000 // len(part)) for part in HOSTILE])
-def test_hostile_text_is_read_to_its_end(bait):
-    """That time grows no faster than the text is measured by benchmarks/hostile.py."""
-    assert all(0 <= turn.start < turn.end <= len(bait) for turn in DETECTOR.turns(bait))
+def test_hostile_text_stays_linear(bait):
+    """A pattern that went back over its steps would not return from a hundred thousand characters."""
+    ends = [onset.end for onset in DETECTOR.turns(bait)]
+    assert ends == sorted(ends)
 
 
 @given(st.text(max_size=200))

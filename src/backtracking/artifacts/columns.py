@@ -45,6 +45,7 @@ strict_anywhere, relaxed_anywhere: whether there is one, wherever the phrase sta
 strict_clause_start, relaxed_clause_start: whether there is one at the start of a clause
 has_doubt, has_redo: whether there is an onset of kind doubt; of kind redo
 n_onsets_doubt, n_onsets_redo: how many
+has_gold: whether the problem has a gold answer; imported ones may have none
 preceded_by_error: whether the last checkable step before the onset is wrong
 steps_right, steps_wrong: checkable steps of the reasoning, right and wrong
 onsets_after_right, onsets_after_wrong: those that a strict onset follows before the next step
@@ -62,7 +63,7 @@ doubt_rate, redo_rate: completions with a doubt ÷ all; with a redo ÷ all
 doubt_or_redo_rate: completions with either ÷ all
 doubts_per_1k_tokens, redos_per_1k_tokens: 1000 × doubts ÷ generated tokens; redos
 doubt_count, redo_count, doubt_or_redo_count: completions with a doubt; with a redo; with either
-accuracy: correct ÷ all (unanswered is wrong)
+accuracy: correct ÷ all that have a gold answer (unanswered is wrong)
 accuracy_graded: correct ÷ completions with a gradable answer
 accuracy_finished: correct among those that ended by themselves ÷ those
 graded_rate: completions with a gradable answer ÷ all
@@ -75,6 +76,7 @@ relaxed_count: completions with any onset
 strict_anywhere_count, strict_clause_start_count: `backtracking_count` under this position policy
 relaxed_anywhere_count, relaxed_clause_start_count: `relaxed_count` under this position policy
 correct_count: correct answers
+gold_count: completions whose problem has a gold answer
 graded_count: completions with a gradable answer
 finished_count: completions that ended by themselves
 finished_correct_count: correct ones among them

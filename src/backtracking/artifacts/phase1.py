@@ -337,6 +337,17 @@ FORMATS_FIGURE = Figure(
     "figures/formatting_effect_on_backtracking.png", "formatting-sweep", "the effect of the prompt format"
 )
 
+SENTENCE_LABELS = Table(
+    "analysis/sentence_labels.csv",
+    "import-labels",
+    "sentences that somebody labelled (`import-traces` writes the same)",
+    meanings("""
+        example_id, sample_id, variant: the completion
+        char_start, char_end: where the sentence stands in it
+        label: `doubt`, `redo` or `none`
+        given: what the label was called
+    """),
+)
 LABEL_SAMPLE = Table(
     "analysis/label_sample.csv",
     "label-sample",

@@ -81,9 +81,9 @@ def _root(
 def main() -> None:
     """Run the command line."""
     try:
-        from backtracking.cli import manage, measurement, organism, stage_commands
+        from backtracking.cli import manage, measurement, organism, stage_commands, traces
 
-        for module in (manage, stage_commands, measurement, organism):
+        for module in (manage, stage_commands, measurement, traces, organism):
             module.register(app)
         app()
     except KeyboardInterrupt:  # before a command began

@@ -24,11 +24,15 @@ class RunConfig(Section):
     """Folder that holds all run folders, relative to where the command is started."""
 
 
+NO_MODEL = "none"
+
+
 class ModelConfig(Section):
     """The model under study."""
 
     hf_id: str = "bundled"
-    """Hugging Face id, a local folder, or `bundled` for the reasoner that ships with the package."""
+    """Hugging Face id, a local folder, `bundled` for the reasoner that ships with the package, or `none` for
+    imported traces without a tokenizer."""
     revision: str | None = None
     """Branch, tag or commit on the hub; the resolved commit is recorded in the run."""
     trust_remote_code: bool = False

@@ -26,8 +26,10 @@ class CapCurve:
         )
 
     def add(self, measured: Measured) -> None:
-        """Count one completion under every cap."""
+        """Count one completion under every cap; one without a gold answer says nothing."""
         event = measured.event
+        if not event["has_gold"]:
+            return
         for cap, correct in measured.correct_at.items():
             counts = self._counts[event["variant"], event["condition"], cap][event["example_id"]]
             counts[0] += 1
@@ -54,4 +56,4 @@ class CapCurve:
                     "truncation_rate": statistics.rate(cut, total).value,
                 }
             )
-        return pd.DataFrame(lines)
+        return pd.DataFrame(lines, columns=list(lines[0]) if lines else ["variant", "condition", "cap"])

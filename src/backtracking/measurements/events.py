@@ -63,6 +63,7 @@ EVENT_COLUMNS = (
     "has_redo",
     "n_onsets_doubt",
     "n_onsets_redo",
+    "has_gold",
 )
 ONSET_COLUMNS = (
     "example_id",
@@ -110,7 +111,7 @@ class EventReader:
         self,
         detection: DetectionConfig,
         prompting: PromptingConfig,
-        token_map: TokenMap,
+        token_map: TokenMap | None,
         gold: Mapping[str, str],
         caps: Sequence[int] = (),
         coupled: StudiedOnsets = "strict",
@@ -135,10 +136,9 @@ class EventReader:
         answer = self._answer(text, close_mark, truncated)
         close = reasoning_end(text, close_mark)
         steps = find_steps(text[:close])  # the answer part repeats what was worked out before
-        tokens = None
-        if found or answer.text is not None or close is not None:
-            tokens = self._token_map(record.completion_ids, text)
-        rows = [] if tokens is None else [_onset_row(record, k, o, tokens) for k, o in enumerate(found)]
+        is_needed = bool(found) or answer.text is not None or close is not None
+        tokens = self._tokens(record) if is_needed else None
+        rows = [_onset_row(record, k, o, tokens) for k, o in enumerate(found)]
         for row in rows:
             thinking = row["region"] == "think"
             row["preceded_by_error"] = preceded_by_error(steps, row["char_start"]) if thinking else None
@@ -158,6 +158,12 @@ class EventReader:
         )
         correct_at = {cap: self._correct_at(record, event, tokens, cap) for cap in self._caps}
         return Measured(event, rows[: len(onsets)], rows[len(onsets) :], correct_at)
+
+    def _tokens(self, record: GenerationRecord) -> TokenText | None:
+        """The row's tokens over its text; none for a row that came without them."""
+        if self._token_map is None or not record.completion_ids:
+            return None
+        return self._token_map(record.completion_ids, record.completion)
 
     def _answer(self, text: str, close_mark: str, truncated: bool) -> Answer:
         return extract_answer(
@@ -182,12 +188,13 @@ class EventReader:
             )
         return {
             "predicted_answer": answer.text,
-            "is_correct": grade(answer.text, gold),
+            "is_correct": grade(answer.text, gold) if gold else None,
             "prompt_tokens": record.prompt_tokens,
             "completion_tokens": record.completion_tokens,
             "finish_reason": record.finish_reason,
             "truncated": record.finish_reason != "stop",
             "answer_rule": answer.rule,
+            "has_gold": bool(gold),
         }
 
 
@@ -225,9 +232,9 @@ def _onset_position(onset: Row | None) -> Row:
         "onset_phrase": onset["phrase"],
         "onset_char": onset["char_start"],
         "onset_token_in_completion": onset["token_start"],
-        "onset_token_in_full": onset["pred_pos_in_full"] + 1,
+        "onset_token_in_full": onset["pred_pos_in_full"] + (onset["token_start"] >= 0),
         "onset_token_id": onset["token_id"],
-        "onset_token_text": onset["token_text"],
+        "onset_token_text": onset.get("token_text"),
         "pred_pos_in_full": onset["pred_pos_in_full"],
         "onset_kind": onset["kind"],
         "onset_region": onset["region"],
@@ -235,8 +242,7 @@ def _onset_position(onset: Row | None) -> Row:
     }
 
 
-def _onset_row(record: GenerationRecord, index: int, onset: Onset, tokens: TokenText) -> Row:
-    first, stop = tokens.token_span(onset.start, onset.end)
+def _onset_row(record: GenerationRecord, index: int, onset: Onset, tokens: TokenText | None) -> Row:
     return _identity(record) | {
         "onset_index": index,
         "phrase": onset.phrase,
@@ -245,6 +251,16 @@ def _onset_row(record: GenerationRecord, index: int, onset: Onset, tokens: Token
         "clause_start": onset.clause_start,
         "char_start": onset.start,
         "char_end": onset.end,
+        **_token_columns(record, onset, tokens),
+    }
+
+
+def _token_columns(record: GenerationRecord, onset: Onset, tokens: TokenText | None) -> Row:
+    """Where the onset stands among the tokens; −1 for a row that came without them."""
+    if tokens is None:
+        return dict.fromkeys(("token_start", "token_end", "pred_pos_in_full", "token_id"), -1)
+    first, stop = tokens.token_span(onset.start, onset.end)
+    return {
         "token_start": first,
         "token_end": stop,
         "pred_pos_in_full": record.prompt_tokens + first - 1,

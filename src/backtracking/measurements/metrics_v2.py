@@ -123,9 +123,11 @@ def backtracking_vs_accuracy(sums: pd.DataFrame) -> Summary:
 
 _AMONG_STRICT = {
     "total": "strict",
+    "with_gold": "strict_with_gold",
     "correct": "strict_correct",
     "graded": "strict_graded",
     "finished": "strict_finished",
+    "finished_with_gold": "strict_finished_with_gold",
     "finished_correct": "strict_finished_correct",
 }
 """Sums over completions, and the same over those with a strict onset."""
@@ -137,7 +139,7 @@ def _accuracy_of(group: dict[str, pd.Series]) -> Summary:
     line: Summary = {
         "total": int(total.sum()),
         "correct_count": int(correct.sum()),
-        **with_interval("accuracy", statistics.rate(correct, total)),
+        **with_interval("accuracy", statistics.rate(correct, group["with_gold"])),
         **with_interval("accuracy_graded", statistics.rate(correct, group["graded"])),
     }
     if "finished" not in group:
@@ -146,7 +148,7 @@ def _accuracy_of(group: dict[str, pd.Series]) -> Summary:
     return line | {
         "finished_count": int(finished.sum()),
         "finished_correct_count": int(right.sum()),
-        **with_interval("accuracy_finished", statistics.rate(right, finished)),
+        **with_interval("accuracy_finished", statistics.rate(right, group["finished_with_gold"])),
         **with_interval("truncation_rate", statistics.rate(total - finished, total)),
     }
 

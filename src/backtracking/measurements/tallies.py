@@ -35,6 +35,7 @@ _FLAGS = (
     "relaxed_clause_start",
     "has_doubt",
     "has_redo",
+    "has_gold",
 )
 
 
@@ -67,9 +68,9 @@ METRICS = (
     Metric("doubt_rate", "has_doubt"),
     Metric("redo_rate", "has_redo"),
     Metric("doubt_or_redo_rate", "doubt_or_redo"),
-    Metric("accuracy", "correct"),
+    Metric("accuracy", "correct", "with_gold"),
     Metric("accuracy_graded", "correct", "graded"),
-    Metric("accuracy_finished", "finished_correct", "finished"),
+    Metric("accuracy_finished", "finished_correct", "finished_with_gold"),
     Metric("graded_rate", "graded"),
     Metric("truncation_rate", "truncated"),
     Metric("onsets_per_1k_tokens", "onsets_strict", "tokens", is_share=False, factor=1000.0),
@@ -89,6 +90,7 @@ COUNTS = {
     "redo_count": "has_redo",
     "doubt_or_redo_count": "doubt_or_redo",
     "correct_count": "correct",
+    "gold_count": "with_gold",
     "graded_count": "graded",
     "finished_count": "finished",
     "finished_correct_count": "finished_correct",
@@ -100,8 +102,8 @@ COMPARED = {
     "backtracking": ("strict", "total"),
     "doubt": ("has_doubt", "total"),
     "redo": ("has_redo", "total"),
-    "accuracy": ("correct", "total"),
-    "accuracy_finished": ("finished_correct", "finished"),
+    "accuracy": ("correct", "with_gold"),
+    "accuracy_finished": ("finished_correct", "finished_with_gold"),
     "truncation": ("truncated", "total"),
 }
 
@@ -191,6 +193,7 @@ def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
     flags = {name: _as_float(events[name]) for name in _FLAGS if name in events}
     strict, relaxed = flags.pop("has_backtracking_strict"), flags.pop("has_backtracking_relaxed")
     correct = _as_float(events["is_correct"])
+    with_gold = flags.pop("has_gold", np.ones(len(events)))  # tables of runs whose problems all have one
     graded = events["is_correct"].notna().to_numpy().astype(np.float64)
     values: dict[str, Array] = {
         "total": np.ones(len(events)),
@@ -198,13 +201,15 @@ def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
         "relaxed": relaxed,
         "graded": graded,
         "correct": correct,
+        "with_gold": with_gold,
+        "strict_with_gold": strict * with_gold,
         "strict_graded": strict * graded,
         "strict_correct": strict * correct,
         **flags,
     }
     numbers = {name: events[name].to_numpy(np.float64, na_value=0.0) for name in _NUMBERS if name in events}
     if "completion_tokens" in numbers:
-        values["tokens"] = numbers["completion_tokens"]
+        values["tokens"] = np.maximum(numbers["completion_tokens"], 0.0)  # imported texts may have none
     values |= {name: numbers[name] for name in STEPS if name in numbers}
     values |= {name.removeprefix("n_"): numbers[name] for name in _ONSET_COUNTS if name in numbers}
     if "has_doubt" in flags and "has_redo" in flags:
@@ -215,8 +220,10 @@ def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
     if "truncated" in flags:
         finished = 1.0 - flags["truncated"]
         values |= {"finished": finished, "finished_correct": finished * correct}
+        values["finished_with_gold"] = finished * with_gold
         values |= {
             "strict_finished": strict * finished,
+            "strict_finished_with_gold": strict * finished * with_gold,
             "strict_finished_correct": strict * finished * correct,
         }
     return values

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from backtracking.config.schema import ModelConfig
+from backtracking.config.schema import NO_MODEL, ModelConfig
 from backtracking.errors import UserError
 from backtracking.interventions import Shape
 from backtracking.run.provenance import digest
@@ -165,6 +165,12 @@ def _without_progress_bars() -> Iterator[None]:
 def _source(config: ModelConfig) -> tuple[str, dict[str, Any]]:
     """Where the files lie, and how transformers is asked for them."""
     source = config.hf_id
+    if source == NO_MODEL:
+        raise UserError(
+            "this run has no model",
+            "its completions were imported, and what they were written with is not known",
+            "name the model, or its tokenizer, with --set model.hf_id=...",
+        )
     if source == "bundled":
         from backtracking.organism.bundle import bundled_reasoner_path
 

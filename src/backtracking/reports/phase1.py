@@ -79,7 +79,7 @@ def _rate_line(row: dict[Any, Any], *names: str) -> list[str]:
         rate(row, "backtracking_rate"),
         rate(row, "doubt_rate", n=None),
         rate(row, "redo_rate", n=None),
-        rate(row, "accuracy"),
+        rate(row, "accuracy", n="gold_count" if "gold_count" in row else "total"),
         rate(row, "truncation_rate", n=None),
         rate(row, "accuracy_finished", n="finished_count"),
     ]

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import paths
+from backtracking.config.schema import NO_MODEL
 from backtracking.errors import UserError
 from backtracking.measurements.caps import CapCurve, caps_up_to
 from backtracking.measurements.events import EventReader, Measured, write_events
@@ -70,13 +71,16 @@ class DetectEvents(Stage):
 
     def _reader(self, ctx: RunContext) -> EventReader:
         """Measures rows against the run's gold answers; notes which tokens begin each trigger."""
-        detection, tokenizer = ctx.config.detection, ctx.tokenizer()
+        detection = ctx.config.detection
+        tokenizer = None if ctx.config.model.hf_id == NO_MODEL else ctx.tokenizer()
         triggers = (*detection.triggers_strict, *detection.triggers_relaxed)
-        files.FAMILIES.write(ctx.paths, TokenFamilies(tokenizer).of_all(triggers))
+        families = TokenFamilies(tokenizer).of_all(triggers) if tokenizer is not None else {}
+        files.FAMILIES.write(ctx.paths, families)
         gold = {problem.id: problem.answer_value for problem in read_problems(ctx)}
-        caps = caps_up_to(ctx.config.generation.max_new_tokens)
+        caps = caps_up_to(ctx.config.generation.max_new_tokens) if tokenizer is not None else ()
         kind = ctx.config.analysis.onsets
-        return EventReader(detection, ctx.config.prompting, TokenMap(tokenizer), gold, caps, coupled=kind)
+        token_map = None if tokenizer is None else TokenMap(tokenizer)
+        return EventReader(detection, ctx.config.prompting, token_map, gold, caps, coupled=kind)
 
     def _summarize(self, ctx: RunContext) -> None:
         """Rates, error coupling and figures, from the table that was just written."""

@@ -1,0 +1,165 @@
+"""Commands for traces and labels from elsewhere."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backtracking.cli import options as opt
+from backtracking.cli.session import Request, open_run, prepare_libraries, run_stages
+
+if TYPE_CHECKING:
+    from backtracking.config.load import LoadedConfig
+    from backtracking.stages.import_traces import Imported
+
+PANEL = "Traces from elsewhere"
+
+Map = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="LABEL=KIND",
+        help="What a label means: doubt, redo or none; repeatable. `backtracking` and "
+        "`uncertainty-estimation` are known, any other label means none.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    for name, function in (("import-traces", import_traces), ("import-labels", import_labels)):
+        app.command(name, rich_help_panel=PANEL)(function)
+
+
+Source = Annotated[
+    str, typer.Argument(help="A JSONL, JSON, CSV or Parquet file, an Inspect log, a folder, or a hub id.")
+]
+NewRun = Annotated[str | None, typer.Option("--run-id", help="The new run. Default: named by the source.")]
+Text = Annotated[str | None, typer.Option("--text", help="Column of the traces.")]
+Prompt = Annotated[str | None, typer.Option("--prompt", help="Column of the problems.")]
+IdColumn = Annotated[
+    str | None, typer.Option("--id", help="Column of problem ids. Default: equal prompts are one problem.")
+]
+Gold = Annotated[str | None, typer.Option("--gold", help="Column of gold answers.")]
+Labels = Annotated[str | None, typer.Option("--labels", help="Column of sentence labels.")]
+Split = Annotated[str | None, typer.Option("--split", help="Split of a hub data set. Default: train.")]
+TokenizerId = Annotated[
+    str | None, typer.Option("--tokenizer", help="Hub id or folder; without one, no token positions.")
+]
+
+
+def import_traces(
+    source: Source,
+    run_id: NewRun = None,
+    text: Text = None,
+    prompt: Prompt = None,
+    id_column: IdColumn = None,
+    gold: Gold = None,
+    labels: Labels = None,
+    mapping: Map = None,
+    split: Split = None,
+    tokenizer: TokenizerId = None,
+    config: opt.Config = None,
+    quiet: opt.Quiet = False,
+) -> None:
+    """Make a run of traces that were written elsewhere: onsets, doubt and redo rates, metrics, a report.
+
+    Example: [cyan]backtracking import-traces traces.jsonl[/cyan]
+    """
+    from backtracking.stages.import_traces import Import
+    from backtracking.stages.import_traces import import_traces as bring_in
+    from backtracking.traces.labels import label_map
+    from backtracking.traces.trace import Columns
+
+    prepare_libraries()
+    given = {"text": text, "prompt": prompt, "id": id_column, "gold": gold, "labels": labels}
+    asked = Import(
+        source=source,
+        columns=Columns({role: name for role, name in given.items() if name is not None}),
+        mapping=label_map(mapping or ()),
+        split=split,
+        tokenizer=_tokenizer(tokenizer),
+    )
+    loaded = _config(source, config, tokenizer)
+    paths, done = bring_in(asked, loaded, run_id or loaded.config.run.name)
+    if not quiet:
+        _tell(done)
+    _measure(paths.run_id, quiet)
+    if not quiet:
+        typer.echo(f"report: {paths.root / loaded.config.report.report_path}")
+
+
+def _config(source: str, config: Path | None, tokenizer: str | None) -> "LoadedConfig":
+    from backtracking.config.load import LoadedConfig, load_config
+    from backtracking.config.schema import ExperimentConfig
+    from backtracking.stages.import_traces import import_config
+
+    base = load_config(config).config if config else ExperimentConfig()
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source.rstrip("/")).stem).strip("-._") or "traces"
+    return LoadedConfig(import_config(base, name[:80], tokenizer), f"import-traces {name}")
+
+
+def _tokenizer(name: str | None) -> object:
+    if name is None:
+        return None
+    from backtracking.config.schema import ModelConfig
+    from backtracking.model.loading import load_tokenizer
+
+    return load_tokenizer(ModelConfig(hf_id=name))
+
+
+def _tell(done: "Imported") -> None:
+    columns = ", ".join(f"{role} from {name!r}" for role, name in done.columns.items())
+    typer.echo(f"{done.traces:,} traces of {done.problems:,} problems ({columns})")
+    if done.without_text:
+        typer.echo(f"  {done.without_text:,} rows without text were left out")
+    if done.with_gold < done.traces:
+        typer.echo(
+            f"  {done.traces - done.with_gold:,} traces have no gold answer: their accuracy is not measured"
+        )
+    for line in done.labels.lines():
+        typer.echo(f"  {line}")
+
+
+def import_labels(
+    source: Annotated[str, typer.Argument(help="A JSONL, JSON, CSV or Parquet file of labels.")],
+    run_id: opt.RunId = None,
+    id_column: Annotated[str | None, typer.Option("--id", help="Column of the problems' ids.")] = None,
+    sentences: Annotated[
+        str | None, typer.Option("--sentences", help="Column with all labelled sentences of a completion.")
+    ] = None,
+    text: Annotated[str | None, typer.Option("--text", help="Column of single sentences.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="Column of their labels.")] = None,
+    mapping: Map = None,
+    variant: opt.Variant = None,
+) -> None:
+    """Find labelled sentences in a run's completions, for detection-quality and for training a scorer.
+
+    Example: [cyan]backtracking import-labels labels.jsonl --run-id traces --map backtracking=redo[/cyan]
+    """
+    from backtracking.artifacts.phase1 import SENTENCE_LABELS
+    from backtracking.stages.import_labels import import_labels as bring_in
+    from backtracking.traces.labels import label_map
+
+    ctx = open_run(Request(run_id=run_id))
+    chosen = ctx.check_variant(variant or ctx.config.prompting.variant_names[0])
+    given = {"id": id_column, "sentences": sentences, "text": text, "label": label}
+    columns = {role: name for role, name in given.items() if name is not None}
+    counts = bring_in(ctx, source, chosen, label_map(mapping or ()), columns)
+    typer.echo(f"{SENTENCE_LABELS.path(ctx.paths)}: {counts.placed:,} labelled sentences")
+    for line in counts.lines():
+        typer.echo(f"  {line}")
+
+
+def _measure(run_id: str, quiet: bool) -> None:
+    """Everything that needs no model."""
+    from backtracking.stages.phase1.detect_events import DetectEvents
+    from backtracking.stages.phase1.formatting_sweep import FormattingSweep
+    from backtracking.stages.phase1.make_report import MakeReport
+    from backtracking.stages.phase2.metrics_v2 import MetricsV2
+
+    request = Request(run_id=run_id, quiet=quiet)
+    ctx = open_run(request)
+    ctx.phase1 = ctx.paths
+    run_stages(ctx, [DetectEvents(), FormattingSweep(), MetricsV2(), MakeReport()], request)

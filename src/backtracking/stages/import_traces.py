@@ -1,0 +1,162 @@
+"""import-traces: a run folder around completions from elsewhere, on which all that needs no model works."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from backtracking.artifacts.phase1 import SENTENCE_LABELS
+from backtracking.config.load import LoadedConfig
+from backtracking.config.schema import NO_MODEL, ExperimentConfig, FormattingVariant
+from backtracking.errors import UserError
+from backtracking.measurements.events import table_writer
+from backtracking.run import io
+from backtracking.run.paths import RunPaths
+from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
+from backtracking.stages.import_labels import LABEL_COLUMNS, label_rows
+from backtracking.stages.init_run import opened, record_of
+from backtracking.text.tokenization import decode
+from backtracking.traces.labels import Label, LabelCounts
+from backtracking.traces.sources import read_rows
+from backtracking.traces.trace import Columns, Trace
+
+VARIANT = "imported"
+
+
+@dataclass(frozen=True)
+class Import:
+    """What is imported, and how its columns and labels are read."""
+
+    source: str
+    columns: Columns
+    mapping: Mapping[str, Label]
+    split: str | None = None
+    tokenizer: Any = None
+
+
+@dataclass
+class Imported:
+    """What an import did."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    traces: int = 0
+    problems: int = 0
+    without_text: int = 0
+    without_tokens: int = 0
+    with_gold: int = 0
+    labels: LabelCounts = field(default_factory=LabelCounts)
+
+
+def import_config(base: ExperimentConfig, name: str, tokenizer: str | None) -> ExperimentConfig:
+    """A config with one variant whose completions were not made here."""
+    variant = FormattingVariant(name=VARIANT, think_close="</think>")
+    return base.model_copy(
+        update={
+            "run": base.run.model_copy(update={"name": name, "run_id": None}),
+            "model": base.model.model_copy(update={"hf_id": tokenizer or NO_MODEL}),
+            "prompting": base.prompting.model_copy(update={"formatting_variants": (variant,)}),
+            "phase2": None,
+        }
+    )
+
+
+def import_traces(asked: Import, loaded: LoadedConfig, run_id: str) -> tuple[RunPaths, Imported]:
+    """Write problems, completions and labels of all traces into a new run folder, one trace at a time."""
+    rows = read_rows(asked.source, asked.split)
+    first = next(rows, None)
+    if first is None:
+        raise UserError(f"{asked.source} holds no traces")
+    columns = asked.columns.guessed(first)
+    paths = RunPaths(Path(loaded.config.run.output_dir), run_id)
+    if paths.meta.exists():
+        raise UserError(
+            f"there is a run {run_id!r} in {paths.output_dir} already",
+            "imported traces make a run of their own",
+            "name another with --run-id",
+        )
+    done = Imported(columns=columns.given)
+    with opened(paths, record_of(paths, loaded), loaded):
+        try:
+            _write(paths, _traces(chain([first], rows), columns, done), asked, done)
+            if not done.traces:
+                raise UserError(f"{asked.source} holds no traces", "none of its rows has a text")
+        except BaseException:  # half an import is none, and its run's name stays free
+            shutil.rmtree(paths.generations, ignore_errors=True)
+            shutil.rmtree(paths.analysis, ignore_errors=True)
+            paths.dataset.unlink(missing_ok=True)
+            raise
+    return paths, done
+
+
+def _traces(rows: Iterator[dict[str, Any]], columns: Columns, done: Imported) -> Iterator[Trace]:
+    for row in rows:
+        trace = columns.trace(row)
+        if trace is None:
+            done.without_text += 1
+        else:
+            yield trace
+
+
+def _write(paths: RunPaths, traces: Iterator[Trace], asked: Import, done: Imported) -> None:
+    samples: dict[str, int] = {}
+    with ExitStack() as stack:
+        problems = stack.enter_context(io.JsonlAppender(paths.dataset))
+        rows = stack.enter_context(io.JsonlAppender(paths.generation(VARIANT, BASELINE_NAME)))
+        labels = None
+        for trace in traces:
+            key = trace.id if trace.id is not None else _prompt_key(trace, done.traces)
+            sample = samples.get(key, 0)
+            samples[key] = sample + 1
+            if sample == 0:
+                done.problems += 1
+                problem = Problem(id=key, question=trace.prompt, answer=trace.gold, answer_value=trace.gold)
+                problems.append(problem)
+            record = _record(key, sample, trace, asked.tokenizer, done)
+            rows.append(record)
+            done.traces += 1
+            done.with_gold += bool(trace.gold)
+            if trace.sentences:
+                if labels is None:
+                    labels = stack.enter_context(table_writer(SENTENCE_LABELS.path(paths), LABEL_COLUMNS))
+                done.labels.total += len(trace.sentences)
+                labels.writerows(label_rows(record, trace.sentences, asked.mapping, done.labels))
+
+
+def _prompt_key(trace: Trace, number: int) -> str:
+    """Traces without an id belong together when their prompts are the same."""
+    if not trace.prompt.strip():
+        return f"trace-{number:06d}"
+    return f"prompt-{hashlib.sha256(trace.prompt.encode()).hexdigest()[:16]}"
+
+
+def _record(key: str, sample: int, trace: Trace, tokenizer: Any, done: Imported) -> GenerationRecord:
+    ids = token_ids(tokenizer, trace.text)
+    prompt_ids = token_ids(tokenizer, trace.prompt) if ids else []
+    done.without_tokens += not ids
+    return GenerationRecord(
+        example_id=key,
+        sample_id=sample,
+        variant=VARIANT,
+        condition=BASELINE_NAME,
+        prompt=trace.prompt,
+        prompt_ids=prompt_ids,
+        completion=trace.text,
+        completion_ids=ids,
+        finish_reason="length" if trace.is_cut else "stop",
+        prompt_tokens=len(prompt_ids) if ids else -1,
+        completion_tokens=len(ids) or -1,
+        gen_params={},
+        seed_key="imported",
+    )
+
+
+def token_ids(tokenizer: Any, text: str) -> list[int]:
+    """The text's ids where they decode to exactly that text, else none: positions must not be off by one."""
+    if tokenizer is None:
+        return []
+    ids: Sequence[int] = [int(token) for token in tokenizer.encode(text, add_special_tokens=False)]
+    return list(ids) if decode(tokenizer, ids, skip_special=False) == text else []

@@ -1,0 +1,1 @@
+"""Traces from elsewhere, and sentence labels of any scheme, read row by row."""

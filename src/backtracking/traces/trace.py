@@ -1,0 +1,142 @@
+"""One trace from elsewhere: which column holds what, and text that can be written again."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from backtracking.errors import UserError
+from backtracking.traces.labels import LabelledSentence, read_sentences
+
+Row = Mapping[str, Any]
+
+GUESSES: Mapping[str, tuple[str, ...]] = {
+    "text": (
+        *("text", "completion", "response", "output", "generation", "trace", "thinking_process"),
+        *("reasoning", "reasoning_content", "cot", "chain_of_thought", "thinking", "model_output"),
+    ),
+    "prompt": ("prompt", "question", "problem", "input", "instruction", "query"),
+    "id": ("id", "example_id", "question_id", "problem_id", "task_id", "uid", "uuid", "idx"),
+    "gold": ("gold", "answer", "target", "ground_truth", "gold_answer", "expected_answer", "answer_value"),
+    "labels": ("sentences", "labels", "sentence_labels", "segments", "annotations", "annotated"),
+    "finish": ("finish_reason", "stop_reason"),
+}
+"""What a column may be called where nobody says, likeliest first."""
+_CUT = {"length", "max_tokens", "model_length", "max_length"}
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A completion with what is known about it; no id means that its prompt tells problems apart."""
+
+    text: str
+    prompt: str = ""
+    id: str | None = None
+    gold: str = ""
+    is_cut: bool = False
+    sentences: Sequence[LabelledSentence] = ()
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column holds what; those not given are guessed from the first row."""
+
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    def guessed(self, row: Row) -> "Columns":
+        """All columns, by the row's own names; what is given must be there."""
+        found = guess(row, self.given, GUESSES)
+        if not {"text", "labels"} & set(found) and not messages(row):
+            raise UserError(
+                "no column holds the traces",
+                f"columns: {_listed(row)}",
+                "name it with --text COLUMN (and --prompt, --id, --gold, --labels where they are there)",
+            )
+        return Columns(found)
+
+    def trace(self, row: Row) -> Trace | None:
+        """The row as a trace; none where it holds no text."""
+        sentences = read_sentences(self._value(row, "labels"))
+        said = messages(row)
+        text = clean(self._value(row, "text")) or said.get("assistant", "") or _joined(sentences)
+        if not text.strip():
+            return None
+        id_ = self._value(row, "id")
+        return Trace(
+            text=text,
+            prompt=clean(self._value(row, "prompt")) or said.get("user", ""),
+            id=None if id_ is None or id_ == "" else clean(id_),
+            gold=_gold(self._value(row, "gold")),
+            is_cut=str(self._value(row, "finish")).lower() in _CUT,
+            sentences=sentences,
+        )
+
+    def _value(self, row: Row, role: str) -> Any:
+        name = self.given.get(role)
+        return None if name is None else row.get(name)
+
+
+def guess(row: Row, given: Mapping[str, str], guesses: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Which column plays which role: as given, which must be there, else by the likeliest name."""
+    for role, name in given.items():
+        if name not in row:
+            raise UserError(f"--{role}: there is no column {name!r}", f"columns: {_listed(row)}")
+    by_lower = {str(name).lower(): str(name) for name in row}
+    found = dict(given)
+    for role, likely in guesses.items():
+        names = [by_lower[name] for name in likely if name in by_lower]
+        free = [name for name in names if name not in found.values()]
+        if role not in found and free:
+            found[role] = free[0]
+    return found
+
+
+def clean(value: Any) -> str:
+    """Text that UTF-8 and CSV can hold: halves of characters and NULs become replacement marks."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    text = value if isinstance(value, str) else str(value)
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+
+
+def messages(row: Row) -> dict[str, str]:
+    """The last text of each role, where a row is a conversation."""
+    listed = row.get("messages") if "messages" in row else row.get("conversations")
+    said: dict[str, str] = {}
+    for message in listed if isinstance(listed, list | tuple) else ():
+        if isinstance(message, Mapping):
+            role = {"human": "user", "gpt": "assistant"}.get(str(message.get("from")), message.get("role"))
+            said[str(role)] = content_text(message)
+    return said
+
+
+def content_text(message: Mapping[str, Any]) -> str:
+    """A message's text, its reasoning in think tags ahead of it."""
+    content = message.get("content", message.get("value"))
+    reasoning = [message.get("reasoning") or message.get("reasoning_content")]
+    shown = [content] if not isinstance(content, list) else []
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, Mapping):
+            reasoning.append(part.get("reasoning"))
+            shown.append(part.get("text"))
+    thought = "\n".join(clean(part) for part in reasoning if part)
+    text = "\n".join(clean(part) for part in shown if part)
+    return f"<think>\n{thought}\n</think>\n\n{text}" if thought else text
+
+
+def _gold(value: Any) -> str:
+    """The gold answer, or what stands behind `####` in a worked solution."""
+    if isinstance(value, list | tuple):
+        value = value[0] if value else None
+    return clean(value).rpartition("####")[2].replace(",", "").strip()[:1000]
+
+
+def _joined(sentences: Sequence[LabelledSentence]) -> str:
+    return clean(" ".join(sentence.text.strip() for sentence in sentences))
+
+
+def _listed(row: Row) -> str:
+    names = [str(name)[:40] for name in row]
+    return ", ".join(names[:20]) + (", …" if len(names) > 20 else "") or "none"

@@ -1,0 +1,222 @@
+"""import-traces and import-labels: files of many shapes, to tables and a report; hostile text included."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from backtracking.errors import UserError
+from backtracking.run import io
+from backtracking.run.records import GenerationRecord
+from backtracking.traces.labels import LabelledSentence, label_map, place, read_sentences
+from backtracking.traces.sources import read_rows
+from backtracking.traces.trace import Columns
+from tests.conftest import shared_data
+from tests.foundation.command import CommandLine, assert_one_clear_message
+
+LABELLED = Path(__file__).parents[1] / "text" / "data" / "labelled_traces.jsonl"
+PLAIN = [
+    {"question": "2 + 3?", "response": "<think>\n2 + 3 = 6. Wait, no, 2 + 3 = 5.\n</think>\nFinal: 5"},
+    {"question": "2 + 3?", "response": "It is 5. But is that right? I'm not sure."},
+    {"question": "4 + 4?", "response": "4 + 4 = 8."},
+]
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    return CommandLine(capsys, monkeypatch)
+
+
+def write_jsonl(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def generations(run):
+    path = Path("runs") / run / "generations/imported/baseline.jsonl"
+    return list(io.read_jsonl(path, GenerationRecord, made_by=""))
+
+
+def events(run):
+    return io.read_csv(Path("runs") / run / "analysis/backtracking_events.csv")
+
+
+def test_one_command_from_plain_traces_to_a_report(cli, tmp_path):
+    outcome = cli("import-traces", write_jsonl(tmp_path / "plain.jsonl", PLAIN))
+    assert outcome.code == 0, outcome.err
+    assert "3 traces of 2 problems" in outcome.out and "no gold answer" in outcome.out
+    table = events("plain")
+    assert table["has_redo"].tolist() == [True, False, False]
+    assert table["has_doubt"].tolist() == [False, True, False]
+    assert table["onset_char"].tolist()[0] == PLAIN[0]["response"].index("Wait")
+    assert (table[["onset_token_in_completion", "pred_pos_in_full", "completion_tokens"]] == -1).all(
+        axis=None
+    )
+    assert table["is_correct"].isna().all()
+    metrics = json.loads(Path("runs/plain/analysis/metrics_v2.json").read_text())["baseline_only_summary"]
+    assert metrics["doubt_rate"] == metrics["redo_rate"] == pytest.approx(1 / 3)
+    assert metrics["accuracy_of_all"] is None and metrics["redos_per_1k_tokens"] is None
+    report = Path("runs/plain/reports/backtracking_state_transition_report.md").read_text(encoding="utf-8")
+    assert "| Doubt | Redo |" in report and "33.3%" in report
+
+
+def test_what_needs_a_model_says_so(cli, tmp_path):
+    cli("import-traces", write_jsonl(tmp_path / "plain.jsonl", PLAIN), "-q")
+    assert_one_clear_message(cli("logit-lens", "--run-id", "plain"), "this run has no model")
+
+
+def test_a_tokenizer_gives_token_positions(cli, tmp_path):
+    path = write_jsonl(tmp_path / "plain.jsonl", PLAIN)
+    assert cli("import-traces", path, "--tokenizer", shared_data() / "r1_tokenizer", "-q").code == 0
+    row = events("plain").iloc[0]
+    assert (row["onset_token_text"], row["onset_token_id"]) == (" Wait", 13824)
+    record = generations("plain")[0]
+    assert record.completion_ids[row["onset_token_in_completion"]] == 13824
+
+
+def test_gold_answers_are_graded_and_rows_without_one_are_not_wrong(cli, tmp_path):
+    rows = [
+        PLAIN[0] | {"answer": "2 + 3 = 5\n#### 5"},
+        PLAIN[2] | {"answer": "9"},
+        PLAIN[1] | {"question": "another?", "answer": None},
+    ]
+    cli("import-traces", write_jsonl(tmp_path / "gold.jsonl", rows), "-q")
+    assert events("gold")["is_correct"].tolist()[:2] == [True, False]
+    line = io.read_csv(Path("runs/gold/analysis/formatting_summary.csv")).iloc[0]
+    assert (line["total"], line["gold_count"], line["accuracy"]) == (3, 2, 0.5)
+
+
+def test_hostile_text_is_kept_as_far_as_files_can_hold_it(cli, tmp_path):
+    texts = [
+        "\ud800 half, \x00 nul. Wait, no",
+        '=1+1\r\n"quoted",<script>alert(1)</script> ](x)',
+        "😀 wait",
+        "é" * 9,
+    ]
+    path = write_jsonl(
+        tmp_path / "odd.jsonl", [{"text": text, "id": f"=id,{k}\n"} for k, text in enumerate(texts)]
+    )
+    assert cli("import-traces", path, "-q").code == 0
+    assert [r.completion for r in generations("odd")] == ["\ufffd half, \ufffd nul. Wait, no", *texts[1:]]
+    assert len(events("odd")) == 4
+    html = Path("runs/odd/reports/backtracking_state_transition_report.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in html
+
+
+def test_half_an_import_leaves_nothing_behind(cli, tmp_path):
+    path = write_jsonl(tmp_path / "torn.jsonl", PLAIN)
+    path.write_text(path.read_text() + '{"question": ', encoding="utf-8")
+    assert_one_clear_message(cli("import-traces", path), "torn.jsonl, line 4")
+    write_jsonl(path, PLAIN)
+    assert cli("import-traces", path, "-q").code == 0
+    assert_one_clear_message(cli("import-traces", path), "--run-id")
+
+
+def test_mistakes_are_told(cli, tmp_path):
+    path = write_jsonl(tmp_path / "x.jsonl", [{"a": 1}])
+    assert_one_clear_message(cli("import-traces", path), "no column holds the traces", "--text")
+    assert_one_clear_message(cli("import-traces", path, "--text", "b"), "no column 'b'")
+    assert_one_clear_message(cli("import-traces", path, "--text", "a", "--map", "x=y"), "LABEL=doubt")
+    assert_one_clear_message(cli("import-traces", "nowhere.jsonl"), "no file or folder")
+
+
+def inspect_sample(number):
+    reasoning = {"type": "reasoning", "reasoning": f"It is {number}. Wait, no."}
+    message = {"role": "assistant", "content": [reasoning, {"type": "text", "text": "So 5."}]}
+    return {
+        "id": number,
+        "epoch": 1,
+        "input": [{"role": "system", "content": "s"}, {"role": "user", "content": f"question {number}"}],
+        "target": "5",
+        "output": {"choices": [{"message": message, "stop_reason": "max_tokens"}]},
+    }
+
+
+def test_inspect_logs_in_both_formats(tmp_path):
+    samples = [inspect_sample(number) for number in range(3)]
+    log = tmp_path / "log.json"
+    log.write_text(json.dumps({"version": 2, "eval": {}, "samples": [*samples, "odd"]}))
+    with zipfile.ZipFile(tmp_path / "log.eval", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("header.json", "{}")
+        for sample in samples:
+            archive.writestr(f"samples/{sample['id']}_epoch_1.json", json.dumps(sample))
+    rows = list(read_rows(str(log)))
+    assert rows == list(read_rows(str(tmp_path / "log.eval")))
+    trace = Columns().guessed(rows[0]).trace(rows[0])
+    assert (trace.id, trace.prompt, trace.gold, trace.is_cut) == ("0", "question 0", "5", True)
+    assert trace.text == "<think>\nIt is 0. Wait, no.\n</think>\n\nSo 5."
+
+
+def test_a_broken_archive_is_the_users_mistake(tmp_path):
+    (tmp_path / "x.eval").write_bytes(b"PK\x03\x04nothing")
+    with pytest.raises(UserError, match="Inspect log"):
+        list(read_rows(str(tmp_path / "x.eval")))
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "json", "csv", "parquet"])
+def test_formats_hold_the_same_rows(tmp_path, ending):
+    path = tmp_path / f"traces.{ending}"
+    frame = pd.DataFrame(PLAIN)
+    {
+        "jsonl": lambda: write_jsonl(path, PLAIN),
+        "json": lambda: path.write_text(json.dumps({"data": PLAIN})),
+        "csv": lambda: frame.to_csv(path, index=False),
+        "parquet": lambda: frame.to_parquet(path),
+    }[ending]()
+    assert list(read_rows(str(path))) == PLAIN
+    assert list(read_rows(str(tmp_path))) == PLAIN
+
+
+def test_conversations_are_read():
+    said = [{"role": "user", "content": "2 + 3?"}, {"role": "assistant", "content": "5", "reasoning": "Hmm."}]
+    row = {"messages": said}
+    trace = Columns().guessed(row).trace(row)
+    assert (trace.prompt, trace.text) == ("2 + 3?", "<think>\nHmm.\n</think>\n\n5")
+
+
+def test_labels_come_in_many_shapes():
+    expected = [LabelledSentence(" Wait.", "backtracking")]
+    for value in (
+        [{"text": " Wait.", "label": "backtracking"}],
+        [{"segment": " Wait.", "category": "backtracking", "more": 1}],
+        [[" Wait.", "backtracking"]],
+        '["backtracking"] Wait.["end-section"]',
+    ):
+        assert read_sentences(value) == expected
+    assert read_sentences(None) == read_sentences("no tags") == read_sentences([None, 3, {"text": 1}]) == []
+
+
+def test_labelled_sentences_are_found_in_order_and_through_white_space():
+    text = "No.  Wait,\n no. No."
+    sentences = [LabelledSentence(t, "backtracking") for t in ("No.", "Wait, no.", "absent", "No.")]
+    spans = [(one.start, one.end, one.label) for one in place(text, sentences, label_map([]))]
+    assert spans == [(0, 3, "redo"), (5, 15, "redo"), (16, 19, "redo")]
+    assert label_map(["Verify=doubt", "backtracking=none"])["verify"] == "doubt"
+
+
+def test_labels_travel_with_their_traces_or_come_later(cli, tmp_path):
+    assert cli("import-traces", LABELLED, "--run-id", "with", "-q").code == 0
+    rows = [json.loads(line) for line in LABELLED.read_text(encoding="utf-8").splitlines()]
+    bare = [{"id": row["id"], "text": " ".join(one["text"] for one in row["sentences"])} for row in rows]
+    flat = [
+        {"id": row["id"], "sentence": s["text"], "label": s["label"]}
+        for row in rows
+        for s in row["sentences"]
+    ]
+    assert cli("import-traces", write_jsonl(tmp_path / "bare.jsonl", bare), "-q").code == 0
+    outcome = cli("import-labels", write_jsonl(tmp_path / "flat.jsonl", flat), "--run-id", "bare")
+    assert outcome.code == 0 and "229 labelled sentences" in outcome.out
+    tables = [io.read_csv(Path("runs") / run / "analysis/sentence_labels.csv") for run in ("with", "bare")]
+    assert tables[0].equals(tables[1])
+    text = {r.example_id: r.completion for r in generations("bare")}
+    for row, wanted in zip(tables[1].to_dict("records"), flat, strict=True):
+        assert text[row["example_id"]][row["char_start"] : row["char_end"]] == wanted["sentence"]
+    assert_one_clear_message(
+        cli(
+            "import-labels", write_jsonl(tmp_path / "odd.jsonl", [flat[0] | {"id": "x"}]), "--run-id", "bare"
+        ),
+        "no sentence of",
+    )
