@@ -1,6 +1,24 @@
+import shutil
+
 import pytest
 
+from tests.foundation import study
 from tests.foundation.command import CommandLine
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Both phases, run once by the command line; tests work on copies."""
+    return study.make(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture
+def run(finished, tmp_path, monkeypatch):
+    """A copy of the finished runs to damage at will."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder)
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture

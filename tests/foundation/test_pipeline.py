@@ -2,25 +2,15 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from backtracking.run.paths import PHASE1_FIGURES, PHASE2_FIGURES
 from tests.foundation.command import assert_one_clear_message
+from tests.foundation.study import CONFIGS, SMALL, SMALL_PHASE2, sets
 
 pytestmark = pytest.mark.slow
-
-CONFIGS = Path(__file__).parents[2] / "configs"
-SMALL = [
-    "dataset.max_examples=12",
-    "generation.num_samples_per_prompt=2",
-    "analysis.max_events=16",
-    "analysis.control_samples=16",
-    "ablation_generation.random_draws=2",
-]
-SMALL_PHASE2 = ["phase2.max_examples=8", "phase2.num_samples_per_prompt=2"]
 
 COLUMNS = {
     "backtracking_events.csv": "example_id sample_id variant condition has_backtracking_strict "
@@ -41,38 +31,6 @@ COLUMNS_PHASE2 = {
     "continuation_ablation_results.csv": "example_id sample_id variant pred_pos onset_token_id "
     "onset_token_text subset_name scale num_components onset_prob onset_logit",
 }
-
-
-def sets(*pairs):
-    return [part for pair in pairs for part in ("--set", pair)]
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """Both phases, run once by the command line; tests work on copies."""
-    import os
-    import subprocess
-    import sys
-
-    folder = tmp_path_factory.mktemp("finished")
-    base = [sys.executable, "-m", "backtracking.cli", "run", "-c"]
-    env = os.environ | {"PYTHONPATH": str(CONFIGS.parent / "src")}
-    for config, extra in (("demo.yaml", SMALL), ("demo_phase2.yaml", [*SMALL, *SMALL_PHASE2])):
-        done = subprocess.run(
-            [*base, str(CONFIGS / config), *sets(*extra)],
-            cwd=folder, env=env, check=False, capture_output=True, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture
-def run(finished, tmp_path, monkeypatch):
-    """A copy of the finished runs to damage at will."""
-    folder = tmp_path / "copy"
-    shutil.copytree(finished, folder)
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def again(cli, *extra, config="demo.yaml", small=SMALL):

@@ -19,7 +19,7 @@ from backtracking.mechanism.ablation_scan import (
 )
 from backtracking.mechanism.passes import Site
 from backtracking.mechanism.selection import add_scores, localisation, selected
-from backtracking.stages.phase1.mechanism import open_study
+from backtracking.stages.phase1.onset_study import open_study
 
 from .worlds import ID, PIECES, VARIANT, WAIT, Plant, Rows, planted, random_model, write_run
 

@@ -10,7 +10,7 @@ from backtracking.mechanism.attribution import attribute, direct_table, stack_di
 from backtracking.mechanism.interactions import interaction_table, pair_removals
 from backtracking.mechanism.passes import Site
 from backtracking.mechanism.readouts import logit_gap
-from backtracking.stages.phase1.mechanism import open_study
+from backtracking.stages.phase1.onset_study import open_study
 
 from .test_passes import MODELS
 from .worlds import VARIANT, Plant, Rows, planted, random_model, write_run

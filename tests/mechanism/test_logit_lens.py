@@ -15,7 +15,7 @@ from backtracking.mechanism.logit_lens import (
     window_table,
 )
 from backtracking.mechanism.readouts import Target
-from backtracking.stages.phase1.mechanism import open_study
+from backtracking.stages.phase1.onset_study import open_study
 
 from .worlds import GLITCH, ID, VARIANT, WAIT, Plant, Rows, planted, random_model, write_run
 

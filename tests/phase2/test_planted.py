@@ -17,9 +17,9 @@ from backtracking.run.records import GenerationRecord, Problem
 from backtracking.stages.base import RunContext
 from backtracking.stages.execute import execute, status_of
 from backtracking.stages.init_run import new_meta
-from backtracking.stages.phase2.common import problem_halves
 from backtracking.stages.phase2.confirm import Phase2Confirm
 from backtracking.stages.phase2.continuation_ablation import Phase2ContinuationAblation
+from backtracking.stages.phase2.job import problem_halves
 from backtracking.stages.phase2.make_report import MakeReportPhase2
 from backtracking.stages.phase2.scale_sweep import Phase2ScaleSweep, best_subset
 from backtracking.stages.phase2.search import Phase2Search

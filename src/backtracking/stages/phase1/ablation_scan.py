@@ -9,14 +9,8 @@ from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import paths
 from backtracking.run.inputs import Input
 from backtracking.stages.base import Result, RunContext, Stage
-from backtracking.stages.phase1.mechanism import (
-    STUDY_KEYS,
-    open_bench,
-    open_study,
-    study_inputs,
-    work_name,
-    write_controls,
-)
+from backtracking.stages.phase1.bench import open_bench, work_name
+from backtracking.stages.phase1.onset_study import STUDY_KEYS, open_study, study_inputs, write_controls
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from backtracking.measurements.controls import FEWEST_PROBLEMS
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Result, RunContext, Stage
-from backtracking.stages.phase1.mechanism import MODEL_KEYS, settings_digest
+from backtracking.stages.phase1.bench import MODEL_KEYS, settings_digest
 
 if TYPE_CHECKING:
     from backtracking.measurements.injections import Pair

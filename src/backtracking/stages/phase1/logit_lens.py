@@ -11,13 +11,8 @@ from backtracking.run import io
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.stages.base import Result, RunContext, Stage
-from backtracking.stages.phase1.mechanism import (
-    STUDY_KEYS,
-    open_bench,
-    open_study,
-    study_inputs,
-    write_controls,
-)
+from backtracking.stages.phase1.bench import open_bench
+from backtracking.stages.phase1.onset_study import STUDY_KEYS, open_study, study_inputs, write_controls
 
 if TYPE_CHECKING:
     from backtracking.mechanism.analyses import LensTables

@@ -24,16 +24,16 @@ from backtracking.model.random_control import random_arm
 from backtracking.run.inputs import Input
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input
-from backtracking.stages.phase2.common import (
+from backtracking.stages.phase2.job import (
     SWEEP_KEYS,
     arms_made,
     current_arms,
     hook_debug,
     problem_halves,
-    resources,
     sweep_job,
     variant_folder,
 )
+from backtracking.stages.phase2.subsets import resources
 
 if TYPE_CHECKING:
     from backtracking.sweeps.sweep import SweepJob

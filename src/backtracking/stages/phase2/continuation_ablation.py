@@ -15,13 +15,8 @@ from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.generate import note_model
-from backtracking.stages.phase2.common import (
-    buildable_subset,
-    phase1_study,
-    resources,
-    selection_input,
-    vectors,
-)
+from backtracking.stages.phase2.from_phase1 import phase1_study, vectors
+from backtracking.stages.phase2.subsets import buildable_subset, resources, selection_input
 
 if TYPE_CHECKING:
     from backtracking.interventions import Arm

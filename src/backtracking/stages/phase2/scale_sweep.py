@@ -22,18 +22,17 @@ from backtracking.model.arms import arm_name, scale_arms
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, Result, RunContext, Stage
-from backtracking.stages.phase2.common import (
+from backtracking.stages.phase2.job import (
     SWEEP_KEYS,
     arm_files,
     arms_made,
-    buildable_subset,
     hook_debug,
     problem_halves,
-    resources,
     sweep_completions,
     sweep_inputs,
     sweep_job,
 )
+from backtracking.stages.phase2.subsets import buildable_subset, resources
 
 
 @dataclass(frozen=True)

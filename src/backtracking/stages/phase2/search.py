@@ -15,14 +15,8 @@ from backtracking.run.inputs import Input
 from backtracking.run.seed import derive_seed
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input
-from backtracking.stages.phase2.common import (
-    SWEEP_KEYS,
-    arms_made,
-    hook_debug,
-    problem_halves,
-    resources,
-    sweep_job,
-)
+from backtracking.stages.phase2.job import SWEEP_KEYS, arms_made, hook_debug, problem_halves, sweep_job
+from backtracking.stages.phase2.subsets import resources
 
 TABLES = (files.TRIALS, files.SEARCH, files.SEARCH_EVENTS)
 

@@ -17,7 +17,7 @@ from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.run.seed import derive_seed
 from backtracking.stages.base import Completions, Result, RunContext, Stage
-from backtracking.stages.phase2.common import SWEEP_KEYS, current_arms
+from backtracking.stages.phase2.job import SWEEP_KEYS, current_arms
 from backtracking.text.prompts import find_variant
 from backtracking.text.steps import read_steps
 

@@ -15,18 +15,16 @@ from backtracking.model.arms import subset_arm_name, subset_arms
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, Result, RunContext, Stage
-from backtracking.stages.phase2.common import (
+from backtracking.stages.phase2.job import (
     SWEEP_KEYS,
     arm_files,
     arms_made,
-    buildable_subsets,
     hook_debug,
-    resources,
     sweep_completions,
     sweep_inputs,
     sweep_job,
-    why_left_out,
 )
+from backtracking.stages.phase2.subsets import buildable_subsets, resources, why_left_out
 
 
 @dataclass(frozen=True)

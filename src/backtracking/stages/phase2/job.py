@@ -1,34 +1,32 @@
-"""What the Phase 2 stages share: the sweep's job, what its arms are made of, and what Phase 1 left."""
+"""The job of a sweep: its rows, its problems in two halves, and the arms that are on disk."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backtracking.artifacts import phase1 as earlier
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Artifact
 from backtracking.config.phase2 import Subset
-from backtracking.errors import NotTestable, UserError
-from backtracking.interventions import Arm, Intervention
+from backtracking.errors import UserError
+from backtracking.interventions import Arm
 from backtracking.measurements.events import EventReader
 from backtracking.measurements.hook_debug import add_start
 from backtracking.measurements.tradeoff import split_problems
-from backtracking.model.arms import Resources, Selected
+from backtracking.model.arms import Resources
 from backtracking.run.inputs import FirstRows, Input, Whole
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, RunContext, select_keys
-from backtracking.stages.origin import why_not_made
-from backtracking.stages.phase1.generate import note_model, read_selected_layers
+from backtracking.stages.phase1.generate import note_model
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
+from backtracking.stages.phase2.from_phase1 import vectors
+from backtracking.stages.phase2.subsets import resources, selection_input
 from backtracking.text.prompts import check_variants, render_prompt
 from backtracking.text.tokenization import TokenMap
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from backtracking.measurements.controls import Event
     from backtracking.sweeps.sweep import SweepJob
+
 
 TEXT_KEYS = (
     "run.seed",
@@ -53,75 +51,8 @@ SWEEP_KEYS = (
 )
 
 
-def why_left_out(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, str]:
-    """Subsets made of something that Phase 1 could not make, each with the reason."""
-    reasons = {name: _why_not_built(ctx, subset) for name, subset in subsets.items()}
-    for name, subset in subsets.items():
-        reasons[name] = reasons[name] or reasons.get(subset.random_like or "", "")
-    return {name: reason for name, reason in reasons.items() if reason}
-
-
-def _why_not_built(ctx: RunContext, subset: Subset) -> str:
-    if ctx.phase1 is None:
-        return ""
-    needed: set[Artifact] = {earlier.SELECTED} if subset.from_selected_layers else set()
-    for member in subset.components:
-        if isinstance(member, Intervention) and member.vector is not None:
-            is_mean = member.vector.startswith("mean_")
-            needed.add(earlier.CONTROLS if is_mean else earlier.DIRECTIONS)
-    paths = [artifact.path(ctx.phase1) for artifact in needed]
-    return next((reason for path in paths if (reason := why_not_made(path, ctx))), "")
-
-
-def buildable_subsets(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, Subset]:
-    """The subsets without those that Phase 1 left nothing to build from."""
-    left_out = why_left_out(ctx, subsets)
-    return {name: subset for name, subset in subsets.items() if name not in left_out}
-
-
-def buildable_subset(ctx: RunContext, name: str) -> Subset:
-    """One subset by name; what is asked about it is not testable where it cannot be built."""
-    subsets = ctx.phase2.subset_sweep.subsets
-    if reason := why_left_out(ctx, subsets).get(name):
-        raise NotTestable(f"subset {name} cannot be built: {reason}")
-    return subsets[name]
-
-
 def sweep_inputs(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
     return [dataset_input(ctx), *selection_input(ctx, subsets)]
-
-
-def selection_input(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
-    """Phase 1's choice of layers, where a subset is made of it and there is one."""
-    if not any(subset.from_selected_layers for subset in subsets):
-        return []
-    chosen = earlier.SELECTED.of(ctx.phase1_paths)
-    return [] if why_not_made(chosen.path, ctx) else [chosen]
-
-
-def resources(ctx: RunContext, subsets: Iterable[Subset]) -> Resources:
-    """The model's shape and tokens, and what Phase 1 selected, as far as these subsets ask for it."""
-    from backtracking.text.triggers import Triggers, sentence_end_tokens
-
-    model, asked = ctx.model(), list(subsets)
-    selected: Selected | None = None
-    if any(subset.from_selected_layers for subset in asked):
-        selected = read_selected_layers(ctx.phase1_paths)
-    triggers: frozenset[int] = frozenset()
-    if any(subset.suppress_triggers for subset in asked):
-        triggers = Triggers.of(model.tokenizer, ctx.config.detection.triggers_strict).tokens
-    ends: frozenset[int] = frozenset()
-    if any(subset.only == "sentence_starts" for subset in asked):
-        ends = sentence_end_tokens(model.tokenizer)
-    return Resources(
-        n_layers=model.n_layers,
-        n_heads=model.n_heads,
-        when=ctx.phase2.when,
-        selected=selected,
-        trigger_tokens=triggers,
-        sentence_ends=ends,
-        seed=ctx.config.ablation_generation.random_control_seed,
-    )
 
 
 def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequence[Arm]) -> "SweepJob":
@@ -206,52 +137,6 @@ def _write_hook_debug(ctx: RunContext, start: dict[str, Any]) -> None:
 def event_reader(ctx: RunContext) -> EventReader:
     gold = {problem.id: problem.answer_value for problem in read_problems(ctx)}
     return EventReader(ctx.config.detection, ctx.config.prompting, TokenMap(ctx.model().tokenizer), gold)
-
-
-def vectors(ctx: RunContext, variant: str, arms: Sequence[Arm]) -> "dict[str, Tensor]":
-    """The directions and means that the arms name."""
-    from backtracking.mechanism.vectors import named_vectors, needs_readings, resolve_vectors
-
-    if not named_vectors(arms):
-        return {}
-    readings = []
-    if needs_readings(arms):
-        study = phase1_study(ctx, variant, ctx.config.analysis.max_events)
-        readings = [event.controls["matched_row"] for event in study if "matched_row" in event.controls]
-    return resolve_vectors(
-        arms,
-        ctx.model(),
-        saved_directions(ctx),
-        readings,
-        seed=ctx.config.ablation_generation.random_control_seed,
-        budget=ctx.config.analysis.batch_tokens,
-    )
-
-
-def saved_directions(ctx: RunContext) -> "dict[str, Tensor]":
-    """The directions that Phase 1 saved; none when it saved none."""
-    run = ctx.phase1_paths
-    return earlier.DIRECTIONS.read(run) if earlier.DIRECTIONS.exists(run) else {}
-
-
-def phase1_study(ctx: RunContext, variant: str, max_events: int) -> "list[Event]":
-    """Phase 1's baseline onsets of a variant with their matched controls."""
-    from backtracking.measurements.controls import StudyFiles, draw_study
-
-    run = ctx.phase1_paths
-    return draw_study(
-        StudyFiles(
-            earlier.EVENTS.path(run),
-            earlier.ONSETS.path(run),
-            earlier.GENERATIONS.path(run, variant=variant, condition=BASELINE_NAME),
-        ),
-        variant,
-        max_events=max_events,
-        controls=max_events,
-        seed=ctx.config.run.seed,
-        token_map=TokenMap(ctx.model().tokenizer),
-        kind=ctx.config.analysis.onsets,
-    )
 
 
 def onset_phrases(ctx: RunContext, arms: Sequence[Arm]) -> tuple[tuple[int, ...], ...]:

@@ -1,42 +1,20 @@
-"""What the stages that look inside the model share: their inputs, and a bench that keeps what it reads."""
+"""A bench on a run's model that keeps what it reads, so that an interrupted analysis goes on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backtracking.artifacts import phase1 as files
-from backtracking.measurements.controls import StudyFiles, draw_study, matching_table
 from backtracking.mechanism.partial import compute_resumably
-from backtracking.mechanism.study import Bench, Compute, Item, Study, Values
-from backtracking.run.inputs import Input
+from backtracking.mechanism.study import Bench, Compute, Item, Values
 from backtracking.run.provenance import digest
-from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import RunContext, select_keys
-from backtracking.text.tokenization import TokenMap
 
 if TYPE_CHECKING:
     from backtracking.measurements.controls import Reading
     from backtracking.mechanism.readouts import Target
 
+
 MODEL_KEYS = ("run.seed", "model")
-STUDY_KEYS = (
-    *MODEL_KEYS,
-    "analysis.onsets",
-    "analysis.max_events",
-    "analysis.control_samples",
-    "analysis.logit_lens_token",
-    "analysis.contrast_words",
-)
-
-
-def study_inputs(ctx: RunContext, variant: str) -> Sequence[Input]:
-    """Baseline rows only, so that rows of other conditions leave the results fresh."""
-    ctx.check_variant(variant)
-    return [
-        files.EVENTS.rows(ctx.paths, variant, BASELINE_NAME),
-        files.ONSETS.rows(ctx.paths, variant, BASELINE_NAME),
-        files.GENERATIONS.of(ctx.paths, variant=variant, condition=BASELINE_NAME),
-    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,21 +61,6 @@ def open_bench(ctx: RunContext, name: str, config_keys: Sequence[str]) -> KeptBe
     )
 
 
-def open_study(ctx: RunContext, variant: str, bench: Bench | None = None) -> Study:
-    """Draw the events of a variant and their controls; the same in every stage of a run."""
-    bench = bench or open_bench(ctx, variant, STUDY_KEYS)
-    events = draw_study(
-        StudyFiles(ctx.paths.events, ctx.paths.onsets, ctx.paths.generation(variant, "baseline")),
-        variant,
-        max_events=bench.config.max_events,
-        controls=bench.config.control_samples,
-        seed=bench.seed,
-        token_map=TokenMap(bench.loaded.tokenizer),
-        kind=bench.config.onsets,
-    )
-    return Study.of(variant, events, bench)
-
-
 def reading_key(reading: "Reading", target: "Target") -> str:
     """Names what was computed: the position and all that the readings depend on."""
     seen = digest([reading.ids[: reading.pos + 2], target.onset, target.family, dict(target.contrasts)])
@@ -107,7 +70,3 @@ def reading_key(reading: "Reading", target: "Target") -> str:
 def settings_digest(ctx: RunContext, keys: Sequence[str], **more: Any) -> str:
     """All that values depend on beside their position: the config, the weights as they are now, and more."""
     return digest([select_keys(ctx.config.model_dump(mode="json"), keys), ctx.model().fingerprint(), more])
-
-
-def write_controls(ctx: RunContext, study: Study) -> None:
-    files.CONTROLS.write(ctx.paths, matching_table(study.events))

@@ -1,0 +1,85 @@
+"""What the arms of a sweep are made of: subsets that can be built, and what Phase 1 left to build them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from backtracking.artifacts import phase1 as earlier
+from backtracking.artifacts.kinds import Artifact
+from backtracking.config.phase2 import Subset
+from backtracking.errors import NotTestable
+from backtracking.interventions import Intervention
+from backtracking.model.arms import Resources, Selected
+from backtracking.run.inputs import Input
+from backtracking.stages.base import RunContext
+from backtracking.stages.origin import why_not_made
+from backtracking.stages.phase1.generate import read_selected_layers
+
+if TYPE_CHECKING:
+    pass
+
+
+def why_left_out(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, str]:
+    """Subsets made of something that Phase 1 could not make, each with the reason."""
+    reasons = {name: _why_not_built(ctx, subset) for name, subset in subsets.items()}
+    for name, subset in subsets.items():
+        reasons[name] = reasons[name] or reasons.get(subset.random_like or "", "")
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _why_not_built(ctx: RunContext, subset: Subset) -> str:
+    if ctx.phase1 is None:
+        return ""
+    needed: set[Artifact] = {earlier.SELECTED} if subset.from_selected_layers else set()
+    for member in subset.components:
+        if isinstance(member, Intervention) and member.vector is not None:
+            is_mean = member.vector.startswith("mean_")
+            needed.add(earlier.CONTROLS if is_mean else earlier.DIRECTIONS)
+    paths = [artifact.path(ctx.phase1) for artifact in needed]
+    return next((reason for path in paths if (reason := why_not_made(path, ctx))), "")
+
+
+def buildable_subsets(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, Subset]:
+    """The subsets without those that Phase 1 left nothing to build from."""
+    left_out = why_left_out(ctx, subsets)
+    return {name: subset for name, subset in subsets.items() if name not in left_out}
+
+
+def buildable_subset(ctx: RunContext, name: str) -> Subset:
+    """One subset by name; what is asked about it is not testable where it cannot be built."""
+    subsets = ctx.phase2.subset_sweep.subsets
+    if reason := why_left_out(ctx, subsets).get(name):
+        raise NotTestable(f"subset {name} cannot be built: {reason}")
+    return subsets[name]
+
+
+def selection_input(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
+    """Phase 1's choice of layers, where a subset is made of it and there is one."""
+    if not any(subset.from_selected_layers for subset in subsets):
+        return []
+    chosen = earlier.SELECTED.of(ctx.phase1_paths)
+    return [] if why_not_made(chosen.path, ctx) else [chosen]
+
+
+def resources(ctx: RunContext, subsets: Iterable[Subset]) -> Resources:
+    """The model's shape and tokens, and what Phase 1 selected, as far as these subsets ask for it."""
+    from backtracking.text.triggers import Triggers, sentence_end_tokens
+
+    model, asked = ctx.model(), list(subsets)
+    selected: Selected | None = None
+    if any(subset.from_selected_layers for subset in asked):
+        selected = read_selected_layers(ctx.phase1_paths)
+    triggers: frozenset[int] = frozenset()
+    if any(subset.suppress_triggers for subset in asked):
+        triggers = Triggers.of(model.tokenizer, ctx.config.detection.triggers_strict).tokens
+    ends: frozenset[int] = frozenset()
+    if any(subset.only == "sentence_starts" for subset in asked):
+        ends = sentence_end_tokens(model.tokenizer)
+    return Resources(
+        n_layers=model.n_layers,
+        n_heads=model.n_heads,
+        when=ctx.phase2.when,
+        selected=selected,
+        trigger_tokens=triggers,
+        sentence_ends=ends,
+        seed=ctx.config.ablation_generation.random_control_seed,
+    )

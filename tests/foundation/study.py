@@ -1,0 +1,63 @@
+"""A small study of both phases on the bundled reasoner, made once by the command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from backtracking.cli.session import Request, open_run
+from backtracking.stages.execute import status_of
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = ROOT / "configs"
+SMALL = [
+    "dataset.max_examples=12",
+    "generation.num_samples_per_prompt=2",
+    "analysis.max_events=16",
+    "analysis.control_samples=16",
+    "ablation_generation.random_draws=2",
+]
+SMALL_PHASE2 = [
+    "phase2.max_examples=8",
+    "phase2.num_samples_per_prompt=2",
+    "phase2.search.enabled=true",
+    "phase2.search.max_examples=4",
+    "phase2.search.num_samples_per_prompt=3",
+    "phase2.search.budget_rows=60",
+    "phase2.continuation_ablation.num_continuations=2",
+]
+PHASES = {"demo": ("demo.yaml", SMALL), "demo-phase2": ("demo_phase2.yaml", [*SMALL, *SMALL_PHASE2])}
+
+
+def sets(*pairs):
+    return [part for pair in pairs for part in ("--set", pair)]
+
+
+def make(folder: Path) -> Path:
+    """Run both phases in a folder; what each stage opened and read is kept beside them, as `<run>.json`."""
+    env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    for run, (config, settings) in PHASES.items():
+        command = [sys.executable, "-m", "tests.foundation.audited", f"{run}.json"]
+        command += ["run", "-c", str(CONFIGS / config), *sets(*settings)]
+        done = subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def record(folder: Path, run: str) -> dict:
+    """The record of each stage of a run."""
+    return json.loads((folder / "runs" / run / "meta.json").read_text())["stages"]
+
+
+def states(run: str, *changes: str) -> dict[str, str]:
+    """Where each stage stands, in the folder that one works in, with some settings changed."""
+    config, settings = PHASES[run]
+    request = Request(config=CONFIGS / config, overrides=[*settings, *changes], quiet=True)
+    ctx = open_run(request)
+    return {stage.key: status_of(stage, ctx).state for stage in ctx.pipeline}
+
+
+def not_done(run: str, *changes: str) -> set[str]:
+    """Names of the stages that would run again."""
+    return {key.partition("[")[0] for key, state in states(run, *changes).items() if state != "done"}
