@@ -49,7 +49,7 @@ def sample_resumptions(
     names = [BASELINE_ARM.name, *(arm.name for arm in arms)]
     rows = [
         Row(
-            Prompt(str(number), "resumption", "", (*event.at.seen, token)),
+            Prompt(str(number), f"resumption after {token}", "", (*event.at.seen, token)),
             sample,
             Condition(name=names[place]),
         )
