@@ -52,14 +52,14 @@ class Row:
 def checked_rows(rows: Iterable[Row], table: GateTable) -> Iterator[Row]:
     """Pass rows through, refusing by name those whose prompt or condition does not fit the model."""
     model = table.model
-    prompts: dict[tuple[str, str], int] = {}
+    prompts: dict[tuple[str, RowId], int] = {}
     for row in rows:
         table.add(row.condition)
         ids = row.prompt.ids
-        if prompts.setdefault((row.prompt.variant, row.prompt.example_id), hash(ids)) != hash(ids):
+        if prompts.setdefault((row.prompt.variant, row.id), hash(ids)) != hash(ids):
             raise UserError(
-                f"{row.label}: another row of this example has another prompt",
-                "rows of one example and variant share their noise and are compared as one problem",
+                f"{row.label}: another row of this example and sample has another prompt",
+                "rows of one example, sample and variant share their noise and are compared as one problem",
                 "give each prompt an example id of its own",
             )
         if not ids:

@@ -8,6 +8,7 @@ from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths
 from backtracking.run.provenance import file_digest
 from backtracking.stages.base import RunContext, Stage
+from backtracking.stages.digests import relative
 
 
 def made_elsewhere(stage: Stage, ctx: RunContext) -> list[Path]:
@@ -15,13 +16,13 @@ def made_elsewhere(stage: Stage, ctx: RunContext) -> list[Path]:
     if stage.key in ctx.meta.stages:
         return []
     inside = (path for path in stage.outputs(ctx) if path.is_file() and path.is_relative_to(ctx.paths.root))
-    return [path for path in inside if not _is_recorded(path, ctx.meta)]
+    return [path for path in inside if not _is_recorded(path, ctx)]
 
 
-def _is_recorded(path: Path, meta: RunMeta) -> bool:
+def _is_recorded(path: Path, ctx: RunContext) -> bool:
     """Whether some stage recorded the file as it is now; two stages may share one."""
-    digest = file_digest(path)
-    return any(record.outputs.get(path.name) == digest for record in meta.stages.values())
+    found, names = file_digest(path), (relative(path, ctx), path.name)
+    return any(record.outputs.get(name) == found for record in ctx.meta.stages.values() for name in names)
 
 
 def why_not_made(path: Path, ctx: RunContext) -> str:
