@@ -210,6 +210,18 @@ def test_a_smaller_plan_keeps_the_rows_it_leaves_out(cli, small_config, workdir)
     assert (workdir / ROWS).with_suffix(".previous1.jsonl").exists()
 
 
+def test_interventions_that_went_uncounted_fail_the_stage(cli, small_config, workdir, monkeypatch):
+    """The stage asks the ledger when its rows are done: a run that did not do as asked is a bug."""
+    from backtracking.model.gates import GateTable
+
+    cli("prepare-data", "-c", small_config)
+    (workdir / "runs/small/analysis").mkdir()
+    (workdir / "runs/small/analysis/selected_layers.json").write_text('{"attn": [1], "mlp": []}')
+    monkeypatch.setattr(GateTable, "count_decode", lambda *_: None)
+    with pytest.raises(RuntimeError, match="not applied as scheduled"):
+        cli("generate", "-c", small_config, "--condition", "targeted_ablation")
+
+
 def test_random_controls_and_speed_settings_leave_targeted_rows_alone(cli, small_config, workdir):
     prepared(cli, small_config)
     (workdir / "runs/small/analysis").mkdir()

@@ -1,0 +1,48 @@
+"""The ledger raises when the counts are not what the schedule says, and the stage asks it."""
+
+import pytest
+from tiny import prompt, tiny
+
+from backtracking.engine.generate import Row, SamplingParams, generate_rows
+from backtracking.interventions import Condition, Intervention
+from backtracking.model.gates import GateTable
+from backtracking.model.ledger import Ledger
+
+REMOVED = Condition(name="removed", interventions=(Intervention(component="mlp", layer=1),))
+
+
+def run(ledger, engine="batched"):
+    rows = [Row(prompt(k), 0, REMOVED) for k in range(3)]
+    return list(generate_rows(tiny("llama"), rows, SamplingParams(6), seed=0, engine=engine, ledger=ledger))
+
+
+@pytest.mark.parametrize("engine", ["batched", "reference"])
+def test_counts_that_are_as_scheduled_pass(engine):
+    ledger = Ledger()
+    run(ledger, engine)
+    ledger.verify()
+    assert ledger.ablation_calls > 0
+
+
+@pytest.mark.parametrize("counter", ["called", "applied", "expected_called", "expected_applied"])
+def test_a_single_count_too_many_is_raised(counter):
+    ledger = Ledger()
+    run(ledger)
+    getattr(ledger, counter)["removed", 1, "mlp"] += 1
+    with pytest.raises(RuntimeError, match=r"not applied as scheduled:\n  removed mlp_1"):
+        ledger.verify()
+
+
+def test_counts_of_a_condition_that_no_row_had_are_raised():
+    ledger = Ledger()
+    ledger.record(("stray", 0, "attn"), 1, 1, 1)
+    with pytest.raises(RuntimeError, match="stray attn_0: called 1"):
+        ledger.verify()
+
+
+def test_passes_that_go_uncounted_are_raised(monkeypatch):
+    monkeypatch.setattr(GateTable, "count_decode", lambda *_: None)
+    ledger = Ledger()
+    run(ledger)
+    with pytest.raises(RuntimeError, match="not applied as scheduled"):
+        ledger.verify()
