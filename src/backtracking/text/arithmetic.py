@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from backtracking.text.equalities import Side, read_equalities
-from backtracking.text.expressions import Span, evaluate
+from backtracking.text.expressions import FRACTION_SLASH, Operand, Span, evaluate
+from backtracking.text.lexicon import UNITS
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,7 @@ def find_steps(text: str) -> list[Step]:
 def _judge(left: Side, right: Side, approximate: bool) -> Step | None:
     """Compare computed and stated value; the left side is the computed one if it has an operator."""
     computed, stated = (left, right) if left.has_operator else (right, left)
-    if left.units and right.units and not left.units & right.units:
-        return None
-    if any(operand.percent for operand in computed.operands) and _adds(computed):
+    if _adds(computed) and len({operand.percent for operand in (*computed.operands, *stated.operands)}) > 1:
         return None
     expected, whole = evaluate(computed.parts), evaluate(stated.parts)
     if expected is None or whole is None:
@@ -50,12 +49,70 @@ def _judge(left: Side, right: Side, approximate: bool) -> Step | None:
     claims = [whole, value, *([100 * value] if first.percent else [])]
     right_ones = [claim for claim in claims if _agrees(expected, claim, first.decimals, approximate)]
     claimed = (right_ones or claims)[0]
+    if not right_ones and _may_be_meant(computed, expected, claims, first):
+        return None
+    other_units = left.units and right.units and not left.units & right.units
+    if other_units and (right_ones or _adds(left) or _is_conversion(expected, claimed)):
+        return None
     operands = tuple(operand.span for operand in computed.operands)
     return Step(left.start, right.end, operands, first.span, expected, claimed, bool(right_ones))
 
 
 def _adds(side: Side) -> bool:
     return any(part in ("+", "-") for part in side.parts if isinstance(part, str))
+
+
+def _is_conversion(expected: Fraction, claimed: Fraction) -> bool:
+    """Whether two values may be the same in other units: 60 minutes * 3 = 3 hours."""
+    if not expected or not claimed:
+        return True
+    ratio = abs(expected / claimed)
+    return max(ratio, 1 / ratio) in _RATIOS
+
+
+_RATIOS = (
+    frozenset(
+        big / small
+        for dimension, big in UNITS.values()
+        for other, small in UNITS.values()
+        if dimension == other and big >= small
+    )
+    | frozenset(Fraction(10) ** power for power in range(10))
+    | frozenset(map(Fraction, (2, 4, 8, 30, 31, 52, 365)))
+)
+
+
+def _may_be_meant(computed: Side, expected: Fraction, claims: list[Fraction], first: Operand) -> bool:
+    """Whether a difference is what rounded operands, or a quotient cut to a whole number, make of it."""
+    if not _OPERATORS_THAT_ROUND & {part for part in computed.parts if isinstance(part, str)}:
+        return False
+    difference = min(abs(expected - claim) for claim in claims)
+    slack = sum((_slack(operand) for operand in computed.operands), Fraction(0))
+    if difference <= slack * abs(expected):
+        return True
+    whole = first.decimals == 0 and expected.denominator != 1
+    return whole and difference < 1 and difference * 100 < abs(expected)
+
+
+_OPERATORS_THAT_ROUND = frozenset(("*", "/", "^", FRACTION_SLASH))
+
+
+def _slack(operand: Operand) -> Fraction:
+    """How far, relatively, a rounded operand may be from what was meant: 0.33 for a third, 3.14, 1.732."""
+    half_unit = Fraction(1, 2 * 10**operand.decimals)
+    near = operand.value.limit_denominator(12)
+    recurring = near.denominator % 3 == 0 or near.denominator % 7 == 0 or near.denominator % 11 == 0
+    rounded = (
+        operand.decimals > 2
+        or operand.value in _CONSTANTS
+        or (recurring and abs(near - operand.value) <= half_unit)
+    )
+    if operand.percent or operand.decimals < 2 or not rounded:
+        return Fraction(0)
+    return half_unit / abs(operand.value) if operand.value else Fraction(0)
+
+
+_CONSTANTS = frozenset(Fraction(text) for text in ("3.14", "1.41", "1.73", "2.24", "2.72"))
 
 
 def _agrees(expected: Fraction, claimed: Fraction, decimals: int, approximate: bool) -> bool:

@@ -19,6 +19,8 @@ class Operand(NamedTuple):
     span: Span
     decimals: int
     percent: bool
+    quotient: bool = False
+    """Whether it is written as a fraction and nothing else: a division, too."""
 
 
 Part = Operand | str

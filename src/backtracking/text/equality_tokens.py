@@ -1,0 +1,156 @@
+"""The tokens of arithmetic in running text: numbers, operators, units, LaTeX looked through.
+
+Braces that group an exponent or a fraction become parentheses; those of other commands are left out.
+"""
+
+import re
+from typing import NamedTuple
+
+from backtracking.text.expressions import FRACTION_SLASH, Span
+
+_TOKEN = re.compile(
+    r"""(?P<times>[xX](?=[ ]*[\d.($\\]|[ ]+-))
+    |(?P<word>[^\W\d_]+)
+    |(?P<skip>[ \t]+|\*\*|&|°|\^\s?\{?\s?(?:\\circ\b|°)\s?\}?|\\[,;:! ]
+        |\\(?:left|right|bigl?|bigr|Bigl?|Bigr|text|mathrm|mathbf|textbf|boxed|displaystyle)(?![A-Za-z]))
+    |(?P<edge>\\[()\[\]])
+    |(?P<frac>(?:\d{1,9}[ ]?)?\\[dt]?frac\{\d{1,15}\}\{\d{1,15}\}|\d{1,9}[ ]\d{1,4}/\d{1,4}(?![.,]?\d|/))
+    |(?P<group>\\[dtc]?frac\s?\{|\^\s?\{|[{}])
+    |(?P<number>(?<!\d)\d{1,3}(?:(?:,|\{,\}|\\,)\d{3}){1,6}(?!\d|,\d)(?:\.\d{1,12})?
+        |(?<!\d)\d{1,18}(?:\.\d{1,12}(?:\.\.\.|…)?)?(?!\d)|(?<!\d)\.\d{1,12})
+    |(?P<tight>(?<=\d)/(?=\d))
+    |(?P<op>[-+*/^×·⋅÷−–∗]|\\(?:times|cdot|div)\b)
+    |(?P<equals>==?|≈|\\approx\b)
+    |(?P<paren>[()])
+    |(?P<percent>\\?%)
+    |(?P<money>\\?[$€£¥])
+    |(?P<end>\n|\\\\|\\(?:quad|qquad|implies|therefore|because|to|[Rr]ightarrow)\b)
+    |(?P<other>\\[A-Za-z]+|.)""",
+    re.VERBOSE,
+)
+_EQUALS = re.compile(r"=|≈|\\approx\b")
+_SPACE = re.compile(r"\s")
+_REACH_BACK, _REACH_ON = 100, 50
+_OPERATORS = {
+    "×": "*",
+    "·": "*",
+    "⋅": "*",
+    "∗": "*",
+    "÷": "/",
+    "−": "-",
+    "–": "-",
+    "\\times": "*",
+    "\\cdot": "*",
+    "\\div": "/",
+}
+NUMERIC = ("number", "frac", "percent")
+_ENDS_OPERAND = (*NUMERIC, "word")
+
+
+class Token(NamedTuple):
+    """A number, word or sign with where it stands."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    spaced: bool
+    """Whether a space stands before it."""
+
+
+NOTHING = Token("end", "", -1, -1, spaced=True)
+
+
+def neighbourhoods(text: str) -> list[Span]:
+    """The stretches of text around equals signs; the rest cannot hold a statement."""
+    spans: list[Span] = []
+    for match in _EQUALS.finditer(text):
+        start, end = max(0, match.start() - _REACH_BACK), min(len(text), match.end() + _REACH_ON)
+        if spans and start <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
+    return [(_word_end(text, start) if start else 0, _word_end(text, end)) for start, end in spans]
+
+
+def _word_end(text: str, at: int) -> int:
+    """Move on to the next space, if one is near, so that no number is cut in two."""
+    space = _SPACE.search(text, at, at + _REACH_BACK)
+    return space.start() if space else min(len(text), at + _REACH_BACK)
+
+
+def tokens_of(text: str, start: int, end: int) -> list[Token]:
+    """The tokens of a stretch, with a mark where the text goes on beyond it."""
+    reader = _Reader(text)
+    if start > 0:
+        reader.add("cut", "", start, start)
+    for match in _TOKEN.finditer(text, start, end):
+        reader.take(match.lastgroup or "other", match)
+    if end < len(text):
+        reader.add("cut", "", end, end)
+    return reader.tokens
+
+
+class _Reader:
+    """Collects tokens; keeps what the open braces group."""
+
+    def __init__(self, text: str) -> None:
+        self.tokens: list[Token] = []
+        self._text = text
+        self._spaced = False
+        self._groups: list[str] = []
+        self._bottom_opens = -1
+
+    def add(self, kind: str, text: str, start: int, end: int) -> None:
+        """Append one token."""
+        self.tokens.append(Token(kind, text, start, end, self._spaced))
+        self._spaced = False
+
+    def take(self, kind: str, match: re.Match[str]) -> None:
+        """Take in one match of the pattern."""
+        found, (start, end) = match.group(), match.span()
+        last = self.tokens[-1].kind if self.tokens else ""
+        if kind == "skip":
+            self._spaced = True
+        elif kind == "group":
+            self._group(found, start, end)
+        elif kind == "times":
+            self.add(*(("op", "*") if last in _ENDS_OPERAND else ("word", found)), start, end)
+        elif kind == "tight":
+            self.add("op", FRACTION_SLASH, start, end)
+        elif kind == "edge" and last in ("op", "equals") and found in ("\\(", "\\["):
+            self._spaced = True  # 5 + \(3\)
+        else:
+            if kind in ("op", "equals") and last == "edge" and self.tokens[-1].text in ("\\)", "\\]"):
+                self.tokens.pop()  # \(9 \times 2\) = 18
+            self.add(kind, _OPERATORS.get(found, found), start, end)
+
+    def _group(self, found: str, start: int, end: int) -> None:
+        """Braces of fractions and exponents as parentheses, others left out."""
+        if found == "{":
+            if start != self._bottom_opens:
+                self._groups.append("plain")
+        elif found[0] == "^":
+            self.add("op", "^", start, end)
+            self.add("paren", "(", start, end)
+            self._groups.append("power")
+        elif found != "}":
+            self.add("paren", "(", start, end)
+            self.add("paren", "(", start, end)
+            self._groups.append("top")
+        else:
+            self._close(self._groups.pop() if self._groups else "", start, end)
+
+    def _close(self, group: str, start: int, end: int) -> None:
+        opens = self._text[end : end + 1] == "{"
+        if group == "top" and opens:
+            self.add("paren", ")", start, end)
+            self.add("op", FRACTION_SLASH, start, end)
+            self.add("paren", "(", start, end)
+            self._groups.append("bottom")
+            self._bottom_opens = end
+        elif group in ("bottom", "power"):
+            for _ in range(2 if group == "bottom" else 1):
+                self.add("paren", ")", start, end)
+        elif group == "top" or (not group and opens):
+            self.add("other", "}", start, end)
