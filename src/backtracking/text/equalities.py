@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from backtracking.text.equality_tokens import NOTHING, NUMERIC, Token, neighbourhoods, tokens_of
 from backtracking.text.expressions import FRACTION_SLASH, Operand, Part
@@ -77,14 +78,22 @@ def read_equalities(text: str) -> Iterator[tuple[Side, Side, bool]]:
         for place, token in enumerate(tokens):
             if token.kind != "equals":
                 continue
-            left = _read_left(tokens, place)
-            right = _read_right(tokens, place) if left is not None else None
+            begin = _left_begin(tokens, place)
+            stop = _right_stop(tokens, place) if begin >= 0 else -1
+            if stop < 0 or not _computes(tokens, begin, stop) or _is_supposed(tokens, begin):
+                continue
+            left, right = _side(tokens, begin, place), _side(tokens, place + 1, stop)
             if left and right and (left.has_operator or right.has_operator):
                 yield left, right, token.text[0] != "="
 
 
-def _read_left(tokens: Sequence[Token], equals: int) -> Side | None:
-    """The whole expression that ends at an equals sign; none when it cannot be read to its beginning."""
+def _computes(tokens: Sequence[Token], begin: int, stop: int) -> bool:
+    """Whether there is an operation on either side."""
+    return any(token.kind in ("op", "frac") for token in tokens[begin:stop])
+
+
+def _left_begin(tokens: Sequence[Token], equals: int) -> int:
+    """Where the whole expression before an equals sign begins; −1 when it cannot be read to its beginning."""
     at, depth, need_operand = equals - 1, 0, True
     while at >= 0 and equals - at <= _MAX_TOKENS:
         token = tokens[at]
@@ -104,14 +113,12 @@ def _read_left(tokens: Sequence[Token], equals: int) -> Side | None:
             break
     begin = at + 1
     if depth or equals - at > _MAX_TOKENS:
-        return None
+        return -1
     if need_operand and _is_list_mark(tokens, begin):
-        return _side(tokens, begin + 1, equals)
+        return begin + 1
     if (need_operand and not _is_sign(tokens, begin)) or _runs_on_before(tokens, begin):
-        return None
-    if _is_supposed(tokens, begin):
-        return None
-    return None if _is_label(tokens, begin, equals) else _side(tokens, begin, equals)
+        return -1
+    return -1 if _is_label(tokens, begin, equals) else begin
 
 
 def _is_list_mark(tokens: Sequence[Token], at: int) -> bool:
@@ -223,8 +230,8 @@ def _operand_start(tokens: Sequence[Token], at: int) -> int:
     return at
 
 
-def _read_right(tokens: Sequence[Token], equals: int) -> Side | None:
-    """The whole expression that begins after an equals sign; none when it cannot be read to its end."""
+def _right_stop(tokens: Sequence[Token], equals: int) -> int:
+    """Where the whole expression after an equals sign stops; −1 when it cannot be read to its end."""
     at, depth, need_operand = equals + 1, 0, True
     while at < len(tokens) and at - equals <= _MAX_TOKENS:
         token = tokens[at]
@@ -243,10 +250,8 @@ def _read_right(tokens: Sequence[Token], equals: int) -> Side | None:
         else:
             break
     if need_operand or depth or at - equals > _MAX_TOKENS:
-        return None
-    if _runs_on_after(tokens, at) or _is_qualified(tokens, at):
-        return None
-    return _side(tokens, equals + 1, at)
+        return -1
+    return -1 if _runs_on_after(tokens, at) or _is_qualified(tokens, at) else at
 
 
 def _runs_on_after(tokens: Sequence[Token], end: int) -> bool:
@@ -274,16 +279,19 @@ def _runs_on_after(tokens: Sequence[Token], end: int) -> bool:
 
 def _is_qualified(tokens: Sequence[Token], end: int) -> bool:
     """Whether what follows a result says that it is not all: a remainder, a modulus, a question mark."""
-    remark = tokens[end : end + _MAX_REMARK]
-    for place, token in enumerate(remark):
-        if token.text == "?":
-            return place <= 2
-        if token.kind in ("end", "equals") or token.text in ".;":
+    for place in range(end, min(len(tokens), end + _MAX_REMARK)):
+        token = tokens[place]
+        if token.kind == "word":
+            word = token.text.casefold()
+            behind_number = place > end and tokens[place - 1].kind == "number"
+            if word in _MODULAR or (behind_number and word in ("left", "over")):
+                return True
+        elif token.text == "?":
+            return place <= end + 2
+        elif token.text == "≡":
+            return True
+        elif token.kind in ("end", "equals") or token.text in (".", ";"):
             return False
-        if token.text.casefold() in _MODULAR or token.text == "≡":
-            return True
-        if token.text.casefold() in ("left", "over") and place and remark[place - 1].kind == "number":
-            return True
     return _adds_smaller_units(tokens, end)
 
 
@@ -300,11 +308,10 @@ def _is_supposed(tokens: Sequence[Token], begin: int) -> bool:
     for token in reversed(tokens[max(0, begin - _MAX_REMARK) : begin]):
         if token.kind in ("end", "equals") or token.text in (".", "?", "!"):
             return False
-        if token.text.casefold() in _MODULAR:
+        word = token.text.casefold() if token.kind == "word" else ""
+        if word in _MODULAR:
             return True
-        if token.text == "," or token.text.casefold() in ("then", "so"):
-            continue
-        if token.text.casefold() in _SUPPOSES:
+        if word in _SUPPOSES:
             return not _is_concluded(tokens, begin)
     return False
 
@@ -382,12 +389,17 @@ def _operand(token: Token, *, percent: bool) -> Operand | None:
         if not bottom or (whole and top >= bottom):
             return None
         return Operand(sum(whole) + Fraction(top, bottom), span, 0, percent, quotient=not whole)
-    digits = re.sub(r"[^\d.]", "", token.text).rstrip(".")
-    value = Fraction(digits) if "." in digits else Fraction(int(digits))
-    decimals = len(digits.partition(".")[2])
+    value, decimals = _number(token.text)
     if percent:
         value, decimals = value / 100, decimals + 2
     return Operand(value, span, decimals, percent)
+
+
+@lru_cache(maxsize=65_536)
+def _number(text: str) -> tuple[Fraction, int]:
+    """The value of a number and how many decimals it shows."""
+    digits = re.sub(r"[^\d.]", "", text).rstrip(".")
+    return Fraction(digits), len(digits.partition(".")[2])
 
 
 def _unit(word: str) -> str:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from backtracking.text.expressions import FRACTION_SLASH, Span
 
 _TOKEN = re.compile(
-    r"""(?P<times>[xX](?=[ ]*[\d.($\\]|[ ]+-))
+    r"""[ \t]*+(?:(?P<times>[xX](?=[ ]*[\d.($\\]|[ ]+-))
     |(?P<word>[^\W\d_]+)
-    |(?P<skip>[ \t]+|\*\*|&|°|\^\s?\{?\s?(?:\\circ\b|°)\s?\}?|\\[,;:! ]
+    |(?P<skip>\*\*|&|°|\^\s?\{?\s?(?:\\circ\b|°)\s?\}?|\\[,;:! ]
         |\\(?:left|right|bigl?|bigr|Bigl?|Bigr|text|mathrm|mathbf|textbf|boxed|displaystyle)(?![A-Za-z]))
     |(?P<edge>\\[()\[\]])
     |(?P<frac>(?:\d{1,9}[ ]?)?\\[dt]?frac\{\d{1,15}\}\{\d{1,15}\}|\d{1,9}[ ]\d{1,4}/\d{1,4}(?![.,]?\d|/))
@@ -25,7 +25,7 @@ _TOKEN = re.compile(
     |(?P<percent>\\?%)
     |(?P<money>\\?[$€£¥])
     |(?P<end>\n|\\\\|\\(?:quad|qquad|implies|therefore|because|to|[Rr]ightarrow)\b)
-    |(?P<other>\\[A-Za-z]+|.)""",
+    |(?P<other>\\[A-Za-z]+|.))""",
     re.VERBOSE,
 )
 _EQUALS = re.compile(r"=|≈|\\approx\b")
@@ -82,48 +82,58 @@ def _word_end(text: str, at: int) -> int:
 def tokens_of(text: str, start: int, end: int) -> list[Token]:
     """The tokens of a stretch, with a mark where the text goes on beyond it."""
     reader = _Reader(text)
+    tokens = reader.tokens
     if start > 0:
-        reader.add("cut", "", start, start)
+        tokens.append(Token("cut", "", start, start, spaced=False))
     for match in _TOKEN.finditer(text, start, end):
-        reader.take(match.lastgroup or "other", match)
+        kind = match.lastgroup or "other"
+        begin, stop = match.span(kind)
+        spaced = reader.spaced or begin > match.start()
+        reader.spaced = False
+        if kind in _AS_THEY_ARE:
+            tokens.append(Token(kind, text[begin:stop], begin, stop, spaced))
+        elif kind == "skip":
+            reader.spaced = True
+        else:
+            reader.take(kind, begin, stop, spaced=spaced)
     if end < len(text):
-        reader.add("cut", "", end, end)
-    return reader.tokens
+        tokens.append(Token("cut", "", end, end, spaced=False))
+    return tokens
+
+
+_AS_THEY_ARE = frozenset(("word", "number", "frac", "paren", "percent", "money", "end", "other"))
 
 
 class _Reader:
-    """Collects tokens; keeps what the open braces group."""
+    """Tokens so far, and what the open braces group."""
 
     def __init__(self, text: str) -> None:
         self.tokens: list[Token] = []
+        self.spaced = False
         self._text = text
-        self._spaced = False
         self._groups: list[str] = []
         self._bottom_opens = -1
 
-    def add(self, kind: str, text: str, start: int, end: int) -> None:
-        """Append one token."""
-        self.tokens.append(Token(kind, text, start, end, self._spaced))
-        self._spaced = False
-
-    def take(self, kind: str, match: re.Match[str]) -> None:
-        """Take in one match of the pattern."""
-        found, (start, end) = match.group(), match.span()
-        last = self.tokens[-1].kind if self.tokens else ""
-        if kind == "skip":
-            self._spaced = True
-        elif kind == "group":
+    def take(self, kind: str, start: int, end: int, *, spaced: bool) -> None:
+        """Take in an operator, an equals sign, the edge of a formula or a brace."""
+        found = self._text[start:end]
+        last = self.tokens[-1] if self.tokens else NOTHING
+        if kind == "group":
             self._group(found, start, end)
-        elif kind == "times":
-            self.add(*(("op", "*") if last in _ENDS_OPERAND else ("word", found)), start, end)
+            return
+        if kind == "edge" and last.kind in ("op", "equals") and found in ("\\(", "\\["):
+            self.spaced = True  # 5 + \(3\)
+            return
+        if kind == "times":
+            kind, found = ("op", "*") if last.kind in _ENDS_OPERAND else ("word", found)
         elif kind == "tight":
-            self.add("op", FRACTION_SLASH, start, end)
-        elif kind == "edge" and last in ("op", "equals") and found in ("\\(", "\\["):
-            self._spaced = True  # 5 + \(3\)
-        else:
-            if kind in ("op", "equals") and last == "edge" and self.tokens[-1].text in ("\\)", "\\]"):
-                self.tokens.pop()  # \(9 \times 2\) = 18
-            self.add(kind, _OPERATORS.get(found, found), start, end)
+            kind, found = "op", FRACTION_SLASH
+        elif kind in ("op", "equals") and last.text in ("\\)", "\\]"):
+            self.tokens.pop()  # \(9 \times 2\) = 18
+        self.tokens.append(Token(kind, _OPERATORS.get(found, found), start, end, spaced))
+
+    def _add(self, kind: str, text: str, start: int, end: int) -> None:
+        self.tokens.append(Token(kind, text, start, end, spaced=False))
 
     def _group(self, found: str, start: int, end: int) -> None:
         """Braces of fractions and exponents as parentheses, others left out."""
@@ -131,12 +141,12 @@ class _Reader:
             if start != self._bottom_opens:
                 self._groups.append("plain")
         elif found[0] == "^":
-            self.add("op", "^", start, end)
-            self.add("paren", "(", start, end)
+            self._add("op", "^", start, end)
+            self._add("paren", "(", start, end)
             self._groups.append("power")
         elif found != "}":
-            self.add("paren", "(", start, end)
-            self.add("paren", "(", start, end)
+            self._add("paren", "(", start, end)
+            self._add("paren", "(", start, end)
             self._groups.append("top")
         else:
             self._close(self._groups.pop() if self._groups else "", start, end)
@@ -144,13 +154,13 @@ class _Reader:
     def _close(self, group: str, start: int, end: int) -> None:
         opens = self._text[end : end + 1] == "{"
         if group == "top" and opens:
-            self.add("paren", ")", start, end)
-            self.add("op", FRACTION_SLASH, start, end)
-            self.add("paren", "(", start, end)
+            self._add("paren", ")", start, end)
+            self._add("op", FRACTION_SLASH, start, end)
+            self._add("paren", "(", start, end)
             self._groups.append("bottom")
             self._bottom_opens = end
         elif group in ("bottom", "power"):
             for _ in range(2 if group == "bottom" else 1):
-                self.add("paren", ")", start, end)
+                self._add("paren", ")", start, end)
         elif group == "top" or (not group and opens):
-            self.add("other", "}", start, end)
+            self._add("other", "}", start, end)
