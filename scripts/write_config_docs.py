@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from backtracking.config.load import key_docs
+from backtracking.config.show import key_docs
 
 HEAD = """# Config keys
 

@@ -140,12 +140,24 @@ def _to_problem(row: Mapping[str, Any], index: int, config: DatasetConfig, sourc
             f"its columns are {', '.join(map(str, row))}",
             "each row needs `question` and `answer` (ending in `#### N`, or give `answer_value`)",
         )
+    _refuse_half_characters(given, f"{source}, row {index + 1}")
     return Problem(
         id=str(given.get("id", f"{Path(config.name).name}-{config.split}-{index:05d}")),
         question=str(given["question"]).strip(),
         answer=str(given["answer"]).strip(),
         answer_value=_gold_value(given, f"{source}, row {index + 1}"),
     )
+
+
+def _refuse_half_characters(row: Mapping[str, Any], where: str) -> None:
+    """JSON can spell a lone surrogate, which is no text and which no file can keep."""
+    for name, value in row.items():
+        try:
+            str(value).encode()
+        except UnicodeEncodeError as error:
+            raise UserError(
+                f"{where}: {name} is not text", f"it holds half of a character: {error}", "mend that row"
+            ) from None
 
 
 def _is_missing(value: Any) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from backtracking.config.load import config_hash, dump_resolved, key_docs, load_config
+from backtracking.config.load import config_hash, load_config
+from backtracking.config.show import dump_resolved, key_docs
 from backtracking.errors import UserError
 from tests.foundation.command import assert_one_clear_message
 
@@ -92,6 +93,14 @@ def test_all_mistakes_are_told_at_once(tmp_path):
     assert "did you mean 'model'?" in text
 
 
+def _bomb(form: str, first: str = "[x]") -> str:
+    """A few lines that alias each other nine times over, a dozen times: 9^12 values."""
+    lines = (
+        f"a{depth}: &a{depth} " + form.format(", ".join([f"*a{depth - 1}"] * 9)) for depth in range(1, 13)
+    )
+    return "\n".join([f"a0: &a0 {first.format()}", *lines])
+
+
 MALFORMED = {
     "unknown section": ("generatoin: {}", "did you mean 'generation'?"),
     "unknown key": ("generation: {max_new_token: 5}", "did you mean 'max_new_tokens'?"),
@@ -156,6 +165,14 @@ MALFORMED = {
     "not a mapping": ("- a\n- b", "mapping of sections"),
     "missing parent": ("extends: nowhere.yaml", "no config file"),
     "circular": ("extends: c.yaml", "circle"),
+    "parent with an endless name": (f"extends: {'a' * 300}.yaml", "no config file of that name"),
+    "parent with a null byte": ('extends: "a\\0b"', "no config file of that name"),
+    "empty tagged number": ('run: {seed: !!int ""}', "put it in quotes"),
+    "text tagged as a truth": ("run: {seed: !!bool perhaps}", "put it in quotes"),
+    "text tagged as a date": ("run: {name: !!timestamp x}", "put it in quotes"),
+    "half a character": (r'run: {output_dir: "x\ud800"}', "half of a character"),
+    "aliases of aliases": (_bomb("[{}]"), "far too large"),
+    "merges of merges": (_bomb("{{<<: [{}]}}", "{{k: v}}"), "far too large"),
 }
 
 
@@ -172,6 +189,8 @@ def test_malformed_config_gives_one_clear_message(case, cli, workdir):
         ("generation.temperature", "key=value"),
         ("generation.temprature=1", "did you mean"),
         ("run.seed.x=1", "run.seed"),
+        ('run.seed=!!int ""', "put it in quotes"),
+        ("run.name=" + "[" * 5000, "nested too deeply"),
     ],
 )
 def test_bad_override_gives_one_clear_message(override, expected, cli, workdir):
@@ -220,3 +239,55 @@ def test_the_number_of_mistakes_is_the_number_of_lines(tmp_path, cli):
     assert_one_clear_message(outcome, "phase2.subset_sweep.variant", "phase2.scale_sweep.subset_name")
     listed = [line for line in outcome.err.splitlines() if "phase2." in line]
     assert f"{len(listed)} mistakes in the config" in outcome.err
+
+
+def test_a_dangling_link_is_called_one(cli, workdir):
+    (workdir / "c.yaml").symlink_to("nowhere")
+    assert_one_clear_message(cli("config", "check", "c.yaml"), "a link that leads nowhere")
+
+
+NAMES = ("demo", "demo_phase2", "r1_gsm8k", "r1_gsm8k_phase2")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_that_ships_is_found_by_name_in_any_folder(name, cli, workdir):
+    outcome = cli("config", "check", name, "backtracking_state_transition")
+    assert outcome.code == 0, outcome.err
+    assert name in cli("config", "list").out
+    loaded = load_config(Path(name))
+    assert loaded.source == name
+    assert str(workdir) not in dump_resolved(loaded)
+
+
+def test_a_file_wins_over_a_name_and_a_folder_does_not(cli, workdir):
+    (workdir / "demo_phase2").mkdir()
+    write(workdir, "run: {name: mine}", "demo")
+    assert load_config(Path("demo")).config.run.name == "mine"
+    assert load_config(Path("demo_phase2")).config.run.name == "demo-phase2"
+
+
+@pytest.mark.parametrize("given", ["configs/demo.yaml", "demo.yaml", "dem"])
+def test_a_name_that_is_nearly_right_is_suggested(given, cli, workdir):
+    assert_one_clear_message(cli("config", "check", "-c", given), "demo")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_config_to_edit_says_the_same_and_is_never_overwritten(name, cli, workdir):
+    assert cli("config", "init", name).code == 0
+    path = workdir / f"{name}.yaml"
+    assert load_config(path).config == load_config(Path(name)).config
+    assert path.read_text().startswith("# ")
+    path.write_text("run: {seed: 7}")
+    assert_one_clear_message(cli("config", "init", name), f"{name}.yaml is there already")
+    assert path.read_text() == "run: {seed: 7}"
+
+
+@pytest.mark.parametrize(("first", "second"), [NAMES[:2], NAMES[2:]])
+def test_edited_copies_extend_each_other(first, second, cli, workdir):
+    for name in (first, second):
+        assert cli("config", "init", name).code == 0
+    path = workdir / f"{first}.yaml"
+    path.write_text(path.read_text().replace("  seed: ", "  seed: 9", 1))
+    assert load_config(path).config.run.seed >= 90
+    assert load_config(workdir / f"{second}.yaml").config.run.seed == load_config(path).config.run.seed
+    assert_one_clear_message(cli("config", "init", "dmo"), "did you mean demo?")

@@ -158,3 +158,9 @@ def test_a_changed_dataset_folder_is_noticed(cli, workdir):
     datasets.Dataset.from_list(ROWS[::-1]).save_to_disk(str(path))
     assert "up to date" not in cli("prepare-data", "-c", "c.yaml").err
     assert "Question 19?" in (workdir / "runs/r/dataset.jsonl").read_text().splitlines()[0]
+
+
+def test_half_a_character_in_a_row_is_named(workdir):
+    (workdir / "half.jsonl").write_text('{"question": "how \\ud800 many?", "answer": "#### 1"}\n')
+    with pytest.raises(UserError, match="row 1: question is not text"):
+        load_problems(DatasetConfig(path="half.jsonl"))

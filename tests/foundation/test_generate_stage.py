@@ -140,10 +140,10 @@ def test_killed_and_interrupted_runs_go_on_without_losing_or_doubling_a_row(cli,
 
 
 def test_a_second_writer_is_refused_by_name(cli, small_config, workdir):
-    from backtracking.run import io
+    from backtracking.run.lock import run_lock
 
     prepared(cli, small_config)
-    with io.run_lock(workdir / "runs/small/.lock"):
+    with run_lock(workdir / "runs/small/.lock"):
         assert_one_clear_message(cli("generate", "-c", small_config), f"pid {os.getpid()}", "--run-id")
 
 

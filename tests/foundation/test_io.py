@@ -3,12 +3,15 @@
 import errno
 import multiprocessing
 import os
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
 from backtracking.errors import UserError
 from backtracking.run import io
+from backtracking.run.lock import is_locked, run_lock
 from backtracking.run.records import Problem
 
 
@@ -102,7 +105,7 @@ def test_keep_lines_reorders_and_drops(tmp_path):
 
 
 def _hold(path, ready, done):
-    with io.run_lock(path):
+    with run_lock(path):
         ready.set()
         done.wait(30)
 
@@ -114,14 +117,35 @@ def test_lock_names_its_holder_and_ends_with_it(tmp_path):
     holder = context.Process(target=_hold, args=(path, ready, done))
     holder.start()
     assert ready.wait(30)
-    assert io.is_locked(path)
-    with pytest.raises(UserError, match=f"pid {holder.pid} on"), io.run_lock(path):
+    assert is_locked(path)
+    with pytest.raises(UserError, match=f"pid {holder.pid} on"), run_lock(path):
         pass
     os.kill(holder.pid, 9)
     holder.join()
-    assert not io.is_locked(path)
-    with io.run_lock(path):
+    assert not is_locked(path)
+    with run_lock(path):
         pass
+
+
+def test_a_lock_that_a_dead_holder_left_is_taken_over(tmp_path):
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".lock.holder").write_text("pid 1 on elsewhere")
+    assert not is_locked(tmp_path / ".lock")
+    with run_lock(tmp_path / ".lock"):
+        assert (tmp_path / ".lock.holder").read_text().startswith(f"pid {os.getpid()} on ")
+    assert not (tmp_path / ".lock.holder").exists()
+
+
+def test_nothing_needs_a_module_that_only_unix_has():
+    """The whole package imports where there is no `fcntl`."""
+    code = (
+        "import importlib, pkgutil, sys\n"
+        "sys.modules['fcntl'] = None\n"
+        "import backtracking\n"
+        "for module in pkgutil.walk_packages(backtracking.__path__, 'backtracking.'):\n"
+        "    if not module.name.endswith('__main__'): importlib.import_module(module.name)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 HOSTILE_TEXTS = [

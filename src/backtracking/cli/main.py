@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -12,8 +13,8 @@ from backtracking import __version__
 from backtracking.errors import UserError
 
 USER_ERROR, INTERRUPTED = 2, 130
-_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-_MISPLACED = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
+_DISK_TROUBLE = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EROFS, errno.EACCES, errno.EFBIG)
+_MISPLACED = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 class SpeaksPlainly(TyperGroup):
@@ -33,10 +34,10 @@ class SpeaksPlainly(TyperGroup):
             )
             raise typer.Exit(INTERRUPTED) from None
         except OSError as error:
-            if error.errno in _MISPLACED:
+            if error.errno in _MISPLACED or _dangles(error):
                 _complain(
                     f"{error.filename or 'a path'}: {error.strerror}",
-                    "  why:  a file stands where a folder is needed, or a folder where a file is",
+                    "  why:  a file or a link that leads nowhere stands where a folder or a file is needed",
                     "  next: move it away and run the same command again",
                 )
                 raise typer.Exit(USER_ERROR) from None
@@ -54,13 +55,21 @@ app = typer.Typer(
     name="backtracking",
     cls=SpeaksPlainly,
     help='Find where in a reasoning model the word "Wait" comes from, and whether it can be turned down.\n\n'
-    "New here? [bold]backtracking run -c configs/demo.yaml[/bold] runs the whole first phase on the bundled "
+    "New here? [bold]backtracking run -c demo[/bold] runs the whole first phase on the bundled "
     "reasoner; [bold]backtracking status[/bold] shows where a run stands.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _dangles(error: OSError) -> bool:
+    """Whether a path could not be opened because a link on it leads nowhere."""
+    if error.errno != errno.ENOENT or not isinstance(error.filename, str):
+        return False
+    path = Path(error.filename)
+    return any(step.is_symlink() and not step.exists() for step in (path, *path.parents))
 
 
 def _version(wanted: bool) -> None:
@@ -81,10 +90,11 @@ def _root(
 def main() -> None:
     """Run the command line."""
     try:
-        from backtracking.cli import manage, measurement, organism, stage_commands, traces
+        from backtracking.cli import configs, manage, measurement, organism, stage_commands, traces
 
         for module in (manage, stage_commands, measurement, traces, organism):
             module.register(app)
+        configs.register(manage.config_app)
         app()
     except KeyboardInterrupt:  # before a command began
         sys.exit(INTERRUPTED)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from backtracking.stages.base import RunContext, Stage
 
 PANEL = "Runs"
-config_app = typer.Typer(help="Look at a config: what it says, what it may say, whether it is right.")
+config_app = typer.Typer(
+    help="Configs: which there are, one to edit, what one says, and whether it is right."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +60,7 @@ def run(
 ) -> None:
     """Run the whole pipeline of a config; what is up to date is skipped.
 
-    Example: [cyan]backtracking run -c configs/demo.yaml[/cyan]
+    Example: [cyan]backtracking run -c demo[/cyan]
     """
     if as_json and not dry_run:
         raise UserError("--json goes with --dry-run", next_step="add --dry-run, or look with: status --json")
@@ -135,7 +137,7 @@ def init_run(
 ) -> None:
     """Make a run folder for a config (or take one up again) and make it the current run.
 
-    Example: [cyan]backtracking init-run -c configs/demo.yaml --run-id first-look[/cyan]
+    Example: [cyan]backtracking init-run -c demo --run-id first-look[/cyan]
     """
     from backtracking.run.progress import reporter
     from backtracking.stages.init_run import Choice, new_run
@@ -185,9 +187,9 @@ def config_show(
 ) -> None:
     """Print the resolved config, each value with where it came from.
 
-    Example: [cyan]backtracking config show -c configs/demo.yaml --set run.seed=7[/cyan]
+    Example: [cyan]backtracking config show -c demo --set run.seed=7[/cyan]
     """
-    from backtracking.config.load import dump_resolved, key_docs
+    from backtracking.config.show import dump_resolved, key_docs
 
     if not explain:
         loaded = load(Request(config, overrides=overrides or ()))
@@ -220,13 +222,13 @@ def config_check(
 ) -> None:
     """Check config files; all mistakes are told at once.
 
-    Example: [cyan]backtracking config check configs/*.yaml[/cyan]
+    Example: [cyan]backtracking config check my_study.yaml[/cyan]
     """
     from backtracking.config.load import load_config
 
     paths = [*(configs or []), *([config] if config else [])]
     if not paths:
-        raise UserError("no config file given", next_step="e.g. backtracking config check configs/demo.yaml")
+        raise UserError("no config file given", next_step="e.g. backtracking config check demo")
     for path in paths:
         loaded = load_config(path, overrides or [])
         typer.echo(f"{path}: ok ({loaded.hash[:12]})")

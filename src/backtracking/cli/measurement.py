@@ -41,7 +41,7 @@ def prompts(
 ) -> None:
     """Show exactly what the model sees, token by token; without --variant, in every format.
 
-    Example: [cyan]backtracking prompts -c configs/demo.yaml --variant no_think_tags --example 3[/cyan]
+    Example: [cyan]backtracking prompts -c demo --variant no_think_tags --example 3[/cyan]
     """
     from backtracking.model.loading import load_tokenizer
     from backtracking.text.prompts import check_variants, render_prompt

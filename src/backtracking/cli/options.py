@@ -15,7 +15,7 @@ Config = Annotated[
         "--config",
         "-c",
         autocompletion=complete.configs,
-        help="Config file (YAML). Default: the one the run was made with.",
+        help="A YAML file, or a name from `backtracking config list`. Default: the config of the run.",
     ),
 ]
 RunId = Annotated[

@@ -74,7 +74,7 @@ def _current_id() -> str:
         raise UserError(
             "which config, which run?",
             f"no --config was given and {file} does not exist",
-            "add --config, e.g. --config configs/demo.yaml",
+            "add --config, e.g. --config demo",
         )
     current = read_current(DEFAULT_OUTPUT_DIR)
     assert current is not None

@@ -8,16 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from backtracking.config.base import Section
+from backtracking.config.reading import DEFAULT, parse_yaml, read_config
 from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
 from backtracking.run.provenance import digest
 
-DEFAULT = "default"
-_RESOLVED_FROM = "# resolved from "
 _SPELLINGS = {"model.torch_dtype": "model.dtype"}
 """Keys that may also be written otherwise."""
 _UNION_TAGS = {"short", "full"}
@@ -67,11 +64,14 @@ def config_hash(config: ExperimentConfig) -> str:
 def load_config(
     path: Path, overrides: list[str] | None = None, *, skip_unknown: bool = False
 ) -> LoadedConfig:
-    """Read a config file with everything it extends, apply `a.b=c` overrides, and check it whole.
+    """Read a config with everything it extends, apply `a.b=c` overrides, and check it whole.
+
+    It is named by its path, or by the name under which it ships with the package.
 
     Configs of an earlier implementation may have keys that are unknown here; they can be skipped.
     """
-    data, origins = _read_with_parents(path, seen=())
+    read = read_config(path)
+    data, origins = read.data, dict(read.origins)
     for override in overrides or []:
         key, value = _parse_override(override)
         _assign(data, key.split("."), value, override)
@@ -82,14 +82,13 @@ def load_config(
     try:
         config = ExperimentConfig.model_validate(data)
     except ValidationError as error:
-        mistakes = _explain(error, path, origins)
+        mistakes = _explain(error, read.source, origins)
         raise UserError(
-            f"{path}: {_count(mistakes)}",
+            f"{read.source}: {_count(mistakes)}",
             "\n        ".join(mistakes),
             "mend the keys above; `backtracking config show --explain` lists every key and what it takes",
         ) from None
-    source = _resolved_from(path.read_text(encoding="utf-8").splitlines()[:1]) or str(path)
-    return LoadedConfig(config, source, origins, ignored)
+    return LoadedConfig(config, read.source, origins, ignored)
 
 
 def _drop_unknown(data: dict[str, Any]) -> tuple[str, ...]:
@@ -115,105 +114,7 @@ def _count(mistakes: list[str]) -> str:
     return "one mistake in the config" if len(mistakes) == 1 else f"{len(mistakes)} mistakes in the config"
 
 
-# --- reading ---------------------------------------------------------------------------------------
-
-
-def _read_with_parents(path: Path, seen: tuple[Path, ...]) -> tuple[dict[str, Any], dict[str, str]]:
-    if path.resolve() in seen:
-        chain = " -> ".join(str(step) for step in (*seen, path))
-        raise UserError(f"{path}: `extends` goes round in a circle", chain, "remove one of the extends")
-    data, lines = _read_yaml(path)
-    own_origins = _noted_origins(path, lines) or {key: f"{path}:{line}" for key, line in lines.items()}
-    parent = data.pop("extends", None)
-    own_origins.pop("extends", None)
-    if parent is None:
-        return data, own_origins
-    if not isinstance(parent, str):
-        raise UserError(f"{path}: extends must name one file", f"it is {parent!r}")
-    if not (path.parent / parent).exists():
-        raise UserError(
-            f"{path}: extends names {parent!r}, but there is no config file {path.parent / parent}"
-        )
-    base, origins = _read_with_parents(path.parent / parent, (*seen, path.resolve()))
-    return _merge(base, data), origins | own_origins
-
-
-def _read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.y*ml")], n=1)
-        hint = (
-            f"did you mean {path.parent / near[0]}?" if near else "give the path of a YAML file with --config"
-        )
-        raise UserError(f"no config file {path}", next_step=hint) from None
-    except (IsADirectoryError, UnicodeDecodeError, PermissionError) as error:
-        raise UserError(f"cannot read {path} as a config file", str(error)) from None
-    lines: dict[str, int] = {}
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        _note_lines(node, "", lines, path)
-        data = yaml.safe_load(text)
-    except RecursionError:
-        raise UserError(
-            f"{path}: nested too deeply, or an alias contains itself",
-            "a config has a few levels, and no circles",
-        ) from None
-    except ValueError as error:  # a date or number that YAML recognises and Python refuses
-        raise UserError(f"{path}: a value cannot be read", str(error), "put it in quotes") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error)
-        raise UserError(f"{where}: not valid YAML", problem, "mend that line") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: a config is a mapping of sections", f"the file holds {type(data).__name__}")
-    return data, lines
-
-
-def _noted_origins(path: Path, lines: dict[str, int]) -> dict[str, str]:
-    """A run's resolved config says of each value where it came from; that stays its origin."""
-    text = path.read_text(encoding="utf-8").splitlines()
-    if _resolved_from(text) is None:
-        return {}
-    comments = {key: text[line - 1].rpartition("  # ")[2] for key, line in lines.items()}
-    return {key: origin for key, origin in comments.items() if origin not in (DEFAULT, text[lines[key] - 1])}
-
-
-def _resolved_from(text: list[str]) -> str | None:
-    """The config that a run's resolved config was made of."""
-    if not text or not text[0].startswith(_RESOLVED_FROM):
-        return None
-    return text[0].removeprefix(_RESOLVED_FROM).partition(";")[0]
-
-
-def _note_lines(node: yaml.Node | None, prefix: str, lines: dict[str, int], path: Path) -> None:
-    """Record the line of every key, and refuse a key given twice (YAML would keep the last silently)."""
-    if isinstance(node, yaml.MappingNode):
-        for key_node, value in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                continue
-            key = f"{prefix}{key_node.value}"
-            line = key_node.start_mark.line + 1
-            if key in lines and key_node.value != "<<":
-                raise UserError(f"{path}, line {line}: {key} is given twice", f"first on line {lines[key]}")
-            lines[key] = line
-            _note_lines(value, f"{key}.", lines, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[f"{prefix}{index}"] = value.start_mark.line + 1
-            _note_lines(value, f"{prefix}{index}.", lines, path)
-
-
-def _merge(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Mappings merge key by key; anything else is replaced whole."""
-    merged = dict(base)
-    for key, value in own.items():
-        if isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = _merge(merged[key], value)
-        else:
-            merged[key] = value
-    return merged
+# --- overrides ---------------------------------------------------------------------------------------
 
 
 def _parse_override(text: str) -> tuple[str, Any]:
@@ -222,10 +123,7 @@ def _parse_override(text: str) -> tuple[str, Any]:
         raise UserError(
             f"--set {text!r} is not of the form key=value", next_step="e.g. --set generation.temperature=0.7"
         )
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError) as error:
-        raise UserError(f"--set {text!r}: the value is not valid YAML", str(error)) from None
+    return key.strip(), parse_yaml(value, f"--set {text!r}", "write the value as YAML")[1]
 
 
 def _dotted_keys(key: str, value: Any) -> list[str]:
@@ -246,7 +144,7 @@ def _assign(data: dict[str, Any], keys: list[str], value: Any, override: str) ->
 # --- explaining mistakes ---------------------------------------------------------------------------
 
 
-def _explain(error: ValidationError, path: Path, origins: dict[str, str]) -> list[str]:
+def _explain(error: ValidationError, source: str, origins: dict[str, str]) -> list[str]:
     problems = error.errors()
     complaints: dict[str, list[str]] = {}
     for problem in problems:
@@ -259,7 +157,7 @@ def _explain(error: ValidationError, path: Path, origins: dict[str, str]) -> lis
                 complaints.setdefault(key, []).append(said)
             continue
         complaints.setdefault(".".join(map(str, loc)), []).append(_say(problem, loc))
-    return [f"{_place(key, path, origins)}{key}: {' or '.join(said)}" for key, said in complaints.items()]
+    return [f"{_place(key, source, origins)}{key}: {' or '.join(said)}" for key, said in complaints.items()]
 
 
 def _is_union_tag(part: str | int) -> bool:
@@ -291,17 +189,17 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _place(key: str, path: Path, origins: dict[str, str]) -> str:
+def _place(key: str, source: str, origins: dict[str, str]) -> str:
     """File and line of the nearest key that somebody wrote, as a prefix."""
     while key:
         if key in origins:
             return f"{origins[key]}: "
         key = key.rpartition(".")[0]
-    return f"{path}: "
+    return f"{source}: "
 
 
 def _did_you_mean(loc: Loc) -> str:
-    section = _section_at(loc[:-1])
+    section = section_at(loc[:-1])
     if section is None:
         return ""
     names = list(section.model_fields)
@@ -309,7 +207,7 @@ def _did_you_mean(loc: Loc) -> str:
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names)}"
 
 
-def _section_at(loc: Loc) -> type[BaseModel] | None:
+def section_at(loc: Loc) -> type[BaseModel] | None:
     kind: Any = ExperimentConfig
     for part in loc:
         if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
@@ -317,81 +215,12 @@ def _section_at(loc: Loc) -> type[BaseModel] | None:
         else:
             arguments = [a for a in typing.get_args(kind) if a not in (str, Ellipsis, type(None))]
             kind = arguments[-1] if arguments else None
-        kind = _strip_optional(kind)
+        kind = strip_optional(kind)
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def _strip_optional(kind: Any) -> Any:
+def strip_optional(kind: Any) -> Any:
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         rest = [argument for argument in typing.get_args(kind) if argument is not type(None)]
         return rest[0] if len(rest) == 1 else kind
     return kind
-
-
-# --- showing ---------------------------------------------------------------------------------------
-
-
-def dump_resolved(loaded: LoadedConfig) -> str:
-    """The whole config as YAML, each value marked with where it came from; loads again as it is."""
-    lines = [f"{_RESOLVED_FROM}{loaded.source}; the comment behind a value says where it came from"]
-    _dump(loaded.config.model_dump(mode="json"), "", 0, loaded, lines)
-    return "\n".join(lines) + "\n"
-
-
-def _dump(data: dict[str, Any], prefix: str, depth: int, loaded: LoadedConfig, lines: list[str]) -> None:
-    for key, value in data.items():
-        dotted = f"{prefix}{key}"
-        indent = "  " * depth
-        if isinstance(value, dict) and value and _section_at(tuple(dotted.split("."))) is not None:
-            lines.append(f"{indent}{key}:")
-            _dump(value, f"{dotted}.", depth + 1, loaded, lines)
-        else:
-            inline = json.dumps(value, ensure_ascii=False)  # JSON is YAML, on one line, with safe escapes
-            lines.append(f"{indent}{key}: {inline}  # {loaded.origin(dotted)}")
-
-
-@dataclass(frozen=True)
-class KeyDoc:
-    """One config key as the documentation shows it."""
-
-    key: str
-    kind: str
-    default: str
-    text: str
-
-
-def key_docs(section: type[Section] = ExperimentConfig, prefix: str = "") -> list[KeyDoc]:
-    """Every key with its type, default and meaning, in the order of the schema."""
-    docs: list[KeyDoc] = []
-    for name, info in section.model_fields.items():
-        kind = _strip_optional(info.annotation)
-        text = " ".join((info.description or "").split())
-        if isinstance(kind, type) and issubclass(kind, Section):
-            docs.append(KeyDoc(f"{prefix}{name}", "section", "", text))
-            docs += key_docs(kind, f"{prefix}{name}.")
-        else:
-            docs.append(KeyDoc(f"{prefix}{name}", _type_name(info.annotation), _default_text(info), text))
-    return docs
-
-
-def _type_name(kind: Any) -> str:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is typing.Annotated:
-        return _type_name(arguments[0])
-    if origin is typing.Literal:
-        return " or ".join(map(str, arguments))
-    if origin is typing.Union or isinstance(kind, types.UnionType):
-        return " or ".join("null" if a is type(None) else _type_name(a) for a in arguments)
-    if origin is tuple:
-        return f"list of {_type_name(arguments[0])}"
-    if origin is dict:
-        return f"mapping of {_type_name(arguments[1])}"
-    name = str(kind.__name__)
-    return {"str": "text", "int": "integer", "float": "number", "bool": "true or false"}.get(name, name)
-
-
-def _default_text(info: Any) -> str:
-    default = info.get_default(call_default_factory=True)
-    if isinstance(default, tuple):
-        default = [item.model_dump() if isinstance(item, BaseModel) else item for item in default]
-    return json.dumps(default, ensure_ascii=False)

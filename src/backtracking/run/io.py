@@ -1,13 +1,11 @@
-"""Files that survive: atomic writes, append-only JSONL that heals, and the lock on a run folder."""
+"""Files that survive: atomic writes, and append-only JSONL that heals."""
 
 import contextlib
-import fcntl
 import itertools
 import json
 import math
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -219,42 +217,6 @@ def write_jsonl(path: Path, rows: Iterable[Record]) -> int:
             file.write(row.model_dump_json(exclude_none=True).encode() + b"\n")
             count += 1
     return count
-
-
-@contextlib.contextmanager
-def run_lock(path: Path) -> Iterator[None]:
-    """Hold a run folder alone. The kernel releases the lock when its holder dies, so none goes stale."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise UserError(
-                f"the run folder {path.parent} is in use by {holder}",
-                "two writers in one run folder would mix their rows",
-                "wait for it, stop it, or choose another --run-id",
-            ) from None
-        file.truncate(0)
-        file.write(f"pid {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a live process holds the run folder."""
-    if not path.exists():
-        return False
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
 
 
 def set_aside(path: Path, *, copy: bool = False) -> Path | None:

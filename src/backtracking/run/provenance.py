@@ -5,7 +5,6 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import socket
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,8 +86,8 @@ def package_versions() -> dict[str, str]:
 
 
 def git_state(folder: Path) -> dict[str, Any]:
-    """Commit and dirty flag of the code that ran; nulls outside a checkout."""
-    sha = _git(folder, "rev-parse", "HEAD")
+    """Commit and dirty flag of the code that ran; nulls where git does not keep it."""
+    sha = _git(folder, "rev-parse", "HEAD") if _git(folder, "ls-files", "__init__.py") else None
     status = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {"sha": sha, "dirty": bool(status) if sha else None}
 
@@ -97,7 +96,7 @@ def code_version() -> str:
     """The commit of the code that runs, marked when it was changed since; the version outside a checkout."""
     state = git_state(Path(__file__).parent)
     if state["sha"] is None:
-        return f"version {__version__}"
+        return f"version {__version__}, source {source_digest()[:12]}"
     return f"{state['sha']}{' with uncommitted changes' if state['dirty'] else ''}"
 
 
@@ -122,8 +121,9 @@ def _git(folder: Path, *arguments: str) -> str | None:
 def environment() -> dict[str, Any]:
     """The part of meta.json that says which code ran where."""
     return {
+        "version": __version__,
+        "source": source_digest(),
         "git": git_state(Path(__file__).parent),
-        "hostname": socket.gethostname(),
         "platform": platform.platform(),
         "packages": package_versions(),
     }

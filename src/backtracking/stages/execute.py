@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from backtracking.errors import NotTestable, UserError
-from backtracking.run import io, provenance
+from backtracking.run import provenance
 from backtracking.run.inputs import Input, watching
+from backtracking.run.lock import is_locked
 from backtracking.run.meta import StageRecord
 from backtracking.run.rowfile import set_aside
 from backtracking.stages import digests
@@ -52,7 +53,7 @@ def status_of(stage: Stage, ctx: RunContext) -> Status:
             return Status("made elsewhere", f"{foreign[0].name} was not made by this run")
         return Status("missing", "not run yet")
     if record.outcome not in ("done", "not testable"):
-        if record.outcome == "started" and io.is_locked(ctx.paths.lock):
+        if record.outcome == "started" and is_locked(ctx.paths.lock):
             return Status("running")
         return Status("interrupted", f"{record.outcome} at {record.started}")
     return _status_of_result(stage, ctx, record, record.outcome)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from backtracking.config.load import LoadedConfig, dump_resolved
+from backtracking.config.load import LoadedConfig
 from backtracking.config.schema import ExperimentConfig
+from backtracking.config.show import dump_resolved
 from backtracking.errors import UserError
 from backtracking.run import io, provenance
+from backtracking.run.lock import run_lock
 from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths, check_id, current_run_file, list_runs
 from backtracking.stages.study import study_of, why_another_study, why_not_taken_up
@@ -103,7 +105,7 @@ def opened(
     current = read_current(paths.output_dir)
     _make_folder(paths)
     try:
-        with io.run_lock(paths.lock):
+        with run_lock(paths.lock):
             note_config(paths, meta, loaded, phase1_run_id)
             if is_new:
                 make_current(paths)
