@@ -16,7 +16,7 @@ def echo_json(data: Any) -> None:
 
 def described_config(loaded: "LoadedConfig") -> dict[str, Any]:
     """A config: every value, and by dotted key where it comes from."""
-    from backtracking.config.load import key_docs
+    from backtracking.config.show import key_docs
 
     values = loaded.config.model_dump(mode="json")
     origins = {doc.key: loaded.origin(doc.key) for doc in key_docs() if doc.kind != "section"}

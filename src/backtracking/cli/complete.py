@@ -36,19 +36,23 @@ def variants(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def configs(incomplete: str) -> list[str]:
-    """Config files here and in `configs/`."""
+    """Config files here and in `configs/`, and the names of those that come with the package."""
+    from backtracking.config.shipped import shipped_names
+
     typed = Path(incomplete)
     folder = typed if incomplete.endswith("/") else typed.parent
     folders = (folder,) if "/" in incomplete else CONFIG_FOLDERS
     files = [str(path) for place in folders if place.is_dir() for path in sorted(place.glob("*.y*ml"))]
-    return [name for name in files if name.startswith(incomplete)]
+    return [name for name in [*files, *shipped_names()] if name.startswith(incomplete)]
 
 
 def _config_meant(params: dict[str, Any]) -> Path | None:
+    from backtracking.config.shipped import find_config
     from backtracking.run.paths import RunPaths, current_run_file
 
     if params.get("config"):
-        return Path(params["config"])
+        file = find_config(Path(params["config"]))
+        return file.path if file else None
     current = current_run_file(RUNS)
     name = params.get("run_id") or (current.read_text(encoding="utf-8").strip() if current.exists() else "")
     return RunPaths(RUNS, name).config if name else None
