@@ -99,7 +99,7 @@ def test_what_is_behind_it_is_not_testable_for_that_reason(ctx):
     write(ctx, "ab")
     execute(Count(), ctx)
     found = execute(Behind(), ctx)
-    assert found.not_testable == "no count.json: count is not testable (2 letters, 3 needed)"
+    assert found.not_testable == "no count.json, as count is not testable: 2 letters, 3 needed"
     assert states(ctx) == ["not testable", "not testable"]
 
 

@@ -56,7 +56,9 @@ class Evidence:
 
     def is_own(self, name: str) -> bool:
         """Whether a recorded stage of this run made the file; otherwise how it was computed is not known."""
-        return any(name in record.get("outputs", ()) for record in self._records().values())
+        return any(
+            {name, f"analysis/{name}"} & set(record.get("outputs", ())) for record in self._records().values()
+        )
 
     def notes(self, stage: str) -> dict[str, Any]:
         """What a stage noted when it ran."""

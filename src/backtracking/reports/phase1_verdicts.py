@@ -298,9 +298,13 @@ def _floor(evidence: Evidence, variant: str, what: str) -> str:
     if what == "accuracy":
         if "finish_reason" not in rows:
             return UNKNOWN_ENDS
-        if cut := too_cut("baseline", float(OUTCOMES["truncation"].of(rows).mean())):
+        if cut := too_cut("baseline", _cut_share(rows)):
             return cut
     return too_low(what, float(OUTCOMES[what].of(rows).mean()), MARGIN)
+
+
+def _cut_share(rows: pd.DataFrame) -> float:
+    return float(OUTCOMES["truncation"].of(rows).mean())
 
 
 def _fallen_apart(evidence: Evidence, variant: str) -> str:
@@ -311,7 +315,9 @@ def _fallen_apart(evidence: Evidence, variant: str) -> str:
         return ""
     if "finish_reason" not in targeted:
         return UNKNOWN_ENDS
-    cut = float(OUTCOMES["truncation"].of(targeted).mean())
+    if baseline := too_cut("baseline", _cut_share(_baseline_rows(rows, variant))):
+        return baseline
+    cut = _cut_share(targeted)
     if cut <= MOST_CUT:
         return ""
     return f"targeted completions that finish: {percent(cut)} are cut, so the ablation broke the text itself"

@@ -13,7 +13,7 @@ from backtracking.reports.evidence import Evidence, how_graded, say_what_lacks
 from backtracking.reports.leaks import write_leaks
 from backtracking.reports.numbers import count, number, p_value, percent, plain, points, rate, records
 from backtracking.reports.phase1 import more_pictures, picture
-from backtracking.reports.phase2_verdicts import verdicts
+from backtracking.reports.phase2_verdicts import verdicts, why_untested
 from backtracking.reports.provenance import write_out_of_date, write_provenance
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME
@@ -201,7 +201,11 @@ def _choice(document: Document, evidence: Evidence, path: Path) -> None:
         ],
     )
     if confirmed["subset_name"].eq(BASELINE_NAME).all():
-        document.say("No arm qualified on the search half, so there was nothing to confirm on the other.")
+        untested = why_untested(searched[searched["kind"] == "intervention"])
+        why = (
+            f"could be judged on the search half ({untested})" if untested else "qualified on the search half"
+        )
+        document.say(f"No arm {why}, so there was nothing to confirm on the other.")
     document.table(
         ["Role (confirm half)", *ARM_HEAD],
         [[str(row["role"]), *_arm_line(row)] for row in records(confirmed)],

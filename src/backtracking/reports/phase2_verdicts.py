@@ -78,7 +78,7 @@ def verdicts(evidence: Evidence, margin: float) -> list[Verdict]:
     ]
 
 
-def _why_untested(arms: pd.DataFrame) -> str:
+def why_untested(arms: pd.DataFrame) -> str:
     """Why no arm could be judged; empty where one could."""
     if arms.empty or "not_testable" not in arms or arms["verdict"].ne(NOT_TESTABLE).any():
         return ""
@@ -102,10 +102,10 @@ def _contest(evidence: Evidence) -> Contest | None:
     if confirmed is not None:
         winner, searched = confirmed[confirmed["role"] == "winner"], evidence.table("tradeoff_search.csv")
         judged = winner if searched is None or not winner.empty else _interventions(searched)
-        return Contest(winner, is_confirmed=True, untested=_why_untested(judged))
+        return Contest(winner, is_confirmed=True, untested=why_untested(judged))
     if arms is None:
         return None
-    return Contest(_interventions(arms), is_confirmed=False, untested=_why_untested(_interventions(arms)))
+    return Contest(_interventions(arms), is_confirmed=False, untested=why_untested(_interventions(arms)))
 
 
 def _interventions(arms: pd.DataFrame) -> pd.DataFrame:
@@ -156,13 +156,15 @@ def _judge_substantial(contest: Contest) -> Verdict:
 
 
 def _judge_destroys(arms: pd.DataFrame) -> Verdict:
-    if untested := _why_untested(arms):
+    if untested := why_untested(arms):
         return DESTROYS.missing(untested)
     arms = arms[arms["verdict"] != NOT_TESTABLE]
     base = arms["accuracy"] - arms["accuracy_diff"]
     broken = arms[(arms["accuracy_diff"] < -base / 2) & (arms["accuracy_diff_high"] < 0)]
     if broken.empty:
-        return DESTROYS.not_supported("no arm loses more than half of the baseline's accuracy")
+        return DESTROYS.not_supported(
+            f"none of the {len(arms)} arms that could be judged loses more than half of the accuracy"
+        )
     row = records(broken.sort_values("accuracy_diff"))[0]
     return DESTROYS.supported(
         f"{quoted(row['arm'])}: accuracy {rate(row, 'accuracy')}, cut at the cap "

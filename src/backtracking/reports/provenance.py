@@ -25,7 +25,7 @@ def write_provenance(document: Document, evidence: Evidence, level: int = 2) -> 
         rows = [
             [
                 quoted(key),
-                str(stage.get("outcome", "")),
+                ": ".join(filter(None, (stage.get("outcome"), stage.get("reason")))),
                 str(stage.get("finished") or "—"),
                 _number(stage.get("seconds")),
                 _number(stage.get("rows")),

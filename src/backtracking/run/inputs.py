@@ -167,6 +167,19 @@ class Listing(Input):
         return digest([path.name for path in self.files()])
 
 
+@dataclass(frozen=True)
+class NotTestableQuestions(Input):
+    """Which stages of a run's record are not testable, and why: reports tell."""
+
+    @property
+    def part(self) -> str:
+        return "not testable"
+
+    def _digest(self) -> str:
+        stages = json.loads(self.path.read_text(encoding="utf-8")).get("stages", {})
+        return digest({key: record["reason"] for key, record in stages.items() if record.get("reason")})
+
+
 _NAME = re.compile(r"(?P<path>.+?\.?[a-z]*)\[(?P<part>[^\[\]]+)\]")
 _ROWS = re.compile(r"first (\d+) rows")
 
@@ -182,6 +195,8 @@ def parse(name: str) -> Input:
     if path.suffix == ".csv":
         variant, _, condition = part.rpartition("/")
         return EventRows(path, *(None if word == ANY else word for word in (variant, condition)))
+    if path.suffix == ".json":
+        return NotTestableQuestions(path)
     return Setting(path, part) if path.suffix == ".yaml" else Listing(path, part)
 
 

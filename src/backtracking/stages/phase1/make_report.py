@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
 from backtracking.reports.write import report_files, write_phase1_report
-from backtracking.run.inputs import Input
+from backtracking.run.inputs import Input, NotTestableQuestions
 from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.execute import stale_results
 
@@ -19,8 +19,10 @@ class MakeReport(Stage):
     config_keys: ClassVar[tuple[str, ...]] = ("report", "prompting.formatting_variants", "model.hf_id")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
-        """Every other table is reported as missing when it is."""
-        return [files.EVENTS.of(ctx.paths)]
+        """The events are needed, save in a run made elsewhere; other tables are reported as missing."""
+        events = files.EVENTS.of(ctx.paths)
+        is_needed = ctx.meta.earlier is None or events.path.exists()
+        return [NotTestableQuestions(ctx.paths.meta), *([events] if is_needed else ())]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         return report_files(ctx.paths.inside(ctx.config.report.report_path, "report.report_path"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from backtracking.reports.write import report_files, write_phase2_report
-from backtracking.run.inputs import Input
+from backtracking.run.inputs import Input, NotTestableQuestions
 from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.execute import stale_results
 
@@ -17,9 +17,9 @@ class MakeReportPhase2(Stage):
     phase: ClassVar[Literal[1, 2]] = 2
     config_keys: ClassVar[tuple[str, ...]] = ("phase2.report", "phase2.accuracy_margin", "model.hf_id")
 
-    def inputs(self, _ctx: RunContext) -> Sequence[Input]:
-        """It needs none: whatever is missing is reported as missing."""
-        return []
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """Whatever table is missing is reported as missing."""
+        return [NotTestableQuestions(ctx.paths.meta)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         return report_files(ctx.paths.inside(ctx.phase2.report.report_path, "phase2.report.report_path"))
