@@ -30,13 +30,15 @@ def wrong_prefixes(records: Iterable[GenerationRecord], job: SweepJob) -> list[P
 def run_forced_errors(job: SweepJob, arms: Sequence[Arm], prefixes: Sequence[Pair]) -> pd.DataFrame:
     """One row per prefix and arm, written on from the end of the wrong statement's sentence."""
     variant = job.prompts[0].variant
+    # Every prefix is a prompt of its own, and so an example of its own.
+    examples = {f"{prefix.example_id}/{prefix.sample_id}": prefix for prefix in prefixes}
     rows = (
         Row(
-            Prompt(prefix.example_id, variant, "", prefix.corrupted[: prefix.decision + 1]),
+            Prompt(name, variant, "", prefix.corrupted[: prefix.decision + 1]),
             prefix.sample_id,
             arm.for_row(number, 0),
         )
-        for number, prefix in enumerate(prefixes)
+        for number, (name, prefix) in enumerate(examples.items())
         for arm in arms
     )
     records = generate_rows(
@@ -49,7 +51,11 @@ def run_forced_errors(job: SweepJob, arms: Sequence[Arm], prefixes: Sequence[Pai
         vectors=job.vectors,
         onset_phrases=job.onset_phrases,
     )
-    lines = [_line(record, job) for record in records if record.finish_reason != "error"]
+    lines = [
+        _line(record.model_copy(update={"example_id": examples[record.example_id].example_id}), job)
+        for record in records
+        if record.finish_reason != "error"
+    ]
     return pd.DataFrame(lines).rename(columns={"condition": "arm"})
 
 
