@@ -32,7 +32,7 @@ def why_not_made(path: Path, ctx: RunContext) -> str:
     for paths, meta in _records(ctx):
         for key, record in meta.stages.items():
             if path in (paths.root / name for name in record.not_made):
-                return f"no {path.name}: {key} is not testable ({record.reason})"
+                return f"no {path.name}, as {key} is not testable: {record.reason}"
     return ""
 
 
