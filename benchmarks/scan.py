@@ -9,12 +9,13 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from backtracking.mechanism.passes import KINDS, UNCHANGED, Edit, Site, TailScan, batches, full_pass
-from backtracking.model.loading import LoadedModel
+from backtracking.mechanism.passes import KINDS, UNCHANGED, Edit, Site, TailScan, batches
+from backtracking.model.loading import LoadedModel, first_tensor
 
 VOCABULARY = 8192
 States = list[torch.Tensor]
@@ -82,6 +83,27 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@torch.no_grad()
+def without(loaded: LoadedModel, sequence: list[int], site: Site) -> torch.Tensor:
+    """The plain way: one whole forward with one component's last output zeroed. Returns [hidden]."""
+    block = loaded.blocks[site.layer]
+
+    def remove(_: Any, __: Any, output: Any) -> Any:
+        first_tensor(output)[:, -1] = 0.0
+
+    last: list[torch.Tensor] = []
+    handles = [
+        (block.attn if site.component == "attn" else block.mlp).register_forward_hook(remove),
+        loaded.blocks[-1].layer.register_forward_hook(lambda _, __, out: last.append(first_tensor(out))),
+    ]
+    try:
+        loaded.model.base_model(input_ids=torch.tensor([sequence], device=loaded.device), use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return last[0][0, -1]
+
+
 def main() -> None:
     asked = arguments()
     loaded = build(asked)
@@ -100,10 +122,12 @@ def main() -> None:
 
     def naive() -> States:
         chosen = sequences[: asked.naive_events]
-        return [torch.stack([full_pass(loaded, sequence, arm) for arm in arms[1:]]) for sequence in chosen]
+        return [
+            torch.stack([without(loaded, sequence, arm[0].site) for arm in arms[1:]]) for sequence in chosen
+        ]
 
     fast()  # both ways are timed warm
-    full_pass(loaded, sequences[0], UNCHANGED)
+    without(loaded, sequences[0], arms[1][0].site)
     quick, slow = Timing.of(asked.device, fast), Timing.of(asked.device, naive)
     with torch.no_grad():
         worst = max(

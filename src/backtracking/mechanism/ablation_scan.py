@@ -22,7 +22,6 @@ from backtracking.mechanism.passes import (
     TailScan,
     batches,
     component_outputs,
-    full_pass,
 )
 from backtracking.mechanism.readouts import Target, change_readout
 from backtracking.model.loading import LoadedModel
@@ -134,20 +133,6 @@ def _changes(loaded: LoadedModel, states: Tensor, item: Item) -> dict[str, list[
         for name, values in change_readout(logits, target, reading.next_id).items():
             changes[name] += values.tolist()
     return changes
-
-
-@torch.no_grad()
-def naive_changes(
-    loaded: LoadedModel, item: Item, removals: Sequence[Removal], scale: float, donors: "Donors | None" = None
-) -> dict[str, list[float]]:
-    """The reference: one whole forward per removal, for one item."""
-    reading = item[0]
-    states = [full_pass(loaded, reading.seen, UNCHANGED)]
-    for removal in removals:
-        mode = _pass_of(removal.mode)
-        values = donors.values(mode, [reading]) if donors and mode != "factor" else None
-        states.append(full_pass(loaded, reading.seen, removal.arm(scale), values))
-    return _changes(loaded, torch.stack(states), item)
 
 
 class Donors:

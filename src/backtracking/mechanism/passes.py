@@ -251,23 +251,6 @@ def _rewind(cache: DynamicCache, width: int) -> None:
         layer.values = layer.values[:, :, :width]
 
 
-@torch.no_grad()
-def full_pass(
-    loaded: LoadedModel, sequence: Sequence[int], arm: Edits, donors: Mapping[Site, Tensor] | None = None
-) -> Tensor:
-    """The slow way to the same numbers: one whole forward for one sequence and one arm. Returns [hidden]."""
-    device = loaded.device
-    compiled = _compile([arm], len(sequence), device)
-    padded_donors = {
-        site: torch.cat([values.new_zeros(1, len(sequence) - values.shape[1], values.shape[2]), values], 1)
-        for site, values in (donors or {}).items()
-    }
-    last = residuals(loaded)[loaded.n_layers - 1]
-    with editing(loaded, compiled, padded_donors), recording({"end": last}, lambda out: out[0, -1]) as kept:
-        loaded.model.base_model(input_ids=torch.tensor([list(sequence)], device=device), use_cache=False)
-    return kept["end"]
-
-
 @contextmanager
 def editing(
     loaded: LoadedModel, compiled: Sequence[_Compiled], donors: Mapping[Site, Tensor]

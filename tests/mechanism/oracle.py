@@ -1,0 +1,108 @@
+"""The scan's oracle: whole forwards with hooks of their own, and every reading computed anew.
+
+It shares no code with `backtracking.mechanism`: modules are found by their names in each architecture, one
+change is one hook, and readings are numpy in double precision.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+NAMES = {
+    "qwen2": ("model.layers", "self_attn", "mlp", "self_attn.o_proj"),
+    "mistral": ("model.layers", "self_attn", "mlp", "self_attn.o_proj"),
+    "gpt2": ("transformer.h", "attn", "mlp", "attn.c_proj"),
+    "gemma3_text": (
+        "model.layers",
+        "post_attention_layernorm",
+        "post_feedforward_layernorm",
+        "self_attn.o_proj",
+    ),
+}
+"""Per architecture: the layers, what attention and MLP write with, and the projection behind the heads."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One component's output at one position: multiplied by a number, or replaced."""
+
+    component: str
+    layer: int
+    head: int | None
+    position: int
+    value: float | Tensor
+
+
+def _changed(output: Tensor, change: Change, part: slice) -> Tensor:
+    output = output.clone()
+    old = output[0, change.position, part]
+    is_factor = isinstance(change.value, float)
+    output[0, change.position, part] = old * change.value if is_factor else change.value.to(old.dtype)
+    return output
+
+
+def _install(model: Any, change: Change) -> Any:
+    layers, attention, mlp, projection = NAMES[model.config.model_type]
+    layer = model.get_submodule(f"{layers}.{change.layer}")
+    if change.head is not None:
+        width = getattr(model.config, "head_dim", None)
+        width = width or model.config.hidden_size // model.config.num_attention_heads
+        part = slice(change.head * width, (change.head + 1) * width)
+        return layer.get_submodule(projection).register_forward_pre_hook(
+            lambda _, args: (_changed(args[0], change, part), *args[1:])
+        )
+
+    def after(_: nn.Module, __: Any, output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (_changed(output[0], change, slice(None)), *output[1:])
+        return _changed(output, change, slice(None))
+
+    module = layer.get_submodule(attention if change.component == "attn" else mlp)
+    return module.register_forward_hook(after)
+
+
+@torch.no_grad()
+def whole_forward(model: Any, ids: Sequence[int], changes: Iterable[Change] = ()) -> tuple[Tensor, Tensor]:
+    """One plain call under the changes: the last layer's output and the logits, both at the last position."""
+    last = model.get_submodule(NAMES[model.config.model_type][0])[-1]
+    kept: list[Tensor] = []
+
+    def keep(_: nn.Module, __: Any, output: Any) -> None:
+        kept.append(output[0] if isinstance(output, tuple) else output)
+
+    with ExitStack() as stack:
+        for change in changes:
+            stack.callback(_install(model, change).remove)
+        stack.callback(last.register_forward_hook(keep).remove)
+        logits = model(input_ids=torch.tensor([list(ids)]), use_cache=False).logits
+    return kept[0][0, -1], logits[0, -1]
+
+
+def readings(
+    before: Tensor, after: Tensor, *, onset: int, family: Sequence[int], contrast: Sequence[int], next_id: int
+) -> Mapping[str, float]:
+    """What a change did to the next token: every number by its definition."""
+    x, y = (np.asarray(logits.double()) for logits in (before, after))
+    p, q = (np.exp(z - z.max()) / np.exp(z - z.max()).sum() for z in (x, y))
+    inside = np.isin(np.arange(len(x)), list(family))
+
+    def odds(share: np.ndarray) -> float:
+        return float(np.log(share[inside].sum()) - np.log(share[~inside].sum()))
+
+    def gap(z: np.ndarray) -> float:
+        return float(z[onset] - z[list(contrast)].mean()) if contrast else float("nan")
+
+    return {
+        "logit": float(y[onset] - x[onset]),
+        "logprob": float(np.log(q[onset]) - np.log(p[onset])),
+        "family": float(np.log(q[inside].sum()) - np.log(p[inside].sum())),
+        "log_odds": odds(q) - odds(p),
+        "gap": gap(y) - gap(x),
+        "next_logprob": float(np.log(q[next_id]) - np.log(p[next_id])),
+        "kl": float((p * (np.log(p) - np.log(q))).sum()),
+    }
