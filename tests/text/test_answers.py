@@ -1,6 +1,7 @@
 """Answers: what counts as the final answer, and when it is right."""
 
 import json
+import re
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from backtracking.text.answers import extract_answer, grade, judge
 from backtracking.text.grading import parse_number
+from tests.conftest import shared_data
 
 CASES = [
     json.loads(line)
@@ -41,6 +43,17 @@ def test_corpus_of_answer_shapes(case):
 def test_shapes_written_to_mislead(gold, kind, text):
     verdict = judge(text.replace("⏎", "\n"), gold)
     assert (verdict.correct is True) is (kind == "right"), verdict
+
+
+def test_human_solutions_are_right_as_prose():
+    """Solutions that people wrote, which name their answer only in passing; ten manners are in benchmarks."""
+    path = shared_data() / "gsm8k_test.jsonl"
+    rows = [json.loads(line)["answer"].partition("####") for line in path.read_text("utf-8").splitlines()]
+    pairs = [(re.sub(r"<<.*?>>", "", text).strip(), gold.strip()) for text, _, gold in rows]
+    right = [judge(text, gold).correct is True for text, gold in pairs]
+    assert sum(right) / len(right) >= 0.99
+    for frame in ("\\boxed{{{}}}", "The answer is {}.", "#### {}"):
+        assert all(judge(f"{text}\n{frame.format(gold)}", gold).correct for text, gold in pairs[:200])
 
 
 def test_corpus_is_large_and_mixed():

@@ -43,6 +43,10 @@ _TOKEN = re.compile(
 )
 
 
+_FONT = re.compile(r"[{}*]|\\(?!q?quad)[a-z]{2,}")
+"""Skipped signs that are no space."""
+
+
 class Token(NamedTuple):
     """A sign or word with where it stands, and whether a space stands before it."""
 
@@ -74,7 +78,7 @@ def tokens_of(text: str, start: int = 0, end: int | None = None) -> list[Token]:
     for match in _TOKEN.finditer(text, start, stop):
         kind = match.lastgroup or "other"
         if kind == "skip":
-            spaced = spaced or match.group()[0] not in "{}*"
+            spaced = spaced or not _FONT.match(match.group())
             continue
         if match.group() == "$" and not _is_money(text, match.start(), start, stop):
             spaced = True

@@ -124,7 +124,7 @@ MAJOR_MONEY = word_set(
 )
 MINOR_MONEY = word_set("cent cents penny pennies pence")
 GLUED_UNITS = word_set(
-    "cm mm km kg ml mg ft Mb MB GB Gb in lb oz hr min mph kph m g h s L l J N W V A Hz th st nd rd"
+    "yd yr cm mm km kg ml mg ft Mb MB GB Gb in lb oz hr min mph kph m g h s L l J N W V A Hz th st nd rd"
 )
 """Short units that may stand right behind a number."""
 

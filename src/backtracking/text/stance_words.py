@@ -69,14 +69,15 @@ LABELS = word_set(
     "note method day item nr version attempt level grade room round week"
 )
 IS = word_set("is are was were equals makes")
-CONTRASTS = word_set("but however instead actually")
+CONTRASTS = word_set("but however instead actually so together altogether therefore thus")
+SUBORDINATORS = word_set("after before because since when while by")
 YIELDS = word_set("is are gives makes yields leaves totals was costs becomes")
 EVALUATES = word_set("equals equal")
 DENIED_BEHIND = re.compile(
     r"(?:\( ?)?(?:wrong|incorrect|false)\b|[✗✘❌]|(?:\w+ ){0,2}?(?:, )?(?:which |that |this )?"
     r"(?:(?:is|was|would be|seems|looks|must be|it's) (?:\w+ )?"
     r"(?:wrong|incorrect|false|mistaken|too|impossible|unlikely|ruled out|a (?:common )?mistake|an error"
-    r"|not (?:the|right|correct|it|true|what|possible|an? ))"
+    r"|not (?:the(?! same)|right|correct|it|true|what|possible|an? ))"
     r"|(?:isn't|wasn't|can't be|cannot be|can not be|couldn't be|won't be)"
     r"(?: (?:the|right|correct|it|true|what|possible)\b|$)"
     r"|does(?:n't| not) (?:work|fit|check|hold|make sense))"

@@ -223,6 +223,8 @@ def _is_at_bound(place: _Place) -> bool:
         return True
     if place.following.kind in ("bound", "unequal"):
         return True
+    if place.following.text == "," and place.beyond.text in ("∞", "\\infty"):
+        return True
     return place.following.kind == "plus" and not place.following.spaced and place.beyond.kind not in _FIGURES
 
 
@@ -283,10 +285,13 @@ def _is_one_of_several(place: _Place) -> bool:
 
 
 def _is_range(tokens: Sequence[Token], dash: int) -> bool:
-    """18–20, an unspaced dash between two numbers."""
+    """18–20, an unspaced dash between two numbers; a hyphen only if the second one is larger."""
     before, sign, behind = (token_at(tokens, dash + k) for k in (-1, 0, 1))
     figures = before.kind == "number" and behind.kind in ("number", "money")
-    return sign.kind == "dash" and figures and not sign.spaced and not behind.spaced
+    if sign.kind != "dash" or not figures or sign.spaced or behind.spaced:
+        return False
+    ascends = (len(before.text), before.text) < (len(behind.text), behind.text)
+    return sign.text in "–—" or behind.kind == "money" or ascends
 
 
 def _is_rounded_away(place: _Place) -> bool:
@@ -320,6 +325,8 @@ def _is_aside(place: _Place) -> bool:
     before = place.before
     definite = bool(before) and before[0] in ("the", "these", "those", "all", "both")
     bare = _without_determiners(before)
+    if not say.SUBORDINATORS.isdisjoint(before):
+        return True
     if bare and bare[0] in say.ASIDE:
         return bare[0] != "of" or not _is_amount_of(place)
     infinitive = len(bare) > 1 and bare[1] == "to" and bare[0] not in say.TAKES_RESULT

@@ -101,10 +101,9 @@ def _with_expressions(tokens: Sequence[Token], mentions: list[Mention]) -> list[
     for place, (one, other) in enumerate(pairwise(mentions)):
         if _is_joined(tokens, one, other):
             parts |= {place, place + 1}
-    open_to = (Stance.CLAIMED, Stance.HEDGED)
     return [
-        replace(mention, stance=Stance.PART) if place in parts and mention.stance in open_to else mention
-        for place, mention in enumerate(mentions)
+        replace(m, stance=Stance.PART) if place in parts and m.stance is Stance.CLAIMED else m
+        for place, m in enumerate(mentions)
     ]
 
 
