@@ -57,6 +57,7 @@ site: env ## Build the documentation as a site in site/, and fail on a broken li
 docs: env ## Write what the pages say of the code: config keys, files of a run, the tree
 	@$(BIN)/python scripts/write_config_docs.py
 	@$(BIN)/python scripts/write_artifact_docs.py
+	@$(BIN)/python scripts/write_metric_docs.py
 	@$(BIN)/python scripts/write_architecture_docs.py
 
 clean: ## Remove environment and caches (runs stay)

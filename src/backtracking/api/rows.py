@@ -143,15 +143,16 @@ class Rows(Sequence[GenerationRecord]):
         """One line per outcome: both arms, and their difference paired by problem, with interval and p."""
         import pandas as pd
 
-        from backtracking.measurements.tallies import differences, rates_of, select
+        from backtracking.measurements.metrics import OUTCOMES
+        from backtracking.measurements.tallies import differences, select, value_of
 
         for name in (arm, to):
             self._check_arm(name)
         ours, theirs = (select(self._tallies, variant=self.variant, condition=name) for name in (arm, to))
         lines = {
             outcome: {
-                arm: rates_of(ours, outcome).value,
-                to: rates_of(theirs, outcome).value,
+                arm: value_of(ours, OUTCOMES[outcome]).value,
+                to: value_of(theirs, OUTCOMES[outcome]).value,
                 "difference": found.value,
                 "low": found.low,
                 "high": found.high,

@@ -1,6 +1,7 @@
 """Columns that several tables share, and what they mean."""
 
 from backtracking.artifacts.kinds import meanings
+from backtracking.measurements import metrics
 
 ROW = meanings("""
 example_id: id of the problem
@@ -54,44 +55,13 @@ onsets_after_right, onsets_after_wrong: those that a strict onset follows before
     ONSET,
 )
 
-RATES = meanings("""
-backtracking_rate: completions with a strict onset ÷ all
-relaxed_rate: completions with any onset ÷ all
-strict_anywhere_rate, strict_clause_start_rate: `backtracking_rate` under this position policy
-relaxed_anywhere_rate, relaxed_clause_start_rate: `relaxed_rate` under this position policy
-doubt_rate, redo_rate: completions with a doubt ÷ all; with a redo ÷ all
-doubt_or_redo_rate: completions with either ÷ all
-doubts_per_1k_tokens, redos_per_1k_tokens: 1000 × doubts ÷ generated tokens; redos
-doubt_count, redo_count, doubt_or_redo_count: completions with a doubt; with a redo; with either
-accuracy: correct ÷ all that have a gold answer (unanswered is wrong)
-accuracy_graded: correct ÷ completions with a gradable answer
-accuracy_finished: correct among those that ended by themselves ÷ those
-graded_rate: completions with a gradable answer ÷ all
-truncation_rate: completions that did not end by themselves ÷ all
-onsets_per_1k_tokens: 1000 × strict onsets ÷ generated tokens
-tokens_to_answer: mean tokens until the answer is complete, over completions with one
-mean_tokens: mean length in tokens
-backtracking_count: completions with a strict onset
-relaxed_count: completions with any onset
-strict_anywhere_count, strict_clause_start_count: `backtracking_count` under this position policy
-relaxed_anywhere_count, relaxed_clause_start_count: `relaxed_count` under this position policy
-correct_count: correct answers
-gold_count: completions whose problem has a gold answer
-graded_count: completions with a gradable answer
-finished_count: completions that ended by themselves
-finished_correct_count: correct ones among them
-truncated_count: completions that did not end by themselves
-answered_count: completions with an answer
-""")
+RATES = metrics.meanings_in(1) | {count.name: count.meaning for count in metrics.COUNTS}
 
-COMPARED = meanings("""
-backtracking_diff, accuracy_diff, truncation_diff: difference to the first row, paired by problem
-accuracy_finished_diff, doubt_diff, redo_diff: the same for these rates
-backtracking_minimum_detectable, accuracy_minimum_detectable, truncation_minimum_detectable: \
-the smallest such difference that this many problems would show
-accuracy_finished_minimum_detectable: the same for `accuracy_finished`
-doubt_minimum_detectable, redo_minimum_detectable: the same for `doubt_rate`; for `redo_rate`
-""")
+COMPARED = metrics.differences_in(1, "the first row") | {
+    f"{metric.outcome}_minimum_detectable": f"the smallest difference in `{metric.name}` that this many "
+    "problems would show"
+    for metric in metrics.compared_in(1)
+}
 
 COMPONENT = meanings("""
 layer: layer, from 0
@@ -113,14 +83,13 @@ non_ascii_burst: whether it has a burst of foreign characters
 distinct_3: different runs of three tokens ÷ all
 """)
 
-ARM_RATES = meanings("""
+ARM_RATES = meanings(
+    """
 total: completions
 problems: different problems
-backtracking_count, backtracking_rate: completions with a strict onset, and their share
-correct_count, accuracy: correct ones, and their share (unanswered is wrong)
-truncation_rate: share that did not end by themselves
+backtracking_count: completions with a strict onset
+correct_count: correct answers
 finished_count: completions that ended by themselves
-finished_accuracy: correct ones among them ÷ them
 mean_tokens: mean length in tokens
 onsets_per_1k_tokens: 1000 × strict onsets ÷ generated tokens
 loop_rate: share that ends in a loop
@@ -132,12 +101,11 @@ retention: accuracy ÷ the baseline's
 distinct_3_ratio: `distinct_3` ÷ the baseline's
 verdict: what the arm shows: `non-destructive`, `destructive`, `inconclusive`, `no effect`, …
 not_testable: why the verdict cannot be given, where it cannot
-""")
+""",
+    metrics.meanings_in(2),
+)
 
-ARM_COMPARED = meanings("""
-backtracking_diff, accuracy_diff, finished_accuracy_diff: difference to the baseline, paired by problem
-truncation_diff, loop_diff, onsets_per_1k_tokens_diff: the same for these rates
-tokens_diff: the same for the length in tokens
+ARM_COMPARED = metrics.differences_in(2, "the baseline") | meanings("""
 accuracy_no_worse_p: p of the claim that accuracy falls by less than the margin
 accuracy_minimum_detectable: the smallest difference in accuracy that this many problems would show
 """)

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from backtracking.figures import style as look
+from backtracking.measurements.metrics import called
 
 _CONDITION_COLORS = {
     "baseline": look.INK,
@@ -120,9 +121,9 @@ def _rates(table: pd.DataFrame, labels: Sequence[str], colors: Sequence[str], ti
     panels = [
         (column, label)
         for column, label in (
-            ("backtracking_rate", "backtracking"),
-            ("accuracy", "accuracy"),
-            ("truncation_rate", "cut at the cap"),
+            ("backtracking_rate", called("backtracking_rate")),
+            ("accuracy", called("accuracy")),
+            ("truncation_rate", called("truncation_rate")),
         )
         if column in table
     ]

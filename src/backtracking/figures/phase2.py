@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from backtracking.figures import style as look
+from backtracking.measurements.metrics import called
 from backtracking.measurements.tradeoff import with_arm_names
 from backtracking.run.records import BASELINE_NAME
 
@@ -24,9 +25,9 @@ def plot_subset_sweep_comparison(table: pd.DataFrame, margin: float = 0.05) -> F
         return look.empty_figure("the sweep holds no arms beside the baseline")
     shown = pd.concat([base, arms], ignore_index=True)
     panels = [
-        ("backtracking_rate", "backtracking"),
-        ("accuracy", "accuracy"),
-        ("truncation_rate", "cut at the cap"),
+        ("backtracking_rate", called("backtracking_rate")),
+        ("accuracy", called("accuracy")),
+        ("truncation_rate", called("truncation_rate")),
     ]
     panels = [panel for panel in panels if panel[0] in shown]
     places = list(range(len(shown)))[::-1]
@@ -66,9 +67,9 @@ def plot_scale_tradeoff_curve(table: pd.DataFrame, margin: float = 0.05) -> Figu
     with look.style():
         figure, (left, right) = look.new_figure(10.6, 4.6, 2)
         for column, color, label in (
-            ("backtracking_rate", look.VERMILLION, "backtracking"),
-            ("accuracy", look.BLUE, "accuracy"),
-            ("truncation_rate", look.GREY, "cut at the cap"),
+            ("backtracking_rate", look.VERMILLION, called("backtracking_rate")),
+            ("accuracy", look.BLUE, called("accuracy")),
+            ("truncation_rate", look.GREY, called("truncation_rate")),
         ):
             if column in table:
                 _curve(left, table, column, color, label)
@@ -157,9 +158,9 @@ def plot_baseline_only_summary(summary: Mapping[str, Any]) -> Figure:
         return look.empty_figure("metrics_v2.json holds no baseline summary")
     table = pd.DataFrame([{"variant": name, **row} for name, row in variants.items()])
     shown = [
-        ("backtracking_rate", look.VERMILLION, "backtracking"),
-        ("accuracy_of_all", look.BLUE, "accuracy"),
-        ("truncation_rate", look.GREY, "cut at the cap"),
+        ("backtracking_rate", look.VERMILLION, called("backtracking_rate")),
+        ("accuracy_of_all", look.BLUE, called("accuracy")),
+        ("truncation_rate", look.GREY, called("truncation_rate")),
     ]
     shown = [item for item in shown if item[0] in table]
     with look.style():

@@ -6,8 +6,9 @@ from typing import Protocol
 
 import pandas as pd
 
-from backtracking.measurements.comparison import OUTCOMES, average, compare, quantity, spread
+from backtracking.measurements.comparison import average, compare, quantity, spread
 from backtracking.measurements.events import EventReader
+from backtracking.measurements.metrics import OUTCOMES
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 
 KEY = ["example_id", "sample_id"]

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pandas as pd
 from backtracking.errors import UserError
 from backtracking.measurements import statistics
 from backtracking.measurements.events import EVENT_COLUMNS
+from backtracking.measurements.metrics import COUNTS, Metric, compared_in, shown_in
 from backtracking.measurements.statistics import Array, Difference, Interval
 from backtracking.run.cells import original
 from backtracking.run.inputs import EventRows, Whole, note
@@ -36,76 +36,8 @@ _FLAGS = (
     "has_doubt",
     "has_redo",
     "has_gold",
+    "is_loop",
 )
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A quotient of two sums over completions; shares get the interval for shares."""
-
-    name: str
-    top: str
-    bottom: str = "total"
-    is_share: bool = True
-    factor: float = 1.0
-
-    def of(self, sums: pd.DataFrame) -> Interval:
-        """Its value with the interval over problems."""
-        if self.top not in sums or self.bottom not in sums:
-            return statistics.MISSING
-        estimate = statistics.rate if self.is_share else statistics.ratio
-        found = estimate(sums[self.top].to_numpy(), sums[self.bottom].to_numpy())
-        return Interval(*(self.factor * end for end in (found.value, found.low, found.high)))
-
-
-METRICS = (
-    Metric("backtracking_rate", "strict"),
-    Metric("relaxed_rate", "relaxed"),
-    Metric("strict_clause_start_rate", "strict_clause_start"),
-    Metric("strict_anywhere_rate", "strict_anywhere"),
-    Metric("relaxed_clause_start_rate", "relaxed_clause_start"),
-    Metric("relaxed_anywhere_rate", "relaxed_anywhere"),
-    Metric("doubt_rate", "has_doubt"),
-    Metric("redo_rate", "has_redo"),
-    Metric("doubt_or_redo_rate", "doubt_or_redo"),
-    Metric("accuracy", "correct", "with_gold"),
-    Metric("accuracy_graded", "correct", "graded"),
-    Metric("accuracy_finished", "finished_correct", "finished_with_gold"),
-    Metric("graded_rate", "graded"),
-    Metric("truncation_rate", "truncated"),
-    Metric("onsets_per_1k_tokens", "onsets_strict", "tokens", is_share=False, factor=1000.0),
-    Metric("doubts_per_1k_tokens", "onsets_doubt", "tokens", is_share=False, factor=1000.0),
-    Metric("redos_per_1k_tokens", "onsets_redo", "tokens", is_share=False, factor=1000.0),
-    Metric("tokens_to_answer", "answer_tokens", "answered", is_share=False),
-    Metric("mean_tokens", "tokens", is_share=False),
-)
-COUNTS = {
-    "backtracking_count": "strict",
-    "relaxed_count": "relaxed",
-    "strict_clause_start_count": "strict_clause_start",
-    "strict_anywhere_count": "strict_anywhere",
-    "relaxed_clause_start_count": "relaxed_clause_start",
-    "relaxed_anywhere_count": "relaxed_anywhere",
-    "doubt_count": "has_doubt",
-    "redo_count": "has_redo",
-    "doubt_or_redo_count": "doubt_or_redo",
-    "correct_count": "correct",
-    "gold_count": "with_gold",
-    "graded_count": "graded",
-    "finished_count": "finished",
-    "finished_correct_count": "finished_correct",
-    "truncated_count": "truncated",
-    "answered_count": "answered",
-}
-"""Numerators and denominators that stand beside the rates."""
-COMPARED = {
-    "backtracking": ("strict", "total"),
-    "doubt": ("has_doubt", "total"),
-    "redo": ("has_redo", "total"),
-    "accuracy": ("correct", "with_gold"),
-    "accuracy_finished": ("finished_correct", "finished_with_gold"),
-    "truncation": ("truncated", "total"),
-}
 
 
 def _chunks(wanted_rows: EventRows, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
@@ -183,6 +115,15 @@ def tally(events: pd.DataFrame) -> pd.DataFrame:
     return sums.groupby(keys, sort=False).sum()
 
 
+def counted(events: pd.DataFrame) -> pd.DataFrame:
+    """What each completion adds to the sums, under the problem's id; from tables and rows in memory alike."""
+    flags = {name: _truth(events[name]) for name in {"is_correct", *_FLAGS} & set(events.columns)}
+    if "truncated" not in events and "finish_reason" in events:
+        flags["truncated"] = events["finish_reason"].ne("stop")
+    values = pd.DataFrame(_row_values(events.assign(**flags)), index=events.index)
+    return values.assign(example_id=events["example_id"].astype(str))
+
+
 def _merge(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Sums of all pieces, variants and conditions in the order in which they were first seen."""
     return reduce(lambda one, other: pd.concat([one, other]).groupby(level=KEYS, sort=False).sum(), parts)
@@ -191,14 +132,15 @@ def _merge(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
 def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
     """What each completion adds to the sums."""
     flags = {name: _as_float(events[name]) for name in _FLAGS if name in events}
-    strict, relaxed = flags.pop("has_backtracking_strict"), flags.pop("has_backtracking_relaxed")
+    strict = flags.pop("has_backtracking_strict")
+    if "has_backtracking_relaxed" in flags:
+        flags["relaxed"] = flags.pop("has_backtracking_relaxed")
     correct = _as_float(events["is_correct"])
     with_gold = flags.pop("has_gold", np.ones(len(events)))  # tables of runs whose problems all have one
     graded = events["is_correct"].notna().to_numpy().astype(np.float64)
     values: dict[str, Array] = {
         "total": np.ones(len(events)),
         "strict": strict,
-        "relaxed": relaxed,
         "graded": graded,
         "correct": correct,
         "with_gold": with_gold,
@@ -269,12 +211,21 @@ def summarize(sums: pd.DataFrame) -> dict[str, float | int | None]:
     line: dict[str, float | int | None] = {
         "total": int(sums["total"].sum()),
         "problems": len(sums),
-        **{name: int(sums[column].sum()) for name, column in COUNTS.items() if column in sums},
+        **{count.name: int(sums[count.sum].sum()) for count in COUNTS if count.sum in sums},
     }
-    for metric in METRICS:
+    for metric in shown_in(1):
         if metric.top in sums and metric.bottom in sums:
-            line |= with_interval(metric.name, metric.of(sums))
+            line |= with_interval(metric.name, value_of(sums, metric))
     return line
+
+
+def value_of(sums: pd.DataFrame, metric: Metric) -> Interval:
+    """A metric of sums per problem, with its interval."""
+    if metric.top not in sums or metric.bottom not in sums:
+        return statistics.MISSING
+    estimate = statistics.rate if metric.is_share else statistics.ratio
+    found = estimate(sums[metric.top].to_numpy(), sums[metric.bottom].to_numpy())
+    return Interval(*(metric.factor * end for end in (found.value, found.low, found.high)))
 
 
 def with_interval(name: str, found: Interval) -> dict[str, float | int | None]:
@@ -282,18 +233,14 @@ def with_interval(name: str, found: Interval) -> dict[str, float | int | None]:
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
-def rates_of(sums: pd.DataFrame, outcome: str) -> Interval:
-    """The share behind something that is compared, with its interval."""
-    top, bottom = COMPARED[outcome]
-    return statistics.rate(sums[top].to_numpy(), sums[bottom].to_numpy())
-
-
 def differences(sums: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Difference]:
-    """Paired differences by problem to a reference, for everything that is compared."""
+    """Paired differences by problem to a reference, for everything that conditions are compared on."""
     shared = sums.index.intersection(reference.index)
     ours, theirs = sums.loc[shared], reference.loc[shared]
     return {
-        name: statistics.paired_difference((ours[top], ours[bottom]), (theirs[top], theirs[bottom]))
-        for name, (top, bottom) in COMPARED.items()
-        if top in ours and bottom in ours
+        metric.outcome: statistics.paired_difference(
+            (ours[metric.top], ours[metric.bottom]), (theirs[metric.top], theirs[metric.bottom])
+        )
+        for metric in compared_in(1)
+        if metric.top in ours and metric.bottom in ours
     }

@@ -1,15 +1,17 @@
 """From measured rows to the table of arms, and the choice among them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backtracking.measurements.comparison import OUTCOMES, average, compare, spread
+from backtracking.measurements.comparison import average, compare, count, spread
 from backtracking.measurements.floors import NOT_TESTABLE, no_onsets, too_cut, too_low
+from backtracking.measurements.metrics import BY_NAME, OUTCOMES, compared_in, shown_in
 from backtracking.measurements.statistics import LEVEL, equivalence, holm
+from backtracking.measurements.tallies import counted
 from backtracking.run.records import BASELINE_NAME
 from backtracking.run.seed import derive_seed
 
@@ -21,19 +23,14 @@ SUBSET_COLUMNS = (*_COUNTS, "num_components")
 SCALE_COLUMNS = (*_COUNTS, "scale", "num_components")
 """The columns that users of the tables know, in their order; more follow them."""
 
-_RATES = {
-    "backtracking_rate": "backtracking",
-    "accuracy": "accuracy",
-    "truncation_rate": "truncation",
-    "finished_accuracy": "finished_accuracy",
-}
-
 
 def summarize_arms(events: pd.DataFrame, margin: float) -> pd.DataFrame:
     """One line per arm: rates, paired differences to the baseline, signs of degeneration, and a verdict."""
     parts = {str(arm): part for arm, part in events.groupby("arm", sort=False)}
-    baseline = parts[BASELINE_NAME]
-    table = pd.DataFrame([_line(part) | _differences(part, baseline, margin) for part in parts.values()])
+    values = {arm: counted(part) for arm, part in parts.items()}
+    table = pd.DataFrame(
+        [_line(part, values[arm]) | _differences(values, arm, margin) for arm, part in parts.items()]
+    )
     base = table[table["arm"] == BASELINE_NAME].iloc[0]
     table["retention"] = table["accuracy"] / base["accuracy"] if base["accuracy"] else None
     table["distinct_3_ratio"] = table["distinct_3"] / base["distinct_3"] if base["distinct_3"] else None
@@ -63,15 +60,15 @@ def first_columns(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return table[[*names, *(name for name in table.columns if name not in names)]]
 
 
-def _line(part: pd.DataFrame) -> dict[str, object]:
+def _line(part: pd.DataFrame, values: pd.DataFrame) -> dict[str, object]:
     tokens = int(part["completion_tokens"].sum())
     line: dict[str, object] = {
         "total": len(part),
-        "backtracking_count": int(OUTCOMES["backtracking"].of(part).sum()),
-        "correct_count": int(OUTCOMES["accuracy"].of(part).sum()),
+        "backtracking_count": count(values, OUTCOMES["backtracking"]),
+        "correct_count": count(values, OUTCOMES["accuracy"]),
     }
-    for name, what in _RATES.items():
-        line |= spread(name, average(part, OUTCOMES[what]))
+    for metric in shown_in(2):
+        line |= spread(metric.name, average(values, metric))
     return line | {
         "subset_name": part["subset_name"].iloc[0],
         "scale": part["scale"].iloc[0],
@@ -81,7 +78,7 @@ def _line(part: pd.DataFrame) -> dict[str, object]:
         "problems": part["example_id"].nunique(),
         "finished_count": int(part["finish_reason"].eq("stop").sum()),
         "mean_tokens": tokens / len(part),
-        "onsets_per_1k_tokens": average(part, OUTCOMES["onsets_per_1k_tokens"]).value,
+        "onsets_per_1k_tokens": average(values, BY_NAME["onsets_per_1k_tokens"]).value,
         "loop_rate": part["is_loop"].mean(),
         "empty_rate": part["is_empty"].mean(),
         "no_answer_rate": part["predicted_answer"].isna().mean(),
@@ -90,13 +87,13 @@ def _line(part: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def _differences(part: pd.DataFrame, baseline: pd.DataFrame, margin: float) -> dict[str, float]:
+def _differences(values: Mapping[str, pd.DataFrame], arm: str, margin: float) -> dict[str, float]:
     """Arm minus baseline, paired by problem; the baseline's own line stays empty."""
-    if part is baseline:
+    if arm == BASELINE_NAME:
         return {}
     found: dict[str, float] = {}
-    for what, outcome in OUTCOMES.items():
-        difference = compare(part, baseline, outcome)
+    for metric in compared_in(2):
+        what, difference = metric.outcome, compare(values[arm], values[BASELINE_NAME], metric)
         found |= spread(f"{what}_diff", difference) | {f"{what}_diff_p": difference.p}
         if what == "accuracy":
             found["accuracy_no_worse_p"] = equivalence(difference, margin).p_no_worse
@@ -173,9 +170,9 @@ def front_probability(events: pd.DataFrame, seed: int, draws: int = BOOTSTRAP_DR
     for a, arm in enumerate(arms):
         part = events[events["arm"] == arm]
         at = part["example_id"].map(place).to_numpy()
-        columns = (OUTCOMES["backtracking"].of(part), OUTCOMES["accuracy"].of(part), np.ones(len(part)))
-        for k, values in enumerate(columns):
-            np.add.at(sums[k, a], at, np.asarray(values, dtype=np.float64))
+        values = counted(part)
+        for k, name in enumerate(("strict", "correct", "total")):
+            np.add.at(sums[k, a], at, values[name].to_numpy(np.float64))
     generator = np.random.default_rng(derive_seed(seed, "pareto front"))
     weights = generator.multinomial(len(problems), np.full(len(problems), 1 / len(problems)), size=draws)
     totals = sums @ weights.T.astype(np.float64)

@@ -4,8 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from backtracking.measurements.comparison import OUTCOMES, compare
+from backtracking.measurements.comparison import average, compare, count
 from backtracking.measurements.floors import MOST_CUT, no_onsets, too_cut, too_low
+from backtracking.measurements.metrics import OUTCOMES
 from backtracking.measurements.statistics import LEVEL, Difference, paired_difference
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
@@ -287,7 +288,7 @@ def _silent(evidence: Evidence, variant: str) -> str:
     events = evidence.table("backtracking_events.csv")
     if events is None or (rows := _baseline_rows(events, variant)).empty:
         return ""
-    return no_onsets(int(OUTCOMES["backtracking"].of(rows).sum()), len(rows))
+    return no_onsets(count(rows, OUTCOMES["backtracking"]), len(rows))
 
 
 def _floor(evidence: Evidence, variant: str, what: str) -> str:
@@ -300,11 +301,11 @@ def _floor(evidence: Evidence, variant: str, what: str) -> str:
             return UNKNOWN_ENDS
         if cut := too_cut("baseline", _cut_share(rows)):
             return cut
-    return too_low(what, float(OUTCOMES[what].of(rows).mean()), MARGIN)
+    return too_low(what, average(rows, OUTCOMES[what]).value, MARGIN)
 
 
 def _cut_share(rows: pd.DataFrame) -> float:
-    return float(OUTCOMES["truncation"].of(rows).mean())
+    return average(rows, OUTCOMES["truncation"]).value
 
 
 def _fallen_apart(evidence: Evidence, variant: str) -> str:

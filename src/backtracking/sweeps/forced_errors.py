@@ -6,8 +6,9 @@ import pandas as pd
 
 from backtracking.engine.generate import Prompt, Row, generate_rows
 from backtracking.interventions import Arm
-from backtracking.measurements.comparison import OUTCOMES, average, flag, spread
+from backtracking.measurements.comparison import average, flag, spread
 from backtracking.measurements.injections import Pair, Rewriter
+from backtracking.measurements.metrics import OUTCOMES
 from backtracking.run.records import GenerationRecord
 from backtracking.sweeps.sweep import SweepJob
 from backtracking.text.steps import read_steps

@@ -13,7 +13,8 @@ import pandas as pd
 from backtracking.config.phase2 import SearchConfig
 from backtracking.errors import UserError
 from backtracking.interventions import BASELINE_ARM, Arm, Condition, Intervention
-from backtracking.measurements.comparison import OUTCOMES, average
+from backtracking.measurements.comparison import average
+from backtracking.measurements.metrics import OUTCOMES
 from backtracking.model.arms import check_arms
 from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME

@@ -1,0 +1,195 @@
+"""Every metric of completions, declared once: what is divided by what, in which unit, and its plain name.
+
+Both phases compute, show and describe metrics from here. `top` and `bottom` name sums over completions, which
+`tallies.py` takes from the events table; an interval is over problems.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["share", "per 1,000 tokens", "tokens"]
+Phase = Literal[1, 2]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A quotient of two sums over completions; shares get the interval for shares, others that for ratios."""
+
+    name: str
+    """Its column; `_low` and `_high` follow it."""
+    top: str
+    bottom: str = "total"
+    formula: str = ""
+    """The quotient in words."""
+    label: str = ""
+    """What figures call it."""
+    unit: Unit = "share"
+    shown: tuple[Phase, ...] = (1,)
+    """Whose tables it stands in, with its interval."""
+    outcome: str = ""
+    """What a difference of it is called (`…_diff`), where arms are compared on it."""
+    compared: tuple[Phase, ...] = ()
+    """Whose tables compare arms on it."""
+
+    @property
+    def is_share(self) -> bool:
+        return self.unit == "share"
+
+    @property
+    def factor(self) -> float:
+        return 1000.0 if self.unit == "per 1,000 tokens" else 1.0
+
+
+def _policy(kind: str, of: str) -> tuple[Metric, ...]:
+    places = {"clause_start": "at the start of a clause", "anywhere": "wherever they stand"}
+    return tuple(
+        Metric(f"{kind}_{place}_rate", f"{kind}_{place}", formula=f"`{of}`, phrases counted {words}")
+        for place, words in places.items()
+    )
+
+
+def _density(kind: str, words: str, compared: tuple[Phase, ...] = ()) -> Metric:
+    name = f"{kind}_per_1k_tokens"
+    top = "onsets_" + {"onsets": "strict", "doubts": "doubt", "redos": "redo"}[kind]
+    formula = f"1000 × {words} ÷ generated tokens"
+    return Metric(
+        name, top, "tokens", formula, f"{words} per 1,000 tokens", "per 1,000 tokens", (1,), name, compared
+    )
+
+
+METRICS = (
+    Metric(
+        "backtracking_rate",
+        "strict",
+        formula="completions with a strict onset ÷ all",
+        label="backtracking",
+        shown=(1, 2),
+        outcome="backtracking",
+        compared=(1, 2),
+    ),
+    Metric("relaxed_rate", "relaxed", formula="completions with a strict or relaxed onset ÷ all"),
+    *_policy("strict", "backtracking_rate"),
+    *_policy("relaxed", "relaxed_rate"),
+    Metric(
+        "doubt_rate", "has_doubt", formula="completions with a doubt ÷ all", outcome="doubt", compared=(1,)
+    ),
+    Metric("redo_rate", "has_redo", formula="completions with a redo ÷ all", outcome="redo", compared=(1,)),
+    Metric("doubt_or_redo_rate", "doubt_or_redo", formula="completions with a doubt or a redo ÷ all"),
+    Metric(
+        "accuracy",
+        "correct",
+        "with_gold",
+        "correct ÷ all that have a gold answer (unanswered is wrong)",
+        label="accuracy",
+        shown=(1, 2),
+        outcome="accuracy",
+        compared=(1, 2),
+    ),
+    Metric("accuracy_graded", "correct", "graded", "correct ÷ completions with a gradable answer"),
+    Metric(
+        "accuracy_finished",
+        "finished_correct",
+        "finished_with_gold",
+        "correct among those that ended by themselves ÷ those",
+        "accuracy among finished",
+        shown=(1, 2),
+        outcome="accuracy_finished",
+        compared=(1, 2),
+    ),
+    Metric("graded_rate", "graded", formula="completions with a gradable answer ÷ all"),
+    Metric(
+        "truncation_rate",
+        "truncated",
+        formula="completions that did not end by themselves ÷ all",
+        label="cut at the cap",
+        shown=(1, 2),
+        outcome="truncation",
+        compared=(1, 2),
+    ),
+    Metric(
+        "loop_rate",
+        "is_loop",
+        formula="completions that end in a loop ÷ all",
+        shown=(),
+        outcome="loop",
+        compared=(2,),
+    ),
+    _density("onsets", "strict onsets", compared=(2,)),
+    _density("doubts", "doubts"),
+    _density("redos", "redos"),
+    Metric(
+        "tokens_to_answer",
+        "answer_tokens",
+        "answered",
+        "mean tokens until the answer is complete, over completions with one",
+        unit="tokens",
+    ),
+    Metric(
+        "mean_tokens",
+        "tokens",
+        formula="mean length in tokens",
+        unit="tokens",
+        outcome="tokens",
+        compared=(2,),
+    ),
+)
+BY_NAME = {metric.name: metric for metric in METRICS}
+OUTCOMES = {metric.outcome: metric for metric in METRICS if metric.compared}
+"""What arms are compared on; an unanswered completion counts as wrong."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """A numerator or denominator that stands beside the rates."""
+
+    name: str
+    sum: str
+    meaning: str
+
+
+COUNTS = (
+    Count("backtracking_count", "strict", "completions with a strict onset"),
+    Count("relaxed_count", "relaxed", "completions with a strict or relaxed onset"),
+    Count("strict_clause_start_count", "strict_clause_start", "those with one at the start of a clause"),
+    Count("strict_anywhere_count", "strict_anywhere", "those with one wherever it stands"),
+    Count("relaxed_clause_start_count", "relaxed_clause_start", "those with either at the start of a clause"),
+    Count("relaxed_anywhere_count", "relaxed_anywhere", "those with either wherever it stands"),
+    Count("doubt_count", "has_doubt", "completions with a doubt"),
+    Count("redo_count", "has_redo", "completions with a redo"),
+    Count("doubt_or_redo_count", "doubt_or_redo", "completions with either"),
+    Count("correct_count", "correct", "correct answers"),
+    Count("gold_count", "with_gold", "completions whose problem has a gold answer"),
+    Count("graded_count", "graded", "completions with a gradable answer"),
+    Count("finished_count", "finished", "completions that ended by themselves"),
+    Count("finished_correct_count", "finished_correct", "correct ones among them"),
+    Count("truncated_count", "truncated", "completions that did not end by themselves"),
+    Count("answered_count", "answered", "completions with an answer"),
+)
+
+
+def called(name: str) -> str:
+    """What figures call the metric of a column."""
+    return BY_NAME[name].label
+
+
+def shown_in(phase: Phase) -> tuple[Metric, ...]:
+    """The metrics that the tables of a phase show."""
+    return tuple(metric for metric in METRICS if phase in metric.shown)
+
+
+def compared_in(phase: Phase) -> tuple[Metric, ...]:
+    """The metrics that the tables of a phase compare arms on."""
+    return tuple(metric for metric in METRICS if phase in metric.compared)
+
+
+def meanings_in(phase: Phase) -> dict[str, str]:
+    """What the columns of the metrics that a phase shows mean."""
+    return {metric.name: metric.formula for metric in shown_in(phase)}
+
+
+def differences_in(phase: Phase, to: str) -> dict[str, str]:
+    """What the columns of the differences that a phase takes mean; `to` is what is subtracted."""
+    return {
+        f"{metric.outcome}_diff": f"difference in `{metric.name}` to {to}, paired by problem"
+        for metric in compared_in(phase)
+    }
