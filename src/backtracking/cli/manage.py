@@ -9,7 +9,7 @@ import typer
 
 from backtracking.cli import options as opt
 from backtracking.cli.as_json import described_config, echo_json
-from backtracking.cli.plan import plan, show_dry_run
+from backtracking.cli.plan import phase1_to_come, plan, show_dry_run, show_phase1_first
 from backtracking.cli.session import Request, find_run, load, open_run, run_stages, say_why_new
 from backtracking.errors import UserError
 
@@ -62,10 +62,12 @@ def run(
 
     Example: [cyan]backtracking run -c demo[/cyan]
     """
+    from backtracking.stages.preflight import check_can_run
+
     if as_json and not dry_run:
         raise UserError("--json goes with --dry-run", next_step="add --dry-run, or look with: status --json")
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=quiet, verbose=verbose)
-    ctx = open_run(request, may_create=True)
+    ctx = open_run(request, may_create=True, may_lack_phase1=dry_run)
     stages = ctx.pipeline
     forced = [*(force or []), *([start] if start else [])]
     _check_stage_names(forced, stages)
@@ -73,7 +75,11 @@ def run(
         first = next(i for i, s in enumerate(stages) if start in (s.name, s.key))
         _warn_of_unfinished(stages[:first], ctx)
         stages = stages[first:]
+    phase1 = phase1_to_come(ctx)
+    check_can_run(ctx, phase1_comes_first=phase1 is not None)
     if dry_run:
+        if phase1 is not None and not as_json:
+            show_phase1_first(phase1, ctx)
         show_dry_run(ctx, stages, forced, as_json=as_json)
         return
     worked = run_stages(ctx, stages, request, forced)

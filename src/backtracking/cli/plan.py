@@ -1,5 +1,6 @@
 """`plan` and `run --dry-run`: what would be done, and what it costs, in words and as JSON."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -36,7 +37,7 @@ def plan(
     from backtracking.stages.forecast import forecast
 
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=quiet or as_json)
-    ctx = open_run(request, may_create=True)
+    ctx = open_run(request, may_create=True, may_lack_phase1=True)
     told = forecast(ctx, ctx.pipeline)
     speed, why_not = measured_speed(ctx, seconds) if told.rows else (None, "")
     told = told.with_measured_length(speed["tokens_per_row"] if speed else None)
@@ -60,6 +61,29 @@ def show_dry_run(
         return
     print_steps(ctx, told)
     print_cost(told, speed, why_not)
+
+
+def phase1_to_come(ctx: "RunContext") -> "RunContext | None":
+    """The Phase 1 run that a Phase 2 config builds on and that is yet to be made; None where it is there."""
+    from backtracking.stages.init_run import new_meta, new_run
+    from backtracking.stages.plan import plan as pipeline
+
+    if ctx.config.phase2 is None or (ctx.phase1 is not None and ctx.phase1.root.is_dir()):
+        return None
+    loaded = replace(ctx.loaded, config=ctx.config.model_copy(update={"phase2": None}))
+    paths = ctx.phase1 or new_run(loaded.config)
+    phase1 = replace(ctx, loaded=loaded, paths=paths, meta=new_meta(paths.run_id, loaded), phase1=None)
+    phase1.pipeline = pipeline(loaded.config)
+    return phase1
+
+
+def show_phase1_first(phase1: "RunContext", ctx: "RunContext") -> None:
+    """The plan of the Phase 1 run that has to come before, and the command that makes it."""
+    config, named = ctx.loaded.parent or "CONFIG", ctx.phase1
+    typer.echo("first Phase 1, which there is no run of yet:")
+    typer.echo(f"  backtracking run -c {config}" + (f" --run-id {named.run_id}" if named else ""))
+    show_dry_run(phase1, phase1.pipeline, (), as_json=False)
+    typer.echo("\nthen Phase 2" + ("" if named else ", with --phase1-run-id and the id of that run") + ":")
 
 
 def measured_speed(ctx: "RunContext", seconds: float) -> tuple[Measured | None, str]:

@@ -81,7 +81,7 @@ def _current_id() -> str:
     return current
 
 
-def open_run(request: Request, *, may_create: bool = False) -> "RunContext":
+def open_run(request: Request, *, may_create: bool = False, may_lack_phase1: bool = False) -> "RunContext":
     """The run that a command works in. One that nobody typed is new at need; a typed one must exist.
 
     Nothing is written before `run_stages`, so that a command that is refused leaves nothing behind.
@@ -100,7 +100,7 @@ def open_run(request: Request, *, may_create: bool = False) -> "RunContext":
         loaded=loaded,
         paths=choice.paths,
         meta=meta,
-        phase1=phase1_run(request, loaded, meta),
+        phase1=phase1_run(request, loaded, meta, may_lack=may_lack_phase1 and not request.phase1_run_id),
         reporter=reporter(request.quiet),
     )
     ctx.pipeline = plan(ctx.config, has_problems=ctx.phase1_problems is not None)
@@ -122,13 +122,15 @@ def say_why_new(choice: "Choice", loaded: LoadedConfig, reporter: Reporter) -> N
         reporter.say(f"new run {choice.paths.run_id}: {choice.note}{hint}")
 
 
-def phase1_run(request: Request, loaded: LoadedConfig, meta: RunMeta) -> RunPaths | None:
+def phase1_run(
+    request: Request, loaded: LoadedConfig, meta: RunMeta, *, may_lack: bool = False
+) -> RunPaths | None:
     """The Phase 1 run that a Phase 2 run is built on: typed, else the config's, else the one it remembers."""
     named = _named_phase1(request, loaded) or meta.phase1_run_id
     if named is None:
         return None
     paths = RunPaths(Path(loaded.config.run.output_dir), check_id("Phase 1 run id", named))
-    if not paths.root.is_dir():
+    if not paths.root.is_dir() and not may_lack:
         raise UserError(
             f"there is no Phase 1 run {named!r} in {paths.output_dir}",
             f"runs there: {', '.join(list_runs(paths.output_dir)[:8]) or 'none'}",

@@ -44,6 +44,8 @@ class LoadedConfig:
     origins: dict[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     """Keys of an earlier implementation that mean nothing here."""
+    parent: str | None = None
+    """The config that this one extends."""
 
     def origin(self, key: str) -> str:
         """Where a dotted key got its value: a file and line, an override, or the default."""
@@ -88,7 +90,7 @@ def load_config(
             "\n        ".join(mistakes),
             "mend the keys above; `backtracking config show --explain` lists every key and what it takes",
         ) from None
-    return LoadedConfig(config, read.source, origins, ignored)
+    return LoadedConfig(config, read.source, origins, ignored, read.parent)
 
 
 def _drop_unknown(data: dict[str, Any]) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ class ReadConfig:
     data: dict[str, Any]
     origins: dict[str, str]
     source: str
+    parent: str | None = None
+    """The config that it extends, by the name with which `--config` finds it."""
 
 
 def read_config(path: Path) -> ReadConfig:
@@ -98,8 +100,9 @@ def _read_with_parents(file: ConfigFile, seen: tuple[ConfigFile, ...]) -> ReadCo
     own.origins.pop("extends", None)
     if parent is None:
         return own
-    base = _read_with_parents(_parent(file, parent), (*seen, file))
-    return ReadConfig(_merge(base.data, data), base.origins | own.origins, own.source)
+    extended = _parent(file, parent)
+    base = _read_with_parents(extended, (*seen, file))
+    return ReadConfig(_merge(base.data, data), base.origins | own.origins, own.source, extended.label)
 
 
 def _parent(file: ConfigFile, named: Any) -> ConfigFile:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from backtracking.config.schema import NO_MODEL, ModelConfig
 from backtracking.errors import UserError
 from backtracking.interventions import Shape
+from backtracking.model.source import check_source
 from backtracking.run.provenance import digest
 
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
@@ -164,6 +165,7 @@ def _without_progress_bars() -> Iterator[None]:
 
 def _source(config: ModelConfig) -> tuple[str, dict[str, Any]]:
     """Where the files lie, and how transformers is asked for them."""
+    check_source(config)
     source = config.hf_id
     if source == NO_MODEL:
         raise UserError(

@@ -1,0 +1,89 @@
+"""What would stop a pipeline is told before it begins, and a plan covers both phases."""
+
+from pathlib import Path
+
+import datasets
+import huggingface_hub
+import pytest
+from huggingface_hub.errors import RepositoryNotFoundError
+
+from backtracking.config.schema import DatasetConfig
+from backtracking.dataset import load_problems
+from backtracking.errors import UserError
+from tests.foundation.command import assert_one_clear_message
+
+PHASE2 = """extends: demo_phase2.yaml
+run: {name: second, run_id: second}
+phase2:
+  subset_sweep:
+    subsets: {beyond: [[attn, 99]], beyond_head: [{component: attn, layer: 1, head: 77, mode: zero}]}
+"""
+
+
+@pytest.fixture
+def phase1(cli, workdir):
+    """A Phase 1 run whose scan is yet to come."""
+    assert cli("prepare-data", "-c", "demo", "--set", "dataset.max_examples=4").code == 0
+
+
+@pytest.mark.parametrize("extra", [("--dry-run",), ()])
+def test_components_beyond_the_model_are_all_told_before_anything_is_made(extra, cli, phase1, workdir):
+    Path("second.yaml").write_text(PHASE2)
+    outcome = cli("run", "-c", "second.yaml", *extra)
+    assert_one_clear_message(outcome, "attn 99", "head 77 of attn 1", "layers 0 to 5", "selected_layers.json")
+    assert not Path("runs/second").exists()
+
+
+def test_a_missing_choice_of_layers_names_the_command_that_makes_it(cli, phase1):
+    outcome = cli("run", "-c", "demo_phase2", "--dry-run")
+    assert_one_clear_message(outcome, "selected_layers.json", "backtracking ablation-scan --run-id demo")
+
+
+@pytest.mark.parametrize(("config", "first"), [("demo_phase2", "demo"), ("r1_gsm8k_phase2", "")])
+def test_before_phase1_exists_both_phases_are_planned(config, first, cli, workdir):
+    outcome = cli("run", "-c", config, "--dry-run")
+    assert outcome.code == 0, outcome.err
+    before, then, after = outcome.out.partition("then Phase 2")
+    assert f"backtracking run -c {first}" in before
+    assert "ablation-scan" in before
+    assert "phase2-subset-sweep" not in before
+    assert "phase2-subset-sweep" in then + after
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("folder", ["/nowhere/at/all", "./nowhere", "models/not/here", "~/model"])
+def test_a_model_folder_that_is_not_there_is_called_one(folder, cli, workdir):
+    outcome = cli("run", "-c", "demo", "--set", f"model.hf_id={folder}")
+    assert_one_clear_message(outcome, f"there is no folder {folder}")
+    assert not Path("runs").exists()
+
+
+class Hub:
+    """A hub that gives this answer when it is asked for a data set."""
+
+    def __init__(self, answer: Exception) -> None:
+        self.answer = answer
+
+    def dataset_info(self, *_: object, **__: object) -> None:
+        raise self.answer
+
+
+def test_a_misspelt_dataset_is_told_from_a_hub_out_of_reach(monkeypatch):
+    unknown = RepositoryNotFoundError.__new__(RepositoryNotFoundError)
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: Hub(unknown))
+    with pytest.raises(UserError, match="the hub has no dataset 'gsm9k'"):
+        load_problems(DatasetConfig(name="gsm9k"))
+    asked = []
+
+    def load_dataset(*_: object, **__: object) -> None:
+        asked.append(huggingface_hub.constants.HF_HUB_OFFLINE and datasets.config.HF_HUB_OFFLINE)
+        raise ConnectionError
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: Hub(ConnectionError()))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    with pytest.raises(UserError) as caught:
+        load_problems(DatasetConfig(name="gsm9k"))
+    assert "not within reach" in caught.value.why
+    assert asked == [True], "only the cache is looked into"
+    assert huggingface_hub.constants.HF_HUB_OFFLINE is False
