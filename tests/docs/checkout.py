@@ -7,7 +7,7 @@ What stands in for what, and nothing else does:
 - `.venv`: the checkout's own source, and the packages of the environment that the tests run in;
 - `.venv-bench`: the same, with the bundled reasoner in the place of SmolLM2;
 - the commands of `SHORTER` and the calls of `SHORTER_PYTHON`: the same program, told to do less;
-- `PHASE1_RUN_ID` and the like in capitals: the run that the commands before have made.
+- `PHASE1_RUN_ID`: the run that the command before has made.
 """
 
 import os
@@ -119,9 +119,7 @@ def _environment(folder: Path, name: str) -> None:
 def run_block(fence: Fence, checkout: Path) -> subprocess.CompletedProcess[str]:
     """Run a block of commands in one shell, as if typed in the activated environment."""
     text = _shortened(fence.text, SHORTER)
-    phase1 = _latest_phase1(checkout)
-    for name in ("PHASE1_RUN_ID", "RUN_ID"):
-        text = re.sub(rf"\b{name}\b", phase1, text)
+    text = re.sub(r"\bPHASE1_RUN_ID\b", "$(cat runs/.current_run_id)", text)
     script = f"set -Ee -o pipefail\ntrap 'echo \"failed: $BASH_COMMAND\" >&2' ERR\n{text}"
     return subprocess.run(
         ["bash", "-c", script], cwd=checkout, env=_env(checkout), check=False, capture_output=True, text=True
@@ -139,13 +137,6 @@ def _shortened(text: str, table: tuple[tuple[str, str], ...]) -> str:
     for pattern, shorter in table:
         text = re.sub(pattern, shorter, text)
     return text
-
-
-def _latest_phase1(checkout: Path) -> str:
-    """The newest run of a Phase 1 config other than the demo's."""
-    metas = sorted((checkout / "runs").glob("*/meta.json"), key=lambda path: path.stat().st_mtime)
-    known = [path.parent.name for path in metas if "phase2" not in path.parent.name]
-    return next((name for name in reversed(known) if name != "demo"), "demo")
 
 
 def _env(checkout: Path) -> dict[str, str]:
