@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backtracking.artifacts.phase1 import LABEL_KEY, LABEL_SAMPLE, QUALITY
 from backtracking.cli.options import Config, Overrides, RunId, Variant
 from backtracking.cli.session import Request, load, open_run
 from backtracking.errors import UserError
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from backtracking.stages.base import RunContext
 
 PANEL = "Look closer"
-SAMPLE, KEY, QUALITY = "label_sample.csv", "label_key.csv", "detection_quality.csv"
 
 
 def register(app: typer.Typer) -> None:
@@ -105,14 +105,14 @@ def label_sample(
     from backtracking.run import io
 
     ctx = open_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
-    path = ctx.paths.table(SAMPLE)
+    path = LABEL_SAMPLE.path(ctx.paths)
     if path.exists() and not force and _has_labels(path):
         raise UserError(
             f"{path} has labels in it", "a new draw would lose them", "copy it away, or use --force"
         )
     sheet, key = draw_sample(_baseline(ctx), ctx.config.detection, count=count, seed=ctx.config.run.seed)
     io.write_csv(path, sheet)
-    io.write_csv(ctx.paths.table(KEY), key)
+    io.write_csv(LABEL_KEY.path(ctx.paths), key)
     typer.echo(f"{path}: {len(sheet)} sentences")
     typer.echo(
         "Write y into `label` where the writer turns back (doubts, re-checks or redoes what came before),"
@@ -163,17 +163,17 @@ def quality(
     from backtracking.run.cells import original
 
     ctx = open_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
-    sheet = io.require(labels or ctx.paths.table(SAMPLE), made_by="backtracking label-sample")
-    key = io.require(ctx.paths.table(KEY), made_by="backtracking label-sample")
+    sheet = io.require(labels or LABEL_SAMPLE.path(ctx.paths), made_by="backtracking label-sample")
+    key = io.require(LABEL_KEY.path(ctx.paths), made_by="backtracking label-sample")
     table = score_detectors(
         original(pd.read_csv(sheet, dtype={"label": str})),
         original(pd.read_csv(key, dtype={"example_id": str})),
     )
-    io.write_csv(ctx.paths.table(QUALITY), table)
+    io.write_csv(QUALITY.path(ctx.paths), table)
     for row in table.to_dict("records"):
         shares = "  ".join(
             f"{name} {row[name]:.0%} [{row[f'{name}_low']:.0%}, {row[f'{name}_high']:.0%}]"
             for name in ("precision", "recall", "f1")
         )
         typer.echo(f"{row['detector']:<17} {shares}")
-    typer.echo(f"{ctx.paths.table(QUALITY)}")
+    typer.echo(f"{QUALITY.path(ctx.paths)}")

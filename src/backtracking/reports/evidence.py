@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from backtracking.artifacts import phase1 as files
+from backtracking.artifacts.kinds import Artifact, Data, Table
 from backtracking.measurements.tradeoff import with_arm_names
 from backtracking.reports.document import Document
 from backtracking.run import io
@@ -23,42 +25,40 @@ class Evidence:
     paths: RunPaths
     _tables: dict[str, pd.DataFrame | None] = field(default_factory=dict)
 
-    def table(self, name: str) -> pd.DataFrame | None:
-        """A table under `analysis/`; none when the run has none or it is empty."""
-        if name not in self._tables:
-            table = _read(self.paths.table(name))
-            self._tables[name] = table if table is None else with_arm_names(table)
-        return self._tables[name]
+    def table(self, table: Table) -> pd.DataFrame | None:
+        """A table of the run; none when it has none or it is empty."""
+        if table.name not in self._tables:
+            found = _read(table.path(self.paths))
+            self._tables[table.name] = found if found is None else with_arm_names(found)
+        return self._tables[table.name]
 
-    def holds(self, name: str, *columns: str) -> bool:
+    def holds(self, table: Table, *columns: str) -> bool:
         """Whether a table is there with all these columns."""
-        table = self.table(name)
-        return table is not None and set(columns) <= set(table)
+        found = self.table(table)
+        return found is not None and not table.lacks(found, *columns)
 
-    def absence(self, name: str, command: str) -> str:
-        """Why a table is not there, as a sentence."""
-        if reason := self._why_not_made(name):
+    def absence(self, artifact: Artifact) -> str:
+        """Why an artifact is not there, as a sentence."""
+        if reason := self._why_not_made(artifact):
             return f"Not testable: {reason}."
-        if self.paths.table(name).exists():
-            return f"{name} holds no rows."
-        return f"Missing: {name}. Run: backtracking {command}."
+        if artifact.path(self.paths).exists():
+            return f"{artifact.file} holds no rows."
+        return f"Missing: {artifact.file}. Run: {artifact.made_by}."
 
-    def lack(self, name: str, command: str) -> str:
+    def lack(self, artifact: Artifact) -> str:
         """The same as a part of a sentence about what a claim needs."""
-        reason = self._why_not_made(name)
-        return f"{name}: not testable, {reason}" if reason else f"{name} (made by {command})"
+        reason = self._why_not_made(artifact)
+        named = f"{artifact.file} (made by {artifact.maker})"
+        return f"{artifact.file}: not testable, {reason}" if reason else named
 
-    def _why_not_made(self, name: str) -> str:
-        found = (
-            record for record in self._records().values() if f"analysis/{name}" in record.get("not_made", ())
-        )
+    def _why_not_made(self, artifact: Artifact) -> str:
+        found = (record for record in self._records().values() if artifact.name in record.get("not_made", ()))
         return next((str(record.get("reason")) for record in found), "")
 
-    def is_own(self, name: str) -> bool:
+    def is_own(self, artifact: Artifact) -> bool:
         """Whether a recorded stage of this run made the file; otherwise how it was computed is not known."""
-        return any(
-            {name, f"analysis/{name}"} & set(record.get("outputs", ())) for record in self._records().values()
-        )
+        named = {artifact.name, artifact.file}  # records of earlier versions hold the bare file name
+        return any(named & set(record.get("outputs", ())) for record in self._records().values())
 
     def notes(self, stage: str) -> dict[str, Any]:
         """What a stage noted when it ran."""
@@ -68,15 +68,14 @@ class Evidence:
         stages = _as_dict(self.meta.get("stages"))
         return {key: record for key, record in stages.items() if isinstance(record, dict)}
 
-    def data(self, name: str) -> dict[str, Any]:
+    def data(self, artifact: Data) -> dict[str, Any]:
         """A JSON artifact; empty when there is none."""
-        path = self.paths.table(name)
-        return _as_dict(io.read_json(path, made_by="the stage that makes it")) if io.exists(path) else {}
+        return _as_dict(artifact.read(self.paths)) if artifact.exists(self.paths) else {}
 
     @property
     def scan_rule(self) -> str:
         """By which of its scores the ablation scan ranked and tested components."""
-        return str(self.data("ablation_selection.json").get("rule", "selectivity"))
+        return str(self.data(files.SELECTION).get("rule", "selectivity"))
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -99,15 +98,15 @@ class Evidence:
         return Path(os.path.relpath(path, report.parent)).as_posix() if io.exists(path) else None
 
 
-def say_what_lacks(document: Document, evidence: Evidence, name: str, columns: Mapping[str, str]) -> None:
+def say_what_lacks(document: Document, evidence: Evidence, table: Table, columns: Mapping[str, str]) -> None:
     """Name the quantities (by column) that a table does not hold at all: a dash beside them is no finding."""
-    if lacking := [label for column, label in columns.items() if not evidence.holds(name, column)]:
-        document.say(f"Not in this table ({name}): {', '.join(lacking)}.")
+    if lacking := [label for column, label in columns.items() if not evidence.holds(table, column)]:
+        document.say(f"Not in this table ({table.file}): {', '.join(lacking)}.")
 
 
-def how_graded(evidence: Evidence, names: Sequence[str]) -> str:
+def how_graded(evidence: Evidence, tables: Sequence[Table]) -> str:
     """How the accuracies of these tables count, as far as the run's record tells."""
-    if foreign := [name for name in names if evidence.table(name) is not None and not evidence.is_own(name)]:
+    if foreign := [t.file for t in tables if evidence.table(t) is not None and not evidence.is_own(t)]:
         return (
             f"This run did not make {', '.join(foreign)}: how unanswered completions count in the accuracies "
             "there is not recorded."

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from backtracking.artifacts import phase2 as files
 from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.numbers import number, percent, plain, rate, records
@@ -14,9 +15,9 @@ SHOWN_CHANGES = 5
 def write_leaks(document: Document, evidence: Evidence, path: Path) -> None:
     """The specificity ledger, first divergences, and the fate of corrections."""
     document.section("What leaks")
-    table = evidence.table("specificity.csv")
+    table = evidence.table(files.SPECIFICITY)
     if table is None:
-        document.say(evidence.absence("specificity.csv", "phase2-specificity"))
+        document.say(evidence.absence(files.SPECIFICITY))
         return
     document.say(
         "Changes are per completion, paired with the baseline by problem. Other triggers are phrases "
@@ -52,7 +53,7 @@ def write_leaks(document: Document, evidence: Evidence, path: Path) -> None:
 
 
 def _divergence(document: Document, evidence: Evidence, path: Path) -> None:
-    table = evidence.table("specificity.csv")
+    table = evidence.table(files.SPECIFICITY)
     assert table is not None
     document.section("First divergences", level=3)
     document.say(
@@ -60,7 +61,7 @@ def _divergence(document: Document, evidence: Evidence, path: Path) -> None:
         "the intervention changed. The specificity index is how much likelier that token is a trigger than "
         "a token picked anywhere."
     )
-    replaced = evidence.table("replaced_tokens.csv")
+    replaced = evidence.table(files.REPLACED)
     rows = []
     for row in records(table[table["arm"] != BASELINE_NAME]):
         commonest = ""
@@ -96,7 +97,7 @@ def _divergence(document: Document, evidence: Evidence, path: Path) -> None:
 
 
 def _corrections(document: Document, evidence: Evidence, path: Path) -> None:
-    flow = evidence.table("correction_flow.csv")
+    flow = evidence.table(files.FLOW)
     if flow is None:
         return
     document.section("Does correction survive?", level=3)
@@ -118,7 +119,7 @@ def _corrections(document: Document, evidence: Evidence, path: Path) -> None:
 
 
 def _forced_errors(document: Document, evidence: Evidence) -> None:
-    table = evidence.table("specificity.csv")
+    table = evidence.table(files.SPECIFICITY)
     if table is None or "caught_rate" not in table or table["caught_rate"].isna().all():
         return
     document.section("Forced errors", level=3)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from backtracking.artifacts import phase1 as files
 from backtracking.config.schema import ExperimentConfig
 from backtracking.measurements.statistics import LEVEL
 from backtracking.reports.document import Document, quoted
@@ -36,7 +37,7 @@ def phase1_report(
     document.say(
         f"Run {quoted(evidence.paths.run_id)}, model {quoted(config.model.hf_id)}. Square brackets hold 95% "
         "intervals; the unit of resampling is the problem. "
-        + how_graded(evidence, ("formatting_summary.csv", "condition_comparison.csv"))
+        + how_graded(evidence, (files.FORMATS, files.COMPARISON))
     )
     write_out_of_date(document, stale)
     document.section("Findings")
@@ -56,20 +57,20 @@ def phase1_report(
 
 def _rates(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("How often, baseline only")
-    table = evidence.table("formatting_summary.csv")
+    table = evidence.table(files.FORMATS)
     if table is None:
-        document.say(evidence.absence("formatting_summary.csv", "formatting-sweep"))
+        document.say(evidence.absence(files.FORMATS))
         return
     document.table(
         ["Variant", *_RATES],
         [_rate_line(row, quoted(row["variant"])) for row in records(table)],
     )
-    if evidence.holds("formatting_summary.csv", "doubt_rate"):
+    if evidence.holds(files.FORMATS, "doubt_rate"):
         document.say(
             "Doubt questions what was written, redo drops it and goes another way; both are shares of "
             "completions, and found by rules of their own beside the strict phrases."
         )
-    say_what_lacks(document, evidence, "formatting_summary.csv", RATE_COLUMNS)
+    say_what_lacks(document, evidence, files.FORMATS, RATE_COLUMNS)
     picture(document, evidence, path, "backtracking_rate_by_variant", "Baseline rates by prompt variant")
 
 
@@ -87,14 +88,14 @@ def _rate_line(row: dict[Any, Any], *names: str) -> list[str]:
 
 def _accuracy(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Backtracking and accuracy")
-    groups = evidence.data("summary_metrics.json").get("backtracking_vs_accuracy", {})
+    groups = evidence.data(files.SUMMARY).get("backtracking_vs_accuracy", {})
     groups = {
         variant: found
         for variant, found in (groups.items() if isinstance(groups, dict) else ())
         if isinstance(found, dict) and {"with_backtracking", "without_backtracking"} <= set(found)
     }
     if not groups:
-        document.say("Accuracy with and without backtracking is not in summary_metrics.json.")
+        document.say("Accuracy with and without backtracking is not in " + files.SUMMARY.file + ".")
         return
     document.say(
         "Rows that backtrack are not a random sample: hard problems make for more errors and for more "
@@ -138,9 +139,9 @@ def _accuracy(document: Document, evidence: Evidence, path: Path) -> None:
 
 def _lens(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Logit lens")
-    table = evidence.table("logit_lens.csv")
+    table = evidence.table(files.LENS)
     if table is None:
-        document.say(evidence.absence("logit_lens.csv", "logit-lens"))
+        document.say(evidence.absence(files.LENS))
         return
     for kind, part in table.groupby("control_matching", sort=False):
         last = records(part.sort_values("layer"))[-1]
@@ -171,9 +172,9 @@ def _first_apart(part: pd.DataFrame) -> int | None:
 
 def _scan(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Ablation scan")
-    table = evidence.table("ablation_importance.csv")
+    table = evidence.table(files.IMPORTANCE)
     if table is None:
-        document.say(evidence.absence("ablation_importance.csv", "ablation-scan"))
+        document.say(evidence.absence(files.IMPORTANCE))
         return
     strongest = table.sort_values("delta_wait_logit_mean").head(8)
     rule = evidence.scan_rule
@@ -204,8 +205,8 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
         ],
     )
     lacking = {"delta_log_odds": "log-odds", "kl_control": "KL at controls", f"{rule}_p_holm": "tests"}
-    say_what_lacks(document, evidence, "ablation_importance.csv", lacking)
-    chosen = evidence.data("selected_layers.json")
+    say_what_lacks(document, evidence, files.IMPORTANCE, lacking)
+    chosen = evidence.data(files.SELECTED)
     if chosen:
         listed = ", ".join(f"{kind} {chosen.get(kind, [])}" for kind in ("attn", "mlp"))
         document.say(f"Selected for regeneration, strongest first: {listed}.")
@@ -214,34 +215,34 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
 
 def _conditions(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Regeneration under ablation")
-    table = evidence.table("condition_comparison.csv")
+    table = evidence.table(files.COMPARISON)
     if table is None:
-        document.say(evidence.absence("condition_comparison.csv", "compare-conditions"))
+        document.say(evidence.absence(files.COMPARISON))
         return
     document.table(
         ["Variant", "Condition", *_RATES],
         [_rate_line(row, quoted(row["variant"]), quoted(row["condition"])) for row in records(table)],
     )
-    say_what_lacks(document, evidence, "condition_comparison.csv", RATE_COLUMNS)
+    say_what_lacks(document, evidence, files.COMPARISON, RATE_COLUMNS)
     if table["condition"].eq(BASELINE_NAME).all():
         document.say("No completions under ablation, so there is nothing to compare the baseline with.")
-    draws = evidence.table("random_draws.csv")
+    draws = evidence.table(files.DRAWS)
     if draws is not None and len(draws) > 1:
         lowest, highest = draws["backtracking_rate"].min(), draws["backtracking_rate"].max()
         document.say(
             f"`random_ablation` pools {len(draws)} draws; taken alone they backtrack in {percent(lowest)} to "
-            f"{percent(highest)} of completions (`random_draws.csv`)."
+            f"{percent(highest)} of completions (`{files.DRAWS.file}`)."
         )
     picture(document, evidence, path, "backtracking_rate_by_condition", "Rates by condition")
 
 
 def _formatting(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Formatting")
-    table = evidence.table("formatting_summary.csv")
+    table = evidence.table(files.FORMATS)
     if table is None:
-        document.say(evidence.absence("formatting_summary.csv", "formatting-sweep"))
+        document.say(evidence.absence(files.FORMATS))
     elif "backtracking_diff" not in table:
-        document.say("Differences between formats, paired by problem, are not in formatting_summary.csv.")
+        document.say("Differences between formats, paired by problem, are not in " + files.FORMATS.file + ".")
     else:
         document.table(
             ["Variant", "Difference in backtracking (points)", "p (Holm)"],
@@ -258,10 +259,10 @@ def _formatting(document: Document, evidence: Evidence, path: Path) -> None:
 
 
 def _errors(document: Document, evidence: Evidence) -> None:
-    table = evidence.table("error_coupling.csv")
+    table = evidence.table(files.COUPLING)
     document.section("Errors and onsets")
     if table is None:
-        document.say(evidence.absence("error_coupling.csv", "detect-events"))
+        document.say(evidence.absence(files.COUPLING))
         return
     document.say(
         "Checkable arithmetic in the completions, and whether an onset follows before the next such "
@@ -280,9 +281,9 @@ def _errors(document: Document, evidence: Evidence) -> None:
             for row in records(table)
         ],
     )
-    injected = evidence.table("error_injection_summary.csv")
+    injected = evidence.table(files.INJECTION_SUMMARY)
     if injected is None:
-        document.say(evidence.absence("error_injection_summary.csv", "error-injection"))
+        document.say(evidence.absence(files.INJECTION_SUMMARY))
     else:
         document.say(
             "Results of right completions replaced: change of the onset's log-mass afterwards, in nats."
@@ -313,8 +314,8 @@ def more_pictures(document: Document, evidence: Evidence, path: Path) -> None:
 def _limits(document: Document, evidence: Evidence) -> None:
     """Warnings that follow from the numbers themselves."""
     document.section("What to keep in mind")
-    notes = list(_warnings(evidence.table("formatting_summary.csv"), ["variant"]))
-    notes += _warnings(evidence.table("condition_comparison.csv"), ["variant", "condition"])
+    notes = list(_warnings(evidence.table(files.FORMATS), ["variant"]))
+    notes += _warnings(evidence.table(files.COMPARISON), ["variant", "condition"])
     notes.append(
         "An onset is a phrase found in the text; what the model does between phrases is not seen by the "
         "detector."

@@ -4,6 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from backtracking.artifacts import phase1 as files
+from backtracking.artifacts.phase2 import METRICS
 from backtracking.measurements.comparison import average, compare, count
 from backtracking.measurements.floors import MOST_CUT, no_onsets, too_cut, too_low
 from backtracking.measurements.metrics import OUTCOMES
@@ -157,7 +159,7 @@ def _judge_detects(evidence: Evidence, main: str) -> Verdict:
     if isinstance(difference, str):
         return DETECTS.missing(difference)
     if row is None:
-        return DETECTS.missing(evidence.lack("error_coupling.csv", "detect-events"))
+        return DETECTS.missing(evidence.lack(files.COUPLING))
     because = (
         f"an onset follows {rate(row, 'p_onset_after_wrong', n='n_wrong')} of the wrong steps and "
         f"{rate(row, 'p_onset_after_right', n='n_right')} of the right ones; paired difference "
@@ -173,7 +175,7 @@ def _judge_detects(evidence: Evidence, main: str) -> Verdict:
 
 def _coupling(evidence: Evidence, main: str) -> dict[str, Any] | None:
     """How onsets follow wrong and right steps in the main variant's baseline."""
-    table = evidence.table("error_coupling.csv")
+    table = evidence.table(files.COUPLING)
     if table is None:
         return None
     rows = _baseline_rows(table, main)
@@ -203,9 +205,9 @@ def _rarely_after_steps(evidence: Evidence, main: str) -> str:
 
 def _steps_by_problem(evidence: Evidence, main: str) -> pd.DataFrame | str:
     """Checkable steps and the onsets behind them, summed by problem, or what is missing for it."""
-    events = evidence.table("backtracking_events.csv")
+    events = evidence.table(files.EVENTS)
     if events is None or "steps_wrong" not in events:
-        return "the steps in backtracking_events.csv (made by detect-events)"
+        return f"the steps in {evidence.lack(files.EVENTS)}"
     columns = [f"{what}_{kind}" for what in ("onsets_after", "steps") for kind in STEP_KINDS]
     sums = _baseline_rows(events, main).groupby("example_id")[columns].sum()
     return _silent(evidence, main) or sums
@@ -213,7 +215,7 @@ def _steps_by_problem(evidence: Evidence, main: str) -> pd.DataFrame | str:
 
 def _injected(evidence: Evidence) -> dict[str, Any] | None:
     """What wrong results put into right completions do to the onset's mass, against harmless rewrites."""
-    table = evidence.table("error_injection_summary.csv")
+    table = evidence.table(files.INJECTION_SUMMARY)
     if table is None:
         return None
     rows = table[table["kind"] == "any wrong"]
@@ -229,7 +231,7 @@ def _judge_kept(difference: Difference | str) -> Verdict:
 def _judge_helps(evidence: Evidence, main: str) -> Verdict:
     found = _within_problem(evidence, main)
     if found is None:
-        return COSTS_ACCURACY.missing("metrics_v2.json or events with both kinds of rows within problems")
+        return COSTS_ACCURACY.missing(f"{METRICS.file} or events with both kinds of rows within problems")
     high = number(found, "odds_ratio_high")
     if high is None:
         informative = found.get("informative_problems", "an unknown number")
@@ -247,9 +249,9 @@ def _judge_format(evidence: Evidence, main: str) -> Verdict:
 
 def _format_changes(evidence: Evidence, main: str) -> tuple[bool, str] | str:
     """Whether some variant differs from the main one, and each difference; or what is missing to say so."""
-    table = evidence.table("formatting_summary.csv")
+    table = evidence.table(files.FORMATS)
     if table is None or "backtracking_diff_p_holm" not in table:
-        return "formatting_summary.csv with paired differences"
+        return f"{files.FORMATS.file} with paired differences"
     others = table[table["variant"] != main]
     if others.empty:
         return "a second variant"
@@ -265,9 +267,9 @@ def _format_changes(evidence: Evidence, main: str) -> tuple[bool, str] | str:
 
 def _difference(evidence: Evidence, variant: str, one: str, other: str, what: str) -> Difference | str:
     """The paired difference between two conditions of a variant, or what is missing for it."""
-    events = evidence.table("backtracking_events.csv")
+    events = evidence.table(files.EVENTS)
     if events is None:
-        return "backtracking_events.csv (made by detect-events)"
+        return evidence.lack(files.EVENTS)
     rows = events[events["variant"] == variant]
     for condition in (one, other):
         if not (rows["condition"] == condition).any():
@@ -285,7 +287,7 @@ def _baseline_rows(events: pd.DataFrame, variant: str) -> pd.DataFrame:
 
 def _silent(evidence: Evidence, variant: str) -> str:
     """What is missing where the baseline of a variant has no onset; empty where it has, or is not there."""
-    events = evidence.table("backtracking_events.csv")
+    events = evidence.table(files.EVENTS)
     if events is None or (rows := _baseline_rows(events, variant)).empty:
         return ""
     return no_onsets(count(rows, OUTCOMES["backtracking"]), len(rows))
@@ -293,7 +295,7 @@ def _silent(evidence: Evidence, variant: str) -> str:
 
 def _floor(evidence: Evidence, variant: str, what: str) -> str:
     """Why the baseline's rate cannot show that it stays inside the margin; empty where it can."""
-    events = evidence.table("backtracking_events.csv")
+    events = evidence.table(files.EVENTS)
     if events is None or (rows := _baseline_rows(events, variant)).empty:
         return ""
     if what == "accuracy":
@@ -310,7 +312,7 @@ def _cut_share(rows: pd.DataFrame) -> float:
 
 def _fallen_apart(evidence: Evidence, variant: str) -> str:
     """What is missing when targeted completions do not finish; empty when they do."""
-    events = evidence.table("backtracking_events.csv")
+    events = evidence.table(files.EVENTS)
     rows = events if events is None else events[events["variant"] == variant]
     if rows is None or not (targeted := rows[rows["condition"] == "targeted_ablation"]).size:
         return ""
@@ -326,12 +328,12 @@ def _fallen_apart(evidence: Evidence, variant: str) -> str:
 
 def _standouts(evidence: Evidence) -> Standouts | str:
     """Components that the scan finds above the ensemble in each mode, or what is missing to say so."""
-    table, rule = evidence.table("ablation_importance.csv"), evidence.scan_rule
+    table, rule = evidence.table(files.IMPORTANCE), evidence.scan_rule
     if table is None:
-        return evidence.lack("ablation_importance.csv", "ablation-scan")
-    parts = _by_whole_removal(evidence.table("ablation_modes.csv")) or {"": table}
+        return evidence.lack(files.IMPORTANCE)
+    parts = _by_whole_removal(evidence.table(files.MODES)) or {"": table}
     if any(f"{rule}_p_holm" not in part or part[f"{rule}_p_holm"].isna().all() for part in parts.values()):
-        return f"tests of {rule} against the ensemble in ablation_importance.csv"
+        return f"tests of {rule} against the ensemble in {files.IMPORTANCE.file}"
     return {mode: _above(part, rule) for mode, part in parts.items()}
 
 
@@ -348,6 +350,6 @@ def _above(part: pd.DataFrame, rule: str) -> list[str]:
 
 
 def _within_problem(evidence: Evidence, variant: str) -> dict[str, Any] | None:
-    part = evidence.data("summary_metrics.json").get("backtracking_vs_accuracy", {})
+    part = evidence.data(files.SUMMARY).get("backtracking_vs_accuracy", {})
     row = part.get(variant) if isinstance(part, dict) else None
     return row if isinstance(row, dict) and "odds_ratio" in row else None

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from backtracking.artifacts import phase2 as files
+from backtracking.artifacts.kinds import Table
 from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
 from backtracking.reports.document import Document, quoted
@@ -37,7 +39,7 @@ ARM_COLUMNS = {
     "retention": "retention",
     "verdict": "verdicts",
 }
-SWEEPS = ("subset_sweep_results.csv", "scale_sweep_results.csv")
+SWEEPS = (files.SUBSETS, files.SCALES)
 
 
 def phase2_report(
@@ -79,9 +81,9 @@ def phase2_report(
 
 def _baseline(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Baseline only")
-    summary = evidence.data("metrics_v2.json").get("baseline_only_summary")
+    summary = evidence.data(files.METRICS).get("baseline_only_summary")
     if not isinstance(summary, dict) or not summary:
-        document.say(evidence.absence("metrics_v2.json", "metrics-v2"))
+        document.say(evidence.absence(files.METRICS))
         return
     rows = [(name, row) for name, row in summary.items() if isinstance(row, dict)] or [
         ("all variants", summary)
@@ -103,15 +105,15 @@ def _baseline(document: Document, evidence: Evidence, path: Path) -> None:
 
 
 def _sweep(
-    document: Document, evidence: Evidence, path: Path, command: str, title: str, name: str, figure: str
+    document: Document, evidence: Evidence, path: Path, command: str, title: str, swept: Table, figure: str
 ) -> None:
     document.section(title)
-    table = evidence.table(name)
+    table = evidence.table(swept)
     if table is None:
-        document.say(evidence.absence(name, command))
+        document.say(evidence.absence(swept))
         return
     document.table(ARM_HEAD, [_arm_line(row) for row in records(table)])
-    say_what_lacks(document, evidence, name, ARM_COLUMNS)
+    say_what_lacks(document, evidence, swept, ARM_COLUMNS)
     _left_out(document, evidence, command)
     picture(document, evidence, path, figure, title)
     if "loop_rate" in table:
@@ -172,17 +174,17 @@ def _arm_line(row: dict[Any, Any]) -> list[str]:
 
 def _choice(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Choice and confirmation")
-    searched, confirmed = evidence.table("tradeoff_search.csv"), evidence.table("confirm_results.csv")
+    searched, confirmed = evidence.table(files.CHOICE), evidence.table(files.CONFIRMED)
     if searched is None or confirmed is None:
-        document.say(evidence.absence("confirm_results.csv", "phase2-confirm"))
+        document.say(evidence.absence(files.CONFIRMED))
         return
-    halves = evidence.data("problem_split.json")
+    halves = evidence.data(files.SPLIT)
     document.say(
         f"Arms were picked on {len(halves.get('search', []))} problems and measured again on the "
         f"{len(halves.get('confirm', []))} others; only the second numbers may be quoted. "
         f"{len(searched) - 1} arms were tried, and the p-values are corrected for their number."
     )
-    trials = evidence.table("search_trials.csv")
+    trials = evidence.table(files.TRIALS)
     if trials is not None:
         document.say(f"The search beyond the named subsets spent {len(trials):,} trials.")
     front = searched.sort_values("front_probability", ascending=False).head(10)
@@ -215,9 +217,9 @@ def _choice(document: Document, evidence: Evidence, path: Path) -> None:
 
 def _onset_step(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("The onset step")
-    summary = evidence.table("continuation_ablation_summary.csv")
+    summary = evidence.table(files.STEP_SUMMARY)
     if summary is None:
-        document.say(evidence.absence("continuation_ablation_summary.csv", "phase2-continuation-ablation"))
+        document.say(evidence.absence(files.STEP_SUMMARY))
         return
     document.say(
         "Teacher-forced on the stored tokens: the prefix is untouched and the intervention acts on the one "
@@ -247,7 +249,7 @@ def _onset_step(document: Document, evidence: Evidence, path: Path) -> None:
             for row in records(summary)
         ],
     )
-    resumed = evidence.table("continuation_samples_summary.csv")
+    resumed = evidence.table(files.RESUMED_SUMMARY)
     if resumed is not None:
         document.say(
             "Continuations sampled from there (the intervention acts on that one choice; the untouched model "
@@ -269,7 +271,7 @@ def _onset_step(document: Document, evidence: Evidence, path: Path) -> None:
 
 
 def _hooks(document: Document, evidence: Evidence) -> None:
-    debug = evidence.data("hook_debug.json")
+    debug = evidence.data(files.HOOK_DEBUG)
     if not debug:
         return
     document.section("What the hooks did")
@@ -277,7 +279,7 @@ def _hooks(document: Document, evidence: Evidence) -> None:
         agrees = "agree with" if debug["matches_schedule"] else "**differ from**"
         checked = f"the counts {agrees} what the schedule says for the rows generated"
     else:
-        checked = "whether the counts are what the schedule says is not in hook_debug.json"
+        checked = f"whether the counts are what the schedule says is not in {files.HOOK_DEBUG.file}"
     document.say(
         f"{count(debug, 'total_calls')} calls of intervened modules, {count(debug, 'ablation_calls')} acted "
         f"on and {count(debug, 'skipped_calls')} left alone; {checked}."

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from backtracking.artifacts import phase2 as files
 from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE
 from backtracking.measurements.statistics import LEVEL
 from backtracking.measurements.tradeoff import HELD
@@ -67,8 +68,8 @@ class Contest:
 def verdicts(evidence: Evidence, margin: float) -> list[Verdict]:
     """Every claim of Phase 2, judged."""
     claim, contest, arms = _non_destructive(margin), _contest(evidence), _arms(evidence)
-    subset_sweep = evidence.lack("subset_sweep_results.csv", "phase2-subset-sweep")
-    swept = f"paired differences in {subset_sweep} or in scale_sweep_results.csv"
+    subset_sweep = evidence.lack(files.SUBSETS)
+    swept = f"paired differences in {subset_sweep} or in {files.SCALES.file}"
     lacking = swept if contest is None else contest.untested
     return [
         claim.missing(lacking) if lacking or contest is None else _judge_non_destructive(claim, contest),
@@ -87,7 +88,7 @@ def why_untested(arms: pd.DataFrame) -> str:
 
 def _arms(evidence: Evidence) -> pd.DataFrame | None:
     """All arms that were tried, baselines aside."""
-    names = ("subset_sweep_results.csv", "scale_sweep_results.csv", "search_results.csv")
+    names = (files.SUBSETS, files.SCALES, files.SEARCH)
     usable = [table for table in map(evidence.table, names) if table is not None and "verdict" in table]
     if not usable:
         return None
@@ -98,9 +99,9 @@ def _arms(evidence: Evidence) -> pd.DataFrame | None:
 
 def _contest(evidence: Evidence) -> Contest | None:
     """The confirmation wherever there is one; controls and token suppression are only compared with."""
-    confirmed, arms = evidence.table("confirm_results.csv"), _arms(evidence)
+    confirmed, arms = evidence.table(files.CONFIRMED), _arms(evidence)
     if confirmed is not None:
-        winner, searched = confirmed[confirmed["role"] == "winner"], evidence.table("tradeoff_search.csv")
+        winner, searched = confirmed[confirmed["role"] == "winner"], evidence.table(files.CHOICE)
         judged = winner if searched is None or not winner.empty else _interventions(searched)
         return Contest(winner, is_confirmed=True, untested=why_untested(judged))
     if arms is None:
@@ -173,11 +174,9 @@ def _judge_destroys(arms: pd.DataFrame) -> Verdict:
 
 
 def _judge_step(evidence: Evidence) -> Verdict:
-    summary = evidence.table("continuation_ablation_summary.csv")
+    summary = evidence.table(files.STEP_SUMMARY)
     if summary is None:
-        return STEP.missing(
-            evidence.lack("continuation_ablation_summary.csv", "phase2-continuation-ablation")
-        )
+        return STEP.missing(evidence.lack(files.STEP_SUMMARY))
     strongest = summary[summary["scale"] == summary["scale"].min()].set_index("position_kind")
     if not {"onset", "control"} <= set(strongest.index):
         return STEP.missing("matched control positions")

@@ -26,6 +26,8 @@ class DetectEvents(Stage):
     phase: ClassVar[Literal[1, 2]] = 1
     config_keys: ClassVar[tuple[str, ...]] = (
         "detection",
+        "model.hf_id",
+        "model.revision",
         "prompting.formatting_variants",
         "generation.max_new_tokens",
         "analysis.onsets",

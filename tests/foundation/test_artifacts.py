@@ -1,0 +1,65 @@
+"""The registry of artifacts: whole, documented, and the only place that names files."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from backtracking.artifacts import phase1, phase2
+from backtracking.artifacts.kinds import Table, meanings
+from backtracking.artifacts.registry import ARTIFACTS, FIGURES
+from backtracking.cli.stage_commands import COMMANDS
+from backtracking.measurements.events import EVENT_COLUMNS, ONSET_COLUMNS
+from backtracking.run.paths import PHASE1_FIGURES, PHASE2_FIGURES
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_page_is_current():
+    render = runpy.run_path(str(ROOT / "scripts/write_artifact_docs.py"))["render"]
+    page = (ROOT / "docs/artifacts.md").read_text(encoding="utf-8")
+    assert page == render(), "docs/artifacts.md is out of date: run `make docs`"
+
+
+def test_every_artifact_has_one_place_and_a_maker_that_is_a_command():
+    names = [artifact.name for artifact in ARTIFACTS]
+    assert len(names) == len(set(names)) > 70
+    others = {"init-run", "label-sample", "detection-quality", "import-labels"}
+    makers = {artifact.maker.split(" ")[0] for artifact in ARTIFACTS} - {"the"}
+    assert makers <= {command.name for command in COMMANDS} | others
+
+
+def test_the_figures_that_users_know_are_among_them():
+    assert set(PHASE1_FIGURES) | set(PHASE2_FIGURES) <= {figure.stem for figure in FIGURES}
+
+
+def test_measurements_and_the_registry_know_the_same_events():
+    assert set(EVENT_COLUMNS) == set(phase1.EVENTS.columns)
+    assert set(ONSET_COLUMNS) == set(phase1.ONSETS.columns)
+
+
+@pytest.mark.parametrize(
+    "room", ["stages", "reports", "cli", "mechanism", "measurements", "sweeps", "figures"]
+)
+def test_no_other_room_names_files(room):
+    """A message may name what the person typed; a path or a table is named by the registry alone."""
+    literal = re.compile(r'"[a-z0-9_]+\.(csv|safetensors|jsonl|png)"')
+    files = sorted((ROOT / "src/backtracking" / room).rglob("*.py"))
+    assert files
+    assert [(path.name, found[0]) for path in files if (found := literal.search(path.read_text()))] == []
+
+
+TABLE = Table(
+    "analysis/t.csv", "make", "a table", meanings("a: one\nb, c: others \\\nof it", {"z": "shared"})
+)
+
+
+def test_columns_are_known_with_their_endings_and_foreign_ones_are_told():
+    assert TABLE.columns == {"z": "shared", "a": "one", "b": "others of it", "c": "others of it"}
+    frame = pd.DataFrame(columns=["a", "a_low", "b_diff", "a_p_holm", "low", "x_low"])
+    assert TABLE.foreign(frame) == ["b_diff", "low", "x_low"]
+    assert TABLE.lacks(frame) == ["z", "b", "c"]
+    assert TABLE.lacks(frame, "a", "nothing") == ["nothing"]
+    assert phase2.SUBSETS.meaning("backtracking_diff_low").startswith("`backtracking_diff`")
