@@ -173,3 +173,15 @@ def test_importing_everything_prints_nothing_makes_nothing_and_sets_no_style(tmp
         [sys.executable, "-c", code, "--unparsed"], cwd=tmp_path, check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_every_public_name_says_what_it_is(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    public = [
+        node
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+    ]
+    assert [node.name for node in public if not ast.get_docstring(node)] == []
+    assert ast.get_docstring(tree) or path.name == "__main__.py"

@@ -210,6 +210,7 @@ def _did_you_mean(loc: Loc) -> str:
 
 
 def section_at(loc: Loc) -> type[BaseModel] | None:
+    """The section of the schema that a dotted place in a config belongs to; none for a plain value."""
     kind: Any = ExperimentConfig
     for part in loc:
         if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
@@ -222,6 +223,7 @@ def section_at(loc: Loc) -> type[BaseModel] | None:
 
 
 def strip_optional(kind: Any) -> Any:
+    """`X | None` as `X`."""
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         rest = [argument for argument in typing.get_args(kind) if argument is not type(None)]
         return rest[0] if len(rest) == 1 else kind

@@ -167,6 +167,7 @@ class AttentionSwitch:
 
 
 def refusal(model: LoadedModel, why: str) -> UserError:
+    """The error for a model that the batched engine would get wrong."""
     return UserError(
         f"{model.name}: the batched engine cannot run this model",
         why,

@@ -93,6 +93,7 @@ def model_step(
 
 
 def round_up(number: int, step: int) -> int:
+    """The next multiple of `step`."""
     return -(-number // step) * step
 
 

@@ -231,6 +231,7 @@ def percent_axis(axis: Any, *, whole: bool = True) -> None:
 
 
 def pretty(name: str) -> str:
+    """A name from a table as people write it."""
     return str(name).replace("_", " ")
 
 

@@ -21,10 +21,12 @@ class Outcome:
 
 
 def flag(column: str) -> Outcome:
+    """A true-or-false column as an outcome."""
     return Outcome(lambda rows: rows[column].astype(str).eq("True").astype(float))
 
 
 def quantity(column: str) -> Outcome:
+    """A column of numbers as an outcome."""
     return Outcome(lambda rows: rows[column].astype(float), is_share=False)
 
 

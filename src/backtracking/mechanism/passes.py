@@ -116,6 +116,7 @@ def residuals(loaded: LoadedModel) -> dict[int, nn.Module]:
 
 
 def module_at(loaded: LoadedModel, site: Site) -> nn.Module:
+    """The module whose output a site is."""
     block = loaded.blocks[site.layer]
     return block.attn if site.component == "attn" else block.mlp
 
@@ -268,6 +269,7 @@ def editing(
 
 
 def head_projection(loaded: LoadedModel, layer: int) -> nn.Module:
+    """The layer's attention output projection, whose input is the heads end to end."""
     projection = loaded.blocks[layer].head_projection
     if projection is None:
         raise UserError(

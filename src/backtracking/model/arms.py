@@ -36,6 +36,7 @@ class Resources:
 
 
 def check_condition(name: str) -> str:
+    """Refuse a name that is none of Phase 1's conditions."""
     if name not in CONDITIONS:
         raise UserError(f"unknown condition {name!r}", next_step=f"choose one of: {', '.join(CONDITIONS)}")
     return name

@@ -21,6 +21,7 @@ def label(name: str, draw: int | None) -> str:
 
 
 def condition_label(condition: Condition) -> str:
+    """What a condition is called in the ledger."""
     return label(condition.name, condition.draw)
 
 

@@ -33,6 +33,7 @@ def random_arm(name: str, original: Sequence[Intervention], draws: int, shape: S
 
 
 def random_vector_name(original: str, draw: int) -> str:
+    """The name of a random direction with the norm of another."""
     return f"{RANDOM_VECTOR}_{draw}_like_{original}"
 
 

@@ -42,6 +42,8 @@ def quoted(text: object, limit: int = _MAX_QUOTE) -> str:
 
 @dataclass(frozen=True)
 class Heading:
+    """A heading of some level."""
+
     level: int
     text: str
 
@@ -54,6 +56,8 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
+    """A paragraph."""
+
     text: str
 
     def markdown(self) -> str:
@@ -65,6 +69,8 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Bullets:
+    """A list of points."""
+
     items: Sequence[str]
 
     def markdown(self) -> str:
@@ -76,6 +82,8 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
+    """A table with a head."""
+
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
 

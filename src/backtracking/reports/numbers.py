@@ -27,6 +27,7 @@ def count(row: Row, column: str) -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
+    """A share as a percentage; a dash for none."""
     return "—" if value is None else f"{value:.{digits}%}"
 
 
@@ -59,6 +60,7 @@ def in_points(found: Difference) -> str:
 
 
 def plain(row: Row, column: str, spec: str = ".3g") -> str:
+    """A column of a row with its interval, as plain numbers."""
     value = number(row, column)
     if value is None:
         return "—"
@@ -68,10 +70,12 @@ def plain(row: Row, column: str, spec: str = ".3g") -> str:
 
 
 def p_value(value: float | None) -> str:
+    """A p-value with three decimals."""
     if value is None:
         return "—"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def records(table: pd.DataFrame) -> Sequence[dict[Any, Any]]:
+    """A table's rows as dictionaries."""
     return table.to_dict("records")

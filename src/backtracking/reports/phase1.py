@@ -343,6 +343,7 @@ def _warnings(table: pd.DataFrame | None, names: Sequence[str]) -> Sequence[str]
 
 
 def picture(document: Document, evidence: Evidence, path: Path, name: str, caption: str) -> None:
+    """Show a figure, if it was drawn."""
     found = evidence.figure(name, path)
     if found is not None:
         document.picture(found, caption)

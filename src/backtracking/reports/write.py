@@ -22,6 +22,7 @@ def write_phase1_report(paths: RunPaths, config: ExperimentConfig, stale: Mappin
 def write_phase2_report(
     paths: RunPaths, phase1: RunPaths | None, config: ExperimentConfig, stale: Mapping[str, str]
 ) -> list[Path]:
+    """Markdown, and the same as one self-contained HTML page beside it."""
     asked = config.phase2 or Phase2Config()
     target = paths.inside(asked.report.report_path, "phase2.report.report_path")
     earlier = Evidence(phase1) if phase1 is not None else None

@@ -42,6 +42,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text whole, or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -95,6 +96,7 @@ def read_record(path: Path, *, made_by: str) -> Any:
 
 
 def read_bytes(path: Path) -> bytes:
+    """A file's bytes, noted as read."""
     note(Whole(path))
     return path.read_bytes()
 
@@ -108,6 +110,7 @@ def exists(path: Path) -> bool:
 
 
 def require(path: Path, *, made_by: str) -> Path:
+    """The path, if the file is there; else an error that names the command that makes it."""
     Whole(path, made_by=made_by).require()
     return path
 

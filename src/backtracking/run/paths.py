@@ -158,6 +158,7 @@ class Gallery:
 
 
 def current_run_file(output_dir: Path) -> Path:
+    """Where the id of the current run stands."""
     return output_dir / ".current_run_id"
 
 

@@ -32,6 +32,7 @@ _SAMPLES, _SAMPLE_BYTES = 1024, 4096
 
 
 def now() -> str:
+    """The time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -42,6 +43,7 @@ def digest(data: Any) -> str:
 
 
 def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -76,6 +78,7 @@ def _sampled_digest(path: Path) -> str:
 
 
 def package_versions() -> dict[str, str]:
+    """The versions of Python and of the packages that results depend on."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

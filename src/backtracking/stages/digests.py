@@ -15,6 +15,7 @@ Digests = dict[str, str]
 
 
 def name_in_run(item: Input, ctx: RunContext) -> str:
+    """An input as the record of a run names it, wherever the run lies."""
     return relative(item.path, ctx) + (f"[{item.part}]" if item.part else "")
 
 
@@ -41,6 +42,7 @@ def at(name: str, ctx: RunContext) -> Input:
 
 
 def digest_now(name: str, ctx: RunContext) -> str:
+    """The digest of a recorded input as it is at present."""
     return ctx.weights() or "" if name == WEIGHTS else at(name, ctx).digest()
 
 
@@ -60,6 +62,7 @@ def of_reads(reads: dict[Input, str], ctx: RunContext, own: Iterable[str]) -> Di
 
 
 def of_outputs(stage: Stage, ctx: RunContext, made: Iterable[Input] = ()) -> Digests:
+    """Digests of all that a stage made."""
     files = [Whole(path) for path in [*stage.outputs(ctx), *stage.work_files(ctx)] if path.is_file()]
     return {name_in_run(item, ctx): item.digest() for item in [*files, *made]}
 

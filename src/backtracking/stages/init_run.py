@@ -148,10 +148,12 @@ def _withdraw(paths: RunPaths, current: str | None, *, with_parent: bool) -> Non
 
 
 def make_current(paths: RunPaths) -> None:
+    """Make a run the current one of its folder."""
     io.write_text(current_run_file(paths.output_dir), paths.run_id + "\n")
 
 
 def read_current(output_dir: Path) -> str | None:
+    """The id of the current run; none before the first."""
     file = current_run_file(output_dir)
     if not file.exists():
         return None
@@ -201,6 +203,7 @@ def note_config(
 
 
 def new_meta(run_id: str, loaded: LoadedConfig) -> RunMeta:
+    """The first meta.json of a run."""
     return RunMeta(
         run_id=run_id,
         name=loaded.config.run.name,
@@ -214,6 +217,7 @@ def new_meta(run_id: str, loaded: LoadedConfig) -> RunMeta:
 
 
 def seeds(config: ExperimentConfig) -> dict[str, int]:
+    """The seeds that a config names."""
     return {
         "run": config.run.seed,
         "dataset": config.dataset.seed,

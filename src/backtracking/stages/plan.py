@@ -30,6 +30,7 @@ def plan(config: ExperimentConfig, *, has_problems: bool = False) -> Sequence[St
 
 
 def phase1(config: ExperimentConfig) -> list[Stage]:
+    """Phase 1's stages, in order."""
     main, *_ = variants = config.prompting.variant_names
     stages: list[Stage] = [PrepareData()]
     stages += [Generate(variant, "baseline") for variant in variants]
@@ -44,6 +45,7 @@ def phase1(config: ExperimentConfig) -> list[Stage]:
 
 
 def phase2(config: ExperimentConfig, has_problems: bool) -> list[Stage]:
+    """Phase 2's stages, in order."""
     asked = config.phase2
     assert asked is not None
     stages: list[Stage] = []

@@ -23,6 +23,7 @@ PROBLEMS = 256
 
 
 def speed_file(ctx: RunContext) -> Path:
+    """Where measured speeds of this machine are kept."""
     return ctx.paths.output_dir / ".speed.json"
 
 

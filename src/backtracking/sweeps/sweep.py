@@ -143,6 +143,7 @@ def _rows(job: SweepJob, arms: Sequence[Arm], done: Collection[ArmRowId]) -> Ite
 
 
 def arm_path(folder: Path, name: str) -> Path:
+    """Where an arm's rows lie."""
     return folder / f"phase2_{name}.jsonl"
 
 

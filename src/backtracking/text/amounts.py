@@ -170,6 +170,7 @@ def _is_small_power(value: Fraction, exponent: int) -> bool:
 
 
 def is_ordinal(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a number is followed by "th" and the like."""
     return token_at(tokens, at).word in ("th", "st", "nd", "rd")
 
 

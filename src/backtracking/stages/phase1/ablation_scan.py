@@ -55,6 +55,8 @@ SELECTION_KEYS = (
 
 @dataclass(frozen=True)
 class AblationScan(Stage):
+    """Every component of one variant removed alone."""
+
     variant: str
     heads: bool = False
     """Also remove every attention head alone."""

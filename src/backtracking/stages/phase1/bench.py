@@ -45,6 +45,7 @@ class KeptBench(Bench):
 
 
 def work_name(name: str, part: str) -> str:
+    """The name of a file of partial results."""
     return f"{name}-{part}" if part else name
 
 

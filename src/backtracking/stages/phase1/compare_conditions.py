@@ -14,6 +14,8 @@ from backtracking.stages.base import Result, RunContext, Stage, token_cap
 
 @dataclass(frozen=True)
 class CompareConditions(Stage):
+    """The conditions of one variant side by side."""
+
     variant: str
 
     name: ClassVar[str] = "compare-conditions"

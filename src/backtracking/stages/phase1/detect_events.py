@@ -22,6 +22,8 @@ from backtracking.text.tokenization import TokenFamilies, TokenMap
 
 @dataclass(frozen=True)
 class DetectEvents(Stage):
+    """Onsets and answers of all completions."""
+
     name: ClassVar[str] = "detect-events"
     phase: ClassVar[Literal[1, 2]] = 1
     config_keys: ClassVar[tuple[str, ...]] = (

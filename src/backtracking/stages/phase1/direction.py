@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Direction(Stage):
+    """A direction for every layer of one variant."""
+
     variant: str
 
     name: ClassVar[str] = "direction"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ErrorInjection(Stage):
+    """Right steps of one variant made wrong."""
+
     variant: str
 
     name: ClassVar[str] = "error-injection"

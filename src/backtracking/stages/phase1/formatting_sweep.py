@@ -15,6 +15,8 @@ from backtracking.stages.base import Result, RunContext, Stage, token_cap
 
 @dataclass(frozen=True)
 class FormattingSweep(Stage):
+    """The variants side by side."""
+
     name: ClassVar[str] = "formatting-sweep"
     phase: ClassVar[Literal[1, 2]] = 1
     config_keys: ClassVar[tuple[str, ...]] = ("detection", "prompting.formatting_variants")

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Generate(Stage):
+    """Completions of one variant under one condition."""
+
     variant: str
     condition: str
 
@@ -166,6 +168,7 @@ class Generate(Stage):
 
 
 def read_selected_layers(run: RunPaths) -> Selected:
+    """The layers that the scan selected."""
     data = files.SELECTED.read(run)
     try:
         return {"attn": [int(layer) for layer in data["attn"]], "mlp": [int(layer) for layer in data["mlp"]]}

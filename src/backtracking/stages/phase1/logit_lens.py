@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LogitLens(Stage):
+    """The onset of one variant through the layers."""
+
     variant: str
 
     name: ClassVar[str] = "logit-lens"

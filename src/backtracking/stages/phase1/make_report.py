@@ -14,6 +14,8 @@ from backtracking.stages.execute import stale_results
 
 @dataclass(frozen=True)
 class MakeReport(Stage):
+    """Phase 1's report."""
+
     name: ClassVar[str] = "make-report"
     phase: ClassVar[Literal[1, 2]] = 1
     config_keys: ClassVar[tuple[str, ...]] = ("report", "prompting.formatting_variants", "model.hf_id")

@@ -52,4 +52,5 @@ def open_study(ctx: RunContext, variant: str, bench: Bench | None = None) -> Stu
 
 
 def write_controls(ctx: RunContext, study: Study) -> None:
+    """Keep which controls the onsets were compared with."""
     files.CONTROLS.write(ctx.paths, matching_table(study.events))

@@ -18,6 +18,8 @@ from backtracking.stages.base import Result, RunContext, Stage
 
 @dataclass(frozen=True)
 class PrepareData(Stage):
+    """The problems of a run."""
+
     name: ClassVar[str] = "prepare-data"
     phase: ClassVar[Literal[1, 2]] = 1
     config_keys: ClassVar[tuple[str, ...]] = ("dataset",)
@@ -75,6 +77,7 @@ def _refuse_foreign_file(path: Path) -> None:
 
 
 def dataset_input(ctx: RunContext) -> Whole:
+    """The prepared problems, with what makes them."""
     made_by = "backtracking prepare-data"
     if ctx.config.phase2 is not None and ctx.phase1 is None:
         made_by += ", or take a Phase 1 run's problems: add --phase1-run-id ID, or set phase2.phase1_run_id"

@@ -43,6 +43,8 @@ SWEEPS = (files.SUBSET_EVENTS, files.SCALE_EVENTS, files.SEARCH_EVENTS)
 
 @dataclass(frozen=True)
 class Phase2Confirm(Stage):
+    """The chosen arm on problems that it was not chosen on."""
+
     name: ClassVar[str] = "phase2-confirm"
     phase: ClassVar[Literal[1, 2]] = 2
     config_keys: ClassVar[tuple[str, ...]] = (

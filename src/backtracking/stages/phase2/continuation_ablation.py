@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Phase2ContinuationAblation(Stage):
+    """Every scale at the onset step alone."""
+
     name: ClassVar[str] = "phase2-continuation-ablation"
     phase: ClassVar[Literal[1, 2]] = 2
     config_keys: ClassVar[tuple[str, ...]] = (

@@ -52,6 +52,7 @@ SWEEP_KEYS = (
 
 
 def sweep_inputs(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
+    """What every sweep reads."""
     return [dataset_input(ctx), *selection_input(ctx, subsets)]
 
 
@@ -135,6 +136,7 @@ def _write_hook_debug(ctx: RunContext, start: dict[str, Any]) -> None:
 
 
 def event_reader(ctx: RunContext) -> EventReader:
+    """Reads completions as `detect-events` does."""
     gold = {problem.id: problem.answer_value for problem in read_problems(ctx)}
     return EventReader(ctx.config.detection, ctx.config.prompting, TokenMap(ctx.model().tokenizer), gold)
 
@@ -166,4 +168,5 @@ def arm_files(ctx: RunContext, variant: str) -> list[Path]:
 
 
 def variant_folder(ctx: RunContext, variant: str) -> Path:
+    """Where the rows of all arms of a variant lie."""
     return ctx.paths.generation(ctx.check_variant(variant), "phase2").parent

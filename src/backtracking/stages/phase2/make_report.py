@@ -13,6 +13,8 @@ from backtracking.stages.execute import stale_results
 
 @dataclass(frozen=True)
 class MakeReportPhase2(Stage):
+    """Phase 2's report."""
+
     name: ClassVar[str] = "make-report-phase2"
     phase: ClassVar[Literal[1, 2]] = 2
     config_keys: ClassVar[tuple[str, ...]] = ("phase2.report", "phase2.accuracy_margin", "model.hf_id")

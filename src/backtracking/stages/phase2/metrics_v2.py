@@ -14,6 +14,8 @@ from backtracking.stages.base import Result, RunContext, Stage, token_cap
 
 @dataclass(frozen=True)
 class MetricsV2(Stage):
+    """Deconfounded metrics of the Phase 1 run."""
+
     name: ClassVar[str] = "metrics-v2"
     phase: ClassVar[Literal[1, 2]] = 2
     config_keys: ClassVar[tuple[str, ...]] = ()

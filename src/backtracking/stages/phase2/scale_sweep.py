@@ -37,6 +37,8 @@ from backtracking.stages.phase2.subsets import buildable_subset, resources
 
 @dataclass(frozen=True)
 class Phase2ScaleSweep(Stage):
+    """One subset at every scale."""
+
     name: ClassVar[str] = "phase2-scale-sweep"
     phase: ClassVar[Literal[1, 2]] = 2
     config_keys: ClassVar[tuple[str, ...]] = (

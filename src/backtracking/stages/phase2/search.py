@@ -23,6 +23,8 @@ TABLES = (files.TRIALS, files.SEARCH, files.SEARCH_EVENTS)
 
 @dataclass(frozen=True)
 class Phase2Search(Stage):
+    """Subsets and scales beyond those that the config names."""
+
     name: ClassVar[str] = "phase2-search"
     phase: ClassVar[Literal[1, 2]] = 2
     config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.search", "phase2.subset_sweep.variant")

@@ -32,6 +32,8 @@ FORCED_ERRORS = 40
 
 @dataclass(frozen=True)
 class Phase2Specificity(Stage):
+    """What every arm leaks."""
+
     name: ClassVar[str] = "phase2-specificity"
     phase: ClassVar[Literal[1, 2]] = 2
     config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep", "phase2.scale_sweep")

@@ -29,6 +29,8 @@ from backtracking.stages.phase2.subsets import buildable_subsets, resources, why
 
 @dataclass(frozen=True)
 class Phase2SubsetSweep(Stage):
+    """Every subset that the config names."""
+
     name: ClassVar[str] = "phase2-subset-sweep"
     phase: ClassVar[Literal[1, 2]] = 2
     config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep")
