@@ -61,6 +61,9 @@ _RETRACTS = re.compile(
     r"|.{0,40}\bi (?:was|am|made) (?:wrong|a mistake|an error)\b|.{0,10}\bscratch that\b",
     re.IGNORECASE,
 )
+_RECONSIDERS = re.compile(
+    r"\W*(?:on second thoughts?|wait|actually|correction|hm+|oops|sorry|i mean|rather)\b", re.IGNORECASE
+)
 _COMPARES = re.compile(
     r"\W*(?:that|this|it|which|she|he|they)\b.{0,40}\b(?:more|less|fewer|greater|higher|lower)\b",
     re.IGNORECASE,
@@ -197,9 +200,15 @@ def _sentence_around(text: str, start: int, end: int, zone: int = 0) -> tuple[in
 def _unless_retracted(text: str, answer: Answer, end: int) -> Answer:
     """The answer, unless what follows takes it back: then what follows says instead, if anything."""
     for start, stop in _sentences(text, end, min(len(text), end + _MAX_LINE)):
-        if _RETRACTS.match(text, start, stop):
+        if _RETRACTS.match(text, start, stop) or _says_another(text, start, stop):
             return _prose(text, start) or Answer(None, "denied", answer.start, answer.end)
     return answer
+
+
+def _says_another(text: str, start: int, stop: int) -> bool:
+    """Whether a sentence thinks again and names a number, without working something out."""
+    thinks_again = _RECONSIDERS.match(text, start, stop) is not None
+    return thinks_again and "=" not in text[start:stop] and _HAS_NUMBER.search(text, start, stop) is not None
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -39,7 +39,10 @@ LESSER = word_set(
 )
 BOUNDS = word_set("than least most minimum maximum between beyond over under above below exceeds exceeding")
 ABOUT = word_set("about around roughly approximately approx nearly almost circa ≈ ≃ ~ \\approx \\sim \\simeq")
-GUESSES = word_set("maybe perhaps possibly probably presumably might unsure guessing")
+GUESSES = word_set(
+    "maybe perhaps possibly probably presumably might unsure guessing estimate "
+    "reckon suspect supposedly allegedly hopefully"
+)
 SUPPOSES = word_set("suppose supposing imagine pretend")
 SCALING = word_set(
     "twice double triple thrice log ln sin cos tan \\log \\ln \\sin \\cos \\tan "
@@ -92,7 +95,8 @@ _CAN_TELL = (
 UNKNOWN = re.compile(
     rf"\b(?:cannot|can't|can not|could not|couldn't|unable to|impossible to|not possible to|no way to)\s"
     rf"(?:\w+\s){{0,2}}?(?:be\s)?(?:{_CAN_TELL})\b"
-    r"|\binsufficient\b|\bnot enough (?:info|data|detail)|\bindetermina|\bdepends on\b|\bambiguous\b"
+    r"|\binsufficient\b|\bundefined\b|\b(?:doesn't|does not) exist\b|\bnobody (?:can|could)\b"
+    r"|\bnot enough (?:info|data|detail)|\bindetermina|\bdepends on\b|\bambiguous\b"
     r"|(?:\b(?:is|are|remains?|stays?)\s|^\W*|[:=]\s?)un(?:known|determined|clear|answerable)\b"
     r"|\b(?:price|information|data|detail|number) is missing\b"
     r"|\black(?:s|ing)? (?:the |any |enough )?(?:info|data|detail)"
@@ -108,6 +112,7 @@ TAKEN_BACK = re.compile(
 """Denies what stands before it in the sentence."""
 UNSURE = re.compile(
     r"\b(?:a|one) possible\b|^\W*let(?:'s| us| me)? (?:try|assume|suppose|say|[a-z] (?:=|be))|^\W*assume\b"
+    r"|\bif only\b|\bi wish\b"
     r"|\bunless\b|\bif\b.*\botherwise\b|\bnot (?:\w+ )?(?:sure|certain|confident)\b|\bno guarantee\b"
     r"|\bor something\b|\brang(?:es?|ing)\b|\bvar(?:y|ies)\b"
 )

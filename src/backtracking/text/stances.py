@@ -118,6 +118,8 @@ def _denies(tokens: Sequence[Token], at: int) -> bool:
     previous, word, following = (token_at(tokens, at + k).word for k in (-1, 0, 1))
     if tokens[at].kind == "unequal":
         return True
+    if word == "no" and following in ("way", "chance"):
+        return True
     if word in say.NEGATING_PAIRS:
         return following == say.NEGATING_PAIRS[word] and previous not in ("no", "without")
     return (word in say.NEGATORS or word.endswith("n't")) and following not in say.BENIGN
@@ -260,7 +262,7 @@ def _is_base_of_comparison(place: _Place) -> bool:
 def _is_loosened_behind(place: _Place) -> bool:
     """18 or so, 18 dollars or more, 18 at most, 18-ish, 18 plus, 18, give or take; 18 to the power of 2."""
     behind = place.behind
-    if behind[:1] == ["or"] or behind[:3] == ["to", "the", "power"]:
+    if behind[:2] == [",", "or"] or behind[:1] in (["or"], ["root"]) or behind[:3] == ["to", "the", "power"]:
         return True
     if behind[:1] in (["plus"], ["ish"]) and place.beyond.kind in ("none", "stop", "word"):
         return True

@@ -148,6 +148,8 @@ def _is_operand_before(tokens: Sequence[Token], stop: int) -> bool:
     if behind.kind in ("times", "plus"):
         emphasis = behind.text == "*" and beyond.kind == "word"
         return beyond.kind not in ("none", "stop") and not emphasis
+    if behind.kind == "close":
+        return beyond.kind in ("power", "raised", "times", "over")
     if behind.kind in ("over", "dash"):
         return len(beyond.word) == 1 and beyond.text not in GLUED_UNITS and beyond.word not in ("a", "i")
     return behind.kind == "raised" or (behind.text == "|" and not behind.spaced)
