@@ -66,11 +66,17 @@ def neighbourhoods(text: str) -> list[Span]:
     spans: list[Span] = []
     for match in _EQUALS.finditer(text):
         start, end = max(0, match.start() - _REACH_BACK), min(len(text), match.end() + _REACH_ON)
+        start = max(start, text.rfind(". ", start, match.start()), text.rfind("\n", start, match.start()))
         if spans and start <= spans[-1][1]:
             spans[-1] = (spans[-1][0], end)
         else:
             spans.append((start, end))
-    return [(_word_end(text, start) if start else 0, _word_end(text, end)) for start, end in spans]
+    return [(_word_begin(text, start), _word_end(text, end)) for start, end in spans]
+
+
+def _word_begin(text: str, at: int) -> int:
+    """The next space, unless a text, a line or a sentence begins here."""
+    return at if at == 0 or text[at] in ".\n" else _word_end(text, at)
 
 
 def _word_end(text: str, at: int) -> int:
@@ -92,6 +98,9 @@ def tokens_of(text: str, start: int, end: int) -> list[Token]:
         reader.spaced = False
         if kind in _AS_THEY_ARE:
             tokens.append(Token(kind, text[begin:stop], begin, stop, spaced))
+        elif kind == "op" and not (tokens and tokens[-1].kind == "edge"):
+            found = text[begin:stop]
+            tokens.append(Token(kind, _OPERATORS.get(found, found), begin, stop, spaced))
         elif kind == "skip":
             reader.spaced = True
         else:
