@@ -337,50 +337,6 @@ FORMATS_FIGURE = Figure(
     "figures/formatting_effect_on_backtracking.png", "formatting-sweep", "the effect of the prompt format"
 )
 
-SENTENCE_LABELS = Table(
-    "analysis/sentence_labels.csv",
-    "import-labels",
-    "sentences that somebody labelled (`import-traces` writes the same)",
-    meanings("""
-        example_id, sample_id, variant: the completion
-        char_start, char_end: where the sentence stands in it
-        label: `doubt`, `redo` or `none`
-        given: what the label was called
-    """),
-)
-LABEL_SAMPLE = Table(
-    "analysis/label_sample.csv",
-    "label-sample",
-    "sentences to label by hand",
-    meanings("""
-        item: number of the sentence
-        before, sentence, after: the sentence in its surroundings
-        label: yours: y or n
-    """),
-)
-LABEL_KEY = Table(
-    "analysis/label_key.csv",
-    "label-sample",
-    "what the detectors say about them",
-    meanings("""
-        item: number of the sentence
-        example_id: id of the problem
-        stratum: the group that it was drawn from
-        population: sentences in that group
-        strict, relaxed, strict_anywhere, relaxed_anywhere: whether this detector finds an onset
-    """),
-)
-QUALITY = Table(
-    "analysis/detection_quality.csv",
-    "detection-quality",
-    "the detectors scored against the labels",
-    meanings("""
-        detector: the detector
-        labelled, labelled_yes: labelled sentences; those labelled y
-        precision, recall, f1: its score over all sentences drawn from
-    """),
-)
-
 REPORT = Page(
     "reports/backtracking_state_transition_report.md",
     "make-report",

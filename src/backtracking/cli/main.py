@@ -90,9 +90,9 @@ def _root(
 def main() -> None:
     """Run the command line."""
     try:
-        from backtracking.cli import configs, manage, measurement, organism, stage_commands, traces
+        from backtracking.cli import configs, manage, measurement, organism, scorer, stage_commands, traces
 
-        for module in (manage, stage_commands, measurement, traces, organism):
+        for module in (manage, stage_commands, measurement, traces, scorer, organism):
             module.register(app)
         configs.register(manage.config_app)
         app()

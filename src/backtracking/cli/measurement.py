@@ -1,12 +1,12 @@
 """Commands that show what is measured, and how well: prompts, and the detector against hand labels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backtracking.artifacts.phase1 import LABEL_KEY, LABEL_SAMPLE, QUALITY
+from backtracking.artifacts.labels import LABEL_KEY, LABEL_SAMPLE, QUALITY
 from backtracking.cli.options import Config, Overrides, RunId, Variant
 from backtracking.cli.session import Request, load, open_run
 from backtracking.errors import UserError
@@ -151,18 +151,27 @@ def quality(
     labels: Annotated[
         Path | None, typer.Option("--labels", help="The labelled sheet. Default: the run's own.")
     ] = None,
+    scorer: Annotated[
+        Path | None, typer.Option("--scorer", help="The sentence scorer. Default: the bundled one.")
+    ] = None,
 ) -> None:
-    """Score the detectors against the hand labels: precision, recall, intervals.
+    """Score the detectors against hand labels: precision, recall, intervals.
+
+    Labels that came with traces, or by import-labels, are read first; else those of label-sample.
 
     Example: [cyan]backtracking detection-quality --run-id demo[/cyan]
     """
     import pandas as pd
 
+    from backtracking.artifacts.labels import SENTENCE_LABELS
     from backtracking.measurements.labels import score_detectors
     from backtracking.run import io
     from backtracking.run.cells import original
 
     ctx = open_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
+    if labels is None and SENTENCE_LABELS.exists(ctx.paths):
+        _quality_of_sentences(ctx, scorer)
+        return
     sheet = io.require(labels or LABEL_SAMPLE.path(ctx.paths), made_by="backtracking label-sample")
     key = io.require(LABEL_KEY.path(ctx.paths), made_by="backtracking label-sample")
     table = score_detectors(
@@ -171,9 +180,31 @@ def quality(
     )
     io.write_csv(QUALITY.path(ctx.paths), table)
     for row in table.to_dict("records"):
-        shares = "  ".join(
-            f"{name} {row[name]:.0%} [{row[f'{name}_low']:.0%}, {row[f'{name}_high']:.0%}]"
-            for name in ("precision", "recall", "f1")
-        )
-        typer.echo(f"{row['detector']:<17} {shares}")
+        typer.echo(f"{row['detector']:<17} {_shares(row)}")
     typer.echo(f"{QUALITY.path(ctx.paths)}")
+
+
+def _shares(row: "Mapping[Any, Any]") -> str:
+    return "  ".join(
+        f"{name} {row[name]:.0%} [{row[f'{name}_low']:.0%}, {row[f'{name}_high']:.0%}]"
+        for name in ("precision", "recall", "f1")
+    )
+
+
+def _quality_of_sentences(ctx: "RunContext", scorer: Path | None) -> None:
+    """Every detector for every target, confusion by phrase, and the worst sentences to read."""
+    from backtracking.artifacts import labels as files
+    from backtracking.measurements.quality import confusion_table, quality_table, worst_table
+    from backtracking.stages.judge_labels import judged_labels
+    from backtracking.text.scorer import Scorer, bundled_scorer
+
+    rows = judged_labels(ctx, Scorer.load(scorer) if scorer else bundled_scorer())
+    table = quality_table(rows)
+    files.SENTENCE_QUALITY.write(ctx.paths, table)
+    files.CONFUSION.write(ctx.paths, confusion_table(rows))
+    files.WORST.write(ctx.paths, worst_table(rows))
+    typer.echo(f"{len(rows):,} labelled sentences of {rows['question'].nunique():,} problems")
+    for row in table.to_dict("records"):
+        typer.echo(f"{row['target']:<14} found by {row['detector']:<14} {_shares(row)}")
+    for artifact in (files.SENTENCE_QUALITY, files.CONFUSION, files.WORST):
+        typer.echo(artifact.path(ctx.paths))

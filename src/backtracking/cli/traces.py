@@ -138,7 +138,7 @@ def import_labels(
 
     Example: [cyan]backtracking import-labels labels.jsonl --run-id traces --map backtracking=redo[/cyan]
     """
-    from backtracking.artifacts.phase1 import SENTENCE_LABELS
+    from backtracking.artifacts.labels import SENTENCE_LABELS
     from backtracking.stages.import_labels import import_labels as bring_in
     from backtracking.traces.labels import label_map
 

@@ -68,10 +68,15 @@ class _Reservoir:
             self.kept[place] = sentence
 
 
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Where the sentences of a text stand, the white space behind each included."""
+    return [match.span() for match in _SENTENCE.finditer(text) if match.group().strip()]
+
+
 def sentences(record: GenerationRecord, detector: Detector) -> Iterator[Sentence]:
     """The sentences of a completion with the onsets that begin in each."""
     text = record.completion
-    spans = [match.span() for match in _SENTENCE.finditer(text) if match.group().strip()]
+    spans = sentence_spans(text)
     matches = detector.all_matches(text)
     counted = set(detector.counted(matches))
     parts = [text[start:end].strip() for start, end in spans]

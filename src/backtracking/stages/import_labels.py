@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from backtracking.artifacts.phase1 import SENTENCE_LABELS
+from backtracking.artifacts.labels import SENTENCE_LABELS
 from backtracking.errors import UserError
 from backtracking.measurements.events import table_writer
 from backtracking.run import io

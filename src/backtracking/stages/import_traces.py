@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from backtracking.artifacts.phase1 import SENTENCE_LABELS
+from backtracking.artifacts.labels import SENTENCE_LABELS
 from backtracking.config.load import LoadedConfig
 from backtracking.config.schema import NO_MODEL, ExperimentConfig, FormattingVariant
 from backtracking.errors import UserError

@@ -1,0 +1,92 @@
+"""What hand labels leave in a run: the labels, and the detectors scored against them."""
+
+from backtracking.artifacts.kinds import Table, meanings
+
+SENTENCE_LABELS = Table(
+    "analysis/sentence_labels.csv",
+    "import-labels",
+    "sentences that somebody labelled (`import-traces` writes the same)",
+    meanings("""
+        example_id, sample_id, variant: the completion
+        char_start, char_end: where the sentence stands in it
+        label: `doubt`, `redo` or `none`
+        given: what the label was called
+    """),
+)
+SCORED = Table(
+    "analysis/scored_sentences.csv",
+    "onset-scorer score",
+    "every sentence with the scorer's probabilities",
+    meanings("""
+        example_id, sample_id, variant: the completion
+        char_start, char_end: where the sentence stands in it
+        p_doubt, p_redo: probability that it is a doubt; a redo
+        is_doubt_or_redo, is_redo: whether the scorer's thresholds are met
+    """),
+)
+SENTENCE_QUALITY = Table(
+    "analysis/sentence_quality.csv",
+    "detection-quality",
+    "every detector against sentence labels",
+    meanings("""
+        target: what is to be found: `doubt_or_redo`, `redo` or `doubt`
+        detector: the detector
+        hits, false_alarms, misses: labelled sentences
+        precision, recall, f1: its score
+    """),
+)
+CONFUSION = Table(
+    "analysis/phrase_confusion.csv",
+    "detection-quality",
+    "how the sentences with each phrase were labelled",
+    meanings("""
+        kind, phrase: the onset
+        sentences: labelled sentences with it
+        doubt, redo, none: those of this label
+    """),
+)
+WORST = Table(
+    "analysis/worst_sentences.csv",
+    "detection-quality",
+    "false alarms and misses of doubt or redo, to read",
+    meanings("""
+        side: `false alarm` or `miss`
+        label: what it was labelled
+        phrase: what the rules found
+        probability: of doubt or redo, by the scorer
+        before, sentence, after: the sentence in its surroundings
+        question: the problem
+    """),
+)
+LABEL_SAMPLE = Table(
+    "analysis/label_sample.csv",
+    "label-sample",
+    "sentences to label by hand",
+    meanings("""
+        item: number of the sentence
+        before, sentence, after: the sentence in its surroundings
+        label: yours: y or n
+    """),
+)
+LABEL_KEY = Table(
+    "analysis/label_key.csv",
+    "label-sample",
+    "what the detectors say about them",
+    meanings("""
+        item: number of the sentence
+        example_id: id of the problem
+        stratum: the group that it was drawn from
+        population: sentences in that group
+        strict, relaxed, strict_anywhere, relaxed_anywhere: whether this detector finds an onset
+    """),
+)
+QUALITY = Table(
+    "analysis/detection_quality.csv",
+    "detection-quality",
+    "the detectors scored against the labels",
+    meanings("""
+        detector: the detector
+        labelled, labelled_yes: labelled sentences; those labelled y
+        precision, recall, f1: its score over all sentences drawn from
+    """),
+)

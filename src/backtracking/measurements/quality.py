@@ -1,0 +1,128 @@
+"""Every detector against sentences that somebody labelled: precision, recall, confusion by phrase, the worst.
+
+The unit is the labelled sentence; a detector finds it if one of its onsets begins inside. Intervals are over
+questions, whose sentences are alike.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from backtracking.measurements.scorer_training import Labelled, contexts_of
+from backtracking.measurements.statistics import cluster_bootstrap, sums_by
+from backtracking.text.onsets import Detector
+from backtracking.text.scorer import Array, Context, Scorer
+
+DETECTORS = ("strict", "relaxed", "doubt", "redo", "doubt_or_redo", "scorer", "scorer_redo")
+TARGETS: Mapping[str, tuple[str, ...]] = {
+    "doubt_or_redo": ("doubt", "redo"),
+    "redo": ("redo",),
+    "doubt": ("doubt",),
+}
+WORST = 20
+
+Span = tuple[int, int, str]
+"""Where a labelled sentence stands, and its label."""
+
+
+def judged(
+    question: str, text: str, spans: Sequence[Span], detector: Detector, scorer: Scorer
+) -> list[dict[str, Any]]:
+    """One row per labelled sentence of a trace: its label, and what each detector says."""
+    onsets = [*detector.find(text), *detector.turns(text)]
+    contexts = contexts_of(text, spans)
+    scored, chances = scorer.judge(contexts), scorer.probabilities(contexts)
+    rows = []
+    for k, (start, end, label) in enumerate(spans):
+        here = [onset for onset in onsets if start <= onset.start < end]
+        kinds = {onset.kind for onset in here}
+        rows.append(
+            {
+                "question": question,
+                "label": label,
+                "sentence": contexts[k].text,
+                "before": contexts[k].before,
+                "after": contexts[k].after,
+                "phrases": [(onset.kind, onset.phrase) for onset in here],
+                "probability": float(chances[k, 1:].sum()),
+                "probability_redo": float(chances[k, 2]),
+                "strict": "strict" in kinds,
+                "relaxed": bool(kinds & {"strict", "relaxed"}),
+                "doubt": "doubt" in kinds,
+                "redo": "redo" in kinds,
+                "doubt_or_redo": bool(kinds & {"doubt", "redo"}),
+                "scorer": bool(scored["doubt_or_redo"][k]),
+                "scorer_redo": bool(scored["redo"][k]),
+            }
+        )
+    return rows
+
+
+def labelled_sentences(rows: pd.DataFrame) -> list[Labelled]:
+    """The same sentences, to train a scorer on."""
+    return [
+        Labelled(Context(row["sentence"], row["before"], row["after"]), row["label"], row["question"])
+        for row in rows.to_dict("records")
+    ]
+
+
+def quality_table(rows: pd.DataFrame, detectors: Iterable[str] = DETECTORS) -> pd.DataFrame:
+    """Precision, recall and F1 of every detector for every target, with intervals over questions."""
+    truths = {target: rows["label"].isin(labels).to_numpy() for target, labels in TARGETS.items()}
+    return pd.DataFrame(
+        [
+            {"target": target, "detector": name} | scores(rows[name].to_numpy(bool), truth, rows["question"])
+            for target, truth in truths.items()
+            for name in detectors
+        ]
+    )
+
+
+def scores(found: Any, truth: Any, questions: Any) -> dict[str, Any]:
+    """Hits, false alarms and misses, and what follows from them."""
+    cells = np.stack([found & truth, found & ~truth, ~found & truth], axis=1).astype(float)
+    sums = sums_by(questions, cells)
+    counts = zip(("hits", "false_alarms", "misses"), sums.sum(axis=0), strict=True)
+    line: dict[str, Any] = {name: int(count) for name, count in counts}
+    for name, share in _SHARES.items():
+        interval = cluster_bootstrap(sums, share, seed=0)
+        line |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    return line
+
+
+def _quotient(top: Array, bottom: Array) -> Array:
+    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
+
+
+_SHARES = {
+    "precision": lambda sums: _quotient(sums[:, 0], sums[:, 0] + sums[:, 1]),
+    "recall": lambda sums: _quotient(sums[:, 0], sums[:, 0] + sums[:, 2]),
+    "f1": lambda sums: _quotient(2 * sums[:, 0], 2 * sums[:, 0] + sums[:, 1] + sums[:, 2]),
+}
+
+
+def confusion_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Per kind and phrase, how the sentences that hold it were labelled; the commonest first."""
+    found = [
+        {"kind": kind, "phrase": phrase, "label": label}
+        for phrases, label in zip(rows["phrases"], rows["label"], strict=True)
+        for kind, phrase in phrases
+    ]
+    table = pd.DataFrame(found, columns=["kind", "phrase", "label"])
+    counts = table.groupby(["kind", "phrase", "label"]).size().unstack("label", fill_value=0)
+    counts = counts.reindex(columns=["doubt", "redo", "none"], fill_value=0).reset_index()
+    counts.insert(2, "sentences", counts[["doubt", "redo", "none"]].sum(axis=1))
+    order = ["sentences", "kind", "phrase"]
+    return counts.sort_values(order, ascending=[False, True, True], ignore_index=True)
+
+
+def worst_table(rows: pd.DataFrame, count: int = WORST) -> pd.DataFrame:
+    """Sentences to read: the false alarms that the scorer likes least, and the misses it likes most."""
+    turns = rows["label"] != "none"
+    alarms = rows[rows["doubt_or_redo"] & ~turns].nsmallest(count, "probability")
+    misses = rows[~rows["doubt_or_redo"] & turns].nlargest(count, "probability")
+    table = pd.concat([alarms.assign(side="false alarm"), misses.assign(side="miss")])
+    table["phrase"] = ["; ".join(phrase for _, phrase in phrases) for phrases in table["phrases"]]
+    return table[["side", "label", "phrase", "probability", "before", "sentence", "after", "question"]]

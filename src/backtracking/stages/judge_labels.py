@@ -1,0 +1,31 @@
+"""Reads a run's sentence labels beside its completions, for scoring detectors and training a scorer."""
+
+from collections import defaultdict
+
+import pandas as pd
+
+from backtracking.artifacts.labels import SENTENCE_LABELS
+from backtracking.measurements.quality import Span, judged
+from backtracking.run import io
+from backtracking.run.records import BASELINE_NAME, GenerationRecord
+from backtracking.stages.base import RunContext
+from backtracking.text.onsets import Detector
+from backtracking.text.scorer import Scorer
+
+
+def judged_labels(ctx: RunContext, scorer: Scorer) -> pd.DataFrame:
+    """One row per labelled sentence of the run, with what every detector says about it."""
+    path = io.require(SENTENCE_LABELS.path(ctx.paths), made_by="backtracking import-labels LABELS")
+    spans: dict[tuple[str, str, int], list[Span]] = defaultdict(list)
+    for row in io.read_csv(path).to_dict("records"):
+        key = (str(row["variant"]), str(row["example_id"]), int(row["sample_id"]))
+        spans[key].append((int(row["char_start"]), int(row["char_end"]), str(row["label"])))
+    detector = Detector(ctx.config.detection)
+    rows = []
+    for variant in dict.fromkeys(variant for variant, _, _ in spans):
+        file = ctx.paths.generation(variant, BASELINE_NAME)
+        for record in io.read_jsonl(file, GenerationRecord, made_by="backtracking import-traces"):
+            found = spans.get((variant, record.example_id, record.sample_id))
+            if found:
+                rows += judged(record.example_id, record.completion, found, detector, scorer)
+    return pd.DataFrame(rows)

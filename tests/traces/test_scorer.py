@@ -1,0 +1,177 @@
+"""The sentence scorer and the quality tables: planted truth, held-out questions, files that run nothing."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from backtracking.config.schema import DetectionConfig
+from backtracking.errors import UserError
+from backtracking.measurements.quality import confusion_table, judged, quality_table, worst_table
+from backtracking.measurements.scorer_training import (
+    best_threshold,
+    contexts_of,
+    held_out_logits,
+    labelled,
+    train_scorer,
+)
+from backtracking.run import io
+from backtracking.text.onsets import Detector
+from backtracking.text.scorer import Context, Scorer, buckets, bundled_scorer, softmax
+from tests.foundation.command import CommandLine, assert_one_clear_message
+
+LABELLED = Path(__file__).parents[1] / "text" / "data" / "labelled_traces.jsonl"
+PLANTED = {
+    "none": ("The {} is left.", "So we have {} of them.", "Then {} follows."),
+    "doubt": ("Is {} right?", "I doubt that {} holds.", "Can {} be so?"),
+    "redo": ("Scratch the {}.", "Back to the {}.", "Instead take the {}."),
+}
+
+
+def planted(seed=0, traces=30):
+    rng = random.Random(seed)
+    data = []
+    for number in range(traces):
+        labels = rng.choices(list(PLANTED), k=9)
+        sentences = [
+            rng.choice(PLANTED[label]).format(rng.choice(("box", "term", "sum"))) for label in labels
+        ]
+        text, spans = "", []
+        for sentence, label in zip(sentences, labels, strict=True):
+            spans.append((len(text), len(text) + len(sentence), label))
+            text += sentence + " "
+        data += labelled(f"q{number}", text, spans)
+    return data
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return train_scorer(planted())
+
+
+def test_planted_kinds_are_learned_and_probabilities_are_shares(trained):
+    fresh = planted(seed=9, traces=5)
+    p = trained.probabilities([one.sentence for one in fresh])
+    assert p.sum(axis=1) == pytest.approx(1)
+    names = np.array(["none", "doubt", "redo"])[p.argmax(axis=1)]
+    assert (names == [one.label for one in fresh]).mean() > 0.95
+    judged_as = trained.judge([one.sentence for one in fresh])
+    assert (judged_as["redo"] <= judged_as["doubt_or_redo"]).all()
+
+
+def test_without_signal_the_probabilities_are_the_base_rates():
+    data = planted()
+    rng = random.Random(3)
+    noise = [
+        type(one)(one.sentence, rng.choice(("none", "none", "doubt", "redo")), one.question) for one in data
+    ]
+    scorer = train_scorer(noise)
+    p = softmax(held_out_logits(noise) / scorer.temperature)
+    assert p.mean(axis=0) == pytest.approx([0.5, 0.25, 0.25], abs=0.08)
+    assert p[:, 0].std() < 0.1
+
+
+def test_a_question_is_never_predicted_from_itself():
+    """Questions whose words are theirs alone say nothing about each other."""
+    data = [
+        type(one)(Context(f"{one.question}{one.label} {one.question}x"), one.label, one.question)
+        for one in planted(traces=12)
+    ]
+    p = softmax(held_out_logits(data))
+    truth = np.array([["none", "doubt", "redo"].index(one.label) for one in data])
+    assert (p.argmax(axis=1) == truth).mean() < 0.7
+
+
+def test_the_threshold_has_the_best_f1():
+    rng = np.random.default_rng(0)
+    probability, truth = rng.random(300), rng.random(300) < 0.3
+    best = best_threshold(probability, truth)
+
+    def f1(threshold):
+        found = probability >= threshold
+        return 2 * (found & truth).sum() / (found.sum() + truth.sum())
+
+    assert f1(best) == pytest.approx(max(map(f1, probability)), abs=0.005)
+
+
+def test_saved_and_read_again(trained, tmp_path):
+    path = tmp_path / "scorer.safetensors"
+    trained.save(path)
+    again = Scorer.load(path)
+    sentences = [one.sentence for one in planted(seed=2, traces=2)]
+    assert again.probabilities(sentences) == pytest.approx(trained.probabilities(sentences), abs=0.01)
+    assert again.thresholds == trained.thresholds
+    for content in (b"", b"\x80\x04pickle", path.read_bytes()[:100]):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="does not hold a scorer"):
+            Scorer.load(path)
+
+
+def test_too_little_to_learn_from():
+    with pytest.raises(UserError, match="too few labelled sentences"):
+        train_scorer([one for one in planted() if one.label != "redo"])
+    with pytest.raises(UserError, match="too few to train on"):
+        train_scorer(planted(traces=3) * 5)
+
+
+def test_neighbours_and_numbers():
+    first, second = contexts_of("One.  Two\nthree. Four.", [(0, 4, "none"), (6, 16, "none")])
+    assert (first, second) == (Context("One.", "", "Two three."), Context("Two three.", "One.", ""))
+    assert buckets(Context("It is 5.")) == buckets(Context("It is 73."))
+    assert buckets(Context("It is 5.", before="Wait.")) != buckets(Context("It is 5."))
+
+
+def test_the_bundled_scorer_tells_minimal_pairs_apart():
+    scorer = bundled_scorer()
+    sentences = [
+        Context(text) for text in ("Wait, is that right?", "Wait for the bus.", "Wait, no, that's wrong.")
+    ]
+    found = scorer.judge(sentences)
+    assert found["doubt_or_redo"].tolist() == [True, False, True]
+    assert found["redo"].tolist() == [False, False, True]
+
+
+def test_quality_against_counting_by_hand():
+    rows = pd.DataFrame(
+        judged("q1", "Wait, no. It is 5. Is that right? Wait for me.",
+               [(0, 9, "redo"), (10, 18, "doubt"), (19, 33, "none"), (34, 46, "none")],
+               Detector(DetectionConfig()), bundled_scorer())
+    )  # fmt: skip
+    table = quality_table(rows, ["strict", "doubt_or_redo"]).set_index(["target", "detector"])
+    line = table.loc["doubt_or_redo", "doubt_or_redo"]
+    assert (line["hits"], line["false_alarms"], line["misses"]) == (1, 1, 1)
+    assert line["precision"] == line["recall"] == line["f1"] == 0.5
+    assert table.loc[("redo", "strict"), "false_alarms"] == 1
+    counts = confusion_table(rows).set_index(["kind", "phrase"])
+    assert counts.loc[("redo", "wait"), ["doubt", "redo", "none"]].tolist() == [0, 1, 0]
+    worst = worst_table(rows)
+    assert worst[["side", "sentence"]].to_numpy().tolist() == [
+        ["false alarm", "Is that right?"],
+        ["miss", "It is 5."],
+    ]
+
+
+def test_from_labels_to_quality_scores_and_a_scorer_of_ones_own(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    cli = CommandLine(capsys, monkeypatch)
+    assert cli("import-traces", LABELLED, "--run-id", "lab", "-q").code == 0
+    outcome = cli("detection-quality", "--run-id", "lab")
+    assert outcome.code == 0 and "229 labelled sentences of 16 problems" in outcome.out
+    table = io.read_csv(Path("runs/lab/analysis/sentence_quality.csv"))
+    assert (table["f1_low"] <= table["f1"]).all() and (table["f1"] <= table["f1_high"]).all()
+    assert cli("onset-scorer", "score", "--run-id", "lab").code == 0
+    scored = io.read_csv(Path("runs/lab/analysis/scored_sentences.csv"))
+    assert len(scored) == 229 and scored["p_redo"].between(0, 1).all()
+    rows = [json.loads(line) for line in LABELLED.read_text(encoding="utf-8").splitlines()]
+    more = [
+        row | {"id": f"{row['id']}-{k}", "prompt": f"{row['prompt']}{k}"} for row in rows for k in range(2)
+    ]
+    Path("more.jsonl").write_text("".join(json.dumps(row) + "\n" for row in more), encoding="utf-8")
+    assert cli("onset-scorer", "train", "more.jsonl", "--out", "own.safetensors").code == 0
+    assert cli("detection-quality", "--run-id", "lab", "--scorer", "own.safetensors").code == 0
+    assert_one_clear_message(
+        cli("onset-scorer", "score", "--run-id", "lab", "--scorer", "more.jsonl"), "scorer"
+    )
