@@ -69,7 +69,7 @@ def test_without_signal_the_probabilities_are_the_base_rates():
     kinds = ("none", "none", "doubt", "redo")
     noise = [Labelled(one.sentence, rng.choice(kinds), one.question) for one in data]
     scorer = train_scorer(noise)
-    p = softmax(held_out_logits(noise) / scorer.temperature)
+    p = scorer.probabilities([one.sentence for one in noise])
     assert p.mean(axis=0) == pytest.approx([0.5, 0.25, 0.25], abs=0.08)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
 from backtracking.errors import UserError
@@ -43,14 +43,16 @@ def train_scorer(data: Sequence[Labelled], seed: int = 0) -> Scorer:
     """Fitted on all sentences; temperature and thresholds come from predictions for held-out questions."""
     truth = _classes(data)
     held_out = held_out_logits(data, seed)
-    temperature = _temperature(held_out, truth)
-    found = softmax(held_out / temperature)
+    temperature, shift = _calibration(held_out, truth)
+    found = softmax(held_out / temperature + shift)
     thresholds = {
         "doubt_or_redo": best_threshold(found[:, 1] + found[:, 2], truth > 0),
         "redo": best_threshold(found[:, 2], truth == 2),
     }
     about = {"sentences": len(data), "questions": len({one.question for one in data})}
-    return replace(_fit(_matrix(data), truth), temperature=temperature, thresholds=thresholds, about=about)
+    fitted = _fit(_matrix(data), truth)
+    bias = fitted.bias / temperature + shift
+    return replace(fitted, bias=bias, temperature=temperature, thresholds=thresholds, about=about)
 
 
 def held_out_logits(data: Sequence[Labelled], seed: int = 0, folds: int = FOLDS) -> Array:
@@ -116,11 +118,13 @@ def _fit(features: csr_matrix, truth: NDArray[np.int_]) -> Scorer:
     return Scorer(flat[:size].reshape(len(CLASSES), BUCKETS), flat[size:])
 
 
-def _temperature(logits: Array, truth: NDArray[np.int_]) -> float:
-    """What the logits are divided by so that held-out sentences are likeliest."""
+def _calibration(logits: Array, truth: NDArray[np.int_]) -> tuple[float, Array]:
+    """What the logits are divided by, and what is then added, so that held-out sentences are likeliest."""
 
-    def surprise(log_temperature: float) -> float:
-        p = softmax(logits / np.exp(log_temperature))
-        return float(-np.log(np.maximum(p[np.arange(len(truth)), truth], 1e-300)).sum())
+    def surprise(given: Array) -> float:
+        p = softmax(logits * np.exp(given[0]) + given[1:])
+        return float(-np.log(np.maximum(p[np.arange(len(truth)), truth], 1e-300)).mean())
 
-    return float(np.exp(minimize_scalar(surprise, bounds=(-3.0, 3.0), method="bounded").x))
+    bounds = [(-5.0, 3.0), *[(-5.0, 5.0)] * len(CLASSES)]
+    best = minimize(surprise, np.zeros(1 + len(CLASSES)), method="L-BFGS-B", bounds=bounds).x
+    return float(np.exp(-best[0])), best[1:]

@@ -47,8 +47,9 @@ class Scorer:
         logits = np.empty((len(sentences), len(CLASSES)))
         for row, sentence in enumerate(sentences):
             found = buckets(sentence)
-            logits[row] = self.bias + self.weights[:, found].sum(axis=1) / np.sqrt(max(1, len(found)))
-        return softmax(logits / self.temperature)
+            total = self.weights[:, found].sum(axis=1) / np.sqrt(max(1, len(found)))
+            logits[row] = self.bias + total / self.temperature
+        return softmax(logits)
 
     def judge(self, sentences: Sequence[Context]) -> dict[str, NDArray[np.bool_]]:
         """Per sentence whether it is a doubt or a redo, and whether a redo, by the stated thresholds."""
