@@ -60,6 +60,7 @@ class Scorer:
         }
 
     def save(self, path: Path) -> None:
+        """Write weights as safetensors, everything else as its metadata."""
         from safetensors.numpy import save_file
 
         about = {"temperature": self.temperature, "thresholds": dict(self.thresholds), **self.about}
@@ -119,5 +120,6 @@ def _tokens(text: str) -> list[str]:
 
 
 def softmax(logits: Array) -> Array:
+    """Rows of logits as probabilities."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
