@@ -7,7 +7,9 @@ from fractions import Fraction
 
 from backtracking.text.lexer import Token, token_at
 from backtracking.text.lexicon import (
+    COUNTED_DENOMINATORS,
     DENOMINATORS,
+    ORDINAL_ENDINGS,
     POWER_WORDS,
     SCALES,
     SMALL_NUMBERS,
@@ -63,6 +65,8 @@ def _figures(tokens: Sequence[Token], at: int) -> tuple[Quantity, int]:
     at += 1
     whole = value is not None and value.denominator == 1 and token.kind == "number"
     part = mixed_part(tokens, at) if whole else None
+    if whole and token_at(tokens, at).word in COUNTED_DENOMINATORS:
+        value, at = _part_in_words(tokens, at - 1) or (value, at)
     if value is not None and part is not None:
         value, at = value + part[0], part[1]
     following, beyond = token_at(tokens, at), token_at(tokens, at + 1)
@@ -171,7 +175,7 @@ def _is_small_power(value: Fraction, exponent: int) -> bool:
 
 def is_ordinal(tokens: Sequence[Token], at: int) -> bool:
     """Whether a number is followed by "th" and the like."""
-    return token_at(tokens, at).word in ("th", "st", "nd", "rd")
+    return token_at(tokens, at).word in ORDINAL_ENDINGS
 
 
 def _spelled(tokens: Sequence[Token], at: int) -> tuple[Quantity, int] | None:

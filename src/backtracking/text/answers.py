@@ -53,16 +53,32 @@ _SENTENCE_END = re.compile(
 _GOES_ON = re.compile(r"[.,:]|\s*(?:[-+−–/×·÷=^]|\\[a-z]*)\s*|\s+[*xX]\s*")
 """What a cut number may end in: 1, of 1,250; 3. of 3.50; 12 + of a sum."""
 _RETRACTS = re.compile(
-    r"\W*(?:(?:wait|hm+|oh|hold on|actually|sorry)\W{1,3}){0,2}(?:no|nope)\s*(?:[.,;:!—–-]|\Z)"
+    r"\W*(?:(?:wait|hm+|oh|hold on|actually|sorry)\W{1,3}){0,2}(?:no|nope)\s*(?:[.,;:!—–-]|\Z|wait\b|sorry\b)"
     r"|.{0,40}\b(?:that|this|it|which)(?:['’]s| is| was| can['’]?t| cannot)\s(?:\w+\s)?"
     r"(?:not (?:right|correct|true|it)|be (?:right|correct|true)|wrong|incorrect|false|mistaken|a mistake"
     r"|an error)\b"
     r"|.{0,40}\b(?:that|this|it|which) (?:isn|wasn)['’]t (?:right|correct|true|it)\b"
-    r"|.{0,40}\bi (?:was|am|made) (?:wrong|a mistake|an error)\b|.{0,10}\bscratch that\b",
+    r"|.{0,40}\bi (?:was|am|made) (?:wrong|a mistake|an error)\b|.{0,10}\bscratch that\b"
+    r"|.{0,40}\b(?:is|are|was|were) (?:wrong|mistaken|incorrect)\W*\Z"
+    r"|.{0,40}\b(?:that|this|it)(?:['’]s| is| was) ?(?:n['’]t|not) (?:one of|among|an option|possible)\b"
+    r"|\W*(?:(?:wait|hm+|oh|actually|but|however|oops)\W{1,3}){1,2}.{0,60}\b(?:forgot|overlook|missed|missing"
+    r"|misread|misunder|misinter|neglect|ignored|double[- ]count|miscount|miscalculat)"
+    r"|.{0,10}\bi (?:disagree|(?:don['’]t|do not) (?:agree|think so|believe (?:that|it)))\b",
     re.IGNORECASE,
 )
 _RECONSIDERS = re.compile(
     r"\W*(?:on second thoughts?|wait|actually|correction|hm+|oops|sorry|i mean|rather)\b", re.IGNORECASE
+)
+_WORKS_OUT_AGAIN = re.compile(
+    r"\W*(?:so |now )?(?:let me|let['’]s|i['’]ll) (?:re(?:compute|calculate|count|do|work|consider|think)\b"
+    r"|try again|correct|fix)",
+    re.IGNORECASE,
+)
+_REMARK = re.compile(
+    r"\W*(?:(?:note|recall|remember)(?: that|:)|(?:sanity |quick |double[- ]?)?check(?:ing)?\b|verif\w+"
+    r"|(?:to|let me|let['’]s|i will|i['’]ll|we can|we)(?: now| also| quickly)?"
+    r" (?:double[- ]?)?(?:check|verify)\b)",
+    re.IGNORECASE,
 )
 _COMPARES = re.compile(
     r"\W*(?:that|this|it|which|she|he|they)\b.{0,40}\b(?:more|less|fewer|greater|higher|lower)\b",
@@ -200,13 +216,15 @@ def _sentence_around(text: str, start: int, end: int, zone: int = 0) -> tuple[in
 def _unless_retracted(text: str, answer: Answer, end: int) -> Answer:
     """The answer, unless what follows takes it back: then what follows says instead, if anything."""
     for start, stop in _sentences(text, end, min(len(text), end + _MAX_LINE)):
-        if _RETRACTS.match(text, start, stop) or _says_another(text, start, stop):
+        if any(takes_back(text, start, stop) for takes_back in (_RETRACTS.match, _says_another)):
             return _prose(text, start) or Answer(None, "denied", answer.start, answer.end)
     return answer
 
 
 def _says_another(text: str, start: int, stop: int) -> bool:
-    """Whether a sentence thinks again and names a number, without working something out."""
+    """Whether a sentence works it out again, or thinks again and names a number without working it out."""
+    if _WORKS_OUT_AGAIN.match(text, start, stop):
+        return True
     thinks_again = _RECONSIDERS.match(text, start, stop) is not None
     return thinks_again and "=" not in text[start:stop] and _HAS_NUMBER.search(text, start, stop) is not None
 
@@ -291,6 +309,8 @@ def _prose(text: str, zone: int) -> Answer | None:
         start, stop = spans.pop()
         if _closes_without_answer(text, start, stop):
             return Answer(None, "denied", start, stop)
+        if _REMARK.match(text, start, stop):
+            continue
         statement = read_statement(text, start, stop)
         if statement.unknown:
             return Answer(None, "hedged" if statement.counted else "none", start, stop)

@@ -55,11 +55,32 @@ def _is_paid_with(tokens: Sequence[Token], at: int) -> bool:
     return before[:1] != [] and before[0] in ("with", "after", "out", "than", "per")
 
 
+def _before_reason(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """What "because" gives the reason for: "he is 18 because 2 × 18 = 36"."""
+    places = enumerate(statement.tokens)
+    reason = next((at for at, token in places if token.word in ("because", "since") and at), 0)
+    before = [mention for mention in claims if mention.first < reason]
+    return _single(before) or _single([mention for mention in before if not mention.aside])
+
+
+def _behind_colon(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """The number that a colon leads to: "$3 a week for 6 weeks: $18"."""
+    colons = [at for at, token in enumerate(statement.tokens) if token.text == ":"]
+    last = claims[-1]
+    alone = last.first - 1 in colons and len(colons) == 1
+    return last if alone and token_at(statement.tokens, last.stop).kind in ("none", "stop") else None
+
+
 def _main_clause(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
     """What stands behind the comma of "because …, …", "if …, …"."""
-    opening = token_at(statement.tokens, statement.begin).word
-    comma = next((at for at, token in enumerate(statement.tokens) if token.text == ","), -1)
-    if opening not in ("because", "since", "if", "when", "as", "after", "with") or comma < 0:
+    begin = statement.begin
+    while token_at(statement.tokens, begin).word in say.OPENERS or (
+        begin > statement.begin and token_at(statement.tokens, begin).text == ","
+    ):
+        begin += 1
+    opening = token_at(statement.tokens, begin).word
+    comma = next((at for at, t in enumerate(statement.tokens) if t.text == "," and at > begin), -1)
+    if opening not in say.CONDITIONS or comma < 0:
         return None
     behind = [mention for mention in claims if mention.first > comma]
     return _single(behind) or _single([mention for mention in behind if not mention.aside])
@@ -94,7 +115,10 @@ def _head(statement: Statement, text: str, claims: list[Mention]) -> Mention | N
 
 
 def _lists_more(statement: Statement, at: int) -> bool:
-    """18, 20 and 22."""
+    """18, 20 and 22; 18 (before tax), 20 (after)."""
+    if token_at(statement.tokens, at).kind == "open":
+        closes = (k for k in range(at, len(statement.tokens)) if statement.tokens[k].kind == "close")
+        at = next(closes, at) + 1
     return token_at(statement.tokens, at).text == "," and token_at(statement.tokens, at + 1).kind == "number"
 
 
@@ -123,7 +147,9 @@ def _single(mentions: list[Mention]) -> Mention | None:
 _RULES = (
     _after_contrast,
     _restated,
+    _before_reason,
     _result,
+    _behind_colon,
     _main_clause,
     _only_currency,
     _head,

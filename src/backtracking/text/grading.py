@@ -18,9 +18,9 @@ _MAX_TEXT = 200
 _MAX_SYMBOLIC = 100
 _TOLERANCE = Fraction(1, 10**6)
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|operatorname|boxed|fbox)\s?\{([^{}]*)\}")
-_SPACES = re.compile(r"\\[ ;]|\\quad\b|~|\u00a0|\s+")
+_SPACES = re.compile(r"\\[ ,:;]|\\quad\b|~|\u00a0|\s+")
 _DROPPED = re.compile(
-    r"\\[,:!]|\\(?:left|right|displaystyle)\b|\\[()\[\]]|\\?[$]|[€£¥≈`]|\*\*|\^\s?\\?\{?(?:\\circ|°)\}?|°"
+    r"\\!|\\(?:left|right|displaystyle)\b|\\[()\[\]]|\\?[$]|[€£¥≈`]|\*\*|\^\s?\\?\{?(?:\\circ|°)\}?|°"
 )
 _AMBIGUOUS = re.compile(r"\d_|\d,\d|\d\.\d+\.\d|\d:\d|\d\s+\d")
 _UNSAFE = re.compile(

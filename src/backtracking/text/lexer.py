@@ -18,7 +18,7 @@ _TOKEN = re.compile(
         |\\[ ,;:!()\[\]]|\\quad\b|\\qquad\b
         |\\(?:left|right|displaystyle|text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|operatorname
             |boxed|fbox|bigl?|bigr|rm|bf)(?![A-Za-z])
-        |\*\*|__|[`"“”&{{}}]|\$\$)
+        |~~[^~\n]{{1,80}}~~|\*\*|__|[`"“”&{{}}]|\$\$)
     |(?P<word>[^\W\d_{_RAISED}{_VULGAR}]+(?:['’](?:t|s|re|ve|ll|d|m)\b)?)
     |(?P<vulgar>[{_VULGAR}])
     |(?P<power>[{_RAISED}]+|\^\s?\{{?\s?(?:[-−]?\d{{1,3}}(?!\d))\s?\}}?)

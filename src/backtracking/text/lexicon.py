@@ -66,6 +66,9 @@ DENOMINATORS = {
     **dict.fromkeys(("tenth", "tenths"), 10),
     **dict.fromkeys(("hundredth", "hundredths"), 100),
 }
+COUNTED_DENOMINATORS = frozenset(word for word in DENOMINATORS if word.endswith(("rds", "ths")))
+"""What makes a fraction of figures too: 2 thirds; 3 quarters may be coins or parts of a game."""
+ORDINAL_ENDINGS = word_set("th st nd rd")
 VULGAR = {
     "½": Fraction(1, 2),
     "⅓": Fraction(1, 3),

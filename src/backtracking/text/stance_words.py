@@ -17,6 +17,11 @@ NEGATING_PAIRS = {
     "wrong": "that",
     "deny": "that",
     "doubt": "that",
+    "rule": "out",
+    "rules": "out",
+    "ruled": "out",
+    "ruling": "out",
+    "impossible": "to",
 }
 LOOSENING_PAIRS = frozenset(
     {
@@ -29,21 +34,33 @@ LOOSENING_PAIRS = frozenset(
         ("give", "or"),
     }
 )
+UNDENIED = word_set("no without none anything nothing")
+"""No wrong …, none other than: before a pair that would deny."""
 BEFORE_ONE = word_set("no this that each every any which another last the only first")
 BEHIND_ONE = word_set("might can could should must who would has needs may of day gets is")
-NEGATORS = word_set("not never nobody neither nor without except cannot hardly no-one")
+NEGATORS = word_set(
+    "not never nobody neither nor without except cannot hardly no-one reject rejects rejected "
+    "exclude excludes excluded eliminate eliminates eliminated discard discarded"
+)
 BENIGN = word_set("hard difficult only surprising surprisingly mistaken counting including clear just")
 TRUTH = word_set("true case correct right so say claim mean follow false")
 LESSER = word_set(
     "more less fewer greater higher lower larger smaller bigger over under above below exceeds exceeding"
 )
 BOUNDS = word_set("than least most minimum maximum between beyond over under above below exceeds exceeding")
-ABOUT = word_set("about around roughly approximately approx nearly almost circa ≈ ≃ ~ \\approx \\sim \\simeq")
+ABOUT = word_set(
+    "about around roughly approximately approx nearly almost near circa ≈ ≃ ~ \\approx \\sim \\simeq"
+)
 GUESSES = word_set(
     "maybe perhaps possibly probably presumably might unsure guessing estimate "
     "reckon suspect supposedly allegedly hopefully"
 )
+GUESSERS = word_set("i i'd i'll we we'd would my our best a educated")
 SUPPOSES = word_set("suppose supposing imagine pretend")
+NUMBER_KINDS = word_set(
+    "prime primes odd even composite square cube power multiple root fibonacci triangular perfect natural"
+)
+"""The 18th of these is another number than 18."""
 SCALING = word_set(
     "twice double triple thrice log ln sin cos tan \\log \\ln \\sin \\cos \\tan "
     "root square cube quarter half third"
@@ -52,7 +69,7 @@ ASIDE = word_set(
     "by from of for in after per at each with than every on within during before since until out because "
     "over under through among between into when while if only other another using despite"
 )
-MISTAKES = word_set("naive tempting mistake mistakenly wrongly incorrectly trap")
+MISTAKES = word_set("naive careless hasty tempting mistake mistakenly wrongly incorrectly trap")
 ATTEMPTS = word_set("answer guess attempt claim")
 ALL = word_set("anything everything nothing all anyone")
 OTHERS = word_set("many some most others people students someone one you")
@@ -72,9 +89,13 @@ LABELS = word_set(
     "note method day item nr version attempt level grade room round week"
 )
 IS = word_set("is are was were equals makes")
-CONTRASTS = word_set("but however instead actually so together altogether therefore thus")
+CONTRASTS = word_set(
+    "but however instead actually so together altogether therefore thus edit scratch correction sorry oops"
+)
+OPENERS = word_set("so then thus therefore hence finally now and consequently overall")
+CONDITIONS = word_set("because since if when as after with given using")
 SUBORDINATORS = word_set("after before because since when while by")
-YIELDS = word_set("is are gives makes yields leaves totals was costs becomes")
+YIELDS = word_set("is are gives makes yields leaves totals was costs becomes takes took cost lasts weighs")
 EVALUATES = word_set("equals equal")
 DENIED_BEHIND = re.compile(
     r"(?:\( ?)?(?:wrong|incorrect|false)\b|[✗✘❌]|(?:\w+ ){0,2}?(?:, )?(?:which |that |this )?"
@@ -83,10 +104,13 @@ DENIED_BEHIND = re.compile(
     r"|not (?:the(?! same)|right|correct|it|true|what|possible|an? ))"
     r"|(?:isn't|wasn't|can't be|cannot be|can not be|couldn't be|won't be)"
     r"(?: (?:the|right|correct|it|true|what|possible)\b|$)"
-    r"|does(?:n't| not) (?:work|fit|check|hold|make sense))"
+    r"|(?:does|do|did)(?:n't| not) (?:work|fit|check|hold|make sense|satisfy|solve|match|agree|qualify))"
 )
 RESTATES = re.compile(
-    r"\b(?:i\.e\.|that is|which is|namely|in other words|rounds? (?:\w+ )?to|rounded to)", re.IGNORECASE
+    r"\b(?:i\.e\.|that is|namely|in other words|rounds? (?:\w+ )?to|rounded to"
+    r"|which (?:is|means|makes|gives|leaves|equals|comes to|amounts to)"
+    r"|(?:for|making|giving) a (?:\w+ )?total of|totall?ing\b)",
+    re.IGNORECASE,
 )
 _CAN_TELL = (
     "determined?|tell|say|known?|answer(?:ed)?|found?|find|computed?|calculated?|solved?|decided?|figured?|"
@@ -112,9 +136,11 @@ TAKEN_BACK = re.compile(
 """Denies what stands before it in the sentence."""
 UNSURE = re.compile(
     r"\b(?:a|one) possible\b|^\W*let(?:'s| us| me)? (?:try|assume|suppose|say|[a-z] (?:=|be))|^\W*assume\b"
-    r"|\bif only\b|\bi wish\b"
-    r"|\bunless\b|\bif\b.*\botherwise\b|\bnot (?:\w+ )?(?:sure|certain|confident)\b|\bno guarantee\b"
-    r"|\bor something\b|\brang(?:es?|ing)\b|\bvar(?:y|ies)\b"
+    r"|\bif only\b|\bonly (?:if|when)\b|\bto be (?:checked|verified|confirmed|seen|proved|proven|shown)\b"
+    r"|\bi wish\b|\bunless\b|\bif\b.*\botherwise\b"
+    r"|\bnot (?:\w+ )?(?:sure|certain|confident|convinced|persuaded)\b|\bno guarantee\b"
+    r"|(?:'d|\b(?:would|could|might)) have (?:had|been|made|got)\b.*\b(?:had|but)\b"
+    r"|^\W*(?:were|had) (?:it|he|she|they|there|we|i)\b|\bor something\b|\brang(?:es?|ing)\b|\bvar(?:y|ies)\b"
 )
 COUNTERFACTUAL = re.compile(
     r"\b(?:if|unless|had|without)\b.*\b(?:would|could)\b|\b(?:would|could)\b.*\b(?:if|unless)\b"

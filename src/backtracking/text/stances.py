@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from backtracking.text import stance_words as say
 from backtracking.text.lexer import Token, token_at
-from backtracking.text.lexicon import DENOMINATORS, NUMBER_WORDS
+from backtracking.text.lexicon import DENOMINATORS, NUMBER_WORDS, ORDINAL_ENDINGS
 from backtracking.text.quantities import Quantity, read_quantity
 
 _FIGURES = ("number", "frac", "vulgar", "money")
@@ -81,10 +81,16 @@ class _Scope:
             self.denied = self._sticky = True
         elif _is_guess(tokens, at):
             self.guessed = True
-        elif token.word in say.JOINTS or token.text in say.BREAKS:
+        elif self.denied and _excludes_all_others(tokens, at):
+            self.denied = False
+        elif token.text in say.BREAKS or (token.word in say.JOINTS and not self._reaches_past(token)):
             self.denied = self.guessed = self._sticky = False
         elif not self._sticky and _begins_clause(tokens, at):
             self.denied = False
+
+    def _reaches_past(self, token: Token) -> bool:
+        """No way it's 18: a denial of the whole statement."""
+        return self._sticky and token.word == "it's"
 
 
 def read_mentions(tokens: Sequence[Token]) -> Iterator[Mention]:
@@ -121,8 +127,14 @@ def _denies(tokens: Sequence[Token], at: int) -> bool:
     if word == "no" and following in ("way", "chance"):
         return True
     if word in say.NEGATING_PAIRS:
-        return following == say.NEGATING_PAIRS[word] and previous not in ("no", "without")
+        return following == say.NEGATING_PAIRS[word] and previous not in say.UNDENIED
     return (word in say.NEGATORS or word.endswith("n't")) and following not in say.BENIGN
+
+
+def _excludes_all_others(tokens: Sequence[Token], at: int) -> bool:
+    """It cannot be anything other than 18, it is none other than 18."""
+    previous, word, following = (token_at(tokens, at + k).word for k in (-1, 0, 1))
+    return (word, following) == ("other", "than") and previous in ("anything", "nothing", "none")
 
 
 def _is_about_truth(tokens: Sequence[Token], at: int) -> bool:
@@ -148,7 +160,7 @@ def _is_guess(tokens: Sequence[Token], at: int) -> bool:
     if word == "could":
         return following in ("be", "have")
     if word == "guess":
-        return previous in ("i", "my", "best", "a")
+        return previous in say.GUESSERS
     return word in say.GUESSES or tokens[at].text == "may"
 
 
@@ -240,7 +252,7 @@ def _is_compared(place: _Place) -> bool:
     """At least 18, more than 18, over 18, up to 18, larger than or equal to 18, not quite 18."""
     nearest, farther = _nearest(place)
     if nearest in say.BOUNDS:
-        return True
+        return farther[0] != "other"
     if nearest == "of":
         return farther[0] in ("minimum", "maximum")
     if nearest == "to":
@@ -262,7 +274,7 @@ def _is_base_of_comparison(place: _Place) -> bool:
 def _is_loosened_behind(place: _Place) -> bool:
     """18 or so, 18 dollars or more, 18 at most, 18-ish, 18 plus, 18, give or take; 18 to the power of 2."""
     behind = place.behind
-    if behind[:2] == [",", "or"] or behind[:1] in (["or"], ["root"]) or behind[:3] == ["to", "the", "power"]:
+    if behind[:2] == [",", "or"] or behind[:1] in (["or"], ["root"]) or _is_power(behind):
         return True
     if behind[:1] in (["plus"], ["ish"]) and place.beyond.kind in ("none", "stop", "word"):
         return True
@@ -270,6 +282,16 @@ def _is_loosened_behind(place: _Place) -> bool:
         return True
     pairs = {tuple(behind[k : k + 2]) for k in range(3)}
     return not pairs.isdisjoint(say.LOOSENING_PAIRS)
+
+
+def _is_power(behind: list[str]) -> bool:
+    """To the power of 2, to the third power."""
+    return behind[:2] == ["to", "the"] and "power" in behind[2:4]
+
+
+def _counts_other_numbers(place: _Place) -> bool:
+    """The 18th prime."""
+    return place.tokens[place.stop - 1].word in ORDINAL_ENDINGS and place.following.word in say.NUMBER_KINDS
 
 
 def _is_one_of_several(place: _Place) -> bool:
@@ -314,6 +336,7 @@ _HEDGES: tuple[Callable[[_Place], bool], ...] = (
     _is_compared,
     _is_base_of_comparison,
     _is_loosened_behind,
+    _counts_other_numbers,
     _is_one_of_several,
     _is_rounded_away,
     _is_scaled,

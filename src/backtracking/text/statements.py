@@ -16,6 +16,7 @@ from backtracking.text.stances import Mention, Stance, read_mentions
 
 _OPERATORS = ("times", "over", "plus", "dash", "apart", "raised")
 _OPERATOR_WORDS = ("times", "plus", "minus", "x", "mod", "divided", "multiplied")
+_OPERATIONS_BEHIND = ("minus", "mod", "modulo", "divided", "multiplied")
 
 
 @dataclass
@@ -68,6 +69,12 @@ def read_statement(text: str, start: int = 0, end: int | None = None, counted_fr
     )
     statement.begin = next((k for k, t in enumerate(statement.tokens) if t.start >= counted_from), 0)
     statement.mentions = _with_expressions(statement.tokens, list(read_mentions(statement.tokens)))
+    denied = [m.quantity for m in statement.mentions if m.stance is Stance.DENIED]
+    if denied:
+        statement.mentions = [
+            replace(m, stance=Stance.DENIED) if m.quantity.readings and _is_one_of(m.quantity, denied) else m
+            for m in statement.mentions
+        ]
     taken_back = say.TAKEN_BACK.search(lowered)
     if taken_back is not None:
         statement.mentions = [
@@ -77,6 +84,10 @@ def read_statement(text: str, start: int = 0, end: int | None = None, counted_fr
     if statement.unsure or statement.unknown:
         statement.mentions = [replace(m, stance=Stance.HEDGED) for m in statement.mentions]
     return statement
+
+
+def _is_one_of(quantity: Quantity, others: Sequence[Quantity]) -> bool:
+    return any(other.readings == quantity.readings for other in others)
 
 
 def says_unknown(text: str, start: int, end: int) -> bool:
@@ -114,13 +125,20 @@ def _is_joined(tokens: Sequence[Token], one: Mention, other: Mention) -> bool:
         opened = token_at(tokens, one.stop)
         return opened.kind != "open" or not opened.spaced
     if len(between) == 1 and (between[0].word in ("and", "of") or between[0].text == ","):
+        if between[0].text == ",":
+            return token_at(tokens, other.stop).word != "of"  # 18, half of 36
         return between[0].word != "of" or one.quantity.percent or (one.quantity.value or 0) < 1
     if len(between) > 4 or any(token.kind in ("stop", "equals", "unequal") for token in between):
         return False
     operator = next((token for token in between if token.kind in _OPERATORS), None)
     if operator is not None:
         return operator.kind != "dash" or operator.text == "-" or len(between) == 1
-    return between[0].word in _OPERATOR_WORDS
+    over = [token.word for token in between] == ["over"] and _ends(tokens, other.stop)
+    return over or between[0].word in _OPERATOR_WORDS
+
+
+def _ends(tokens: Sequence[Token], at: int) -> bool:
+    return token_at(tokens, at).kind in ("none", "stop")
 
 
 def _touches_formula(tokens: Sequence[Token], mention: Mention) -> bool:
@@ -145,6 +163,8 @@ def _is_operand_behind(tokens: Sequence[Token], at: int) -> bool:
 def _is_operand_before(tokens: Sequence[Token], stop: int) -> bool:
     """Whether what stands behind a number takes it as an operand."""
     behind, beyond = token_at(tokens, stop), token_at(tokens, stop + 1)
+    if behind.word in _OPERATIONS_BEHIND:
+        return beyond.kind not in ("none", "stop")
     if behind.kind in ("times", "plus"):
         emphasis = behind.text == "*" and beyond.kind == "word"
         return beyond.kind not in ("none", "stop") and not emphasis
