@@ -47,7 +47,9 @@ def problems_of_rows(
 
 def _read_local(path: Path) -> Iterable[Mapping[str, Any]]:
     if not path.exists():
-        raise UserError(f"dataset.path: {path} does not exist", next_step="mend dataset.path in the config")
+        raise UserError(
+            f"dataset.path: {path} does not exist", next_step="correct dataset.path in the config"
+        )
     if path.is_dir():
         return _read_saved_folder(path)
     builder = _FILE_BUILDERS.get(path.suffix.lower())
@@ -124,8 +126,13 @@ def _read_hub(config: DatasetConfig) -> Iterable[Mapping[str, Any]]:
     except Exception as error:  # the hub client raises many kinds; all mean that it could not be had
         said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no detail'}"
         offline = "the hub is not within reach, and no copy is in this machine's cache"
+        part = (
+            f"split {config.split}"
+            if hub_config is None
+            else f"configuration {hub_config}, split {config.split}"
+        )
         raise UserError(
-            f"cannot load dataset {hub_id!r} (configuration {hub_config}, split {config.split})",
+            f"cannot load dataset {hub_id!r} ({part})",
             said if is_reached else offline,
             "check the name and the network, or set dataset.path to a local JSONL, JSON, CSV or Parquet file",
         ) from error
@@ -192,7 +199,7 @@ def _refuse_half_characters(row: Mapping[str, Any], where: str) -> None:
             str(value).encode()
         except UnicodeEncodeError as error:
             raise UserError(
-                f"{where}: {name} is not text", f"it holds half of a character: {error}", "mend that row"
+                f"{where}: {name} is not text", f"it holds half of a character: {error}", "correct that row"
             ) from None
 
 

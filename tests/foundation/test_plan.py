@@ -138,7 +138,8 @@ COST_KEYS = {
 def test_json_has_the_documented_keys_and_nothing_beside_it(cli, small_config, workdir):
     cli("prepare-data", "-c", small_config)
     plan = told(cli, "run", "-c", small_config, "--dry-run")
-    assert set(plan) == {"run_id", "is_new", "stages", "cost"}
+    assert set(plan) == {"run_id", "is_new", "stages", "cost", "phase1"}
+    assert plan["phase1"] is None
     assert set(plan["cost"]) == COST_KEYS
     assert all(set(step) == STEP_KEYS for step in plan["stages"])
     status = told(cli, "status", "--run-id", "small")

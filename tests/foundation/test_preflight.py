@@ -1,5 +1,6 @@
 """What would stop a pipeline is told before it begins, and a plan covers both phases."""
 
+import json
 from pathlib import Path
 
 import datasets
@@ -39,16 +40,29 @@ def test_a_missing_choice_of_layers_names_the_command_that_makes_it(cli, phase1)
     assert_one_clear_message(outcome, "selected_layers.json", "backtracking ablation-scan --run-id demo")
 
 
-@pytest.mark.parametrize(("config", "first"), [("demo_phase2", "demo"), ("r1_gsm8k_phase2", "")])
-def test_before_phase1_exists_both_phases_are_planned(config, first, cli, workdir):
-    outcome = cli("run", "-c", config, "--dry-run")
+REAL = "backtracking_state_transition"
+
+
+@pytest.mark.parametrize(
+    ("config", "first", "run"),
+    [("demo_phase2", "demo", "demo"), ("r1_gsm8k_phase2", REAL, f"{REAL}-2"), ("mine.yaml", "demo", "demo")],
+)
+@pytest.mark.parametrize("command", [("run", "--dry-run"), ("plan", "--seconds", "0.1")])
+def test_before_phase1_exists_both_phases_are_planned(command, config, first, run, cli, workdir):
+    Path("mine.yaml").write_text("extends: demo_phase2.yaml\nrun: {name: mine, run_id: mine}\n")
+    outcome = cli(*command, "-c", config)
     assert outcome.code == 0, outcome.err
     before, then, after = outcome.out.partition("then Phase 2")
     assert f"backtracking run -c {first}" in before
+    assert f"\n{run}" in before
     assert "ablation-scan" in before
     assert "phase2-subset-sweep" not in before
     assert "phase2-subset-sweep" in then + after
-    assert not Path("runs").exists()
+    assert "prepare-data" not in after, "the problems are Phase 1's"
+    assert not list(Path("runs").glob("[!.]*"))
+    phase1 = json.loads(cli(*command, "-c", config, "--json").out)["phase1"]
+    assert phase1["run_id"].startswith(run)
+    assert "ablation-scan[baseline_think_newline]" in [stage["stage"] for stage in phase1["stages"]]
 
 
 @pytest.mark.parametrize("folder", ["/nowhere/at/all", "./nowhere", "models/not/here", "~/model"])
@@ -87,3 +101,16 @@ def test_a_misspelt_dataset_is_told_from_a_hub_out_of_reach(monkeypatch):
     assert "not within reach" in caught.value.why
     assert asked == [True], "only the cache is looked into"
     assert huggingface_hub.constants.HF_HUB_OFFLINE is False
+
+
+def test_a_run_keeps_the_phase1_run_that_was_typed_when_it_was_made(cli, workdir):
+    for run in ("demo", "other"):
+        assert cli("init-run", "-c", "demo", "--run-id", run).code == 0
+    assert cli("init-run", "-c", "demo_phase2", "--run-id", "two").code == 0
+    report = ("make-report-phase2", "--run-id", "two")
+    assert cli(*report, "--phase1-run-id", "other").code == 0
+    again = cli(*report)
+    assert "up to date" in again.err, "the config says demo, and other was typed"
+    assert json.loads(Path("runs/two/meta.json").read_text())["phase1_run_id"] == "other"
+    outcome = cli("status", "--run-id", "two", "--set", "phase2.phase1_run_id=nowhere")
+    assert_one_clear_message(outcome, "there is no Phase 1 run 'nowhere'", "run Phase 1 first")

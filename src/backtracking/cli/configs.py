@@ -50,4 +50,4 @@ def config_init(name: Shipped = "demo") -> None:
             "move it away, or work in another folder",
         )
     write_text(path, starting_copy(file))
-    typer.echo(f"{path}: edit it, then run: backtracking run -c {path}")
+    typer.echo(f"wrote {path}; edit it, then run: backtracking run -c {path}")

@@ -9,7 +9,7 @@ import typer
 
 from backtracking.cli import options as opt
 from backtracking.cli.as_json import described_config, echo_json
-from backtracking.cli.plan import phase1_to_come, plan, show_dry_run, show_phase1_first
+from backtracking.cli.plan import phase1_to_come, plan, show_dry_run
 from backtracking.cli.session import Request, find_run, load, open_run, run_stages, say_why_new
 from backtracking.errors import UserError
 
@@ -78,9 +78,7 @@ def run(
     phase1 = phase1_to_come(ctx)
     check_can_run(ctx, phase1_comes_first=phase1 is not None)
     if dry_run:
-        if phase1 is not None and not as_json:
-            show_phase1_first(phase1, ctx)
-        show_dry_run(ctx, stages, forced, as_json=as_json)
+        show_dry_run(ctx, stages, forced, phase1, as_json=as_json)
         return
     worked = run_stages(ctx, stages, request, forced)
     if not quiet:

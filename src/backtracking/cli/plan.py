@@ -1,6 +1,8 @@
 """`plan` and `run --dry-run`: what would be done, and what it costs, in words and as JSON."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,10 +12,11 @@ from backtracking.cli.as_json import echo_json
 from backtracking.run.progress import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from backtracking.config.load import LoadedConfig
     from backtracking.stages.base import RunContext, Stage
     from backtracking.stages.forecast import Forecast, Step
+
+    Outlook = tuple[RunContext, Forecast]
 
 Measured = dict[str, Any]
 
@@ -34,33 +37,60 @@ def plan(
     Example: [cyan]backtracking plan -c configs/demo.yaml[/cyan]
     """
     from backtracking.cli.session import Request, open_run
-    from backtracking.stages.forecast import forecast
 
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=quiet or as_json)
     ctx = open_run(request, may_create=True, may_lack_phase1=True)
-    told = forecast(ctx, ctx.pipeline)
-    speed, why_not = measured_speed(ctx, seconds) if told.rows else (None, "")
-    told = told.with_measured_length(speed["tokens_per_row"] if speed else None)
-    if as_json:
-        echo_json(described(ctx, told, speed, why_not))
-        return
-    print_steps(ctx, told)
-    print_cost(told, speed, why_not)
+    phase1 = phase1_to_come(ctx)
+    outlooks = _outlooks(ctx, ctx.pipeline, (), phase1)
+    speed, why_not = _if_needed(outlooks, lambda at: measured_speed(at, seconds))
+    length = speed["tokens_per_row"] if speed else None
+    _show([(at, told.with_measured_length(length)) for at, told in outlooks], speed, why_not, as_json=as_json)
 
 
 def show_dry_run(
-    ctx: "RunContext", stages: "Sequence[Stage]", forced: "Sequence[str]", *, as_json: bool
+    ctx: "RunContext",
+    stages: "Sequence[Stage]",
+    forced: "Sequence[str]",
+    phase1: "RunContext | None",
+    *,
+    as_json: bool,
 ) -> None:
     """What `run` would do; the time only where this machine was measured before."""
+    outlooks = _outlooks(ctx, stages, forced, phase1)
+    speed, why_not = _if_needed(outlooks, recorded_speed)
+    _show(outlooks, speed, why_not, as_json=as_json)
+
+
+def _outlooks(
+    ctx: "RunContext", stages: "Sequence[Stage]", forced: "Sequence[str]", phase1: "RunContext | None"
+) -> "list[Outlook]":
+    """The run with its forecast, after that of the Phase 1 run that has to come before."""
     from backtracking.stages.forecast import forecast
 
-    told = forecast(ctx, stages, forced)
-    speed, why_not = recorded_speed(ctx) if told.rows else (None, "")
+    first = [(phase1, forecast(phase1, phase1.pipeline))] if phase1 else []
+    return [*first, (ctx, forecast(ctx, stages, forced))]
+
+
+def _if_needed(
+    outlooks: "Sequence[Outlook]", measure: "Callable[[RunContext], tuple[Measured | None, str]]"
+) -> tuple[Measured | None, str]:
+    """The speed by this measurement; both phases decode with the same model and prompts."""
+    return measure(outlooks[0][0]) if any(told.rows for _, told in outlooks) else (None, "")
+
+
+def _show(outlooks: "Sequence[Outlook]", speed: Measured | None, why_not: str, *, as_json: bool) -> None:
+    *first, (ctx, own) = outlooks
     if as_json:
-        echo_json(described(ctx, told, speed, why_not))
+        phase1 = [described(at, told, speed, why_not) for at, told in first]
+        echo_json({**described(ctx, own, speed, why_not), "phase1": phase1[0] if phase1 else None})
         return
-    print_steps(ctx, told)
-    print_cost(told, speed, why_not)
+    if first:
+        _print_before_phase1(ctx)
+    for number, (at, told) in enumerate(outlooks):
+        if number:
+            _print_between(ctx)
+        print_steps(at, told)
+        print_cost(told, speed, why_not)
 
 
 def phase1_to_come(ctx: "RunContext") -> "RunContext | None":
@@ -68,22 +98,40 @@ def phase1_to_come(ctx: "RunContext") -> "RunContext | None":
     from backtracking.stages.init_run import new_meta, new_run
     from backtracking.stages.plan import plan as pipeline
 
-    if ctx.config.phase2 is None or (ctx.phase1 is not None and ctx.phase1.root.is_dir()):
+    if not ctx.awaits_phase1:
         return None
-    loaded = replace(ctx.loaded, config=ctx.config.model_copy(update={"phase2": None}))
+    parent, run = phase1_config(ctx.loaded), ctx.config.run
+    named = run.model_copy(update={"name": parent.config.run.name if parent else run.name})
+    loaded = replace(ctx.loaded, config=ctx.config.model_copy(update={"phase2": None, "run": named}))
     paths = ctx.phase1 or new_run(loaded.config)
     phase1 = replace(ctx, loaded=loaded, paths=paths, meta=new_meta(paths.run_id, loaded), phase1=None)
     phase1.pipeline = pipeline(loaded.config)
     return phase1
 
 
-def show_phase1_first(phase1: "RunContext", ctx: "RunContext") -> None:
-    """The plan of the Phase 1 run that has to come before, and the command that makes it."""
-    config, named = ctx.loaded.parent or "CONFIG", ctx.phase1
+def phase1_config(loaded: "LoadedConfig") -> "LoadedConfig | None":
+    """The nearest config that this one extends and that asks for Phase 1 alone."""
+    from backtracking.config.load import load_config
+
+    while loaded.config.phase2 is not None:
+        if loaded.parent is None:
+            return None
+        loaded = load_config(Path(loaded.parent))
+    return loaded
+
+
+def _print_before_phase1(ctx: "RunContext") -> None:
+    """The command that makes the Phase 1 run that has to come before."""
+    parent = phase1_config(ctx.loaded)
+    named = f" --run-id {ctx.phase1.run_id}" if ctx.phase1 else ""
     typer.echo("first Phase 1, which there is no run of yet:")
-    typer.echo(f"  backtracking run -c {config}" + (f" --run-id {named.run_id}" if named else ""))
-    show_dry_run(phase1, phase1.pipeline, (), as_json=False)
-    typer.echo("\nthen Phase 2" + ("" if named else ", with --phase1-run-id and the id of that run") + ":")
+    typer.echo(f"  backtracking run -c {parent.source if parent else 'CONFIG'}{named}")
+
+
+def _print_between(ctx: "RunContext") -> None:
+    typer.echo(
+        "\nthen Phase 2" + ("" if ctx.phase1 else ", with --phase1-run-id and the id of that run") + ":"
+    )
 
 
 def measured_speed(ctx: "RunContext", seconds: float) -> tuple[Measured | None, str]:

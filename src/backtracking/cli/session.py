@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from backtracking.stages.init_run import Choice
 
 DEFAULT_OUTPUT_DIR = Path("runs")
+PHASE1_KEY = "phase2.phase1_run_id"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ def open_run(request: Request, *, may_create: bool = False, may_lack_phase1: boo
         phase1=phase1_run(request, loaded, meta, may_lack=may_lack_phase1 and not request.phase1_run_id),
         reporter=reporter(request.quiet),
     )
-    ctx.pipeline = plan(ctx.config, has_problems=ctx.phase1_problems is not None)
+    will_have_problems = may_lack_phase1 and ctx.awaits_phase1
+    ctx.pipeline = plan(ctx.config, has_problems=will_have_problems or ctx.phase1_problems is not None)
     say_why_new(choice, loaded, ctx.reporter)
     if loaded.ignored:
         ctx.reporter.say(
@@ -125,8 +127,13 @@ def say_why_new(choice: "Choice", loaded: LoadedConfig, reporter: Reporter) -> N
 def phase1_run(
     request: Request, loaded: LoadedConfig, meta: RunMeta, *, may_lack: bool = False
 ) -> RunPaths | None:
-    """The Phase 1 run that a Phase 2 run is built on: typed, else the config's, else the one it remembers."""
-    named = _named_phase1(request, loaded) or meta.phase1_run_id
+    """The Phase 1 run that a Phase 2 run is built on: what is asked for now, else the one that it remembers.
+
+    A run's own record of its config may name another, which an option replaced when the run was made.
+    """
+    is_own_record = request.config is None and loaded.origins.get(PHASE1_KEY) != "--set"
+    remembered = meta.phase1_run_id if is_own_record else None
+    named = request.phase1_run_id or remembered or _named_phase1(request, loaded) or meta.phase1_run_id
     if named is None:
         return None
     paths = RunPaths(Path(loaded.config.run.output_dir), check_id("Phase 1 run id", named))
@@ -134,7 +141,7 @@ def phase1_run(
         raise UserError(
             f"there is no Phase 1 run {named!r} in {paths.output_dir}",
             f"runs there: {', '.join(list_runs(paths.output_dir)[:8]) or 'none'}",
-            "name a finished Phase 1 run with --phase1-run-id",
+            "run Phase 1 first, or name a finished run of it with --phase1-run-id",
         )
     return paths
 

@@ -54,6 +54,7 @@ def show_stages(
     console: "Console", title: str, stages: "Mapping[str, Status]", records: "Mapping[str, StageRecord]"
 ) -> None:
     """Print the state of every stage; long names are never broken, reasons are."""
+    from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
@@ -71,6 +72,6 @@ def show_stages(
         finished = [(record.finished or "")[:16].replace("T", " ")] if record and is_wide else []
         table.add_row(Text(status.state, COLOURS[status.state]), Text(name), rows, taken, *finished)
         if status.reason and (record or status.state != "missing"):
-            table.add_row("", Text(f"  {status.reason}", "dim"))
+            table.add_row("", Padding(Text(status.reason, "dim"), (0, 0, 0, 2)))
     console.print(title)
     console.print(table)

@@ -88,7 +88,7 @@ def load_config(
         raise UserError(
             f"{read.source}: {_count(mistakes)}",
             "\n        ".join(mistakes),
-            "mend the keys above; `backtracking config show --explain` lists every key and what it takes",
+            "correct the keys above; `backtracking config show --explain` lists every key and what it takes",
         ) from None
     return LoadedConfig(config, read.source, origins, ignored, read.parent)
 

@@ -37,7 +37,7 @@ def read_config(path: Path) -> ReadConfig:
     return _read_with_parents(file, ())
 
 
-def parse_yaml(text: str, where: str, place: str = "mend that line") -> tuple[yaml.Node | None, Any]:
+def parse_yaml(text: str, where: str, place: str = "correct that line") -> tuple[yaml.Node | None, Any]:
     """YAML as nodes and as data; every way of being wrong is the person's mistake."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -238,8 +238,8 @@ def find_directions(bench: Bench, study: Study) -> Directions:
         )
     if split.dropped:
         bench.reporter.say(
-            f"  note: {split.dropped} onsets are left out: their problem and their control's are on "
-            "different sides of the split into fit and test"
+            f"  note: onsets left out: {split.dropped}, as problem and control are on different "
+            "sides of the split into fit and test"
         )
     loaded, budget = bench.loaded, bench.config.batch_tokens
     found = bench.values(

@@ -229,7 +229,7 @@ def _loading_error(config: ModelConfig, error: Exception) -> UserError:
         return UserError(what, first_line, "read that code, then set model.trust_remote_code: true")
     return UserError(
         what,
-        first_line,
+        f"there is no folder of that name here; the hub: {first_line}",
         "check the id and the network; offline, give a local folder or `bundled`",
     )
 

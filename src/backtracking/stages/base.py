@@ -79,6 +79,11 @@ class RunContext:
             return None
         return prepared_problems(self.phase1)
 
+    @property
+    def awaits_phase1(self) -> bool:
+        """Whether this is Phase 2 on a Phase 1 run that is yet to be made."""
+        return self.config.phase2 is not None and (self.phase1 is None or not self.phase1.root.is_dir())
+
     def problem_count(self) -> int:
         """How many problems there are; how many are asked for as long as they are not prepared."""
         return io.count_lines(self.dataset_path) or self.config.dataset.max_examples
