@@ -5,13 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from backtracking.config.onsets import OnsetRule
 from backtracking.config.schema import DetectionConfig
-from backtracking.text.onsets import Detector, onset_words
+from backtracking.text import rules
+from backtracking.text.onsets import Detector, onset_words, turn_rules
 
 DETECTOR = Detector(DetectionConfig())
 TRACES = Path(__file__).parent / "data" / "labelled_traces.jsonl"
@@ -223,3 +224,73 @@ def test_rule_files_use_only_what_the_grammar_has():
         for line in path.read_text(encoding="utf-8").splitlines():
             if not line.strip().startswith("#"):
                 assert not re.search(r"[\\^$+()]", line), f"{path.name}: {line}"
+
+
+COMPILED = {
+    position: [
+        rules._Compiled(kind, rule, phrase)
+        for kind, members in turn_rules(DetectionConfig()).items()
+        for rule in members
+        if rule.position == position
+        for phrase in rule.phrases
+    ]
+    for position in ("clause_start", "anywhere")
+}
+
+
+def every_phrase_at_every_place(text):
+    """What the rules find by their meaning alone: no table of first words, no look ahead."""
+
+    def first_hit(phrases, place):
+        ends = ((phrase.kind, place, phrase.end(text, place)) for phrase in phrases)
+        return next((hit for hit in ends if hit[2] is not None), None)
+
+    def opens_clause(place):
+        marks = range(max(0, place - 13), place)
+        return (
+            not text[:place].strip()
+            or text[place - 1 :].startswith(" but ")
+            or any(re.fullmatch(rules._CLAUSE, text[mark:place]) for mark in marks)
+        )
+
+    found = set()
+    for match in re.finditer(r"(?<![^\W_])[^\W_]", text):
+        found.add(first_hit(COMPILED["anywhere"], match.start()))
+        place, said = match.start(), 0
+        while said <= 3 and (said or opens_clause(place)):
+            hit = first_hit(COMPILED["clause_start"], place)
+            found.add(hit)
+            word = re.compile(r"[^\W_]+(?:'[^\W_]+)?").match(text, place)
+            gap = word and re.compile(r"[\s,.…!:—–-]{1,4}").match(text, word.end())
+            if hit or not gap or word.group() not in rules._LEAD_INS:
+                break
+            place, said = gap.end(), said + 1
+    hits = sorted(found - {None}, key=lambda hit: hit[1:])
+    return list(rules._one_per_sentence(hits, text))
+
+
+WORDS = sorted(
+    {
+        word
+        for members in turn_rules(DetectionConfig()).values()
+        for rule in members
+        for phrase in (*rule.phrases, *rule.next, *rule.not_next)
+        for word in re.findall(r"[\w']+", phrase.lower().replace("_", " "))
+    }
+)
+SEPARATORS = [" "] * 6 + [", ", ". ", "? ", "\n", "-", "… ", ": ", "  ", "_", " (", " — ", "1. "]
+
+
+@given(st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(SEPARATORS)), max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_what_makes_rules_fast_changes_nothing(pieces):
+    text = "".join(word + separator for word, separator in pieces)
+    found = [(onset.kind, onset.start, onset.end) for onset in DETECTOR.turns(text)]
+    assert found == every_phrase_at_every_place(text)
+
+
+def test_what_makes_rules_fast_changes_nothing_in_traces():
+    for trace in list(map(json.loads, TRACES.read_text().splitlines()))[:3]:
+        text = " ".join(sentence["text"] for sentence in trace["sentences"])
+        found = [(onset.kind, onset.start, onset.end) for onset in DETECTOR.turns(text)]
+        assert found == every_phrase_at_every_place(text.lower().replace("’", "'"))

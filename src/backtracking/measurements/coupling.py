@@ -1,5 +1,6 @@
 """Do onsets follow mistakes? Checkable arithmetic steps, and whether an onset comes before the next one."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
@@ -14,8 +15,8 @@ from backtracking.text.onsets import Onset
 
 def preceded_by_error(steps: Sequence[Step], position: int) -> bool | None:
     """Whether the last checkable statement that ends before a position is wrong; none without one."""
-    before = [step for step in steps if step.end <= position]
-    return not before[-1].correct if before else None
+    before = bisect_right(steps, position, key=lambda step: step.end)
+    return not steps[before - 1].correct if before else None
 
 
 def follow_steps(steps: Sequence[Step], onsets: Sequence[Onset], *, truncated: bool) -> dict[str, int]:

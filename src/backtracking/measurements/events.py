@@ -138,13 +138,21 @@ class EventReader:
         steps = find_steps(text[:close])  # the answer part repeats what was worked out before
         is_needed = bool(found) or answer.text is not None or close is not None
         tokens = self._tokens(record) if is_needed else None
-        rows = [_onset_row(record, k, o, tokens) for k, o in enumerate(found)]
-        for row in rows:
-            thinking = row["region"] == "think"
-            row["preceded_by_error"] = preceded_by_error(steps, row["char_start"]) if thinking else None
+        identity = _identity(record)
+        rows = [
+            identity
+            | _onset_columns(k, onset)
+            | _token_columns(record, onset, tokens)
+            | {
+                "preceded_by_error": preceded_by_error(steps, onset.start)
+                if onset.region == "think"
+                else None
+            }
+            for k, onset in enumerate(found)
+        ]
         first = first_onset(onsets)
         event = (
-            _identity(record)
+            identity
             | _onset_position(rows[onsets.index(first)] if first else None)
             | self._verdict(record, answer)
             | _positions(tokens, answer, close)
@@ -242,8 +250,8 @@ def _onset_position(onset: Row | None) -> Row:
     }
 
 
-def _onset_row(record: GenerationRecord, index: int, onset: Onset, tokens: TokenText | None) -> Row:
-    return _identity(record) | {
+def _onset_columns(index: int, onset: Onset) -> Row:
+    return {
         "onset_index": index,
         "phrase": onset.phrase,
         "kind": onset.kind,
@@ -251,7 +259,6 @@ def _onset_row(record: GenerationRecord, index: int, onset: Onset, tokens: Token
         "clause_start": onset.clause_start,
         "char_start": onset.start,
         "char_end": onset.end,
-        **_token_columns(record, onset, tokens),
     }
 
 

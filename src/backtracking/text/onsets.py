@@ -15,6 +15,7 @@ DEFAULT_CLOSE = "</think>"
 _WINDOW = 160
 _MARKS = " \t\"'“”‘’«»*_`#"
 _CLAUSE_ENDS = ".?!:;,…。！？：；，、—–\n\r([{（【>|•"
+_PLAIN_ENDS = frozenset(".?!,\n")
 _OPENERS = "but|oh|ah|hm+|um+|uh|oops"
 _LEAD_INS = "and|so|or|no|nope|yes|yeah|yep|ok|okay|well|now|then|right|sorry|though|however"
 _OPENER = re.compile(rf"(?:{_OPENERS})(?![\w'’-])", re.IGNORECASE)
@@ -168,8 +169,11 @@ def _compile(phrases: Sequence[str]) -> re.Pattern[str]:
 
 
 def _compile_openings(phrases: Sequence[str]) -> re.Pattern[str]:
-    """Where a phrase may begin in lower-cased text: quick, since it tries only the first letters."""
-    return re.compile(f"(?={'|'.join(_phrase_pattern(phrase) for phrase in phrases)})")
+    """Where a phrase may begin in lower-cased text: only first letters are tried, and quickly skipped."""
+    rests: dict[str, list[str]] = {}
+    for phrase in phrases:
+        rests.setdefault(_phrase_pattern(phrase[:1]), []).append(_phrase_pattern(phrase[1:]))
+    return re.compile("|".join(f"{letter}(?={'|'.join(rest)})" for letter, rest in rests.items()))
 
 
 def _phrase_pattern(phrase: str) -> str:
@@ -182,7 +186,7 @@ def stands_at_clause_start(text: str, start: int) -> bool:
     Words like "but" or "hmm" open a clause wherever they stand; words like "so" or "no" only hand on the
     question of where they stand themselves.
     """
-    if _OPENER.match(text, start):
+    if text[max(0, start - 2) : start].rstrip(" ")[-1:] in _PLAIN_ENDS or _OPENER.match(text, start):
         return True
     before = text[max(0, start - _WINDOW) : start]
     capital = text[start : start + 1].isupper()

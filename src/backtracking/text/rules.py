@@ -18,12 +18,12 @@ Hit = tuple[TurnKind, int, int]
 """A kind, and where the phrase that shows it begins and ends."""
 
 _JOIN = r"(?:[,;:]?\s{1,3}|-)"
-_GAP = r"[\s,;:.…!—–*\"'“”-]{0,6}"
+_GAP = r"[\s,;:.…!—–*\"'“”-]{0,6}+"
 """What may stand between a phrase and what follows it: "Wait... no"."""
 _WORD = r"[^\W_][\w'-]{0,30}"
 _END = r"(?![^\W_]|['-][^\W_])"
 _SENTENCE = 300
-_SENTENCE_END = re.compile(r"[.?!…](?=[\s\"'”’)*]|\Z)|[\n。？！]")
+_SENTENCE_END = re.compile(r"[.?!…\n。？！](?:(?<=[\n。？！])|(?=[\s\"'”’)*]|\Z))")
 _CLAUSE = r"[.?!:;,…。！？：；，、—–\n\r(\[{（【>|•*-](?<!-(?=\S))[\s\"'“”‘«*_`#>(\d.)-]{0,12}"
 _SAID_FIRST = (
     "and so or no yes yeah ok okay well now then right sorry though however but oh ah hm hmm um uh also"
@@ -41,8 +41,10 @@ class TurnRules:
         ordered = [(kind, rule) for kind, members in rules.items() for rule in members]
         self._at_clause = _Index((kind, rule) for kind, rule in ordered if rule.position == "clause_start")
         self._anywhere = _Index((kind, rule) for kind, rule in ordered if rule.position == "anywhere")
-        self._clause = re.compile(_CLAUSE + _ahead([*self._at_clause.words, *_LEAD_INS]))
-        self._word = re.compile(r"(?<![^\W_])" + _ahead(self._anywhere.words))
+        lead_in = f"{_any_of(_LEAD_INS)}(?![^\\W_]){_BEHIND_LEAD_IN.pattern}"
+        opens = f"(?:{lead_in}){{0,{_MOST_LEAD_INS}}}?{self._at_clause.opening}"
+        self._clause = re.compile(f"{_CLAUSE}(?={opens})")
+        self._word = re.compile(rf"[\W_](?={self._anywhere.opening})")
 
     def find(self, lowered: str) -> list[Hit]:
         """The first hit of each kind in each sentence, in order."""
@@ -65,7 +67,7 @@ class TurnRules:
                 place = gap.end()
 
     def _clause_starts(self, lowered: str) -> Iterator[int]:
-        """Where a clause opens with a word that a phrase, or a word before one, may begin with."""
+        """Where a clause opens with what a phrase may begin with, if need be behind a few words."""
         yield len(lowered) - len(lowered.lstrip())
         for match in self._clause.finditer(lowered):
             yield match.end()
@@ -75,7 +77,7 @@ class TurnRules:
             place = lowered.find(" but ", place + 1)
 
     def _other_hits(self, lowered: str) -> Iterator[Hit]:
-        for match in self._word.finditer(lowered):
+        for match in self._word.finditer(f" {lowered}"):
             words = _TWO_WORDS.match(lowered, match.start())
             if words and (hit := self._anywhere.first_hit(words)):
                 yield hit
@@ -87,6 +89,7 @@ class _Index:
     def __init__(self, rules: Iterable[tuple[TurnKind, OnsetRule]]) -> None:
         phrases = [(_Compiled(kind, rule, phrase), phrase) for kind, rule in rules for phrase in rule.phrases]
         openings = [(first, second, compiled) for compiled, p in phrases for first, second in _openings(p)]
+        self.opening = _begins((first, second) for first, second, _ in openings)
         self._table: dict[str, dict[str | None, list[_Compiled]]] = {}
         for word in {first for first, _, _ in openings}:
             own = [(second, compiled) for first, second, compiled in openings if first == word]
@@ -94,11 +97,6 @@ class _Index:
                 key: list(dict.fromkeys(compiled for second, compiled in own if second in (None, key)))
                 for key in {None, *(second for second, _ in own)}
             }
-
-    @property
-    def words(self) -> list[str]:
-        """Every word that a phrase may begin with."""
-        return list(self._table)
 
     def first_hit(self, words: re.Match[str]) -> Hit | None:
         """The first phrase that holds where two words were read."""
@@ -153,19 +151,40 @@ class _Compiled:
         if match is None or not self._looks_on:
             return match.end() if match else None
         end, is_question = sentence_end(lowered, match.end())
-        rest = lowered[match.end() : end]
+        rest = match.end(), end
         holds = (
             self._question in (None, is_question)
-            and (self._later is None or self._later.search(rest) is not None)
-            and (self._not_later is None or self._not_later.search(rest) is None)
+            and (self._later is None or self._later.search(lowered, *rest) is not None)
+            and (self._not_later is None or self._not_later.search(lowered, *rest) is None)
         )
         return match.end() if holds else None
 
 
-def _ahead(words: Iterable[str]) -> str:
-    """A look at the next word, which must be one of these."""
-    longest_first = sorted(map(re.escape, words), key=len, reverse=True)
-    return rf"(?=(?:{'|'.join(longest_first) or '(?!)'})(?![^\W_]))"
+def _begins(openings: Iterable[tuple[str, str | None]]) -> str:
+    """A pattern that one of these first two words must match: it tells most places apart at a glance."""
+    by_letter: dict[str, dict[str, list[str | None]]] = {}
+    for first, second in openings:
+        by_letter.setdefault(first[:1], {}).setdefault(first[1:], []).append(second)
+    letters = []
+    for letter, words in by_letter.items():
+        rests = (re.escape(rest) + r"(?![^\W_])" + _second(seconds) for rest, seconds in words.items())
+        letters.append(f"{re.escape(letter)}(?:{'|'.join(rests)})")
+    return f"(?:{'|'.join(letters) or '(?!)'})"
+
+
+def _second(words: Sequence[str | None]) -> str:
+    """A pattern for the second word, empty where any or none may follow."""
+    return "" if None in words else _JOIN + _any_of(word for word in words if word)
+
+
+def _any_of(words: Iterable[str]) -> str:
+    """A pattern for any of these words that decides letter by letter, which is quick for many words."""
+    rests: dict[str, list[str]] = {}
+    for word in sorted(set(words)):
+        rests.setdefault(word[:1], []).append(word[1:])
+    is_whole = rests.pop("", None) is not None
+    choices = [re.escape(letter) + (_any_of(rest) if any(rest) else "") for letter, rest in rests.items()]
+    return f"(?:{'|'.join(choices)}){'?' if is_whole else ''}" if choices else "(?!)"
 
 
 def _one_per_sentence(hits: Iterable[Hit], lowered: str) -> Iterator[Hit]:
@@ -204,11 +223,14 @@ def bundled_rules(kind: TurnKind) -> tuple[OnsetRule, ...]:
 
 
 def _search(phrases: Sequence[str]) -> re.Pattern[str] | None:
-    return re.compile(rf"(?<![\w'-]){_choice(phrases)}") if phrases else None
+    return re.compile(rf"[^\w'-](?={_choice(phrases)})") if phrases else None
 
 
 def _choice(phrases: Sequence[str]) -> str:
-    return f"(?:{'|'.join(_words(phrase) + _END for phrase in phrases)})"
+    """A pattern for any of these phrases; what they begin with is looked at before each is tried."""
+    openings = [opening for phrase in phrases for opening in _openings(phrase)]
+    ahead = "" if any(first == "*" for first, _ in openings) else f"(?={_begins(openings)})"
+    return f"{ahead}(?:{'|'.join(_words(phrase) + _END for phrase in phrases)})"
 
 
 def _words(phrase: str) -> str:

@@ -14,6 +14,8 @@ from backtracking.errors import UserError
 Span = tuple[int, int]
 _REPLACEMENT = "\ufffd"
 _MIN_FAMILY_LETTERS = 3
+_CONTINUING = bytes(range(0x80, 0xC0))
+"""The bytes that go on with a character of UTF-8."""
 
 
 class Tokenizer(Protocol):
@@ -141,6 +143,8 @@ def _from_bytes(parts: Sequence[bytes]) -> TokenText:
     starts = [0, *stops][: len(stops)]
     if len(text) == len(data):
         return TokenText(text, starts, stops)
+    if _REPLACEMENT not in text:
+        return _from_characters(parts, data, text, starts)
     char_at = _char_of_byte(data, text)
     first = [char_at[byte] if byte < len(data) else len(text) for byte in starts]
     last = [
@@ -148,6 +152,15 @@ def _from_bytes(parts: Sequence[bytes]) -> TokenText:
         for start, stop, begin in zip(starts, stops, first, strict=True)
     ]
     return TokenText(text, first, last)
+
+
+def _from_characters(parts: Sequence[bytes], data: bytes, text: str, starts: Sequence[int]) -> TokenText:
+    """The spans where all bytes are whole characters: each begins with the one byte that continues none."""
+    last = list(accumulate(len(part.translate(None, _CONTINUING)) for part in parts))
+    ended = data + b"\n"
+    first = [begun - (0x80 <= ended[at] < 0xC0) for begun, at in zip([0, *last], starts, strict=False)]
+    stops = [stop if part else begin for part, begin, stop in zip(parts, first, last, strict=True)]
+    return TokenText(text, first, stops)
 
 
 def _char_of_byte(data: bytes, text: str) -> list[int]:
