@@ -62,7 +62,7 @@ def done(outcome):
 def report_text(paths):
     (page,) = paths.root.glob("reports/*.md")
     text = page.read_text()
-    assert not re.search(r"\bnan\b|\bNone\b", text)
+    assert not re.search(r"\bnan\b|\bNone\b|\b(Table|Json|Figure|Rows)\(", text)
     assert page.with_suffix(".html").exists()
     return text
 

@@ -290,10 +290,10 @@ def _hooks(document: Document, evidence: Evidence) -> None:
 def _limits(document: Document, evidence: Evidence) -> None:
     document.section("What to keep in mind")
     notes = []
-    for name in SWEEPS:
-        table = evidence.table(name)
+    for sweep in SWEEPS:
+        table = evidence.table(sweep)
         if table is not None and "truncation_rate" not in table:
-            notes.append(f"{name} holds no truncation rates: its accuracies may measure the token cap.")
+            notes.append(f"{sweep.file} holds no truncation rates: its accuracies may measure the token cap.")
         elif table is not None:
             cut = table[table["truncation_rate"] > 0.10]
             notes += [
