@@ -101,6 +101,17 @@ def test_no_reduction_without_loss_where_it_is_undefined(tmp_path, table, says):
         assert says in found[name].because
 
 
+def test_an_arm_that_destroys_does_not_test_a_reduction_where_there_is_no_onset(tmp_path):
+    quiet = {"has_backtracking_strict": False}
+    rates = {"baseline": (0.6, 0.8), "mild": (0.1, 0.8), "harsh": (0.1, 0.1)}
+    table = sweep_table(rates, MARGIN, quiet, {})
+    assert table["verdict"].tolist() == ["", "not testable", "destructive"]
+    found = phase2(tmp_path, table)
+    assert found["without loss"].outcome == found["substantial"].outcome == "not testable"
+    assert "0 onsets in 600" in found["without loss"].because
+    assert found["destroys"].outcome == "supported"
+
+
 def test_one_problem_has_no_interval(tmp_path):
     rows = [
         event_rows(name, 0.5, 0.8, problems=1, samples=40, seed=k).assign(

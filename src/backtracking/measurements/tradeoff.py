@@ -16,6 +16,7 @@ from backtracking.run.records import BASELINE_NAME
 from backtracking.run.seed import derive_seed
 
 HELD = "non-destructive"
+DESTRUCTIVE = "destructive"
 BOOTSTRAP_DRAWS = 2000
 
 _COUNTS = ("total", "backtracking_count", "backtracking_rate", "correct_count", "accuracy", "subset_name")
@@ -114,7 +115,7 @@ def _verdict(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: float) -> tu
         return NOT_TESTABLE, reason
     held = row["accuracy_diff_low"] > -margin
     if not held and row["accuracy_diff_high"] < 0:
-        return "destructive", ""
+        return DESTRUCTIVE, ""
     if reason := _backtracking_untestable(row, base):
         return NOT_TESTABLE, reason
     return _effect(row, held), ""

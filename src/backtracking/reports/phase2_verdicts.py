@@ -8,7 +8,7 @@ import pandas as pd
 from backtracking.artifacts import phase2 as files
 from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE
 from backtracking.measurements.statistics import LEVEL
-from backtracking.measurements.tradeoff import HELD
+from backtracking.measurements.tradeoff import DESTRUCTIVE, HELD
 from backtracking.reports.document import quoted
 from backtracking.reports.evidence import Evidence
 from backtracking.reports.numbers import number, percent, plain, points, rate, records
@@ -86,6 +86,11 @@ def why_untested(arms: pd.DataFrame) -> str:
     return "; ".join(dict.fromkeys(arms["not_testable"].astype(str)))
 
 
+def _why_no_reduction(arms: pd.DataFrame) -> str:
+    """Why no arm's reduction could be judged; that an arm destroys is known without any onset."""
+    return why_untested(arms[arms["verdict"] != DESTRUCTIVE])
+
+
 def _arms(evidence: Evidence) -> pd.DataFrame | None:
     """All arms that were tried, baselines aside."""
     names = (files.SUBSETS, files.SCALES, files.SEARCH)
@@ -103,10 +108,10 @@ def _contest(evidence: Evidence) -> Contest | None:
     if confirmed is not None:
         winner, searched = confirmed[confirmed["role"] == "winner"], evidence.table(files.CHOICE)
         judged = winner if searched is None or not winner.empty else _interventions(searched)
-        return Contest(winner, is_confirmed=True, untested=why_untested(judged))
+        return Contest(winner, is_confirmed=True, untested=_why_no_reduction(judged))
     if arms is None:
         return None
-    return Contest(_interventions(arms), is_confirmed=False, untested=why_untested(_interventions(arms)))
+    return Contest(_interventions(arms), is_confirmed=False, untested=_why_no_reduction(_interventions(arms)))
 
 
 def _interventions(arms: pd.DataFrame) -> pd.DataFrame:
