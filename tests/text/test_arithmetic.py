@@ -12,6 +12,13 @@ from backtracking.organism.traces import Piece, write_trace
 from backtracking.text.arithmetic import find_steps
 
 RIGHT = [
+    "72 km/h = 72 / 3.6 = 20 m/s",
+    "5(3 + 2) = 25",
+    "2(4) + 3 = 11",
+    "(2)(3) + 1 = 7",
+    "5² + 3 = 28",
+    "\\left(2 + 1\\right)\\left(3 + 1\\right) = 12",
+    "half of 10 = 5 and 5 + 5 = 10",
     "5 + 3 = 8",
     "5+3=8",
     "So he has 16 - 3 - 4 = 9 eggs left.",
@@ -79,6 +86,12 @@ RIGHT = [
     "If x = 2, then 3 * 2 + 1 = 7",
 ]
 WRONG = [
+    "Check: 3(4) + 2 = 15.",
+    "(2 + 1)(1 + 1) = 5",
+    "13² + 1 = 160",
+    "half of 10 = 5 and 5 + 5 = 11",
+    "6 + 4\n= 11",
+    "6 + 4 \\\\ &= 11 \\end{aligned}",
     "5 + 3 = 9",
     "$1,200 - $200 = $900",
     "4 boxes × 6 apples = 25 apples",
@@ -104,6 +117,15 @@ WRONG = [
     "\\(9 \\times 2\\) = 19",
 ]
 NOT_CHECKABLE = [
+    "That would mean 3 + 5 = 9, a contradiction.",
+    "11 + 4 = 3 pm",
+    '"3 + 5 = 9" is what the student wrote.',
+    "6 / 2(3) = 9",
+    "5 + 7 = 13 is false.",
+    "He claims that 5 + 7 = 13, which is wrong.",
+    "101 + 11 = 1000 in binary",
+    "11 + 2 = 1 on a clock",
+    "Given the pattern 2 + 3 = 10, 3 + 4 = 21",
     "total = 8",
     "x = 5",
     "8 = 8",
@@ -126,12 +148,8 @@ NOT_CHECKABLE = [
     "14 = 2(s + 5)",
     "v0 + 5 + 3 = 10",
     "a_1 + 2 + 3 = 10",
-    "5(3 + 2) = 25",
-    "2(4) + 3 = 11",
-    "(2)(3) + 1 = 7",
     "250 = (5/2)x",
     "2**3 + 1 = 9",
-    "5² + 3 = 28",
     "\\sqrt{16} + 3 = 7",
     "√16 + 3 = 7",
     "floor(7/2) + 1 = 4",

@@ -10,36 +10,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from backtracking.text import equality_words as say
 from backtracking.text.equality_tokens import NOTHING, NUMERIC, Token, neighbourhoods, tokens_of
 from backtracking.text.expressions import FRACTION_SLASH, Operand, Part
-from backtracking.text.lexicon import NUMBER_WORDS, word_set
 
 _MAX_UNIT_WORDS = 3
 _MAX_TOKENS = 40
 
-_LINKS = word_set("of by the")
-_OPERATIONS = word_set("times plus minus over than mod divided multiplied r rem remainder")
-"""Words that join the numbers on their two sides."""
-_VALUES = NUMBER_WORDS | word_set("percent squared cubed")
-"""Words that change the value of the number before them."""
-_COMPOUND = word_set(
-    "year month week day hour hr h minute min mile yard foot feet ft meter m kilometer km pound lb kilogram "
-    "kg gallon quart dollar buck"
-)
-"""Units that are written before smaller ones: 5 feet 6 inches."""
-_SHORT_UNITS = word_set("cm mm km kg mg ml lb oz ft in yd mi hr hp am pm")
-_UNIT_LETTERS = word_set("m h s g l L")
-_CONNECTIVES = word_set(
-    "and or so then is are was which that because since with if when where but let thus hence we i it he she "
-    "they gives give get gets makes means leaving leaves wait now therefore have has total step first next "
-    "also"
-)
-"""Words that end one statement and begin the next, never units."""
-_SUPPOSES = word_set("if suppose supposing assume assuming whether not need want should instead")
-_MODULAR = word_set(
-    "mod modulo base binary octal hexadecimal clock remainder remainders rem leftover modular"
-)
-_JOINS_NUMBERS = word_set("sum product difference between quotient ratio average gcd lcm of")
 _NEVER_BEHIND = "√∛∜_|²³!^["
 _MAX_REMARK = 8
 
@@ -158,29 +135,31 @@ def _is_unknown_name(token: Token) -> bool:
 
 
 def _is_letter(token: Token) -> bool:
-    return len(token.text) == 1 and token.text not in _UNIT_LETTERS
+    return len(token.text) == 1 and token.text not in say.UNIT_LETTERS
 
 
 def _is_second_of_two(tokens: Sequence[Token], begin: int) -> bool:
     """The product of 3 and 4 - 2."""
     if _before(tokens, begin).text != "and" or _before(tokens, begin - 1).kind not in NUMERIC:
         return False
-    return any(token.text.casefold() in _JOINS_NUMBERS for token in tokens[max(0, begin - 6) : begin])
+    words = tokens[max(0, begin - 6) : begin]
+    since = max((at for at, token in enumerate(words) if token.kind == "equals"), default=-1)
+    return any(token.text.casefold() in say.JOINS_NUMBERS for token in words[since + 1 :])
 
 
 def _is_unit_of_longer(tokens: Sequence[Token], begin: int) -> bool:
     """5 feet 6 inches."""
-    return _unit(tokens[begin - 1].text) in _COMPOUND and _before(tokens, begin - 1).kind in NUMERIC
+    return _unit(tokens[begin - 1].text) in say.COMPOUND and _before(tokens, begin - 1).kind in NUMERIC
 
 
 def _links_to_number(tokens: Sequence[Token], begin: int) -> bool:
     """Whether the words before lead back to a number or an operation: "20% of", "divided by", "twice"."""
     at = begin - 1
-    while at > 0 and tokens[at].text.casefold() in _LINKS:
+    while at > 0 and tokens[at].text.casefold() in say.LINKS:
         at -= 1
     word = tokens[at]
     if word.kind == "word":
-        return word.text.casefold() in _OPERATIONS | _VALUES
+        return word.text.casefold() in say.OPERATIONS | say.VALUES
     return at < begin - 1 and (word.kind in (*NUMERIC, "cut") or word.text == ")")
 
 
@@ -193,18 +172,19 @@ def _is_part_of_number(one: Token, between: Token, other: Token) -> bool:
 
 def _is_label(tokens: Sequence[Token], begin: int, equals: int) -> bool:
     """Whether a bare number only names what follows: "day 2 = 5 + 3", "2 pens = 2 * 3 = 6"."""
-    if any(token.kind == "op" for token in tokens[begin + 1 : equals]):
+    operators = (at for at in range(begin + 1, equals) if tokens[at].kind == "op")
+    if any(tokens[at].text != "/" or tokens[at + 1].kind != "word" for at in operators):
         return False
     behind = (token.kind for token in tokens[equals + 1 : equals + _MAX_TOKENS])
     chained = next((kind for kind in behind if kind in ("equals", "end", "other")), "end") == "equals"
     before = _before(tokens, begin)
-    return chained or (before.kind == "word" and before.text.casefold() not in _CONNECTIVES)
+    return chained or (before.kind == "word" and before.text.casefold() not in say.CONNECTIVES)
 
 
 def _is_unit(token: Token) -> bool:
     """Whether a token may stand behind a number without changing it."""
     return token.kind in ("money", "percent") or (
-        token.kind == "word" and token.text.casefold() not in _CONNECTIVES
+        token.kind == "word" and token.text.casefold() not in say.NEVER_UNITS
     )
 
 
@@ -259,7 +239,7 @@ def _runs_on_after(tokens: Sequence[Token], end: int) -> bool:
     last, token, following = tokens[end - 1], _after(tokens, end), _after(tokens, end + 1)
     if token.text == "(":
         comment = following.kind == "money" or (following.kind == "word" and len(following.text) > 1)
-        comment = comment and following.text.casefold() not in _MODULAR
+        comment = comment and following.text.casefold() not in say.MODULAR
         return token.start == last.end or not comment
     if token.kind == "other":
         if token.text[0] == "\\":
@@ -270,8 +250,8 @@ def _runs_on_after(tokens: Sequence[Token], end: int) -> bool:
     if token.kind in ("number", "frac"):
         return (
             last.kind != "word"
-            or _unit(last.text) in _COMPOUND
-            or last.text.casefold() in _LINKS | _OPERATIONS
+            or _unit(last.text) in say.COMPOUND
+            or last.text.casefold() in say.LINKS | say.OPERATIONS
         )
     glued = token.kind == "word" and token.start == last.end
     return glued or (token.kind == "cut" and last.kind != "word")
@@ -279,12 +259,14 @@ def _runs_on_after(tokens: Sequence[Token], end: int) -> bool:
 
 def _is_qualified(tokens: Sequence[Token], end: int) -> bool:
     """Whether what follows a result says that it is not all: a remainder, a modulus, a question mark."""
+    if _is_called_false(tokens, end):
+        return True
     for place in range(end, min(len(tokens), end + _MAX_REMARK)):
         token = tokens[place]
         if token.kind == "word":
             word = token.text.casefold()
             behind_number = place > end and tokens[place - 1].kind == "number"
-            if word in _MODULAR or (behind_number and word in ("left", "over")):
+            if word in say.MODULAR or word in say.REFUTES or (behind_number and word in ("left", "over")):
                 return True
         elif token.text == "?":
             return place <= end + 2
@@ -293,6 +275,13 @@ def _is_qualified(tokens: Sequence[Token], end: int) -> bool:
         elif token.kind in ("end", "equals") or token.text in (".", ";"):
             return False
     return _adds_smaller_units(tokens, end)
+
+
+def _is_called_false(tokens: Sequence[Token], end: int) -> bool:
+    """5 + 7 = 13 is false; 5 + 7 = 13, which is wrong: nobody's step, unlike one that is taken back later."""
+    words = [token.text.casefold() for token in tokens[end : end + 4] if token.text != ","]
+    words = words[1:] if words[:1] == ["which"] else words
+    return len(words) > 1 and words[0] == "is" and words[1] in say.FALSE
 
 
 def _adds_smaller_units(tokens: Sequence[Token], end: int) -> bool:
@@ -305,13 +294,18 @@ def _adds_smaller_units(tokens: Sequence[Token], end: int) -> bool:
 
 def _is_supposed(tokens: Sequence[Token], begin: int) -> bool:
     """Whether a statement is only tried, denied or wished for, or belongs to another number system."""
-    for token in reversed(tokens[max(0, begin - _MAX_REMARK) : begin]):
+    if _before(tokens, begin).text in ('"', "“"):
+        return True
+    near = tokens[max(0, begin - _MAX_REMARK) : begin]
+    if any(token.text.casefold() in say.OTHER_RULES for token in near):
+        return True
+    for token in reversed(near):
         if token.kind in ("end", "equals") or token.text in (".", "?", "!"):
             return False
         word = token.text.casefold() if token.kind == "word" else ""
-        if word in _MODULAR:
+        if word in say.MODULAR:
             return True
-        if word in _SUPPOSES:
+        if word in say.SUPPOSES:
             return not _is_concluded(tokens, begin)
     return False
 
@@ -378,8 +372,8 @@ def _is_unknown(number: Token, word: Token) -> bool:
     if number.kind not in NUMERIC:
         return False
     letters = word.text.rstrip("²³")
-    glued = word.start == number.end and len(letters) <= 2 and letters not in _SHORT_UNITS
-    return glued or _is_unknown_name(word) or word.text in "xX" or word.text.casefold() in _VALUES
+    glued = word.start == number.end and len(letters) <= 2 and letters not in say.SHORT_UNITS
+    return glued or _is_unknown_name(word) or word.text in "xX" or word.text.casefold() in say.VALUES
 
 
 def _operand(token: Token, *, percent: bool) -> Operand | None:

@@ -10,6 +10,7 @@ from backtracking.text.expressions import FRACTION_SLASH, Span
 
 _TOKEN = re.compile(
     r"""[ \t]*+(?:(?P<times>[xX](?=[ ]*[\d.($\\]|[ ]+-))
+    |(?P<raised>(?<=[\d)])[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})
     |(?P<word>[^\W\d_]+)
     |(?P<skip>\*\*|&|°|\^\s?\{?\s?(?:\\circ\b|°)\s?\}?|\\[,;:! ]
         |\\(?:left|right|bigl?|bigr|Bigl?|Bigr|text|mathrm|mathbf|textbf|boxed|displaystyle)(?![A-Za-z]))
@@ -24,13 +25,13 @@ _TOKEN = re.compile(
     |(?P<paren>[()])
     |(?P<percent>\\?%)
     |(?P<money>\\?[$€£¥])
-    |(?P<end>\n|\\\\|\\(?:quad|qquad|implies|therefore|because|to|[Rr]ightarrow)\b)
+    |(?P<end>\n|\\\\|\\(?:begin|end)\{[a-z*]{1,20}\}|\\(?:quad|qquad|implies|therefore|because|to|[Rr]ightarrow)\b)
     |(?P<other>\\[A-Za-z]+|.))""",
     re.VERBOSE,
 )
 _EQUALS = re.compile(r"=|≈|\\approx\b")
 _SPACE = re.compile(r"\s")
-_REACH_BACK, _REACH_ON = 100, 50
+_REACH_BACK, _REACH_ON, _MAX_JOINT = 100, 50, 12
 _OPERATORS = {
     "×": "*",
     "·": "*",
@@ -43,6 +44,8 @@ _OPERATORS = {
     "\\cdot": "*",
     "\\div": "/",
 }
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+_TIGHT = ("", "\\left")
 NUMERIC = ("number", "frac", "percent")
 _ENDS_OPERAND = (*NUMERIC, "word")
 
@@ -66,12 +69,19 @@ def neighbourhoods(text: str) -> list[Span]:
     spans: list[Span] = []
     for match in _EQUALS.finditer(text):
         start, end = max(0, match.start() - _REACH_BACK), min(len(text), match.end() + _REACH_ON)
-        start = max(start, text.rfind(". ", start, match.start()), text.rfind("\n", start, match.start()))
+        line = match.start() - _line_joint(text, match.start())
+        start = max(start, text.rfind(". ", start, match.start()), text.rfind("\n", start, line))
         if spans and start <= spans[-1][1]:
             spans[-1] = (spans[-1][0], end)
         else:
             spans.append((start, end))
     return [(_word_begin(text, start), _word_end(text, end)) for start, end in spans]
+
+
+def _line_joint(text: str, at: int) -> int:
+    """How many characters lead from the line before to an equals sign that a line begins with."""
+    joint = text[max(0, at - _MAX_JOINT) : at]
+    return len(joint) - len(joint.rstrip(" \t\n\\&"))
 
 
 def _word_begin(text: str, at: int) -> int:
@@ -96,6 +106,8 @@ def tokens_of(text: str, start: int, end: int) -> list[Token]:
         begin, stop = match.span(kind)
         spaced = reader.spaced or begin > match.start()
         reader.spaced = False
+        if kind == "paren" and text[begin] == "(":
+            reader.multiply(begin)
         if kind in _AS_THEY_ARE:
             tokens.append(Token(kind, text[begin:stop], begin, stop, spaced))
         elif kind == "op" and not (tokens and tokens[-1].kind == "edge"):
@@ -127,12 +139,18 @@ class _Reader:
         """Take in an operator, an equals sign, the edge of a formula or a brace."""
         found = self._text[start:end]
         last = self.tokens[-1] if self.tokens else NOTHING
+        if kind == "raised":
+            self._add("op", "^", start, end)
+            self._add("number", found.translate(_RAISED), start, end)
+            return
         if kind == "group":
             self._group(found, start, end)
             return
         if kind == "edge" and last.kind in ("op", "equals") and found in ("\\(", "\\["):
             self.spaced = True  # 5 + \(3\)
             return
+        while kind == "equals" and self.tokens and self.tokens[-1].text in ("\n", "\\\\"):
+            self.tokens.pop()  # a chain that goes on in the next line
         if kind == "times":
             kind, found = ("op", "*") if last.kind in _ENDS_OPERAND else ("word", found)
         elif kind == "tight":
@@ -140,6 +158,13 @@ class _Reader:
         elif kind in ("op", "equals") and last.text in ("\\)", "\\]"):
             self.tokens.pop()  # \(9 \times 2\) = 18
         self.tokens.append(Token(kind, _OPERATORS.get(found, found), start, end, spaced))
+
+    def multiply(self, start: int) -> None:
+        """Add the sign that 3(4) and (2 + 1)(3 + 1) leave out; 6 / 2(3) is read in two ways."""
+        last, before = (self.tokens[-k] if len(self.tokens) >= k else NOTHING for k in (1, 2))
+        factor = last.kind == "number" or last.text == ")"
+        if factor and before.text not in ("/", FRACTION_SLASH) and self._text[last.end : start] in _TIGHT:
+            self._add("op", "*", start, start)
 
     def _add(self, kind: str, text: str, start: int, end: int) -> None:
         self.tokens.append(Token(kind, text, start, end, spaced=False))
