@@ -173,7 +173,7 @@ def _offline() -> Iterator[None]:
 def _to_problem(row: Mapping[str, Any], index: int, config: DatasetConfig, source: str) -> Problem:
     if not isinstance(row, Mapping):
         raise UserError(f"{source}, row {index + 1}: not a mapping", "each row needs `question` and `answer`")
-    given = {str(key): value for key, value in row.items() if not _is_missing(value)}
+    given = {str(key): value for key, value in row.items() if not is_missing(value)}
     missing = [name for name in ("question", "answer") if name not in given]
     if missing == ["answer"] and "answer_value" in given:
         given["answer"], missing = f"#### {given['answer_value']}", []
@@ -203,7 +203,7 @@ def _refuse_half_characters(row: Mapping[str, Any], where: str) -> None:
             ) from None
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """Nothing, an empty text, or a table's not-a-number."""
     is_nan = isinstance(value, float) and math.isnan(value)
     return value is None or is_nan or not str(value).strip()

@@ -84,7 +84,7 @@ def scale_factor(mode: str, strength: float) -> float | None:
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class When(_Data):

@@ -123,3 +123,18 @@ def test_too_little_to_study_is_said(lm, rows):
         lm.scan(quiet)
     with pytest.raises(UserError, match="analysis: modes"):
         lm.scan(rows, modes=("zero",))
+
+
+def test_analyses_are_about_the_onsets_that_were_asked_for(lm):
+    rows = lm.generate(bt.problems(20), samples=4)
+    kinds = rows.onsets().groupby("kind")["example_id"].nunique()
+    for kind in ("strict", "redo"):
+        study = rows.study_rows(kind).rows
+        assert study[study["has_onset"]]["example_id"].nunique() == kinds[kind]
+    strict, redo = (int(lm.lens(rows, onsets=kind).table["n_bt"].max()) for kind in ("strict", "redo"))
+    assert strict != redo
+
+
+def test_what_are_no_rows_is_refused(lm):
+    with pytest.raises(UserError, match="no rows"):
+        lm.scan(bt.problems(2))

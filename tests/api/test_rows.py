@@ -3,6 +3,8 @@
 import random
 import re
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -207,3 +209,92 @@ def test_loading(lm):
         bt.load("bundled", devise="cpu")
     with pytest.raises(UserError, match="unknown variant"):
         lm.prompt("?", variant="other")
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ("baseline", "'baseline' is no arm"),
+        (["baseline"], "'baseline' is no arm"),
+        (bt.suppress_triggers, "is no arm"),
+        ([], "there is no arm"),
+        ([bt.baseline, bt.baseline], "several arms are called 'baseline'"),
+    ],
+)
+def test_what_is_no_arm_is_refused(lm, arms, said):
+    with pytest.raises(UserError, match=said):
+        lm.generate(1, arms, samples=1)
+
+
+def test_a_single_arm_stands_for_itself(lm):
+    assert lm.generate(1, bt.baseline, samples=1).arms == ("baseline",)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: bt.scale("atn", 1, 0.5), "bt.scale: component"),
+        (lambda: bt.scale("attn", -1, 0.5), "bt.scale: layer"),
+        (lambda: bt.scale("attn", 1, float("nan")), "bt.scale: strength"),
+        (lambda: bt.scale("attn", [], 0.5), "without layers"),
+        (lambda: bt.scale("mlp", 1, 0.5, head=0), "only attention has heads"),
+        (lambda: bt.zero("attn", 1, when="later"), "phase"),
+        (lambda: bt.random_like(bt.zero("attn", 1), draws=0), "0 draws"),
+        (lambda: bt.steer("up", 1.0, layer=1), "vector of numbers"),
+    ],
+)
+def test_arms_that_mean_nothing_are_refused_where_they_are_written(make, said):
+    with pytest.raises(UserError, match=said):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: bt.problems(0),
+        lambda: bt.problems(20, 5),
+        lambda: bt.problems(2.5),
+        lambda: bt.problems([]),
+        lambda: bt.problems([{"question": "2 + 3?", "answer": None}]),
+        lambda: bt.problems([{"question": "2 + 3?", "answer": 5}], -1),
+    ],
+)
+def test_problems_that_are_none_are_refused(make):
+    with pytest.raises(UserError):
+        make()
+
+
+def test_one_problem_and_a_frame_are_problems_too():
+    row = {"question": "2 + 3?", "answer": 5}
+    (one,) = bt.problems(row)
+    assert one.answer_value == "5"
+    assert bt.problems(one) == [one] == bt.problems(pd.DataFrame([row]))
+
+
+@pytest.mark.parametrize("detector", [5, lambda text: None])
+def test_what_finds_nothing_is_refused(rows, detector):
+    with pytest.raises(UserError, match="detector"):
+        rows.detect(detector).onsets()
+
+
+def test_a_compiled_expression_is_a_detector(rows):
+    pattern = re.compile(r"\bwait\b", re.IGNORECASE)
+    assert rows.detect(pattern).onsets().equals(rows.detect(pattern.finditer).onsets())
+
+
+def test_no_rows_are_called_that(rows):
+    none = rows.filter(lambda record: False)
+    assert none.onsets().empty and none.to_pandas().empty and none.arms == ()
+    for ask in (none.rates, none.accuracy, lambda: none.variant, lambda: none.compare("baseline")):
+        with pytest.raises(UserError, match="no rows"):
+            ask()
+
+
+def test_a_row_shows_its_text_and_not_its_ids(rows):
+    shown = repr(rows[np.int64(0)])
+    assert rows[0].completion[:8] in shown and "ids" not in shown
+
+
+def test_batch_size_is_checked(lm):
+    with pytest.raises(UserError, match="batch_size"):
+        lm.generate(1, samples=1, batch_size="big")

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -9,10 +10,11 @@ import pytest
 
 from backtracking.artifacts import phase1, phase2
 from backtracking.artifacts.kinds import Table, meanings
-from backtracking.artifacts.registry import ARTIFACTS, FIGURES
+from backtracking.artifacts.registry import ARTIFACTS, FIGURES, figures_of, with_figures
 from backtracking.cli.stage_commands import COMMANDS
+from backtracking.figures.style import publish
 from backtracking.measurements.events import EVENT_COLUMNS, ONSET_COLUMNS
-from backtracking.run.paths import PHASE1_FIGURES, PHASE2_FIGURES
+from backtracking.run.paths import PHASE1_FIGURES, PHASE2_FIGURES, RunPaths
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +35,20 @@ def test_every_artifact_has_one_place_and_a_maker_that_is_a_command():
 
 def test_the_figures_that_users_know_are_among_them():
     assert set(PHASE1_FIGURES) | set(PHASE2_FIGURES) <= {figure.stem for figure in FIGURES}
+
+
+@pytest.mark.parametrize("figure", [one for one in FIGURES if one.shows], ids=lambda one: one.stem)
+def test_a_figure_of_a_table_is_drawn_by_a_function(figure):
+    file, _, draw = figure.drawn_by.partition(":")
+    assert callable(getattr(import_module(f"backtracking.figures.{file}"), draw))
+    assert figure in figures_of(figure.shows) and figure.shows in ARTIFACTS
+    assert with_figures([figure.shows]) == [figure.shows, *figures_of(figure.shows)]
+
+
+def test_a_published_table_brings_its_figures(tmp_path):
+    run = RunPaths(tmp_path / "runs", "one")
+    publish(run, phase1.FORMATS, pd.DataFrame(columns=["variant"]))
+    assert phase1.FORMATS.path(run).exists() and phase1.FORMATS_FIGURE.path(run).exists()
 
 
 def test_measurements_and_the_registry_know_the_same_events():

@@ -1,9 +1,12 @@
 """What a generation is run under, written down before any model is there: `bt.scale("attn", 5, 0.5)`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from pydantic import ValidationError
+
+from backtracking.api.settings import refusal
 from backtracking.errors import UserError
 from backtracking.interventions import Arm, Condition, Intervention, Shape, When
 from backtracking.run.provenance import digest
@@ -88,8 +91,10 @@ def scale(
     `"all"`, or a `When` record for chosen steps, tokens, or from the first onset on.
     """
     layers = [layer] if isinstance(layer, int) else list(layer)
+    if not layers:
+        raise UserError("an arm without layers changes nothing", next_step="name a layer, or use bt.baseline")
     members = [
-        Intervention(component=component, layer=one, strength=factor, head=head, when=_when(when))
+        _member("bt.scale", when, component=component, layer=one, strength=factor, head=head)
         for one in layers
     ]
     spot = "" if head is None else f"h{head}"
@@ -149,7 +154,32 @@ def random_like(arm: ArmRecipe, draws: int = 10) -> ArmRecipe:
     """
     if not arm.interventions:
         raise UserError(f"{arm.name!r} changes no component", "there is nothing to draw others for")
+    if draws < 1:
+        raise UserError(f"{draws} draws make no control", next_step="draw 1 or more; 10 is usual")
     return replace(arm, name=f"random_like_{arm.name}", draws=draws)
+
+
+def as_arms(given: Any) -> list[ArmRecipe]:
+    """The arms of one generation: each an arm, and told apart by name."""
+    is_one = isinstance(given, str) or not isinstance(given, Iterable)
+    arms: list[Any] = [given] if is_one else list(given)
+    for arm in arms:
+        if not isinstance(arm, ArmRecipe):
+            raise UserError(
+                f"{arm!r} is no arm",
+                "an arm is what bt.scale and its like give, and bt.baseline",
+                'arms=[bt.baseline, bt.scale("attn", 5, 0.5), bt.suppress_triggers()]',
+            )
+    if not arms:
+        raise UserError("there is no arm to generate under", next_step="arms=[bt.baseline, ...]")
+    names = [arm.name for arm in arms]
+    if shared := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(
+            f"several arms are called {', '.join(map(repr, shared))}",
+            "rows are told apart by their arm's name",
+            "give one another name: arm.named('other')",
+        )
+    return arms
 
 
 def _along(
@@ -169,21 +199,31 @@ def _along(
             "a bare vector has no layer", next_step="say after which layer it acts: bt.steer(v, 2.0, layer=4)"
         )
     key = f"vector_{digest(vector.tolist())[:12]}"
-    member = Intervention(
-        component="resid", layer=layer, mode=mode, strength=strength, vector=key, when=_when(when)
-    )
     label = "steer" if mode == "add" else "project"
+    member = _member(
+        f"bt.{label}", when, component="resid", layer=layer, mode=mode, strength=strength, vector=key
+    )
     return ArmRecipe(f"{label}{layer}x{strength:g}", (member,), {key: vector})
 
 
 def _tensor(vector: Any) -> "Tensor":
     import torch
 
-    found = torch.as_tensor(vector).detach().float().cpu()
+    try:
+        found = torch.as_tensor(vector).detach().float().cpu()
+    except (TypeError, ValueError, RuntimeError):
+        raise UserError(
+            f"a direction is a vector of numbers, or what lm.direction(rows) found, not {vector!r}"
+        ) from None
     if found.dim() != 1:
         raise UserError(f"a direction is one vector, not a shape of {list(found.shape)}")
     return found
 
 
-def _when(when: Phase | When) -> When:
-    return when if isinstance(when, When) else When(phase=when)
+def _member(where: str, when: Phase | When, **fields: Any) -> Intervention:
+    """One change to one component, where the fields are those of one."""
+    try:
+        chosen = when if isinstance(when, When) else When(phase=when)
+        return Intervention(when=chosen, **fields)
+    except ValidationError as error:
+        raise refusal(error, where) from None

@@ -1,9 +1,10 @@
 """A language model under study: it generates rows under arms, and analyses them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from backtracking.api.arms import ArmRecipe, baseline
+from backtracking.api.arms import ArmRecipe, as_arms, baseline
 from backtracking.api.problems import problems as as_problems
 from backtracking.api.results import Directions, Lens, Scan
 from backtracking.api.rows import Detector, Reading, Rows
@@ -43,13 +44,18 @@ def load(
     """
     from backtracking.model.loading import LoadedModel, load_model
 
-    if isinstance(model, str):
+    if isinstance(model, str | Path):
         if tokenizer is not None:
             raise UserError("a tokenizer goes with a model in memory", f"{model!r} comes with its own")
-        asked = as_section(ModelConfig, {"hf_id": model, **options}, "bt.load")
+        asked = as_section(ModelConfig, {"hf_id": str(model), **options}, "bt.load")
         loaded = load_model(asked)
     else:
-        if tokenizer is None or options:
+        if not callable(model):
+            raise UserError(
+                f"{model!r} is no model",
+                next_step='give "bundled", a hub id, a folder, or a model in memory with its tokenizer',
+            )
+        if not callable(tokenizer) or options:
             raise UserError(
                 "a model in memory comes with its tokenizer, and with its own device and number format",
                 next_step="bt.load(model, tokenizer)",
@@ -110,7 +116,7 @@ class LanguageModel:
     def generate(
         self,
         problems: int | str | Iterable[Problem | Mapping[str, Any]],
-        arms: Sequence[ArmRecipe] = (baseline,),
+        arms: ArmRecipe | Iterable[ArmRecipe] = (baseline,),
         *,
         samples: int = 8,
         seed: int = 0,
@@ -129,12 +135,12 @@ class LanguageModel:
         from backtracking.mechanism.vectors import resolve_vectors
         from backtracking.model.ledger import Ledger
 
-        asked = as_section(
-            GenerationConfig, {"num_samples_per_prompt": samples} | sampling, "generate", self.sampling
-        )
+        given = {"num_samples_per_prompt": samples, "batch_size": batch_size} | sampling
+        asked = as_section(GenerationConfig, given, "generate", self.sampling)
+        recipes = as_arms(arms)
         chosen, found = self._variant(variant), as_problems(problems)
-        fitted = self._fit(arms, seed)
-        saved = {name: vector for arm in arms for name, vector in arm.vectors.items()}
+        fitted = self._fit(recipes, seed)
+        saved = {name: vector for arm in recipes for name, vector in arm.vectors.items()}
         rows = [
             Row(prompt=prompt, sample_id=sample, condition=arm.for_row(place, sample))
             for place, prompt in enumerate(self._prompt(p.id, p.question, chosen) for p in found)
@@ -149,12 +155,12 @@ class LanguageModel:
                     rows,
                     SamplingParams.from_config(asked),
                     seed=seed,
-                    slots=batch_size,
+                    slots=asked.batch_size,
                     engine=asked.engine,
                     ledger=ledger,
                     progress=bar,
                     vectors=resolve_vectors(fitted, self.loaded, saved, seed=seed),
-                    onset_phrases=self._onset_phrases(arms),
+                    onset_phrases=self._onset_phrases(recipes),
                 )
             )
         ledger.verify()
@@ -215,15 +221,6 @@ class LanguageModel:
     def _fit(self, arms: Sequence[ArmRecipe], seed: int) -> list[Arm]:
         from backtracking.model.random_control import limits
 
-        names = [arm.name for arm in arms]
-        if shared := sorted({name for name in names if names.count(name) > 1}):
-            raise UserError(
-                f"several arms are called {', '.join(map(repr, shared))}",
-                "rows are told apart by their arm's name",
-                "give one another name: arm.named('other')",
-            )
-        if not arms:
-            raise UserError("there is no arm to generate under", next_step="arms=[bt.baseline, ...]")
         shape = Shape(self.loaded.n_layers, self.loaded.n_heads)
         for arm in arms:
             if arm.draws and (note := limits(arm.interventions, arm.draws, shape)):
@@ -255,8 +252,10 @@ class LanguageModel:
         from backtracking.mechanism.study import Study
         from backtracking.text.tokenization import TokenMap
 
+        if not isinstance(rows, Rows):
+            raise UserError(f"{rows!r} are no rows", next_step="give what lm.generate or run.rows gave")
         events = draw_events(
-            rows.study_rows(),
+            rows.study_rows(bench.config.onsets),
             rows.variant,
             max_events=bench.config.max_events,
             controls=bench.config.control_samples,

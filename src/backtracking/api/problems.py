@@ -6,7 +6,8 @@ from typing import Any
 
 from backtracking.api.settings import checked
 from backtracking.config.schema import DatasetConfig
-from backtracking.dataset import load_problems, problems_of_rows
+from backtracking.dataset import is_missing, load_problems, problems_of_rows
+from backtracking.errors import UserError
 from backtracking.run.records import Problem
 
 MADE_HERE = "tiny_arithmetic"
@@ -32,14 +33,23 @@ def problems(
     Those of the hub or a file are shuffled with the seed unless `shuffle` is false; `id` columns are kept.
     """
     if isinstance(source, int):
+        if count is not None:
+            raise UserError(f"bt.problems({source}, {count}) says twice how many", next_step="say it once")
         count, source = source, MADE_HERE
     if isinstance(source, str | Path):
         is_file = isinstance(source, Path) or Path(source).exists()
-        asked = {"path" if is_file else "name": str(source), "max_examples": count or _count_of(source)}
+        asked = {
+            "path" if is_file else "name": str(source),
+            "max_examples": _count_of(source) if count is None else count,
+        }
         more = {"split": split, "shuffle": shuffle, "seed": seed}
         return load_problems(checked(DatasetConfig, asked | more, "bt.problems"))
-    given = [_row(item) for item in source]
-    return problems_of_rows(given, DatasetConfig(name="problem"), "these problems")[:count]
+    asked = {"name": "problem", "max_examples": ALL if count is None else count}
+    config = checked(DatasetConfig, asked, "bt.problems")
+    given = [_row(item) for item in _items(source)]
+    if not given:
+        raise UserError("there are no problems", next_step='give some: [{"question": "2 + 3?", "answer": 5}]')
+    return problems_of_rows(given, config, "these problems")[: config.max_examples]
 
 
 def _count_of(source: str | Path) -> int:
@@ -47,11 +57,28 @@ def _count_of(source: str | Path) -> int:
     return 20 if source == MADE_HERE else ALL
 
 
+def _items(source: Any) -> Iterable[Any]:
+    """The rows of a table or of anything iterable; one problem stands for itself."""
+    import pandas as pd
+
+    if isinstance(source, pd.DataFrame):
+        rows: list[Any] = source.to_dict("records")
+        return rows
+    if isinstance(source, Problem | Mapping):
+        return [source]
+    if not isinstance(source, Iterable):
+        raise UserError(
+            f"{source!r} holds no problems", next_step="give a number, a name, a file, or mappings"
+        )
+    return source
+
+
 def _row(item: Problem | Mapping[str, Any]) -> Problem | Mapping[str, Any]:
     """A row in the shape of a data set's; an answer of one word is the value itself."""
     if isinstance(item, Problem) or not isinstance(item, Mapping):
         return item
     answer = str(item.get("answer", "")).strip()
-    if "answer_value" in item or "####" in answer or len(answer.split()) != 1:
+    is_value = len(answer.split()) == 1 and "####" not in answer and not is_missing(item["answer"])
+    if "answer_value" in item or not is_value:
         return item
     return {**item, "answer_value": answer}

@@ -1,12 +1,14 @@
 """Completions in memory, and what can be measured of them without a run folder."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from backtracking.api.display import completions_html
 from backtracking.api.settings import as_section
+from backtracking.config.onsets import StudiedOnsets
 from backtracking.config.schema import DetectionConfig, PromptingConfig
 from backtracking.errors import UserError
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
     from backtracking.measurements.controls import StudyRows
     from backtracking.measurements.events import EventReader, Measured
 
-Detector = Callable[[str], Found] | DetectionConfig | Mapping[str, Any] | Sequence[str]
-"""What counts as an onset: phrases, keys of the config's detection section, or a function from a text to
-(start, end) spans or regular-expression matches."""
+Detector = Callable[[str], Found] | re.Pattern[str] | DetectionConfig | Mapping[str, Any] | Iterable[str]
+"""What counts as an onset: phrases, keys of the config's detection section, a regular expression, or a
+function from a text to (start, end) spans or matches."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,14 @@ class Reading:
         """The same reading under another detector; none changes nothing."""
         if detector is None:
             return self
+        if isinstance(detector, re.Pattern):
+            detector = detector.finditer
         if callable(detector):
             return replace(self, finder=OwnFinder(detector))
         if isinstance(detector, str):
             raise UserError(f"detector: {detector!r} is one text", next_step=f"give phrases: [{detector!r}]")
+        if not isinstance(detector, DetectionConfig | Iterable):
+            raise UserError(f"detector: {detector!r} finds nothing", next_step="give phrases, or a function")
         if not isinstance(detector, DetectionConfig | Mapping):
             detector = {"triggers_strict": tuple(detector), "triggers_relaxed": ()}
         found = as_section(DetectionConfig, detector, "detector", self.detection)
@@ -76,11 +82,11 @@ class Rows(Sequence[GenerationRecord]):
         return iter(self.records)
 
     @overload
-    def __getitem__(self, which: int) -> GenerationRecord: ...
+    def __getitem__(self, which: SupportsIndex) -> GenerationRecord: ...
     @overload
     def __getitem__(self, which: slice | str) -> "Rows": ...
-    def __getitem__(self, which: int | slice | str) -> "GenerationRecord | Rows":
-        if isinstance(which, int):
+    def __getitem__(self, which: SupportsIndex | slice | str) -> "GenerationRecord | Rows":
+        if isinstance(which, SupportsIndex):
             return self.records[which]
         if isinstance(which, slice):
             return Rows(self.records[which], self.reading)
@@ -96,6 +102,8 @@ class Rows(Sequence[GenerationRecord]):
     def variant(self) -> str:
         """The prompt variant of all rows."""
         found = dict.fromkeys(record.variant for record in self.records)
+        if not found:
+            raise UserError("there are no rows", next_step="generate some, or filter less")
         if len(found) != 1:
             raise UserError(
                 f"these rows are of {len(found)} prompt variants", next_step="keep one with rows.filter(...)"
@@ -164,13 +172,13 @@ class Rows(Sequence[GenerationRecord]):
         }
         return pd.DataFrame.from_dict(lines, orient="index").rename_axis("outcome")
 
-    def study_rows(self) -> "StudyRows":
-        """The baseline as studies of the mechanism draw from it."""
+    def study_rows(self, onsets: StudiedOnsets = "strict") -> "StudyRows":
+        """The baseline as studies of the mechanism draw from it, about onsets of one kind."""
         from backtracking.measurements.controls import StudyRows, baseline_rows
 
         records = {(r.example_id, r.sample_id): r for r in self._whole if r.condition == BASELINE_NAME}
         rows = baseline_rows(self._events, self.variant)
-        return StudyRows.of(rows, self._onsets, self.variant, lambda _: records)
+        return StudyRows.of(rows, self._onsets, self.variant, lambda _: records, onsets)
 
     def __repr__(self) -> str:
         size = f"{len(self.records):,} completions of {len(self.problems)} problems"
@@ -182,9 +190,8 @@ class Rows(Sequence[GenerationRecord]):
 
     def _check_arm(self, name: str) -> None:
         if name not in self.arms:
-            raise UserError(
-                f"these rows have no arm {name!r}", next_step=f"choose one of: {', '.join(self.arms)}"
-            )
+            known = ", ".join(self.arms) or "none, since there are no rows"
+            raise UserError(f"these rows have no arm {name!r}", next_step=f"choose one of: {known}")
 
     @cached_property
     def _whole(self) -> list[GenerationRecord]:

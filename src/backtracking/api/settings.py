@@ -16,19 +16,23 @@ def checked(section: type[S], given: Mapping[str, Any], where: str) -> S:
     try:
         return section.model_validate(dict(given))
     except ValidationError as error:
-        mistakes = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise UserError(
-            f"{where}: {mistakes[0]}",
-            "; ".join(mistakes[1:]),
-            f"the keys are {', '.join(section.model_fields)}; docs/config.md says what they mean",
-        ) from None
+        keys = ", ".join(section.model_fields)
+        raise refusal(error, where, f"the keys are {keys}; docs/config.md says what they mean") from None
+
+
+def refusal(error: ValidationError, where: str, next_step: str = "") -> UserError:
+    """The mistakes of a record or section, in words for the person."""
+    mistakes = [": ".join([*map(str, one["loc"]), one["msg"]]) for one in error.errors()]
+    return UserError(f"{where}: {mistakes[0]}", "; ".join(mistakes[1:]), next_step)
 
 
 def as_section(
     section: type[S], given: "S | Mapping[str, Any] | None", where: str, base: S | None = None
 ) -> S:
     """A section as given, or its keys over those of a base."""
-    if isinstance(given, Section):
+    if isinstance(given, section):
         return given
+    if not isinstance(given, Mapping | None):
+        raise UserError(f"{where}: {given!r} says nothing", next_step=f"give a mapping with keys of {where}")
     own: Mapping[str, Any] = given or {}
     return checked(section, {**(base.model_dump() if base else {}), **own}, where)

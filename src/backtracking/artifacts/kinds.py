@@ -68,6 +68,10 @@ class Table(Artifact):
     def write(self, run: RunPaths, table: "pd.DataFrame") -> None:
         io.write_csv(self.path(run), table)
 
+    def figure(self, stem: str, about: str, drawn_by: str) -> "Figure":
+        """A figure that is drawn from this table alone, by a function of `figures/` (`file:function`)."""
+        return Figure(f"figures/{stem}.png", self.maker, about, self, drawn_by)
+
     def rows(self, run: RunPaths, variant: str | None, condition: str | None) -> EventRows:
         """Its rows of one variant and condition (none: of all), as something that a stage needs."""
         return EventRows(self.path(run), variant, condition, made_by=self.made_by)
@@ -132,6 +136,10 @@ class Vectors(Artifact):
 @dataclass(frozen=True)
 class Figure(Artifact):
     """A figure; a copy lies beside all runs."""
+
+    shows: Table | None = None
+    """The table that it is drawn from, where it needs nothing else; it is then made whenever that is."""
+    drawn_by: str = ""
 
 
 @dataclass(frozen=True)

@@ -147,11 +147,11 @@ LENS_SUMMARY = Data(
 TRANSLATORS = Vectors(
     "analysis/lens_translators.safetensors", "logit-lens", "the tuned lens, with `analysis.lens: tuned`"
 )
-LENS_FIGURE = Figure(
-    "figures/wait_logit_lens_bt_vs_control.png", "logit-lens", "events and controls through the layers"
+LENS_FIGURE = LENS.figure(
+    "wait_logit_lens_bt_vs_control", "events and controls through the layers", "mechanism:plot_logit_lens"
 )
-LENS_WINDOW_FIGURE = Figure(
-    "figures/logit_lens_window.png", "logit-lens", "the family through layers and positions"
+LENS_WINDOW_FIGURE = LENS_WINDOW.figure(
+    "logit_lens_window", "the family through layers and positions", "mechanism:plot_lens_window"
 )
 
 _SCANNED = meanings(
@@ -226,10 +226,12 @@ POSITIONS = Table(
 IMPORTANCE_FIGURE = Figure(
     "figures/ablation_importance_by_layer.png", "ablation-scan", "effect of each component"
 )
-DIRECT_FIGURE = Figure("figures/direct_vs_total_effect.png", "ablation-scan", "direct beside total effects")
-PAIRS_FIGURE = Figure("figures/component_interactions.png", "ablation-scan", "interactions of pairs")
-HEADS_FIGURE = Figure("figures/ablation_heads.png", "ablation-scan --heads", "effect of each head")
-POSITIONS_FIGURE = Figure("figures/ablation_positions.png", "ablation-scan --positions", "effect by position")
+DIRECT_FIGURE = DIRECT.figure(
+    "direct_vs_total_effect", "direct beside total effects", "circuit:plot_direct_effects"
+)
+PAIRS_FIGURE = PAIRS.figure("component_interactions", "interactions of pairs", "circuit:plot_interactions")
+HEADS_FIGURE = HEADS.figure("ablation_heads", "effect of each head", "circuit:plot_heads")
+POSITIONS_FIGURE = POSITIONS.figure("ablation_positions", "effect by position", "circuit:plot_positions")
 
 INJECTION = Table(
     "analysis/error_injection.csv",
@@ -290,7 +292,7 @@ PATCHING = Table(
     ),
 )
 INJECTION_FIGURE = Figure("figures/error_injection.png", "error-injection", "the change per kind")
-PATCHING_FIGURE = Figure("figures/error_patching.png", "error-injection", "who carries the signal")
+PATCHING_FIGURE = PATCHING.figure("error_patching", "who carries the signal", "causes:plot_patching")
 
 DIRECTION = Table(
     "analysis/direction.csv",
@@ -310,7 +312,9 @@ DIRECTIONS = Vectors(
     "analysis/directions.safetensors", "direction", "a direction per layer and place, by name"
 )
 DIRECTIONS_CARD = Data("analysis/directions.json", "direction", "the names, and what they were made from")
-DIRECTION_FIGURE = Figure("figures/backtracking_direction.png", "direction", "how well directions separate")
+DIRECTION_FIGURE = DIRECTION.figure(
+    "backtracking_direction", "how well directions separate", "causes:plot_direction"
+)
 
 COMPARISON = Table(
     "analysis/condition_comparison.csv",
@@ -324,8 +328,10 @@ DRAWS = Table(
     "the random control, draw by draw",
     meanings("draw: which random set\ntotal: completions\nproblems: different problems", RATES),
 )
-COMPARISON_FIGURE = Figure(
-    "figures/backtracking_rate_by_condition.png", "compare-conditions", "backtracking per condition"
+COMPARISON_FIGURE = COMPARISON.figure(
+    "backtracking_rate_by_condition",
+    "backtracking per condition",
+    "phase1:plot_backtracking_rate_by_condition",
 )
 FORMATS = Table(
     "analysis/formatting_summary.csv",
@@ -333,8 +339,10 @@ FORMATS = Table(
     "prompt formats side by side, baseline only",
     meanings("", {name: about for name, about in GROUP.items() if name != "condition"}, RATES, COMPARED),
 )
-FORMATS_FIGURE = Figure(
-    "figures/formatting_effect_on_backtracking.png", "formatting-sweep", "the effect of the prompt format"
+FORMATS_FIGURE = FORMATS.figure(
+    "formatting_effect_on_backtracking",
+    "the effect of the prompt format",
+    "phase1:plot_formatting_effect_on_backtracking",
 )
 
 REPORT = Page(

@@ -123,8 +123,8 @@ FLOW = Table(
 DIVERGENCE_FIGURE = Figure(
     "figures/phase2_first_divergence.png", "phase2-specificity", "what first changes hit"
 )
-FLOW_FIGURE = Figure(
-    "figures/phase2_correction_flow.png", "phase2-specificity", "whether correction survives"
+FLOW_FIGURE = FLOW.figure(
+    "phase2_correction_flow", "whether correction survives", "leaks:plot_correction_flow"
 )
 
 TRIALS = Table(
@@ -204,8 +204,8 @@ STEP_SUMMARY = Table(
         {name: about for name, about in _AT_POSITION if name not in ("onset_logit", "onset_rank")},
     ),
 )
-STEP_FIGURE = Figure(
-    "figures/phase2_continuation_effect.png", "phase2-continuation-ablation", "the onset step"
+STEP_FIGURE = STEP_SUMMARY.figure(
+    "phase2_continuation_effect", "the onset step", "phase2:plot_continuation_ablation_effect"
 )
 RESUMED = Table(
     "analysis/continuation_samples.csv",

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from io import BytesIO
 from typing import Any
 
@@ -14,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from backtracking.artifacts import kinds
+from backtracking.artifacts.registry import figures_of
 from backtracking.figures.gallery import write_index
 from backtracking.run.io import atomic_path
 from backtracking.run.paths import RunPaths
@@ -70,6 +72,14 @@ def save(figure: Figure, paths: RunPaths, made: kinds.Figure) -> None:
     with atomic_path(paths.proposal_figure(made.stem)) as temporary:
         shutil.copyfile(made.path(paths), temporary)
     write_index(paths.gallery)
+
+
+def publish(paths: RunPaths, made: kinds.Table, table: pd.DataFrame) -> None:
+    """Write a table into the run, and draw the figures that show it."""
+    made.write(paths, table)
+    for figure in figures_of(made):
+        file, _, draw = figure.drawn_by.partition(":")
+        save(getattr(import_module(f"backtracking.figures.{file}"), draw)(table), paths, figure)
 
 
 @dataclass(frozen=True)

@@ -269,7 +269,7 @@ class StudyRows:
         onsets: pd.DataFrame,
         variant: str,
         records: Callable[[Collection[RowId]], Mapping[RowId, GenerationRecord]],
-        kind: StudiedOnsets = "strict",
+        kind: StudiedOnsets,
     ) -> "StudyRows":
         return cls(with_onsets(rows, onsets, variant, kind), records)
 

@@ -16,6 +16,9 @@ DIGEST_LENGTH = 16
 FinishReason = Literal["stop", "length", "loop", "error"]
 
 
+_LONG = Field(repr=False)
+"""What a person does not want to see when a row is shown."""
+
 RowId = tuple[str, int]
 """Example and sample."""
 
@@ -74,15 +77,15 @@ class GenerationRecord(SealedRecord):
     condition: str
     draw: int | None = None
     prompt: str
-    prompt_ids: list[int]
+    prompt_ids: Annotated[list[int], _LONG]
     completion: str
-    completion_ids: list[int]
+    completion_ids: Annotated[list[int], _LONG]
     finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int
     gen_params: dict[str, Any]
     seed_key: str
-    logprobs: list[float] | None = None
+    logprobs: Annotated[list[float] | None, _LONG] = None
     error: str | None = None
 
     @property

@@ -30,7 +30,13 @@ class OwnFinder:
     def all_matches(self, text: str, think_close: str = "") -> list[Onset]:
         """Every span that the function gives, in order."""
         end = reasoning_end(text, think_close)
-        spans = sorted(self._span(found, text) for found in self._find(text))
+        given = self._find(text)
+        if not isinstance(given, Iterable):
+            raise UserError(
+                f"the detector gave {given!r}, which is no list of spans",
+                next_step="give a list of (start, end), empty where there is no onset",
+            )
+        spans = sorted(self._span(found, text) for found in given)
         return [
             Onset(
                 phrase=" ".join(text[start:stop].lower().split()),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.run.inputs import Input
 from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.phase1.bench import open_bench, work_name
@@ -29,13 +30,8 @@ MADE = (
     files.SELECTED,
     files.CONTROLS,
     files.IMPORTANCE_FIGURE,
-    files.DIRECT_FIGURE,
-    files.PAIRS_FIGURE,
 )
-EXTRAS = {
-    "heads": (files.HEADS, files.HEADS_FIGURE),
-    "positions": (files.POSITIONS, files.POSITIONS_FIGURE),
-}
+EXTRAS = {"heads": files.HEADS, "positions": files.POSITIONS}
 """Scans that are made when asked for."""
 PARTS = ("blocks", "whole", "heads", "direct", "pairs", "positions")
 SCAN_KEYS = (
@@ -76,8 +72,8 @@ class AblationScan(Stage):
         return study_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        extras = [made for part in self._extras(ctx) for made in EXTRAS[part]]
-        return paths(ctx.paths, [*MADE, *extras])
+        extras = [EXTRAS[part] for part in self._extras(ctx)]
+        return paths(ctx.paths, with_figures([*MADE, *extras]))
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.mechanism.analyses import direct_effects, removed_whole, scan_blocks
@@ -104,7 +100,7 @@ class AblationScan(Stage):
     def _extras(self, ctx: RunContext) -> list[str]:
         """The extra scans that are asked for, or that the run has already and so keeps up to date."""
         asked = {"heads": self.heads, "positions": self.positions}
-        return [part for part in asked if asked[part] or EXTRAS[part][0].path(ctx.paths).exists()]
+        return [part for part in asked if asked[part] or EXTRAS[part].path(ctx.paths).exists()]
 
     @property
     def _work(self) -> str:
@@ -134,40 +130,32 @@ class AblationScan(Stage):
         figures.save(figure, ctx.paths, files.IMPORTANCE_FIGURE)
 
     def _direct(self, ctx: RunContext, table: "pd.DataFrame") -> None:
-        from backtracking.figures import circuit as plots_circuit
         from backtracking.figures import style as figures
 
-        files.DIRECT.write(ctx.paths, table)
-        figures.save(plots_circuit.plot_direct_effects(table), ctx.paths, files.DIRECT_FIGURE)
+        figures.publish(ctx.paths, files.DIRECT, table)
 
     def _pairs(self, ctx: RunContext, bench: "Bench", found: "BlockScan") -> None:
-        from backtracking.figures import circuit as plots_circuit
         from backtracking.figures import style as figures
         from backtracking.mechanism.analyses import scan_pairs
 
         table = scan_pairs(bench, found.study, found.selected, found.mode)
-        files.PAIRS.write(ctx.paths, table)
-        figures.save(plots_circuit.plot_interactions(table), ctx.paths, files.PAIRS_FIGURE)
+        figures.publish(ctx.paths, files.PAIRS, table)
 
     def _heads(self, ctx: RunContext, bench: "Bench", study: "Study") -> "ScanResult":
-        from backtracking.figures import circuit as plots_circuit
         from backtracking.figures import style as figures
         from backtracking.mechanism.analyses import scan_heads, scored
 
         result = scan_heads(bench, study)
         table = scored(bench, result)
-        files.HEADS.write(ctx.paths, table)
-        figures.save(plots_circuit.plot_heads(table), ctx.paths, files.HEADS_FIGURE)
+        figures.publish(ctx.paths, files.HEADS, table)
         return result
 
     def _positions(self, ctx: RunContext, bench: "Bench", study: "Study") -> None:
-        from backtracking.figures import circuit as plots_circuit
         from backtracking.figures import style as figures
         from backtracking.mechanism.analyses import scan_positions
 
         table = scan_positions(bench, study)
-        files.POSITIONS.write(ctx.paths, table)
-        figures.save(plots_circuit.plot_positions(table), ctx.paths, files.POSITIONS_FIGURE)
+        figures.publish(ctx.paths, files.POSITIONS, table)
         for position, rows in table.groupby("position"):
             strongest = rows.sort_values("delta_log_odds").iloc[0]
             ctx.reporter.say(

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.errors import UserError
 from backtracking.run.inputs import Input
 from backtracking.stages.base import Result, RunContext, Stage, token_cap
@@ -29,10 +30,9 @@ class CompareConditions(Stage):
         return [files.EVENTS.rows(ctx.paths, variant, condition) for condition in CONDITIONS]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return paths(ctx.paths, [files.COMPARISON, files.DRAWS, files.COMPARISON_FIGURE])
+        return paths(ctx.paths, with_figures([files.COMPARISON, files.DRAWS]))
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import phase1 as plots
         from backtracking.figures import style as figures
         from backtracking.measurements.metrics_v2 import condition_table, draw_table
         from backtracking.measurements.tallies import names, tally_draws, tally_file
@@ -46,7 +46,6 @@ class CompareConditions(Stage):
                 f"run: backtracking generate --variant {self.variant} (baseline), then detect-events",
             )
         table = condition_table(tallies, self.variant)
-        files.COMPARISON.write(ctx.paths, table)
+        figures.publish(ctx.paths, files.COMPARISON, table)
         files.DRAWS.write(ctx.paths, draw_table(tally_draws(events, self.variant)))
-        figures.save(plots.plot_backtracking_rate_by_condition(table), ctx.paths, files.COMPARISON_FIGURE)
         return Result(rows=len(table))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.run.inputs import Input
 from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.phase1.bench import open_bench
@@ -31,11 +32,9 @@ class Direction(Stage):
         return study_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        tables = [files.DIRECTION, files.DIRECTIONS, files.DIRECTIONS_CARD]
-        return paths(ctx.paths, [*tables, files.DIRECTION_FIGURE])
+        return paths(ctx.paths, with_figures([files.DIRECTION, files.DIRECTIONS, files.DIRECTIONS_CARD]))
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import causes as plots_causes
         from backtracking.figures import style as figures
         from backtracking.mechanism.analyses import find_directions
 
@@ -44,10 +43,9 @@ class Direction(Stage):
         directions = find_directions(bench, study)
         vectors = directions.vectors()
         table = directions.table()
-        files.DIRECTION.write(ctx.paths, table)
+        figures.publish(ctx.paths, files.DIRECTION, table)
         files.DIRECTIONS.write(ctx.paths, vectors)
         files.DIRECTIONS_CARD.write(ctx.paths, self._card(ctx, directions, sorted(vectors)))
-        figures.save(plots_causes.plot_direction(table), ctx.paths, files.DIRECTION_FIGURE)
         ctx.paths.work(self._work).unlink()  # whole states are large, and quick to read again
         notes = {"dropped_across_the_split": directions.split.dropped}
         return Result(rows=len(vectors), notes=study.notes() | notes)

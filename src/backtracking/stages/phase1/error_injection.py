@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.errors import NotTestable
 from backtracking.measurements.controls import FEWEST_PROBLEMS
 from backtracking.run.inputs import Input
@@ -43,7 +44,7 @@ class ErrorInjection(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         tables = [files.INJECTION, files.INJECTION_SUMMARY, files.INJECTION_CURVE, files.PATCHING]
-        return paths(ctx.paths, [*tables, files.INJECTION_FIGURE, files.PATCHING_FIGURE])
+        return paths(ctx.paths, with_figures([*tables, files.INJECTION_FIGURE]))
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.figures import causes as plots_causes
@@ -152,7 +153,6 @@ class ErrorInjection(Stage):
 
     def _patch(self, ctx: RunContext, pairs: "list[Pair]", family: list[int]) -> None:
         """Patch one wrong pair per row, the first kind it has."""
-        from backtracking.figures import causes as plots_causes
         from backtracking.figures import style as figures
         from backtracking.mechanism.passes import components
         from backtracking.mechanism.patching import patch_pairs, patching_table
@@ -165,5 +165,4 @@ class ErrorInjection(Stage):
         chosen = list(first.values())
         values = self._resumed(ctx, "patch", chosen, family, lambda p: patch_pairs(loaded, p, family, budget))
         table = patching_table(chosen, values, list(components(loaded)))
-        files.PATCHING.write(ctx.paths, table)
-        figures.save(plots_causes.plot_patching(table), ctx.paths, files.PATCHING_FIGURE)
+        figures.publish(ctx.paths, files.PATCHING, table)

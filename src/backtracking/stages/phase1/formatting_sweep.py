@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.errors import UserError
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
@@ -25,10 +26,9 @@ class FormattingSweep(Stage):
         return [files.EVENTS.rows(ctx.paths, None, BASELINE_NAME)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return paths(ctx.paths, [files.FORMATS, files.FORMATS_FIGURE])
+        return paths(ctx.paths, with_figures([files.FORMATS]))
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import phase1 as plots
         from backtracking.figures import style as figures
         from backtracking.measurements.metrics_v2 import formatting_table
         from backtracking.measurements.tallies import names, tally_file
@@ -42,6 +42,5 @@ class FormattingSweep(Stage):
                 "run: backtracking generate --condition baseline for each variant, then detect-events",
             )
         table = formatting_table(tallies, ctx.config.prompting.variant_names)
-        files.FORMATS.write(ctx.paths, table)
-        figures.save(plots.plot_formatting_effect_on_backtracking(table), ctx.paths, files.FORMATS_FIGURE)
+        figures.publish(ctx.paths, files.FORMATS, table)
         return Result(rows=len(table))

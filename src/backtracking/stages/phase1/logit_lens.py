@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.run import io
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
@@ -35,10 +36,9 @@ class LogitLens(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         tuned = [files.TRANSLATORS] if ctx.config.analysis.lens == "tuned" else []
         tables = [files.LENS, files.LENS_WINDOW, files.LENS_SUMMARY, *tuned, files.CONTROLS]
-        return paths(ctx.paths, [*tables, files.LENS_FIGURE, files.LENS_WINDOW_FIGURE])
+        return paths(ctx.paths, with_figures(tables))
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import mechanism as plots_mechanism
         from backtracking.figures import style as figures
         from backtracking.mechanism.analyses import through_the_lens
 
@@ -50,12 +50,10 @@ class LogitLens(Stage):
         if found.translators is not None:
             with io.atomic_path(files.TRANSLATORS.path(ctx.paths)) as temporary:
                 found.translators.save(temporary)
-        files.LENS.write(ctx.paths, found.table)
-        files.LENS_WINDOW.write(ctx.paths, found.window)
+        figures.publish(ctx.paths, files.LENS, found.table)
+        figures.publish(ctx.paths, files.LENS_WINDOW, found.window)
         files.LENS_SUMMARY.write(ctx.paths, self._summary(ctx, study, found))
         write_controls(ctx, study)
-        figures.save(plots_mechanism.plot_logit_lens(found.table), ctx.paths, files.LENS_FIGURE)
-        figures.save(plots_mechanism.plot_lens_window(found.window), ctx.paths, files.LENS_WINDOW_FIGURE)
         return Result(rows=len(study.events), notes=study.notes())
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:

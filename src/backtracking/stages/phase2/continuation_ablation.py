@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from backtracking.artifacts import phase1 as earlier
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.config.phase2 import Subset
-from backtracking.figures import phase2 as plots_phase2
 from backtracking.figures import style as figures
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
@@ -57,7 +57,7 @@ class Phase2ContinuationAblation(Stage):
         tables = [files.STEP, files.STEP_SUMMARY]
         if ctx.phase2.continuation_ablation.num_continuations:
             tables += [files.RESUMED, files.RESUMED_SUMMARY]
-        return paths(ctx.paths, [*tables, files.STEP_FIGURE])
+        return paths(ctx.paths, with_figures(tables))
 
     def completions(self, ctx: RunContext) -> Completions | None:
         asked = ctx.phase2.continuation_ablation
@@ -89,10 +89,9 @@ class Phase2ContinuationAblation(Stage):
             )  # fmt: skip
         summary = summarize_continuation_results(table)
         files.STEP.write(ctx.paths, table)
-        files.STEP_SUMMARY.write(ctx.paths, summary)
+        figures.publish(ctx.paths, files.STEP_SUMMARY, summary)
         if asked.num_continuations:
             self._resume(ctx, events, arms)
-        figures.save(plots_phase2.plot_continuation_ablation_effect(summary), ctx.paths, files.STEP_FIGURE)
         return Result(rows=len(table), notes={"events": len(events)})
 
     def _resume(self, ctx: RunContext, events: "Sequence[Event]", arms: "Sequence[Arm]") -> None:

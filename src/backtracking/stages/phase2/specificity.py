@@ -9,6 +9,7 @@ import pandas as pd
 
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Table, paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.figures import leaks as plots_leaks
 from backtracking.figures import style as figures
 from backtracking.interventions import BASELINE_ARM
@@ -42,7 +43,7 @@ class Phase2Specificity(Stage):
         return [table.of(ctx.paths) for table in _sweeps(ctx)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return paths(ctx.paths, [*TABLES, files.DIVERGENCE_FIGURE, files.FLOW_FIGURE])
+        return paths(ctx.paths, with_figures([*TABLES, files.DIVERGENCE_FIGURE]))
 
     def completions(self, ctx: RunContext) -> Completions:
         """Forced errors are written on under every arm of both sweeps."""
@@ -99,10 +100,9 @@ class Phase2Specificity(Stage):
         for part in (specificity.specificity_table(rows), damage, summary.drop(columns="total"), caught):
             table = table.merge(part, on="arm", how="left")
         for artifact, data in zip(TABLES, (table, parted, replaced, flow), strict=True):
-            artifact.write(ctx.paths, data)
+            figures.publish(ctx.paths, artifact, data)
         figure = plots_leaks.plot_first_divergences(summary, replaced)
         figures.save(figure, ctx.paths, files.DIVERGENCE_FIGURE)
-        figures.save(plots_leaks.plot_correction_flow(flow), ctx.paths, files.FLOW_FIGURE)
 
     def _damage(
         self, ctx: RunContext, job: "SweepJob", arms: "Sequence[Arm]", records: "Sequence[GenerationRecord]"
