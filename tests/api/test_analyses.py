@@ -1,5 +1,7 @@
 """The analyses on rows in memory are those of the stages, to the last digit; and a run opens."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -7,6 +9,8 @@ import backtracking as bt
 from backtracking.cli.session import Request, run_stages
 from backtracking.cli.session import open_run as open_for_work
 from backtracking.errors import NotTestable, UserError
+from backtracking.run.meta import RunMeta
+from backtracking.run.paths import RunPaths
 from backtracking.stages.phase1.ablation_scan import AblationScan
 from backtracking.stages.phase1.compare_conditions import CompareConditions
 from backtracking.stages.phase1.detect_events import DetectEvents
@@ -90,6 +94,24 @@ def test_a_run_shows_what_it_has(run):
         run.rows("random_ablation")
     with pytest.raises(UserError, match="no report"):
         _ = run.report
+
+
+@pytest.mark.slow
+def test_a_phase2_run_reads_its_arms_by_name_and_the_problems_of_phase1(run, tmp_path):
+    shutil.copytree(run.paths.root, tmp_path / "one")
+    phase2 = RunPaths(tmp_path, "two")
+    folder = phase2.generations / VARIANT
+    folder.mkdir(parents=True)
+    shutil.copy(run.paths.config, phase2.config)
+    shutil.copy(run.paths.generation(VARIANT, "baseline"), folder / "phase2_baseline.jsonl")
+    meta = RunMeta.load(run.paths.meta)
+    meta.phase1_run_id, meta.dataset = "one", {}
+    meta.save(phase2.meta)
+    opened = bt.open_run(phase2.root)
+    assert opened.conditions == ("baseline",)
+    for name in ("baseline", "phase2_baseline"):
+        rows = opened.rows(name)
+        assert rows.problems == run.rows().problems and len(rows) == 30
 
 
 def test_a_folder_that_is_no_run(tmp_path):

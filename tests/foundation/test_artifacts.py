@@ -14,9 +14,24 @@ from backtracking.artifacts.registry import ARTIFACTS, FIGURES, figures_of, with
 from backtracking.cli.stage_commands import COMMANDS
 from backtracking.figures.style import publish
 from backtracking.measurements.events import EVENT_COLUMNS, ONSET_COLUMNS
-from backtracking.run.paths import PHASE1_FIGURES, PHASE2_FIGURES, RunPaths
+from backtracking.run.paths import RunPaths
 
 ROOT = Path(__file__).parents[2]
+PHASE1_FIGURES = (
+    "backtracking_rate_by_variant",
+    "backtracking_rate_by_condition",
+    "backtracking_vs_accuracy",
+    "wait_logit_lens_bt_vs_control",
+    "ablation_importance_by_layer",
+    "formatting_effect_on_backtracking",
+)
+PHASE2_FIGURES = (
+    "phase2_subset_sweep",
+    "phase2_scale_tradeoff",
+    "phase2_continuation_effect",
+    "phase2_baseline_summary",
+)
+"""What figures are called, as users know them."""
 
 
 def test_the_page_is_current():

@@ -6,9 +6,9 @@ import shutil
 import pandas as pd
 import pytest
 
-from backtracking.run.paths import PHASE1_FIGURES, PHASE2_FIGURES
 from tests.foundation.command import assert_one_clear_message
 from tests.foundation.study import CONFIGS, SMALL, SMALL_PHASE2, sets
+from tests.foundation.test_artifacts import PHASE1_FIGURES, PHASE2_FIGURES
 
 pytestmark = pytest.mark.slow
 

@@ -83,7 +83,7 @@ def sums(path):
 @pytest.fixture(scope="module")
 def earlier_path(events, tmp_path_factory):
     path = tmp_path_factory.mktemp("earlier") / "backtracking_events.csv"
-    events[list(tallies.CONTRACT_COLUMNS)].to_csv(path, index=False)
+    events[list(EVENT_COLUMNS[:17])].to_csv(path, index=False)
     return path
 
 

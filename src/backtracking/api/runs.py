@@ -6,15 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtracking.api.rows import Reading, Rows
+from backtracking.artifacts.phase2 import ARM_ROWS
 from backtracking.config.load import load_config
 from backtracking.errors import UserError
 from backtracking.run.io import read_jsonl
 from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths, list_runs
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
+from backtracking.stages.base import prepared_problems
 
 if TYPE_CHECKING:
     from backtracking.config.schema import ExperimentConfig
+
+
+ARM_PREFIX = ARM_ROWS.stem.removesuffix("{arm}")
+"""What the files of Phase 2's arms begin with."""
 
 
 def open_run(folder: str | Path) -> "Run":
@@ -72,7 +78,7 @@ class Run:
     def conditions(self) -> tuple[str, ...]:
         """The conditions, and arms of Phase 2, that some prompt variant has completions of."""
         names = [path.stem for path in sorted(self.paths.generations.glob("*/*.jsonl"))]
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(name.removeprefix(ARM_PREFIX) for name in names))
 
     def table(self, name: str) -> Any:
         """A table as a pandas frame, a summary as a dictionary; docs/artifacts.md has the columns."""
@@ -98,7 +104,10 @@ class Run:
         chosen = variant or self.config.prompting.variant_names[0]
         records: list[GenerationRecord] = []
         for condition in conditions or (BASELINE_NAME,):
-            path = self.paths.generation(chosen, condition)
+            name = condition.removeprefix(ARM_PREFIX)
+            path = self.paths.generation(chosen, name)
+            if not path.exists():
+                path = ARM_ROWS.path(self.paths, variant=chosen, arm=name)
             if not path.exists():
                 raise self._missing(f"completions of {chosen} under", condition, self.conditions)
             records += read_jsonl(path, GenerationRecord, made_by="backtracking generate")
@@ -126,10 +135,11 @@ class Run:
     def _reading(self) -> Reading:
         from backtracking.model.loading import load_tokenizer
 
-        saved = self.config.dataset.save_path
-        path = Path(saved) if saved else self.paths.dataset
-        problems = tuple(read_jsonl(path, Problem, made_by="backtracking prepare-data"))
-        config = self.config
+        config, earlier = self.config, RunMeta.load(self.paths.meta).phase1_run_id
+        path = prepared_problems(self.paths)
+        if path is None and earlier is not None:
+            path = prepared_problems(RunPaths(self.paths.output_dir, earlier))
+        problems = tuple(read_jsonl(path or self.paths.dataset, Problem, made_by="backtracking prepare-data"))
         return Reading(problems, lambda: load_tokenizer(config.model), config.prompting, config.detection)
 
     def _names(self, folder: Path, *endings: str) -> tuple[str, ...]:

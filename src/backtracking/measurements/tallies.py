@@ -11,14 +11,12 @@ import pandas as pd
 
 from backtracking.errors import UserError
 from backtracking.measurements import statistics
-from backtracking.measurements.events import EVENT_COLUMNS
 from backtracking.measurements.metrics import COUNTS, Metric, compared_in, shown_in
 from backtracking.measurements.statistics import Array, Difference, Interval
 from backtracking.run.cells import original
 from backtracking.run.inputs import EventRows, Whole, note
 
 KEYS = ["variant", "condition", "example_id"]
-CONTRACT_COLUMNS = EVENT_COLUMNS[:17]
 CHUNK = 100_000
 MADE_BY = "backtracking detect-events"
 

@@ -1,4 +1,4 @@
-"""The only place that names files: where everything in a run folder lies."""
+"""Where everything in a run folder lies, and what a run may be called."""
 
 import re
 from dataclasses import dataclass
@@ -7,21 +7,6 @@ from pathlib import Path
 from backtracking.errors import UserError
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-PHASE1_FIGURES = (
-    "backtracking_rate_by_variant",
-    "backtracking_rate_by_condition",
-    "backtracking_vs_accuracy",
-    "wait_logit_lens_bt_vs_control",
-    "ablation_importance_by_layer",
-    "formatting_effect_on_backtracking",
-)
-PHASE2_FIGURES = (
-    "phase2_subset_sweep",
-    "phase2_scale_tradeoff",
-    "phase2_continuation_effect",
-    "phase2_baseline_summary",
-)
 
 
 def check_id(kind: str, value: str) -> str:
