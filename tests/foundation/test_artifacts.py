@@ -75,7 +75,7 @@ def test_measurements_and_the_registry_know_the_same_events():
     "room", ["stages", "reports", "cli", "mechanism", "measurements", "sweeps", "figures"]
 )
 def test_no_other_room_names_files(room):
-    """A message or an option may name what the person typed; a path or a table is named by the registry alone."""
+    """A message or an option may name what the person typed; the registry alone names paths and tables."""
     literal = re.compile(r'"[a-z0-9_]+\.(csv|safetensors|jsonl|png)"')
     option = re.compile(r"typer\.Option\(.*")
     files = sorted((ROOT / "src/backtracking" / room).rglob("*.py"))
