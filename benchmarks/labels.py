@@ -11,21 +11,34 @@ import pandas as pd
 
 from backtracking.measurements.labels import DETECTORS, STRATA, score_detectors
 
-SIZES = dict(zip(STRATA, (300, 200, 300, 4000), strict=True))
-CORPORA = ((0.9, 0.5, 0.1, 0.01), (0.97, 0.5, 0.02, 0.002), (0.8, 0.3, 0.2, 0.05), (0.9, 0.5, 0.1, 0.0005))
+SIZES = dict(zip(STRATA, (150, 200, 300, 200, 300, 100, 4000), strict=True))
+CORPORA = (
+    (0.9, 0.8, 0.5, 0.3, 0.1, 0.3, 0.01),
+    (0.97, 0.9, 0.5, 0.2, 0.02, 0.2, 0.002),
+    (0.8, 0.7, 0.3, 0.2, 0.2, 0.4, 0.05),
+    (0.9, 0.8, 0.5, 0.3, 0.1, 0.3, 0.0005),
+)
 """Share of sentences that turn back, per stratum."""
 
 
 def make_corpus(rng: np.random.Generator, shares: tuple[float, ...]) -> pd.DataFrame:
     """Sentences with their true labels and what the detectors say."""
     parts = []
-    for place, (stratum, share) in enumerate(zip(STRATA, shares, strict=True)):
+    for stratum, share in zip(STRATA, shares, strict=True):
         count = SIZES[stratum]
+        kind, often = stratum.partition(" ")[0], rng.random(count) < 0.7
+        turns = kind in ("doubt", "redo")
+        strict = often & turns | (kind == "strict")
+        phrase = kind not in ("scorer", "no")
         columns = {
-            "strict": place == 0,
-            "relaxed": place < 2,
-            "strict_anywhere": (rng.random(count) < 0.4) & (place < 3) | (place == 0),
-            "relaxed_anywhere": place < 3,
+            "strict": strict,
+            "relaxed": strict | (kind == "relaxed"),
+            "strict_anywhere": strict | (rng.random(count) < 0.4) & (kind == "phrase"),
+            "relaxed_anywhere": strict | (phrase and not turns),
+            "doubt": kind == "doubt",
+            "redo": kind == "redo",
+            "doubt_or_redo": turns,
+            "scorer": often & phrase | (kind == "scorer"),
         }
         truth = rng.random(count) < share
         parts.append(pd.DataFrame({"stratum": stratum, "population": count, "truth": truth, **columns}))

@@ -83,14 +83,25 @@ def test_the_sheet_is_blind_and_reproducible(corpus):
 
 def test_all_strata_are_drawn_and_their_sizes_known(corpus):
     _, key = draw_sample(corpus, DETECTION, count=100, seed=1)
-    assert key["stratum"].value_counts().to_dict() == {
-        "strict": 40,
-        "relaxed": 20,
-        "phrase elsewhere": 20,
-        "no phrase": 20,
-    }
+    assert set(key["stratum"]) == {"redo", "strict", "relaxed", "phrase elsewhere", "no phrase"}
+    assert key["stratum"].value_counts().min() >= 10
     population = key.groupby("stratum")["population"].first()
     assert population.sum() == 12 * len(corpus)
+
+
+def test_what_only_the_scorer_finds_is_a_group_of_its_own():
+    text = "The rate is 5 per hour. Hmmm so is this one even the right number to use? Then 4 remain."
+    found = list(sentences(record(text), Detector(DETECTION)))
+    for sentence in found:
+        by_rule = sentence.found["doubt_or_redo"] or sentence.found["relaxed_anywhere"]
+        assert (sentence.stratum == "scorer only") == (sentence.found["scorer"] and not by_rule)
+    assert found[0].stratum == "no phrase"
+
+
+def test_keys_of_earlier_samples_are_still_scored(corpus):
+    sheet, key = draw_sample(corpus, DETECTION, count=100, seed=1)
+    older = key.drop(columns=["doubt", "redo", "doubt_or_redo", "scorer"])
+    assert list(score_detectors(with_truth(sheet), older)["detector"]) == list(DETECTORS[:4])
 
 
 def test_a_small_corpus_gives_what_it_has():
@@ -122,7 +133,7 @@ def test_unlabelled_sentences_do_not_count(corpus):
     sheet, key = draw_sample(corpus, DETECTION, count=100, seed=1)
     half = with_truth(sheet)
     half.loc[50:, "label"] = ""
-    assert score_detectors(half, key)["labelled"].tolist() == [50] * 4
+    assert score_detectors(half, key)["labelled"].tolist() == [50] * len(DETECTORS)
 
 
 def test_no_miss_among_few_labels_is_no_certainty():

@@ -78,6 +78,7 @@ LABEL_KEY = Table(
         stratum: the group that it was drawn from
         population: sentences in that group
         strict, relaxed, strict_anywhere, relaxed_anywhere: whether this detector finds an onset
+        doubt, redo, doubt_or_redo, scorer: the same
     """),
 )
 QUALITY = Table(

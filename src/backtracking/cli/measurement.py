@@ -94,7 +94,7 @@ def label_sample(
     config: Config = None,
     run_id: RunId = None,
     overrides: Overrides = None,
-    count: Annotated[int, typer.Option("--count", "-n", min=4, help="How many sentences.")] = 100,
+    count: Annotated[int, typer.Option("--count", "-n", min=10, help="How many sentences.")] = 100,
     force: Annotated[bool, typer.Option("--force", help="Replace a sheet that has labels in it.")] = False,
 ) -> None:
     """Draw sentences for hand labels: a blinded sheet and, apart from it, its key.

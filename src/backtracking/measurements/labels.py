@@ -1,9 +1,9 @@
 """How good is the detector? Sentences drawn for hand labels, and the detector scored against them.
 
 The unit is the sentence: does its writer turn back here, doubting or redoing what came before? Sentences are
-drawn from strata (detected, detected by weaker phrases, trigger phrase elsewhere in a clause, no phrase at
-all), so that rare errors are seen; weights undo the drawing, and intervals say what the sentences without a
-label may hold. The labeller sees neither stratum nor detector.
+drawn from strata (each kind of onset, phrases that do not count, what only the scorer takes for an onset, and
+the rest), so that rare errors are seen; weights undo the drawing, and intervals say what the sentences
+without a label may hold. The labeller sees neither stratum nor detector.
 """
 
 import random
@@ -20,10 +20,29 @@ from backtracking.errors import UserError
 from backtracking.measurements.statistics import LEVEL, Array
 from backtracking.run.records import GenerationRecord
 from backtracking.text.onsets import Detector, Onset
+from backtracking.text.scorer import Context, bundled_scorer
 
-STRATA = {"strict": 0.4, "relaxed": 0.2, "phrase elsewhere": 0.2, "no phrase": 0.2}
-"""What is drawn, and its share of the sample."""
-DETECTORS = ("strict", "relaxed", "strict_anywhere", "relaxed_anywhere")
+STRATA = {
+    "redo": 0.15,
+    "doubt": 0.15,
+    "strict": 0.15,
+    "relaxed": 0.1,
+    "phrase elsewhere": 0.1,
+    "scorer only": 0.15,
+    "no phrase": 0.2,
+}
+"""What is drawn, and its share of the sample; a sentence belongs to the first that it fits."""
+DETECTORS = (
+    "strict",
+    "relaxed",
+    "strict_anywhere",
+    "relaxed_anywhere",
+    "doubt",
+    "redo",
+    "doubt_or_redo",
+    "scorer",
+)
+_STRATUM_OF = {"phrase elsewhere": "relaxed_anywhere", "scorer only": "scorer"}
 SAMPLE_COLUMNS = ["item", "before", "sentence", "after", "label"]
 KEY_COLUMNS = ["item", "example_id", "stratum", "population", *DETECTORS]
 
@@ -44,11 +63,8 @@ class Sentence:
 
     @property
     def stratum(self) -> str:
-        if self.found["strict"]:
-            return "strict"
-        if self.found["relaxed"]:
-            return "relaxed"
-        return "phrase elsewhere" if self.found["relaxed_anywhere"] else "no phrase"
+        fits = (name for name in STRATA if self.found.get(_STRATUM_OF.get(name, name)))
+        return next(fits, "no phrase")
 
 
 @dataclass
@@ -77,17 +93,22 @@ def sentences(record: GenerationRecord, detector: Detector) -> Iterator[Sentence
     """The sentences of a completion with the onsets that begin in each."""
     text = record.completion
     spans = sentence_spans(text)
-    matches = detector.all_matches(text)
+    matches, turns = detector.all_matches(text), detector.turns(text)
     counted = set(detector.counted(matches))
-    parts = [text[start:end].strip() for start, end in spans]
-    for place, (start, end) in enumerate(spans):
+    parts = ["", *(text[start:end].strip() for start, end in spans), ""]
+    contexts = [Context(*around) for around in zip(parts[1:], parts, parts[2:], strict=False)]
+    likely = bundled_scorer().judge(contexts)["doubt_or_redo"]
+    for (start, end), context, is_likely in zip(spans, contexts, likely, strict=True):
         here = [match for match in matches if start <= match.start < end]
+        kinds = {turn.kind for turn in turns if start <= turn.start < end}
         yield Sentence(
             example_id=record.example_id,
-            before=parts[place - 1] if place else "",
-            text=parts[place],
-            after=parts[place + 1] if place + 1 < len(parts) else "",
-            found=_found(here, [match for match in here if match in counted]),
+            before=context.before,
+            text=context.text,
+            after=context.after,
+            found=_found(here, [match for match in here if match in counted])
+            | {"doubt": "doubt" in kinds, "redo": "redo" in kinds, "doubt_or_redo": bool(kinds)}
+            | {"scorer": bool(is_likely)},
         )
 
 
@@ -145,7 +166,8 @@ def score_detectors(sheet: pd.DataFrame, key: pd.DataFrame) -> pd.DataFrame:
             "what the detectors miss or find in a group cannot be told without a label in each",
             "label more of the sheet; its sentences are in random order",
         )
-    return pd.DataFrame([{"detector": name, **_score(labelled, name)} for name in DETECTORS])
+    judged = [name for name in DETECTORS if name in key]  # older keys hold fewer
+    return pd.DataFrame([{"detector": name, **_score(labelled, name)} for name in judged])
 
 
 def _read_labels(rows: pd.DataFrame) -> list[bool | None]:
@@ -173,7 +195,8 @@ def _score(rows: pd.DataFrame, detector: str) -> dict[str, Any]:
     for name, value, draws in zip(
         ("precision", "recall", "f1"), _shares(estimated), _shares(drawn), strict=True
     ):
-        low, high = np.nanquantile(draws, (LEVEL / 2, 1 - LEVEL / 2))
+        known = draws[np.isfinite(draws)]
+        low, high = np.quantile(known, (LEVEL / 2, 1 - LEVEL / 2)) if known.size else (np.nan, np.nan)
         estimate = float(value[0])
         # zero hits put the estimate itself at the edge of what is plausible
         line |= {name: estimate, f"{name}_low": min(low, estimate), f"{name}_high": max(high, estimate)}
