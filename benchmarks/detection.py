@@ -1,13 +1,16 @@
 """How many completions per second detection and metrics take in, on one core.
 
     python benchmarks/detection.py [--tokenizer FOLDER] [--completions 20000] [--events 1000000]
+    python benchmarks/detection.py --traces tests/text/data/labelled_traces.jsonl --completions 600 --events 0
 
-Texts of about 300 tokens: word problems solved step by step, a third of them with an onset.
+Texts of about 300 tokens: word problems solved step by step, a third of them with an onset. With `--traces`,
+texts of about 2,000 tokens from the sentences of labelled traces, much denser in onsets.
 """
 
 import argparse
 import csv
 import itertools
+import json
 import random
 import resource
 import tempfile
@@ -43,7 +46,7 @@ SENTENCES = (
 ONSETS = ("Wait, that is not right.", "Hmm, let me check that again.", "But wait, he also ate one.")
 
 
-def make_text(rng: random.Random, sentences: int) -> str:
+def make_text(rng: random.Random, sentences: int = 13) -> str:
     """A completion with an answer, and in a third of the cases an onset."""
     a, b = rng.randint(2, 9), rng.randint(2, 9)
     parts = [rng.choice(SENTENCES).format(a=a, b=b, c=a * b) for _ in range(sentences)]
@@ -52,12 +55,24 @@ def make_text(rng: random.Random, sentences: int) -> str:
     return " ".join(parts) + f"\n{CLOSE}\n\nThe answer is \\boxed{{{a * b}}}."
 
 
-def make_records(tokenizer: Any, count: int) -> list[GenerationRecord]:
-    """Distinct completions of about 300 tokens with their ids."""
+def trace_writer(path: Path) -> Callable[[random.Random], str]:
+    """Makes long traces from the sentences of labelled ones."""
+    traces = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    sentences = [sentence["text"] for trace in traces for sentence in trace["sentences"]]
+
+    def write(rng: random.Random) -> str:
+        body = "".join(rng.choice(sentences) + rng.choice((" ", " ", "\n\n")) for _ in range(110))
+        return f"{body}\n{CLOSE}\n\nThe answer is \\boxed{{{rng.randint(2, 99)}}}."
+
+    return write
+
+
+def make_records(tokenizer: Any, count: int, write: Callable[[random.Random], str]) -> list[GenerationRecord]:
+    """Distinct completions with their ids."""
     rng = random.Random(0)
     records = []
     for index in range(count):
-        text = make_text(rng, 13)
+        text = write(rng)
         ids = tokenizer.encode(text, add_special_tokens=False)
         records.append(
             GenerationRecord(
@@ -103,6 +118,7 @@ def detection(records: Sequence[GenerationRecord], token_map: TokenMap) -> None:
                     tokens.token_span(onset.start, onset.end)
 
     report("onsets in text", count, lambda: [detector.find(text, CLOSE) for text in texts])
+    report("doubt and redo in text", count, lambda: [detector.turns(text, CLOSE) for text in texts])
     report("onsets in text, with their tokens", count, onsets_with_tokens)
     report("token map of every completion", count, lambda: [token_map(r.completion_ids) for r in records])
     answers = [extract_answer(text, think_close=CLOSE) for text in texts]
@@ -170,10 +186,12 @@ def main() -> None:
         help="folder or id; the bundled reasoner's if not given",
     )
     parser.add_argument("--completions", type=int, default=20_000)
+    parser.add_argument("--traces", type=Path, help="labelled traces (JSONL) whose sentences make long texts")
     parser.add_argument("--events", type=int, default=1_000_000)
     arguments = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(arguments.tokenizer)
-    detection(make_records(tokenizer, arguments.completions), TokenMap(tokenizer))
+    write = trace_writer(arguments.traces) if arguments.traces else make_text
+    detection(make_records(tokenizer, arguments.completions, write), TokenMap(tokenizer))
     if arguments.events:
         metrics(arguments.events)
 
