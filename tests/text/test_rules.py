@@ -245,12 +245,15 @@ def every_phrase_at_every_place(text):
         ends = ((phrase.kind, place, phrase.end(text, place)) for phrase in phrases)
         return next((hit for hit in ends if hit[2] is not None), None)
 
+    def joins(mark):
+        return text[mark] == "-" and not text[mark + 1].isspace()
+
     def opens_clause(place):
         marks = range(max(0, place - 13), place)
         return (
             not text[:place].strip()
             or text[place - 1 :].startswith(" but ")
-            or any(re.fullmatch(rules._CLAUSE, text[mark:place]) for mark in marks)
+            or any(re.fullmatch(rules._CLAUSE, text[mark:place]) and not joins(mark) for mark in marks)
         )
 
     found = set()

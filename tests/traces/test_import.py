@@ -220,3 +220,22 @@ def test_labels_travel_with_their_traces_or_come_later(cli, tmp_path):
         ),
         "no sentence of",
     )
+
+
+def test_labels_of_traces_without_ids_are_found_by_their_prompts(cli, tmp_path):
+    rows = [json.loads(line) for line in LABELLED.read_text(encoding="utf-8").splitlines()]
+    texts = [" ".join(one["text"] for one in row["sentences"]) for row in rows]
+    bare = [{"prompt": row["prompt"], "text": text} for row, text in zip(rows, texts, strict=True)]
+    assert cli("import-traces", write_jsonl(tmp_path / "bare.jsonl", bare), "-q").code == 0
+    foreign = write_jsonl(tmp_path / "foreign.jsonl", [{"id": "x", "sentence": "Wait.", "label": "redo"}])
+    assert_one_clear_message(cli("import-labels", foreign, "--run-id", "bare"), "no sentence of")
+    assert not (Path("runs") / "bare/analysis/sentence_labels.csv").exists()
+    labels = [{"prompt": row["prompt"], "sentences": row["sentences"]} for row in rows]
+    outcome = cli("import-labels", write_jsonl(tmp_path / "labels.jsonl", labels), "--run-id", "bare")
+    assert outcome.code == 0 and "229 labelled sentences" in outcome.out
+
+
+def test_labels_that_are_not_in_their_traces_end_in_a_message(cli, tmp_path):
+    row = {"text": "All is well.", "sentences": [{"text": "Wait, no.", "label": "redo"}]}
+    assert cli("import-traces", write_jsonl(tmp_path / "odd.jsonl", [row]), "-q").code == 0
+    assert_one_clear_message(cli("detection-quality", "--run-id", "odd"), "no labelled sentences")

@@ -11,11 +11,12 @@ from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.stages.base import RunContext
 from backtracking.traces.labels import Label, LabelCounts, LabelledSentence, place, read_sentences
 from backtracking.traces.sources import read_rows
-from backtracking.traces.trace import clean, guess
+from backtracking.traces.trace import GUESSES, clean, guess, prompt_key
 
 LABEL_COLUMNS = ("example_id", "sample_id", "variant", "char_start", "char_end", "label", "given")
 _ROLES = {
     "id": ("example_id", "id", "question_id", "problem_id", "task_id", "trace_id"),
+    "prompt": GUESSES["prompt"],
     "sample": ("sample_id", "sample"),
     "sentences": ("sentences", "labels", "sentence_labels", "segments", "annotations", "annotated"),
     "text": ("sentence", "text", "segment"),
@@ -36,12 +37,13 @@ def import_labels(
         for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate or import-traces"):
             sentences = wanted.get((record.example_id, record.sample_id), [])
             table.writerows(label_rows(record, sentences, mapping, counts))
-    if not counts.placed:
-        raise UserError(
-            f"no sentence of {source} stands in the completions of run {ctx.paths.run_id}",
-            f"its first id is {next(iter(wanted))[0]!r}",
-            "ids (and sample_id, from 0) must be those of the run; name their column with --id",
-        )
+        if not counts.placed:  # inside, so that the labels the run has stay as they are
+            raise UserError(
+                f"no sentence of {source} stands in the completions of run {ctx.paths.run_id}",
+                f"its first id is {next(iter(wanted))[0]!r}",
+                "ids (and sample_id, from 0) must be those of the run, or prompts where neither has ids; "
+                "name the column of ids with --id",
+            )
     return counts
 
 
@@ -71,7 +73,9 @@ def _read(source: str, given: Mapping[str, str]) -> dict[RowKey, list[LabelledSe
     columns: dict[str, str] | None = None
     for row in read_rows(source):
         columns = columns or _columns(row, given)
-        key = (clean(row.get(columns["id"])), int(row.get(columns.get("sample", "")) or 0))
+        by_id = "id" in columns
+        problem = clean(row.get(columns["id"])) if by_id else prompt_key(clean(row[columns["prompt"]]))
+        key = (problem, int(row.get(columns.get("sample", "")) or 0))
         if "sentences" in columns:
             sentences = read_sentences(row.get(columns["sentences"]))
         else:
@@ -84,9 +88,10 @@ def _read(source: str, given: Mapping[str, str]) -> dict[RowKey, list[LabelledSe
 
 def _columns(row: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
     columns = guess(row, given, _ROLES)
-    if "id" not in columns or not ("sentences" in columns or {"text", "label"} <= set(columns)):
+    named = not {"id", "prompt"}.isdisjoint(columns)
+    if not named or not ("sentences" in columns or {"text", "label"} <= set(columns)):
         raise UserError(
-            "labels need a column of ids, and labelled sentences or one sentence and its label",
+            "labels need a column of ids or prompts, and labelled sentences or one sentence and its label",
             f"columns: {', '.join(map(str, row))}",
             "name them with --id, --sentences, or --text and --label",
         )

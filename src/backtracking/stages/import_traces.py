@@ -1,6 +1,5 @@
 """import-traces: a run folder around completions from elsewhere, on which all that needs no model works."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -22,7 +21,7 @@ from backtracking.stages.init_run import opened, record_of
 from backtracking.text.tokenization import decode
 from backtracking.traces.labels import Label, LabelCounts
 from backtracking.traces.sources import read_rows
-from backtracking.traces.trace import Columns, Trace
+from backtracking.traces.trace import Columns, Trace, prompt_key
 
 VARIANT = "imported"
 
@@ -130,7 +129,7 @@ def _prompt_key(trace: Trace, number: int) -> str:
     """Traces without an id belong together when their prompts are the same."""
     if not trace.prompt.strip():
         return f"trace-{number:06d}"
-    return f"prompt-{hashlib.sha256(trace.prompt.encode()).hexdigest()[:16]}"
+    return prompt_key(trace.prompt)
 
 
 def _record(key: str, sample: int, trace: Trace, tokenizer: Any, done: Imported) -> GenerationRecord:

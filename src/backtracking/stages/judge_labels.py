@@ -5,6 +5,7 @@ from collections import defaultdict
 import pandas as pd
 
 from backtracking.artifacts.labels import SENTENCE_LABELS
+from backtracking.errors import UserError
 from backtracking.measurements.quality import Span, judged
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
@@ -28,4 +29,10 @@ def judged_labels(ctx: RunContext, scorer: Scorer) -> pd.DataFrame:
             found = spans.get((variant, record.example_id, record.sample_id))
             if found:
                 rows += judged(record.example_id, record.completion, found, detector, scorer)
+    if not rows:
+        raise UserError(
+            f"run {ctx.paths.run_id} has no labelled sentences",
+            f"{path} is empty, or its sentences are not in the completions",
+            "import-labels LABELS finds the sentences of a file in the run",
+        )
     return pd.DataFrame(rows)

@@ -1,5 +1,6 @@
 """One trace from elsewhere: which column holds what, and text that can be written again."""
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,11 @@ GUESSES: Mapping[str, tuple[str, ...]] = {
 }
 """What a column may be called where nobody says, likeliest first."""
 _CUT = {"length", "max_tokens", "model_length", "max_length"}
+
+
+def prompt_key(prompt: str) -> str:
+    """The id of a problem that has none: equal prompts are one problem."""
+    return f"prompt-{hashlib.sha256(prompt.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)
