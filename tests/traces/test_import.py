@@ -61,6 +61,8 @@ def test_one_command_from_plain_traces_to_a_report(cli, tmp_path):
     assert metrics["accuracy_of_all"] is None and metrics["redos_per_1k_tokens"] is None
     report = Path("runs/plain/reports/backtracking_state_transition_report.md").read_text(encoding="utf-8")
     assert "| Doubt | Redo |" in report and "33.3%" in report
+    assert "traces imported from elsewhere, no model" in report
+    assert report.count("need a model") == 1 and "Run: backtracking logit-lens" not in report
 
 
 def test_what_needs_a_model_says_so(cli, tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from backtracking.artifacts import phase1 as files
-from backtracking.config.schema import ExperimentConfig
+from backtracking.config.schema import NO_MODEL, ExperimentConfig
 from backtracking.measurements.statistics import LEVEL
 from backtracking.reports.document import Document, quoted
 from backtracking.reports.evidence import Evidence, how_graded, say_what_lacks
@@ -35,24 +35,34 @@ def phase1_report(
     main = config.prompting.variant_names[0]
     document = Document("Backtracking as a state transition: Phase 1")
     document.say(
-        f"Run {quoted(evidence.paths.run_id)}, model {quoted(config.model.hf_id)}. Square brackets hold 95% "
-        "intervals; the unit of resampling is the problem. "
-        + how_graded(evidence, (files.FORMATS, files.COMPARISON))
+        f"Run {quoted(evidence.paths.run_id)}, {_who_wrote(config)}. Square brackets hold 95% intervals; "
+        "the unit of resampling is the problem. " + how_graded(evidence, (files.FORMATS, files.COMPARISON))
     )
+    if config.model.hf_id == NO_MODEL:
+        document.say(
+            "Lens, scan, ablation and error injection need a model, so there is nothing of theirs here; "
+            "a claim that rests on one of them is not testable."
+        )
     write_out_of_date(document, stale)
     document.section("Findings")
     write_verdicts(document, verdicts(evidence, main))
     _rates(document, evidence, path)
     _accuracy(document, evidence, path)
-    _lens(document, evidence, path)
-    _scan(document, evidence, path)
-    _conditions(document, evidence, path)
+    if config.model.hf_id != NO_MODEL:
+        _lens(document, evidence, path)
+        _scan(document, evidence, path)
+        _conditions(document, evidence, path)
     _formatting(document, evidence, path)
     _errors(document, evidence)
     more_pictures(document, evidence, path)
     _limits(document, evidence)
     write_provenance(document, evidence)
     return document
+
+
+def _who_wrote(config: ExperimentConfig) -> str:
+    model = config.model.hf_id
+    return "traces imported from elsewhere, no model" if model == NO_MODEL else f"model {quoted(model)}"
 
 
 def _rates(document: Document, evidence: Evidence, path: Path) -> None:
