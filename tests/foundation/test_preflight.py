@@ -72,6 +72,16 @@ def test_a_model_folder_that_is_not_there_is_called_one(folder, cli, workdir):
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize("command", [["run"], ["init-run"]])
+def test_a_missing_model_leaves_no_run(command, cli, workdir):
+    """Also where the name could be a hub's: what the hub lacks is found out before anything is made."""
+    name = "nobody/nomodel" if command == ["run"] else "./nomodel"
+    outcome = cli(*command, "-c", "demo", "--set", f"model.hf_id={name}")
+    assert_one_clear_message(outcome, "model.hf_id")
+    assert not list(Path().glob("runs/[!.]*"))
+    assert not Path("runs/.current_run_id").exists()
+
+
 class Hub:
     """A hub that gives this answer when it is asked for a data set."""
 

@@ -80,6 +80,8 @@ def run(
     if dry_run:
         show_dry_run(ctx, stages, forced, phase1, as_json=as_json)
         return
+    if not ctx.paths.meta.exists():
+        ctx.tokenizer()  # a model that cannot be had ends the start before it leaves a run
     worked = run_stages(ctx, stages, request, forced)
     if not quiet:
         report = [path for path in stages[-1].outputs(ctx) if path.suffix in (".md", ".html")]
@@ -143,6 +145,7 @@ def init_run(
 
     Example: [cyan]backtracking init-run -c demo --run-id first-look[/cyan]
     """
+    from backtracking.model.source import check_source
     from backtracking.run.progress import reporter
     from backtracking.stages.init_run import Choice, new_run
     from backtracking.stages.init_run import init_run as make_or_take_up
@@ -151,6 +154,8 @@ def init_run(
     loaded = load(request)
     is_named = run_id or loaded.config.run.run_id or config is None
     choice = find_run(request, loaded) if is_named else Choice(new_run(loaded.config))
+    if not choice.paths.meta.exists():
+        check_source(loaded.config.model)
     say_why_new(choice, loaded, reporter())
     make_or_take_up(loaded, choice.paths)
     typer.echo(choice.paths.root)
