@@ -111,7 +111,7 @@ class AblationScan(Stage):
         found = len({study.events[number].at.example_id for number in study.matched})
         if 0 < found < FEWEST_CONTROLLED:
             ctx.reporter.say(
-                f"  note: only {found} problems have a control of kind matched_row: selectivity "
+                f"  note: problems with a control of kind matched_row: {found}; selectivity "
                 "has rough intervals and tests, or none (analysis.control_samples)"
             )
         return found
