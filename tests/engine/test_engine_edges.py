@@ -22,7 +22,7 @@ SAMPLED = SamplingParams(12, 1.0, 0.95)
 
 BLOWUP = Condition(
     name="blow up",
-    interventions=(Intervention(component="mlp", layer=0, strength=float("inf"), when=When(steps=(4,))),),
+    interventions=(Intervention(component="mlp", layer=0, strength=1e38, when=When(steps=(4,))),),
 )
 
 
