@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from backtracking.claims.evidence import Evidence
+from backtracking.claims.phase1 import verdicts
 from backtracking.model.loading import LoadedModel
-from backtracking.reports.evidence import Evidence
-from backtracking.reports.phase1_verdicts import verdicts
 from backtracking.run import io
 from backtracking.run.progress import Quiet
 from backtracking.stages.execute import execute, status_of

@@ -4,7 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from backtracking.reports.document import Document, quoted
+from backtracking.claims.wording import quoted
+from backtracking.reports.document import Document
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -3,22 +3,23 @@
 import pandas as pd
 import pytest
 
+from backtracking.claims import phase1 as phase1_claims
+from backtracking.claims import phase2 as phase2_claims
+from backtracking.claims.evidence import Evidence
 from backtracking.measurements.floors import too_low
 from backtracking.measurements.tradeoff import find_best_tradeoff, summarize_arms
-from backtracking.reports import phase1_verdicts, phase2_verdicts
-from backtracking.reports.evidence import Evidence
 from tests.report.tables import MAIN, event_rows, run_paths, sweep_table
 
 MARGIN = 0.05
 CLAIMS = {
-    "H1": phase1_verdicts.H1,
-    "H0": phase1_verdicts.H0,
-    "accuracy intact": phase1_verdicts.KEPT,
-    "error detection": phase1_verdicts.DETECTS,
-    "formatting": phase1_verdicts.FORMAT,
-    "without loss": phase2_verdicts._non_destructive(MARGIN),
-    "substantial": phase2_verdicts.SUBSTANTIAL,
-    "destroys": phase2_verdicts.DESTROYS,
+    "H1": phase1_claims.H1,
+    "H0": phase1_claims.H0,
+    "accuracy intact": phase1_claims.KEPT,
+    "error detection": phase1_claims.DETECTS,
+    "formatting": phase1_claims.FORMAT,
+    "without loss": phase2_claims._non_destructive(MARGIN),
+    "substantial": phase2_claims.SUBSTANTIAL,
+    "destroys": phase2_claims.DESTROYS,
 }
 
 
@@ -32,7 +33,7 @@ def phase1(folder, baseline, targeted, random, **changes):
     )
     events = pd.concat(rows).assign(**(steps | changes))
     paths = run_paths(folder, backtracking_events=events, ablation_importance=scan)
-    found = {verdict.claim: verdict for verdict in phase1_verdicts.verdicts(Evidence(paths), MAIN)}
+    found = {verdict.claim: verdict for verdict in phase1_claims.verdicts(Evidence(paths), MAIN)}
     return {name: found[claim.claim] for name, claim in CLAIMS.items() if claim.claim in found}
 
 
@@ -67,7 +68,7 @@ def test_accuracy_that_cannot_be_lost_is_not_intact(tmp_path, accuracy, changes,
 
 def phase2(folder, table):
     paths = run_paths(folder, subset_sweep_results=table)
-    found = {verdict.claim: verdict for verdict in phase2_verdicts.verdicts(Evidence(paths), MARGIN)}
+    found = {verdict.claim: verdict for verdict in phase2_claims.verdicts(Evidence(paths), MARGIN)}
     return {name: found[claim.claim] for name, claim in CLAIMS.items() if claim.claim in found}
 
 

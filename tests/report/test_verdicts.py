@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from backtracking.claims import phase1 as phase1_claims
+from backtracking.claims import phase2 as phase2_claims
+from backtracking.claims.evidence import Evidence
 from backtracking.config.phase2 import ContinuationConfig, Phase2Config, ScaleSweepConfig
 from backtracking.config.schema import ExperimentConfig
 from backtracking.figures import style as figures
-from backtracking.reports import phase1_verdicts, phase2_verdicts
-from backtracking.reports.evidence import Evidence
 from backtracking.reports.write import write_phase1_report, write_phase2_report
 from tests.report.tables import MAIN, event_rows, run_paths, sweep_table
 
@@ -39,9 +40,7 @@ def _events(targeted, random, accuracy=0.85):
 
 
 def _judged(paths):
-    return {
-        verdict.claim.split(":")[0]: verdict for verdict in phase1_verdicts.verdicts(Evidence(paths), MAIN)
-    }
+    return {verdict.claim.split(":")[0]: verdict for verdict in phase1_claims.verdicts(Evidence(paths), MAIN)}
 
 
 @pytest.mark.parametrize(
@@ -207,7 +206,7 @@ def test_what_is_missing_is_named(tmp_path):
 def test_non_destructive_claim(tmp_path, arms, outcome, says):
     table = sweep_table({"baseline": (0.6, 0.85)} | arms, margin=0.1)
     paths = run_paths(tmp_path, subset_sweep_results=table)
-    claim, *_ = phase2_verdicts.verdicts(Evidence(paths), 0.1)
+    claim, *_ = phase2_claims.verdicts(Evidence(paths), 0.1)
     assert claim.outcome == outcome, claim
     assert says in claim.because
 
@@ -217,7 +216,7 @@ def test_a_winner_that_fails_on_the_other_half_is_not_supported(tmp_path):
     failed = sweep_table({"baseline": (0.6, 0.85), "good": (0.3, 0.5)}, margin=0.1)
     failed["role"] = ["baseline", "winner"]
     paths = run_paths(tmp_path, subset_sweep_results=won, confirm_results=failed)
-    claim, *_ = phase2_verdicts.verdicts(Evidence(paths), 0.1)
+    claim, *_ = phase2_claims.verdicts(Evidence(paths), 0.1)
     assert claim.outcome == "not supported"
     assert "held-out" in claim.because
 
@@ -241,7 +240,7 @@ def _confirmed(winner):
 def test_once_there_is_a_confirmation_nothing_else_decides(tmp_path, swept, confirmed, holds, is_substantial):
     table = sweep_table({"baseline": (0.6, 0.85)} | swept, margin=0.1)
     paths = run_paths(tmp_path, subset_sweep_results=table, confirm_results=confirmed)
-    claim, substantial, *_ = phase2_verdicts.verdicts(Evidence(paths), 0.1)
+    claim, substantial, *_ = phase2_claims.verdicts(Evidence(paths), 0.1)
     assert (claim.outcome, substantial.outcome) == (holds, is_substantial)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from backtracking.run import io
 
 _INLINE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\[([^\]]+)\]\(([^)\s]+)\)")
-_MAX_QUOTE = 80
 _STYLE = """
 :root { color-scheme: light dark }
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 78rem; margin: 2rem auto; padding: 0 1rem }
@@ -26,18 +25,6 @@ code { background: #9992; padding: 0 .25rem; border-radius: 3px; white-space: pr
 img { max-width: min(100%, 62rem); background: white }
 figcaption { font-size: .9rem; opacity: .8 } figure { margin: 1rem 0 }
 """
-
-
-def quoted(text: object, limit: int = _MAX_QUOTE) -> str:
-    """Untrusted text as inline code: nothing in it can end the code, break a table, or become markup."""
-    shown = str(text)
-    if len(shown) > limit:
-        shown = shown[: limit - 1] + "…"
-    shown = shown.replace("`", "ˋ").replace("|", "¦").replace("\n", "⏎").replace("\t", "⇥")
-    shown = "".join(char if char.isprintable() else "\ufffd" for char in shown)
-    if shown[:1] == " ":
-        shown = "␣" + shown[1:]
-    return f"`{shown or '∅'}`"
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from backtracking.artifacts import phase2 as files
-from backtracking.reports.document import Document, quoted
-from backtracking.reports.evidence import Evidence
-from backtracking.reports.numbers import number, percent, plain, rate, records
+from backtracking.claims.evidence import Evidence
+from backtracking.claims.wording import number, percent, plain, quoted, rate, records
+from backtracking.reports.document import Document
 from backtracking.reports.phase1 import picture
 from backtracking.run.records import BASELINE_NAME
 

@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 
 from backtracking.artifacts import phase1 as files
+from backtracking.claims.evidence import Evidence
+from backtracking.claims.phase1 import verdicts
+from backtracking.claims.wording import count, number, p_value, percent, plain, points, quoted, rate, records
 from backtracking.config.schema import NO_MODEL, ExperimentConfig
 from backtracking.measurements.statistics import LEVEL
-from backtracking.reports.document import Document, quoted
-from backtracking.reports.evidence import Evidence, how_graded, say_what_lacks
-from backtracking.reports.numbers import count, number, p_value, percent, plain, points, rate, records
-from backtracking.reports.phase1_verdicts import verdicts
+from backtracking.reports.document import Document
+from backtracking.reports.lacking import how_graded, say_what_lacks
 from backtracking.reports.provenance import write_out_of_date, write_provenance
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME

@@ -8,14 +8,15 @@ import pandas as pd
 
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Table
+from backtracking.claims.evidence import Evidence
+from backtracking.claims.phase2 import verdicts, why_untested
+from backtracking.claims.wording import count, number, p_value, percent, plain, points, quoted, rate, records
 from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
-from backtracking.reports.document import Document, quoted
-from backtracking.reports.evidence import Evidence, how_graded, say_what_lacks
+from backtracking.reports.document import Document
+from backtracking.reports.lacking import how_graded, say_what_lacks
 from backtracking.reports.leaks import write_leaks
-from backtracking.reports.numbers import count, number, p_value, percent, plain, points, rate, records
 from backtracking.reports.phase1 import more_pictures, picture
-from backtracking.reports.phase2_verdicts import verdicts, why_untested
 from backtracking.reports.provenance import write_out_of_date, write_provenance
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from backtracking.reports.document import Document, quoted
-from backtracking.reports.evidence import Evidence
+from backtracking.claims.evidence import Evidence
+from backtracking.claims.wording import quoted
+from backtracking.reports.document import Document
 
 
 def write_provenance(document: Document, evidence: Evidence, level: int = 2) -> None:

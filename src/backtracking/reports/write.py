@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from backtracking.claims.evidence import Evidence
 from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
 from backtracking.reports.document import Document
-from backtracking.reports.evidence import Evidence
 from backtracking.reports.phase1 import phase1_report
 from backtracking.reports.phase2 import phase2_report
 from backtracking.run import io

@@ -6,13 +6,12 @@ from typing import Any
 import pandas as pd
 
 from backtracking.artifacts import phase2 as files
+from backtracking.claims.evidence import Evidence
+from backtracking.claims.verdict import Claim, Verdict
+from backtracking.claims.wording import number, percent, plain, points, quoted, rate, records
 from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE
 from backtracking.measurements.statistics import LEVEL
 from backtracking.measurements.tradeoff import DESTRUCTIVE, HELD
-from backtracking.reports.document import quoted
-from backtracking.reports.evidence import Evidence
-from backtracking.reports.numbers import number, percent, plain, points, rate, records
-from backtracking.reports.verdicts import Claim, Verdict
 from backtracking.run.records import BASELINE_NAME
 
 MIN_REDUCTION = 0.30

@@ -1,8 +1,8 @@
-"""What a report is computed from: a run's tables, each of which may be absent."""
+"""What claims and reports are computed from: a run's tables, each of which may be absent."""
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import pandas as pd
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import Artifact, Data, Table
 from backtracking.measurements.tradeoff import with_arm_names
-from backtracking.reports.document import Document
 from backtracking.run import io
 from backtracking.run.inputs import Listing, note
 from backtracking.run.paths import RunPaths
@@ -96,25 +95,6 @@ class Evidence:
         """A figure's path relative to the report; none when it was not drawn."""
         path = self.paths.figure(name)
         return Path(os.path.relpath(path, report.parent)).as_posix() if io.exists(path) else None
-
-
-def say_what_lacks(document: Document, evidence: Evidence, table: Table, columns: Mapping[str, str]) -> None:
-    """Name the quantities (by column) that a table does not hold at all: a dash beside them is no finding."""
-    if lacking := [label for column, label in columns.items() if not evidence.holds(table, column)]:
-        document.say(f"Not in this table ({table.file}): {', '.join(lacking)}.")
-
-
-def how_graded(evidence: Evidence, tables: Sequence[Table]) -> str:
-    """How the accuracies of these tables count, as far as the run's record tells."""
-    if foreign := [t.file for t in tables if evidence.table(t) is not None and not evidence.is_own(t)]:
-        return (
-            f"This run did not make {', '.join(foreign)}: how unanswered completions count in the accuracies "
-            "there is not recorded."
-        )
-    return (
-        "Accuracy counts an unanswered completion as wrong and stands beside the share of completions cut at "
-        "the token cap, because a cut completion cannot answer."
-    )
 
 
 def _read(path: Path) -> pd.DataFrame | None:

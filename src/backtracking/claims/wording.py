@@ -1,4 +1,4 @@
-"""How reports write numbers: every rate with its interval and n, where the table has them."""
+"""How numbers and foreign text are written: every rate with its interval and n, where the table has them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ import pandas as pd
 from backtracking.measurements.statistics import Difference
 
 Row = Mapping[Any, Any]
+_MAX_QUOTE = 80
 
 
 def number(row: Row, column: str) -> float | None:
@@ -74,6 +75,18 @@ def p_value(value: float | None) -> str:
     if value is None:
         return "—"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def quoted(text: object, limit: int = _MAX_QUOTE) -> str:
+    """Untrusted text as inline code: nothing in it can end the code, break a table, or become markup."""
+    shown = str(text)
+    if len(shown) > limit:
+        shown = shown[: limit - 1] + "…"
+    shown = shown.replace("`", "ˋ").replace("|", "¦").replace("\n", "⏎").replace("\t", "⇥")
+    shown = "".join(char if char.isprintable() else "\ufffd" for char in shown)
+    if shown[:1] == " ":
+        shown = "␣" + shown[1:]
+    return f"`{shown or '∅'}`"
 
 
 def records(table: pd.DataFrame) -> Sequence[dict[Any, Any]]:

@@ -6,14 +6,13 @@ import pandas as pd
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.phase2 import METRICS
+from backtracking.claims.evidence import Evidence
+from backtracking.claims.verdict import Claim, Verdict
+from backtracking.claims.wording import in_points, number, percent, plain, points, quoted, rate, records
 from backtracking.measurements.comparison import average, compare, count
 from backtracking.measurements.floors import MOST_CUT, no_onsets, too_cut, too_low
 from backtracking.measurements.metrics import OUTCOMES
 from backtracking.measurements.statistics import LEVEL, Difference, paired_difference
-from backtracking.reports.document import quoted
-from backtracking.reports.evidence import Evidence
-from backtracking.reports.numbers import in_points, number, percent, plain, points, rate, records
-from backtracking.reports.verdicts import Claim, Verdict
 from backtracking.run.records import BASELINE_NAME
 
 MARGIN = 0.05
