@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,20 @@ def _root(
 def main() -> None:
     """Run the command line."""
     try:
-        from backtracking.cli import configs, manage, measurement, organism, scorer, stage_commands, traces
-
-        for module in (manage, stage_commands, measurement, traces, scorer, organism):
-            module.register(app)
-        configs.register(manage.config_app)
+        _register_commands()
         app()
     except KeyboardInterrupt:  # before a command began
         sys.exit(INTERRUPTED)
+
+
+@cache
+def _register_commands() -> None:
+    """Add every command to the application, once per process."""
+    from backtracking.cli import configs, manage, measurement, organism, scorer, stage_commands, traces
+
+    for module in (manage, stage_commands, measurement, traces, scorer, organism):
+        module.register(app)
+    configs.register(manage.config_app)
 
 
 def _complain(first: str, *more: str) -> None:
