@@ -98,7 +98,8 @@ def in_turns(asks: dict[str, tuple[Worker, int, int]], rounds: int) -> dict[str,
 
 def ratios(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
     """Tokens per second of every contender, and what the targets ask of them."""
-    workers = {name: Worker(name, model, dtype) for name in ROWS if name in Worker.chosen}
+    chosen = {*Worker.chosen, "engine"}  # everything is compared with the engine
+    workers = {name: Worker(name, model, dtype) for name in ROWS if name in chosen}
     asks = {name: (worker, ROWS[name], 1) for name, worker in workers.items()}
     asks["engine, 11 arms"] = (workers["engine"], PHASE_2_ARMS * 12, PHASE_2_ARMS)
     rates = in_turns(asks, rounds)
@@ -106,12 +107,12 @@ def ratios(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
         worker.close()
     engine = rates["engine"]
     over = {name: engine / rate for name, rate in rates.items() if not name.startswith(("engine", "floor"))}
-    return {
-        "tokens_per_second": rates,
-        "times_faster_than": over,
-        "share_of_floor": engine / rates["floor"],
-        "arms_in_one_run_share_of_one_by_one": rates["one by one"] / rates["engine, 11 arms"],
-    }
+    shares = {}
+    if "floor" in rates:
+        shares["share_of_floor"] = engine / rates["floor"]
+    if "one by one" in rates:
+        shares["arms_in_one_run_share_of_one_by_one"] = rates["one by one"] / rates["engine, 11 arms"]
+    return {"tokens_per_second": rates, "times_faster_than": over, **shares}
 
 
 def conditions(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
@@ -289,13 +290,17 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="ratios,conditions,scaling,profile,bfloat16")
-    parser.add_argument("--contenders", default=",".join(ROWS))
+    parser.add_argument(
+        "--contenders", default=",".join(ROWS), help="which to time; the engine always is one of them"
+    )
     parser.add_argument("--dtypes", default="bfloat16,float32")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
         "--clock", choices=("wall", "cpu"), default="wall", help="cpu: on a busy machine, with --threads 1"
     )
     chosen = parser.parse_args()
+    if unknown := set(chosen.contenders.split(",")) - set(ROWS):
+        parser.error(f"no contenders {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     Worker.clock, Worker.threads, Worker.chosen = chosen.clock, chosen.threads, chosen.contenders.split(",")
     make_environment()
     model, wanted = smollm2(), chosen.only.split(",")

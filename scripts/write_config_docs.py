@@ -8,6 +8,8 @@ HEAD = """# Config keys
 
 Generated from the schema by `make docs`; `backtracking config show --explain` prints the same. Configs are
 YAML; `extends: other.yaml` takes another file as base; `--set key=value` overrides any key for one command.
+Sections join those of the base key by key, so subsets are added to the base's;
+`replaces: phase2.subset_sweep.subsets` (or a list of keys) beside `extends` drops the base's first.
 Unknown keys are refused. The resolved config, each value with where it came from, is saved in the run folder.
 """
 

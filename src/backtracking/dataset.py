@@ -4,13 +4,13 @@ import json
 import math
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from backtracking.config.schema import DatasetConfig
 from backtracking.errors import UserError
+from backtracking.run.hub import asking_hub
 from backtracking.run.records import Problem
 
 _HUB_IDS = {"gsm8k": ("openai/gsm8k", "main")}
@@ -115,14 +115,17 @@ def _read_saved_folder(path: Path) -> Iterable[Mapping[str, Any]]:
 
 
 def _read_hub(config: DatasetConfig) -> Iterable[Mapping[str, Any]]:
+    import datasets
+
     hub_id, default_config = _HUB_IDS.get(config.name, (config.name, None))
     hub_config = config.hub_config or default_config
-    is_reached = _ask_hub(hub_id)
+    local = "set dataset.path to a local JSONL, JSON, CSV or Parquet file"
+    is_reached = False
     try:
-        with nullcontext() if is_reached else _offline():
-            import datasets
-
+        with asking_hub("dataset", hub_id, "dataset.name", local) as is_reached:
             rows: Iterable[Mapping[str, Any]] = datasets.load_dataset(hub_id, hub_config, split=config.split)
+    except UserError:
+        raise
     except Exception as error:  # the hub client raises many kinds; all mean that it could not be had
         said = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no detail'}"
         offline = "the hub is not within reach, and no copy is in this machine's cache"
@@ -134,40 +137,9 @@ def _read_hub(config: DatasetConfig) -> Iterable[Mapping[str, Any]]:
         raise UserError(
             f"cannot load dataset {hub_id!r} ({part})",
             said if is_reached else offline,
-            "check the name and the network, or set dataset.path to a local JSONL, JSON, CSV or Parquet file",
+            f"check the name and the network, or {local}",
         ) from error
     return rows
-
-
-def _ask_hub(hub_id: str) -> bool:
-    """Whether the hub can be asked; a name that it does not know is refused at once."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
-
-    try:
-        HfApi().dataset_info(hub_id, timeout=10)
-    except (RepositoryNotFoundError, HFValidationError):
-        raise UserError(
-            f"dataset.name: the hub has no dataset {hub_id!r}, or it is private",
-            next_step="check the name, or set dataset.path to a local JSONL, JSON, CSV or Parquet file",
-        ) from None
-    except Exception:  # no network, a proxy, an outage: the cache may still have it
-        return False
-    return True
-
-
-@contextmanager
-def _offline() -> Iterator[None]:
-    """Let the hub's libraries look into their cache only, instead of trying the network six times over."""
-    import datasets
-    from huggingface_hub import constants
-
-    before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
 
 
 def _to_problem(row: Mapping[str, Any], index: int, config: DatasetConfig, source: str) -> Problem:

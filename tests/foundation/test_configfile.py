@@ -291,3 +291,44 @@ def test_edited_copies_extend_each_other(first, second, cli, workdir):
     assert load_config(path).config.run.seed >= 90
     assert load_config(workdir / f"{second}.yaml").config.run.seed == load_config(path).config.run.seed
     assert_one_clear_message(cli("config", "init", "dmo"), "did you mean demo?")
+
+
+PARENT = """phase2:
+  scale_sweep: {enabled: false}
+  continuation_ablation: {enabled: false}
+  subset_sweep: {subsets: {a: [[attn, 1]], b: [[mlp, 1]]}, variant: no_think_tags}
+"""
+OWN = "extends: base.yaml\n{}phase2: {{subset_sweep: {{subsets: {{c: [[attn, 2]]}}}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("replaces", "subsets", "variant"),
+    [
+        ("", ["a", "b", "c"], "no_think_tags"),
+        ("replaces: phase2.subset_sweep.subsets\n", ["c"], "no_think_tags"),
+        ("replaces: [phase2.subset_sweep]\n", ["c"], "baseline_think_newline"),
+    ],
+)
+def test_a_config_can_replace_what_its_parent_sets(tmp_path, replaces, subsets, variant):
+    (tmp_path / "base.yaml").write_text(PARENT)
+    loaded = load_config(write(tmp_path, OWN.format(replaces)))
+    sweep = loaded.config.phase2.subset_sweep
+    assert (list(sweep.subsets), sweep.variant) == (subsets, variant)
+    assert loaded.origin("phase2.subset_sweep.subsets.c").endswith(f":{2 + bool(replaces)}")
+    assert not any("replaces" in key for key in loaded.origins)
+    inherited = [key for key, origin in loaded.origins.items() if "base.yaml" in origin]
+    assert ("phase2.subset_sweep.subsets.a" in inherited) == ("a" in subsets)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("replaces: phase2\nphase2: {}\n", "goes with `extends`"),
+        (OWN.format("replaces: phase2.subset_sweep.subset\n"), "which this config does not set"),
+        (OWN.format("replaces: 3\n"), "must name one key"),
+    ],
+)
+def test_what_cannot_be_replaced_is_told(tmp_path, text, words):
+    (tmp_path / "base.yaml").write_text(PARENT)
+    with pytest.raises(UserError, match=words):
+        load_config(write(tmp_path, text))

@@ -241,3 +241,19 @@ def test_a_moved_run_stays_up_to_date(cli, small_config, workdir):
     here = ["--set", "run.output_dir=elsewhere", "--run-id", "moved"]
     outcome = cli("generate", "-c", small_config, *here)
     assert "up to date" in outcome.err, outcome.err
+
+
+def test_a_data_set_made_smaller_leaves_out_the_rows_of_lost_problems(cli, small_config, workdir):
+    prepared(cli, small_config)
+    assert cli("prepare-data", "-c", small_config, "--set", "dataset.max_examples=5").code == 0
+    outcome = cli("detect-events", "-c", small_config)
+    assert outcome.code == 0, outcome.err
+    assert "no longer in the data set are left out: 18 rows, 3 problems" in outcome.err
+    events = (workdir / "runs/small/analysis/backtracking_events.csv").read_text()
+    assert len(events.splitlines()) == 1 + 5 * 2 * 3
+    others = workdir / "others.jsonl"
+    others.write_text('{"id": "x", "question": "1 + 1?", "answer": "#### 2"}\n')
+    cli("prepare-data", "-c", small_config, "--set", f"dataset.path={others}")
+    refused = cli("detect-events", "-c", small_config)
+    assert_one_clear_message(refused, "no completion in", "same dataset settings")
+    assert (workdir / "runs/small/analysis/backtracking_events.csv").read_text() == events

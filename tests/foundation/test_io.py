@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import platform
 import subprocess
 import sys
 
@@ -118,7 +119,7 @@ def test_lock_names_its_holder_and_ends_with_it(tmp_path):
     holder.start()
     assert ready.wait(30)
     assert is_locked(path)
-    with pytest.raises(UserError, match=f"pid {holder.pid} on"), run_lock(path):
+    with pytest.raises(UserError, match=f"in use by pid {holder.pid}\n"), run_lock(path):
         pass
     os.kill(holder.pid, 9)
     holder.join()
@@ -133,6 +134,7 @@ def test_a_lock_that_a_dead_holder_left_is_taken_over(tmp_path):
     assert not is_locked(tmp_path / ".lock")
     with run_lock(tmp_path / ".lock"):
         assert (tmp_path / ".lock.holder").read_text().startswith(f"pid {os.getpid()} on ")
+        assert platform.node() not in (tmp_path / ".lock.holder").read_text()
     assert not (tmp_path / ".lock.holder").exists()
 
 

@@ -125,6 +125,7 @@ def test_a_model_that_is_not_on_this_disk_costs_rows_and_tokens(cli, small_confi
     assert "nobody/absent-model is not on this disk" in plan["cost"]["not_measured"]
 
 
+HEADING_KEYS = {"run_id", "is_current", "study", "config", "config_hash", "model", "phase1_run_id"}
 STAGE_KEYS = {"stage", "state", "reason", "rows", "started", "finished", "seconds"}
 STEP_KEYS = {
     "stage", "action", "state", "reason", "rows", "rows_at_most", "tokens_expected", "tokens_at_cap",
@@ -143,7 +144,8 @@ def test_json_has_the_documented_keys_and_nothing_beside_it(cli, small_config, w
     assert set(plan["cost"]) == COST_KEYS
     assert all(set(step) == STEP_KEYS for step in plan["stages"])
     status = told(cli, "status", "--run-id", "small")
-    assert set(status) == {"run_id", "study", "config_hash", "stages"}
+    assert set(status) == {*HEADING_KEYS, "stages"}
+    assert (status["is_current"], status["phase1_run_id"]) == (True, None)
     assert all(set(stage) == STAGE_KEYS for stage in status["stages"])
     prepared = by_stage(status)["prepare-data"]
     assert (prepared["state"], prepared["rows"]) == ("done", 8)
@@ -163,7 +165,7 @@ def test_documented_keys_are_those_that_are_said():
     from tests.docs.fences import ROOT
 
     page = (ROOT / "docs/commands.md").read_text()
-    for key in (*STAGE_KEYS, *STEP_KEYS, *COST_KEYS, "config_hash", "origins", "findings", "is_new"):
+    for key in (*HEADING_KEYS, *STAGE_KEYS, *STEP_KEYS, *COST_KEYS, "origins", "findings", "is_new"):
         assert f"`{key}`" in page, key
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 import datasets
 import huggingface_hub
 import pytest
+import transformers
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from backtracking.config.schema import DatasetConfig
+from backtracking.config.schema import DatasetConfig, ModelConfig
 from backtracking.dataset import load_problems
 from backtracking.errors import UserError
+from backtracking.model.loading import load_tokenizer
 from tests.foundation.command import assert_one_clear_message
 
 PHASE2 = """extends: demo_phase2.yaml
@@ -32,6 +34,7 @@ def test_components_beyond_the_model_are_all_told_before_anything_is_made(extra,
     Path("second.yaml").write_text(PHASE2)
     outcome = cli("run", "-c", "second.yaml", *extra)
     assert_one_clear_message(outcome, "attn 99", "head 77 of attn 1", "layers 0 to 5", "selected_layers.json")
+    assert outcome.err.count("has layers 0 to 5") == 1, "what the model has is said once"
     assert not Path("runs/second").exists()
 
 
@@ -60,6 +63,9 @@ def test_before_phase1_exists_both_phases_are_planned(command, config, first, ru
     assert "phase2-subset-sweep" in then + after
     assert "prepare-data" not in after, "the problems are Phase 1's"
     assert not list(Path("runs").glob("[!.]*"))
+    named = cli(*command, "-c", config, "--phase1-run-id", "to-come")
+    assert named.code == 0, named.err
+    assert f"backtracking run -c {first} --run-id to-come" in named.out
     phase1 = json.loads(cli(*command, "-c", config, "--json").out)["phase1"]
     assert phase1["run_id"].startswith(run)
     assert "ablation-scan[baseline_think_newline]" in [stage["stage"] for stage in phase1["stages"]]
@@ -83,13 +89,15 @@ def test_a_missing_model_leaves_no_run(command, cli, workdir):
 
 
 class Hub:
-    """A hub that gives this answer when it is asked for a data set."""
+    """A hub that gives this answer when it is asked for a data set or a model."""
 
     def __init__(self, answer: Exception) -> None:
         self.answer = answer
 
     def dataset_info(self, *_: object, **__: object) -> None:
         raise self.answer
+
+    model_info = dataset_info
 
 
 def test_a_misspelt_dataset_is_told_from_a_hub_out_of_reach(monkeypatch):
@@ -122,5 +130,29 @@ def test_a_run_keeps_the_phase1_run_that_was_typed_when_it_was_made(cli, workdir
     again = cli(*report)
     assert "up to date" in again.err, "the config says demo, and other was typed"
     assert json.loads(Path("runs/two/meta.json").read_text())["phase1_run_id"] == "other"
+    assert_one_clear_message(cli("run", "-c", "demo_phase2", "--phase1-run-id", "nowhere"), "'nowhere'")
     outcome = cli("status", "--run-id", "two", "--set", "phase2.phase1_run_id=nowhere")
     assert_one_clear_message(outcome, "there is no Phase 1 run 'nowhere'", "run Phase 1 first")
+
+
+def test_a_misspelt_model_is_asked_for_once_and_a_hub_out_of_reach_not_at_all(monkeypatch):
+    """No retries of the hub's client: it is not even called for a name that the hub does not know."""
+    config = ModelConfig(hf_id="nobody/nomodel")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    asked = []
+
+    def from_pretrained(*_: object, **__: object) -> None:
+        asked.append(huggingface_hub.constants.HF_HUB_OFFLINE)
+        raise OSError("couldn't connect")
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", from_pretrained)
+    unknown = RepositoryNotFoundError.__new__(RepositoryNotFoundError)
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: Hub(unknown))
+    with pytest.raises(UserError, match="the hub has no model 'nobody/nomodel'"):
+        load_tokenizer(config)
+    assert asked == []
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: Hub(ConnectionError()))
+    with pytest.raises(UserError, match="could not be loaded"):
+        load_tokenizer(config)
+    assert asked == [True], "only the cache is looked into"
+    assert huggingface_hub.constants.HF_HUB_OFFLINE is False

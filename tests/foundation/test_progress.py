@@ -18,18 +18,20 @@ def test_elapsed_and_left_follow_the_rate():
     assert progress.describe(240, 240, "rows", 3723.0) == "240/240 rows, 1:02:03 elapsed"
 
 
+@pytest.mark.parametrize("label", ["completions", LONGEST])
 @pytest.mark.parametrize("width", [80, 100, 140])
-def test_a_live_bar_keeps_count_and_times_on_one_line(width):
+def test_a_live_bar_keeps_label_count_and_times_whole(width, label):
     shown = io.StringIO()
     terminal = progress.Terminal()
     terminal._console = Console(file=shown, width=width, force_terminal=True, color_system=None)
-    with terminal.bar(LONGEST, 1200) as bar:
+    with terminal.bar(label, 1200) as bar:
         for _ in range(600):
             bar.advance(1, "1,234 tokens/s, 56 cut, and more than any terminal can show beside the rest")
     for line in filter(None, re.split(r"[\r\n]|\x1b\[[0-9?]*[A-Za-z]", shown.getvalue())):
         assert len(line) <= width
     last = [line for line in shown.getvalue().splitlines() if "600/1,200 rows" in line][-1]
     assert re.search(r"600/1,200 rows, \d+:\d\d elapsed, \d+:\d\d left", last)
+    assert label in (last if label == "completions" or width == 140 else shown.getvalue())
 
 
 def test_a_log_gets_the_same_words(capsys, monkeypatch):

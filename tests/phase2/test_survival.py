@@ -130,3 +130,16 @@ def test_rows_of_a_killed_start_are_missed_in_the_counts(tmp_path):
     assert kept["matches_schedule"] is False
     uncounted = 16 - sum(kept["rows_generated"].values())
     assert sum(int(line.split()[1]) for line in kept["differences"]) == uncounted > 0
+
+
+def test_arms_of_another_sweep_are_shared_and_those_cut_off_are_resumed(tmp_path):
+    model, said = world.random_model(), Said()
+    run_subset_sweep(world.job(model, tmp_path), ONE)
+    run_subset_sweep(world.job(model, tmp_path, reporter=said), SUBSETS)
+    assert said.lines == ["  on disk already: baseline, one_x0"]
+    again = Said()
+    path = tmp_path / "phase2_two_x0.jsonl"
+    rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(rows[:3]))
+    run_subset_sweep(world.job(model, tmp_path, reporter=again), SUBSETS)
+    assert f"  resuming: 3 of {len(rows)} rows done" in again.lines

@@ -1,5 +1,6 @@
 """Runs of the earlier implementation: commands that need tables only work, keep theirs, and claim nothing."""
 
+import json
 import re
 from pathlib import Path
 
@@ -89,6 +90,7 @@ def test_phase1_report_of_what_there_is(cli, root, without):
         assert "Where the family's log-mass separates is not in this table." in text
         assert "how unanswered completions count in the accuracies there is not recorded" in text
         assert "20 onsets, 20 controls" in text
+        assert "recorded no model (the config names `bundled`)" in text
 
 
 @pytest.mark.parametrize(
@@ -158,6 +160,16 @@ def test_status_tells_what_was_made_elsewhere(cli, root, without):
     }
     for name, stage in made.items():
         assert any(stage in line for line in foreign) == (name not in without), stage
+    assert any("model: not recorded" in line for line in lines)
+
+
+def test_a_file_that_sweeps_share_speaks_for_the_first_of_them_alone(cli, root):
+    earlier.write_phase2(root)
+    told = json.loads(done(cli("status", "--run-id", "earlier-phase2", "--json")).out)
+    states = {stage["stage"]: stage["state"] for stage in told["stages"]}
+    assert states["phase2-subset-sweep"] == states["phase2-scale-sweep"] == "made elsewhere"
+    assert states["phase2-confirm"] == "missing", "hook_debug.json is no result of its own"
+    assert told["model"] is None
 
 
 def test_figures_of_their_tables_judge_nothing(root):

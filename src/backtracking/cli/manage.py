@@ -115,11 +115,11 @@ def status(
     overrides: opt.Overrides = None,
     as_json: opt.Json = False,
 ) -> None:
-    """Show where each stage of a run stands: done, missing, stale, running.
+    """Show where each stage of a run stands: done, missing, stale, failed, running.
 
     Example: [cyan]backtracking status --run-id demo[/cyan]
     """
-    from backtracking.cli.status_table import described, show_stages, terminal
+    from backtracking.cli.status_table import Heading, described, show_stages, terminal
     from backtracking.stages.execute import status_of
 
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=True)
@@ -129,11 +129,12 @@ def status(
             "there is no run of this study yet",
             next_step=f"begin one with: backtracking run --config {ctx.loaded.source}",
         )
-    found = {stage.key: status_of(stage, ctx) for stage in ctx.pipeline}
+    statuses = {stage.key: status_of(stage, ctx) for stage in ctx.pipeline}
+    heading = Heading.of(ctx)
     if as_json:
-        echo_json(described(ctx.paths.run_id, ctx.meta, found))
+        echo_json(described(heading, ctx.meta, statuses))
         return
-    show_stages(terminal(), f"run {ctx.paths.run_id}", found, ctx.meta.stages)
+    show_stages(terminal(), heading, statuses, ctx.meta.stages)
 
 
 def init_run(

@@ -101,7 +101,7 @@ def open_run(request: Request, *, may_create: bool = False, may_lack_phase1: boo
         loaded=loaded,
         paths=choice.paths,
         meta=meta,
-        phase1=phase1_run(request, loaded, meta, may_lack=may_lack_phase1 and not request.phase1_run_id),
+        phase1=phase1_run(request, loaded, meta, may_lack=may_lack_phase1),
         reporter=reporter(request.quiet),
     )
     will_have_problems = may_lack_phase1 and ctx.awaits_phase1

@@ -2,14 +2,17 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from backtracking.run.progress import clock
+from backtracking.stages.init_run import read_current
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from backtracking.run.meta import RunMeta, StageRecord
+    from backtracking.stages.base import RunContext
     from backtracking.stages.execute import State, Status
 
 COLOURS: "dict[State, str]" = {
@@ -20,6 +23,7 @@ COLOURS: "dict[State, str]" = {
     "missing": "dim",
     "running": "cyan",
     "interrupted": "yellow",
+    "failed": "red",
 }
 WIDE = 110
 """From this width on there is room for when a stage finished."""
@@ -33,12 +37,48 @@ def terminal() -> "Console":
     return Console(highlight=False, width=None if sys.stdout.isatty() else NOT_A_TERMINAL)
 
 
-def described(run_id: str, meta: "RunMeta", stages: "Mapping[str, Status]") -> dict[str, Any]:
+@dataclass(frozen=True)
+class Heading:
+    """Which run is shown, and what it is about."""
+
+    run_id: str
+    is_current: bool
+    study: str
+    config: str
+    config_hash: str
+    model: str | None
+    """None where nothing recorded it."""
+    phase1_run_id: str | None
+
+    @classmethod
+    def of(cls, ctx: "RunContext") -> "Heading":
+        """What is to be said of a run that is open."""
+        meta, run_id = ctx.meta, ctx.paths.run_id
+        return cls(
+            run_id=run_id,
+            is_current=read_current(ctx.paths.output_dir) == run_id,
+            study=meta.name,
+            config=ctx.loaded.source,
+            config_hash=ctx.loaded.hash,
+            model=None if meta.earlier is not None else ctx.config.model.hf_id,
+            phase1_run_id=ctx.phase1.run_id if ctx.phase1 else None,
+        )
+
+    def lines(self) -> list[str]:
+        """The heading in words."""
+        built_on = f", built on Phase 1 run {self.phase1_run_id}" if self.phase1_run_id else ""
+        model = self.model or "not recorded (written by an earlier implementation)"
+        return [
+            f"run {self.run_id}{' (the current run)' if self.is_current else ''}{built_on}",
+            f"config: {self.config} ({self.config_hash[:12]})",
+            f"model: {model}",
+        ]
+
+
+def described(heading: Heading, meta: "RunMeta", stages: "Mapping[str, Status]") -> dict[str, Any]:
     """The same for programs; the keys are documented in docs/commands.md."""
     return {
-        "run_id": run_id,
-        "study": meta.name,
-        "config_hash": meta.config_hash,
+        **asdict(heading),
         "stages": [_stage(name, status, meta.stages.get(name)) for name, status in stages.items()],
     }
 
@@ -51,7 +91,10 @@ def _stage(name: str, status: "Status", record: "StageRecord | None") -> dict[st
 
 
 def show_stages(
-    console: "Console", title: str, stages: "Mapping[str, Status]", records: "Mapping[str, StageRecord]"
+    console: "Console",
+    heading: Heading,
+    stages: "Mapping[str, Status]",
+    records: "Mapping[str, StageRecord]",
 ) -> None:
     """Print the state of every stage; long names are never broken, reasons are."""
     from rich.padding import Padding
@@ -73,5 +116,6 @@ def show_stages(
         table.add_row(Text(status.state, COLOURS[status.state]), Text(name), rows, taken, *finished)
         if status.reason and (record or status.state != "missing"):
             table.add_row("", Padding(Text(status.reason, "dim"), (0, 0, 0, 2)))
-    console.print(title)
+    for line in heading.lines():
+        console.print(Text(line))
     console.print(table)

@@ -1,7 +1,7 @@
 """From YAML text to plain data that knows the line of every key."""
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +96,19 @@ def _read_with_parents(file: ConfigFile, seen: tuple[ConfigFile, ...]) -> ReadCo
         k: f"{file.label}:{line}" for k, line in lines.items()
     }
     own = ReadConfig(data, found, resolved_from(text.splitlines()) or file.label)
-    parent = data.pop("extends", None)
-    own.origins.pop("extends", None)
+    parent, replaced = data.pop("extends", None), data.pop("replaces", [])
+    for key in [key for key in own.origins if key.partition(".")[0] in ("extends", "replaces")]:
+        del own.origins[key]
     if parent is None:
+        if replaced:
+            raise UserError(
+                f"{file.label}: `replaces` goes with `extends`", "there is nothing to take keys from"
+            )
         return own
     extended = _parent(file, parent)
     base = _read_with_parents(extended, (*seen, file))
+    for key in _replaced_keys(file, replaced, data):
+        base = _without(base, key)
     return ReadConfig(_merge(base.data, data), base.origins | own.origins, own.source, extended.label)
 
 
@@ -115,6 +122,43 @@ def _parent(file: ConfigFile, named: Any) -> ConfigFile:
         shown = named if len(named) <= 80 else f"{named[:77]}..."
         raise UserError(f"{file.label}: extends names {shown!r}, but there is no config file of that name")
     return found
+
+
+def _replaced_keys(file: ConfigFile, named: Any, data: dict[str, Any]) -> list[str]:
+    """The dotted keys whose values are to take the place of the parent's, rather than to join them."""
+    keys = [named] if isinstance(named, str) else named
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise UserError(f"{file.label}: replaces must name one key, or be a list of them", f"it is {named!r}")
+    for key in keys:
+        if not _holds(data, key):
+            raise UserError(
+                f"{file.label}: replaces names {key!r}, which this config does not set",
+                "what it replaces has to be given beside it",
+                "write the whole dotted key, e.g. phase2.subset_sweep.subsets",
+            )
+    return keys
+
+
+def _holds(data: Any, key: str) -> bool:
+    for part in key.split("."):
+        if not isinstance(data, dict) or part not in data:
+            return False
+        data = data[part]
+    return True
+
+
+def _without(base: ReadConfig, key: str) -> ReadConfig:
+    """A config as if it had not set a dotted key, nor anything inside it."""
+    origins = {k: at for k, at in base.origins.items() if k != key and not k.startswith(f"{key}.")}
+    return replace(base, data=_dropped(base.data, key.split(".")), origins=origins)
+
+
+def _dropped(data: dict[str, Any], parts: list[str]) -> dict[str, Any]:
+    first, *rest = parts
+    if not rest:
+        return {name: value for name, value in data.items() if name != first}
+    inner = data.get(first)
+    return data | {first: _dropped(inner, rest)} if isinstance(inner, dict) else data
 
 
 def _near(path: Path) -> str:

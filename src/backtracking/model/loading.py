@@ -1,7 +1,7 @@
 """Load a causal language model, find its blocks, and prove the map numerically."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from backtracking.config.schema import NO_MODEL, ModelConfig
 from backtracking.errors import UserError
 from backtracking.interventions import Shape
 from backtracking.model.source import check_source
+from backtracking.run.hub import asking_hub
 from backtracking.run.provenance import digest
 
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
@@ -128,7 +129,7 @@ def load_model(config: ModelConfig) -> LoadedModel:
     source, options = _source(config)
     tokenizer = load_tokenizer(config)
     try:
-        with _without_progress_bars():
+        with _reaching(source), _without_progress_bars():
             model = AutoModelForCausalLM.from_pretrained(
                 source, dtype=_resolve_dtype(config.torch_dtype, device), **attention, **options
             )
@@ -143,7 +144,8 @@ def load_tokenizer(config: ModelConfig) -> Any:
 
     source, options = _source(config)
     try:
-        return AutoTokenizer.from_pretrained(source, **options)
+        with _reaching(source):
+            return AutoTokenizer.from_pretrained(source, **options)
     except (OSError, ValueError, ImportError) as error:
         raise _loading_error(config, error) from error
 
@@ -181,6 +183,13 @@ def _source(config: ModelConfig) -> tuple[str, dict[str, Any]]:
     if config.gguf_file is not None:
         options["gguf_file"] = config.gguf_file
     return source, options
+
+
+def _reaching(source: str) -> AbstractContextManager[object]:
+    """Where a model lies on the hub, ask for it before its files are asked for, again and again."""
+    if Path(source).is_dir():
+        return nullcontext()
+    return asking_hub("model", source, "model.hf_id", "give a local folder or `bundled`")
 
 
 def resolve_device(wanted: str) -> torch.device:

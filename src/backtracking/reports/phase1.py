@@ -14,7 +14,7 @@ from backtracking.config.schema import NO_MODEL, ExperimentConfig
 from backtracking.measurements.statistics import LEVEL
 from backtracking.reports.document import Document
 from backtracking.reports.lacking import how_graded, say_what_lacks
-from backtracking.reports.provenance import write_out_of_date, write_provenance
+from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME
 
@@ -36,8 +36,9 @@ def phase1_report(
     main = config.prompting.variant_names[0]
     document = Document("Backtracking as a state transition: Phase 1")
     document.say(
-        f"Run {quoted(evidence.paths.run_id)}, {_who_wrote(config)}. Square brackets hold 95% intervals; "
-        "the unit of resampling is the problem. " + how_graded(evidence, (files.FORMATS, files.COMPARISON))
+        f"Run {quoted(evidence.paths.run_id)}, {model_studied(evidence, config)}. Square "
+        "brackets hold 95% intervals; the unit of resampling is the problem. "
+        + how_graded(evidence, (files.FORMATS, files.COMPARISON))
     )
     if config.model.hf_id == NO_MODEL:
         document.say(
@@ -59,11 +60,6 @@ def phase1_report(
     _limits(document, evidence)
     write_provenance(document, evidence)
     return document
-
-
-def _who_wrote(config: ExperimentConfig) -> str:
-    model = config.model.hf_id
-    return "traces imported from elsewhere, no model" if model == NO_MODEL else f"model {quoted(model)}"
 
 
 def _rates(document: Document, evidence: Evidence, path: Path) -> None:

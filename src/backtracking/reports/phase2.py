@@ -17,7 +17,7 @@ from backtracking.reports.document import Document
 from backtracking.reports.lacking import how_graded, say_what_lacks
 from backtracking.reports.leaks import write_leaks
 from backtracking.reports.phase1 import more_pictures, picture
-from backtracking.reports.provenance import write_out_of_date, write_provenance
+from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME
 
@@ -55,7 +55,7 @@ def phase2_report(
     document = Document("Turning backtracking down: Phase 2")
     built_on = f", built on Phase 1 run {quoted(phase1.paths.run_id)}" if phase1 else ""
     document.say(
-        f"Run {quoted(evidence.paths.run_id)}{built_on}, model {quoted(config.model.hf_id)}. Square "
+        f"Run {quoted(evidence.paths.run_id)}{built_on}, {model_studied(evidence, config)}. Square "
         "brackets hold 95% intervals; the unit of resampling is the problem; differences to the baseline "
         "are paired. " + how_graded(evidence, SWEEPS)
     )

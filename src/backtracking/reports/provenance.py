@@ -5,6 +5,7 @@ from typing import Any
 
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.wording import quoted
+from backtracking.config.schema import NO_MODEL, ExperimentConfig
 from backtracking.reports.document import Document
 
 
@@ -15,7 +16,7 @@ def write_provenance(document: Document, evidence: Evidence, level: int = 2) -> 
     if not meta:
         document.say("The run has no meta.json, so where its numbers come from is not known.")
         return
-    if "schema" not in meta or meta.get("earlier"):
+    if _is_of_earlier(evidence):
         document.say(
             "The run was written by an earlier implementation: code, model and seeds behind its tables are "
             "not recorded here. What follows is about the results made since."
@@ -35,6 +36,22 @@ def write_provenance(document: Document, evidence: Evidence, level: int = 2) -> 
             if stage.get("outcome") != "started"  # the report itself, which is being written
         ]
         document.table(["Stage", "Outcome", "Finished", "Seconds", "Rows"], rows)
+
+
+def model_studied(evidence: Evidence, config: ExperimentConfig) -> str:
+    """The model behind a run's tables, as far as it is known, as a part of a sentence."""
+    model = config.model.hf_id
+    if model == NO_MODEL:
+        return "traces imported from elsewhere, no model"
+    if _is_of_earlier(evidence):
+        named = f"(the config names {quoted(model)})"
+        return f"written by an earlier implementation, which recorded no model {named}"
+    return f"model {quoted(model)}"
+
+
+def _is_of_earlier(evidence: Evidence) -> bool:
+    meta = evidence.meta
+    return bool(meta) and ("schema" not in meta or bool(meta.get("earlier")))
 
 
 def write_out_of_date(document: Document, stale: Mapping[str, str]) -> None:

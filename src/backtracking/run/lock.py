@@ -2,11 +2,11 @@
 
 import contextlib
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from backtracking.errors import UserError
+from backtracking.run.provenance import machine_digest
 
 
 @contextlib.contextmanager
@@ -25,7 +25,7 @@ def run_lock(path: Path) -> Iterator[None]:
             "wait for it, stop it, or choose another --run-id",
         ) from None
     named = _name_file(path)
-    named.write_text(f"pid {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+    named.write_text(f"pid {os.getpid()} on {machine_digest()}", encoding="utf-8")
     try:
         yield
     finally:
@@ -55,6 +55,7 @@ def _name_file(path: Path) -> Path:
 
 def _holder(path: Path) -> str:
     try:
-        return _name_file(path).read_text(encoding="utf-8").strip() or "another process"
+        holder, _, machine = _name_file(path).read_text(encoding="utf-8").strip().partition(" on ")
     except OSError:
         return "another process"
+    return holder if machine == machine_digest() else f"{holder or 'a process'} on another machine"

@@ -33,7 +33,7 @@ class StageRecord:
     rows: int | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
-    """Why the stage's question is not testable, where it is not."""
+    """Why the stage's question is not testable, or what it failed on."""
     not_made: list[str] = field(default_factory=list)
     """The outputs that there are none of for that reason, named from the run folder on."""
 

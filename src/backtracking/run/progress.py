@@ -118,22 +118,29 @@ class Terminal:
 
         width = self._console.width
         one_line: Any = {"no_wrap": True, "overflow": "ellipsis"}
-        # The label and the bar give way, so that count and times always fit.
-        columns = (
-            rp.TextColumn(
-                "  {task.description}",
-                markup=False,
-                table_column=Column(width=min(len(label) + 2, width // 4 + 2), **one_line),
-            ),
-            rp.BarColumn(bar_width=None, table_column=Column(width=max(width // 8, 4))),
+        bar_width = max(width // 8, 4)
+        columns: list[rp.ProgressColumn] = [
+            rp.BarColumn(bar_width=None, table_column=Column(width=bar_width)),
             _state_column(unit, Column(ratio=1, **one_line)),
-        )
+        ]
+        # Neither the label nor the count and times are ever cut: a long label has a line to itself.
+        if 2 + len(label) + 1 + bar_width + 1 + _longest_state(total, unit) <= width:
+            named = Column(width=len(label) + 2, **one_line)
+            columns.insert(0, rp.TextColumn("  {task.description}", markup=False, table_column=named))
+        else:
+            self.say(f"  {label}")
+            columns.insert(0, rp.TextColumn(" "))
         with rp.Progress(*columns, console=self._console, expand=True) as live:
             task = live.add_task(label, total=total, note="")
             yield _RichBar(live, task)
 
     def say(self, message: str) -> None:
         self._console.print(message, markup=False)
+
+
+def _longest_state(total: int, unit: str) -> int:
+    """How much room the count and the times of a job of less than ten hours take at most."""
+    return len(describe(max(total - 1, 1), max(total, 2), unit, 9 * 3600)) + len("0:00:00") - len("0:00")
 
 
 def _state_column(unit: str, column: "Column") -> "rp.ProgressColumn":

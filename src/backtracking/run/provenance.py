@@ -48,6 +48,11 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def machine_digest() -> str:
+    """Tells machines apart without naming them."""
+    return digest(platform.node())[:12]
+
+
 def folder_digest(folder: Path) -> str:
     """Names, sizes and evenly spread samples of a folder's files: cheap for weights of any size."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -14,9 +14,14 @@ from backtracking.run.meta import StageRecord
 from backtracking.run.rowfile import set_aside
 from backtracking.stages import digests
 from backtracking.stages.base import RunContext, Stage
-from backtracking.stages.origin import made_elsewhere, why_not_made
+from backtracking.stages.origin import made_elsewhere, speaking_foreign, why_not_made
 
-State = Literal["done", "not testable", "missing", "made elsewhere", "stale", "running", "interrupted"]
+State = Literal[
+    "done", "not testable", "missing", "made elsewhere", "stale", "running", "interrupted", "failed"
+]
+
+
+_REASON_LENGTH = 300
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,14 @@ def status_of(stage: Stage, ctx: RunContext) -> Status:
     """Compare what the stage was run on with what is there now."""
     record = ctx.meta.stages.get(stage.key)
     if record is None:
-        if foreign := made_elsewhere(stage, ctx):
+        if foreign := speaking_foreign(stage, ctx):
             return Status("made elsewhere", f"{foreign[0].name} was not made by this run")
         return Status("missing", "not run yet")
     if record.outcome not in ("done", "not testable"):
         if record.outcome == "started" and is_locked(ctx.paths.lock):
             return Status("running")
+        if record.outcome == "failed":
+            return Status("failed", record.reason or f"started at {record.started}")
         return Status("interrupted", f"{record.outcome} at {record.started}")
     return _status_of_result(stage, ctx, record, record.outcome)
 
@@ -152,7 +159,9 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
     except NotTestable as why:
         _note_not_testable(stage, ctx, record, str(why))
     except BaseException as error:
-        record.outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        is_interrupt = isinstance(error, KeyboardInterrupt)
+        record.outcome = "interrupted" if is_interrupt else "failed"
+        record.reason = "" if is_interrupt else _in_a_line(error)
         record.seconds = round(time.perf_counter() - start, 3)
         _save_quietly(ctx)
         raise
@@ -206,6 +215,16 @@ def _note_not_testable(stage: Stage, ctx: RunContext, record: StageRecord, reaso
         set_aside(path, ctx.reporter)
     record.outcome, record.reason, record.notes = "not testable", reason, {}
     record.not_made = [digests.relative(path, ctx) for path in own]
+
+
+def _in_a_line(error: BaseException) -> str:
+    """What went wrong, for the list of stages; the whole of it was shown when it happened."""
+    if isinstance(error, UserError):
+        said = [error.what, *filter(None, [error.why])]
+    else:
+        said = [type(error).__name__, *str(error).splitlines()[:1]]
+    line = " ".join(": ".join(said).split())
+    return line if len(line) <= _REASON_LENGTH else f"{line[: _REASON_LENGTH - 3]}..."
 
 
 def _save_quietly(ctx: RunContext) -> None:

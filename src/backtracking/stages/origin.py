@@ -19,6 +19,13 @@ def made_elsewhere(stage: Stage, ctx: RunContext) -> list[Path]:
     return [path for path in inside if not _is_recorded(path, ctx)]
 
 
+def speaking_foreign(stage: Stage, ctx: RunContext) -> list[Path]:
+    """Those of them that tell of this stage; a file that several stages add to tells of the first alone."""
+    before = ctx.pipeline[: ctx.pipeline.index(stage)] if stage in ctx.pipeline else ()
+    shared = {path for other in before for path in other.outputs(ctx)}
+    return [path for path in made_elsewhere(stage, ctx) if path not in shared]
+
+
 def _is_recorded(path: Path, ctx: RunContext) -> bool:
     """Whether some stage recorded the file as it is now; two stages may share one."""
     found, names = file_digest(path), (relative(path, ctx), path.name)

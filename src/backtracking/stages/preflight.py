@@ -35,10 +35,13 @@ def _beyond_the_model(ctx: RunContext) -> Iterator[str]:
     shape = known_shape(ctx.config.model)
     if shape is None:
         return
-    has = f"{ctx.config.model.hf_id} has layers 0 to {shape.layers - 1} and heads 0 to {shape.heads - 1}"
-    for name, subset in ctx.phase2.subset_sweep.subsets.items():
-        for part in _absent(subset, shape):
-            yield f"subset {name} names {part}; {has}"
+    subsets = ctx.phase2.subset_sweep.subsets
+    beyond = {name: parts for name, subset in subsets.items() if (parts := [*_absent(subset, shape)])}
+    if beyond:
+        yield (
+            f"{ctx.config.model.hf_id} has layers 0 to {shape.layers - 1} and heads 0 to {shape.heads - 1}; "
+            + "; ".join(f"subset {name} names {', '.join(parts)}" for name, parts in beyond.items())
+        )
 
 
 def _absent(subset: Subset, shape: Shape) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """Ten seconds of decoding as a run would do it, kept beside the runs so that later plans know the speed."""
 
 import itertools
-import socket
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backtracking.errors import UserError
 from backtracking.run import io
-from backtracking.run.provenance import digest, now
+from backtracking.run.provenance import digest, machine_digest, now
 from backtracking.run.records import Problem
 from backtracking.stages.base import RunContext
 from backtracking.stages.phase1.prepare_data import read_problems
@@ -50,10 +49,12 @@ def measure(ctx: RunContext, seconds: float = SECONDS) -> dict[str, Any]:
     )
     if speed is None:
         raise UserError("the measurement decoded no token", next_step="run: backtracking doctor")
-    found = _described(speed) | {"device": str(model.device), "measured": now(), "host": socket.gethostname()}
+    found = _described(speed) | {"device": str(model.device), "measured": now()}
     path = speed_file(ctx)
     known = io.read_json(path, made_by="backtracking plan") if path.exists() else {}
-    io.write_json(path, {**known, _key(ctx): found})
+    # Earlier versions wrote the machine's name into their entries.
+    unnamed = {key: old for key, old in known.items() if "host" not in old}
+    io.write_json(path, {**unnamed, _key(ctx): found})
     return found
 
 
@@ -68,7 +69,7 @@ def _rounded(value: float | None) -> float | None:
 def _key(ctx: RunContext) -> str:
     """What a speed belongs to."""
     generation = ctx.config.generation.model_dump(mode="json", exclude={"num_samples_per_prompt"})
-    settings = [socket.gethostname(), ctx.config.model.model_dump(mode="json"), generation]
+    settings = [machine_digest(), ctx.config.model.model_dump(mode="json"), generation]
     return digest([*settings, ctx.config.prompting.model_dump(mode="json")])[:16]
 
 

@@ -163,8 +163,7 @@ def _generate_missing(
     pending = len(job.prompts) * job.samples * len(arms) - len(done)
     if not pending:
         return
-    if done:
-        job.reporter.say(f"  resuming: {len(done):,} of {len(done) + pending:,} rows done")
+    _say_what_is_there(job, arms, Counter(arm for *_, arm in done))
     cut = 0
     with ExitStack() as stack:
         append = {arm.name: stack.enter_context(_file(job, arm).appending()) for arm in arms}
@@ -174,6 +173,15 @@ def _generate_missing(
             generated[record.condition] += 1
             cut += record.finish_reason == "length"
             bar.advance(1, note=f"{cut:,} cut" if cut else "")
+
+
+def _say_what_is_there(job: SweepJob, arms: Sequence[Arm], done: Mapping[str, int]) -> None:
+    """Arms that another sweep has run whole are shared; only those that were begun are resumed."""
+    rows = len(job.prompts) * job.samples
+    if whole := [arm.name for arm in arms if done.get(arm.name) == rows]:
+        job.reporter.say(f"  on disk already: {', '.join(whole)}")
+    if begun := [done[arm.name] for arm in arms if 0 < done.get(arm.name, 0) < rows]:
+        job.reporter.say(f"  resuming: {sum(begun):,} of {rows * len(begun):,} rows done")
 
 
 def _file(job: SweepJob, arm: Arm) -> RowFile[GenerationRecord]:

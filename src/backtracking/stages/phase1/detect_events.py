@@ -1,6 +1,7 @@
 """detect-events: onsets and answers of every completion that the run has."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -14,6 +15,7 @@ from backtracking.measurements.events import EventReader, Measured, write_events
 from backtracking.model.arms import CONDITIONS
 from backtracking.run import io
 from backtracking.run.inputs import Input, Whole
+from backtracking.run.progress import Bar
 from backtracking.run.records import GenerationRecord
 from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
@@ -50,7 +52,8 @@ class DetectEvents(Stage):
                 next_step="run: backtracking generate --condition baseline",
             )
         curve = CapCurve()
-        reader = self._reader(ctx)
+        gold = {problem.id: problem.answer_value for problem in read_problems(ctx)}
+        reader = self._reader(ctx, gold)
 
         def measure(record: GenerationRecord) -> Measured:
             measured = reader(record)
@@ -58,29 +61,46 @@ class DetectEvents(Stage):
             return measured
 
         with ctx.reporter.bar("detect-events", sum(map(io.count_lines, generations))) as bar:
-
-            def records() -> Iterator[GenerationRecord]:
-                for path in generations:
-                    for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate"):
-                        bar.advance()
-                        yield record
-
-            counts = write_events(
-                records(), measure, files.EVENTS.path(ctx.paths), files.ONSETS.path(ctx.paths)
-            )
+            rows = self._rows(ctx, generations, gold, bar)
+            counts = write_events(rows, measure, files.EVENTS.path(ctx.paths), files.ONSETS.path(ctx.paths))
         files.BY_CAP.write(ctx.paths, curve.table())
         self._summarize(ctx)
         notes = {"onsets": counts.onsets, "turns": counts.turns, "failed_rows": counts.failed}
         return Result(rows=counts.completions, notes=notes)
 
-    def _reader(self, ctx: RunContext) -> EventReader:
+    def _rows(
+        self, ctx: RunContext, generations: Iterable[Path], gold: Collection[str], bar: Bar
+    ) -> Iterator[GenerationRecord]:
+        """All completions of the run's problems; those of problems taken out of the data set are left out."""
+        kept, left_out = 0, Counter[str]()
+        for path in generations:
+            for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate"):
+                bar.advance()
+                if record.example_id in gold:
+                    kept += 1
+                    yield record
+                else:
+                    left_out[record.example_id] += 1
+        if not left_out:
+            return
+        if not kept:
+            raise UserError(
+                f"no completion in {ctx.paths.generations} belongs to a problem in {ctx.dataset_path}",
+                f"theirs are others, e.g. {next(iter(left_out))!r}; answers are graded by problem id",
+                "run prepare-data and generate with the same dataset settings",
+            )
+        ctx.reporter.say(
+            f"  note: completions of problems that are no longer in the data set are left out: "
+            f"{left_out.total():,} rows, {len(left_out):,} problems"
+        )
+
+    def _reader(self, ctx: RunContext, gold: Mapping[str, str]) -> EventReader:
         """Measures rows against the run's gold answers; notes which tokens begin each trigger."""
         detection = ctx.config.detection
         tokenizer = None if ctx.config.model.hf_id == NO_MODEL else ctx.tokenizer()
         triggers = (*detection.triggers_strict, *detection.triggers_relaxed)
         families = TokenFamilies(tokenizer).of_all(triggers) if tokenizer is not None else {}
         files.FAMILIES.write(ctx.paths, families)
-        gold = {problem.id: problem.answer_value for problem in read_problems(ctx)}
         caps = caps_up_to(ctx.config.generation.max_new_tokens) if tokenizer is not None else ()
         kind = ctx.config.analysis.onsets
         token_map = None if tokenizer is None else TokenMap(tokenizer)

@@ -87,7 +87,7 @@ class Generate(Stage):
         pending = [row for key, row in rows.items() if key not in done]
         if done and pending:
             ctx.reporter.say(f"  resuming: {len(done):,} of {len(rows):,} rows done")
-        with file.appending() as append, ctx.reporter.bar(self.key, len(pending)) as bar:
+        with file.appending() as append, ctx.reporter.bar("completions", len(pending)) as bar:
             ledger = Ledger()
             for record in generate_rows(
                 model,
