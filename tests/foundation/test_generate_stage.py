@@ -109,8 +109,9 @@ def test_corrupt_row_in_the_middle_is_told_by_line_and_left_alone(cli, small_con
 @pytest.mark.slow
 def test_killed_and_interrupted_runs_go_on_without_losing_or_doubling_a_row(cli, small_config, workdir):
     cli("prepare-data", "-c", small_config)
-    slow = ["--set", "generation.batch_size=1", "--set", "generation.num_samples_per_prompt=12"]
+    slow = ["--set", "generation.batch_size=1", "--set", "generation.num_samples_per_prompt=6"]
     command = [sys.executable, "-m", "backtracking.cli", "generate", "-c", str(small_config), *slow]
+    command += ["--variant", "baseline_think_newline"]
     seen = 0
     # A shell's background jobs ignore SIGINT, and what they start inherits that unless it is handled here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -136,7 +137,7 @@ def test_killed_and_interrupted_runs_go_on_without_losing_or_doubling_a_row(cli,
     resumed = (workdir / ROWS).read_bytes()
     subprocess.run([*command, "--force"], cwd=workdir, check=True, stderr=subprocess.DEVNULL)
     assert (workdir / ROWS).read_bytes() == resumed
-    assert resumed.count(b"\n") == 8 * 12
+    assert resumed.count(b"\n") == 8 * 6
 
 
 def test_a_second_writer_is_refused_by_name(cli, small_config, workdir):
