@@ -18,7 +18,7 @@ DETECTOR = Detector(DetectionConfig())
 
 
 def follow(text, *, truncated=False):
-    return follow_steps(find_steps(text), DETECTOR.of_kind(text, "strict"), truncated=truncated)
+    return follow_steps(text, find_steps(text), DETECTOR.of_kind(text, "strict"), truncated=truncated)
 
 
 def test_each_step_and_whether_an_onset_comes_before_the_next():
@@ -28,6 +28,10 @@ def test_each_step_and_whether_an_onset_comes_before_the_next():
         "steps_wrong": 2,
         "onsets_after_right": 0,
         "onsets_after_wrong": 1,
+        "fresh_right": 1,
+        "fresh_wrong": 2,
+        "onsets_after_fresh_right": 0,
+        "onsets_after_fresh_wrong": 1,
     }
 
 

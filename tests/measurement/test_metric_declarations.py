@@ -15,12 +15,24 @@ from backtracking.measurements.tradeoff import summarize_arms
 from tests.report.tables import event_rows
 
 ROOT = Path(__file__).parents[2]
+STEPS = {
+    "fresh_wrong": 1,
+    "fresh_right": 2,
+    "onsets_after_fresh_wrong": lambda rows: rows["has_backtracking_strict"].astype(int),
+    "onsets_after_fresh_right": 0,
+}
 
 
 def arms(**changes):
     parts = [
         event_rows(name, *rates, problems=30, samples=4, seed=seed).assign(
-            arm=name, subset_name=name, scale=None, num_components=seed, kind="intervention", **changes
+            arm=name,
+            subset_name=name,
+            scale=None,
+            num_components=seed,
+            kind="intervention",
+            **STEPS,
+            **changes,
         )
         for seed, (name, rates) in enumerate({"baseline": (0.6, 0.8), "less": (0.3, 0.7)}.items())
     ]

@@ -53,6 +53,10 @@ def make_events(problems=30, samples=3, seed=0):
                             "steps_wrong": int(generator.integers(1, 3)),
                             "onsets_after_right": 0,
                             "onsets_after_wrong": int(strict),
+                            "fresh_right": 2,
+                            "fresh_wrong": 1,
+                            "onsets_after_fresh_right": 0,
+                            "onsets_after_fresh_wrong": int(strict),
                         }
                         | {
                             f"{kind}_{policy}": strict

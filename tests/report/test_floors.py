@@ -88,9 +88,8 @@ def swept(baseline, arm, **changes):
             "100.0% of baseline completions are cut",
         ),
         (swept((0.6, 0.8), (0.1, 0.8), base_has_backtracking_strict=False), "0 onsets in 600"),
-        (swept((0.6, 0.8), (0.1, 0.82), finish_reason="length"), "100.0% of the arm's completions are cut"),
     ],
-    ids=["little to lose", "baseline cut", "no onsets", "arm cut"],
+    ids=["little to lose", "baseline cut", "no onsets"],
 )
 def test_no_reduction_without_loss_where_it_is_undefined(tmp_path, table, says):
     assert table["verdict"].tolist() == ["", "not testable"]
@@ -125,11 +124,12 @@ def test_one_problem_has_no_interval(tmp_path):
     assert table["not_testable"][1] == "problems: 1, at least 2 needed for an interval"
 
 
-def test_an_arm_that_breaks_the_text_and_the_answers_is_destructive(tmp_path):
-    table = swept((0.6, 0.8), (0.1, 0.0), finish_reason="length")
+@pytest.mark.parametrize(("accuracy", "destroys"), [(0.0, "supported"), (0.82, "not supported")])
+def test_an_arm_that_breaks_the_text_is_destructive_whatever_its_answers(tmp_path, accuracy, destroys):
+    table = swept((0.6, 0.8), (0.1, accuracy), finish_reason="length")
     assert table["verdict"][1] == "destructive"
     found = phase2(tmp_path, table)
-    assert found["destroys"].outcome == "supported"
+    assert found["destroys"].outcome == destroys
     assert found["without loss"].outcome == "not supported"
 
 

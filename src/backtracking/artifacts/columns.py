@@ -50,6 +50,8 @@ has_gold: whether the problem has a gold answer; imported ones may have none
 preceded_by_error: whether the last checkable step before the onset is wrong
 steps_right, steps_wrong: checkable steps of the reasoning, right and wrong
 onsets_after_right, onsets_after_wrong: those that a strict onset follows before the next step
+fresh_right, fresh_wrong: those that neither come first behind an onset nor compute the same again
+onsets_after_fresh_right, onsets_after_fresh_wrong: fresh ones that a strict onset follows
 """,
     ROW,
     ONSET,
@@ -99,6 +101,8 @@ non_ascii_rate: share with a burst of foreign characters
 distinct_3: mean share of different runs of three tokens
 retention: accuracy ÷ the baseline's
 distinct_3_ratio: `distinct_3` ÷ the baseline's
+fresh_wrong_count, fresh_right_count: fresh wrong steps; fresh right steps
+judged_on: what the verdict is about: `onset_after_wrong` where steps can be checked, else `backtracking`
 verdict: what the arm shows: `non-destructive`, `destructive`, `inconclusive`, `no effect`, …
 not_testable: why the verdict cannot be given, where it cannot
 """,

@@ -135,8 +135,10 @@ TRIALS = Table(
         """
         trial: number of the trial
         backtracking_rate, accuracy: the arm's
+        outcome_change: change in the outcome that the search lowers, paired by problem; 0 where it has none
         """,
         {name: ARM[name] for name in ("arm", "subset_name", "scale")},
+        {"judged_on": ARM_RATES["judged_on"]},
     ),
 )
 SEARCH = Table("analysis/search_results.csv", "phase2-search", "one row per arm of the search", _ARM_TABLE)
@@ -149,7 +151,11 @@ CHOICE = Table(
     "analysis/tradeoff_search.csv",
     "phase2-confirm",
     "all arms on the half that the choice is made on",
-    meanings("front_probability: share of draws in which no arm beats it in both rates", _ARM_TABLE),
+    meanings(
+        "front_probability: share of draws in which no arm beats it in outcome and accuracy; "
+        "empty where the baseline has no onset to lower",
+        _ARM_TABLE,
+    ),
 )
 CONFIRMED = Table(
     "analysis/confirm_results.csv",

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from backtracking.figures import style as look
+from backtracking.measurements.outcome import judged_on
 from backtracking.run.records import BASELINE_NAME
 
 LEADERS = 4
@@ -143,7 +144,7 @@ def _plane_with_leaders(axes: Axes, table: pd.DataFrame, margin: float) -> None:
     named = table["kind"] != "intervention"
     if "front_probability" in table:
         leaders = table[~named].sort_values("front_probability", ascending=False, kind="stable").head(LEADERS)
-        distinct = leaders.drop_duplicates(["backtracking_rate", "accuracy"])
+        distinct = leaders.drop_duplicates([judged_on(table).name, "accuracy"])
         named |= table.index.isin(distinct.index)
     else:
         named |= True
@@ -160,7 +161,6 @@ def plot_choice(search: pd.DataFrame, confirm: pd.DataFrame, margin: float) -> F
         titles = ("Search half (size: P(on the front))", "Confirm half")
         for ax, table, title in zip(axes, (search, confirm), titles, strict=True):
             ax.set_title(title)
-            ax.set_xlabel("backtracking  (left is less)")
             look.percent_axis(ax.xaxis)
             look.percent_axis(ax.yaxis)
             if not table.empty:

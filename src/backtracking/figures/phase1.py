@@ -117,15 +117,11 @@ def plot_backtracking_vs_accuracy(table: pd.DataFrame) -> Figure:
 
 
 def _rates(table: pd.DataFrame, labels: Sequence[str], colors: Sequence[str], title: str) -> Figure:
-    """Backtracking, accuracy and truncation side by side, one line per row of the table."""
+    """Backtracking, onsets after wrong steps, accuracy and truncation side by side, where they are known."""
     panels = [
-        (column, label)
-        for column, label in (
-            ("backtracking_rate", called("backtracking_rate")),
-            ("accuracy", called("accuracy")),
-            ("truncation_rate", called("truncation_rate")),
-        )
-        if column in table
+        (column, called(column))
+        for column in ("backtracking_rate", "onset_after_wrong", "accuracy", "truncation_rate")
+        if column in table and (column != "onset_after_wrong" or table[column].notna().any())
     ]
     places = list(range(len(table)))[::-1]
     with look.style():

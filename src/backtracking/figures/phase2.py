@@ -10,26 +10,24 @@ from matplotlib.figure import Figure
 
 from backtracking.figures import style as look
 from backtracking.measurements.metrics import called
+from backtracking.measurements.outcome import judged_on
 from backtracking.measurements.tradeoff import with_arm_names
 from backtracking.run.records import BASELINE_NAME
 
 
 def plot_subset_sweep_comparison(table: pd.DataFrame, margin: float = 0.05) -> Figure:
-    """Backtracking, accuracy and truncation per arm, strongest reduction first, against the baseline.
+    """What arms are judged on, backtracking, accuracy and truncation per arm, against the baseline.
 
     `table`: `subset_sweep_results.csv`; the row named `baseline` is the reference.
     """
     base = table[table["subset_name"] == BASELINE_NAME]
-    arms = table[table["subset_name"] != BASELINE_NAME].sort_values("backtracking_rate")
+    outcome = judged_on(table).name
+    arms = table[table["subset_name"] != BASELINE_NAME].sort_values(outcome)
     if base.empty or arms.empty:
         return look.empty_figure("the sweep holds no arms beside the baseline")
     shown = pd.concat([base, arms], ignore_index=True)
-    panels = [
-        ("backtracking_rate", called("backtracking_rate")),
-        ("accuracy", called("accuracy")),
-        ("truncation_rate", called("truncation_rate")),
-    ]
-    panels = [panel for panel in panels if panel[0] in shown]
+    columns = dict.fromkeys((outcome, "backtracking_rate", "accuracy", "truncation_rate"))
+    panels = [(column, called(column)) for column in columns if column in shown]
     places = list(range(len(shown)))[::-1]
     with look.style():
         figure, axes = look.new_figure(
@@ -40,7 +38,7 @@ def plot_subset_sweep_comparison(table: pd.DataFrame, margin: float = 0.05) -> F
             _verdict_dots(ax, shown, column, places)
             look.percent_axis(ax.xaxis)
             ax.set_xlabel(label)
-        accuracy = axes[1] if len(axes) > 1 else axes[0]
+        accuracy = axes[[column for column, _ in panels].index("accuracy")]
         look.shade_margin(accuracy.axvspan, float(base["accuracy"].iloc[0]), margin)
         axes[0].set_yticks(places, [_arm_label(row) for row in shown.to_dict("records")])
         axes[0].set_ylim(-0.6, len(shown) - 0.4)
@@ -66,13 +64,15 @@ def plot_scale_tradeoff_curve(table: pd.DataFrame, margin: float = 0.05) -> Figu
     names = [name for name in table["subset_name"].unique() if name != BASELINE_NAME]
     with look.style():
         figure, (left, right) = look.new_figure(10.6, 4.6, 2)
-        for column, color, label in (
-            ("backtracking_rate", look.VERMILLION, called("backtracking_rate")),
-            ("accuracy", look.BLUE, called("accuracy")),
-            ("truncation_rate", look.GREY, called("truncation_rate")),
-        ):
+        colors = {
+            judged_on(table).name: look.PURPLE,
+            "backtracking_rate": look.VERMILLION,
+            "accuracy": look.BLUE,
+            "truncation_rate": look.GREY,
+        }
+        for column, color in colors.items():
             if column in table:
-                _curve(left, table, column, color, label)
+                _curve(left, table, column, color, called(column))
         left.set_xlabel("scale of the components' outputs (1 = untouched)")
         left.set_title(look.pretty(", ".join(names)))
         look.percent_axis(left.yaxis)
@@ -89,7 +89,7 @@ def _curve(axes: Axes, table: pd.DataFrame, column: str, color: str, label: str)
 
 
 def _tradeoff_plane(axes: Axes, table: pd.DataFrame, margin: float) -> None:
-    axes.plot(table["backtracking_rate"], table["accuracy"], color="#BBBBBB", lw=1.2, zorder=1)
+    axes.plot(table[judged_on(table).name], table["accuracy"], color="#BBBBBB", lw=1.2, zorder=1)
     labels = [
         "baseline" if row["arm"] == BASELINE_NAME else f"×{row['scale']:g}"
         for row in table.to_dict("records")
@@ -97,7 +97,6 @@ def _tradeoff_plane(axes: Axes, table: pd.DataFrame, margin: float) -> None:
     look.percent_axis(axes.xaxis)
     look.percent_axis(axes.yaxis)
     look.plane(axes, table, margin, labels)
-    axes.set_xlabel("backtracking  (left is less)")
     axes.set_ylabel("accuracy")
     axes.set_title("Tradeoff (green: accuracy margin)")
 

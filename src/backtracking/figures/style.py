@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from backtracking.artifacts import kinds
 from backtracking.artifacts.registry import figures_of
 from backtracking.figures.gallery import write_index
+from backtracking.measurements.outcome import judged_on
 from backtracking.run.io import atomic_path
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import BASELINE_NAME
@@ -181,10 +182,12 @@ _LIFTS = (7, -14, 18, -25, 29, -36, 40, -47)
 
 
 def plane(axes: Axes, table: pd.DataFrame, margin: float, labels: Sequence[str] = ()) -> None:
-    """Arms as backtracking against accuracy with both intervals, and the accuracies that count as held."""
-    x, y = estimates(table, "backtracking_rate"), estimates(table, "accuracy")
+    """Arms as outcome against accuracy with both intervals, and the accuracies that count as held."""
+    outcome = judged_on(table)
+    axes.set_xlabel(f"{outcome.label}  (left is less)")
+    x, y = estimates(table, outcome.name), estimates(table, "accuracy")
     sizes = (
-        4.0 + 6.0 * table["front_probability"]
+        4.0 + 6.0 * table["front_probability"].fillna(0.5)
         if "front_probability" in table
         else pd.Series(7.0, table.index)
     )

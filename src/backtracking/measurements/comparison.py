@@ -9,7 +9,7 @@ import pandas as pd
 from backtracking.measurements import statistics
 from backtracking.measurements.metrics import Metric
 from backtracking.measurements.statistics import Array, Difference, Interval
-from backtracking.measurements.tallies import counted
+from backtracking.measurements.tallies import counted, difference
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,20 @@ def average(rows: pd.DataFrame, what: Outcome | Metric) -> Interval:
 def compare(left: pd.DataFrame, right: pd.DataFrame, what: Outcome | Metric) -> Difference:
     """Left minus right, paired by the problems that both have."""
     one, other = _sums(left, what).align(_sums(right, what), join="inner", axis=0)
+    if isinstance(what, Metric):
+        return difference(what, _pair(one), _pair(other))
     return statistics.paired_difference(_pair(one), _pair(other))
 
 
 def count(rows: pd.DataFrame, metric: Metric) -> int:
     """How many completions a share counts."""
-    return int(_counted(rows, metric)[metric.top].sum())
+    return int(_counted(rows)[metric.top].sum())
 
 
 def _sums(rows: pd.DataFrame, what: Outcome | Metric) -> pd.DataFrame:
     """Per problem: the sum of what is counted, and how much counts."""
     if isinstance(what, Metric):
-        values = _counted(rows, what)
+        values = _counted(rows)
         parts = pd.DataFrame({"top": values[what.top], "bottom": values[what.bottom] / what.factor})
         return parts.groupby(values["example_id"].to_numpy()).sum()
     found = what.of(rows).to_numpy(dtype=np.float64)
@@ -60,9 +62,9 @@ def _sums(rows: pd.DataFrame, what: Outcome | Metric) -> pd.DataFrame:
     return parts.groupby(rows["example_id"].astype(str).to_numpy()).sum()
 
 
-def _counted(rows: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+def _counted(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows as what they add to the sums, unless they are that already."""
-    return rows if metric.top in rows and metric.bottom in rows else counted(rows)
+    return rows if "total" in rows else counted(rows)
 
 
 def _pair(sums: pd.DataFrame) -> tuple[Array, Array]:

@@ -11,6 +11,11 @@ import pandas as pd
 from backtracking.measurements import statistics
 from backtracking.text.arithmetic import Step
 from backtracking.text.onsets import Onset
+from backtracking.text.steps import expression
+
+KINDS = ("right", "wrong")
+FRESH = tuple(f"{of}fresh_{kind}" for of in ("", "onsets_after_") for kind in KINDS)
+"""Counts of fresh steps in tables of completions; tables of earlier versions lack them."""
 
 
 def preceded_by_error(steps: Sequence[Step], position: int) -> bool | None:
@@ -19,13 +24,40 @@ def preceded_by_error(steps: Sequence[Step], position: int) -> bool | None:
     return not steps[before - 1].correct if before else None
 
 
-def follow_steps(steps: Sequence[Step], onsets: Sequence[Onset], *, truncated: bool) -> dict[str, int]:
-    """Count right and wrong steps, and those that an onset follows before the next step.
+def fresh_steps(text: str, steps: Sequence[Step], onsets: Sequence[Onset]) -> list[bool]:
+    """Whether each step says something new: neither the first behind an onset, nor computed before.
+
+    What comes behind an onset corrects or checks, and is hardly ever doubted again.
+    """
+    fresh: list[bool] = []
+    seen: set[str] = set()
+    begin = 0
+    for step in steps:
+        key = expression(text, step)
+        is_reply = any(begin <= onset.start < step.start for onset in onsets)
+        fresh.append(not is_reply and key not in seen)
+        seen.add(key)
+        begin = step.start
+    return fresh
+
+
+def follow_steps(
+    text: str,
+    steps: Sequence[Step],
+    onsets: Sequence[Onset],
+    others: Sequence[Onset] = (),
+    *,
+    truncated: bool,
+) -> dict[str, int]:
+    """Count right and wrong steps, and those that an onset follows before the next step; fresh ones again.
 
     The last step of a cut completion counts only if an onset was seen: what the cut hid is not known.
+    `others`: onsets of other kinds, which only make the step behind them no fresh one.
     """
-    counts = {"steps_right": 0, "steps_wrong": 0, "onsets_after_right": 0, "onsets_after_wrong": 0}
-    for step, following in zip_longest(steps, steps[1:]):
+    names = [f"steps_{kind}" for kind in KINDS] + [f"onsets_after_{kind}" for kind in KINDS]
+    counts = dict.fromkeys((*names, *FRESH), 0)
+    fresh = fresh_steps(text, steps, [*onsets, *others])
+    for step, following, is_fresh in zip_longest(steps, steps[1:], fresh):
         end = following.start if following else None
         followed = any(
             step.result[1] <= onset.start and (end is None or onset.start < end) for onset in onsets
@@ -35,6 +67,8 @@ def follow_steps(steps: Sequence[Step], onsets: Sequence[Onset], *, truncated: b
         kind = "right" if step.correct else "wrong"
         counts[f"steps_{kind}"] += 1
         counts[f"onsets_after_{kind}"] += followed
+        counts[f"fresh_{kind}"] += is_fresh
+        counts[f"onsets_after_fresh_{kind}"] += is_fresh and followed
     return counts
 
 

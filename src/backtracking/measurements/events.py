@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backtracking.config.onsets import MEMBERS, StudiedOnsets
 from backtracking.config.schema import DetectionConfig, PromptingConfig
 from backtracking.errors import UserError
-from backtracking.measurements.coupling import follow_steps, preceded_by_error
+from backtracking.measurements.coupling import FRESH, follow_steps, preceded_by_error
 from backtracking.run.io import atomic_path
 from backtracking.run.records import GenerationRecord
 from backtracking.text.answers import Answer, extract_answer, grade
@@ -64,6 +64,7 @@ EVENT_COLUMNS = (
     "n_onsets_doubt",
     "n_onsets_redo",
     "has_gold",
+    *FRESH,
 )
 ONSET_COLUMNS = (
     "example_id",
@@ -151,6 +152,7 @@ class EventReader:
             for k, onset in enumerate(found)
         ]
         first = first_onset(onsets)
+        thought = [onset for onset in found if onset.region == "think"]
         event = (
             identity
             | _onset_position(rows[onsets.index(first)] if first else None)
@@ -158,8 +160,10 @@ class EventReader:
             | _positions(tokens, answer, close)
             | _counts(matches, onsets)
             | follow_steps(
+                text,
                 steps,
-                [onset for onset in found if onset.region == "think" and onset.kind in self._coupled],
+                [onset for onset in thought if onset.kind in self._coupled],
+                [onset for onset in thought if onset.kind not in self._coupled],
                 truncated=truncated and close is None,
             )
             | _turn_counts(found)

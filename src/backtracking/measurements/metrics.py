@@ -7,7 +7,7 @@ Both phases compute, show and describe metrics from here. `top` and `bottom` nam
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["share", "per 1,000 tokens", "tokens"]
+Unit = Literal["share", "per 1,000 tokens", "per completion", "tokens"]
 Phase = Literal[1, 2]
 
 
@@ -30,6 +30,9 @@ class Metric:
     """What a difference of it is called (`…_diff`), where arms are compared on it."""
     compared: tuple[Phase, ...] = ()
     """Whose tables compare arms on it."""
+    within_problems: bool = False
+    """Whether differences are taken inside each problem and then averaged: where an arm decides how often
+    each problem is counted, the plain difference would mix in what other problems weigh under it."""
 
     @property
     def is_share(self) -> bool:
@@ -45,6 +48,20 @@ def _policy(kind: str, of: str) -> tuple[Metric, ...]:
     return tuple(
         Metric(f"{kind}_{place}_rate", f"{kind}_{place}", formula=f"`{of}`, phrases counted {words}")
         for place, words in places.items()
+    )
+
+
+def _after(kind: str) -> Metric:
+    return Metric(
+        f"onset_after_{kind}",
+        f"onsets_after_fresh_{kind}",
+        f"fresh_{kind}",
+        f"fresh {kind} steps that a strict onset follows before the next step ÷ fresh {kind} steps",
+        f"P(onset | {kind} step)",
+        shown=(1, 2),
+        outcome=f"onset_after_{kind}",
+        compared=(1, 2),
+        within_problems=True,
     )
 
 
@@ -65,6 +82,18 @@ METRICS = (
         label="backtracking",
         shown=(1, 2),
         outcome="backtracking",
+        compared=(1, 2),
+    ),
+    _after("wrong"),
+    _after("right"),
+    Metric(
+        "wrong_steps_per_row",
+        "fresh_wrong",
+        formula="fresh wrong steps ÷ completions",
+        label="wrong steps per completion",
+        unit="per completion",
+        shown=(1, 2),
+        outcome="wrong_steps_per_row",
         compared=(1, 2),
     ),
     Metric("relaxed_rate", "relaxed", formula="completions with a strict or relaxed onset ÷ all"),
@@ -112,6 +141,14 @@ METRICS = (
         formula="completions that end in a loop ÷ all",
         shown=(),
         outcome="loop",
+        compared=(2,),
+    ),
+    Metric(
+        "empty_rate",
+        "is_empty",
+        formula="completions that say nothing ÷ all",
+        shown=(),
+        outcome="empty",
         compared=(2,),
     ),
     _density("onsets", "strict onsets", compared=(2,)),
@@ -164,6 +201,8 @@ COUNTS = (
     Count("finished_correct_count", "finished_correct", "correct ones among them"),
     Count("truncated_count", "truncated", "completions that did not end by themselves"),
     Count("answered_count", "answered", "completions with an answer"),
+    Count("fresh_wrong_count", "fresh_wrong", "fresh wrong steps"),
+    Count("fresh_right_count", "fresh_right", "fresh right steps"),
 )
 
 

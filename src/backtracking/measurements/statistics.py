@@ -112,22 +112,49 @@ def paired_difference(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, 
     Only problems with a denominator on both sides count. The interval is Student's t on the problems'
     influences. Where no problem differs at all, it is as wide as if two differed by one completion each.
     """
-    top, bottom, other_top, other_bottom = (np.asarray(part, dtype=float) for part in (*one, *other))
-    used = (bottom > 0) & (other_bottom > 0)
-    top, bottom, other_top, other_bottom = (part[used] for part in (top, bottom, other_top, other_bottom))
-    problems = len(top)
-    if problems == 0:
+    top, bottom, other_top, other_bottom = _shared(one, other)
+    if len(top) == 0:
         return NO_DIFFERENCE
     share, other_share = top.sum() / bottom.sum(), other_top.sum() / other_bottom.sum()
-    value = float(share - other_share)
-    if problems < 2:
-        return Difference(value, _NAN, _NAN, _NAN, _NAN, problems)
     influence = (top - share * bottom) / bottom.sum() - (
         other_top - other_share * other_bottom
     ) / other_bottom.sum()
+    return _difference(float(share - other_share), influence, 1 / bottom.sum() + 1 / other_bottom.sum())
+
+
+def difference_within(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]) -> Difference:
+    """The mean of the problems' own differences, weighted as Mantel and Haenszel do.
+
+    For shares of what the arms themselves decide about, as steps that are wrong: an arm that spares only the
+    problems in which such steps are mostly doubted lowers its share over all of them, but none of these
+    differences. Only problems with a denominator on both sides count. A problem's residual is divided by
+    what the others weigh, since it moved the mean towards itself.
+    """
+    top, bottom, other_top, other_bottom = _shared(one, other)
+    if len(top) == 0:
+        return NO_DIFFERENCE
+    weight = bottom * other_bottom / (bottom + other_bottom)
+    gap = top * other_bottom / (bottom + other_bottom) - other_top * bottom / (bottom + other_bottom)
+    value, total = gap.sum() / weight.sum(), weight.sum()
+    others = total - weight
+    influence = np.divide(gap - value * weight, others, out=np.zeros_like(gap), where=others > 0)
+    return _difference(float(value), influence, 1 / bottom.sum() + 1 / other_bottom.sum())
+
+
+def _shared(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]) -> list[Array]:
+    """Sums per problem of both sides, over the problems with a denominator on both."""
+    parts = [np.asarray(part, dtype=float) for part in (*one, *other)]
+    used = (parts[1] > 0) & (parts[3] > 0)
+    return [part[used] for part in parts]
+
+
+def _difference(value: float, influence: Array, largest_step: float) -> Difference:
+    """With Student's t on the problems' influences; without any, as if two differed by the largest step."""
+    problems = len(influence)
+    if problems < 2:
+        return Difference(value, _NAN, _NAN, _NAN, _NAN, problems)
     error = _standard_error(influence)
     if np.allclose(influence, 0):
-        largest_step = 1 / bottom.sum() + 1 / other_bottom.sum()
         error = largest_step / np.sqrt(2) * np.sqrt(problems / (problems - 1))
     reach = stats.t.ppf(1 - LEVEL / 2, problems - 1) * error
     p = 2 * stats.t.sf(abs(value) / error, problems - 1)

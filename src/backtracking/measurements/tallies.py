@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from backtracking.errors import UserError
 from backtracking.measurements import statistics
+from backtracking.measurements.coupling import FRESH
 from backtracking.measurements.metrics import COUNTS, Metric, compared_in, shown_in
 from backtracking.measurements.statistics import Array, Difference, Interval
 from backtracking.run.cells import original
@@ -20,7 +22,7 @@ KEYS = ["variant", "condition", "example_id"]
 CHUNK = 100_000
 MADE_BY = "backtracking detect-events"
 
-STEPS = ("steps_right", "steps_wrong", "onsets_after_right", "onsets_after_wrong")
+STEPS = ("steps_right", "steps_wrong", "onsets_after_right", "onsets_after_wrong", *FRESH)
 _ONSET_COUNTS = ("n_onsets_strict", "n_onsets_relaxed", "n_onsets_doubt", "n_onsets_redo")
 _NUMBERS = ("completion_tokens", *_ONSET_COUNTS, "answer_token", *STEPS)
 _FLAGS = (
@@ -35,6 +37,7 @@ _FLAGS = (
     "has_redo",
     "has_gold",
     "is_loop",
+    "is_empty",
 )
 
 
@@ -212,14 +215,19 @@ def summarize(sums: pd.DataFrame) -> dict[str, float | int | None]:
         **{count.name: int(sums[count.sum].sum()) for count in COUNTS if count.sum in sums},
     }
     for metric in shown_in(1):
-        if metric.top in sums and metric.bottom in sums:
+        if holds(sums, metric):
             line |= with_interval(metric.name, value_of(sums, metric))
     return line
 
 
+def holds(sums: pd.DataFrame, metric: Metric) -> bool:
+    """Whether the sums can say a metric: tables of other versions lack some."""
+    return metric.top in sums and metric.bottom in sums
+
+
 def value_of(sums: pd.DataFrame, metric: Metric) -> Interval:
     """A metric of sums per problem, with its interval."""
-    if metric.top not in sums or metric.bottom not in sums:
+    if not holds(sums, metric):
         return statistics.MISSING
     estimate = statistics.rate if metric.is_share else statistics.ratio
     found = estimate(sums[metric.top].to_numpy(), sums[metric.bottom].to_numpy())
@@ -236,9 +244,17 @@ def differences(sums: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Differ
     shared = sums.index.intersection(reference.index)
     ours, theirs = sums.loc[shared], reference.loc[shared]
     return {
-        metric.outcome: statistics.paired_difference(
-            (ours[metric.top], ours[metric.bottom]), (theirs[metric.top], theirs[metric.bottom])
+        metric.outcome: difference(
+            metric, (ours[metric.top], ours[metric.bottom]), (theirs[metric.top], theirs[metric.bottom])
         )
         for metric in compared_in(1)
-        if metric.top in ours and metric.bottom in ours
+        if holds(ours, metric) and holds(theirs, metric)
     }
+
+
+def difference(
+    metric: Metric, one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]
+) -> Difference:
+    """Of a metric, by the estimate that it asks for; each side gives its sums per problem."""
+    estimate = statistics.difference_within if metric.within_problems else statistics.paired_difference
+    return estimate(one, other)

@@ -9,20 +9,24 @@ from numpy.typing import NDArray
 
 from backtracking.measurements.comparison import average, compare, count, spread
 from backtracking.measurements.floors import NOT_TESTABLE, no_onsets, too_cut, too_low
-from backtracking.measurements.metrics import BY_NAME, OUTCOMES, compared_in, shown_in
+from backtracking.measurements.metrics import BY_NAME, OUTCOMES, Metric, compared_in, shown_in
+from backtracking.measurements.outcome import breaks_text, judged_on, primary_outcome
 from backtracking.measurements.statistics import LEVEL, equivalence, holm
-from backtracking.measurements.tallies import counted
+from backtracking.measurements.tallies import counted, holds
 from backtracking.run.records import BASELINE_NAME
 from backtracking.run.seed import derive_seed
 
 HELD = "non-destructive"
 DESTRUCTIVE = "destructive"
 BOOTSTRAP_DRAWS = 2000
+TESTED = ("backtracking", "accuracy", "onset_after_wrong", "onset_after_right", "wrong_steps_per_row")
+"""Outcomes whose p is corrected for the number of arms."""
 
 _COUNTS = ("total", "backtracking_count", "backtracking_rate", "correct_count", "accuracy", "subset_name")
 SUBSET_COLUMNS = (*_COUNTS, "num_components")
 SCALE_COLUMNS = (*_COUNTS, "scale", "num_components")
 """The columns that users of the tables know, in their order; more follow them."""
+_STEPS = {"fresh_wrong_count": "fresh_wrong", "fresh_right_count": "fresh_right"}
 
 
 def summarize_arms(events: pd.DataFrame, margin: float) -> pd.DataFrame:
@@ -35,10 +39,13 @@ def summarize_arms(events: pd.DataFrame, margin: float) -> pd.DataFrame:
     base = table[table["arm"] == BASELINE_NAME].iloc[0]
     table["retention"] = table["accuracy"] / base["accuracy"] if base["accuracy"] else None
     table["distinct_3_ratio"] = table["distinct_3"] / base["distinct_3"] if base["distinct_3"] else None
-    for what in ("backtracking", "accuracy"):
+    outcome = primary_outcome(values[BASELINE_NAME])
+    table["judged_on"] = outcome.outcome
+    held = values[BASELINE_NAME]
+    for what in (name for name in TESTED if holds(held, OUTCOMES[name])):
         p_values = table.get(f"{what}_diff_p", pd.Series(np.nan, index=table.index))
         table[f"{what}_diff_p_holm"] = holm(p_values.to_numpy(dtype=np.float64))
-    judged = [_verdict(row, base, margin) for _, row in table.iterrows()]
+    judged = [_verdict(row, base, outcome, margin) for _, row in table.iterrows()]
     table["verdict"] = [verdict for verdict, _ in judged]
     table["not_testable"] = [reason for _, reason in judged]
     return first_columns(table, SUBSET_COLUMNS)
@@ -68,7 +75,7 @@ def _line(part: pd.DataFrame, values: pd.DataFrame) -> dict[str, object]:
         "backtracking_count": count(values, OUTCOMES["backtracking"]),
         "correct_count": count(values, OUTCOMES["accuracy"]),
     }
-    for metric in shown_in(2):
+    for metric in (metric for metric in shown_in(2) if holds(values, metric)):
         line |= spread(metric.name, average(values, metric))
     return line | {
         "subset_name": part["subset_name"].iloc[0],
@@ -82,6 +89,7 @@ def _line(part: pd.DataFrame, values: pd.DataFrame) -> dict[str, object]:
         "onsets_per_1k_tokens": average(values, BY_NAME["onsets_per_1k_tokens"]).value,
         "loop_rate": part["is_loop"].mean(),
         "empty_rate": part["is_empty"].mean(),
+        **{name: int(values[top].sum()) for name, top in _STEPS.items() if top in values},
         "no_answer_rate": part["predicted_answer"].isna().mean(),
         "non_ascii_rate": part["non_ascii_burst"].mean(),
         "distinct_3": part["distinct_3"].mean(),
@@ -93,7 +101,7 @@ def _differences(values: Mapping[str, pd.DataFrame], arm: str, margin: float) ->
     if arm == BASELINE_NAME:
         return {}
     found: dict[str, float] = {}
-    for metric in compared_in(2):
+    for metric in (metric for metric in compared_in(2) if holds(values[BASELINE_NAME], metric)):
         what, difference = metric.outcome, compare(values[arm], values[BASELINE_NAME], metric)
         found |= spread(f"{what}_diff", difference) | {f"{what}_diff_p": difference.p}
         if what == "accuracy":
@@ -102,29 +110,34 @@ def _differences(values: Mapping[str, pd.DataFrame], arm: str, margin: float) ->
     return found
 
 
-def _verdict(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: float) -> tuple[str, str]:
+def _verdict(
+    row: "pd.Series[Any]", base: "pd.Series[Any]", outcome: Metric, margin: float
+) -> tuple[str, str]:
     """What an arm shows, by rules that can fail in every direction; or that it shows nothing, and why.
 
-    Accuracy is held when the whole interval of its paired change lies above minus the margin, lost when it
-    lies below zero and reaches past the margin, and undecided otherwise. A significant change of backtracking
-    has its whole interval on one side of zero: both come from the same t distribution.
+    An arm that breaks the text is destructive, whatever its answers. Accuracy is held when the whole interval
+    of its paired change lies above minus the margin, lost when it lies below zero and reaches past it,
+    and undecided otherwise. A significant change of the outcome has its whole interval on one side of zero:
+    both come from the same t distribution.
     """
     if row["arm"] == BASELINE_NAME:
         return "", ""
+    if breaks_text(row, margin):
+        return DESTRUCTIVE, ""
     if reason := _accuracy_untestable(row, base, margin):
         return NOT_TESTABLE, reason
     held = row["accuracy_diff_low"] > -margin
     if not held and row["accuracy_diff_high"] < 0:
         return DESTRUCTIVE, ""
-    if reason := _backtracking_untestable(row, base):
+    if reason := _outcome_untestable(row, base, outcome):
         return NOT_TESTABLE, reason
-    return _effect(row, held), ""
+    return _effect(row, outcome, held), ""
 
 
-def _effect(row: "pd.Series[Any]", held: bool) -> str:
-    if not row["backtracking_diff_p_holm"] < LEVEL:
+def _effect(row: "pd.Series[Any]", outcome: Metric, held: bool) -> str:
+    if not row[f"{outcome.outcome}_diff_p_holm"] < LEVEL:
         return "no effect"
-    if row["backtracking_diff"] > 0:
+    if row[f"{outcome.outcome}_diff"] > 0:
         return "raises backtracking"
     return HELD if held else "inconclusive"
 
@@ -136,18 +149,25 @@ def _accuracy_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: 
     return cut or too_low("accuracy", base["accuracy"], margin)
 
 
-def _backtracking_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]") -> str:
+def _outcome_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", outcome: Metric) -> str:
     silent = no_onsets(base["backtracking_count"], base["total"])
-    return silent or too_cut("the arm's", row["truncation_rate"])
+    if reason := silent or too_cut("the arm's", row["truncation_rate"]):
+        return reason
+    if pd.isna(row[f"{outcome.outcome}_diff_low"]):
+        return (
+            f"fewer than 2 problems have a wrong step under both the baseline and the arm, whose "
+            f"{row['total']:,} completions hold {row['fresh_wrong_count']:,}"
+        )
+    return ""
 
 
 def find_best_tradeoff(table: pd.DataFrame) -> pd.Series | None:
-    """The intervention that lowers backtracking most with accuracy held; none when there is none.
+    """The intervention that lowers the primary outcome most with accuracy held; none when there is none.
 
     Equal ones are told apart by accuracy, then by size. Controls and token suppression cannot win.
     """
     held = table[(table["kind"] == "intervention") & (table["verdict"] == HELD)]
-    order = ["backtracking_rate", "accuracy", "num_components"]
+    order = [f"{judged_on(table).outcome}_diff", "accuracy", "num_components"]
     ranked = held.sort_values(order, ascending=[True, False, True], kind="stable")
     return None if ranked.empty else ranked.iloc[0]
 
@@ -163,23 +183,30 @@ def split_problems(problems: Sequence[str], seed: int) -> dict[str, list[str]]:
 
 
 def front_probability(events: pd.DataFrame, seed: int, draws: int = BOOTSTRAP_DRAWS) -> pd.Series:
-    """Per arm the share of problem-level bootstrap draws in which no arm beats it in both rates."""
+    """Per arm the share of problem-level bootstrap draws in which no arm beats it in both rates.
+
+    An arm without a wrong step in a draw has nothing to be cheap about. Without an onset to lower there is
+    no front.
+    """
+    cost = primary_outcome(counted(events[events["arm"] == BASELINE_NAME]))
     problems = sorted(events["example_id"].unique())
     place = {problem: k for k, problem in enumerate(problems)}
     arms = list(dict.fromkeys(events["arm"]))
-    sums = np.zeros((3, len(arms), len(problems)))
+    sums = np.zeros((4, len(arms), len(problems)))
     for a, arm in enumerate(arms):
         part = events[events["arm"] == arm]
         at = part["example_id"].map(place).to_numpy()
         values = counted(part)
-        for k, name in enumerate(("strict", "correct", "total")):
+        for k, name in enumerate((cost.top, cost.bottom, "correct", "total")):
             np.add.at(sums[k, a], at, values[name].to_numpy(np.float64))
     generator = np.random.default_rng(derive_seed(seed, "pareto front"))
     weights = generator.multinomial(len(problems), np.full(len(problems), 1 / len(problems)), size=draws)
     totals = sums @ weights.T.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        on_front = _undominated(totals[0] / totals[2], totals[1] / totals[2])
-    return pd.Series(on_front.mean(axis=1), index=arms, name="front_probability")
+        costs = np.where(totals[1] > 0, totals[0] / totals[1], np.inf)
+        on_front = _undominated(costs, totals[2] / totals[3]).mean(axis=1)
+    is_silent = not sums[0, arms.index(BASELINE_NAME)].any()
+    return pd.Series(np.nan if is_silent else on_front, index=arms, name="front_probability")
 
 
 def _undominated(cost: NDArray[np.float64], gain: NDArray[np.float64]) -> NDArray[np.bool_]:

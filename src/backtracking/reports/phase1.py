@@ -14,6 +14,7 @@ from backtracking.config.schema import NO_MODEL, ExperimentConfig
 from backtracking.measurements.statistics import LEVEL
 from backtracking.reports.document import Document
 from backtracking.reports.lacking import how_graded, say_what_lacks
+from backtracking.reports.outcome import write_outcome
 from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME
@@ -231,6 +232,7 @@ def _conditions(document: Document, evidence: Evidence, path: Path) -> None:
         [_rate_line(row, quoted(row["variant"]), quoted(row["condition"])) for row in records(table)],
     )
     say_what_lacks(document, evidence, files.COMPARISON, RATE_COLUMNS)
+    write_outcome(document, evidence, files.COMPARISON, ["variant", "condition"])
     if table["condition"].eq(BASELINE_NAME).all():
         document.say("No completions under ablation, so there is nothing to compare the baseline with.")
     draws = evidence.table(files.DRAWS)
@@ -262,6 +264,7 @@ def _formatting(document: Document, evidence: Evidence, path: Path) -> None:
                 for row in records(table)
             ],
         )
+    write_outcome(document, evidence, files.FORMATS, ["variant"])
     picture(document, evidence, path, "formatting_effect_on_backtracking", "Formatting and backtracking")
 
 

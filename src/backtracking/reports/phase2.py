@@ -13,9 +13,11 @@ from backtracking.claims.phase2 import verdicts, why_untested
 from backtracking.claims.wording import count, number, p_value, percent, plain, points, quoted, rate, records
 from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
+from backtracking.measurements.metrics import called
 from backtracking.reports.document import Document
 from backtracking.reports.lacking import how_graded, say_what_lacks
 from backtracking.reports.leaks import write_leaks
+from backtracking.reports.outcome import write_outcome
 from backtracking.reports.phase1 import more_pictures, picture
 from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
 from backtracking.reports.verdicts import write_verdicts
@@ -115,6 +117,7 @@ def _sweep(
         return
     document.table(ARM_HEAD, [_arm_line(row) for row in records(table)])
     say_what_lacks(document, evidence, swept, ARM_COLUMNS)
+    write_outcome(document, evidence, swept, ["arm"])
     _left_out(document, evidence, command)
     picture(document, evidence, path, figure, title)
     if "loop_rate" in table:
@@ -190,12 +193,21 @@ def _choice(document: Document, evidence: Evidence, path: Path) -> None:
         document.say(f"The search beyond the named subsets spent {len(trials):,} trials.")
     front = searched.sort_values("front_probability", ascending=False).head(10)
     document.table(
-        ["Arm (search half)", "P(on the front)", "Backtracking", "Accuracy", "Cut at the cap", "Verdict"],
+        [
+            "Arm (search half)",
+            "P(on the front)",
+            "Backtracking",
+            called("onset_after_wrong"),
+            "Accuracy",
+            "Cut at the cap",
+            "Verdict",
+        ],
         [
             [
                 quoted(row["arm"]),
                 percent(number(row, "front_probability"), 0),
                 rate(row, "backtracking_rate"),
+                rate(row, "onset_after_wrong", n="fresh_wrong_count"),
                 rate(row, "accuracy"),
                 rate(row, "truncation_rate", n=None),
                 str(row["verdict"]) if isinstance(row["verdict"], str) else "",
@@ -213,6 +225,7 @@ def _choice(document: Document, evidence: Evidence, path: Path) -> None:
         ["Role (confirm half)", *ARM_HEAD],
         [[str(row["role"]), *_arm_line(row)] for row in records(confirmed)],
     )
+    write_outcome(document, evidence, files.CONFIRMED, ["role", "arm"])
     picture(document, evidence, path, "phase2_choice", "Arms on the search half, and the confirmation")
 
 

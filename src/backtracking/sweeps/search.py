@@ -4,6 +4,7 @@ Proposals come from optuna. Both the proposals (seeded) and a trial's rows (keye
 reproducible, so a search that is started again walks the same path and generates only what is missing.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,8 +14,10 @@ import pandas as pd
 from backtracking.config.phase2 import SearchConfig
 from backtracking.errors import UserError
 from backtracking.interventions import BASELINE_ARM, Arm, Condition, Intervention
-from backtracking.measurements.comparison import average
-from backtracking.measurements.metrics import OUTCOMES
+from backtracking.measurements.comparison import average, compare
+from backtracking.measurements.metrics import OUTCOMES, Metric
+from backtracking.measurements.outcome import primary_outcome
+from backtracking.measurements.tallies import counted
 from backtracking.model.arms import check_arms
 from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME
@@ -52,6 +55,7 @@ def search_arms(
     study = _study(candidates, config, seed)
     found = run_arms(job, [BASELINE_ARM])
     seen = {BASELINE_NAME: found.events}
+    outcome = primary_outcome(counted(found.events))
     generated = found.generated
     lines: list[dict[str, Any]] = []
     while arms_left and idle < IDLE_ROUNDS:
@@ -65,13 +69,13 @@ def search_arms(
             generated += batch.generated
             seen |= {str(arm): part for arm, part in batch.events.groupby("arm", sort=False)}
         for trial, arm in zip(asked, arms, strict=True):
-            values = _objectives(seen[arm.name])
-            study.tell(trial, values)
+            change, accuracy = _objectives(seen[arm.name], seen[BASELINE_NAME], outcome)
+            study.tell(trial, (change, accuracy))
             scale = trial.params["scale"] if arm.members[0].interventions else None
-            names = ("backtracking_rate", "accuracy")
             lines.append(
                 {"trial": trial.number, "arm": arm.name, "subset_name": arm.subset_name, "scale": scale}
-                | dict(zip(names, values, strict=True))
+                | {"judged_on": outcome.outcome, "outcome_change": change, "accuracy": accuracy}
+                | {"backtracking_rate": average(seen[arm.name], OUTCOMES["backtracking"]).value}
             )
         job.reporter.say(f"  search: {len(lines)} trials, {len(seen) - 1} different arms")
     return SearchResult(pd.DataFrame(lines), pd.concat(seen.values(), ignore_index=True), generated)
@@ -160,8 +164,10 @@ def _arm(params: dict[str, Any], candidates: Sequence[Component], job: SweepJob)
     return arm
 
 
-def _objectives(events: pd.DataFrame) -> tuple[float, float]:
-    return average(events, OUTCOMES["backtracking"]).value, average(events, OUTCOMES["accuracy"]).value
+def _objectives(events: pd.DataFrame, baseline: pd.DataFrame, outcome: Metric) -> tuple[float, float]:
+    """How far the primary outcome changes, and accuracy; what has no wrong step to follow changes nothing."""
+    change = compare(events, baseline, outcome).value
+    return (0.0 if math.isnan(change) else change), average(events, OUTCOMES["accuracy"]).value
 
 
 def ranked_components(importance: pd.DataFrame | None, n_layers: int, count: int) -> list[Component]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from backtracking.text.arithmetic import find_steps
+from backtracking.text.arithmetic import Step, find_steps
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,9 @@ class CheckedStep:
 
 def read_steps(text: str) -> list[CheckedStep]:
     """All checkable statements in order."""
-    return [
-        CheckedStep(step.start, "".join(text[step.start : step.result[0]].split()), step.correct)
-        for step in find_steps(text)
-    ]
+    return [CheckedStep(step.start, expression(text, step), step.correct) for step in find_steps(text)]
+
+
+def expression(text: str, step: Step) -> str:
+    """What a step computes, as written without spaces: the same again is a repeat."""
+    return "".join(text[step.start : step.result[0]].split())
