@@ -17,8 +17,8 @@ def main() -> None:
     rows = lm.generate(options.problems, samples=options.samples)
     scan = lm.scan(rows, topk_layers_for_generation=2)
     print(scan)
-    shown = ["component", "layer", "delta_log_odds", "kl_control", "selectivity", "selectivity_p_holm"]
-    print(scan.table[shown].sort_values("delta_log_odds").round(3).to_string(index=False))
+    shown = ["component", "layer", "delta_trigger_log_odds", "delta_word", "kl_control", "selectivity"]
+    print(scan.table[shown].sort_values("delta_trigger_log_odds").round(3).to_string(index=False))
     print("onset readable from layer:", lm.lens(rows).first_separations)
     if options.figure:
         scan.plot().savefig(options.figure)

@@ -84,15 +84,24 @@ def whole_forward(model: Any, ids: Sequence[int], changes: Iterable[Change] = ()
 
 
 def readings(
-    before: Tensor, after: Tensor, *, onset: int, family: Sequence[int], contrast: Sequence[int], next_id: int
+    before: Tensor,
+    after: Tensor,
+    *,
+    onset: int,
+    family: Sequence[int],
+    triggers: Sequence[int],
+    contrast: Sequence[int],
+    next_id: int,
 ) -> Mapping[str, float]:
     """What a change did to the next token: every number by its definition."""
     x, y = (np.asarray(logits.double()) for logits in (before, after))
     p, q = (np.exp(z - z.max()) / np.exp(z - z.max()).sum() for z in (x, y))
-    inside = np.isin(np.arange(len(x)), list(family))
 
-    def odds(share: np.ndarray) -> float:
-        return float(np.log(share[inside].sum()) - np.log(share[~inside].sum()))
+    def of(share: np.ndarray, some: Sequence[int]) -> tuple[float, float]:
+        """Log-mass and log-odds of some tokens."""
+        inside = np.isin(np.arange(len(x)), list(some))
+        mass, rest = np.log(share[inside].sum()), np.log(share[~inside].sum())
+        return float(mass), float(mass - rest)
 
     def gap(z: np.ndarray) -> float:
         return float(z[onset] - z[list(contrast)].mean()) if contrast else float("nan")
@@ -100,8 +109,10 @@ def readings(
     return {
         "logit": float(y[onset] - x[onset]),
         "logprob": float(np.log(q[onset]) - np.log(p[onset])),
-        "family": float(np.log(q[inside].sum()) - np.log(p[inside].sum())),
-        "log_odds": odds(q) - odds(p),
+        "family": of(q, family)[0] - of(p, family)[0],
+        "log_odds": of(q, family)[1] - of(p, family)[1],
+        "triggers": of(q, triggers)[0] - of(p, triggers)[0],
+        "trigger_log_odds": of(q, triggers)[1] - of(p, triggers)[1],
         "gap": gap(y) - gap(x),
         "next_logprob": float(np.log(q[next_id]) - np.log(p[next_id])),
         "kl": float((p * (np.log(p) - np.log(q))).sum()),

@@ -1,5 +1,7 @@
 """The scan against whole forwards, and what it selects on planted models."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,8 +53,8 @@ def one_by_one(loaded, item, removals, donors):
         change = Change(site.component, site.layer, site.head, position, value)
         _, after = whole_forward(loaded.model, reading.seen, [change])
         found = readings(
-            before, after, onset=target.onset, family=target.family, contrast=target.contrast,
-            next_id=reading.next_id,
+            before, after, onset=target.onset, family=target.family, triggers=target.triggers,
+            contrast=target.contrast, next_id=reading.next_id,
         )  # fmt: skip
         for name in CHANGES:
             changes[name].append(found[name])
@@ -156,6 +158,7 @@ def test_changes_by_hand(tmp_path):
         handle.remove()
     p, q = before.softmax(-1), after.softmax(-1)
     family = [ID[" Wait"], ID["Wait"], ID[" wait"]]
+    triggers = [*family, ID[" Actually"]]
     go_on = [ID[" So"], ID[" Then"]]
 
     def odds(share):
@@ -166,6 +169,8 @@ def test_changes_by_hand(tmp_path):
         "logprob": torch.log(q[WAIT] / p[WAIT]),
         "family": torch.log(q[family].sum() / p[family].sum()),
         "log_odds": odds(q[family].sum()) - odds(p[family].sum()),
+        "triggers": torch.log(q[triggers].sum() / p[triggers].sum()),
+        "trigger_log_odds": odds(q[triggers].sum()) - odds(p[triggers].sum()),
         "gap": (after[WAIT] - after[go_on].mean()) - (before[WAIT] - before[go_on].mean()),
         "next_logprob": torch.log(q[reading.next_id] / p[reading.next_id]),
         "kl": (p * torch.log(p / q)).sum(),
@@ -201,7 +206,7 @@ def test_a_diffuse_push_is_not_called_localised(tmp_path, push):
     ctx = write_run(tmp_path, loaded, Rows().build())
     result = _scan(loaded, ctx, [Removal(site) for site in scanned_sites(loaded, CONFIG)])
     table = add_scores(importance_table(result), result, CONFIG)
-    assert len(table) == 12 and (table["delta_log_odds"] < 0).all()
+    assert len(table) == 12 and (table["delta_trigger_log_odds"] < 0).all()
     for rule in ("selectivity", "effect"):
         verdict = localisation(table, rule)
         assert verdict["localised"] is False and verdict["components"] == []
@@ -218,6 +223,25 @@ def test_of_one_finder_and_many_writers_the_finder_alone_stands_out(tmp_path):
         assert localisation(table, rule)["components"] == ["attn 0"]
         of_writers = localisation(add_scores(importance_table(writers), writers, CONFIG), rule)
         assert of_writers["localised"] is False and of_writers["effective_components"] > 5
+
+
+def test_who_changes_the_word_is_no_writer(tmp_path):
+    """One MLP writes " Actually", a later one turns it into " Wait": without it as many onsets come."""
+    loaded = planted(Plant(writers=(3,), swapper=5))
+    result = _scan(
+        loaded,
+        write_run(tmp_path, loaded, Rows().build()),
+        [Removal(site) for site in scanned_sites(loaded, CONFIG)],
+    )
+    table = add_scores(importance_table(result), result, CONFIG)
+    writer, swapper = (table.query(f"component == 'mlp' and layer == {layer}").iloc[0] for layer in (3, 5))
+    assert writer["delta_trigger_log_odds"] < -2
+    assert swapper["delta_log_odds"] < -3 and abs(swapper["delta_trigger_log_odds"]) < 0.3
+    assert swapper["delta_word"] < -3
+    assert set(localisation(table, "selectivity")["components"]) == {"attn 1", "mlp 3"}
+    by_family = replace(result, onset={**result.onset, "trigger_log_odds": result.onset["log_odds"]})
+    by_word = add_scores(table, by_family, CONFIG)
+    assert "mlp 5" in localisation(by_word, "selectivity")["components"], "the plant would show by its word"
 
 
 def test_controls_of_one_problem_allow_no_verdict(tmp_path):

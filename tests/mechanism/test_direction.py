@@ -21,7 +21,7 @@ from backtracking.stages.phase1.direction import Direction
 from .worlds import FLAG, ONSET, STOP, VARIANT, WAIT, Plant, Rows, planted, write_run
 
 KINDS = ("onset", "matched_row", "same_row_earlier")
-TARGET = Target(onset=WAIT, family=(WAIT,), contrasts={})
+TARGET = Target(onset=WAIT, family=(WAIT,), triggers=(WAIT,), contrasts={})
 
 
 def test_auroc_is_the_mann_whitney_statistic():

@@ -20,7 +20,7 @@ from backtracking.stages.phase1.onset_study import open_study
 from .worlds import GLITCH, ID, VARIANT, WAIT, Plant, Rows, planted, random_model, write_run
 
 FAMILY = (ID[" Wait"], ID["Wait"], ID[" wait"])
-TARGET = Target(WAIT, FAMILY, {"continue": (ID[" So"], ID[" Then"]), "end": (ID["<eos>"],)})
+TARGET = Target(WAIT, FAMILY, FAMILY, {"continue": (ID[" So"], ID[" Then"]), "end": (ID["<eos>"],)})
 
 
 def _readings(loaded, ctx):

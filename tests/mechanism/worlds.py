@@ -22,11 +22,14 @@ from backtracking.text.tokenization import TokenMap
 VARIANT = "baseline_think_newline"
 WORDS = [f" {first}{second}" for first in "bdfglmnprt" for second in ("ana", "oro")]
 PIECES = [
-    "<pad>", "<bos>", "<eos>", ".", "\n", " Wait", "Wait", " wait", " So", " Then", " glitch", " clean",
+    "<pad>", "<bos>", "<eos>", ".", "\n", " Wait", "Wait", " wait", " Actually", " So", " Then",
+    " glitch", " clean",
     *(f" {digit}" for digit in range(10)), " +", " =", " Tom", " Anna", *WORDS,
 ]  # fmt: skip
 ID = {piece: index for index, piece in enumerate(PIECES)}
-WAIT, STOP, GLITCH, CLEAN = ID[" Wait"], ID["."], ID[" glitch"], ID[" clean"]
+WAIT, ACTUALLY, STOP, GLITCH, CLEAN = (
+    ID[piece] for piece in (" Wait", " Actually", ".", " glitch", " clean")
+)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -47,12 +50,15 @@ class Plant:
     more_finders: tuple[tuple[int, int], ...] = ()
     writers: tuple[int, ...] = (4,)
     push: float = 8.0
+    swapper: int | None = None
+    """An MLP that turns " Actually", which the writers then write, into " Wait"."""
     marker: str = " glitch"
     noise: float = 0.02
 
 
 HIDDEN, HEADS, HEAD_DIM = 64, 4, 16
-FLAG, ONSET = HIDDEN - 1, HIDDEN - 2
+FLAG, ONSET, SWAP = HIDDEN - 1, HIDDEN - 2, HIDDEN - 3
+PLANTED = [FLAG, ONSET, SWAP]
 
 
 def planted(plant: Plant, seed: int = 0) -> LoadedModel:
@@ -76,25 +82,27 @@ def planted(plant: Plant, seed: int = 0) -> LoadedModel:
             if parameter.dim() > 1:
                 parameter.normal_(0.0, plant.noise)
         model.model.embed_tokens.weight[:, : len(PIECES)] += torch.eye(len(PIECES))
-        model.model.embed_tokens.weight[:, FLAG] = model.model.embed_tokens.weight[:, ONSET] = 0.0
-        model.lm_head.weight[WAIT, ONSET] += 1.0
+        model.model.embed_tokens.weight[:, PLANTED] = 0.0
+        model.lm_head.weight[WAIT if plant.swapper is None else ACTUALLY, ONSET] += 1.0
         _plant_habits(model)
         for layer, head in (plant.finder, *plant.more_finders):
             _plant_finder(model.model.layers[layer].self_attn, head, plant)
         for layer in plant.writers:
             _plant_writer(model.model.layers[layer].mlp, plant.push / len(plant.writers))
+        if plant.swapper is not None:
+            _plant_swapper(model, plant)
     return LoadedModel.wrap(model, tokenizer(), "planted")
 
 
 def _plant_habits(model: Qwen2ForCausalLM) -> None:
-    """Every word suggests its successor, and a full stop " So"; only the plant touches its two directions."""
+    """Every word suggests its successor, and a full stop " So"; only the plant touches its directions."""
     words = [ID[word] for word in WORDS]
     for word, following in zip(words, [*words[1:], words[0]], strict=True):
         model.lm_head.weight[following, word] += 0.6
     model.lm_head.weight[ID[" So"], STOP] += 0.6
     for layer in model.model.layers:
-        layer.self_attn.o_proj.weight[[FLAG, ONSET]] = 0.0
-        layer.mlp.down_proj.weight[[FLAG, ONSET]] = 0.0
+        layer.self_attn.o_proj.weight[PLANTED] = 0.0
+        layer.mlp.down_proj.weight[PLANTED] = 0.0
 
 
 def _plant_finder(attention: torch.nn.Module, head: int, plant: Plant) -> None:
@@ -108,14 +116,22 @@ def _plant_finder(attention: torch.nn.Module, head: int, plant: Plant) -> None:
     attention.o_proj.weight[FLAG, start] += 1.0
 
 
-def _plant_writer(mlp: torch.nn.Module, push: float) -> None:
-    """Writes the onset direction where the flag is up and a full stop was read."""
+def _plant_swapper(model: Qwen2ForCausalLM, plant: Plant) -> None:
+    """Where " Actually" was written, take it back and write " Wait", as likely as that was."""
+    _plant_writer(model.model.layers[plant.swapper].mlp, 2.26 * plant.push, reads=ONSET, into=SWAP)
+    # Two directions share the final norm, so each is read a root of two weaker than the one alone.
+    model.lm_head.weight[WAIT, SWAP] += 2**0.5
+    model.lm_head.weight[ACTUALLY, SWAP] -= 1.0
+
+
+def _plant_writer(mlp: torch.nn.Module, push: float, reads: int = FLAG, into: int = ONSET) -> None:
+    """Writes a direction where the flag (or another direction) is up and a full stop was read."""
     mlp.gate_proj.weight[0] = 0.0
     mlp.up_proj.weight[0] = 0.0
     mlp.down_proj.weight[:, 0] = 0.0
-    mlp.gate_proj.weight[0, FLAG] = 7.5
+    mlp.gate_proj.weight[0, reads] = 7.5
     mlp.up_proj.weight[0, STOP] = 0.2
-    mlp.down_proj.weight[ONSET, 0] = push / 40
+    mlp.down_proj.weight[into, 0] = push / 40
 
 
 def random_model(seed: int = 0, layers: int = 4, **changes: object) -> LoadedModel:

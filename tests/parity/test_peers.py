@@ -31,7 +31,7 @@ MODELS = {
     "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SMALL)),
 }
 IDS = [5, 17, 33, 2, 48, 9, 21, 40, 13]
-TARGET = Target(7, (7, 8), {"continue": (11, 12), "end": (1,)})
+TARGET = Target(7, (7, 8), (7, 8, 9), {"continue": (11, 12), "end": (1,)})
 ITEM = (Reading("p", 0, (*IDS, 7), 4, len(IDS) - 1), TARGET)
 
 

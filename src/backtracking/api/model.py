@@ -175,21 +175,21 @@ class LanguageModel:
         """
         from backtracking.mechanism.analyses import scan_blocks
 
-        bench = self._bench(seed, analysis)
+        bench = self._bench(rows, seed, analysis)
         return Scan(scan_blocks(bench, self._study(bench, rows)))
 
     def lens(self, rows: Rows, *, seed: int = 0, **analysis: Any) -> Lens:
         """From which layer on the onset can be read, beside matched controls; `lens="tuned"` fits one."""
         from backtracking.mechanism.analyses import through_the_lens
 
-        bench = self._bench(seed, analysis)
+        bench = self._bench(rows, seed, analysis)
         return Lens(through_the_lens(bench, self._study(bench, rows), rows))
 
     def direction(self, rows: Rows, *, seed: int = 0, **analysis: Any) -> Directions:
         """The direction of every layer from matched controls to onsets, tested on held-out problems."""
         from backtracking.mechanism.analyses import find_directions
 
-        bench = self._bench(seed, analysis)
+        bench = self._bench(rows, seed, analysis)
         return Directions(find_directions(bench, self._study(bench, rows)))
 
     def __repr__(self) -> str:
@@ -242,18 +242,21 @@ class LanguageModel:
             return ()
         return Triggers.of(self.tokenizer, self.detection.triggers_strict).phrases
 
-    def _bench(self, seed: int, analysis: Mapping[str, Any]) -> "Bench":
+    def _bench(self, rows: Rows, seed: int, analysis: Mapping[str, Any]) -> "Bench":
         from backtracking.mechanism.study import Bench
+        from backtracking.text.onsets import onset_words
 
-        return Bench(self.loaded, as_section(AnalysisConfig, analysis, "analysis"), seed, self._reporter)
+        if not isinstance(rows, Rows):
+            raise UserError(f"{rows!r} are no rows", next_step="give what lm.generate or run.rows gave")
+        config = as_section(AnalysisConfig, analysis, "analysis")
+        triggers = onset_words(rows.reading.detection, config.onsets)
+        return Bench(self.loaded, config, triggers, seed, self._reporter)
 
     def _study(self, bench: "Bench", rows: Rows) -> "Study":
         from backtracking.measurements.controls import draw_events
         from backtracking.mechanism.study import Study
         from backtracking.text.tokenization import TokenMap
 
-        if not isinstance(rows, Rows):
-            raise UserError(f"{rows!r} are no rows", next_step="give what lm.generate or run.rows gave")
         events = draw_events(
             rows.study_rows(bench.config.onsets),
             rows.variant,

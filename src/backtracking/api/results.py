@@ -59,7 +59,7 @@ class Scan:
         return f"Scan({notes['events']} onsets of {notes['problems']} problems, selected: {chosen})"
 
     def _repr_html_(self) -> str:
-        return table_html(repr(self), self.table.sort_values("delta_log_odds"))
+        return table_html(repr(self), self.table.sort_values("delta_trigger_log_odds"))
 
 
 class Lens:

@@ -160,17 +160,20 @@ _SCANNED = meanings(
     n_events: onsets studied
     mode: how the component was removed
     delta_logit, delta_logprob: change of the onset token's logit; of its log-probability
-    delta_family, delta_log_odds: change of its family's log-mass; of its log-odds
+    delta_triggers, delta_trigger_log_odds: change of the log-mass of all triggers; of its log-odds: whether \
+an onset comes
+    delta_family, delta_log_odds: change of the log-mass of the event's own family; of its log-odds
+    delta_word: change of the family's share among the triggers, in log: which word it is
     kl_onset, kl_control: KL(original ‖ ablated) at events; at controls: the damage
     delta_next_logprob_control: change of the next token's log-probability at controls
-    delta_family_control: change of the family's log-mass at controls
+    delta_family_control, delta_triggers_control: change of the family's log-mass at controls; of all triggers
     n_controls: controls studied
     """,
     COMPONENT,
 )
 _SCORED = meanings(
     """
-    selectivity: family log-odds lost ÷ (damage at controls + `analysis.collateral_floor`)
+    selectivity: log-odds of the triggers lost ÷ (damage at controls + `analysis.collateral_floor`)
     effect: the onset's logit lost
     selectivity_excess, effect_excess: what it takes beyond the reach of the ensemble of all components
     selectivity_rank, effect_rank: place by this score within its kind; empty where it cannot be selected
@@ -205,7 +208,7 @@ PAIRS = Table(
     "the selected components in pairs",
     meanings("""
         component_a, layer_a, component_b, layer_b: the pair
-        lost_a, lost_b, lost_together: log-odds lost without the one, the other, both
+        lost_a, lost_b, lost_together: log-odds of the triggers lost without the one, the other, both
         interaction: lost together − (lost alone + lost alone)
         p_holm: its p, corrected over pairs (Holm)
         kind: `additive`, `sub-additive` or `super-additive`

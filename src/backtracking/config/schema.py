@@ -276,7 +276,8 @@ class AnalysisConfig(Section):
     contrast_words: tuple[str, ...] = ("so", "then", "now")
     """Words that go on without turning back; the onset is compared with them."""
     selection: Literal["selectivity", "effect"] = "selectivity"
-    """What ranks components: onset log-odds lost per nat of damage elsewhere, or the onset's logit alone."""
+    """What ranks components: log-odds of the triggers lost per nat of damage elsewhere, or the
+    onset's logit alone."""
     collateral_floor: Annotated[Number, Field(gt=0.0)] = 0.02
     """Nats added to the damage in `selectivity`, so that components that do nothing do not lead."""
     max_collateral: Annotated[Number, Field(gt=0.0)] = 1.0

@@ -95,7 +95,7 @@ def plot_interactions(table: pd.DataFrame) -> Figure:
 
 
 def plot_heads(table: pd.DataFrame) -> Figure:
-    """Layer × head: log-odds of the onset's family lost when one head is removed, and the damage elsewhere.
+    """Layer × head: log-odds of the triggers lost when one head is removed, and the damage elsewhere.
 
     `table`: `ablation_heads.csv`.
     """
@@ -103,7 +103,9 @@ def plot_heads(table: pd.DataFrame) -> Figure:
         return look.empty_figure("no heads were scanned")
     with look.style():
         figure, (effect, damage) = look.new_figure(9.5, 1.4 + 0.28 * table["layer"].nunique(), 2)
-        lost = table.assign(lost=-table["delta_log_odds"]).pivot(index="layer", columns="head", values="lost")
+        lost = table.assign(lost=-table["delta_trigger_log_odds"]).pivot(
+            index="layer", columns="head", values="lost"
+        )
         _image(figure, effect, lost.to_numpy(float), "log-odds lost")
         effect.set_title("Effect on the onset")
         kl = table.pivot(index="layer", columns="head", values="kl_control").to_numpy(float)
@@ -119,14 +121,14 @@ def plot_heads(table: pd.DataFrame) -> Figure:
 
 
 def plot_positions(table: pd.DataFrame) -> Figure:
-    """Layer × position: log-odds lost when a block is removed there, one panel per kind of block.
+    """Layer × position: the triggers' log-odds lost when a block is removed there, one panel per kind.
 
     `table`: `ablation_positions.csv`.
     """
     if table.empty:
         return look.empty_figure("no positions were scanned")
     kinds = list(table["component"].unique())
-    lost = table.assign(lost=-table["delta_log_odds"])
+    lost = table.assign(lost=-table["delta_trigger_log_odds"])
     with look.style():
         figure, panels = look.new_figure(
             4.2 * len(kinds) + 0.8, 1.6 + 0.26 * table["layer"].nunique(), len(kinds)

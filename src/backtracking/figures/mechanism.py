@@ -117,7 +117,7 @@ def plot_ablation_importance(table: pd.DataFrame, selected: Mapping[str, Sequenc
     if table.empty:
         return look.empty_figure("nothing was scanned")
     panels = (
-        ("delta_logit", "change of the onset's logit", "Effect on the onset"),
+        ("delta_trigger_log_odds", "change of the triggers' log-odds", "Effect on the onset"),
         ("kl_control", "KL at matched controls (nats)", "Damage elsewhere"),
         ("selectivity", "log-odds lost per nat", "Selectivity"),
     )

@@ -31,7 +31,17 @@ Mode = Literal["zero", "scale", "mean", "resample"]
 Values = dict[str, Any]
 Item = tuple[Reading, Target]
 LOGITS_AT_ONCE = 1 << 25
-CHANGES = ("logit", "logprob", "family", "log_odds", "gap", "next_logprob", "kl")
+CHANGES = (
+    "logit",
+    "logprob",
+    "family",
+    "log_odds",
+    "triggers",
+    "trigger_log_odds",
+    "gap",
+    "next_logprob",
+    "kl",
+)
 
 
 def scanned_sites(loaded: LoadedModel, config: AnalysisConfig) -> list[Site]:
@@ -239,12 +249,16 @@ def importance_table(result: ScanResult) -> pd.DataFrame:
     if any(removal.back for removal in result.removals):
         columns["position"] = [-removal.back for removal in result.removals]
     columns["mode"] = [removal.mode for removal in result.removals]
-    measured = {f"delta_{name}": result.onset[name] for name in ("logit", "logprob", "family", "log_odds")}
+    names = ("logit", "logprob", "family", "log_odds", "triggers", "trigger_log_odds")
+    measured = {f"delta_{name}": result.onset[name] for name in names}
+    # The rest of the family's change: how its share among all triggers moves.
+    measured["delta_word"] = result.onset["family"] - result.onset["triggers"]
     measured["kl_onset"] = result.onset["kl"]
     measured |= {
         "kl_control": result.control["kl"],
         "delta_next_logprob_control": result.control["next_logprob"],
         "delta_family_control": result.control["family"],
+        "delta_triggers_control": result.control["triggers"],
     }
     for name, values in measured.items():
         estimate = means(result.problems, values)

@@ -19,12 +19,12 @@ def pair_removals(sites: Sequence[Site], mode: Mode) -> list[Removal]:
 
 
 def interaction_table(result: ScanResult) -> pd.DataFrame:
-    """One row per pair: log-odds lost alone and together; interaction = together − (one + other).
+    """One row per pair: the triggers' log-odds lost; interaction = together − (one + other).
 
     Below zero the two overlap (they carry the same thing, or one works through the other); above zero each
     makes up for the other's loss.
     """
-    lost = -result.onset["log_odds"]
+    lost = -result.onset["trigger_log_odds"]
     alone = {removal.site: k for k, removal in enumerate(result.removals) if not removal.also}
     pairs = [(k, removal) for k, removal in enumerate(result.removals) if removal.also]
     together = lost[:, [k for k, _ in pairs]]

@@ -1,4 +1,4 @@
-"""What is read off logits: the onset token, its family of tokens, contrast families, and divergence."""
+"""What is read off logits: the onset token, its family, all triggers, contrast families, and divergence."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +21,9 @@ class Target:
 
     onset: int
     family: tuple[int, ...]
+    """What begins the event's own phrase: which word it is."""
+    triggers: tuple[int, ...]
+    """What begins any trigger phrase: whether an onset comes at all."""
     contrasts: Mapping[str, tuple[int, ...]]
 
     @property
@@ -32,8 +35,15 @@ class Target:
 class Targets:
     """Derives the targets of events from a tokenizer's vocabulary."""
 
-    def __init__(self, tokenizer: Tokenizer, config: AnalysisConfig, end_tokens: Iterable[int]) -> None:
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        config: AnalysisConfig,
+        triggers: Iterable[str],
+        end_tokens: Iterable[int],
+    ) -> None:
         self._family = cache(TokenFamilies(tokenizer))
+        self._triggers = {token for phrase in triggers for token in self._family(phrase)}
         self._continue = {token for word in config.contrast_words for token in self._family(word)}
         self._end = set(end_tokens)
         self._fixed = (
@@ -43,9 +53,13 @@ class Targets:
     def __call__(self, event: Event) -> Target:
         onset = event.onset_id if self._fixed is None else self._fixed
         family = {onset, *self._family(event.phrase)}
-        contrasts = {"continue": self._continue - family, "end": self._end - family}
+        triggers = family | self._triggers
+        contrasts = {"continue": self._continue - triggers, "end": self._end - triggers}
         return Target(
-            onset, tuple(sorted(family)), {name: tuple(sorted(ids)) for name, ids in contrasts.items()}
+            onset,
+            tuple(sorted(family)),
+            tuple(sorted(triggers)),
+            {name: tuple(sorted(ids)) for name, ids in contrasts.items()},
         )
 
 
@@ -109,6 +123,8 @@ def change_readout(logits: Tensor, target: Target, next_id: int) -> dict[str, Te
         "logprob": log_probs[:, target.onset],
         "family": log_mass(log_probs, target.family),
         "log_odds": log_odds(log_probs, target.family),
+        "triggers": log_mass(log_probs, target.triggers),
+        "trigger_log_odds": log_odds(log_probs, target.triggers),
         "gap": logit_gap(logits, target),
         "next_logprob": log_probs[:, next_id],
     }

@@ -62,7 +62,7 @@ def score(result: ScanResult, rule: Rule, config: AnalysisConfig) -> Scores:
 
 def _columns(result: ScanResult, rule: Rule) -> Array:
     """What is summed over events: the loss at every onset, and the damage wherever there is a control."""
-    lost, damage = -result.onset["logit" if rule == "effect" else "log_odds"], result.control["kl"]
+    lost, damage = -result.onset["logit" if rule == "effect" else "trigger_log_odds"], result.control["kl"]
     known = np.isfinite(damage)
     return np.stack([lost, np.ones_like(lost), np.where(known, damage, 0.0), known.astype(float)], axis=1)
 

@@ -24,6 +24,8 @@ class Bench:
 
     loaded: "LoadedModel"
     config: AnalysisConfig
+    triggers: Sequence[str]
+    """The phrases that count as an onset of the kind under study."""
     seed: int
     reporter: Reporter = field(default_factory=Quiet)
 
@@ -50,7 +52,7 @@ class Study:
         """The events with their targets; onsets that found no control are told."""
         from backtracking.mechanism.readouts import Targets
 
-        targets = Targets(bench.loaded.tokenizer, bench.config, bench.loaded.eos_token_ids)
+        targets = Targets(bench.loaded.tokenizer, bench.config, bench.triggers, bench.loaded.eos_token_ids)
         study = cls(variant, events, [targets(event) for event in events])
         for kind, missing in study.unmatched().items():
             if missing:

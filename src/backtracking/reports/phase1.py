@@ -189,13 +189,15 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
     document.say(
         f"Each component is removed alone at the deciding position of {int(table['n_events'].max()):,} "
         "onsets. The eight with the most negative mean change of the onset token's logit, beside what the "
-        "same removal costs elsewhere:"
+        "same removal costs elsewhere. The log-odds of all triggers say whether an onset comes at all, the "
+        "share of its word (in log) which of them it is:"
     )
     document.table(
         [
             "Component",
             "Δ onset logit",
-            "Δ family log-odds",
+            "Δ log-odds of the triggers",
+            "Δ share of its word",
             "KL at controls (nats)",
             "Selectivity",
             f"p (Holm, by {rule})",
@@ -204,7 +206,8 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
             [
                 f"{row['component']} {row['layer']}",
                 plain(row, "delta_wait_logit_mean"),
-                plain(row, "delta_log_odds"),
+                plain(row, "delta_trigger_log_odds"),
+                plain(row, "delta_word"),
                 plain(row, "kl_control"),
                 plain(row, "selectivity"),
                 p_value(number(row, f"{rule}_p_holm")),
@@ -212,7 +215,11 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
             for row in records(strongest)
         ],
     )
-    lacking = {"delta_log_odds": "log-odds", "kl_control": "KL at controls", f"{rule}_p_holm": "tests"}
+    lacking = {
+        "delta_trigger_log_odds": "log-odds of the triggers",
+        "kl_control": "KL at controls",
+        f"{rule}_p_holm": "tests",
+    }
     say_what_lacks(document, evidence, files.IMPORTANCE, lacking)
     chosen = evidence.data(files.SELECTED)
     if chosen:

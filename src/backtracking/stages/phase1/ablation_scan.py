@@ -157,8 +157,8 @@ class AblationScan(Stage):
         table = scan_positions(bench, study)
         figures.publish(ctx.paths, files.POSITIONS, table)
         for position, rows in table.groupby("position"):
-            strongest = rows.sort_values("delta_log_odds").iloc[0]
+            strongest = rows.sort_values("delta_trigger_log_odds").iloc[0]
             ctx.reporter.say(
                 f"  at {position}: {strongest['component']} {strongest['layer']} takes most, "
-                f"{-strongest['delta_log_odds']:.2f} of log-odds"
+                f"{-strongest['delta_trigger_log_odds']:.2f} of log-odds"
             )

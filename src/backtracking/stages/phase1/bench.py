@@ -8,6 +8,7 @@ from backtracking.mechanism.partial import compute_resumably
 from backtracking.mechanism.study import Bench, Compute, Item, Values
 from backtracking.run.provenance import digest
 from backtracking.stages.base import RunContext, select_keys
+from backtracking.text.onsets import onset_words
 
 if TYPE_CHECKING:
     from backtracking.measurements.controls import Reading
@@ -54,6 +55,7 @@ def open_bench(ctx: RunContext, name: str, config_keys: Sequence[str]) -> KeptBe
     return KeptBench(
         loaded=ctx.model(),
         config=ctx.config.analysis,
+        triggers=onset_words(ctx.config.detection, ctx.config.analysis.onsets),
         seed=ctx.config.run.seed,
         reporter=ctx.reporter,
         ctx=ctx,
@@ -64,7 +66,8 @@ def open_bench(ctx: RunContext, name: str, config_keys: Sequence[str]) -> KeptBe
 
 def reading_key(reading: "Reading", target: "Target") -> str:
     """Names what was computed: the position and all that the readings depend on."""
-    seen = digest([reading.ids[: reading.pos + 2], target.onset, target.family, dict(target.contrasts)])
+    scored = [target.onset, target.family, target.triggers, dict(target.contrasts)]
+    seen = digest([reading.ids[: reading.pos + 2], *scored])
     return "/".join([reading.example_id, str(reading.sample_id), str(reading.pos), seen[:16]])
 
 

@@ -23,6 +23,8 @@ STUDY_KEYS = (
     "analysis.control_samples",
     "analysis.logit_lens_token",
     "analysis.contrast_words",
+    "detection",
+    "-detection.answer_regex",
 )
 
 
