@@ -43,7 +43,7 @@ def test_the_page_is_current():
 def test_every_artifact_has_one_place_and_a_maker_that_is_a_command():
     names = [artifact.name for artifact in ARTIFACTS]
     assert len(names) == len(set(names)) > 70
-    others = {"init-run", "label-sample", "detection-quality", "import-labels", "onset-scorer"}
+    others = {"audit", "init-run", "label-sample", "detection-quality", "import-labels", "onset-scorer"}
     makers = {artifact.maker.split(" ")[0] for artifact in ARTIFACTS} - {"the"}
     assert makers <= {command.name for command in COMMANDS} | others
 

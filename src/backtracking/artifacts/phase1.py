@@ -9,6 +9,11 @@ CONFIG = Page(
     "the whole config, each value with where it came from (file and line, `--set`, default)",
 )
 META = Page("meta.json", "init-run", "what the run is, where it came from, and what each stage did when")
+AUDIT = Data(
+    "analysis/audit.json",
+    "audit",
+    "whether the run's numbers can carry its claims, check by check (both reports write it too)",
+)
 DATASET = Rows(
     "dataset.jsonl",
     "prepare-data",

@@ -14,6 +14,9 @@ from backtracking.artifacts.kinds import Data, Figure, Page, Rows, Table, meanin
 METRICS = Data(
     "analysis/metrics_v2.json", "metrics-v2", "deconfounded baseline-only metrics of a Phase 1 run"
 )
+METRICS_AUDIT = Data(
+    "analysis/audit_phase1.json", "metrics-v2", "the audit of the Phase 1 run that the metrics are taken from"
+)
 METRICS_FIGURE = Figure("figures/phase2_baseline_summary.png", "metrics-v2", "the baseline per prompt format")
 
 ARM_ROWS = Rows(

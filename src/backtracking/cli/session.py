@@ -45,7 +45,7 @@ def load(request: Request) -> LoadedConfig:
     """The config named on the command line, else the one that the run was made with."""
     if request.config is not None:
         return load_config(request.config, list(request.overrides))
-    run_id = request.run_id or _current_id()
+    run_id = request.run_id or current_id()
     paths = RunPaths(DEFAULT_OUTPUT_DIR, check_id("run id", run_id))
     if not paths.config.exists():
         raise UserError(
@@ -62,12 +62,13 @@ def find_run(request: Request, loaded: LoadedConfig) -> "Choice":
     from backtracking.stages.init_run import Choice, choose_run
 
     if request.config is None:
-        run_id = check_id("run id", request.run_id or _current_id())
+        run_id = check_id("run id", request.run_id or current_id())
         return Choice(RunPaths(Path(loaded.config.run.output_dir), run_id))
     return choose_run(loaded, request.run_id, _named_phase1(request, loaded))
 
 
-def _current_id() -> str:
+def current_id() -> str:
+    """The id of the current run of the usual folder."""
     from backtracking.stages.init_run import read_current
 
     file = current_run_file(DEFAULT_OUTPUT_DIR)

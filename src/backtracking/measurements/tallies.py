@@ -58,7 +58,7 @@ def _chunks(wanted_rows: EventRows, columns: Sequence[str]) -> Iterator[pd.DataF
     )
     for chunk in reader:
         for name in {"is_correct", *_FLAGS} & set(chunk.columns):
-            chunk[name] = _truth(chunk[name])
+            chunk[name] = truth(chunk[name])
         yield wanted_rows.of(original(chunk))
 
 
@@ -75,7 +75,7 @@ def _check_header(path: Path) -> None:
         )
 
 
-def _truth(column: "pd.Series[Any]") -> "pd.Series[Any]":
+def truth(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """True, False or missing, however it was spelled."""
     words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
     return column.astype(str).str.strip().str.lower().map(words).astype("boolean")
@@ -118,7 +118,7 @@ def tally(events: pd.DataFrame) -> pd.DataFrame:
 
 def counted(events: pd.DataFrame) -> pd.DataFrame:
     """What each completion adds to the sums, under the problem's id; from tables and rows in memory alike."""
-    flags = {name: _truth(events[name]) for name in {"is_correct", *_FLAGS} & set(events.columns)}
+    flags = {name: truth(events[name]) for name in {"is_correct", *_FLAGS} & set(events.columns)}
     if "truncated" not in events and "finish_reason" in events:
         flags["truncated"] = events["finish_reason"].ne("stop")
     values = pd.DataFrame(_row_values(events.assign(**flags)), index=events.index)

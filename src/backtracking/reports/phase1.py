@@ -7,11 +7,13 @@ from typing import Any
 import pandas as pd
 
 from backtracking.artifacts import phase1 as files
+from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.phase1 import verdicts
 from backtracking.claims.wording import count, number, p_value, percent, plain, points, quoted, rate, records
 from backtracking.config.schema import NO_MODEL, ExperimentConfig
 from backtracking.measurements.statistics import LEVEL
+from backtracking.reports.audit import write_audit
 from backtracking.reports.document import Document
 from backtracking.reports.lacking import how_graded, say_what_lacks
 from backtracking.reports.outcome import write_outcome
@@ -31,7 +33,11 @@ SEPARATION_SHARE = 0.1
 
 
 def phase1_report(
-    evidence: Evidence, config: ExperimentConfig, path: Path, stale: Mapping[str, str]
+    evidence: Evidence,
+    config: ExperimentConfig,
+    path: Path,
+    stale: Mapping[str, str],
+    checks: Sequence[Check],
 ) -> Document:
     """The whole report, computed from the run's tables; `stale`: which are out of date, and why."""
     main = config.prompting.variant_names[0]
@@ -47,6 +53,7 @@ def phase1_report(
             "a claim that rests on one of them is not testable."
         )
     write_out_of_date(document, stale)
+    write_audit(document, checks)
     document.section("Findings")
     write_verdicts(document, verdicts(evidence, main))
     _rates(document, evidence, path)

@@ -1,6 +1,6 @@
 """The report of Phase 2: can onsets be turned down, at what price, and what leaks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +8,14 @@ import pandas as pd
 
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Table
+from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.phase2 import verdicts, why_untested
 from backtracking.claims.wording import count, number, p_value, percent, plain, points, quoted, rate, records
 from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
 from backtracking.measurements.metrics import called
+from backtracking.reports.audit import write_audit
 from backtracking.reports.document import Document
 from backtracking.reports.lacking import how_graded, say_what_lacks
 from backtracking.reports.leaks import write_leaks
@@ -51,6 +53,7 @@ def phase2_report(
     config: ExperimentConfig,
     path: Path,
     stale: Mapping[str, str],
+    checks: Sequence[Check],
 ) -> Document:
     """The whole report, computed from both phases' tables; `stale`: which are out of date, and why."""
     margin = (config.phase2 or Phase2Config()).accuracy_margin
@@ -62,6 +65,7 @@ def phase2_report(
         "are paired. " + how_graded(evidence, SWEEPS)
     )
     write_out_of_date(document, stale)
+    write_audit(document, checks)
     document.section("Findings")
     write_verdicts(document, verdicts(evidence, margin))
     _baseline(document, evidence, path)

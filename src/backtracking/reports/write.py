@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from backtracking.artifacts.phase1 import AUDIT
+from backtracking.claims.audit.checks import audit_into
 from backtracking.claims.evidence import Evidence
 from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
@@ -16,7 +18,9 @@ from backtracking.run.paths import RunPaths
 def write_phase1_report(paths: RunPaths, config: ExperimentConfig, stale: Mapping[str, str]) -> list[Path]:
     """Markdown, and the same as one self-contained HTML page beside it."""
     target = paths.inside(config.report.report_path, "report.report_path")
-    return _write(phase1_report(Evidence(paths), config, target, stale), target)
+    evidence = Evidence(paths)
+    checks = audit_into(AUDIT, paths, evidence)
+    return _write(phase1_report(evidence, config, target, stale, checks), target)
 
 
 def write_phase2_report(
@@ -26,7 +30,9 @@ def write_phase2_report(
     asked = config.phase2 or Phase2Config()
     target = paths.inside(asked.report.report_path, "phase2.report.report_path")
     earlier = Evidence(phase1) if phase1 is not None else None
-    return _write(phase2_report(Evidence(paths), earlier, config, target, stale), target)
+    evidence = Evidence(paths)
+    checks = audit_into(AUDIT, paths, evidence, earlier)
+    return _write(phase2_report(evidence, earlier, config, target, stale, checks), target)
 
 
 def report_files(target: Path) -> list[Path]:

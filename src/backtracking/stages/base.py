@@ -176,6 +176,10 @@ class Stage(ABC):
         """Files that a stopped run goes on from; a forced run sets them aside and starts anew."""
         return self.work_files(ctx)
 
+    def rewrites(self, _ctx: RunContext) -> Sequence[Path]:
+        """Outputs that other commands write as well: they are written over, whoever made them."""
+        return ()
+
     def config_values(self, ctx: RunContext) -> dict[str, Any]:
         """Every config value that the result depends on, by dotted key."""
         return flatten(select_keys(ctx.config.model_dump(mode="json"), self.config_keys))

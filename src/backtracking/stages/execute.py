@@ -185,7 +185,8 @@ def _blocked(stage: Stage, ctx: RunContext) -> str:
 def _make_room(stage: Stage, ctx: RunContext, force: bool) -> None:
     """Set aside what a forced run must not resume from, and files that somebody else put there."""
     resumed = stage.resumes_from(ctx)
-    foreign = [path for path in made_elsewhere(stage, ctx) if path not in resumed]
+    spared = {*resumed, *stage.rewrites(ctx)}
+    foreign = [path for path in made_elsewhere(stage, ctx) if path not in spared]
     for path in [*(resumed if force else ()), *foreign]:
         set_aside(path, ctx.reporter)
 

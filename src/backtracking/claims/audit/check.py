@@ -1,8 +1,10 @@
-"""One check of the audit as it came out: the number, why it matters, and what to do."""
+"""A check of the audit, and how it came out: the number, why it matters, and what to do."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from backtracking.claims.audit.audited import AuditedRun
 
 CheckOutcome = Literal["pass", "warn", "fail", "not applicable"]
 
@@ -20,10 +22,69 @@ class Check:
     why: str
     what_to_do: str
     number: float | None = None
+    details: tuple[str, ...] = ()
+    """The places that it was found in."""
 
     @property
     def failed(self) -> bool:
         return self.outcome == FAIL
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check's function says; the rest of the check is the same for every run."""
+
+    outcome: CheckOutcome
+    found: str
+    number: float | None = None
+    details: tuple[str, ...] = ()
+
+
+Finder = Callable[[AuditedRun], Finding]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A check as it is registered: what it looks for, why that matters, and what to do about it."""
+
+    name: str
+    about: str
+    why: str
+    what_to_do: str
+    finder: Finder
+
+    def __call__(self, run: AuditedRun) -> Check:
+        found = self.finder(run)
+        return Check(
+            self.name, found.outcome, found.found, self.why, self.what_to_do, found.number, found.details
+        )
+
+
+def rule(*, why: str, what_to_do: str) -> Callable[[Finder], Rule]:
+    """Make a check of a function: its name and docstring are the check's."""
+
+    def make(finder: Finder) -> Rule:
+        name, about = getattr(finder, "__name__", ""), (finder.__doc__ or "").strip()
+        return Rule(name, about, why, what_to_do, finder)
+
+    return make
+
+
+def graded(
+    number: float, found: str, *, warn: float, fail: float | None = None, details: Sequence[str] = ()
+) -> Finding:
+    """A finding that is worse the larger its number is: above these bounds it warns, and fails."""
+    outcome = PASS
+    if number > warn:
+        outcome = WARN
+    if fail is not None and number > fail:
+        outcome = FAIL
+    return Finding(outcome, found, number, tuple(details) if outcome != PASS else ())
+
+
+def not_applicable(why: str) -> Finding:
+    """What a check says that has nothing to look at."""
+    return Finding(NOT_APPLICABLE, why)
 
 
 def by_name(checks: Iterable[Check]) -> dict[str, Check]:

@@ -27,7 +27,12 @@ class MakeReport(Stage):
         return [NotTestableQuestions(ctx.paths.meta), *([events] if is_needed else ())]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return report_files(ctx.paths.inside(ctx.config.report.report_path, "report.report_path"))
+        target = ctx.paths.inside(ctx.config.report.report_path, "report.report_path")
+        return [*report_files(target), *self.rewrites(ctx)]
+
+    def rewrites(self, ctx: RunContext) -> Sequence[Path]:
+        """The audit, which its own command writes too."""
+        return [files.AUDIT.path(ctx.paths)]
 
     def run(self, ctx: RunContext) -> Result:
         stale = stale_results(ctx, beside=self)

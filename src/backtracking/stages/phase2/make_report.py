@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from backtracking.artifacts.phase1 import AUDIT
 from backtracking.reports.write import report_files, write_phase2_report
 from backtracking.run.inputs import Input, NotTestableQuestions
 from backtracking.stages.base import Result, RunContext, Stage
@@ -24,7 +25,12 @@ class MakeReportPhase2(Stage):
         return [NotTestableQuestions(ctx.paths.meta)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return report_files(ctx.paths.inside(ctx.phase2.report.report_path, "phase2.report.report_path"))
+        target = ctx.paths.inside(ctx.phase2.report.report_path, "phase2.report.report_path")
+        return [*report_files(target), *self.rewrites(ctx)]
+
+    def rewrites(self, ctx: RunContext) -> Sequence[Path]:
+        """The audit, which its own command writes too."""
+        return [AUDIT.path(ctx.paths)]
 
     def run(self, ctx: RunContext) -> Result:
         stale = stale_results(ctx, beside=self)

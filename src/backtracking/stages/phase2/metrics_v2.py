@@ -25,9 +25,11 @@ class MetricsV2(Stage):
         return [Whole(earlier.EVENTS.path(ctx.phase1_paths), made_by=made_by)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return paths(ctx.paths, [files.METRICS, files.METRICS_FIGURE])
+        return paths(ctx.paths, [files.METRICS, files.METRICS_FIGURE, files.METRICS_AUDIT])
 
     def run(self, ctx: RunContext) -> Result:
+        from backtracking.claims.audit.checks import audit_into, in_short
+        from backtracking.claims.evidence import Evidence
         from backtracking.figures import phase2 as plots_phase2
         from backtracking.figures import style as figures
         from backtracking.measurements.metrics_v2 import save_metrics_v2
@@ -37,4 +39,6 @@ class MetricsV2(Stage):
         metrics = save_metrics_v2(tallies, files.METRICS.path(ctx.paths))
         figure = plots_phase2.plot_baseline_only_summary(metrics["baseline_only_summary"])
         figures.save(figure, ctx.paths, files.METRICS_FIGURE)
+        checks = audit_into(files.METRICS_AUDIT, ctx.paths, Evidence(ctx.phase1_paths))
+        ctx.reporter.say(f"  audit of {ctx.phase1_paths.run_id}: {in_short(checks)}")
         return Result(rows=int(tallies["total"].sum()))

@@ -1,0 +1,239 @@
+"""Checks of interventions: whether they acted, as scheduled, and whether what won was measured again."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from backtracking.artifacts import phase1, phase2
+from backtracking.artifacts.kinds import Table
+from backtracking.claims.audit.audited import AuditedRun, is_untouched
+from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, not_applicable, rule
+from backtracking.claims.audit.completions import Group, listed, named, numbers
+from backtracking.claims.wording import number, points, quoted, records
+from backtracking.measurements.tradeoff import HELD
+from backtracking.run.records import BASELINE_NAME
+
+SMALLEST_CLAIM = 0.10
+"""An interval narrower than this is never too wide, however small the effect."""
+_SAME_ROW = ("completion_tokens", "onset_char", "predicted_answer", "strict", "correct")
+_RATES = ("total", "backtracking_count", "correct_count", "backtracking_rate", "accuracy")
+_CONFIRMS = ("winner", "scale neighbour")
+
+
+@rule(
+    why="An arm whose completions are the baseline's did nothing: a hook that bound nothing, or a "
+    "setting that never applies, looks like an intervention without an effect.",
+    what_to_do="Look at hook_debug.json and at the arm's components, scale and schedule; correct them and "
+    "run the sweep again.",
+)
+def arms_without_divergence(run: AuditedRun) -> Finding:
+    """Arms that bound no component, or whose completions never part from the baseline's."""
+    looked_at = [*_of_rows(run), *_of_tables(run), *_of_ledger(run)]
+    if not looked_at:
+        return not_applicable("arms beside a baseline are not in this run's tables")
+    idle = list(dict.fromkeys(text for text in looked_at if text))
+    if idle:
+        return Finding(FAIL, idle[0], float(len(idle)), tuple(idle))
+    return Finding(PASS, "every arm changed some completion", 0.0)
+
+
+def _of_rows(run: AuditedRun) -> Iterator[str]:
+    """Conditions and arms whose completions are all the same as the baseline's of the same rows."""
+    own = {(group.table, group.variant): group for group in run.by_table if group.is_baseline}
+    untouched = {str(arm) for _, arms in run.arms for arm in arms.loc[is_untouched(arms), "arm"]}
+    changed = [group for group in run.by_table if group.condition not in {BASELINE_NAME, *untouched}]
+    for group in changed:
+        base = own.get((group.table, group.variant))
+        if base is not None and (same := _are_same(base, group)) is not None:
+            yield f"all {len(group.rows):,} completions of {group.name} are the baseline's" if same else ""
+
+
+def _are_same(base: Group, group: Group) -> bool | None:
+    """Whether shared rows agree in all that the table says of them; none where it says too little."""
+    keys = ["example_id", "sample_id"]
+    columns = [name for name in _SAME_ROW if base.holds(name) and name in group.rows]
+    if len(columns) < 2 or "sample_id" not in base.rows or "sample_id" not in group.rows:
+        return None
+    pairs = base.rows[[*keys, *columns]].merge(group.rows[[*keys, *columns]], on=keys, suffixes=("", "_arm"))
+    if pairs.empty:
+        return None
+    return all(_agree(pairs[name], pairs[f"{name}_arm"]) for name in columns)
+
+
+def _agree(one: "pd.Series[Any]", other: "pd.Series[Any]") -> bool:
+    return bool(((one == other) | (one.isna() & other.isna())).all())
+
+
+def _of_tables(run: AuditedRun) -> Iterator[str]:
+    """Arms that changed no component, and those that have the baseline's every number."""
+    for table, arms in run.arms:
+        untouched = is_untouched(arms)
+        base = arms[untouched]
+        rates = [name for name in _RATES if name in arms]
+        for row in records(arms[~untouched]):
+            if number(row, "num_components") == 0 and row.get("kind", "intervention") == "intervention":
+                yield f"{quoted(row['arm'])} changes no component ({table.file})"
+            elif (
+                not run.events
+                and len(rates) > 2
+                and any(_equal(row, other, rates) for other in records(base))
+            ):
+                yield f"{quoted(row['arm'])} has the baseline's every number ({table.file})"
+            else:
+                yield ""
+
+
+def _equal(row: dict[Any, Any], other: dict[Any, Any], columns: list[str]) -> bool:
+    found = [(number(row, name), number(other, name)) for name in columns]
+    return all(one == two and one is not None for one, two in found)
+
+
+def _of_ledger(run: AuditedRun) -> Iterator[str]:
+    by_condition = run.evidence.data(phase2.HOOK_DEBUG).get("by_condition")
+    if not isinstance(by_condition, dict):
+        return
+    for label, sites in by_condition.items():
+        counts = (
+            [site for site in sites.values() if isinstance(site, dict)] if isinstance(sites, dict) else []
+        )
+        acted = sum(number(site, "ablation_calls") or 0.0 for site in counts)
+        yield (
+            f"the hooks of {quoted(label)} never acted ({phase2.HOOK_DEBUG.file})"
+            if counts and not acted
+            else ""
+        )
+
+
+@rule(
+    why="The ledger counts what hooks did, the schedule says what they had to do: where they differ, "
+    "some rows were not made under the arm that they are named after.",
+    what_to_do="Run the sweep again with --force; if they still differ, report it with hook_debug.json.",
+)
+def hooks_against_schedule(run: AuditedRun) -> Finding:
+    """What the hooks did, against what the schedule asks for."""
+    debug = run.evidence.data(phase2.HOOK_DEBUG)
+    if not debug:
+        return not_applicable(f"this run has no {phase2.HOOK_DEBUG.file}")
+    calls, acted = number(debug, "total_calls"), number(debug, "ablation_calls")
+    if calls and acted == 0:
+        return Finding(FAIL, f"hooks were called {calls:,.0f} times and never acted", 0.0)
+    if "matches_schedule" not in debug:
+        return not_applicable(f"what the schedule asks for is not in {phase2.HOOK_DEBUG.file}")
+    differences = debug.get("differences")
+    lines = [quoted(line, 160) for line in differences] if isinstance(differences, list) else []
+    if debug["matches_schedule"] is True and not lines:
+        return Finding(PASS, f"{acted or 0:,.0f} interventions, as the schedule asks", 0.0)
+    found = lines[0] if lines else "the counts are not what the schedule asks for"
+    return Finding(FAIL, found, float(max(len(lines), 1)), tuple(lines))
+
+
+@rule(
+    why="The best of many arms owes part of its lead to luck on the problems that it was picked on.",
+    what_to_do="Run phase2-confirm, and quote its numbers alone.",
+)
+def winner_unconfirmed(run: AuditedRun) -> Finding:
+    """An arm that wins on the problems it was picked on, and was never measured on others."""
+    if (shared := _shared_halves(run)) is not None:
+        return shared
+    confirmed = run.table(phase2.CONFIRMED, "role", "arm")
+    if confirmed is not None:
+        return _confirmation(run, confirmed)
+    if not any((~is_untouched(arms)).any() for _, arms in run.arms):
+        return not_applicable("this run tries no arms")
+    judged = [arms for _, arms in run.arms if "verdict" in arms]
+    winners = sorted({str(name) for arms in judged for name in arms.loc[arms["verdict"] == HELD, "arm"]})
+    if winners:
+        return Finding(
+            FAIL, f"{quoted(winners[0])} was never confirmed on other problems", float(len(winners))
+        )
+    if judged:
+        return Finding(PASS, "no arm qualifies, so there is nothing to confirm", 0.0)
+    return Finding(WARN, f"no arm was measured again on other problems (no {phase2.CONFIRMED.file})")
+
+
+def _shared_halves(run: AuditedRun) -> Finding | None:
+    """Problems that are both picked on and confirmed on."""
+    halves = run.evidence.data(phase2.SPLIT)
+    search, confirm = ({str(name) for name in halves.get(half) or ()} for half in ("search", "confirm"))
+    if not (both := sorted(search & confirm)):
+        return None
+    found = (
+        f"{len(both):,} problems are both picked on and confirmed on: {listed([quoted(n) for n in both], 3)}"
+    )
+    return Finding(FAIL, found, float(len(both)))
+
+
+def _confirmation(run: AuditedRun, confirmed: pd.DataFrame) -> Finding:
+    arms = confirmed.loc[confirmed["role"].isin(_CONFIRMS), "arm"].astype(str).tolist()
+    if arms:
+        return Finding(
+            PASS, f"{quoted(arms[0])} was measured on problems that it was not picked on", float(len(arms))
+        )
+    choice = run.table(phase2.CHOICE, "verdict", "arm", "kind")
+    held = (
+        choice[(choice["verdict"] == HELD) & (choice["kind"] == "intervention")]
+        if choice is not None
+        else None
+    )
+    if held is not None and not held.empty:
+        names = [quoted(name) for name in held["arm"]]
+        return Finding(FAIL, f"{listed(names)} qualified and was not confirmed", float(len(names)))
+    return Finding(PASS, "no arm qualified on the search half, so there was nothing to confirm", 0.0)
+
+
+@rule(
+    why="An effect whose 95% interval is wider than the effect itself may be almost nothing, or twice "
+    "as large.",
+    what_to_do="Take more problems (`backtracking power` says how many), or claim no more than the interval "
+    "does.",
+)
+def interval_too_wide(run: AuditedRun) -> Finding:
+    """Changes of backtracking whose interval is wider than the change."""
+    looked_at = list(_changes(run))
+    if not looked_at:
+        return not_applicable("changes with intervals are not in this run's tables")
+    wide = sorted(
+        (
+            (high - low, text)
+            for low, value, high, text in looked_at
+            if high - low > max(abs(value), SMALLEST_CLAIM)
+        ),
+        reverse=True,
+    )
+    if wide:
+        return Finding(WARN, wide[0][1], wide[0][0], tuple(text for _, text in wide))
+    widest = max(high - low for low, _, high, _ in looked_at)
+    return Finding(
+        PASS, f"intervals are at most {100 * widest:.1f} points wide, or narrower than their effects", widest
+    )
+
+
+def _changes(run: AuditedRun) -> Iterator[tuple[float, float, float, str]]:
+    for table, found in _tables_of_changes(run):
+        lows, values, highs = (numbers(found, f"backtracking_diff{end}") for end in ("_low", "", "_high"))
+        for row, low, value, high in zip(records(found), lows, values, highs, strict=True):
+            if pd.notna(low) and pd.notna(high) and pd.notna(value):
+                name = (
+                    quoted(row["arm"])
+                    if "arm" in row
+                    else named(str(row.get("variant", "")), str(row.get("condition", "")))
+                )
+                yield low, value, high, f"{name}: {points(row, 'backtracking_diff')} points ({table.file})"
+
+
+def _tables_of_changes(run: AuditedRun) -> Iterator[tuple[Table, pd.DataFrame]]:
+    """The tables that claims about changes rest on: the confirmation where there is one, else the sweeps."""
+    ends = ("backtracking_diff", "backtracking_diff_low", "backtracking_diff_high")
+    confirmed = run.table(phase2.CONFIRMED, *ends)
+    swept = [table for table, _ in run.arms]
+    for table in (
+        phase1.COMPARISON,
+        phase1.FORMATS,
+        *([phase2.CONFIRMED] if confirmed is not None else swept),
+    ):
+        if (found := run.table(table, *ends)) is not None:
+            yield table, found
+
+
+CHECKS = (arms_without_divergence, hooks_against_schedule, winner_unconfirmed, interval_too_wide)

@@ -1,0 +1,123 @@
+"""Checks of the onsets: which words count as one, and whether text without sampling has them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from backtracking.artifacts import phase1, phase2
+from backtracking.claims.audit.audited import AuditedRun, is_untouched
+from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, graded, not_applicable, rule
+from backtracking.claims.audit.completions import listed, numbers
+from backtracking.claims.wording import percent, quoted
+from backtracking.config.schema import DetectionConfig
+
+_ARTICLES = "a all an his her its my one our that the there these this those to your"
+_WORDS = "and as at but by can do for from had has have he how i if in is it let me no not now of on or out"
+_MORE_WORDS = "so then they up was we were what when which who will with would you she be are him them"
+COMMON_WORDS = frozenset(" ".join((_ARTICLES, _WORDS, _MORE_WORDS)).split())
+MANY_COMMON = 0.2
+"""Where more onsets than this begin with a common word, the target of every analysis is that word."""
+SAMPLED = 0.5
+FEWEST_ONSETS = 5
+
+
+@rule(
+    why="Where a family begins with a common word, banning or scoring it hits every use of the word: "
+    "a ban on 'but' for the sake of 'but wait' is an intervention of its own.",
+    what_to_do="Leave phrases that begin with a common word out of detection.triggers_strict, or name a "
+    "later word of theirs; then run detect-events and the analyses again.",
+)
+def common_trigger_words(run: AuditedRun) -> Finding:
+    """Strict triggers whose family of first tokens is a common word."""
+    owner = run if run.evidence.data(phase1.FAMILIES) or run.phase1 is None else run.phase1
+    families, onsets = _common_families(owner), _common_onsets(run)
+    if families is None and onsets is None:
+        return not_applicable("the tokens that begin a trigger are not in this run")
+    if families == []:
+        return Finding(PASS, "no family of a strict trigger holds a common word", 0.0)
+    share, of_onsets = onsets or (0.0, "")
+    details = [*(families or []), *([of_onsets] if share else [])]
+    if share > MANY_COMMON:
+        return Finding(FAIL, of_onsets, share, tuple(details))
+    if details:
+        return Finding(WARN, details[0], share, tuple(details))
+    return Finding(PASS, "no strict trigger begins with a common word", share)
+
+
+def _common_families(run: AuditedRun) -> list[str] | None:
+    """Strict phrases with a common word among the tokens that stand for them."""
+    families = run.evidence.data(phase1.FAMILIES)
+    if not families:
+        return None
+    strict = {str(phrase).casefold() for phrase in _strict_triggers(run)}
+    found = []
+    for phrase, tokens in families.items():
+        texts = [str(text) for text in tokens.values()] if isinstance(tokens, dict) else []
+        common = [text for text in texts if is_common(text)]
+        if common and phrase.casefold() in strict and not is_common(phrase):
+            found.append(f"the family of {quoted(phrase)} holds {listed([quoted(text) for text in common])}")
+    return found
+
+
+def _strict_triggers(run: AuditedRun) -> Any:
+    named = run.setting("detection.triggers_strict")
+    return named if isinstance(named, list) else DetectionConfig().triggers_strict
+
+
+def _common_onsets(run: AuditedRun) -> tuple[float, str] | None:
+    """The share of strict onsets whose first token is a common word."""
+    groups = [group for group in run.baselines if group.holds("onset_token_text", "strict")]
+    texts = [
+        rows.loc[rows["strict"] == 1, "onset_token_text"].dropna().astype(str)
+        for rows in (group.rows for group in groups)
+    ]
+    found = pd.concat(texts) if texts else pd.Series(dtype=object)
+    if found.empty:
+        return None
+    common = found[found.map(is_common)]
+    words = [quoted(text) for text in common.value_counts().index]
+    share = len(common) / len(found)
+    return share, f"{percent(share)} of {len(found):,} onsets begin with a common word: {listed(words)}"
+
+
+def is_common(text: str) -> bool:
+    """Whether a token, or a phrase, is nothing but a common word."""
+    return text.strip().casefold() in COMMON_WORDS
+
+
+@rule(
+    why="An onset that only sampling brings, where the likeliest token is another, is partly luck: "
+    "what is found of it holds for text at this temperature, and greedy text may lack it.",
+    what_to_do="Look at a greedy run (generation.do_sample: false) beside this one, lower "
+    "generation.temperature, or say that the findings are about sampled text.",
+)
+def greedy_lacks_onsets(run: AuditedRun) -> Finding:
+    """Onsets at which the untouched model would more likely go on with something else."""
+    if run.setting("generation.do_sample") is False or run.number("generation.temperature") == 0.0:
+        return Finding(PASS, "the text is greedy", 0.0)
+    masses = [found for table in (run, run.phase1) if table is not None for found in _masses(table)]
+    if len(masses) < FEWEST_ONSETS:
+        return not_applicable("the model's probability of its onsets is not in this run's tables")
+    unlikely = sum(mass < 0.5 for mass in masses)
+    share = unlikely / len(masses)
+    found = f"{percent(share)} of {len(masses):,} onsets: a trigger had less than even odds there"
+    return graded(share, found, warn=SAMPLED)
+
+
+def _masses(run: AuditedRun) -> Iterator[float]:
+    """The untouched model's probability of a trigger at each onset that was read."""
+    step = run.table(phase2.STEP, "onset_prob")
+    if step is None:
+        return
+    at_onsets = step[step["position_kind"] == "onset"] if "position_kind" in step else step
+    before = [name for name in ("family_prob_before", "other_families_prob_before") if name in at_onsets]
+    if before:
+        total = sum(numbers(at_onsets, name).fillna(0.0) for name in before)
+        keys = [name for name in ("example_id", "sample_id", "pred_pos") if name in at_onsets]
+        yield from pd.Series(total)[~at_onsets.duplicated(keys)]
+    elif "subset_name" in step:
+        yield from numbers(at_onsets[is_untouched(at_onsets)], "onset_prob").dropna()
+
+
+CHECKS = (common_trigger_words, greedy_lacks_onsets)
