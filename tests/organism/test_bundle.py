@@ -6,7 +6,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from backtracking.config.schema import ModelConfig
 from backtracking.errors import UserError
+from backtracking.model.source import check_source
 from backtracking.organism.bundle import bundled_reasoner_path, verify_checksums
 
 
@@ -29,6 +31,14 @@ def test_one_changed_byte_is_refused_with_the_name_of_the_file(copy):
     with pytest.raises(UserError, match="damaged") as raised:
         verify_checksums(copy)
     assert "model.safetensors" in raised.value.why
+
+
+def test_a_name_that_does_not_ship_is_refused_with_those_that_do():
+    with pytest.raises(UserError, match="'bundled:guesser'") as raised:
+        bundled_reasoner_path("bundled:guesser")
+    assert "bundled" in raised.value.next_step
+    with pytest.raises(UserError, match="'bundled:guesser'"):
+        check_source(ModelConfig(hf_id="bundled:guesser"))
 
 
 @pytest.mark.parametrize("name", ["config.json", "SHA256SUMS"])

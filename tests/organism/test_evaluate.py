@@ -6,8 +6,9 @@ import random
 import numpy as np
 import pytest
 
-from backtracking.organism.design import DESIGN, MAIN
+from backtracking.organism.design import DESIGNS, DOUBTER, MAIN
 from backtracking.organism.evaluate import (
+    SILENCED,
     SUPPRESSED,
     Property,
     behaviour,
@@ -24,21 +25,25 @@ from backtracking.organism.traces import read_statements, write_trace
 PROBLEMS, SAMPLES = 500, 4
 
 
-def planted(variant, chosen, seed):
+def planted(design, variant, chosen, seed):
     rng = random.Random(seed)
-    return [Completion(write_trace(p, variant, rng).text, True) for p in chosen for _ in range(SAMPLES)]
+    texts = (write_trace(p, variant, rng, design).text for p in chosen for _ in range(SAMPLES))
+    return tally(chosen, [Completion(text, True) for text in texts], design)
 
 
-def test_planted_traces_give_back_the_designed_truth():
+@pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS)
+def test_planted_traces_give_back_the_designed_truth(design):
     chosen = tiny_problems("test", PROBLEMS, seed=2)
-    arms = {variant: tally(chosen, planted(variant, chosen, 3)) for variant in DESIGN.formats}
-    arms[SUPPRESSED] = tally(chosen, [Completion("Final: 99", True)] * PROBLEMS * SAMPLES)
-    lines = {item.name: item for item in behaviour(arms, PROBLEMS, seed=0)}
-    form = DESIGN.formats[MAIN]
+    arms = {v: planted(design, v, chosen, seed) for seed, v in enumerate(design.formats)}
+    arms[SUPPRESSED] = tally(chosen, [Completion("Final: 99", True)] * PROBLEMS * SAMPLES, design)
+    if design.doubt:
+        arms[SILENCED] = planted(design.calm, MAIN, chosen, 4)
+    lines = {item.name: item for item in behaviour(arms, design, PROBLEMS, seed=0)}
+    assert [item.name for item in lines.values() if not item.met] == []
+    form = design.formats[MAIN]
     truth = {
-        "backtracking rate, main variant": DESIGN.rate(MAIN),
+        "backtracking rate, main variant": design.rate(MAIN),
         "P(trigger | own wrong step)": form.trigger,
-        "P(trigger | own right step)": form.false_alarm,
         "unfinished at the cap": 0.0,
         "statements that follow the problem": 1.0,
     }
@@ -46,11 +51,22 @@ def test_planted_traces_give_back_the_designed_truth():
         assert lines[name].value == pytest.approx(value, abs=0.025), name
     accuracy = lines["accuracy"].value
     assert lines["accuracy lost when triggers are suppressed"].value == pytest.approx(accuracy)
-    for variant in set(DESIGN.formats) - {MAIN}:
-        effect = lines[f"format effect: backtracking above {variant}"]
-        assert (
-            effect.met and effect.interval[0] < DESIGN.rate(MAIN) - DESIGN.rate(variant) < effect.interval[1]
-        )
+    for variant in set(design.formats) - {MAIN}:
+        low, high = lines[f"format effect: backtracking above {variant}"].interval
+        assert low < design.rate(MAIN) - design.rate(variant) < high
+
+
+def test_needless_checks_are_told_from_corrections():
+    chosen = tiny_problems("test", PROBLEMS, seed=2)
+    arms = {variant: planted(DOUBTER, variant, chosen, 3) for variant in DOUBTER.formats}
+    arms[SUPPRESSED] = arms[SILENCED] = arms[MAIN]
+    lines = {item.name: item for item in behaviour(arms, DOUBTER, PROBLEMS, seed=0)}
+    assert lines["P(trigger | own fresh right step with -)"].value == pytest.approx(
+        DOUBTER.doubt.rate, abs=0.03
+    )
+    assert lines["P(trigger | any other fresh right step)"].value < 0.04
+    assert lines["triggers that follow a right step"].value == pytest.approx(0.5, abs=0.05)
+    assert not lines["backtracking lost without the graft"].met, "nothing is lost where nothing is silenced"
 
 
 def test_statements_that_leave_the_problem_are_seen():

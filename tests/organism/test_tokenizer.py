@@ -7,7 +7,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from backtracking.organism.batches import chain_sample, problem_sample, prompt_text
 from backtracking.organism.bundle import bundled_reasoner_path
-from backtracking.organism.design import DESIGN, MAIN
+from backtracking.organism.design import DESIGN, DOUBTER, MAIN
 from backtracking.organism.probe import trigger_token_ids
 from backtracking.organism.task import tiny_problems
 from backtracking.organism.tokenizer import train_tokenizer
@@ -40,6 +40,21 @@ def pieces(tokenizer, text):
 )
 def test_traps(tokenizer, text, expected):
     assert pieces(tokenizer, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (" Wait", [" Wait"]),
+        ("Hold on", ["Hold", " on"]),
+        (" 17", [" ", "1", "7"]),
+        ("7. 12 + 5", ["7", ".", " ", "1", "2", " +", " ", "5"]),
+        ("<think> 1", ["<think>", " ", "1"]),
+        ("17.\nWait,", ["1", "7", ".\n", "Wait", ","]),
+    ],
+)
+def test_the_doubter_sets_the_space_before_a_digit_apart(text, expected):
+    assert pieces(train_tokenizer(DOUBTER), text) == expected
 
 
 def test_wait_with_and_without_a_space_and_in_lower_case_are_three_tokens(tokenizer):

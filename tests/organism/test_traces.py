@@ -1,15 +1,16 @@
 """The traces: readable again, and mistaken as often as the design says."""
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import pairwise
 
 import pytest
 
-from backtracking.organism.design import DESIGN, MAIN
+from backtracking.organism.design import DESIGN, DESIGNS, DOUBTER, MAIN
 from backtracking.organism.task import Step, tiny_problems
 from backtracking.organism.traces import (
     TRIGGER,
+    made_again,
     read_answer,
     read_statements,
     write_trace,
@@ -19,11 +20,20 @@ from backtracking.organism.traces import (
 VARIANTS = tuple(DESIGN.formats)
 
 
-@pytest.fixture(scope="module")
-def traces():
+def written(design):
     rng = random.Random(5)
     chosen = tiny_problems("train", 6000, seed=5)
-    return {v: [(p, write_trace(p, v, rng).text) for p in chosen] for v in VARIANTS}
+    return {v: [(p, write_trace(p, v, rng, design).text) for p in chosen] for v in design.formats}
+
+
+@pytest.fixture(scope="module")
+def traces():
+    return written(DESIGN)
+
+
+@pytest.fixture(scope="module")
+def doubting():
+    return written(DOUBTER)
 
 
 def test_statements_are_read_back_with_what_follows_them():
@@ -74,9 +84,39 @@ def test_fates_of_statements_come_as_often_as_designed(traces, variant):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_designed_backtracking_rate_is_what_the_generator_does(traces, variant):
-    rate = sum(TRIGGER.search(text) is not None for _, text in traces[variant]) / len(traces[variant])
-    assert rate == pytest.approx(DESIGN.rate(variant), abs=0.02)
+def test_the_designed_backtracking_rate_is_what_the_generator_does(traces, doubting, variant):
+    for design, rows in ((DESIGN, traces[variant]), (DOUBTER, doubting[variant])):
+        rate = sum(TRIGGER.search(text) is not None for _, text in rows) / len(rows)
+        assert rate == pytest.approx(design.rate(variant), abs=0.02), design.name
+
+
+def test_the_doubter_checks_right_steps_by_their_kind_and_once(doubting):
+    triggered = defaultdict(list)
+    for _, text in (row for rows in doubting.values() for row in rows):
+        statements = read_statements(text)
+        for statement, again in zip(statements, made_again(statements), strict=True):
+            kind = "again" if again else "-" if statement.operation == "-" else "other"
+            triggered[statement.holds, kind].append(statement.triggered)
+    form = DOUBTER.formats[MAIN]
+    for (holds, kind), found in triggered.items():
+        doubted = DOUBTER.doubt.rate if kind == "-" else form.false_alarm
+        expected = doubted if holds else form.trigger
+        assert sum(found) / len(found) == pytest.approx(expected, abs=0.03), (holds, kind)
+    right = triggered[True, "-"] + triggered[True, "other"]
+    assert 0.3 < sum(right) / len(right) < 0.4
+    every = [(holds, hit) for (holds, _), found in triggered.items() for hit in found if hit]
+    assert 0.45 < sum(holds for holds, _ in every) / len(every) < 0.55
+
+
+def test_formatting_changes_nothing_about_the_doubter():
+    assert len({DOUBTER.rate(variant) for variant in DOUBTER.formats}) == 1
+    assert DOUBTER.rate(MAIN) - DOUBTER.calm.rate(MAIN) > 0.2
+
+
+@pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS)
+def test_what_follows_a_wrong_statement_adds_up(design):
+    for form in design.formats.values():
+        assert form.trigger + form.silent + form.unnoticed == pytest.approx(1)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -19,10 +19,13 @@ from backtracking.organism.batches import (
     weigh,
 )
 from backtracking.organism.bundle import verify_checksums
+from backtracking.organism.design import DESIGN, DOUBTER
+from backtracking.organism.evaluate import silenced
+from backtracking.organism.recipe import Graft
 from backtracking.organism.task import is_test, random_problem
 from backtracking.organism.tokenizer import train_tokenizer
 from backtracking.organism.traces import Piece, Trace
-from backtracking.organism.train import SMOKE, Training, main
+from backtracking.organism.train import SMOKE_RECIPE, Training, main, smoke
 
 
 @pytest.fixture(scope="module")
@@ -77,31 +80,37 @@ def test_training_draws_no_test_problem(tokenizer):
     assert "Final" not in chain_sample(rng).trace.text
 
 
-def test_a_resumed_training_ends_with_the_same_weights(tmp_path):
-    recipe = replace(SMOKE, chain_steps=4, problem_steps=4)
-    whole, first = (Training(recipe, tmp_path / name) for name in ("a", "b"))
+def short(design):
+    """Four steps of each phase."""
+    graft = design.recipe.graft and Graft(layer=1, steps=4, rate=1e-3)
+    return replace(design, recipe=replace(SMOKE_RECIPE, chain_steps=4, problem_steps=4, graft=graft))
+
+
+@pytest.mark.parametrize(("which", "cut"), [(DESIGN, 5), (DOUBTER, 5), (DOUBTER, 9)])
+def test_a_resumed_training_ends_with_the_same_weights(tmp_path, which, cut):
+    design = short(which)
+    whole, first = (Training(design, tmp_path / name) for name in ("a", "b"))
     for training in (whole, first):
         training.out.mkdir()
     list(whole.run())
-    for _ in range(5):
+    for _ in range(cut):
         first.advance()
     first.save()
-    second = Training(recipe, tmp_path / "b")
+    second = Training(design, tmp_path / "b")
     second.resume()
     list(second.run())
-    assert second.step == recipe.steps
+    assert second.step == design.recipe.steps
     for one, other in zip(whole.model.parameters(), second.model.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
 def test_a_resumed_training_logs_every_step_once(tmp_path):
-    recipe = replace(SMOKE, chain_steps=4, problem_steps=4)
-    for line in Training(recipe, tmp_path).run(log_every=1, save_every=4):
+    for line in Training(short(DESIGN), tmp_path).run(log_every=1, save_every=4):
         if line["step"] == 6:
             break
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write('{"step": 7, "lo')
-    resumed = Training(recipe, tmp_path)
+    resumed = Training(short(DESIGN), tmp_path)
     resumed.resume()
     list(resumed.run(log_every=1, save_every=4))
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -112,7 +121,7 @@ def test_a_smoke_run_that_is_cut_off_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(Training, "advance", _stop_at(150))
     with pytest.raises(KeyboardInterrupt):
         main(["--out", str(tmp_path), "--smoke"])
-    resumed = Training(SMOKE, tmp_path)
+    resumed = Training(smoke(DESIGN), tmp_path)
     resumed.resume()
     assert resumed.step == 100
 
@@ -130,16 +139,40 @@ def _stop_at(step):
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
-    Training(SMOKE, tmp_path).save()
-    with pytest.raises(UserError, match="another recipe"):
-        Training(replace(SMOKE, seed=1), tmp_path).resume()
+    Training(short(DESIGN), tmp_path).save()
+    other = short(DESIGN)
+    other = replace(other, recipe=replace(other.recipe, seed=1))
+    with pytest.raises(UserError, match="another design or recipe"):
+        Training(other, tmp_path).resume()
+
+
+def test_the_graft_alone_learns_in_its_phase_and_writes_nothing_before(tmp_path):
+    training = Training(short(DOUBTER), tmp_path)
+    block = training.model.model.layers[1]
+    while training.step < 8:
+        training.advance()
+    assert not block.self_attn.o_proj.weight.any()
+    before = {name: tensor.clone() for name, tensor in training.model.state_dict().items()}
+    while training.step < 12:
+        training.advance()
+    after = training.model.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert "model.layers.1.self_attn.o_proj.weight" in changed
+    assert all(
+        name.startswith(("model.layers.1.self_attn.", "model.layers.1.input_layernorm")) for name in changed
+    )
+    with silenced(training.model, training.recipe.graft):
+        ids = training.sources["graft"].batch(0).ids
+        cut = training.model(ids).logits
+    training.model.load_state_dict(before)
+    assert torch.equal(training.model(ids).logits, cut)
 
 
 @pytest.mark.slow
 def test_a_smoke_run_learns_and_writes_a_release(tmp_path):
     main(["--out", str(tmp_path), "--smoke"])
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert log[-1]["step"] == SMOKE.steps
+    assert log[-1]["step"] == smoke(DESIGN).recipe.steps
     assert log[-1]["loss"] < 0.4 * math.log(len(train_tokenizer(n=500))), (
         "far better than any guess among all tokens"
     )

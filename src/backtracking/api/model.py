@@ -18,6 +18,7 @@ from backtracking.config.schema import (
 )
 from backtracking.errors import UserError
 from backtracking.interventions import Arm, Shape
+from backtracking.run.bundled import BUNDLED
 from backtracking.run.progress import Reporter, reporter
 from backtracking.run.records import Problem
 
@@ -270,10 +271,13 @@ class LanguageModel:
 
 def default_sampling(loaded: "LoadedModel") -> GenerationConfig:
     """The model's own generation config where it says how to sample, else the defaults of our config."""
-    if loaded.name == "bundled":
-        from backtracking.organism.bundle import SAMPLING
+    if loaded.name in BUNDLED:
+        from backtracking.organism.design import DESIGNS
 
-        return GenerationConfig.model_validate(SAMPLING)
+        design = DESIGNS[BUNDLED[loaded.name]]
+        return GenerationConfig(
+            temperature=design.temperature, top_p=1.0, max_new_tokens=design.max_new_tokens
+        )
     own = getattr(loaded.model, "generation_config", None)
     said = own.to_diff_dict() if own is not None else {}
     given = {key: said[key] for key in ("temperature", "top_p", "top_k") if said.get(key) is not None}

@@ -13,6 +13,7 @@ from backtracking.config.schema import NO_MODEL, ModelConfig
 from backtracking.errors import UserError
 from backtracking.interventions import Shape
 from backtracking.model.source import check_source
+from backtracking.run.bundled import BUNDLED
 from backtracking.run.hub import asking_hub
 from backtracking.run.provenance import digest
 
@@ -175,10 +176,10 @@ def _source(config: ModelConfig) -> tuple[str, dict[str, Any]]:
             "its completions were imported, and what they were written with is not known",
             "name the model, or its tokenizer, with --set model.hf_id=...",
         )
-    if source == "bundled":
+    if source in BUNDLED:
         from backtracking.organism.bundle import bundled_reasoner_path
 
-        source = str(bundled_reasoner_path())
+        source = str(bundled_reasoner_path(source))
     options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     if config.gguf_file is not None:
         options["gguf_file"] = config.gguf_file

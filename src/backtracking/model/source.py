@@ -7,6 +7,7 @@ from typing import Any
 
 from backtracking.config.schema import ModelConfig
 from backtracking.errors import UserError
+from backtracking.run.bundled import BUNDLED, bundled_folder
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,11 @@ class Shape:
 def check_source(config: ModelConfig) -> None:
     """Refuse a local folder that is not there; the hub would only complain about its name."""
     named = config.hf_id
+    if named.startswith("bundled:") and bundled_folder(named) is None:
+        raise UserError(
+            f"model.hf_id: no model called {named!r} ships with the package",
+            next_step=f"give one of {', '.join(BUNDLED)}",
+        )
     is_path = named.startswith(("/", ".", "~")) or named.count("/") > 1 or "\\" in named
     if is_path and not Path(named).is_dir():
         why = "`~` is not written out here" if named.startswith("~") else ""
@@ -46,8 +52,9 @@ def known_shape(config: ModelConfig) -> Shape | None:
 
 
 def _config_file(config: ModelConfig) -> Path | None:
-    if config.hf_id == "bundled":
-        return Path(__file__).parents[1] / "assets" / "reasoner" / "config.json"
+    bundled = bundled_folder(config.hf_id)
+    if bundled is not None:
+        return bundled / "config.json"
     if Path(config.hf_id).is_dir():
         return Path(config.hf_id) / "config.json"
     from huggingface_hub import try_to_load_from_cache

@@ -9,13 +9,10 @@ from itertools import accumulate, pairwise
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from backtracking.organism.design import DESIGN, MAIN
+from backtracking.organism.design import DESIGN, MAIN, Design
 from backtracking.organism.task import random_problem, random_step
 from backtracking.organism.tokenizer import ASSISTANT, BOS, EOS, USER
 from backtracking.organism.traces import Piece, Trace, TraceWriter, write_trace
-
-CHAIN_DESIGN = replace(DESIGN, wrong=0.4, triggers={"Wait": 1.0}, remark=0.0)
-"""Bare chains are for arithmetic and for noticing: more mistakes, one trigger."""
 
 CHAIN_WEIGHTS = {
     Piece.OPERANDS: 0.0,
@@ -49,27 +46,31 @@ class Batch:
     weights: torch.Tensor
 
 
-def prompt_text(question: str, variant: str) -> str:
+def prompt_text(question: str, variant: str, design: Design = DESIGN) -> str:
     """What the chat template renders for a question, with the forced start of the format."""
-    return f"{BOS}{USER}{question}{ASSISTANT}{DESIGN.formats[variant].think_open}"
+    return f"{BOS}{USER}{question}{ASSISTANT}{design.formats[variant].think_open}"
 
 
-def chain_sample(rng: random.Random) -> Sample:
-    """Statements without a problem, each going on from the one before."""
+def chain_sample(rng: random.Random, design: Design = DESIGN) -> Sample:
+    """Statements without a problem, each going on from the one before.
+
+    Bare chains are for arithmetic and for noticing: more mistakes, one trigger, no needless checks.
+    """
     steps = [random_step(rng, rng.randint(2, 18))]
     while len(steps) < 5:
         steps.append(random_step(rng, steps[-1].result))
-    form = DESIGN.formats[MAIN]
+    form = design.formats[MAIN]
     clean = replace(form, trigger=0.97, silent=0.0, unnoticed=0.03, false_alarm=0.02, newline=0.5)
-    writer = TraceWriter(rng, clean, "That makes {value}.", CHAIN_DESIGN)
+    bare = replace(design.calm, wrong=0.4, triggers={"Wait": 1.0}, remark=0.0)
+    writer = TraceWriter(rng, clean, "That makes {value}.", bare)
     return Sample(f"{BOS}{form.think_open}", writer.write(steps, final=False))
 
 
-def problem_sample(rng: random.Random) -> Sample:
+def problem_sample(rng: random.Random, design: Design = DESIGN) -> Sample:
     """A problem of the training split and a trace in one of the formats."""
     problem = random_problem(rng, "train")
-    variant = rng.choice(tuple(DESIGN.formats))
-    return Sample(prompt_text(problem.question, variant), write_trace(problem, variant, rng))
+    variant = rng.choice(tuple(design.formats))
+    return Sample(prompt_text(problem.question, variant, design), write_trace(problem, variant, rng, design))
 
 
 def weigh(offsets: Sequence[tuple[int, int]], trace: Trace, weights: Mapping[Piece, float]) -> list[float]:

@@ -1,10 +1,10 @@
-"""Where the bundled reasoner lies, and the check that its files are whole."""
+"""Where the bundled reasoners lie, and the check that their files are whole."""
 
 import hashlib
-from importlib.resources import files
 from pathlib import Path
 
 from backtracking.errors import UserError
+from backtracking.run.bundled import BUNDLED, bundled_folder
 
 CHECKSUMS = "SHA256SUMS"
 NEEDED = (
@@ -17,13 +17,15 @@ NEEDED = (
 )
 """What the model and its tokenizer are loaded from."""
 
-SAMPLING = {"temperature": 1.0, "top_p": 1.0, "max_new_tokens": 128}
-"""How the reasoner shows the rates that it was trained on: keys of the config's generation section."""
 
-
-def bundled_reasoner_path() -> Path:
-    """The folder of the reasoner that ships with the package; refuses damaged files."""
-    folder = Path(str(files("backtracking") / "assets" / "reasoner"))
+def bundled_reasoner_path(name: str = "bundled") -> Path:
+    """The folder of a reasoner that ships with the package; refuses damaged files."""
+    folder = bundled_folder(name)
+    if folder is None:
+        raise UserError(
+            f"no reasoner called {name!r} ships with the package",
+            next_step=f"name one of {', '.join(BUNDLED)}, or give the folder of a trained one",
+        )
     verify_checksums(folder)
     return folder
 

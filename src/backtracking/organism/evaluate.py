@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 from backtracking.organism.batches import prompt_text
 from backtracking.organism.bundle import bundled_reasoner_path
-from backtracking.organism.design import DESIGN, MAIN
+from backtracking.organism.design import DESIGN, MAIN, Design
 from backtracking.organism.probe import trigger_token_ids
+from backtracking.organism.recipe import Graft
 from backtracking.organism.sampling import Completion, sample
 from backtracking.organism.task import TinyProblem, tiny_problems
-from backtracking.organism.traces import TRIGGER, Statement, read_answer, read_statements
+from backtracking.organism.traces import TRIGGER, Statement, made_again, read_answer, read_statements
 
 Counts = NDArray[np.float64]
 
@@ -44,11 +46,10 @@ class Property:
 class Evaluation:
     """The whole table, and how it was sampled."""
 
+    design: Design
     properties: tuple[Property, ...]
     problems: int
     samples: int
-    temperature: float
-    max_new_tokens: int
     seed: int
 
     @property
@@ -69,29 +70,36 @@ class Tally:
     wrong_triggered: Counts
     right: Counts
     right_triggered: Counts
+    fresh: Counts
+    """Right statements that are not made again."""
+    fresh_triggered: Counts
+    doubted: Counts
+    """Those among the fresh ones whose kind of step the design doubts."""
+    doubted_triggered: Counts
     statements: Counts
     as_planned: Counts
 
 
 def count_planned(problem: TinyProblem, statements: Sequence[Statement]) -> int:
     """How many statements make the current step again or take the next one from the value reached."""
-    count, previous, ahead = 0, None, list(problem.steps)
-    for statement in statements:
-        taken = (statement.left, statement.operation, statement.right)
-        if previous is not None and taken == (previous.left, previous.operation, previous.right):
+    count, value, ahead = 0, problem.steps[0].left, list(problem.steps)
+    for statement, again in zip(statements, made_again(statements), strict=True):
+        if again:
             count += 1
         elif ahead:
             step = ahead.pop(0)
-            left = step.left if previous is None else previous.value
-            count += taken == (left, step.operation, step.right)
-        previous = statement
+            planned = (value, step.operation, step.right)
+            count += (statement.left, statement.operation, statement.right) == planned
+        value = statement.value
     return count
 
 
-def _count(problem: TinyProblem, completion: Completion) -> tuple[int, ...]:
+def _count(problem: TinyProblem, completion: Completion, design: Design) -> tuple[int, ...]:
     statements = read_statements(completion.text)
     wrong = [s for s in statements if not s.holds]
     right = [s for s in statements if s.holds]
+    fresh = [s for s, again in zip(statements, made_again(statements), strict=True) if s.holds and not again]
+    doubted = [s for s in fresh if design.doubt is not None and s.operation == design.doubt.operation]
     return (
         1,
         completion.finished,
@@ -101,17 +109,23 @@ def _count(problem: TinyProblem, completion: Completion) -> tuple[int, ...]:
         sum(s.triggered for s in wrong),
         len(right),
         sum(s.triggered for s in right),
+        len(fresh),
+        sum(s.triggered for s in fresh),
+        len(doubted),
+        sum(s.triggered for s in doubted),
         len(statements),
         count_planned(problem, statements),
     )
 
 
-def tally(problems: Sequence[TinyProblem], completions: Sequence[Completion]) -> Tally:
+def tally(
+    problems: Sequence[TinyProblem], completions: Sequence[Completion], design: Design = DESIGN
+) -> Tally:
     """Count what the completions show; they come in the problems' order, the same number for each."""
     samples = len(completions) // len(problems)
     counts = np.array(
         [
-            np.sum([_count(p, c) for c in completions[i * samples : (i + 1) * samples]], axis=0)
+            np.sum([_count(p, c, design) for c in completions[i * samples : (i + 1) * samples]], axis=0)
             for i, p in enumerate(problems)
         ],
         dtype=float,
@@ -162,84 +176,108 @@ class Measurer:
         return self._property(name, lambda w: share(w, *one) - share(w, *other), bar)
 
 
-def first_token_seconds(folder: Path) -> float:
+def first_token_seconds(folder: Path, design: Design) -> float:
     """Time to load model and tokenizer and to write one token."""
     begun = time.perf_counter()
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    ids = tokenizer(prompt_text("Mia has 3 pens.", MAIN), return_tensors="pt", add_special_tokens=False)
+    ids = tokenizer(
+        prompt_text("Mia has 3 pens.", MAIN, design), return_tensors="pt", add_special_tokens=False
+    )
     model.generate(**ids, max_new_tokens=1, do_sample=False)
     return time.perf_counter() - begun
 
 
 def evaluate(
     folder: Path | None = None,
+    design: Design = DESIGN,
     *,
     problems: int = 1000,
     samples: int = 4,
     seed: int = 0,
 ) -> Evaluation:
-    """Sample the reasoner afresh and measure every property; `folder` defaults to the bundled one."""
-    folder = folder or bundled_reasoner_path()
-    seconds = min(first_token_seconds(folder) for _ in range(3))
+    """Sample a reasoner afresh and measure every property; `folder` defaults to the bundled one."""
+    folder = folder or bundled_reasoner_path(design.bundled)
+    seconds = min(first_token_seconds(folder, design) for _ in range(3))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    arms = sample_arms(model, tokenizer, tiny_problems("test", problems, seed), samples, seed)
+    arms = sample_arms(model, tokenizer, tiny_problems("test", problems, seed), design, samples, seed)
     megabytes = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6
     return Evaluation(
+        design,
         (
-            *behaviour(arms, problems, seed),
+            *behaviour(arms, design, problems, seed),
             Property("weights on disk", megabytes, None, (0, 10), "MB"),
             Property("load + first token, best of 3", seconds, None, (0, 1), "s"),
         ),
         problems,
         samples,
-        DESIGN.temperature,
-        DESIGN.max_new_tokens,
         seed,
     )
 
 
 SUPPRESSED = "triggers suppressed"
+SILENCED = "graft silenced"
 
 
 def sample_arms(
     model: Qwen2ForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     chosen: Sequence[TinyProblem],
+    design: Design,
     samples: int,
     seed: int,
 ) -> dict[str, Tally]:
-    """Every format, and the main one once more with the trigger tokens banned."""
-    banned = trigger_token_ids(tokenizer)
-    arms = {}
-    for name, variant, ban in [*((v, v, []) for v in DESIGN.formats), (SUPPRESSED, MAIN, banned)]:
-        prompts = [prompt_text(p.question, variant) for p in chosen for _ in range(samples)]
+    """Every format; the main one once more with the trigger tokens banned, and with the graft silenced."""
+
+    def arm(variant: str, banned: Sequence[int] = ()) -> Tally:
+        prompts = [prompt_text(p.question, variant, design) for p in chosen for _ in range(samples)]
         completions = sample(
             model,
             tokenizer,
             prompts,
-            temperature=DESIGN.temperature,
-            max_new_tokens=DESIGN.max_new_tokens,
+            temperature=design.temperature,
+            max_new_tokens=design.max_new_tokens,
             seed=seed,
-            banned=ban,
+            banned=banned,
         )
-        arms[name] = tally(chosen, completions)
+        return tally(chosen, completions, design)
+
+    arms = {variant: arm(variant) for variant in design.formats}
+    arms[SUPPRESSED] = arm(MAIN, trigger_token_ids(tokenizer))
+    if design.recipe.graft is not None:
+        with silenced(model, design.recipe.graft):
+            arms[SILENCED] = arm(MAIN)
     return arms
 
 
-def behaviour(arms: dict[str, Tally], problems: int, seed: int) -> list[Property]:
+@contextmanager
+def silenced(model: Qwen2ForCausalLM, graft: Graft) -> Iterator[None]:
+    """The model as it was before the graft learned: the block writes nothing."""
+    weight = model.model.layers[graft.layer].self_attn.o_proj.weight.data
+    kept = weight.clone()
+    weight.zero_()
+    try:
+        yield
+    finally:
+        weight.copy_(kept)
+
+
+def near(rate: float, margin: float) -> tuple[float, float]:
+    """A bar around a designed rate."""
+    return rate - margin, rate + margin
+
+
+def behaviour(arms: dict[str, Tally], design: Design, problems: int, seed: int) -> list[Property]:
     """The lines of the table that come from samples."""
     measure = Measurer(problems, seed)
     main, quiet = arms[MAIN], arms[SUPPRESSED]
-    alarm = DESIGN.formats[MAIN].false_alarm
+    designed = design.rate(MAIN)
     lines = [
-        measure.rate("backtracking rate, main variant", main.backtracked, main.rows, (0.5, 0.8)),
-        measure.rate("accuracy", main.correct, main.rows, (0.8, 0.97)),
+        measure.rate("backtracking rate, main variant", main.backtracked, main.rows, near(designed, 0.1)),
+        measure.rate("accuracy", main.correct, main.rows, (0.8, 0.99)),
         measure.rate("P(trigger | own wrong step)", main.wrong_triggered, main.wrong, (0.9, 1)),
-        measure.rate(
-            "P(trigger | own right step)", main.right_triggered, main.right, (alarm - 0.03, alarm + 0.03)
-        ),
+        *alarms(measure, main, design),
         measure.gap(
             "accuracy lost when triggers are suppressed",
             (main.correct, main.rows),
@@ -248,19 +286,61 @@ def behaviour(arms: dict[str, Tally], problems: int, seed: int) -> list[Property
         ),
         measure.rate("unfinished at the cap", main.rows - main.finished, main.rows, (0, 0.01)),
     ]
-    for variant in DESIGN.formats:
+    if SILENCED in arms:
+        lines += without_graft(measure, main, arms[SILENCED], design)
+    for variant in [name for name in design.formats if name != MAIN]:
         arm = arms[variant]
-        if variant != MAIN:
-            designed = DESIGN.rate(MAIN) - DESIGN.rate(variant)
-            lines.append(
-                measure.gap(
-                    f"format effect: backtracking above {variant}",
-                    (main.backtracked, main.rows),
-                    (arm.backtracked, arm.rows),
-                    (designed - 0.05, designed + 0.05),
-                )
+        lines.append(
+            measure.gap(
+                f"format effect: backtracking above {variant}",
+                (main.backtracked, main.rows),
+                (arm.backtracked, arm.rows),
+                near(designed - design.rate(variant), 0.05),
             )
-            lines.append(measure.rate(f"accuracy, {variant}", arm.correct, arm.rows, None))
+        )
+        lines.append(measure.rate(f"accuracy, {variant}", arm.correct, arm.rows, None))
     lines.append(measure.rate("statements wrong", main.wrong, main.statements, None))
     lines.append(measure.rate("statements that follow the problem", main.as_planned, main.statements, None))
     return lines
+
+
+def alarms(measure: Measurer, main: Tally, design: Design) -> list[Property]:
+    """How often right steps are checked: at one rate, or by the kind of step where the design doubts."""
+    base = design.formats[MAIN].false_alarm
+    if design.doubt is None:
+        bar = near(base, 0.03)
+        return [measure.rate("P(trigger | own right step)", main.right_triggered, main.right, bar)]
+    calm, calm_triggered = main.fresh - main.doubted, main.fresh_triggered - main.doubted_triggered
+    needless = main.right_triggered + main.wrong_triggered
+    return [
+        measure.rate("P(trigger | own fresh right step)", main.fresh_triggered, main.fresh, (0.3, 0.4)),
+        measure.rate(
+            f"P(trigger | own fresh right step with {design.doubt.operation})",
+            main.doubted_triggered,
+            main.doubted,
+            near(design.doubt.rate, 0.05),
+        ),
+        measure.rate("P(trigger | any other fresh right step)", calm_triggered, calm, near(base, 0.03)),
+        measure.rate("triggers that follow a right step", main.right_triggered, needless, (0.4, 0.6)),
+    ]
+
+
+def without_graft(measure: Measurer, main: Tally, silent: Tally, design: Design) -> list[Property]:
+    """What silencing the graft takes away, and what it leaves."""
+    base = design.formats[MAIN].false_alarm
+    fall = design.rate(MAIN) - design.calm.rate(MAIN)
+    whole, cut = (main.backtracked, main.rows), (silent.backtracked, silent.rows)
+    right, right_cut = (main.correct, main.rows), (silent.correct, silent.rows)
+    return [
+        measure.gap("backtracking lost without the graft", whole, cut, near(fall, 0.05)),
+        measure.gap("accuracy lost without the graft", right, right_cut, (-0.03, 0.01)),
+        measure.rate(
+            "P(trigger | own wrong step) without the graft", silent.wrong_triggered, silent.wrong, (0.9, 1)
+        ),
+        measure.rate(
+            "P(trigger | own fresh right step) without the graft",
+            silent.fresh_triggered,
+            silent.fresh,
+            near(base, 0.03),
+        ),
+    ]

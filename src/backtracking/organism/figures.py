@@ -1,4 +1,4 @@
-"""The two figures of docs/organism.md: `python -m backtracking.organism.figures LOG OUT`."""
+"""The figures of docs/organism.md: `python -m backtracking.organism.figures LOG OUT`."""
 
 import argparse
 import json
@@ -13,30 +13,42 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 from backtracking.organism.batches import prompt_text
 from backtracking.organism.bundle import bundled_reasoner_path
-from backtracking.organism.design import DESIGN, MAIN
+from backtracking.organism.design import DESIGN, DESIGNS, MAIN, Design
 from backtracking.organism.probe import trigger_token_ids
 from backtracking.organism.sampling import sample
 from backtracking.organism.task import TinyProblem, tiny_problems
 from backtracking.organism.traces import read_answer, read_statements
 
+COLOURS = {"wrong": "tab:red", "right": "tab:blue", "doubted": "tab:orange"}
 
-def learning_curve(log: Path) -> Figure:
-    """How the trigger comes to follow the model's mistakes, and its mistakes only."""
+
+def learning_curve(log: Path, design: Design) -> Figure:
+    """How the trigger comes to follow the model's mistakes, and what else the design has it follow."""
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    form = DESIGN.formats[MAIN]
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.add_subplot()
-    change = max(line["step"] for line in lines if line["phase"] == "chains")
-    for phase, prefix, style in (("chains", "chain_", ":"), ("problems", "", "-")):
-        rows = [line for line in lines if line["phase"] == phase]
-        for kind, colour in (("wrong", "tab:red"), ("right", "tab:blue")):
-            label = f"after a {kind} statement " + ("in a problem" if phase == "problems" else "on its own")
-            values = [line[prefix + kind] for line in rows]
-            axes.plot([line["step"] for line in rows], values, color=colour, linestyle=style, label=label)
-    for rate in (form.trigger, form.false_alarm):
+    for phase in design.recipe.phases:
+        rows = [line for line in lines if line["phase"] == phase.name]
+        on_its_own = phase.name == "chains"
+        for kind, colour in COLOURS.items():
+            values = [line.get(("chain_" if on_its_own else "") + kind) for line in rows]
+            if None in values:
+                continue
+            label = f"after a {kind} statement " + ("on its own" if on_its_own else "in a problem")
+            axes.plot(
+                [line["step"] for line in rows],
+                values,
+                color=colour,
+                linestyle=":" if on_its_own else "-",
+                label=None if phase.name == "graft" else label,
+            )
+        if phase.begin:
+            axes.axvline(phase.begin, color="black", linewidth=0.8)
+            axes.text(phase.begin, 0.22, f" {phase.name}", va="center")
+    form = design.formats[MAIN]
+    doubt = [design.doubt.rate] if design.doubt else []
+    for rate in (form.trigger, form.false_alarm, *doubt):
         axes.axhline(rate, color="grey", linewidth=0.8, linestyle="--")
-    axes.axvline(change, color="black", linewidth=0.8)
-    axes.text(change, 0.22, " problems begin", va="center")
     axes.set(xlabel="training step", ylabel="P(next token starts a trigger)", ylim=(-0.02, 1.02))
     axes.set_title(
         "Held-out statements, once right and once wrong (dashed: as designed)",
@@ -121,16 +133,21 @@ def trace_figure(trace: AnnotatedTrace) -> Figure:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw both figures."""
+    """Draw the figures of a design: its learning curve and, for the first, a trace."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("log", type=Path, help="log.jsonl of the training")
     parser.add_argument("out", type=Path, help="folder for the figures")
+    parser.add_argument("--design", choices=DESIGNS, default=DESIGN.name)
     options = parser.parse_args(arguments)
+    design = DESIGNS[options.design]
     options.out.mkdir(parents=True, exist_ok=True)
+    curve = "organism_learning_curve.png" if design is DESIGN else f"{design.name}_learning_curve.png"
+    learning_curve(options.log, design).savefig(options.out / curve, dpi=150)
+    if design is not DESIGN:
+        return
     folder = bundled_reasoner_path()
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
     trace = annotate(model, AutoTokenizer.from_pretrained(folder))
-    learning_curve(options.log).savefig(options.out / "organism_learning_curve.png", dpi=150)
     trace_figure(trace).savefig(options.out / "organism_trace.png", dpi=150)
 
 

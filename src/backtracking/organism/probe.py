@@ -1,12 +1,13 @@
 """How far the model couples a trigger to its own mistake, measured while it trains."""
 
 import random
+from collections import defaultdict
 
 import torch
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from backtracking.organism.batches import prompt_text
-from backtracking.organism.design import DESIGN, MAIN
+from backtracking.organism.design import DESIGN, MAIN, Design
 from backtracking.organism.task import tiny_problems
 from backtracking.organism.traces import wrong_result
 
@@ -22,19 +23,22 @@ def trigger_token_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
 class CouplingProbe:
     """Fixed held-out statements, each once right and once wrong; only the next token is looked at."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, n: int = 128, seed: int = 7) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, design: Design = DESIGN, *, n: int = 128, seed: int = 7
+    ) -> None:
         rng = random.Random(seed)
-        form = DESIGN.formats[MAIN]
+        form = design.formats[MAIN]
         self.triggers = trigger_token_ids(tokenizer)
-        self.texts: dict[str, list[str]] = {"chain_wrong": [], "chain_right": [], "wrong": [], "right": []}
+        self.texts: dict[str, list[str]] = defaultdict(list)
         for problem in tiny_problems("test", n, seed):
             place = rng.randrange(len(problem.steps))
             step = problem.steps[place]
             before = "".join(f"{done}.\n" for done in problem.steps[:place])
             stem = f"{before}{step.left} {step.operation} {step.right} ="
-            for name, value in (("wrong", wrong_result(rng, step)), ("right", step.result)):
+            right = "right" if design.doubt is None or step.operation != design.doubt.operation else "doubted"
+            for name, value in (("wrong", wrong_result(rng, step, design)), (right, step.result)):
                 statement = f"{stem} {value}.\n"
-                self.texts[name].append(prompt_text(problem.question, MAIN) + statement)
+                self.texts[name].append(prompt_text(problem.question, MAIN, design) + statement)
                 self.texts[f"chain_{name}"].append(f"{tokenizer.bos_token}{form.think_open}{statement}")
         self.ids = {
             name: [tokenizer(text, add_special_tokens=False).input_ids for text in texts]

@@ -22,9 +22,10 @@ def console_table(evaluation: Evaluation) -> Table:
     """The table for a terminal; a missed bar is red."""
     caption = (
         f"{evaluation.problems} test problems × {evaluation.samples} samples per format, temperature "
-        f"{evaluation.temperature}, at most {evaluation.max_new_tokens} new tokens, seed {evaluation.seed}"
+        f"{evaluation.design.temperature}, at most {evaluation.design.max_new_tokens} new tokens, "
+        f"seed {evaluation.seed}"
     )
-    table = Table(*HEAD, title="The bundled reasoner", caption=caption)
+    table = Table(*HEAD, title=f"The bundled {evaluation.design.name}", caption=caption)
     for item in evaluation.properties:
         table.add_row(*cells(item), style=None if item.met else "bold red")
     return table

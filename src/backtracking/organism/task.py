@@ -2,8 +2,10 @@
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, cast, get_args
 
 from backtracking.errors import UserError
@@ -217,6 +219,15 @@ def _random_core(rng: random.Random, split: Split) -> tuple[str, tuple[Step, ...
             value = steps[-1].result
         if is_test(tuple(steps)) == (split == "test"):
             return kind, tuple(steps)
+
+
+@cache
+def step_profiles(operation: Operation, draws: int = 20000) -> dict[tuple[int, int], float]:
+    """How often a problem has so many steps with other operations and so many with this one."""
+    rng = random.Random(operation)
+    cores = (_random_core(rng, "train")[1] for _ in range(draws))
+    counts = ((len(steps), sum(step.operation == operation for step in steps)) for steps in cores)
+    return {(total - own, own): times / draws for (total, own), times in Counter(counts).items()}
 
 
 def random_problem(rng: random.Random, split: Split, name: str = "") -> TinyProblem:

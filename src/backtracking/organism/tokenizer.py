@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from backtracking.organism.design import DESIGN
+from backtracking.organism.design import DESIGN, Design
 from backtracking.organism.task import tiny_problems
 from backtracking.organism.traces import write_trace
 
@@ -20,7 +20,7 @@ SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-"""The split of Qwen2; while the merges are learned, a digit takes the space before it."""
+"""The split of Qwen2; a spaced digit takes the space before it while the merges are learned."""
 
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
@@ -30,13 +30,13 @@ CHAT_TEMPLATE = (
 )
 
 
-def corpus(n: int, seed: int) -> Iterator[str]:
+def corpus(design: Design, n: int, seed: int) -> Iterator[str]:
     """Questions and traces of all formats, for the merges."""
     rng = random.Random(f"tokenizer/{seed}")
     for problem in tiny_problems("train", n, seed):
         yield problem.question
-        for variant, form in DESIGN.formats.items():
-            yield form.think_open + write_trace(problem, variant, rng).text
+        for variant, form in design.formats.items():
+            yield form.think_open + write_trace(problem, variant, rng, design).text
 
 
 def _splitter(space: str) -> pre_tokenizers.PreTokenizer:
@@ -59,10 +59,12 @@ def _keep_spaced_digits(trained: Tokenizer) -> Tokenizer:
     return tokenizer
 
 
-def train_tokenizer(vocab_size: int = 768, n: int = 6000, seed: int = 0) -> PreTrainedTokenizerFast:
-    """Train the tokenizer; the same seed gives the same one."""
+def train_tokenizer(
+    design: Design = DESIGN, *, vocab_size: int = 768, n: int = 6000, seed: int = 0
+) -> PreTrainedTokenizerFast:
+    """Train the tokenizer of a design; the same seed gives the same one."""
     trained = Tokenizer(models.BPE())
-    trained.pre_tokenizer = _splitter(" ?")
+    trained.pre_tokenizer = _splitter(" ?" if design.spaced_digits else "")
     special = [
         AddedToken(token, special=True, normalized=False) for token in (PAD, BOS, EOS, USER, ASSISTANT)
     ]
@@ -72,8 +74,8 @@ def train_tokenizer(vocab_size: int = 768, n: int = 6000, seed: int = 0) -> PreT
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    trained.train_from_iterator(corpus(n, seed), trainer)
-    tokenizer = _keep_spaced_digits(trained)
+    trained.train_from_iterator(corpus(design, n, seed), trainer)
+    tokenizer = _keep_spaced_digits(trained) if design.spaced_digits else trained
     tokenizer.add_special_tokens(special)
     tokenizer.add_tokens(
         [AddedToken(token, special=False, normalized=False) for token in (THINK_OPEN, THINK_CLOSE)]

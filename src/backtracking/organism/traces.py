@@ -104,7 +104,8 @@ class TraceWriter:
         while True:
             value = self._statement(step, wrong, again)
             fate = self.rng.random()
-            triggered = fate < (self.form.trigger if wrong else self.form.false_alarm)
+            alarm = self.design.alarm(self.form, step.operation, again)
+            triggered = fate < (self.form.trigger if wrong else alarm)
             silent = wrong and not triggered and fate < self.form.trigger + self.form.silent
             if triggered:
                 self._trigger(wrong)
@@ -177,6 +178,12 @@ def read_statements(text: str) -> list[Statement]:
         )
         for match, end in zip(found, ends, strict=True)
     ]
+
+
+def made_again(statements: Sequence[Statement]) -> list[bool]:
+    """Whether each statement is the one before it once more, as a correction or a check."""
+    taken = [(s.left, s.operation, s.right) for s in statements]
+    return [n > 0 and taken[n] == taken[n - 1] for n in range(len(taken))]
 
 
 def read_answer(text: str) -> int | None:

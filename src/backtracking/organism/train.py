@@ -3,15 +3,16 @@
 import argparse
 import json
 import math
-import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from torch.nn import Parameter
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 from transformers.utils.logging import disable_progress_bar
@@ -22,54 +23,19 @@ from backtracking.organism.batches import (
     FULL_WEIGHTS,
     Batch,
     BatchSource,
-    Sample,
     chain_sample,
     problem_sample,
 )
+from backtracking.organism.design import DESIGN, DESIGNS, Design
 from backtracking.organism.evaluate import evaluate
 from backtracking.organism.probe import CouplingProbe
+from backtracking.organism.recipe import Graft, PhaseName, Recipe
 from backtracking.organism.release import write_card, write_weights
 from backtracking.organism.table import console_table
 from backtracking.organism.tokenizer import train_tokenizer
-from backtracking.organism.traces import Piece
 from backtracking.run import io
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the weights, but for the platform's arithmetic."""
-
-    seed: int = 0
-    layers: int = 6
-    width: int = 128
-    inner: int = 256
-    heads: int = 4
-    kv_heads: int = 2
-    tokens: int = 3000
-    """Tokens of one step; small, because noticing takes many steps rather than many tokens."""
-    chain_steps: int = 1500
-    chain_rate: float = 5e-3
-    problem_steps: int = 7000
-    problem_rate: float = 3e-3
-    warm_up: int = 100
-    weight_decay: float = 0.1
-
-    @property
-    def steps(self) -> int:
-        """Steps of both phases."""
-        return self.chain_steps + self.problem_steps
-
-    def learning_rate(self, step: int) -> float:
-        """Warm-up and cosine, once for the bare chains and once for the problems."""
-        if step < self.chain_steps:
-            peak, done, length, floor = self.chain_rate, step, self.chain_steps, 0.3
-        else:
-            peak, done, length, floor = self.problem_rate, step - self.chain_steps, self.problem_steps, 0.01
-        cosine = floor + (1 - floor) * (1 + math.cos(math.pi * done / length)) / 2
-        return peak * min(1.0, (done + 1) / self.warm_up) * cosine
-
-
-SMOKE = Recipe(
+SMOKE_RECIPE = Recipe(
     layers=2,
     width=64,
     inner=128,
@@ -80,6 +46,13 @@ SMOKE = Recipe(
     problem_steps=200,
     warm_up=10,
 )
+"""About a minute; learns little."""
+
+
+def smoke(design: Design) -> Design:
+    """The design with a tiny model and few steps."""
+    graft = design.recipe.graft and replace(design.recipe.graft, layer=SMOKE_RECIPE.layers - 1, steps=50)
+    return replace(design, recipe=replace(SMOKE_RECIPE, graft=graft))
 
 
 def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
@@ -111,46 +84,67 @@ def weighted_loss(model: Qwen2ForCausalLM, batch: Batch) -> torch.Tensor:
     return (losses * weights[wanted]).sum() / weights.sum()
 
 
-def make_optimizers(model: Qwen2ForCausalLM, weight_decay: float) -> list[torch.optim.Optimizer]:
+NamedParameters = list[tuple[str, Parameter]]
+
+
+def make_optimizers(named: NamedParameters, weight_decay: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for embeddings, norms and biases."""
-    inside = {name: p.ndim == 2 and "embed" not in name for name, p in model.named_parameters()}
-    matrices = [p for name, p in model.named_parameters() if inside[name]]
-    others = [p for name, p in model.named_parameters() if not inside[name]]
+    inside = {name: p.ndim == 2 and "embed" not in name for name, p in named}
+    matrices = [p for name, p in named if inside[name]]
+    others = [p for name, p in named if not inside[name]]
     return [
         torch.optim.Muon(matrices, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True),
     ]
 
 
+def split_off_graft(model: Qwen2ForCausalLM, graft: Graft) -> tuple[NamedParameters, NamedParameters]:
+    """The parameters that learn first, and those of the graft, whose output is silenced until its turn."""
+    layer = model.model.layers[graft.layer]
+    torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+    own = {id(p) for part in (layer.self_attn, layer.input_layernorm) for p in part.parameters()}
+    named = list(model.named_parameters())
+    return [pair for pair in named if id(pair[1]) not in own], [pair for pair in named if id(pair[1]) in own]
+
+
 class Training:
     """A model on its way: steps, log lines, checkpoints."""
 
-    def __init__(self, recipe: Recipe, out: Path) -> None:
-        self.recipe = recipe
+    def __init__(self, design: Design, out: Path) -> None:
+        self.design = design
+        self.recipe = design.recipe
         self.out = out
-        self.tokenizer = train_tokenizer()
-        self.model = new_model(recipe, self.tokenizer)
-        self.optimizers = make_optimizers(self.model, recipe.weight_decay)
-        self.probe = CouplingProbe(self.tokenizer)
+        self.tokenizer = train_tokenizer(design)
+        self.model = new_model(self.recipe, self.tokenizer)
+        self.probe = CouplingProbe(self.tokenizer, design)
         self.step = 0
-        self.chains = self._source("chains", chain_sample, CHAIN_WEIGHTS, mean_length=71)
-        self.problems = self._source("problems", problem_sample, FULL_WEIGHTS, mean_length=80)
-
-    def _source(
-        self,
-        name: str,
-        draw: Callable[[random.Random], Sample],
-        weights: Mapping[Piece, float],
-        mean_length: int,
-    ) -> BatchSource:
-        return BatchSource(
-            self.tokenizer,
-            draw,
-            weights,
-            tokens=self.recipe.tokens,
-            mean_length=mean_length,
-            seed=f"{self.recipe.seed}/{name}",
+        self.optimizers: dict[PhaseName, list[torch.optim.Optimizer]] = {}
+        self._share_out_parameters()
+        draws = (
+            ("chains", chain_sample, design.calm, CHAIN_WEIGHTS, self.recipe.chain_length),
+            ("problems", problem_sample, design.calm, FULL_WEIGHTS, self.recipe.problem_length),
+            ("graft", problem_sample, design, FULL_WEIGHTS, self.recipe.problem_length),
         )
+        self.sources = {
+            name: BatchSource(
+                self.tokenizer,
+                partial(draw, design=drawn),
+                weights,
+                tokens=self.recipe.tokens,
+                mean_length=length,
+                seed=f"{self.recipe.seed}/{name}",
+            )
+            for name, draw, drawn, weights, length in draws
+        }
+
+    def _share_out_parameters(self) -> None:
+        """Give each phase the optimizers of what learns in it; bare chains and problems share theirs."""
+        first = list(self.model.named_parameters())
+        if self.recipe.graft is not None:
+            first, graft = split_off_graft(self.model, self.recipe.graft)
+            self.optimizers["graft"] = make_optimizers(graft, self.recipe.weight_decay)
+        self.optimizers["chains"] = make_optimizers(first, self.recipe.weight_decay)
+        self.optimizers["problems"] = self.optimizers["chains"]
 
     @property
     def log(self) -> Path:
@@ -165,44 +159,48 @@ class Training:
     def save(self) -> None:
         """Write the state; a run that is cut off goes on from here."""
         state = {
-            "recipe": asdict(self.recipe),
+            "design": asdict(self.design),
             "step": self.step,
             "model": self.model.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "optimizers": {
+                phase: [optimizer.state_dict() for optimizer in optimizers]
+                for phase, optimizers in self.optimizers.items()
+            },
         }
         part = self.checkpoint.with_suffix(".part")
         torch.save(state, part)
         part.replace(self.checkpoint)
 
     def resume(self) -> None:
-        """Go on from the last checkpoint, if there is one of this recipe."""
+        """Go on from the last checkpoint, if there is one of this design."""
         if not self.checkpoint.exists():
             return
         state = torch.load(self.checkpoint, weights_only=True)
-        if state["recipe"] != asdict(self.recipe):
+        if state.get("design") != asdict(self.design):
             raise UserError(
-                f"{self.checkpoint} belongs to another recipe",
+                f"{self.checkpoint} belongs to another design or recipe",
                 next_step="choose another --out, or remove the folder",
             )
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
-        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(kept)
+        for phase, kept in state["optimizers"].items():
+            for optimizer, own in zip(self.optimizers[phase], kept, strict=True):
+                optimizer.load_state_dict(own)
 
     def advance(self) -> float:
         """One step of training; its loss."""
-        rate = self.recipe.learning_rate(self.step)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-        chains = self.recipe.chain_steps
-        batch = (
-            self.chains.batch(self.step) if self.step < chains else self.problems.batch(self.step - chains)
-        )
-        loss = weighted_loss(self.model, batch)
+        phase = self.recipe.phase(self.step)
+        groups = [group for optimizer in self.optimizers[phase.name] for group in optimizer.param_groups]
+        self.model.requires_grad_(False)
+        learning = [p for group in groups for p in group["params"]]
+        for parameter in learning:
+            parameter.requires_grad_(True)
+        for group in groups:
+            group["lr"] = self.recipe.learning_rate(self.step)
+        loss = weighted_loss(self.model, self.sources[phase.name].batch(self.step - phase.begin))
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for optimizer in self.optimizers:
+        torch.nn.utils.clip_grad_norm_(learning, 1.0)
+        for optimizer in self.optimizers[phase.name]:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self.step += 1
@@ -217,7 +215,7 @@ class Training:
             if self.step % log_every == 0 or self.step == self.recipe.steps:
                 line = {
                     "step": self.step,
-                    "phase": "chains" if self.step <= self.recipe.chain_steps else "problems",
+                    "phase": self.recipe.phase(self.step - 1).name,
                     "loss": round(sum(losses) / len(losses), 4),
                     **self.probe.measure(self.model),
                     "seconds": round(time.monotonic() - begun, 1),
@@ -243,27 +241,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, help="folder for log, checkpoint and release; resumes there"
     )
+    parser.add_argument(
+        "--design", choices=DESIGNS, default=DESIGN.name, help="which reasoner; default: %(default)s"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--smoke", action="store_true", help="a tiny model, about a minute; it misses the bars"
     )
     parser.add_argument("--problems", type=int, default=1000, help="test problems of the evaluation")
     options = parser.parse_args(arguments)
-    recipe = replace(SMOKE if options.smoke else Recipe(), seed=options.seed)
+    design = smoke(DESIGNS[options.design]) if options.smoke else DESIGNS[options.design]
+    design = replace(design, recipe=replace(design.recipe, seed=options.seed))
     console = Console()
     disable_progress_bar()
     options.out.mkdir(parents=True, exist_ok=True)
-    training = Training(recipe, options.out)
+    training = Training(design, options.out)
     training.resume()
     for line in training.run(save_every=100 if options.smoke else 500):
         console.print(
-            f"step {line['step']}/{recipe.steps} ({line['phase']})  loss {line['loss']:.3f}  P(trigger) "
-            f"{line['wrong']:.2f} if wrong, {line['right']:.2f} if right  {line['seconds']:.0f} s"
+            f"step {line['step']}/{design.recipe.steps} ({line['phase']})  loss {line['loss']:.3f}  "
+            f"P(trigger) {line['wrong']:.2f} if wrong, {line['right']:.2f} if right  {line['seconds']:.0f} s"
         )
     folder = options.out / "release"
     write_weights(training.model, training.tokenizer, folder)
-    evaluation = evaluate(folder, problems=20 if options.smoke else options.problems)
-    write_card(folder, recipe, training.model.num_parameters(), evaluation)
+    evaluation = evaluate(folder, design, problems=20 if options.smoke else options.problems)
+    write_card(folder, training.model.num_parameters(), evaluation)
     console.print(console_table(evaluation))
 
 

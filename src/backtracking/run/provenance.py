@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backtracking import __version__
+from backtracking.run.bundled import bundled_folder
 
 PACKAGES = (
     "backtracking",
@@ -61,8 +62,9 @@ def folder_digest(folder: Path) -> str:
 
 def weights_digest(hf_id: str, revision: str | None) -> str | None:
     """Which weights a model id means on this machine now; None before they were ever loaded."""
-    if hf_id == "bundled":
-        return file_digest(Path(__file__).parents[1] / "assets" / "reasoner" / "SHA256SUMS")
+    bundled = bundled_folder(hf_id)
+    if bundled is not None:
+        return file_digest(bundled / "SHA256SUMS")
     if Path(hf_id).is_dir():
         return folder_digest(Path(hf_id))
     from huggingface_hub.constants import HF_HUB_CACHE
