@@ -26,6 +26,7 @@ ROOMS = [
     {"figures"},
     {"reports"},
     {"stages"},
+    {"calibration"},
     {"api"},
     {"cli"},
 ]

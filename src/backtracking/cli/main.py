@@ -100,9 +100,19 @@ def main() -> None:
 @cache
 def _register_commands() -> None:
     """Add every command to the application, once per process."""
-    from backtracking.cli import audit, configs, manage, measurement, organism, scorer, stage_commands, traces
+    from backtracking.cli import (
+        audit,
+        calibration,
+        configs,
+        manage,
+        measurement,
+        organism,
+        scorer,
+        stage_commands,
+        traces,
+    )
 
-    for module in (manage, audit, stage_commands, measurement, traces, scorer, organism):
+    for module in (manage, audit, stage_commands, measurement, calibration, traces, scorer, organism):
         module.register(app)
     configs.register(manage.config_app)
 

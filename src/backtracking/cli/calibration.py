@@ -1,0 +1,108 @@
+"""Commands about how far verdicts can be trusted: what a planned study would see."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backtracking.cli.session import DEFAULT_OUTPUT_DIR
+from backtracking.errors import UserError
+
+if TYPE_CHECKING:
+    from backtracking.calibration.power import Plan
+
+PANEL = "Look closer"
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    app.command("power", rich_help_panel=PANEL)(power)
+
+
+def power(
+    effect: Annotated[float, typer.Option("--effect", min=0.001, max=1, help="Fall of the rate.")],
+    problems: Annotated[int, typer.Option("--problems", min=2, help="Problems of the study.")] = 200,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Completions per problem.")] = 6,
+    rate: Annotated[
+        float, typer.Option("--rate", min=0.001, max=0.999, help="The baseline's rate of backtracking.")
+    ] = 0.65,
+    accuracy: Annotated[
+        float, typer.Option("--accuracy", min=0.001, max=0.999, help="The baseline's accuracy.")
+    ] = 0.9,
+    likeness: Annotated[
+        float,
+        typer.Option("--likeness", min=0, max=0.99, help="Correlation of two completions of one problem."),
+    ] = 0.2,
+    margin: Annotated[
+        float, typer.Option("--margin", min=0.001, max=1, help="Loss of accuracy that still counts as held.")
+    ] = 0.05,
+    like: Annotated[
+        str | None,
+        typer.Option("--like", metavar="RUN_ID", help="Take rates and likeness from a run's baseline."),
+    ] = None,
+) -> None:
+    """Plan a study: the power to see a fall of backtracking, and to show that accuracy is held.
+
+    Example: [cyan]backtracking power --effect 0.1 --problems 200 --samples 6[/cyan]
+    """
+    from backtracking.calibration import power as plans
+
+    if like is None:
+        onsets = plans.Plan(problems, samples, rate, likeness)
+        answers = plans.Plan(problems, samples, accuracy, likeness)
+    else:
+        onsets, answers = _plans_like(like, problems, samples)
+    if effect > onsets.rate:
+        raise UserError(
+            f"--effect: a rate of {onsets.rate:.1%} cannot fall by {effect:.1%}",
+            next_step="give a smaller --effect, or a larger --rate",
+        )
+    smallest, needed = plans.smallest_effect(onsets), plans.problems_needed(onsets, effect)
+    typer.echo(
+        f"{problems:,} problems x {samples} completions; baseline backtracking {onsets.rate:.1%} (likeness "
+        f"{onsets.likeness:.2f}), accuracy {answers.rate:.1%} (likeness {answers.likeness:.2f})"
+    )
+    typer.echo(f"a fall of {_points(effect)} is seen with a power of {_chance(plans.power(onsets, effect))}")
+    seen = "no fall" if math.isnan(smallest) else f"a fall of {_points(smallest)}"
+    typer.echo(f"the smallest that is seen with {plans.ENOUGH:.0%}: {seen}")
+    typer.echo(
+        f"problems that see {_points(effect)} with {plans.ENOUGH:.0%}: "
+        + (f"{needed:,}" if needed else f"more than {plans.MOST_PROBLEMS:,}")
+    )
+    typer.echo(
+        f"an accuracy that does not change is called held within {_points(margin)} with "
+        f"{_chance(plans.power_to_hold(answers, margin))}"
+    )
+
+
+def _chance(share: float) -> str:
+    return "over 99%" if share > 0.99 else f"{share:.0%}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.1f} points"
+
+
+def _plans_like(run_id: str, problems: int, samples: int) -> "tuple[Plan, Plan]":
+    """Plans with the rates and the likeness that a finished run's main baseline shows."""
+    from backtracking.calibration.power import Plan, likeness_of
+    from backtracking.measurements.tallies import names, select, tally_file
+    from backtracking.run.paths import RunPaths, check_id
+    from backtracking.run.records import BASELINE_NAME
+
+    paths = RunPaths(Path(DEFAULT_OUTPUT_DIR), check_id("--like", run_id))
+    sums = tally_file(paths.events, condition=BASELINE_NAME)
+    main = select(sums, variant=names(sums, "variant")[0])
+
+    def plan(top: str, bottom: str) -> "Plan":
+        hits, cases = (main[name].to_numpy(dtype=float) for name in (top, bottom))
+        rate = hits.sum() / max(cases.sum(), 1)
+        if not 0 < rate < 1:
+            raise UserError(
+                f"--like: in the baseline of {run_id} {top} is {rate:.0%}, which shows no variation",
+                next_step="give --rate, --accuracy and --likeness yourself",
+            )
+        return Plan(problems, samples, rate, min(likeness_of(hits, cases), 0.99))
+
+    return plan("strict", "total"), plan("correct", "with_gold")
