@@ -41,6 +41,7 @@ LAYERS = {
     "mlp": {19: 0, 20: 1, 22: 2, 23: 3, 24: 4, 27: 5},
 }
 SHORTER = (
+    (r"(backtracking explore [\w-]+) {2,}#", r"\1 --export explored.html  #"),
     (r"make test", "make test PYTEST_ADDOPTS=tests/foundation/test_checkout.py"),
     (r"(backtracking organism evaluate).*", r"\1 --problems 20 --samples 2 || test $? = 1"),
     (r"(-m backtracking\.organism\.train --out).*", r"\1 runs/organism --smoke"),

@@ -6,21 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtracking.api.rows import Reading, Rows
-from backtracking.artifacts.phase2 import ARM_ROWS
+from backtracking.artifacts.phase2 import ARM_PREFIX, ARM_ROWS
 from backtracking.config.load import load_config
+from backtracking.config.schema import NO_MODEL
 from backtracking.errors import UserError
 from backtracking.run.io import read_jsonl
-from backtracking.run.meta import RunMeta
+from backtracking.run.meta import RunMeta, prepared_problems
 from backtracking.run.paths import RunPaths, list_runs
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
-from backtracking.stages.base import prepared_problems
 
 if TYPE_CHECKING:
     from backtracking.config.schema import ExperimentConfig
-
-
-ARM_PREFIX = ARM_ROWS.stem.removesuffix("{arm}")
-"""What the files of Phase 2's arms begin with."""
+    from backtracking.explore.study import Study
 
 
 def open_run(folder: str | Path) -> "Run":
@@ -130,6 +127,22 @@ class Run:
         parts = {"tables": self.tables, "figures": self.figures, "conditions": self.conditions}
         items = [f"<li>{name}: {escape(', '.join(found)) or 'none'}</li>" for name, found in parts.items()]
         return f"<p>{escape(repr(self))}</p><ul>{''.join(items)}</ul>"
+
+    def studies(self) -> "list[Study]":
+        """What the explorer reads: this run, behind the Phase 1 run that it builds on."""
+        from backtracking.explore.study import Study
+        from backtracking.model.loading import load_tokenizer
+        from backtracking.text.tokenization import TokenMap
+
+        meta, folder = RunMeta.load(self.paths.meta), self.paths.output_dir
+        earlier = RunPaths(folder, meta.phase1_run_id) if meta.phase1_run_id else None
+        has_model = self.config.model.hf_id != NO_MODEL
+        token_map = TokenMap(load_tokenizer(self.config.model)) if has_model else None
+        others = [Run(earlier)] if earlier not in (None, self.paths) and earlier.meta.exists() else []
+        return [
+            Study.of(run.paths, run.config, token_map, earlier if run is self else None)
+            for run in (*others, self)
+        ]
 
     @cached_property
     def _reading(self) -> Reading:

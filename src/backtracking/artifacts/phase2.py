@@ -22,6 +22,8 @@ METRICS_FIGURE = Figure("figures/phase2_baseline_summary.png", "metrics-v2", "th
 ARM_ROWS = Rows(
     "generations/{variant}/phase2_{arm}.jsonl", "the sweeps", "an arm's completions; each sweep adds its own"
 )
+ARM_PREFIX = ARM_ROWS.stem.removesuffix("{arm}")
+"""What the files of Phase 2's arms begin with."""
 ARM_CARD = Rows(
     "generations/{variant}/phase2_{arm}.arm.json",
     "the sweeps",

@@ -104,6 +104,7 @@ def _register_commands() -> None:
         audit,
         calibration,
         configs,
+        explore,
         manage,
         measurement,
         organism,
@@ -112,7 +113,17 @@ def _register_commands() -> None:
         traces,
     )
 
-    for module in (manage, audit, stage_commands, measurement, calibration, traces, scorer, organism):
+    for module in (
+        manage,
+        audit,
+        explore,
+        stage_commands,
+        measurement,
+        calibration,
+        traces,
+        scorer,
+        organism,
+    ):
         module.register(app)
     configs.register(manage.config_app)
 

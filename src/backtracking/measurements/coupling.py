@@ -57,12 +57,10 @@ def follow_steps(
     names = [f"steps_{kind}" for kind in KINDS] + [f"onsets_after_{kind}" for kind in KINDS]
     counts = dict.fromkeys((*names, *FRESH), 0)
     fresh = fresh_steps(text, steps, [*onsets, *others])
+    starts = [onset.start for onset in onsets]
     for step, following, is_fresh in zip_longest(steps, steps[1:], fresh):
-        end = following.start if following else None
-        followed = any(
-            step.result[1] <= onset.start and (end is None or onset.start < end) for onset in onsets
-        )
-        if end is None and truncated and not followed:
+        followed = is_followed(step, following, starts)
+        if following is None and truncated and not followed:
             continue
         kind = "right" if step.correct else "wrong"
         counts[f"steps_{kind}"] += 1
@@ -70,6 +68,12 @@ def follow_steps(
         counts[f"fresh_{kind}"] += is_fresh
         counts[f"onsets_after_fresh_{kind}"] += is_fresh and followed
     return counts
+
+
+def is_followed(step: Step, following: Step | None, onsets: Sequence[int]) -> bool:
+    """Whether an onset begins behind a step and before the one that follows it."""
+    end = following.start if following else None
+    return any(step.result[1] <= start and (end is None or start < end) for start in onsets)
 
 
 def coupling_table(groups: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:

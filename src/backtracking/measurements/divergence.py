@@ -5,7 +5,7 @@ intervention changes a choice. That first divergence is a direct readout of what
 everything after it is another story.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +41,7 @@ def first_divergences(
     for record in arm:
         key = (record.example_id, record.sample_id)
         before = baseline.records[key]
-        step = _first_difference(before.completion_ids, record.completion_ids)
+        step = first_difference(before.completion_ids, record.completion_ids)
         line: dict[str, object] = {
             "example_id": key[0],
             "sample_id": key[1],
@@ -68,7 +68,7 @@ def first_divergences(
     return table.astype({name: "Int64" for name in wanted if name in table})
 
 
-def _first_difference(one: list[int], other: list[int]) -> int | None:
+def first_difference(one: Sequence[object], other: Sequence[object]) -> int | None:
     """The first completion step at which two completions differ; none when they are the same."""
     for step, (left, right) in enumerate(zip(one, other, strict=False)):
         if left != right:

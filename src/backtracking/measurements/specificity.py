@@ -1,8 +1,8 @@
 """What an arm leaks: other triggers, unmarked checking, new onsets, and damage to ordinary text."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -132,11 +132,11 @@ def correction_flow(rows: pd.DataFrame) -> pd.DataFrame:
     """
     baseline = rows[rows["arm"] == BASELINE_NAME]
     corrected = baseline[(baseline["wrong_steps"] > 0) & baseline["is_correct"].eq(True)]
-    before = corrected[KEY].assign(baseline_fate=[_fate(row) for _, row in corrected.iterrows()])
+    before = corrected[KEY].assign(baseline_fate=[fate_of(row) for _, row in corrected.iterrows()])
     lines = []
     for arm, part in rows.groupby("arm", sort=False):
         both = part.merge(before, on=KEY)
-        after = pd.Series([_fate(row) for _, row in both.iterrows()], index=both.index, dtype=object)
+        after = pd.Series([fate_of(row) for _, row in both.iterrows()], index=both.index, dtype=object)
         for came_from in CORRECTED:
             for fate in FATES:
                 count = int((both["baseline_fate"].eq(came_from) & after.eq(fate.name)).sum())
@@ -154,7 +154,8 @@ def correction_flow(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _fate(row: pd.Series) -> str:
+def fate_of(row: "pd.Series | Mapping[str, Any]") -> str:
+    """What became of a completion, by its event and its number of wrong steps."""
     if pd.isna(row["predicted_answer"]):
         return "unanswered"
     if row["is_correct"] is not True and str(row["is_correct"]) != "True":

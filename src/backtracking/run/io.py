@@ -154,16 +154,7 @@ def read_jsonl(
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return  # still being written, or torn by a crash: not a row yet
-            try:
-                record = row.model_validate_json(line)
-            except ValidationError as error:
-                first = error.errors()[0]
-                where = ".".join(map(str, first["loc"])) or "the line"
-                raise UserError(
-                    f"{path}, line {number}: not a valid {row.__name__} row",
-                    f"{where}: {first['msg']}",
-                    "restore the file from a copy, or delete that line; nothing was overwritten",
-                ) from error
+            record = _parsed(line, row, f"{path}, line {number}")
             if verify and isinstance(record, SealedRecord) and not record.is_intact:
                 raise UserError(
                     f"{path}, line {number}: the row was changed after it was written",
@@ -173,12 +164,43 @@ def read_jsonl(
             yield record
 
 
+def _parsed(line: bytes, row: type[R], place: str) -> R:
+    """A line as a row, or an error that says where it stands and what is wrong with it."""
+    try:
+        return row.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the line"
+        raise UserError(
+            f"{place}: not a valid {row.__name__} row",
+            f"{where}: {first['msg']}",
+            "restore the file from a copy, or delete that line; nothing was overwritten",
+        ) from error
+
+
+def read_row(path: Path, start: int, row: type[R], *, made_by: str) -> R:
+    """The row whose line begins at a byte of the file."""
+    require(path, made_by=made_by)
+    with path.open("rb") as file:
+        file.seek(start)
+        return _parsed(file.readline(), row, f"{path}, byte {start}")
+
+
 def count_lines(path: Path) -> int:
     """How many finished rows a JSONL file holds; none when there is no file."""
     if not path.exists():
         return 0
     with path.open("rb") as file:
         return sum(line.endswith(b"\n") for line in file)
+
+
+def line_starts(path: Path) -> list[int]:
+    """Where each line of a file begins, and where the last one ends."""
+    starts = [0]
+    with path.open("rb") as file:
+        for line in file:
+            starts.append(starts[-1] + len(line))
+    return starts
 
 
 class JsonlAppender:
@@ -237,10 +259,8 @@ def set_aside(path: Path, *, copy: bool = False) -> Path | None:
 
 def keep_lines(path: Path, numbers: list[int]) -> None:
     """Rewrite a file with only these lines (counted from 0), in this order; memory stays flat."""
-    starts = [0]
+    starts = line_starts(path)
     with path.open("rb") as file:
-        for line in file:
-            starts.append(starts[-1] + len(line))
         if numbers == list(range(len(starts) - 1)):
             return
         with atomic_path(path) as temporary, temporary.open("wb") as out:

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from backtracking.errors import UserError
 from backtracking.run import io
+from backtracking.run.paths import RunPaths
 
 META_SCHEMA = 1
 
@@ -84,3 +85,11 @@ class RunMeta:
                 f"{type(error).__name__}: {str(error).splitlines()[0]}",
                 "restore it, or start a new run with: backtracking init-run --config CONFIG",
             ) from error
+
+
+def prepared_problems(paths: RunPaths) -> Path | None:
+    """Where a finished run's problems lie, wherever its config had them saved; None when it has none."""
+    if paths.dataset.exists():
+        return paths.dataset
+    noted = RunMeta.load(paths.meta).dataset.get("path") if paths.meta.exists() else None
+    return Path(noted) if isinstance(noted, str) and Path(noted).exists() else None

@@ -12,7 +12,7 @@ from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
 from backtracking.run import io
 from backtracking.run.inputs import Input, Setting, note
-from backtracking.run.meta import RunMeta
+from backtracking.run.meta import RunMeta, prepared_problems
 from backtracking.run.paths import RunPaths
 from backtracking.run.progress import Quiet, Reporter
 from backtracking.run.provenance import weights_digest
@@ -183,14 +183,6 @@ class Stage(ABC):
     def config_values(self, ctx: RunContext) -> dict[str, Any]:
         """Every config value that the result depends on, by dotted key."""
         return flatten(select_keys(ctx.config.model_dump(mode="json"), self.config_keys))
-
-
-def prepared_problems(paths: RunPaths) -> Path | None:
-    """Where a finished run's problems lie, wherever its config had them saved; None when it has none."""
-    if paths.dataset.exists():
-        return paths.dataset
-    noted = RunMeta.load(paths.meta).dataset.get("path") if paths.meta.exists() else None
-    return Path(noted) if isinstance(noted, str) and Path(noted).exists() else None
 
 
 def token_cap(paths: RunPaths) -> int | None:

@@ -1,0 +1,117 @@
+"""The index over the files of rows: a line of facts and a place on disk for every completion."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from backtracking.explore import facets
+from backtracking.explore.facets import Facet, coded
+from backtracking.explore.facts import Counterpart, Facts, counterpart, facts_of
+from backtracking.explore.study import Place, Study, read_arm
+from backtracking.run.progress import Quiet, Reporter
+from backtracking.run.records import GenerationRecord, RowId
+
+NAMES = ("run", "variant", "arm", "example")
+"""What a row is called beside its sample; a column of codes each."""
+LISTS = {
+    "phrase": "Onset phrase",
+    "before": "Onset right after the step",
+    "shape": "Onset after a step of the kind",
+    "component": "Onset most moved by",
+}
+TITLES = {"run": "Run", "variant": "Prompt format", "arm": "Arm", "example": "Problem"}
+
+
+@dataclass
+class Index:
+    """All rows, column by column, and where each stands on disk."""
+
+    studies: Sequence[Study]
+    places: list[Place] = field(default_factory=list)
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    values: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By column the values that its codes stand for, in their order."""
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def facets(self) -> list[Facet]:
+        """What rows can be filtered by; questions with one possible answer are not listed."""
+        named = [self._named(key) for key in NAMES]
+        listed = [
+            coded(key, title, self._choices(key), way="any", shown=key == "phrase")
+            for key, title in LISTS.items()
+        ]
+        return [*named, *facets.FIXED, *listed]
+
+    def _named(self, key: str) -> Facet:
+        choices = self._choices(key)
+        return coded(key, TITLES[key], choices, shown=key != "example" and len(choices) > 1)
+
+    def _choices(self, key: str) -> list[tuple[str, str]]:
+        return [(value, value) for value in self.values.get(key, {})]
+
+    def name(self, number: int) -> tuple[str, ...]:
+        """What a row is called: run, prompt format, arm, problem, sample."""
+        texts = [list(self.values[key])[self.columns[key][number]] for key in NAMES]
+        return (*texts, str(self.columns["sample"][number]))
+
+    def add(self, place: Place, record: GenerationRecord, facts: Facts, components: Iterable[str]) -> None:
+        """Append a row."""
+        names = (place.study.name, place.arm.variant, place.arm.name, record.example_id)
+        for key, value in zip(NAMES, names, strict=True):
+            self._column(key).append(self._code(key, value))
+        lists = {**facts.lists, "component": sorted(set(components))}
+        for key in LISTS:
+            self._column(key).append([self._code(key, value) for value in lists[key]])
+        studied = facets.code(facets.STUDIED, "yes" if lists["component"] else "no")
+        more: dict[str, Any] = {"onsets": facts.bits, "said": facts.answer, "studied": studied}
+        for key, entry in ({**facts.codes, **facts.numbers, **more}).items():
+            self._column(key).append(entry)
+        self.places.append(place)
+
+    def _column(self, key: str) -> list[Any]:
+        return self.columns.setdefault(key, [])
+
+    def _code(self, key: str, value: str) -> int:
+        known = self.values.setdefault(key, {})
+        return known.setdefault(value, len(known))
+
+
+Components = Callable[[Place, GenerationRecord], Iterable[str]]
+"""The components that most move the onsets of a row, as far as an analysis looked into them."""
+Keep = Callable[[int, GenerationRecord], None]
+"""Is shown every row as it is read."""
+
+
+def build_index(
+    studies: Sequence[Study],
+    components: Components = lambda _place, _record: (),
+    keep: Keep = lambda _number, _record: None,
+    reporter: Reporter | None = None,
+) -> Index:
+    """Read every row once."""
+    index = Index(studies)
+    for study in studies:
+        baselines: dict[str, dict[RowId, Counterpart]] = {}
+        for arm in study.arms():
+            (reporter or Quiet()).say(f"  reading {study.name}/{arm.variant}/{arm.name}")
+            for place, record in read_arm(study, arm):
+                _add(index, place, record, baselines.setdefault(arm.variant, {}), components)
+                keep(len(index) - 1, record)
+    return index
+
+
+def _add(
+    index: Index,
+    place: Place,
+    record: GenerationRecord,
+    baselines: dict[RowId, Counterpart],
+    components: Components,
+) -> None:
+    paired = None if place.arm.is_baseline else baselines.get(record.id)
+    facts = facts_of(record, place.study.reader(record), paired)
+    if place.arm.is_baseline:
+        baselines[record.id] = counterpart(len(index), record, facts)
+    index.add(place, record, facts, components(place, record))

@@ -1,0 +1,32 @@
+"""Permanent links into the explorer: `#rows?arm=…&answer=wrong`, `#rows?row=…`, `#arms`."""
+
+from collections.abc import Iterable
+from urllib.parse import parse_qs, quote
+
+VIEWS = ("rows", "arms")
+
+
+def rows_link(**chosen: str | Iterable[str]) -> str:
+    """The rows that have these options of each facet."""
+    pairs = [
+        f"{key}={quote(value, safe='')}"
+        for key, values in chosen.items()
+        for value in ([values] if isinstance(values, str) else values)
+    ]
+    return "#rows" + (f"?{'&'.join(pairs)}" if pairs else "")
+
+
+def row_link(run: str, variant: str, arm: str, example_id: str, sample_id: int) -> str:
+    """One row."""
+    return f"#rows?row={quote(row_name(run, variant, arm, example_id, sample_id), safe='/')}"
+
+
+def row_name(*names: str | int) -> str:
+    """What a row is called in links: run, prompt format, arm, problem and sample."""
+    return "/".join(quote(str(name), safe="") for name in names)
+
+
+def read_link(link: str) -> dict[str, list[str]]:
+    """The parts of a link, or of what stands behind its `?`."""
+    view, found, rest = link.rpartition("#")[2].partition("?")
+    return parse_qs(rest if found else "" if view in VIEWS else view, keep_blank_values=False)

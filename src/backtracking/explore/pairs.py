@@ -1,0 +1,155 @@
+"""An arm's completion beside the baseline's on the same noise: where they part, statement by statement."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import zip_longest
+from typing import Any, Literal
+
+from backtracking.config.onsets import MEMBERS
+from backtracking.explore.trace import Trace, utf16_units
+from backtracking.measurements.coupling import is_followed
+from backtracking.measurements.divergence import first_difference
+from backtracking.text.arithmetic import Step
+from backtracking.text.steps import expression
+
+Span = tuple[int, int]
+Taken = Literal["caught", "silent", "missed", "cut"]
+"""What became of a wrong step: an onset follows; it is put right without one; neither; a cut hides it."""
+_TAIL = re.compile(r"[.,;:!?)\]}$*]*\s*")
+"""What belongs to a statement behind its last number."""
+
+BOTH_WRONG: dict[tuple[Taken, Taken], str] = {
+    ("caught", "caught"): "still caught",
+    ("caught", "silent"): "silently corrected",
+    ("caught", "missed"): "missed",
+    ("silent", "silent"): "silently corrected in both",
+    ("missed", "missed"): "missed in both",
+}
+ALONE = {"caught": "caught", "silent": "silently corrected", "missed": "missed", "cut": "cut before it shows"}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of text up to the end of one statement, and what became of the statement if it is wrong."""
+
+    span: Span
+    key: str
+    taken: Taken | None
+
+
+def pair_json(baseline: Trace, arm: Trace) -> dict[str, Any]:
+    """The pair as pages read it; places are counted in UTF-16 units of either text."""
+    step = first_difference(baseline.record.completion_ids, arm.record.completion_ids)
+    places = _parting(baseline, arm, step)
+    ours, theirs = (utf16_units(trace.record.completion) for trace in (baseline, arm))
+    one, other = pieces(baseline), pieces(arm)
+    same = _shared(one, other, places)
+    couples = [*zip(one[:same], other[:same], strict=True), *aligned(one[same:], other[same:])]
+    lines = [
+        {
+            "baseline": left and [ours(place) for place in left.span],
+            "arm": right and [theirs(place) for place in right.span],
+            "shared": number < same,
+            "note": note(left, right),
+            "kind": _kind(left, right),
+        }
+        for number, (left, right) in enumerate(couples)
+    ]
+    return {
+        "step": step,
+        "baseline_at": None if places is None else ours(places[0]),
+        "arm_at": None if places is None else theirs(places[1]),
+        "lines": lines,
+    }
+
+
+def _parting(baseline: Trace, arm: Trace, step: int | None) -> Span | None:
+    """The characters at which the two texts part."""
+    if step is None:
+        return None
+    if baseline.tokens is None or arm.tokens is None:
+        length = first_difference(baseline.record.completion, arm.record.completion) or 0
+        return length, length
+    return _start(baseline, step), _start(arm, step)
+
+
+def _start(trace: Trace, step: int) -> int:
+    assert trace.tokens is not None
+    starts = trace.tokens.starts
+    return starts[step] if step < len(starts) else len(trace.record.completion)
+
+
+def _shared(one: Sequence[Piece], other: Sequence[Piece], places: Span | None) -> int:
+    """How many pieces lie before the texts part."""
+    couples = zip(one, other, strict=False)
+    return sum(
+        left.span == right.span and (places is None or left.span[1] <= places[0]) for left, right in couples
+    )
+
+
+def pieces(trace: Trace) -> list[Piece]:
+    """The text cut behind each checkable statement; what follows the last one is a piece of its own."""
+    text, steps = trace.record.completion, trace.steps
+    found, begin = [], 0
+    for number, step in enumerate(steps):
+        tail = _TAIL.match(text, step.end)
+        end = min(
+            tail.end() if tail else step.end, steps[number + 1].start if steps[number + 1 :] else len(text)
+        )
+        found.append(Piece((begin, end), expression(text, step), taken(trace, number)))
+        begin = end
+    return [*found, Piece((begin, len(text)), "", None)] if begin < len(text) or not found else found
+
+
+def taken(trace: Trace, number: int) -> Taken | None:
+    """What became of one of the trace's statements; nothing to tell of a right one."""
+    text, steps = trace.record.completion, trace.steps
+    step, later = steps[number], steps[number + 1 :]
+    if step.correct:
+        return None
+    if is_followed(step, later[0] if later else None, _turning_points(trace)):
+        return "caught"
+    if _comes_again_right(step, later, text) or trace.measured.event["is_correct"] is True:
+        return "silent"
+    return "cut" if not later and trace.record.finish_reason != "stop" else "missed"
+
+
+def _turning_points(trace: Trace) -> list[int]:
+    """Where onsets begin, of the kinds that the run's analyses are about."""
+    kinds = MEMBERS[trace.study.config.analysis.onsets]
+    return [onset["char_start"] for onset in trace.onsets if onset["kind"] in kinds]
+
+
+def _comes_again_right(step: Step, later: Sequence[Step], text: str) -> bool:
+    own = expression(text, step)
+    return any(other.correct and expression(text, other) == own for other in later)
+
+
+def aligned(one: Sequence[Piece], other: Sequence[Piece]) -> Iterator[tuple[Piece | None, Piece | None]]:
+    """Pieces that compute the same side by side; what lies between such pairs in turn."""
+    keys = [[piece.key for piece in side] for side in (one, other)]
+    matcher = SequenceMatcher(None, keys[0], keys[1], autojunk=False)
+    for _, begin, end, start, stop in matcher.get_opcodes():
+        yield from zip_longest(one[begin:end], other[start:stop])
+
+
+def note(left: Piece | None, right: Piece | None) -> str:
+    """In words what became of an error on either side; empty where there was none."""
+    before, after = left and left.taken, right and right.taken
+    if before and after:
+        return BOTH_WRONG.get((before, after)) or f"baseline: {ALONE[before]}; arm: {ALONE[after]}"
+    if after:
+        return f"a new error: {ALONE[after]}"
+    if before:
+        made = "right here" if left and right and left.key == right.key else "not made here"
+        return f"baseline's error ({ALONE[before]}) is {made}"
+    return ""
+
+
+def _kind(left: Piece | None, right: Piece | None) -> str:
+    """What the arm did with an error, for the page's colours."""
+    if right and right.taken:
+        return right.taken
+    return "unmade" if left and left.taken else ""

@@ -1,0 +1,131 @@
+"""What is explored: a run, the Phase 1 run that it builds on, and how their completions are read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from backtracking.artifacts.phase1 import DATASET
+from backtracking.artifacts.phase2 import ARM_PREFIX
+from backtracking.config.schema import ExperimentConfig
+from backtracking.errors import UserError
+from backtracking.measurements.events import EventReader
+from backtracking.run import io
+from backtracking.run.meta import prepared_problems
+from backtracking.run.paths import RunPaths
+from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
+from backtracking.text.answers import Answer, extract_answer
+from backtracking.text.tokenization import TokenMap, TokenText
+
+_SET_ASIDE = ".previous"
+"""In the names of files that a run keeps but no longer counts."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One file of completions: one arm of one prompt format."""
+
+    variant: str
+    name: str
+    path: Path
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.name == BASELINE_NAME
+
+
+@dataclass(frozen=True)
+class Study:
+    """One run with its problems and the reader that measures its completions."""
+
+    paths: RunPaths
+    config: ExperimentConfig
+    problems: Mapping[str, Problem]
+    token_map: TokenMap | None
+
+    @classmethod
+    def of(
+        cls, paths: RunPaths, config: ExperimentConfig, token_map: TokenMap | None, earlier: RunPaths | None
+    ) -> "Study":
+        """A run's study; where it prepared no problems itself, it is about those of the earlier run."""
+        path = prepared_problems(paths) or (prepared_problems(earlier) if earlier else None)
+        rows = io.read_jsonl(path or DATASET.path(paths), Problem, made_by=DATASET.made_by)
+        return cls(paths, config, {problem.id: problem for problem in rows}, token_map)
+
+    @property
+    def name(self) -> str:
+        return self.paths.run_id
+
+    def arms(self) -> list[Arm]:
+        """Its files of completions, each prompt format's baseline first."""
+        found = [
+            Arm(path.parent.name, path.stem.removeprefix(ARM_PREFIX), path)
+            for path in sorted(self.paths.generations.glob("*/*.jsonl"))
+            if _SET_ASIDE not in path.stem and path.parent.name in self.config.prompting.variant_names
+        ]
+        order = self.config.prompting.variant_names
+        return sorted(found, key=lambda arm: (order.index(arm.variant), not arm.is_baseline, arm.name))
+
+    @cached_property
+    def reader(self) -> EventReader:
+        """Measures completions as detect-events does."""
+        gold = {problem.id: problem.answer_value for problem in self.problems.values()}
+        return EventReader(
+            self.config.detection,
+            self.config.prompting,
+            self.token_map,
+            gold,
+            coupled=self.config.analysis.onsets,
+        )
+
+    @cached_property
+    def close_marks(self) -> Mapping[str, str]:
+        """What closes the reasoning, by prompt format."""
+        return {variant.name: variant.think_close for variant in self.config.prompting.formatting_variants}
+
+    def answer(self, record: GenerationRecord) -> Answer:
+        """The answer of a completion with the characters that it was read from."""
+        return extract_answer(
+            record.completion,
+            think_close=self.close_marks.get(record.variant, ""),
+            truncated=record.finish_reason != "stop",
+            answer_regex=self.config.detection.answer_regex,
+        )
+
+    def tokens(self, record: GenerationRecord) -> TokenText | None:
+        """The tokens over the completion's text; none for a row that came without them."""
+        if self.token_map is None or not record.completion_ids:
+            return None
+        return self.token_map(record.completion_ids, record.completion)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a completion stands on disk."""
+
+    study: Study
+    arm: Arm
+    start: int
+
+    def read(self) -> GenerationRecord:
+        """The row, read now."""
+        return io.read_row(self.arm.path, self.start, GenerationRecord, made_by="backtracking generate")
+
+
+def read_arm(study: Study, arm: Arm) -> Iterator[tuple[Place, GenerationRecord]]:
+    """The rows of a file, each with its place."""
+    starts = io.line_starts(arm.path)
+    rows = io.read_jsonl(arm.path, GenerationRecord, made_by="backtracking generate", grows=True)
+    for start, record in zip(starts, rows, strict=False):
+        yield Place(study, arm, start), record
+
+
+def require_rows(studies: Sequence[Study]) -> None:
+    """Refuse runs without a single completion."""
+    if not any(study.arms() for study in studies):
+        last = studies[-1].paths
+        raise UserError(
+            f"run {last.run_id} has no completions to read",
+            f"{last.generations} holds no rows; runs of the earlier implementation kept only their tables",
+            "run: backtracking generate --condition baseline",
+        )
