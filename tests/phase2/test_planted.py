@@ -351,4 +351,4 @@ def test_on_a_diffuse_plant_no_arm_is_claimed(tmp_path):
     execute(MakeReportPhase2(), ctx)
     report = (ctx.paths.root / "reports/backtracking_phase2_report.md").read_text()
     line = next(row for row in report.splitlines() if row.startswith("| Backtracking can be turned down"))
-    assert "not supported" in line
+    assert "**supported**" not in line

@@ -52,13 +52,15 @@ def sweep_table(
     margin: float = 0.05,
     everywhere: Mapping[str, object] = MappingProxyType({}),
     of_arm: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
+    problems: int = 100,
+    samples: int = 6,
 ) -> pd.DataFrame:
     """A sweep's table for arms of given backtracking rate and accuracy; the first must be the baseline.
 
     `everywhere` and `of_arm` are laid over the columns of all rows and of one arm's.
     """
     parts = [
-        event_rows(name, *rates, problems=100, samples=6, seed=index).assign(
+        event_rows(name, *rates, problems=problems, samples=samples, seed=index).assign(
             arm=name,
             subset_name=name,
             scale=None,

@@ -353,6 +353,12 @@ FORMATS_FIGURE = FORMATS.figure(
     "phase1:plot_formatting_effect_on_backtracking",
 )
 
+CLAIMS = Data(
+    "analysis/claims.json",
+    "make-report",
+    "the verdicts with their numbers, rules and the audit checks they rest on (`make-report-phase2` writes "
+    "its own)",
+)
 REPORT = Page(
     "reports/backtracking_state_transition_report.md",
     "make-report",

@@ -1,44 +1,136 @@
 """Conclusions as computations: a claim, the rule it is judged by, and what the tables say."""
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
+from backtracking.claims.audit.check import Check
+from backtracking.claims.parts import Part
 from backtracking.measurements.floors import NOT_TESTABLE
 
-Outcome = Literal["supported", "not supported", "mode-dependent", "not testable"]
+Outcome = Literal["supported", "contradicted", "inconclusive", "not testable"]
+MODE_DEPENDENT = "mode-dependent: "
+RULES_PAGE = "docs/claims.md"
+MOST_PROBLEMS = 1_000_000
+"""More problems than this are not a number that anybody can plan with."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim and whether these tables bear it out."""
+    """A claim and what these tables make of it."""
 
+    key: str
     claim: str
     rule: str
     outcome: Outcome
     because: str
+    numbers: Mapping[str, float | str] = field(default_factory=dict)
+    """What the rule looked at."""
+    deciding_problems: int | None = None
+    """Inconclusive: about how many problems would decide, were the truth what was seen."""
+    missing: str = ""
+    """Not testable: what it takes."""
+    depends_on: tuple[str, ...] = ()
+    """Names of the audit's checks without which the numbers mean nothing."""
 
 
 @dataclass(frozen=True)
 class Claim:
     """A claim with its rule, waiting for numbers."""
 
+    key: str
     claim: str
     rule: str
+    depends_on: tuple[str, ...] = ()
 
-    def supported(self, because: str) -> Verdict:
-        return Verdict(self.claim, self.rule, "supported", because)
-
-    def not_supported(self, because: str) -> Verdict:
-        return Verdict(self.claim, self.rule, "not supported", because)
+    def judge(self, *parts: Part) -> Verdict:
+        """One part that fails contradicts; else one without data or an open one keeps it unsettled."""
+        numbers = {name: value for part in parts for name, value in part.numbers.items()}
+        verdict = Verdict(
+            self.key,
+            self.claim,
+            self.rule,
+            _outcome(parts),
+            _because(parts),
+            numbers,
+            depends_on=self.depends_on,
+        )
+        if verdict.outcome == NOT_TESTABLE:
+            lacking = "; ".join(dict.fromkeys(part.lacks for part in parts if part.state == "missing"))
+            said = f"missing: {lacking}" + (f". So far: {verdict.because}" if verdict.because else "")
+            return replace(verdict, missing=lacking, because=said)
+        if verdict.outcome == "inconclusive":
+            return _with_problems(verdict, [part.deciding for part in parts if part.state == "open"])
+        return verdict
 
     def missing(self, what: str) -> Verdict:
-        return Verdict(self.claim, self.rule, NOT_TESTABLE, f"missing: {what}")
+        return self.judge(Part("missing", lacks=what))
 
-    def not_testable(self, because: str) -> Verdict:
-        return Verdict(self.claim, self.rule, NOT_TESTABLE, because)
+    def mode_dependent(self, *parts: Part) -> Verdict:
+        """Inconclusive: what is found hinges on how a component is removed."""
+        found = self.judge(*parts)
+        return replace(
+            found,
+            outcome="inconclusive",
+            because=MODE_DEPENDENT + _because(parts),
+            missing="",
+            deciding_problems=None,
+        )
 
-    def mode_dependent(self, because: str) -> Verdict:
-        return Verdict(self.claim, self.rule, "mode-dependent", because)
 
-    def judge(self, holds: bool, because: str) -> Verdict:
-        return self.supported(because) if holds else self.not_supported(because)
+def _outcome(parts: Sequence[Part]) -> Outcome:
+    states = {part.state for part in parts}
+    if "fails" in states:
+        return "contradicted"
+    if "missing" in states:
+        return "not testable"
+    return "inconclusive" if "open" in states else "supported"
+
+
+def _because(parts: Sequence[Part]) -> str:
+    """What each part found; where there are several, those that do not hold are marked."""
+    marks = {"fails": " (fails)", "open": " (open)"} if len(parts) > 1 else {}
+    return "; ".join(part.says + marks.get(part.state, "") for part in parts if part.says)
+
+
+def _with_problems(verdict: Verdict, deciding: Sequence[float]) -> Verdict:
+    needed = max((problems for problems in deciding if not math.isnan(problems)), default=math.nan)
+    if math.isnan(needed):
+        return verdict
+    if needed > MOST_PROBLEMS:
+        said = f"more than {MOST_PROBLEMS:,} problems would be needed to decide"
+        return replace(verdict, because=f"{verdict.because}; {said}")
+    problems = math.ceil(needed)
+    return replace(
+        verdict,
+        because=f"{verdict.because}; about {problems:,} problems would decide",
+        deciding_problems=problems,
+    )
+
+
+def upheld(verdicts: Iterable[Verdict], checks: Mapping[str, Check]) -> list[Verdict]:
+    """Verdicts after the audit: what rests on a check that failed is not testable."""
+    return [_audited(verdict, checks) for verdict in verdicts]
+
+
+def _audited(verdict: Verdict, checks: Mapping[str, Check]) -> Verdict:
+    failed = [checks[name] for name in verdict.depends_on if name in checks and checks[name].failed]
+    if not failed:
+        return verdict
+    missing = "; ".join(f"the audit's check {check.name} fails: {check.found}" for check in failed)
+    because = f"{missing} (without it: {verdict.outcome}, {verdict.because})"
+    return replace(verdict, outcome=NOT_TESTABLE, because=because, missing=missing, deciding_problems=None)
+
+
+def as_data(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """What `claims.json` holds; a number that is not defined is null."""
+    return {"verdicts": [_plain(asdict(verdict)) for verdict in verdicts], "rules_page": RULES_PAGE}
+
+
+def _plain(verdict: dict[str, Any]) -> dict[str, Any]:
+    numbers = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in verdict["numbers"].items()
+    }
+    return verdict | {"numbers": numbers, "depends_on": list(verdict["depends_on"])}

@@ -2,13 +2,26 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 
-from backtracking.measurements.statistics import Difference
-
 Row = Mapping[Any, Any]
+
+
+class Estimate(Protocol):
+    """A number with its 95% interval, over so many problems."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def problems(self) -> int: ...
+
+
 _MAX_QUOTE = 80
 
 
@@ -55,9 +68,16 @@ def points(row: Row, column: str) -> str:
     return f"{100 * value:+.1f}{span}"
 
 
-def in_points(found: Difference) -> str:
+def in_points(found: Estimate) -> str:
     """A computed difference of rates in percentage points with its interval."""
     return points({"found": found.value, "found_low": found.low, "found_high": found.high}, "found")
+
+
+def span(found: Estimate, *, percent: bool = False) -> str:
+    """An estimate with its interval: `62% [40, 80]` or `3.31 [3.28, 3.34]`."""
+    if percent:
+        return f"{found.value:.0%} [{100 * found.low:.0f}, {100 * found.high:.0f}]"
+    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
 
 
 def plain(row: Row, column: str, spec: str = ".3g") -> str:

@@ -1,11 +1,18 @@
-"""What a baseline must offer before a claim about a change of it means anything."""
+"""What a baseline must offer before a claim about a change of it means anything; what counts as a loss."""
 
 from typing import Final
 
 MOST_CUT = 0.5
 """Where more completions than this are cut at the cap, their text says little about the model."""
+SMALLEST_LOSS = 0.1
+"""Nats of log-odds (or of logit) that a component must take beyond the ensemble to stand out of it."""
 NOT_TESTABLE: Final = "not testable"
 """The verdict where a floor is not reached."""
+
+
+def allowed_loss(margin: float, rate: float) -> float:
+    """What may be lost of a baseline rate: the margin, but never more than a quarter of what there is."""
+    return min(margin, rate / 4)
 
 
 def too_low(what: str, rate: float, margin: float) -> str:

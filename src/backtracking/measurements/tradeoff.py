@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from backtracking.measurements.comparison import average, compare, count, spread
-from backtracking.measurements.floors import NOT_TESTABLE, no_onsets, too_cut, too_low
+from backtracking.measurements.floors import NOT_TESTABLE, allowed_loss, no_onsets, too_cut, too_low
 from backtracking.measurements.metrics import BY_NAME, OUTCOMES, Metric, compared_in, shown_in
 from backtracking.measurements.outcome import breaks_text, judged_on, primary_outcome
 from backtracking.measurements.statistics import LEVEL, equivalence, holm
@@ -116,9 +116,9 @@ def _verdict(
     """What an arm shows, by rules that can fail in every direction; or that it shows nothing, and why.
 
     An arm that breaks the text is destructive, whatever its answers. Accuracy is held when the whole interval
-    of its paired change lies above minus the margin, lost when it lies below zero and reaches past it,
-    and undecided otherwise. A significant change of the outcome has its whole interval on one side of zero:
-    both come from the same t distribution.
+    of its paired change lies above minus what may be lost, lost when it lies below, and undecided otherwise.
+    A significant change of the outcome has its whole interval on one side of zero: both come from the same
+    t distribution. One that is not significant is no effect only where the interval lies inside the margin.
     """
     if row["arm"] == BASELINE_NAME:
         return "", ""
@@ -126,18 +126,20 @@ def _verdict(
         return DESTRUCTIVE, ""
     if reason := _accuracy_untestable(row, base, margin):
         return NOT_TESTABLE, reason
-    held = row["accuracy_diff_low"] > -margin
-    if not held and row["accuracy_diff_high"] < 0:
+    allowed = allowed_loss(margin, base["accuracy"])
+    if row["accuracy_diff_high"] < -allowed:
         return DESTRUCTIVE, ""
     if reason := _outcome_untestable(row, base, outcome):
         return NOT_TESTABLE, reason
-    return _effect(row, outcome, held), ""
+    held = row["accuracy_diff_low"] > -allowed
+    return _effect(row, outcome.outcome, held, margin), ""
 
 
-def _effect(row: "pd.Series[Any]", outcome: Metric, held: bool) -> str:
-    if not row[f"{outcome.outcome}_diff_p_holm"] < LEVEL:
-        return "no effect"
-    if row[f"{outcome.outcome}_diff"] > 0:
+def _effect(row: "pd.Series[Any]", what: str, held: bool, margin: float) -> str:
+    if not row[f"{what}_diff_p_holm"] < LEVEL:
+        is_small = row[f"{what}_diff_low"] > -margin and row[f"{what}_diff_high"] < margin
+        return "no effect" if is_small else "inconclusive"
+    if row[f"{what}_diff"] > 0:
         return "raises backtracking"
     return HELD if held else "inconclusive"
 

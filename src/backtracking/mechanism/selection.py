@@ -8,15 +8,13 @@ import numpy as np
 import pandas as pd
 
 from backtracking.config.schema import AnalysisConfig
+from backtracking.measurements.floors import SMALLEST_LOSS
 from backtracking.measurements.jackknife import Array, Estimates, jackknife
 from backtracking.measurements.statistics import LEVEL, holm
 from backtracking.mechanism.ablation_scan import ScanResult
 
 Rule = Literal["selectivity", "effect"]
 RULES: tuple[Rule, ...] = ("selectivity", "effect")
-SMALLEST_LOSS = 0.1
-"""Nats of log-odds (or of logit) that a component must take beyond the ensemble to stand out of it."""
-
 NORMAL_SPREAD = 1.4826
 """The standard deviation of normal values, in units of their median deviation from the median."""
 

@@ -9,7 +9,7 @@ import pandas as pd
 from backtracking.artifacts import phase1 as files
 from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.phase1 import verdicts
+from backtracking.claims.verdict import Verdict
 from backtracking.claims.wording import count, number, p_value, percent, plain, points, quoted, rate, records
 from backtracking.config.schema import NO_MODEL, ExperimentConfig
 from backtracking.measurements.statistics import LEVEL
@@ -38,9 +38,9 @@ def phase1_report(
     path: Path,
     stale: Mapping[str, str],
     checks: Sequence[Check],
+    judged: Sequence[Verdict],
 ) -> Document:
     """The whole report, computed from the run's tables; `stale`: which are out of date, and why."""
-    main = config.prompting.variant_names[0]
     document = Document("Backtracking as a state transition: Phase 1")
     document.say(
         f"Run {quoted(evidence.paths.run_id)}, {model_studied(evidence, config)}. Square "
@@ -55,7 +55,7 @@ def phase1_report(
     write_out_of_date(document, stale)
     write_audit(document, checks)
     document.section("Findings")
-    write_verdicts(document, verdicts(evidence, main))
+    write_verdicts(document, judged)
     _rates(document, evidence, path)
     _accuracy(document, evidence, path)
     if config.model.hf_id != NO_MODEL:

@@ -10,9 +10,9 @@ from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.phase2 import verdicts, why_untested
+from backtracking.claims.phase2 import why_untested
+from backtracking.claims.verdict import Verdict
 from backtracking.claims.wording import count, number, p_value, percent, plain, points, quoted, rate, records
-from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
 from backtracking.measurements.metrics import called
 from backtracking.reports.audit import write_audit
@@ -54,9 +54,9 @@ def phase2_report(
     path: Path,
     stale: Mapping[str, str],
     checks: Sequence[Check],
+    judged: Sequence[Verdict],
 ) -> Document:
     """The whole report, computed from both phases' tables; `stale`: which are out of date, and why."""
-    margin = (config.phase2 or Phase2Config()).accuracy_margin
     document = Document("Turning backtracking down: Phase 2")
     built_on = f", built on Phase 1 run {quoted(phase1.paths.run_id)}" if phase1 else ""
     document.say(
@@ -67,7 +67,7 @@ def phase2_report(
     write_out_of_date(document, stale)
     write_audit(document, checks)
     document.section("Findings")
-    write_verdicts(document, verdicts(evidence, margin))
+    write_verdicts(document, judged)
     _baseline(document, evidence, path)
     for command, title, name, figure in (
         ("phase2-subset-sweep", "Subset sweep", SWEEPS[0], "phase2_subset_sweep"),

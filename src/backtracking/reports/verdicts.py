@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from backtracking.claims.verdict import Verdict
+from backtracking.artifacts.phase1 import CLAIMS
+from backtracking.claims.verdict import RULES_PAGE, Verdict
 from backtracking.reports.document import Document
 
 
@@ -12,5 +13,8 @@ def write_verdicts(document: Document, verdicts: Sequence[Verdict]) -> None:
         ["Claim", "Verdict", "Because"],
         [[verdict.claim, f"**{verdict.outcome}**", verdict.because] for verdict in verdicts],
     )
-    document.say("The rules, fixed before the numbers were seen:")
+    document.say(
+        f"Four outcomes, numbers and checks are in `{CLAIMS.name}`; `{RULES_PAGE}` has the rules at length. "
+        "In short, and fixed before the numbers were seen:"
+    )
     document.bullets([f"**{verdict.claim}** {verdict.rule}" for verdict in verdicts])

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from backtracking.artifacts.phase1 import AUDIT
+from backtracking.artifacts.phase1 import AUDIT, CLAIMS
+from backtracking.claims import phase1, phase2
+from backtracking.claims.audit.check import by_name
 from backtracking.claims.audit.checks import audit_into
 from backtracking.claims.evidence import Evidence
+from backtracking.claims.verdict import as_data
 from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
 from backtracking.reports.document import Document
@@ -16,23 +19,26 @@ from backtracking.run.paths import RunPaths
 
 
 def write_phase1_report(paths: RunPaths, config: ExperimentConfig, stale: Mapping[str, str]) -> list[Path]:
-    """Markdown, and the same as one self-contained HTML page beside it."""
+    """The verdicts as data; Markdown, and the same as one self-contained HTML page beside it."""
     target = paths.inside(config.report.report_path, "report.report_path")
     evidence = Evidence(paths)
     checks = audit_into(AUDIT, paths, evidence)
-    return _write(phase1_report(evidence, config, target, stale, checks), target)
+    judged = phase1.verdicts(evidence, config.prompting.variant_names[0], by_name(checks))
+    CLAIMS.write(paths, as_data(judged))
+    return _write(phase1_report(evidence, config, target, stale, checks, judged), target)
 
 
 def write_phase2_report(
-    paths: RunPaths, phase1: RunPaths | None, config: ExperimentConfig, stale: Mapping[str, str]
+    paths: RunPaths, built_on: RunPaths | None, config: ExperimentConfig, stale: Mapping[str, str]
 ) -> list[Path]:
-    """Markdown, and the same as one self-contained HTML page beside it."""
+    """The verdicts as data; Markdown, and the same as one self-contained HTML page beside it."""
     asked = config.phase2 or Phase2Config()
     target = paths.inside(asked.report.report_path, "phase2.report.report_path")
-    earlier = Evidence(phase1) if phase1 is not None else None
-    evidence = Evidence(paths)
+    evidence, earlier = Evidence(paths), Evidence(built_on) if built_on is not None else None
     checks = audit_into(AUDIT, paths, evidence, earlier)
-    return _write(phase2_report(evidence, earlier, config, target, stale, checks), target)
+    judged = phase2.verdicts(evidence, asked.accuracy_margin, by_name(checks))
+    CLAIMS.write(paths, as_data(judged))
+    return _write(phase2_report(evidence, earlier, config, target, stale, checks, judged), target)
 
 
 def report_files(target: Path) -> list[Path]:

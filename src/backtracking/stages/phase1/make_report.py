@@ -28,7 +28,7 @@ class MakeReport(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         target = ctx.paths.inside(ctx.config.report.report_path, "report.report_path")
-        return [*report_files(target), *self.rewrites(ctx)]
+        return [files.CLAIMS.path(ctx.paths), *report_files(target), *self.rewrites(ctx)]
 
     def rewrites(self, ctx: RunContext) -> Sequence[Path]:
         """The audit, which its own command writes too."""

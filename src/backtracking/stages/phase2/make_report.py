@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from backtracking.artifacts.phase1 import AUDIT
+from backtracking.artifacts.phase1 import AUDIT, CLAIMS
 from backtracking.reports.write import report_files, write_phase2_report
 from backtracking.run.inputs import Input, NotTestableQuestions
 from backtracking.stages.base import Result, RunContext, Stage
@@ -26,7 +26,7 @@ class MakeReportPhase2(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         target = ctx.paths.inside(ctx.phase2.report.report_path, "phase2.report.report_path")
-        return [*report_files(target), *self.rewrites(ctx)]
+        return [CLAIMS.path(ctx.paths), *report_files(target), *self.rewrites(ctx)]
 
     def rewrites(self, ctx: RunContext) -> Sequence[Path]:
         """The audit, which its own command writes too."""

@@ -1,0 +1,294 @@
+"""Claims about where onsets come from: H1, H0, what contributes, what carries the error, what writes."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from backtracking.artifacts import phase1 as files
+from backtracking.claims import completions, scan
+from backtracking.claims.completions import MARGIN, RANDOM, TARGETED
+from backtracking.claims.evidence import Evidence
+from backtracking.claims.parts import WORST_FIRST, Part, above, fact, measured, missing, undecided, within
+from backtracking.claims.scan import Standouts
+from backtracking.claims.verdict import Claim, Verdict
+from backtracking.claims.wording import in_points, percent, records, span
+from backtracking.measurements.comparison import compare
+from backtracking.measurements.floors import SMALLEST_LOSS, too_low
+from backtracking.measurements.metrics import OUTCOMES
+from backtracking.measurements.removal import rank, removed
+from backtracking.measurements.statistics import LEVEL
+from backtracking.run.records import BASELINE_NAME
+
+FEWEST_SETS = 19
+"""With fewer random sets, being the strongest of all would still be p > 0.05."""
+MOST, SURELY, SOME = 0.50, 0.25, 0.10
+"""Shares of the response: H1 removes most of it, and surely this much; a contribution removes some of it."""
+HALVED = math.log(2)
+"""Nats: the loss that halves the odds of an onset."""
+CARRIED_SHARE, FEWEST_PAIRS = 0.5, 20
+
+_TESTED = ("accuracy_at_chance", "conditions_pooled", "rows_cut", "row_keys", "hooks_against_schedule")
+_SCANNED = ("controls_matched", "common_trigger_words")
+
+H1 = Claim(
+    "H1",
+    "H1: a few components write the onset",
+    "Supported when all of this holds. (1) The scan finds components above the ensemble of all "
+    f"(Holm-corrected p < {LEVEL}), the same ones however they are removed (zero, mean, resample). (2) "
+    f"Removing them takes more of the response away than {FEWEST_SETS} or more distinct random sets do: the "
+    f"target's rank among them has p ≤ {LEVEL}. (3) It takes at least {MOST:.0%} of the response, the "
+    f"interval wholly above {SURELY:.0%}. (4) The effect grows with the dose over at least three strengths. "
+    "(5) Accuracy on completions without a wrong step is held: the whole interval of its change lies above "
+    f"−{MARGIN:.0%}. The response is P(onset | wrong step) − P(onset | right step); where steps cannot be "
+    "checked, the share of completions with an onset, and the verdict says so. Contradicted when the removal "
+    "surely takes less than half of the response, when random sets surely do as much more often than one "
+    "time in twenty, when accuracy is surely lost, when a stronger dose surely takes less, or when nothing "
+    "stands out although the scan would have seen it (see H0). Mode-dependent, which is inconclusive, when "
+    "the ways of removal disagree.",
+    (*_TESTED, *_SCANNED, "random_draws", "selection_collateral"),
+)
+CONTRIBUTES = Claim(
+    "contributes",
+    "What stands out of the scan contributes to the onset",
+    "Supported when components stand out, the same however removed, and removing them takes more than "
+    f"{SOME:.0%} of the response away (as for H1): the whole interval of the share lies above that. "
+    "Contradicted when it lies below. H1 says more: most of the response, more than random sets do, and "
+    "nothing else broken.",
+    (*_TESTED, *_SCANNED),
+)
+H0 = Claim(
+    "H0",
+    "H0: there is no localised mechanism",
+    "Supported when no component stands out of the scan, however removed, although one whose removal halves "
+    f"the odds of the onset ({HALVED:.2f} nats) would have been seen: by the standard errors of the scan, "
+    "the smallest loss that it finds in any component it tests with a probability of 80% is smaller than "
+    "that. Where components were ablated in generation all the same, targeted and random ablation must also "
+    f"differ by less than {MARGIN:.0%} in backtracking: the whole paired interval lies inside that. "
+    "Contradicted when components stand out in every mode. Never supported because nothing was significant.",
+    (*_TESTED, *_SCANNED),
+)
+CARRIES = Claim(
+    "carries",
+    "A component carries the error signal",
+    "Supported when putting the right prefix's output of some component into the wrong prefix moves at least "
+    f"{CARRIED_SHARE:.0%} of the gap in the onset's log-odds (denoising), the whole interval above that, "
+    f"over at least {FEWEST_PAIRS} pairs. Contradicted when every component's interval lies below. What "
+    "carries the signal need not write the word.",
+    ("controls_matched",),
+)
+WRITES = Claim(
+    "writes",
+    "A component that stands out writes the word",
+    "Supported when, for a component that stands out however it is removed, what it writes towards the onset "
+    "by itself (direct effect) and what its removal takes away (total effect) both surely exceed "
+    f"{SMALLEST_LOSS} nats. Contradicted when for every such component one of the two is surely less.",
+    _SCANNED,
+)
+
+
+def judge(evidence: Evidence, main: str, doses: Part) -> list[Verdict]:
+    """Every claim about the place of the onset."""
+    found = scan.standouts(evidence)
+    broken = completions.silent(evidence, main) or completions.fallen_apart(evidence, main)
+    share = missing(broken) if broken else _share_part(evidence, main, MOST, SURELY)
+    some = missing(broken) if broken else _share_part(evidence, main, SOME, SOME)
+    ranked = missing(broken) if broken else _rank_part(evidence, main)
+    h0 = _judge_h0(evidence, main, found, broken)
+    standing = _standing(found, h0)
+    # Regenerating without components that do not stand out says nothing about components that do.
+    regenerated = (
+        [] if standing.state in ("fails", "missing") else [ranked, share, doses, _sound_rows(evidence, main)]
+    )
+    split = not isinstance(found, str) and not scan.agree(found)
+    return [
+        _judged(H1, split, standing, *regenerated),
+        _judged(CONTRIBUTES, split, standing, *([some] if regenerated else [])),
+        h0,
+        _judge_carries(evidence),
+        _judge_writes(evidence, found),
+    ]
+
+
+def _judged(claim: Claim, split: bool, *parts: Part) -> Verdict:
+    return claim.mode_dependent(*parts) if split else claim.judge(*parts)
+
+
+def _standing(found: Standouts | str, h0: Verdict) -> Part:
+    """Whether anything stands out; where nothing does, the claim falls only if it would have been seen."""
+    if isinstance(found, str):
+        return missing(found)
+    says = f"stand out of the scan: {scan.listed(found)}"
+    if any(found.values()):
+        return fact(True, says) if scan.agree(found) else undecided(says)
+    if h0.outcome == "supported":
+        return fact(False, f"{says}, and a component that halves the odds of the onset would have been seen")
+    return missing(
+        "a component that stands out of the scan (none does, so there is nothing to regenerate without)"
+    )
+
+
+def _share_part(evidence: Evidence, main: str, most: float, surely: float) -> Part:
+    """How much of the response the targeted ablation takes away."""
+    if lacks := completions.lacking(evidence, main, BASELINE_NAME, TARGETED):
+        return missing(lacks)
+    stepwise = completions.has_steps(evidence)
+    before, after = (
+        completions.response(completions.rows_of(evidence, main, name), stepwise)
+        for name in (BASELINE_NAME, TARGETED)
+    )
+    found = removed(before, after)
+    what = (
+        "P(onset | wrong step) − P(onset | right step)"
+        if stepwise
+        else "the share of completions with an onset"
+    )
+    if not math.isfinite(found.low):
+        return missing(f"a baseline in which {what} is clearly above zero ({found.problems} problems)")
+    says = (
+        f"removes {span(found, percent=True)} of {what} ({percent(before.value)} under the baseline, "
+        f"{percent(after.value)} ablated)"
+    )
+    part = above("share_removed", found, surely, says)
+    if part.state == "holds" and found.value < most:
+        part = Part("open", says, part.numbers, above("share_removed", found, most, says).deciding)
+    if part.state == "open" and found.high < most:
+        part = Part("fails", says, part.numbers)
+    return part
+
+
+def _rank_part(evidence: Evidence, main: str) -> Part:
+    """Where the target stands among the random sets."""
+    if lacks := completions.lacking(evidence, main, TARGETED, RANDOM):
+        return missing(lacks)
+    stepwise = completions.has_steps(evidence)
+    target = completions.response(completions.rows_of(evidence, main, TARGETED), stepwise).value
+    place = rank(target, list(completions.random_responses(evidence, main, stepwise)))
+    if place.sets < FEWEST_SETS:
+        return missing(f"distinct random sets: {place.sets}, at least {FEWEST_SETS} needed for a rank")
+    says = f"{place.as_strong} of {place.sets} random sets remove as much (p = {place.p:.3f})"
+    numbers = {"random_sets": place.sets, "random_sets_as_strong": place.as_strong, "rank_p": place.p}
+    if place.p <= LEVEL:
+        return fact(True, says, **numbers)
+    return fact(False, says, **numbers) if place.least_share > LEVEL else undecided(says, **numbers)
+
+
+def _sound_rows(evidence: Evidence, main: str) -> Part:
+    """Accuracy under the targeted ablation where no step went wrong: what it breaks beside correction."""
+    if lacks := completions.lacking(evidence, main, BASELINE_NAME, TARGETED):
+        return missing(lacks)
+    if floor := completions.floor(evidence, main, "accuracy"):
+        return missing(floor)
+    targeted, baseline = (completions.rows_of(evidence, main, name) for name in (TARGETED, BASELINE_NAME))
+    which = "on all completions (steps are not in the events table)"
+    if completions.has_steps(evidence):
+        targeted, baseline = (rows[rows["steps_wrong"] == 0] for rows in (targeted, baseline))
+        which = "on completions without a wrong step"
+    found = completions.clear(
+        compare(targeted, baseline, OUTCOMES["accuracy"]), f"problems with accuracy {which}"
+    )
+    if isinstance(found, str):
+        return missing(found)
+    return above(
+        "accuracy_of_sound_rows", found, -MARGIN, f"accuracy {which} changes by {in_points(found)} points"
+    )
+
+
+def _judge_h0(evidence: Evidence, main: str, found: Standouts | str, broken: str) -> Verdict:
+    if isinstance(found, str):
+        return H0.missing(found)
+    says = f"stand out of the scan: {scan.listed(found)}"
+    if not scan.agree(found):
+        return H0.mode_dependent(undecided(says))
+    parts = [fact(not any(found.values()), says), _power_part(evidence)]
+    if not completions.lacking(evidence, main, TARGETED, RANDOM):
+        parts.append(_alike_part(evidence, main, broken))
+    return H0.judge(*parts)
+
+
+def _power_part(evidence: Evidence) -> Part:
+    sight = scan.sight(evidence)
+    if isinstance(sight, str):
+        return missing(sight)
+    says = f"the smallest loss that the scan would have seen is {sight.nats:.2f} nats, {HALVED:.2f} allowed"
+    numbers = {"smallest_visible_loss": sight.nats, "smallest_visible_loss_threshold": HALVED}
+    if sight.nats < HALVED:
+        return Part("holds", says, numbers)
+    return Part("open", says, numbers, sight.problems_for(HALVED))
+
+
+def _alike_part(evidence: Evidence, main: str, broken: str) -> Part:
+    baseline = completions.rows_of(evidence, main)
+    low = "" if baseline.empty else too_low("backtracking", completions.onset_rate(baseline), MARGIN)
+    if why := broken or low:
+        return missing(why)
+    found = completions.difference(evidence, main, TARGETED, RANDOM, "backtracking")
+    if isinstance(found, str):
+        return missing(found)
+    says = f"targeted minus random: {in_points(found)} points of backtracking"
+    return within("targeted_minus_random", found, MARGIN, says)
+
+
+def _judge_carries(evidence: Evidence) -> Verdict:
+    table = evidence.table(files.PATCHING)
+    if table is None:
+        return CARRIES.missing(evidence.lack(files.PATCHING))
+    rows = table[table["direction"] == "denoising"]
+    pairs = int(rows["n_pairs"].max()) if len(rows) else 0
+    if pairs < FEWEST_PAIRS:
+        return CARRIES.missing(
+            f"pairs of a right and a wrong prefix: {pairs}, at least {FEWEST_PAIRS} needed"
+        )
+    return CARRIES.judge(
+        _best_of(rows, "share", CARRIED_SHARE, pairs, "moves {} of the gap", percent_scale=True)
+    )
+
+
+def _best_of(
+    rows: pd.DataFrame, column: str, threshold: float, problems: float, says: str, percent_scale: bool = False
+) -> Part:
+    """The part of the component that comes nearest to the claim: highest by its interval's lower end."""
+    cells = [(row, measured(row, column, problems)) for row in records(rows)]
+    known = [(row, found) for row, found in cells if found is not None]
+    if not known:
+        return missing(f"intervals of {column}")
+    row, best = max(known, key=lambda cell: cell[1].low)
+    where = f" ({row['positions']} positions)" if "positions" in row else ""
+    named = f"{row['component']} {row['layer']}{where} {says.format(span(best, percent=percent_scale))}"
+    part = above(column, best, threshold, named)
+    if part.state == "fails" and any(found.high >= threshold for _, found in known):
+        return Part("open", named, part.numbers, part.deciding)
+    return part
+
+
+def _judge_writes(evidence: Evidence, found: Standouts | str) -> Verdict:
+    table = evidence.table(files.DIRECT)
+    if isinstance(found, str):
+        return WRITES.missing(found)
+    if table is None:
+        return WRITES.missing(evidence.lack(files.DIRECT))
+    names = scan.in_every_mode(found)
+    blocks = table[table["head"].isna()] if "head" in table else table
+    rows = blocks[(blocks["component"] + " " + blocks["layer"].astype(str)).isin(names)]
+    if rows.empty:
+        return WRITES.missing("a component that stands out of the scan however it is removed")
+    problems = _events_studied(evidence)
+    weaker = [_weaker_effect(row, problems) for row in records(rows)]
+    return WRITES.judge(max(weaker, key=lambda part: WORST_FIRST.index(part.state)))
+
+
+def _weaker_effect(row: dict[Any, Any], problems: float) -> Part:
+    """The direct and the total effect of a component together: the worse of both decides."""
+    direct, total = (measured(row, name, problems) for name in ("direct", "total"))
+    if direct is None or total is None:
+        return missing("intervals of direct and total effects")
+    says = f"{row['component']} {row['layer']}: direct effect {span(direct)}, total effect {span(total)} nats"
+    both = [above(name, one, SMALLEST_LOSS, says) for name, one in (("direct", direct), ("total", total))]
+    numbers = {name: value for part in both for name, value in part.numbers.items()}
+    worse = min(both, key=lambda part: WORST_FIRST.index(part.state))
+    return Part(worse.state, says, numbers, worse.deciding)
+
+
+def _events_studied(evidence: Evidence) -> float:
+    table = evidence.table(files.IMPORTANCE)
+    return float(table["n_events"].max()) if table is not None and "n_events" in table else 0.0

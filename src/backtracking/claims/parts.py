@@ -1,0 +1,110 @@
+"""One condition of a rule, held against what was measured: it holds, fails, stays open, or lacks its data."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from scipy import stats
+
+from backtracking.claims.wording import Estimate, number
+from backtracking.measurements.statistics import LEVEL
+
+State = Literal["holds", "fails", "open", "missing"]
+WORST_FIRST: tuple[State, ...] = ("fails", "missing", "open", "holds")
+POWER = 0.8
+"""How sure a study of the named size would be to decide."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One condition of a rule as it came out."""
+
+    state: State
+    says: str = ""
+    numbers: Mapping[str, float | str] = field(default_factory=dict)
+    deciding: float = math.nan
+    """Open: about how many problems would decide; NaN where problems would not."""
+    lacks: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An estimate that a table holds."""
+
+    value: float
+    low: float
+    high: float
+    problems: int
+
+
+def measured(row: Mapping[Any, Any], column: str, problems: float | None) -> Measured | None:
+    """A cell with its interval; none where the table does not give it."""
+    value, low, high = (number(row, f"{column}{end}") for end in ("", "_low", "_high"))
+    if value is None or low is None or high is None:
+        return None
+    return Measured(value, low, high, int(problems or 0))
+
+
+def missing(what: str) -> Part:
+    """A condition whose data are not there."""
+    return Part("missing", lacks=what)
+
+
+def fact(holds: bool, says: str, **numbers: float | str) -> Part:
+    """A condition that is read off, with nothing to estimate."""
+    return Part("holds" if holds else "fails", says, numbers)
+
+
+def undecided(says: str, **numbers: float | str) -> Part:
+    """A condition that more problems would not settle."""
+    return Part("open", says, numbers)
+
+
+def above(name: str, found: Estimate, threshold: float, says: str) -> Part:
+    """Holds when the whole interval lies above the threshold, fails when it lies below."""
+    state: State = "holds" if found.low > threshold else "fails" if found.high < threshold else "open"
+    return Part(state, says, _numbers(name, found, threshold), problems_to_decide(found, threshold))
+
+
+def below(name: str, found: Estimate, threshold: float, says: str) -> Part:
+    """Holds when the whole interval lies below the threshold, fails when it lies above."""
+    state: State = "holds" if found.high < threshold else "fails" if found.low > threshold else "open"
+    return Part(state, says, _numbers(name, found, threshold), problems_to_decide(found, threshold))
+
+
+def within(name: str, found: Estimate, margin: float, says: str) -> Part:
+    """Holds when the whole interval lies inside ± the margin, fails when it lies outside on one side."""
+    inside = found.low > -margin and found.high < margin
+    outside = found.low > margin or found.high < -margin
+    state: State = "holds" if inside else "fails" if outside else "open"
+    nearest = math.copysign(margin, found.value)
+    return Part(state, says, _numbers(name, found, margin), problems_to_decide(found, nearest))
+
+
+def problems_to_decide(found: Estimate, threshold: float) -> float:
+    """About how many problems would leave a threshold outside the interval, were the truth what was seen.
+
+    The standard error shrinks with the root of the number of problems, and for an interval that misses the
+    threshold with a probability of `POWER` it has to be 1 / (1.96 + 0.84) of the distance. So the number is
+    n × ((1.96 + 0.84) × standard error ÷ distance)².
+    """
+    distance = abs(found.value - threshold)
+    reach = found.value - found.low if threshold < found.value else found.high - found.value
+    if found.problems < 2 or not reach > 0:
+        return math.nan
+    if distance == 0:
+        return math.inf
+    error = reach / stats.t.ppf(1 - LEVEL / 2, found.problems - 1)
+    needed = stats.norm.ppf(1 - LEVEL / 2) + stats.norm.ppf(POWER)
+    return float(found.problems * (needed * error / distance) ** 2)
+
+
+def _numbers(name: str, found: Estimate, threshold: float) -> dict[str, float | str]:
+    return {
+        name: float(found.value),
+        f"{name}_low": float(found.low),
+        f"{name}_high": float(found.high),
+        f"{name}_threshold": threshold,
+        f"{name}_problems": found.problems,
+    }
