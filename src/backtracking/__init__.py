@@ -13,7 +13,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backtracking.api.arms import baseline, project, random_like, scale, steer, suppress_triggers, zero
+    from backtracking.api.arms import (
+        baseline,
+        mean,
+        project,
+        random_like,
+        scale,
+        steer,
+        suppress_triggers,
+        zero,
+    )
     from backtracking.api.model import LanguageModel, load
     from backtracking.api.problems import problems
     from backtracking.api.rows import Rows
@@ -28,6 +37,7 @@ _HOME = {
     "baseline": "arms",
     "scale": "arms",
     "zero": "arms",
+    "mean": "arms",
     "steer": "arms",
     "project": "arms",
     "suppress_triggers": "arms",
@@ -44,6 +54,7 @@ __all__ = [
     "Run",
     "baseline",
     "load",
+    "mean",
     "open_run",
     "problems",
     "project",
@@ -58,9 +69,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'backtracking' has no attribute {name!r}")
-    found = getattr(import_module(f"backtracking.api.{_HOME[name]}"), name)
-    globals()[name] = found
-    return found
+    value = getattr(import_module(f"backtracking.api.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -25,24 +25,24 @@ def load_problems(config: DatasetConfig) -> list[Problem]:
 
         return problems(config.split, config.max_examples, config.seed)
     rows = _read_local(Path(config.path)) if config.path is not None else _read_hub(config)
-    found = problems_of_rows(rows, config, config.path or config.name)
+    read = problems_of_rows(rows, config, config.path or config.name)
     if config.shuffle:
-        random.Random(config.seed).shuffle(found)
-    return found[: config.max_examples]
+        random.Random(config.seed).shuffle(read)
+    return read[: config.max_examples]
 
 
 def problems_of_rows(
     rows: Iterable[Problem | Mapping[str, Any]], config: DatasetConfig, source: str
 ) -> list[Problem]:
     """Rows with `question` and `answer` as problems; `source` names them in messages."""
-    found = [
+    problems = [
         row if isinstance(row, Problem) else _to_problem(row, index, config, source)
         for index, row in enumerate(rows)
     ]
-    if not found:
+    if not problems:
         raise UserError(f"{source} holds no problems", next_step="check dataset.path and dataset.split")
-    _refuse_repeated_ids(found, source)
-    return found
+    _refuse_repeated_ids(problems, source)
+    return problems
 
 
 def _read_local(path: Path) -> Iterable[Mapping[str, Any]]:
@@ -199,7 +199,7 @@ def _refuse_repeated_ids(problems: list[Problem], source: str) -> None:
     for problem in problems:
         if problem.id in seen:
             raise UserError(
-                f"{source}: the id {problem.id!r} stands twice",
+                f"{source}: the id {problem.id!r} appears twice",
                 "rows are joined by id, so ids must differ",
                 "make the ids unique, or leave the id column out",
             )

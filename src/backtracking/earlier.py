@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from backtracking.artifacts import phase1 as files
 from backtracking.interventions import Intervention, When
 from backtracking.model.hooks import ablate, intervene
 from backtracking.model.ledger import Ledger
@@ -103,31 +104,31 @@ def write_hook_debug_json(state: HookDebugState, path: str | Path) -> None:
 
 def get_events_file(run_id: str, output_dir: str | Path = "runs") -> Path:
     """Where a run's table of completions lies."""
-    return RunPaths(Path(output_dir), run_id).events
+    return files.EVENTS.path(RunPaths(Path(output_dir), run_id))
 
 
 def get_summary_file(run_id: str, output_dir: str | Path = "runs") -> Path:
     """Where a run's rates lie."""
-    return RunPaths(Path(output_dir), run_id).summary
+    return files.SUMMARY.path(RunPaths(Path(output_dir), run_id))
 
 
 def get_selected_layers_file(run_id: str, output_dir: str | Path = "runs") -> Path:
     """Where the layers that the scan selected lie."""
-    return RunPaths(Path(output_dir), run_id).selected_layers
+    return files.SELECTED.path(RunPaths(Path(output_dir), run_id))
 
 
 def get_logit_lens_file(run_id: str, output_dir: str | Path = "runs") -> Path:
     """Where the lens's table lies."""
-    return RunPaths(Path(output_dir), run_id).table("logit_lens.csv")
+    return files.LENS.path(RunPaths(Path(output_dir), run_id))
 
 
 def get_ablation_importance_file(run_id: str, output_dir: str | Path = "runs") -> Path:
     """Where the scan's table lies."""
-    return RunPaths(Path(output_dir), run_id).table("ablation_importance.csv")
+    return files.IMPORTANCE.path(RunPaths(Path(output_dir), run_id))
 
 
 def get_generations_file(
     run_id: str, variant: str, condition: str = "baseline", output_dir: str | Path = "runs"
 ) -> Path:
     """Where the completions of a prompt format under a condition lie."""
-    return RunPaths(Path(output_dir), run_id).generation(variant, condition)
+    return files.GENERATIONS.path(RunPaths(Path(output_dir), run_id), variant=variant, condition=condition)

@@ -4,11 +4,17 @@ import shutil
 
 import pandas as pd
 import pytest
+import torch
 
 import backtracking as bt
+from backtracking.api.arms import ArmRecipe
+from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.cli.session import Request, run_stages
 from backtracking.cli.session import open_run as open_for_work
+from backtracking.config.schema import AnalysisConfig
 from backtracking.errors import NotTestable, UserError
+from backtracking.interventions import Intervention
+from backtracking.measurements.controls import draw_events
 from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths
 from backtracking.stages.phase1.ablation_scan import AblationScan
@@ -18,6 +24,7 @@ from backtracking.stages.phase1.direction import Direction
 from backtracking.stages.phase1.generate import Generate
 from backtracking.stages.phase1.logit_lens import LogitLens
 from backtracking.stages.phase1.prepare_data import PrepareData
+from backtracking.text.tokenization import TokenMap
 
 from ..foundation.test_pipeline import CONFIGS
 
@@ -38,6 +45,12 @@ def run(tmp_path_factory):
     ablated = (Generate(VARIANT, "targeted_ablation"), DetectEvents(), CompareConditions(VARIANT))
     run_stages(ctx, [*first, *mechanism, *ablated], request)
     return bt.open_run(ctx.paths.root)
+
+
+@pytest.fixture(scope="module")
+def study(lm):
+    """Baseline rows with onsets in several problems."""
+    return lm.generate(bt.problems(12), samples=4)
 
 
 def through_csv(table, path):
@@ -103,7 +116,9 @@ def test_a_phase2_run_reads_its_arms_by_name_and_the_problems_of_phase1(run, tmp
     folder = phase2.generations / VARIANT
     folder.mkdir(parents=True)
     shutil.copy(run.paths.config, phase2.config)
-    shutil.copy(run.paths.generation(VARIANT, "baseline"), folder / "phase2_baseline.jsonl")
+    shutil.copy(
+        GENERATIONS.path(run.paths, variant=VARIANT, condition="baseline"), folder / "phase2_baseline.jsonl"
+    )
     meta = RunMeta.load(run.paths.meta)
     meta.phase1_run_id, meta.dataset = "one", {}
     meta.save(phase2.meta)
@@ -115,7 +130,7 @@ def test_a_phase2_run_reads_its_arms_by_name_and_the_problems_of_phase1(run, tmp
 
 
 def test_a_folder_that_is_no_run(tmp_path):
-    with pytest.raises(UserError, match="is no run folder"):
+    with pytest.raises(UserError, match="is not a run folder"):
         bt.open_run(tmp_path)
 
 
@@ -158,5 +173,42 @@ def test_analyses_are_about_the_onsets_that_were_asked_for(lm):
 
 
 def test_what_are_no_rows_is_refused(lm):
-    with pytest.raises(UserError, match="no rows"):
+    with pytest.raises(UserError, match="not rows"):
         lm.scan(bt.problems(2))
+
+
+def test_no_table_outside_the_analysis_folder_is_read(tmp_path):
+    folder = tmp_path / "runs" / "one"
+    (folder / "analysis").mkdir(parents=True)
+    (folder / "meta.json").write_text("{}")
+    (folder / "analysis" / "counts.json").write_text("[1]")
+    run = bt.open_run(folder)
+    assert run.table("counts") == [1]
+    for name in ("../meta", str(folder / "meta"), "../analysis/counts", ""):
+        with pytest.raises(UserError, match="has no table"):
+            run.table(name)
+
+
+def test_mean_ablation_is_that_of_a_mean_taken_by_hand(lm, study):
+    """Plain forward hooks over the matched controls give the vector; rows come out the same."""
+    asked = AnalysisConfig()
+    events = draw_events(
+        study.study_rows(), study.variant, max_events=asked.max_events, controls=asked.control_samples,
+        seed=0, token_map=TokenMap(lm.tokenizer),
+    )  # fmt: skip
+    outputs = []
+    block = lm.loaded.model.model.layers[3].mlp
+    hook = block.register_forward_hook(lambda _, __, out: outputs.append(out[0, -1]))
+    for event in events:
+        if "matched_row" in event.controls:
+            with torch.no_grad():
+                lm.loaded.model(input_ids=torch.tensor([event.controls["matched_row"].seen]))
+    hook.remove()
+    by_hand = Intervention(component="mlp", layer=3, mode="mean", vector="by_hand")
+    arm = ArmRecipe("by_hand", (by_hand,), {"by_hand": torch.stack(outputs).mean(0)})
+    rows = lm.generate(bt.problems(6), arms=[bt.baseline, bt.mean("mlp", 3, study), arm], samples=2)
+    texts = {name: [row.completion for row in rows[name]] for name in rows.arms}
+    assert texts["mlp3mean"] == texts["by_hand"] != texts["baseline"]
+    other = study.filter(lambda row: row.condition == "baseline")
+    with pytest.raises(UserError, match="over different rows"):
+        lm.generate(bt.problems(1), arms=[bt.mean("mlp", 3, study), bt.mean("mlp", 2, other)])

@@ -89,7 +89,7 @@ def test_own_detectors(rows):
 
 @pytest.mark.parametrize("bad", [[(3, 3)], [(0, 10**6)], ["wait"], [5]])
 def test_a_detector_that_leaves_the_text_is_refused(rows, bad):
-    with pytest.raises(UserError, match="which is no stretch of the text"):
+    with pytest.raises(UserError, match="which is not a part of the text"):
         rows[:1].detect(lambda text: bad).onsets()
 
 
@@ -214,9 +214,9 @@ def test_loading(lm):
 @pytest.mark.parametrize(
     ("arms", "said"),
     [
-        ("baseline", "'baseline' is no arm"),
-        (["baseline"], "'baseline' is no arm"),
-        (bt.suppress_triggers, "is no arm"),
+        ("baseline", "'baseline' is not an arm"),
+        (["baseline"], "'baseline' is not an arm"),
+        (bt.suppress_triggers, "is not an arm"),
         ([], "there is no arm"),
         ([bt.baseline, bt.baseline], "several arms are called 'baseline'"),
     ],
@@ -239,7 +239,7 @@ def test_a_single_arm_stands_for_itself(lm):
         (lambda: bt.scale("attn", [], 0.5), "without layers"),
         (lambda: bt.scale("mlp", 1, 0.5, head=0), "only attention has heads"),
         (lambda: bt.zero("attn", 1, when="later"), "phase"),
-        (lambda: bt.random_like(bt.zero("attn", 1), draws=0), "0 draws"),
+        (lambda: bt.random_like(bt.zero("attn", 1), draws=0), "at least one draw, not 0"),
         (lambda: bt.steer("up", 1.0, layer=1), "vector of numbers"),
     ],
 )
@@ -298,3 +298,39 @@ def test_a_row_shows_its_text_and_not_its_ids(rows):
 def test_batch_size_is_checked(lm):
     with pytest.raises(UserError, match="batch_size"):
         lm.generate(1, samples=1, batch_size="big")
+
+
+def test_rows_add_up_to_what_one_generation_gives(lm, rows):
+    later = lm.generate(bt.problems(6), arms=[bt.zero("mlp", 3)], samples=3)
+    both = rows + later
+    assert both.arms == (*rows.arms, "mlp3x0")
+    at_once = lm.generate(bt.problems(6), arms=[bt.baseline, bt.zero("mlp", 3)], samples=3)
+    assert both.compare("mlp3x0").equals(at_once.compare("mlp3x0"))
+    more = lm.generate(bt.problems(8)[6:], samples=3)
+    assert len((rows["baseline"] + more).problems) == 8
+
+
+def test_rows_that_do_not_go_together_are_refused(lm, rows):
+    with pytest.raises(UserError, match="both hold sample 0"):
+        _ = rows + rows["baseline"]
+    with pytest.raises(UserError, match="read in different ways"):
+        _ = rows + lm.generate(bt.problems(6), samples=1, seed=9).detect(["hmm"]).filter(lambda _: False)
+    renamed = [{"id": problem.id, "question": "1 + 1 = ?", "answer": "2"} for problem in bt.problems(1)]
+    with pytest.raises(UserError, match="is not the same in both"):
+        _ = rows[:0] + lm.generate(renamed, samples=1)
+    with pytest.raises(TypeError):
+        _ = rows + 1
+
+
+@pytest.mark.parametrize("question", [5, None, ["2 + 3"]])
+def test_a_prompt_is_made_of_a_text(lm, question):
+    with pytest.raises(UserError, match="a question is a text"):
+        lm.prompt(question)
+
+
+def test_what_is_no_language_model_is_refused(lm):
+    with pytest.raises(UserError, match="Linear is not a causal language model") as caught:
+        bt.load(torch.nn.Linear(2, 2), lm.tokenizer)
+    assert caught.value.what == "Linear: this architecture cannot be intervened on"
+    with pytest.raises(UserError, match="comes with its tokenizer"):
+        bt.load(lm.loaded.model, len)

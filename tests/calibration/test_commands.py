@@ -5,6 +5,7 @@ import random
 import pandas as pd
 import pytest
 
+from backtracking.artifacts.phase1 import EVENTS
 from backtracking.calibration.power import Plan, power
 from backtracking.cli.calibration import _plans_like
 from backtracking.errors import UserError
@@ -30,7 +31,7 @@ def test_more_than_all_cannot_be_lost(cli):
 def write_baseline(folder, chance):
     rng = random.Random(0)
     paths = RunPaths(folder / "runs", "before")
-    paths.events.parent.mkdir(parents=True)
+    EVENTS.path(paths).parent.mkdir(parents=True)
     pd.DataFrame(
         {
             "example_id": f"p{problem}",
@@ -44,7 +45,7 @@ def write_baseline(folder, chance):
         }
         for problem in range(200)
         for sample in range(5)
-    ).to_csv(paths.events, index=False)
+    ).to_csv(EVENTS.path(paths), index=False)
 
 
 def test_rates_and_likeness_come_from_a_run(tmp_path, monkeypatch):

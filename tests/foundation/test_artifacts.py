@@ -1,5 +1,6 @@
 """The registry of artifacts: whole, documented, and the only place that names files."""
 
+import ast
 import re
 import runpy
 from importlib import import_module
@@ -76,13 +77,35 @@ def test_measurements_and_the_registry_know_the_same_events():
 )
 def test_no_other_room_names_files(room):
     """A message or an option may name what the person typed; the registry alone names paths and tables."""
-    literal = re.compile(r'"[a-z0-9_]+\.(csv|safetensors|jsonl|png)"')
-    option = re.compile(r"typer\.Option\(.*")
     files = sorted((ROOT / "src/backtracking" / room).rglob("*.py"))
     assert files
-    assert [
-        (path.name, found[0]) for path in files if (found := literal.search(option.sub("", path.read_text())))
-    ] == []
+    assert [(path.name, name) for path in files for name in named_files(path.read_text())] == []
+
+
+def named_files(code):
+    """File names that stand as literals, but for the defaults of a command's options."""
+    tree = ast.parse(code)
+    functions = [node.args for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    defaults = {
+        id(part)
+        for given in functions
+        for argument, default in zip(reversed(given.args), reversed(given.defaults), strict=False)
+        if argument.annotation is not None and "typer.Option" in ast.unparse(argument.annotation)
+        for part in ast.walk(default)
+    }
+    name = re.compile(r"[a-z0-9_]+\.(csv|safetensors|jsonl|png)")
+    literals = (
+        node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in defaults
+    )
+    return [node.value for node in literals if isinstance(node.value, str) and name.fullmatch(node.value)]
+
+
+def test_a_literal_file_name_is_noticed_wherever_it_stands():
+    option = 'out: Annotated[Path, typer.Option("--out")]'
+    assert named_files(f'def f({option} = Path("a.csv"), *, b=1):\n    pass') == []
+    assert named_files(f'def f({option} = Path("a.csv")):\n    g("b.csv")') == ["b.csv"]
+    assert named_files('def f(out: Path = Path("a.csv")):\n    pass') == ["a.csv"]
+    assert set(named_files('def f():\n    x = typer.Option("c.png"); y = "d.csv"')) == {"c.png", "d.csv"}
 
 
 TABLE = Table(

@@ -278,7 +278,7 @@ def test_a_config_to_edit_says_the_same_and_is_never_overwritten(name, cli, work
     assert load_config(path).config == load_config(Path(name)).config
     assert path.read_text().startswith("# ")
     path.write_text("run: {seed: 7}")
-    assert_one_clear_message(cli("config", "init", name), f"{name}.yaml is there already")
+    assert_one_clear_message(cli("config", "init", name), f"{name}.yaml already exists")
     assert path.read_text() == "run: {seed: 7}"
 
 

@@ -72,7 +72,7 @@ BAD = {
     "no gold": ('{"question": "a", "answer": "42"}', "#### N"),
     "no answer": ('{"question": "a"}', "no answer"),
     "broken line": ('{"question": "a", "answer": "#### 1"}\n{nope', "line 2"),
-    "repeated id": ('{"id": 1, "question": "a", "answer": "#### 1"}\n' * 2, "stands twice"),
+    "repeated id": ('{"id": 1, "question": "a", "answer": "#### 1"}\n' * 2, "appears twice"),
     "empty": ("", "no problems"),
     "not a mapping": ("[1, 2]", "not a mapping"),
 }

@@ -38,16 +38,17 @@ def test_every_name_is_where_it_was(path):
 
 def test_paths_are_those_of_a_run():
     from backtracking import paths
+    from backtracking.artifacts.phase1 import EVENTS, GENERATIONS, SELECTED, SUMMARY
     from backtracking.run.paths import RunPaths
 
     run = RunPaths(Path("out"), "demo")
-    assert paths.get_events_file("demo", "out") == run.events
-    assert paths.get_summary_file("demo", "out") == run.summary
-    assert paths.get_selected_layers_file("demo", "out") == run.selected_layers
+    assert paths.get_events_file("demo", "out") == EVENTS.path(run)
+    assert paths.get_summary_file("demo", "out") == SUMMARY.path(run)
+    assert paths.get_selected_layers_file("demo", "out") == SELECTED.path(run)
     assert paths.get_logit_lens_file("demo", "out") == run.table("logit_lens.csv")
     assert paths.get_ablation_importance_file("demo", "out") == run.table("ablation_importance.csv")
-    assert paths.get_generations_file("demo", "plain", output_dir="out") == run.generation(
-        "plain", "baseline"
+    assert paths.get_generations_file("demo", "plain", output_dir="out") == GENERATIONS.path(
+        run, variant="plain", condition="baseline"
     )
     assert paths.get_events_file("demo") == Path("runs/demo/analysis/backtracking_events.csv")
 

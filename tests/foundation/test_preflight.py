@@ -13,6 +13,7 @@ from backtracking.config.schema import DatasetConfig, ModelConfig
 from backtracking.dataset import load_problems
 from backtracking.errors import UserError
 from backtracking.model.loading import load_tokenizer
+from backtracking.traces.sources import read_rows
 from tests.foundation.command import assert_one_clear_message
 
 PHASE2 = """extends: demo_phase2.yaml
@@ -105,6 +106,8 @@ def test_a_misspelt_dataset_is_told_from_a_hub_out_of_reach(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "HfApi", lambda: Hub(unknown))
     with pytest.raises(UserError, match="the hub has no dataset 'gsm9k'"):
         load_problems(DatasetConfig(name="gsm9k"))
+    with pytest.raises(UserError, match="the hub has no dataset 'me/traces'"):
+        list(read_rows("me/traces"))
     asked = []
 
     def load_dataset(*_: object, **__: object) -> None:

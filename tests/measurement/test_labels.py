@@ -66,7 +66,7 @@ def test_sentences_partition_the_text_and_keep_decimals_whole():
     text = "He has 4.5 apples. Wait, no!\nIs it 5? Yes"
     found = list(sentences(record(text), Detector(DETECTION)))
     assert [sentence.text for sentence in found] == ["He has 4.5 apples.", "Wait, no!", "Is it 5?", "Yes"]
-    assert [sentence.found["strict"] for sentence in found] == [False, True, False, False]
+    assert [sentence.detected["strict"] for sentence in found] == [False, True, False, False]
     assert (found[1].before, found[1].after) == ("He has 4.5 apples.", "Is it 5?")
 
 
@@ -93,8 +93,8 @@ def test_what_only_the_scorer_finds_is_a_group_of_its_own():
     text = "The rate is 5 per hour. Hmmm so is this one even the right number to use? Then 4 remain."
     found = list(sentences(record(text), Detector(DETECTION)))
     for sentence in found:
-        by_rule = sentence.found["doubt_or_redo"] or sentence.found["relaxed_anywhere"]
-        assert (sentence.stratum == "scorer only") == (sentence.found["scorer"] and not by_rule)
+        by_rule = sentence.detected["doubt_or_redo"] or sentence.detected["relaxed_anywhere"]
+        assert (sentence.stratum == "scorer only") == (sentence.detected["scorer"] and not by_rule)
     assert found[0].stratum == "no phrase"
 
 
@@ -116,7 +116,7 @@ def test_scores_recover_precision_and_recall_of_the_whole_corpus(corpus):
     for row in corpus:
         for sentence in sentences(row, Detector(DETECTION)):
             for name, counts in truth.items():
-                yes, found = sentence.text in TURNS_BACK, sentence.found[name]
+                yes, found = sentence.text in TURNS_BACK, sentence.detected[name]
                 counts[0] += yes and found
                 counts[1] += found and not yes
                 counts[2] += yes and not found

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from backtracking.artifacts.phase1 import EVENTS, GENERATIONS, ONSETS
 from backtracking.config.schema import ModelConfig
 from backtracking.errors import NotTestable, UserError
 from backtracking.measurements.controls import (
@@ -25,7 +26,11 @@ from .worlds import ID, PIECES, STOP, VARIANT, WAIT, Rows, random_model, write_r
 
 
 def _study(ctx, **options):
-    files = StudyFiles(ctx.paths.events, ctx.paths.onsets, ctx.paths.generation(VARIANT, "baseline"))
+    files = StudyFiles(
+        EVENTS.path(ctx.paths),
+        ONSETS.path(ctx.paths),
+        GENERATIONS.path(ctx.paths, variant=VARIANT, condition="baseline"),
+    )
     chosen = {"max_events": 100, "controls": 100, "seed": 0, **options}
     return draw_study(files, VARIANT, token_map=TokenMap(ctx.model().tokenizer), **chosen)
 
@@ -153,9 +158,9 @@ def test_sentences_start_at_the_same_places_under_every_kind_of_tokenizer(kind):
 def test_a_stale_events_table_is_named(tmp_path):
     records = Rows(problems=3).build()
     ctx = write_run(tmp_path, random_model(), records)
-    table = pd.read_csv(ctx.paths.events)
+    table = pd.read_csv(EVENTS.path(ctx.paths))
     table.loc[table["onset_token_id"] >= 0, "onset_token_id"] = ID[" So"]
-    table.to_csv(ctx.paths.events, index=False)
+    table.to_csv(EVENTS.path(ctx.paths), index=False)
     with pytest.raises(UserError, match="not where the events table says"):
         _study(ctx)
 
@@ -172,7 +177,7 @@ def test_pieces_are_what_they_say():
 
 @pytest.mark.parametrize("kind", ["redo", "doubt_or_redo", "relaxed"])
 def test_other_kinds_are_read_from_the_table_of_onsets(ctx, kind):
-    onsets = pd.read_csv(ctx.paths.onsets, dtype={"example_id": str})
+    onsets = pd.read_csv(ONSETS.path(ctx.paths), dtype={"example_id": str})
     members = {"redo": ["redo"], "doubt_or_redo": ["doubt", "redo"], "relaxed": ["strict", "relaxed"]}[kind]
     first = onsets[onsets["kind"].isin(members)].groupby(["example_id", "sample_id"])["token_start"].min()
     events = _study(ctx, kind=kind)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from backtracking.artifacts.phase1 import EVENTS
 from backtracking.config.schema import DetectionConfig, ModelConfig
 from backtracking.measurements.injections import Pair, Rewriter, right_steps, wrong_results
 from backtracking.mechanism.error_injection import read_pairs
@@ -137,9 +138,9 @@ def test_the_planted_detector_and_its_carriers_are_found(tmp_path):
     """A model that doubts every 9: off-by-one results raise the onset, harmless rewrites do not."""
     loaded = planted(Plant(marker=" 9", writers=(4,), finder=(1, 2)))
     ctx = write_run(tmp_path, loaded, [*_planted_rows(), _record([*WORDS[:4], "."], "p99")])
-    table = pd.read_csv(ctx.paths.events)
+    table = pd.read_csv(EVENTS.path(ctx.paths))
     table["is_correct"] = True
-    table.to_csv(ctx.paths.events, index=False)
+    table.to_csv(EVENTS.path(ctx.paths), index=False)
     execute(ErrorInjection(VARIANT), ctx)
     notes = ctx.meta.stages[ErrorInjection(VARIANT).key].notes
     assert (notes["rows"], notes["rows_without_a_step"]) == (17, 1)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from backtracking.artifacts.phase1 import EVENTS, SELECTED
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.phase1 import verdicts
 from backtracking.model.loading import LoadedModel
@@ -62,7 +63,7 @@ def test_ablation_scan_writes_the_contract(ctx):
         "layer", "component", "delta_wait_logit_mean", "delta_wait_logit_std", "n_events",
     ]  # fmt: skip
     assert len(table) == 12 and (table["n_events"] == 24).all()
-    picked = json.loads(ctx.paths.selected_layers.read_text())
+    picked = json.loads(SELECTED.path(ctx.paths).read_text())
     assert set(picked) == {"attn", "mlp"} and picked["mlp"][0] == 4 and picked["attn"][0] == 1
     details = json.loads(ctx.paths.table("ablation_selection.json").read_text())
     assert details["selected"]["selectivity"] == picked
@@ -73,13 +74,13 @@ def test_ablation_scan_writes_the_contract(ctx):
 
 def test_other_conditions_leave_the_results_fresh(ctx):
     execute(LogitLens(VARIANT), ctx)
-    table = pd.read_csv(ctx.paths.events)
+    table = pd.read_csv(EVENTS.path(ctx.paths))
     more = pd.concat([table, table.assign(condition="targeted_ablation")])
-    more.to_csv(ctx.paths.events, index=False)
+    more.to_csv(EVENTS.path(ctx.paths), index=False)
     assert execute(LogitLens(VARIANT), ctx).skipped
-    table.assign(is_correct="False").to_csv(ctx.paths.events, index=False)
+    table.assign(is_correct="False").to_csv(EVENTS.path(ctx.paths), index=False)
     assert status_of(LogitLens(VARIANT), ctx).state == "stale"
-    table.to_csv(ctx.paths.events, index=False)
+    table.to_csv(EVENTS.path(ctx.paths), index=False)
 
 
 def test_an_interrupted_scan_goes_on(ctx, monkeypatch):
@@ -165,7 +166,7 @@ def test_without_controls_the_effect_decides_and_it_is_said(tmp_path):
     execute(LogitLens(VARIANT), ctx)
     execute(AblationScan(VARIANT), ctx)
     assert ctx.meta.stages[AblationScan(VARIANT).key].notes["selected_by"] == "effect"
-    assert json.loads(ctx.paths.selected_layers.read_text())["mlp"][0] == 4
+    assert json.loads(SELECTED.path(ctx.paths).read_text())["mlp"][0] == 4
     table = pd.read_csv(ctx.paths.table("ablation_importance.csv"))
     assert table[["selectivity", "selectivity_p_holm"]].isna().all(axis=None)
     claims = {verdict.claim.split(":")[0]: verdict for verdict in verdicts(Evidence(ctx.paths), VARIANT)}
@@ -229,7 +230,7 @@ def test_all_of_it_runs_in_bfloat16(tmp_path):
     )
     for stage in (LogitLens(VARIANT), AblationScan(VARIANT, heads=True, positions=True), Direction(VARIANT)):
         execute(stage, ctx)
-    picked = json.loads(ctx.paths.selected_layers.read_text())
+    picked = json.loads(SELECTED.path(ctx.paths).read_text())
     assert picked["mlp"][0] == 4 and picked["attn"][0] == 1
     summary = json.loads(ctx.paths.table("logit_lens.json").read_text())
     assert summary["first_separating_layer"]["matched_row"] == 4

@@ -8,6 +8,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
+from backtracking.artifacts.phase1 import EVENTS, GENERATIONS, ONSETS
 from backtracking.config.load import LoadedConfig
 from backtracking.config.schema import ExperimentConfig
 from backtracking.measurements.events import EventReader, write_events
@@ -206,10 +207,10 @@ def write_run(
     config = ExperimentConfig.model_validate({"analysis": analysis})
     loaded_config = LoadedConfig(config=config, source="test")
     paths = RunPaths(folder / "runs", "test")
-    io.write_jsonl(paths.generation(VARIANT, "baseline"), records)
+    io.write_jsonl(GENERATIONS.path(paths, variant=VARIANT, condition="baseline"), records)
     gold = {record.example_id: "1" for record in records}
     reader = EventReader(config.detection, config.prompting, TokenMap(loaded.tokenizer), gold)
-    write_events(records, reader, paths.events, paths.onsets)
+    write_events(records, reader, EVENTS.path(paths), ONSETS.path(paths))
     return RunContext(
         loaded=loaded_config,
         paths=paths,

@@ -6,6 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from backtracking.artifacts.phase1 import EVENTS, GENERATIONS, ONSETS
 from backtracking.config.load import LoadedConfig
 from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
@@ -97,9 +98,9 @@ def _context(folder, plant, **phase2):
 
 def _make_phase1(ctx):
     """Phase 1's baseline is the sweep's own: same prompts, same noise, same model."""
-    generations = ctx.phase1_paths.generation(VARIANT, "baseline")
+    generations = GENERATIONS.path(ctx.phase1_paths, variant=VARIANT, condition="baseline")
     generations.parent.mkdir(parents=True)
-    shutil.copy(ctx.paths.generation(VARIANT, "phase2_baseline"), generations)
+    shutil.copy(GENERATIONS.path(ctx.paths, variant=VARIANT, condition="phase2_baseline"), generations)
     reader = EventReader(
         ctx.config.detection,
         ctx.config.prompting,
@@ -107,7 +108,7 @@ def _make_phase1(ctx):
         {f"p{k}": "7" for k in range(PROBLEMS)},
     )
     records = io.read_jsonl(generations, GenerationRecord, made_by="test")
-    write_events(records, reader, ctx.phase1_paths.events, ctx.phase1_paths.onsets)
+    write_events(records, reader, EVENTS.path(ctx.phase1_paths), ONSETS.path(ctx.phase1_paths))
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +229,9 @@ def test_confirmation_uses_the_other_half_and_passes(localised):
 def test_confirming_leaves_the_sweeps_rows_alone(localised):
     rows = list(
         io.read_jsonl(
-            localised.paths.generation(VARIANT, "phase2_baseline"), GenerationRecord, made_by="test"
+            GENERATIONS.path(localised.paths, variant=VARIANT, condition="phase2_baseline"),
+            GenerationRecord,
+            made_by="test",
         )
     )
     assert len(rows) == PROBLEMS * 4

@@ -15,6 +15,8 @@ from backtracking.run.records import BASELINE_NAME
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from backtracking.api.rows import Rows
+
 
 Phase = Literal["decode", "prefill", "all"]
 
@@ -46,10 +48,15 @@ class ArmRecipe:
     """Phrases whose first tokens are never sampled; empty for the model's own triggers."""
     draws: int = 0
     """How many random controls of the same shape take the place of the interventions."""
+    over: "Rows | None" = field(default=None, compare=False, repr=False)
+    """The rows over whose controls the means are taken that interventions name."""
 
     def __add__(self, other: "ArmRecipe") -> "ArmRecipe":
         if self.draws or other.draws:
-            raise UserError("a random control cannot be added to", next_step="make it of the whole arm")
+            raise UserError(
+                "a random control cannot be combined with another arm",
+                next_step="make the control of the whole arm: bt.random_like(a + b)",
+            )
         both = [part for part in (self, other) if part.name != BASELINE_NAME]
         suppressed = [part.suppressed for part in both if part.suppressed is not None]
         return ArmRecipe(
@@ -57,6 +64,7 @@ class ArmRecipe:
             tuple(one for part in both for one in part.interventions),
             {**self.vectors, **other.vectors},
             tuple(phrase for phrases in suppressed for phrase in phrases) if suppressed else None,
+            over=self.over or other.over,
         )
 
     def named(self, name: str) -> "ArmRecipe":
@@ -90,9 +98,7 @@ def scale(
     `when` says at which tokens: `"decode"` (those generated; the prompt stays as it is), `"prefill"`,
     `"all"`, or a `When` record for chosen steps, tokens, or from the first onset on.
     """
-    layers = [layer] if isinstance(layer, int) else list(layer)
-    if not layers:
-        raise UserError("an arm without layers changes nothing", next_step="name a layer, or use bt.baseline")
+    layers = _layers(layer)
     members = [
         _member("bt.scale", when, component=component, layer=one, strength=factor, head=head)
         for one in layers
@@ -111,6 +117,19 @@ def zero(
 ) -> ArmRecipe:
     """Remove what a block (or one attention head) writes: `scale` by 0."""
     return scale(component, layer, 0.0, head=head, when=when)
+
+
+def mean(component: Literal["attn", "mlp"], layer: int | Sequence[int], rows: "Rows") -> ArmRecipe:
+    """Replace what a block writes, at every generated token, by its mean over the matched controls of rows.
+
+    The rows are a baseline with onsets; controls are drawn from them as `lm.scan` does.
+    """
+    layers = _layers(layer)
+    members = []
+    for one in layers:
+        named = {"component": component, "layer": one, "vector": f"mean_{component}_{one}"}
+        members.append(_member("bt.mean", "decode", mode="mean", **named))
+    return ArmRecipe("+".join(f"{component}{one}mean" for one in layers), tuple(members), over=rows)
 
 
 def steer(
@@ -155,7 +174,9 @@ def random_like(arm: ArmRecipe, draws: int = 10) -> ArmRecipe:
     if not arm.interventions:
         raise UserError(f"{arm.name!r} changes no component", "there is nothing to draw others for")
     if draws < 1:
-        raise UserError(f"{draws} draws make no control", next_step="draw 1 or more; 10 is usual")
+        raise UserError(
+            f"a control needs at least one draw, not {draws}", next_step="draw 1 or more; 10 is usual"
+        )
     return replace(arm, name=f"random_like_{arm.name}", draws=draws)
 
 
@@ -166,7 +187,7 @@ def as_arms(given: Any) -> list[ArmRecipe]:
     for arm in arms:
         if not isinstance(arm, ArmRecipe):
             raise UserError(
-                f"{arm!r} is no arm",
+                f"{arm!r} is not an arm",
                 "an arm is what bt.scale and its like give, and bt.baseline",
                 'arms=[bt.baseline, bt.scale("attn", 5, 0.5), bt.suppress_triggers()]',
             )
@@ -180,6 +201,13 @@ def as_arms(given: Any) -> list[ArmRecipe]:
             "give one another name: arm.named('other')",
         )
     return arms
+
+
+def _layers(layer: int | Sequence[int]) -> list[int]:
+    layers = [layer] if isinstance(layer, int) else list(layer)
+    if not layers:
+        raise UserError("an arm without layers changes nothing", next_step="name a layer, or use bt.baseline")
+    return layers
 
 
 def _along(
@@ -210,14 +238,14 @@ def _tensor(vector: Any) -> "Tensor":
     import torch
 
     try:
-        found = torch.as_tensor(vector).detach().float().cpu()
+        tensor = torch.as_tensor(vector).detach().float().cpu()
     except (TypeError, ValueError, RuntimeError):
         raise UserError(
             f"a direction is a vector of numbers, or what lm.direction(rows) found, not {vector!r}"
         ) from None
-    if found.dim() != 1:
-        raise UserError(f"a direction is one vector, not a shape of {list(found.shape)}")
-    return found
+    if tensor.dim() != 1:
+        raise UserError(f"a direction is one vector, not a shape of {list(tensor.shape)}")
+    return tensor
 
 
 def _member(where: str, when: Phase | When, **fields: Any) -> Intervention:

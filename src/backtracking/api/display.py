@@ -21,10 +21,10 @@ def completions_html(
         "<tr>"
         + _cell(f"{record.example_id} / {record.sample_id}")
         + _cell(record.condition)
-        + f'<td style="{_CELL}">{marked(record.completion, found)}</td>'
+        + f'<td style="{_CELL}">{marked(record.completion, spans)}</td>'
         + _cell(record.finish_reason)
         + "</tr>"
-        for record, found in zip(records, onsets, strict=True)
+        for record, spans in zip(records, onsets, strict=True)
     ]
     head = "".join(f"<th>{name}</th>" for name in ("problem / sample", "arm", "completion", "end"))
     return f"<p>{escape(title)}</p><table><tr>{head}</tr>{''.join(lines)}</table>"

@@ -17,13 +17,17 @@ from backtracking.config.schema import (
     PromptingConfig,
 )
 from backtracking.errors import UserError
-from backtracking.interventions import Arm, Shape
+from backtracking.interventions import Arm
 from backtracking.run.bundled import BUNDLED
 from backtracking.run.progress import Reporter, reporter
-from backtracking.run.records import Problem
+from backtracking.run.records import GenerationRecord, Problem
 
 if TYPE_CHECKING:
-    from backtracking.engine.rows import Prompt
+    from torch import Tensor
+
+    from backtracking.engine.rows import Prompt, Row
+    from backtracking.measurements.controls import Event
+    from backtracking.measurements.controls import Reading as Position
     from backtracking.mechanism.study import Bench, Study
     from backtracking.model.loading import LoadedModel
 
@@ -53,10 +57,11 @@ def load(
     else:
         if not callable(model):
             raise UserError(
-                f"{model!r} is no model",
+                f"{model!r} is not a model",
                 next_step='give "bundled", a hub id, a folder, or a model in memory with its tokenizer',
             )
-        if not callable(tokenizer) or options:
+        has_tokenizer = callable(tokenizer) and hasattr(tokenizer, "chat_template")
+        if not has_tokenizer or options:
             raise UserError(
                 "a model in memory comes with its tokenizer, and with its own device and number format",
                 next_step="bt.load(model, tokenizer)",
@@ -112,6 +117,8 @@ class LanguageModel:
 
     def prompt(self, question: str, variant: str | None = None) -> str:
         """The exact text that the model reads for a question."""
+        if not isinstance(question, str):
+            raise UserError(f"a question is a text, not {question!r}", next_step='lm.prompt("2 + 3 = ?")')
         return self._prompt("prompt", question, self._variant(variant)).text
 
     def generate(
@@ -132,22 +139,33 @@ class LanguageModel:
         row's text depends on the seed alone, not on the batch. `sampling` takes keys of the config's
         `generation` section: `max_new_tokens`, `temperature`, `top_p`, `top_k`, `do_sample`, ….
         """
-        from backtracking.engine.generate import Row, SamplingParams, generate_rows
-        from backtracking.mechanism.vectors import resolve_vectors
-        from backtracking.model.ledger import Ledger
+        from backtracking.engine.rows import Row
 
         given = {"num_samples_per_prompt": samples, "batch_size": batch_size} | sampling
         asked = as_section(GenerationConfig, given, "generate", self.sampling)
         recipes = as_arms(arms)
-        chosen, found = self._variant(variant), as_problems(problems)
+        chosen, asked_about = self._variant(variant), as_problems(problems)
         fitted = self._fit(recipes, seed)
-        saved = {name: vector for arm in recipes for name, vector in arm.vectors.items()}
+        vectors = self._vectors(recipes, fitted, seed)
         rows = [
             Row(prompt=prompt, sample_id=sample, condition=arm.for_row(place, sample))
-            for place, prompt in enumerate(self._prompt(p.id, p.question, chosen) for p in found)
+            for place, prompt in enumerate(self._prompt(p.id, p.question, chosen) for p in asked_about)
             for sample in range(asked.num_samples_per_prompt)
             for arm in fitted
         ]
+        phrases = self._onset_phrases(recipes)
+        records = self._complete(rows, asked, seed, vectors=vectors, onset_phrases=phrases)
+        order = {(row.prompt.example_id, row.sample_id, row.condition.name): k for k, row in enumerate(rows)}
+        records.sort(key=lambda record: order[record.example_id, record.sample_id, record.condition])
+        return Rows(records, self._reading(asked_about).with_detector(detector))
+
+    def _complete(
+        self, rows: "Sequence[Row]", asked: GenerationConfig, seed: int, **options: Any
+    ) -> list[GenerationRecord]:
+        """The engine's rows as they finish, and the check of what its hooks did."""
+        from backtracking.engine.generate import SamplingParams, generate_rows
+        from backtracking.model.ledger import Ledger
+
         ledger = Ledger()
         with self._reporter.bar("generate", len(rows)) as bar:
             records = list(
@@ -160,14 +178,11 @@ class LanguageModel:
                     engine=asked.engine,
                     ledger=ledger,
                     progress=bar,
-                    vectors=resolve_vectors(fitted, self.loaded, saved, seed=seed),
-                    onset_phrases=self._onset_phrases(recipes),
+                    **options,
                 )
             )
         ledger.verify()
-        order = {(row.prompt.example_id, row.sample_id, row.condition.name): k for k, row in enumerate(rows)}
-        records.sort(key=lambda record: order[record.example_id, record.sample_id, record.condition])
-        return Rows(records, self._reading(found).with_detector(detector))
+        return records
 
     def scan(self, rows: Rows, *, seed: int = 0, **analysis: Any) -> Scan:
         """Which blocks write the onset: each is removed alone where it is decided, and at matched controls.
@@ -222,11 +237,38 @@ class LanguageModel:
     def _fit(self, arms: Sequence[ArmRecipe], seed: int) -> list[Arm]:
         from backtracking.model.random_control import limits
 
-        shape = Shape(self.loaded.n_layers, self.loaded.n_heads)
+        shape = self.loaded.shape
         for arm in arms:
             if arm.draws and (note := limits(arm.interventions, arm.draws, shape)):
                 self._reporter.say(f"  note: {arm.name}: {note}")
         return [arm.fit(shape, seed, self._suppressed(arm)) for arm in arms]
+
+    def _vectors(self, recipes: Sequence[ArmRecipe], arms: Sequence[Arm], seed: int) -> "dict[str, Tensor]":
+        """The directions that arms bring along, and the means that they ask for."""
+        from backtracking.mechanism.vectors import resolve_vectors
+
+        saved = {name: vector for arm in recipes for name, vector in arm.vectors.items()}
+        return resolve_vectors(arms, self.loaded, saved, self._averaged_over(recipes, seed), seed=seed)
+
+    def _averaged_over(self, recipes: Sequence[ArmRecipe], seed: int) -> "list[Position]":
+        """The positions over which means are taken: the matched controls of the rows that arms name."""
+        sources = [arm.over for arm in recipes if arm.over is not None]
+        if not sources:
+            return []
+        if any(rows is not sources[0] for rows in sources):
+            raise UserError(
+                "these arms take their means over different rows",
+                next_step="give every bt.mean the same rows",
+            )
+        events = self._events(self._bench(sources[0], seed, {}), sources[0])
+        positions = [event.controls["matched_row"] for event in events if "matched_row" in event.controls]
+        if not positions:
+            raise UserError(
+                "the rows hold no matched control to take a mean over",
+                "a control is a baseline row of like difficulty without an onset",
+                "generate more rows",
+            )
+        return positions
 
     def _suppressed(self, arm: ArmRecipe) -> frozenset[int]:
         from backtracking.text.triggers import Triggers
@@ -248,17 +290,23 @@ class LanguageModel:
         from backtracking.text.onsets import onset_words
 
         if not isinstance(rows, Rows):
-            raise UserError(f"{rows!r} are no rows", next_step="give what lm.generate or run.rows gave")
+            raise UserError(f"{rows!r} are not rows", next_step="give what lm.generate or run.rows gave")
         config = as_section(AnalysisConfig, analysis, "analysis")
         triggers = onset_words(rows.reading.detection, config.onsets)
         return Bench(self.loaded, config, triggers, seed, self._reporter)
 
     def _study(self, bench: "Bench", rows: Rows) -> "Study":
-        from backtracking.measurements.controls import draw_events
         from backtracking.mechanism.study import Study
+
+        events = self._events(bench, rows)
+        return Study.of(rows.variant, events, bench)
+
+    def _events(self, bench: "Bench", rows: Rows) -> "list[Event]":
+        """Onsets of the rows' baseline, each with its controls."""
+        from backtracking.measurements.controls import draw_events
         from backtracking.text.tokenization import TokenMap
 
-        events = draw_events(
+        return draw_events(
             rows.study_rows(bench.config.onsets),
             rows.variant,
             max_events=bench.config.max_events,
@@ -266,7 +314,6 @@ class LanguageModel:
             seed=bench.seed,
             token_map=TokenMap(self.tokenizer),
         )
-        return Study.of(rows.variant, events, bench)
 
 
 def default_sampling(loaded: "LoadedModel") -> GenerationConfig:

@@ -34,7 +34,7 @@ def problems(
     """
     if isinstance(source, int):
         if count is not None:
-            raise UserError(f"bt.problems({source}, {count}) says twice how many", next_step="say it once")
+            raise UserError(f"bt.problems({source}, {count}) gives the count twice", next_step="give it once")
         count, source = source, MADE_HERE
     if isinstance(source, str | Path):
         is_file = isinstance(source, Path) or Path(source).exists()

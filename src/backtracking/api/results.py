@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 class Scan:
     """The blocks by what their removal takes from the onset."""
 
-    def __init__(self, found: "BlockScan") -> None:
-        self.found = found
+    def __init__(self, scan: "BlockScan") -> None:
+        self._scan = scan
 
     @property
     def table(self) -> "pd.DataFrame":
         """One line per block, with the columns of a run's `ablation_importance.csv`."""
-        return self.found.table
+        return self._scan.table
 
     @property
     def selected(self) -> dict[str, list[int]]:
         """The strongest layers of each kind that may be selected, strongest first."""
-        return self.found.selected
+        return self._scan.selected
 
     @property
     def summary(self) -> dict[str, Any]:
         """What was selected under either rule, and whether the onset is localised."""
-        return self.found.summary()
+        return self._scan.summary()
 
     def arm(self, factor: float, count: int = 1) -> ArmRecipe:
         """The `count` strongest of the selected blocks, scaled: an arm to generate under."""
-        ranked = self.table.sort_values(self.found.rule, ascending=False, kind="stable")
+        ranked = self.table.sort_values(self._scan.rule, ascending=False, kind="stable")
         blocks = zip(ranked["component"], ranked["layer"], strict=True)
         chosen = [(kind, layer) for kind, layer in blocks if layer in self.selected[kind]][:count]
         if not chosen:
@@ -54,7 +54,7 @@ class Scan:
         return plot_ablation_importance(self.table, self.selected)
 
     def __repr__(self) -> str:
-        notes = self.found.study.notes()
+        notes = self._scan.study.notes()
         chosen = "; ".join(f"{kind} {', '.join(map(str, layers))}" for kind, layers in self.selected.items())
         return f"Scan({notes['events']} onsets of {notes['problems']} problems, selected: {chosen})"
 
@@ -65,23 +65,23 @@ class Scan:
 class Lens:
     """What each layer would say at the onsets, and at their controls, if it were the last."""
 
-    def __init__(self, found: "LensTables") -> None:
-        self.found = found
+    def __init__(self, tables: "LensTables") -> None:
+        self._tables = tables
 
     @property
     def table(self) -> "pd.DataFrame":
         """One line per layer and kind of control, with the columns of a run's `logit_lens.csv`."""
-        return self.found.table
+        return self._tables.table
 
     @property
     def window(self) -> "pd.DataFrame":
         """The same at the positions around the onset: a run's `logit_lens_window.csv`."""
-        return self.found.window
+        return self._tables.window
 
     @property
     def first_separations(self) -> dict[str, int | None]:
         """Per kind of control the first layer at which onsets clearly lie above."""
-        return self.found.first_separations()
+        return self._tables.first_separations()
 
     def plot(self) -> "Figure":
         """Onsets and controls through the layers."""
@@ -100,10 +100,10 @@ class Lens:
 class Directions:
     """The backtracking direction after every layer, and how well it tells held-out onsets apart."""
 
-    def __init__(self, found: "direction.Directions") -> None:
-        self.found = found
-        self._vectors = found.vectors()
-        self._table = found.table()
+    def __init__(self, directions: "direction.Directions") -> None:
+        self._directions = directions
+        self._vectors = directions.vectors()
+        self._table = directions.table()
 
     @property
     def table(self) -> "pd.DataFrame":
@@ -135,7 +135,7 @@ class Directions:
         return plot_direction(self._table)
 
     def __repr__(self) -> str:
-        split = self.found.split
+        split = self._directions.split
         sides = f"fitted on {len(split.fit_problems)} problems, tested on {len(split.test_problems)}"
         return f"Directions({len(self._vectors) // 2} layers, {sides}, best layer {self.best_layer})"
 

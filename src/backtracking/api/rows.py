@@ -47,11 +47,29 @@ class Reading:
         if isinstance(detector, str):
             raise UserError(f"detector: {detector!r} is one text", next_step=f"give phrases: [{detector!r}]")
         if not isinstance(detector, DetectionConfig | Iterable):
-            raise UserError(f"detector: {detector!r} finds nothing", next_step="give phrases, or a function")
+            raise UserError(
+                f"detector: {detector!r} is not a detector", next_step="give phrases, or a function"
+            )
         if not isinstance(detector, DetectionConfig | Mapping):
             detector = {"triggers_strict": tuple(detector), "triggers_relaxed": ()}
-        found = as_section(DetectionConfig, detector, "detector", self.detection)
-        return replace(self, detection=found, finder=None)
+        detection = as_section(DetectionConfig, detector, "detector", self.detection)
+        return replace(self, detection=detection, finder=None)
+
+    def joined(self, other: "Reading") -> "Reading":
+        """This way of reading over the problems of both, where both read alike."""
+        ways = [(one.prompting, one.detection, one.finder) for one in (self, other)]
+        if ways[0] != ways[1]:
+            raise UserError(
+                "these rows are read in different ways",
+                "their prompts or detectors differ",
+                "read both alike first: other.detect(...)",
+            )
+        mine = {problem.id: problem for problem in self.problems}
+        if changed := [one.id for one in other.problems if mine.get(one.id, one) != one]:
+            raise UserError(
+                f"the problem {changed[0]!r} is not the same in both", "ids tell problems apart", "rename one"
+            )
+        return replace(self, problems=tuple({**mine, **{one.id: one for one in other.problems}}.values()))
 
     def reader(self) -> "EventReader":
         """Measures one completion at a time."""
@@ -93,6 +111,20 @@ class Rows(Sequence[GenerationRecord]):
         self._check_arm(which)
         return self.filter(lambda record: record.condition == which)
 
+    def __add__(self, other: "Rows") -> "Rows":
+        """The rows of both, say of two generations of the same problems under different arms."""
+        if not isinstance(other, Rows):
+            return NotImplemented
+        ids = {(row.example_id, row.sample_id, row.condition, row.variant) for row in self.records}
+        both = [row for row in other if (row.example_id, row.sample_id, row.condition, row.variant) in ids]
+        if both:
+            raise UserError(
+                f"both hold sample {both[0].sample_id} of {both[0].example_id} under {both[0].condition}",
+                "a completion would count twice",
+                "leave one out with rows.filter(...)",
+            )
+        return Rows([*self.records, *other.records], self.reading.joined(other.reading))
+
     @property
     def arms(self) -> tuple[str, ...]:
         """The names of the arms, in their order."""
@@ -101,14 +133,15 @@ class Rows(Sequence[GenerationRecord]):
     @property
     def variant(self) -> str:
         """The prompt variant of all rows."""
-        found = dict.fromkeys(record.variant for record in self.records)
-        if not found:
+        variants = dict.fromkeys(record.variant for record in self.records)
+        if not variants:
             raise UserError("there are no rows", next_step="generate some, or filter less")
-        if len(found) != 1:
+        if len(variants) != 1:
             raise UserError(
-                f"these rows are of {len(found)} prompt variants", next_step="keep one with rows.filter(...)"
+                f"these rows are of {len(variants)} prompt variants",
+                next_step="keep one with rows.filter(...)",
             )
-        return next(iter(found))
+        return next(iter(variants))
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -161,14 +194,14 @@ class Rows(Sequence[GenerationRecord]):
             outcome: {
                 arm: value_of(ours, OUTCOMES[outcome]).value,
                 to: value_of(theirs, OUTCOMES[outcome]).value,
-                "difference": found.value,
-                "low": found.low,
-                "high": found.high,
-                "p": found.p,
-                "minimum_detectable": found.minimum_detectable,
-                "problems": found.problems,
+                "difference": difference.value,
+                "low": difference.low,
+                "high": difference.high,
+                "p": difference.p,
+                "minimum_detectable": difference.minimum_detectable,
+                "problems": difference.problems,
             }
-            for outcome, found in differences(ours, theirs).items()
+            for outcome, difference in differences(ours, theirs).items()
         }
         return pd.DataFrame.from_dict(lines, orient="index").rename_axis("outcome")
 

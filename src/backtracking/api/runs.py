@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtracking.api.rows import Reading, Rows
+from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.artifacts.phase2 import ARM_PREFIX, ARM_ROWS
 from backtracking.config.load import load_config
 from backtracking.config.schema import NO_MODEL
@@ -29,7 +30,7 @@ def open_run(folder: str | Path) -> "Run":
     paths = RunPaths(root.parent, root.name)
     if not paths.meta.exists():
         raise UserError(
-            f"{folder} is no run folder",
+            f"{folder} is not a run folder",
             f"it has no meta.json; runs beside it: {', '.join(list_runs(paths.output_dir)[:8]) or 'none'}",
             "name a folder that `backtracking run` or `init-run` made",
         )
@@ -81,11 +82,11 @@ class Run:
         """A table as a pandas frame, a summary as a dictionary; docs/artifacts.md has the columns."""
         from backtracking.run.io import read_csv
 
+        if name not in self.tables:
+            raise self._missing("table", name, self.tables)
         if (path := self.paths.table(f"{name}.csv")).exists():
             return read_csv(path)
-        if (path := self.paths.table(f"{name}.json")).exists():
-            return json.loads(path.read_text(encoding="utf-8"))
-        raise self._missing("table", name, self.tables)
+        return json.loads(self.paths.table(f"{name}.json").read_text(encoding="utf-8"))
 
     def figure(self, name: str) -> Picture:
         """A figure, ready to be shown."""
@@ -102,7 +103,7 @@ class Run:
         records: list[GenerationRecord] = []
         for condition in conditions or (BASELINE_NAME,):
             name = condition.removeprefix(ARM_PREFIX)
-            path = self.paths.generation(chosen, name)
+            path = GENERATIONS.path(self.paths, variant=chosen, condition=name)
             if not path.exists():
                 path = ARM_ROWS.path(self.paths, variant=chosen, arm=name)
             if not path.exists():
@@ -113,10 +114,10 @@ class Run:
     @property
     def report(self) -> str:
         """The text of its report."""
-        found = sorted((self.paths.root / "reports").glob("*.md"))
-        if not found:
+        pages = sorted((self.paths.root / "reports").glob("*.md"))
+        if not pages:
             raise self._missing("report", "", ())
-        return found[0].read_text(encoding="utf-8")
+        return pages[0].read_text(encoding="utf-8")
 
     def __repr__(self) -> str:
         return f"Run({str(self.paths.root)!r}, {len(self.tables)} tables, {len(self.figures)} figures)"
@@ -125,7 +126,7 @@ class Run:
         from html import escape
 
         parts = {"tables": self.tables, "figures": self.figures, "conditions": self.conditions}
-        items = [f"<li>{name}: {escape(', '.join(found)) or 'none'}</li>" for name, found in parts.items()]
+        items = [f"<li>{name}: {escape(', '.join(names)) or 'none'}</li>" for name, names in parts.items()]
         return f"<p>{escape(repr(self))}</p><ul>{''.join(items)}</ul>"
 
     def studies(self) -> "list[Study]":
@@ -156,8 +157,8 @@ class Run:
         return Reading(problems, lambda: load_tokenizer(config.model), config.prompting, config.detection)
 
     def _names(self, folder: Path, *endings: str) -> tuple[str, ...]:
-        found = sorted(folder.iterdir()) if folder.is_dir() else []
-        return tuple(path.stem for path in found if path.suffix in endings)
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+        return tuple(path.stem for path in files if path.suffix in endings)
 
     def _missing(self, what: str, name: str, known: tuple[str, ...]) -> UserError:
         return UserError(

@@ -33,6 +33,8 @@ def as_section(
     if isinstance(given, section):
         return given
     if not isinstance(given, Mapping | None):
-        raise UserError(f"{where}: {given!r} says nothing", next_step=f"give a mapping with keys of {where}")
+        raise UserError(
+            f"{where}: {given!r} is not a mapping of keys", next_step=f"give a mapping with keys of {where}"
+        )
     own: Mapping[str, Any] = given or {}
     return checked(section, {**(base.model_dump() if base else {}), **own}, where)

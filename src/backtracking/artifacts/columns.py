@@ -1,6 +1,7 @@
 """Columns that several tables share, and what they mean."""
 
 from backtracking.artifacts.kinds import meanings
+from backtracking.config.onsets import TURN_KINDS
 from backtracking.measurements import metrics
 
 ROW = meanings("""
@@ -44,8 +45,6 @@ onset_region: `think` or `answer`: where that onset stands
 n_onsets_strict, n_onsets_relaxed: strict onsets; onsets of any kind
 strict_anywhere, relaxed_anywhere: whether there is one, wherever the phrase stands
 strict_clause_start, relaxed_clause_start: whether there is one at the start of a clause
-has_doubt, has_redo: whether there is an onset of kind doubt; of kind redo
-n_onsets_doubt, n_onsets_redo: how many
 has_gold: whether the problem has a gold answer; imported ones may have none
 preceded_by_error: whether the last checkable step before the onset is wrong
 steps_right, steps_wrong: checkable steps of the reasoning, right and wrong
@@ -55,6 +54,8 @@ onsets_after_fresh_right, onsets_after_fresh_wrong: fresh ones that a strict ons
 """,
     ROW,
     ONSET,
+    {f"has_{kind}": f"whether there is an onset of kind {kind}" for kind in TURN_KINDS},
+    {f"n_onsets_{kind}": f"onsets of kind {kind}" for kind in TURN_KINDS},
 )
 
 RATES = metrics.meanings_in(1) | {count.name: count.meaning for count in metrics.COUNTS}

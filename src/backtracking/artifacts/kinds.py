@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from backtracking.run import io
 from backtracking.run.inputs import EventRows, Whole
-from backtracking.run.paths import RunPaths
+from backtracking.run.paths import RunPaths, check_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,8 @@ class Rows(Artifact):
     """A JSONL file of typed rows, appended as they finish."""
 
     def path(self, run: RunPaths, **names: str) -> Path:
-        return run.root / self.name.format(**names)
+        """Where the rows of these names lie; no name may lead out of its folder."""
+        return run.root / self.name.format(**{kind: check_id(kind, name) for kind, name in names.items()})
 
     def of(self, run: RunPaths, **names: str) -> Whole:
         return Whole(self.path(run, **names), made_by=self.made_by)
@@ -162,10 +163,10 @@ def meanings(text: str, *shared: Mapping[str, str]) -> dict[str, str]:
 
     Names with one meaning stand together; a line that ends in a backslash goes on in the next.
     """
-    found: dict[str, str] = {}
+    meaning_of: dict[str, str] = {}
     for columns in shared:
-        found |= columns
+        meaning_of |= columns
     for line in filter(None, map(str.strip, text.replace("\\\n", "").splitlines())):
         names, _, about = line.partition(": ")
-        found |= dict.fromkeys(names.split(", "), about)
-    return found
+        meaning_of |= dict.fromkeys(names.split(", "), about)
+    return meaning_of

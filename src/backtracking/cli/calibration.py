@@ -86,13 +86,14 @@ def _points(share: float) -> str:
 
 def _plans_like(run_id: str, problems: int, samples: int) -> "tuple[Plan, Plan]":
     """Plans with the rates and the likeness that a finished run's main baseline shows."""
+    from backtracking.artifacts.phase1 import EVENTS
     from backtracking.calibration.power import Plan, likeness_of
     from backtracking.measurements.tallies import names, select, tally_file
     from backtracking.run.paths import RunPaths, check_id
     from backtracking.run.records import BASELINE_NAME
 
     paths = RunPaths(Path(DEFAULT_OUTPUT_DIR), check_id("--like", run_id))
-    sums = tally_file(paths.events, condition=BASELINE_NAME)
+    sums = tally_file(EVENTS.path(paths), condition=BASELINE_NAME)
     main = select(sums, variant=names(sums, "variant")[0])
 
     def plan(top: str, bottom: str) -> "Plan":

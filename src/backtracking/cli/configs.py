@@ -45,7 +45,7 @@ def config_init(name: Shipped = "demo") -> None:
     path = Path(f"{name}.yaml")
     if path.exists() or path.is_symlink():
         raise UserError(
-            f"{path} is there already",
+            f"{path} already exists",
             "it would be overwritten",
             "move it away, or work in another folder",
         )

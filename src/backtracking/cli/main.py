@@ -31,7 +31,7 @@ class SpeaksPlainly(TyperGroup):
             _complain(
                 "interrupted",
                 "  kept: every finished row and every finished stage",
-                "  next: run the same command again, without --force: it goes on where it stopped",
+                "  next: run the same command again, without --force: it resumes where it stopped",
             )
             raise typer.Exit(INTERRUPTED) from None
         except OSError as error:

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from backtracking.stages.base import RunContext, Stage
 
 PANEL = "Runs"
-config_app = typer.Typer(
-    help="Configs: which there are, one to edit, what one says, and whether it is right."
-)
+config_app = typer.Typer(help="List, copy, show and check configs.")
 
 
 def register(app: typer.Typer) -> None:
@@ -44,10 +42,12 @@ def run(
     phase1_run_id: opt.Phase1RunId = None,
     overrides: opt.Overrides = None,
     start: Annotated[
-        str | None, typer.Option("--from", metavar="STAGE", help="Begin at this stage, and run it afresh.")
+        str | None,
+        typer.Option("--from", metavar="STAGE", help="Start at this stage, and run it from scratch."),
     ] = None,
     force: Annotated[
-        list[str] | None, typer.Option("--force", metavar="STAGE", help="Run this stage afresh; repeatable.")
+        list[str] | None,
+        typer.Option("--force", metavar="STAGE", help="Run this stage from scratch; repeatable."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done, why, and what it costs.")
@@ -65,7 +65,7 @@ def run(
     from backtracking.stages.preflight import check_can_run
 
     if as_json and not dry_run:
-        raise UserError("--json goes with --dry-run", next_step="add --dry-run, or look with: status --json")
+        raise UserError("--json needs --dry-run", next_step="add --dry-run, or look with: status --json")
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=quiet, verbose=verbose)
     ctx = open_run(request, may_create=True, may_lack_phase1=dry_run)
     stages = ctx.pipeline
@@ -142,7 +142,7 @@ def init_run(
     run_id: opt.RunId = None,
     overrides: opt.Overrides = None,
 ) -> None:
-    """Make a run folder for a config (or take one up again) and make it the current run.
+    """Make a run folder for a config (or reopen one) and make it the current run.
 
     Example: [cyan]backtracking init-run -c demo --run-id first-look[/cyan]
     """
@@ -230,7 +230,7 @@ def config_check(
     config: opt.Config = None,
     overrides: opt.Overrides = None,
 ) -> None:
-    """Check config files; all mistakes are told at once.
+    """Check config files and report all mistakes at once.
 
     Example: [cyan]backtracking config check my_study.yaml[/cyan]
     """

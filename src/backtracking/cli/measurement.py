@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backtracking.artifacts.labels import LABEL_KEY, LABEL_SAMPLE, QUALITY
+from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.cli.options import Config, Overrides, RunId, Variant
 from backtracking.cli.session import Request, load, open_run
 from backtracking.errors import UserError
+from backtracking.run.records import BASELINE_NAME
 
 if TYPE_CHECKING:
     from backtracking.config.schema import ExperimentConfig
@@ -108,7 +110,7 @@ def label_sample(
     path = LABEL_SAMPLE.path(ctx.paths)
     if path.exists() and not force and _has_labels(path):
         raise UserError(
-            f"{path} has labels in it", "a new draw would lose them", "copy it away, or use --force"
+            f"{path} has labels in it", "a new draw would lose them", "copy it elsewhere, or use --force"
         )
     sheet, key = draw_sample(_baseline(ctx), ctx.config.detection, count=count, seed=ctx.config.run.seed)
     io.write_csv(path, sheet)
@@ -132,7 +134,8 @@ def _baseline(ctx: "RunContext") -> "Iterator[GenerationRecord]":
     from backtracking.run import io
     from backtracking.run.records import GenerationRecord
 
-    paths = [ctx.paths.generation(name, "baseline") for name in ctx.config.prompting.variant_names]
+    variants = ctx.config.prompting.variant_names
+    paths = [GENERATIONS.path(ctx.paths, variant=name, condition=BASELINE_NAME) for name in variants]
     present = [path for path in paths if path.exists()]
     if not present:
         raise UserError(

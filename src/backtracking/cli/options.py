@@ -62,11 +62,11 @@ Heads = Annotated[bool, typer.Option("--heads", help="Also remove every attentio
 Positions = Annotated[
     bool, typer.Option("--positions", help="Also remove every block at the three positions before.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Run even if the result is up to date.")]
+Force = Annotated[bool, typer.Option("--force", help="Run it even if the result is up to date.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Also what the libraries underneath have to say.")
+    bool, typer.Option("--verbose", "-v", help="Also show the messages of the libraries underneath.")
 ]
 
 DEFAULTS: dict[str, tuple[Any, Any]] = {

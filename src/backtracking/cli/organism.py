@@ -33,7 +33,7 @@ def evaluate(
     samples: Annotated[int, typer.Option("--samples", min=1, help="Completions per problem.")] = 4,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seeds problems and sampling.")] = 0,
 ) -> None:
-    """Sample a reasoner afresh and print what it shows; exit code 1 when a bar is missed.
+    """Sample from a reasoner and print what it shows; exit code 1 when it misses a target.
 
     Example: [cyan]backtracking organism evaluate --problems 200[/cyan]
     """

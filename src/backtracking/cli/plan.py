@@ -32,7 +32,7 @@ def plan(
     as_json: opt.Json = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Say what a run will cost: completions, tokens, disk, and time from ten seconds of decoding.
+    """Estimate what a run costs: completions, tokens, disk, and time from ten seconds of decoding.
 
     Example: [cyan]backtracking plan -c configs/demo.yaml[/cyan]
     """

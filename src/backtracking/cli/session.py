@@ -74,7 +74,7 @@ def current_id() -> str:
     file = current_run_file(DEFAULT_OUTPUT_DIR)
     if not file.exists():
         raise UserError(
-            "which config, which run?",
+            "no config and no run given",
             f"no --config was given and {file} does not exist",
             "add --config, e.g. --config demo",
         )

@@ -67,7 +67,7 @@ COMMANDS = (
     StageCommand(
         "error-injection",
         "phase1.error_injection:ErrorInjection",
-        "Make right steps wrong, see whether the onset follows, and trace which components carry it.",
+        "Turn right steps wrong, see whether an onset follows, and trace which components carry it.",
         "backtracking error-injection --run-id demo --variant baseline_think_newline",
         ("variant",),
     ),

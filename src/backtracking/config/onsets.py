@@ -1,20 +1,24 @@
 """The kinds of onset, and what a rule for one says."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
 from backtracking.config.base import Section
 
 TurnKind = Literal["doubt", "redo"]
-OnsetKind = Literal["strict", "relaxed", "doubt", "redo"]
-StudiedOnsets = Literal["strict", "relaxed", "doubt", "redo", "doubt_or_redo"]
+"""Kinds that rules find; each has a key in `TurnSection` and its bundled rules in `assets/onsets/`.
+
+Columns, rates and counts of a kind follow from its name.
+"""
+TURN_KINDS: tuple[TurnKind, ...] = get_args(TurnKind)
+OnsetKind = Literal["strict", "relaxed", TurnKind]
+StudiedOnsets = Literal["strict", "relaxed", TurnKind, "doubt_or_redo"]
 MEMBERS: Mapping[StudiedOnsets, tuple[OnsetKind, ...]] = {
     "strict": ("strict",),
     "relaxed": ("strict", "relaxed"),
-    "doubt": ("doubt",),
-    "redo": ("redo",),
+    **{kind: (kind,) for kind in TURN_KINDS},
     "doubt_or_redo": ("doubt", "redo"),
 }
 """Which kinds an analysis of these onsets takes in."""
@@ -66,3 +70,12 @@ class OnsetRule(Section):
     """Whether the sentence must, or must not, end in a question mark."""
     position: Literal["clause_start", "anywhere"] = "clause_start"
     """Where the phrase must stand."""
+
+
+class TurnSection(Section):
+    """The rules of each kind that rules find."""
+
+    doubt: tuple[OnsetRule, ...] | None = None
+    """Rules for questioning what was written; null means the bundled ones."""
+    redo: tuple[OnsetRule, ...] | None = None
+    """Rules for dropping what was written and going another way; null means the bundled ones."""

@@ -92,10 +92,10 @@ def _read_with_parents(file: ConfigFile, seen: tuple[ConfigFile, ...]) -> ReadCo
         raise UserError(f"{file.label}: `extends` goes round in a circle", chain, "remove one of the extends")
     text = _read_text(file)
     data, lines = _read_yaml(text, file.label)
-    found = _noted_origins(text.splitlines(), lines) or {
+    places = _noted_origins(text.splitlines(), lines) or {
         k: f"{file.label}:{line}" for k, line in lines.items()
     }
-    own = ReadConfig(data, found, resolved_from(text.splitlines()) or file.label)
+    own = ReadConfig(data, places, resolved_from(text.splitlines()) or file.label)
     parent, replaced = data.pop("extends", None), data.pop("replaces", [])
     for key in [key for key in own.origins if key.partition(".")[0] in ("extends", "replaces")]:
         del own.origins[key]
@@ -117,11 +117,11 @@ def _parent(file: ConfigFile, named: Any) -> ConfigFile:
     if not isinstance(named, str):
         raise UserError(f"{file.label}: extends must name one file", f"it is {named!r}")
     shipped = shipped_config(Path(named).stem) if Path(named).name == named else None
-    found = (None if file.ships else find_config(file.path.parent / named)) or shipped
-    if found is None:
+    parent = (None if file.ships else find_config(file.path.parent / named)) or shipped
+    if parent is None:
         shown = named if len(named) <= 80 else f"{named[:77]}..."
         raise UserError(f"{file.label}: extends names {shown!r}, but there is no config file of that name")
-    return found
+    return parent
 
 
 def _replaced_keys(file: ConfigFile, named: Any, data: dict[str, Any]) -> list[str]:

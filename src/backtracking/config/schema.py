@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from backtracking.config.base import Name, Number, PositiveInt, ReportPath, Section, Seed
-from backtracking.config.onsets import OnsetRule, StudiedOnsets
+from backtracking.config.onsets import StudiedOnsets, TurnSection
 from backtracking.config.phase2 import BEST_SUBSET, Phase2Config
 
 
@@ -195,7 +195,7 @@ class GenerationConfig(Section):
 _PRIORITY = ("but wait", "wait", "hold on", "actually")
 
 
-class DetectionConfig(Section):
+class DetectionConfig(TurnSection):
     """What counts as backtracking, and as an answer."""
 
     triggers_strict: tuple[str, ...] = Field(
@@ -219,10 +219,6 @@ class DetectionConfig(Section):
     """Which phrase names the onset when several begin at the same place."""
     position_policy: Literal["clause_start", "anywhere"] = "clause_start"
     """Where a phrase must stand to count: at the start of a clause, or anywhere."""
-    doubt: tuple[OnsetRule, ...] | None = None
-    """Rules for questioning what was written; null means the bundled ones."""
-    redo: tuple[OnsetRule, ...] | None = None
-    """Rules for dropping what was written and going another way; null means the bundled ones."""
     answer_regex: str | None = None
     """Overrides answer extraction; its first group (or whole match) is the answer, last match wins."""
 

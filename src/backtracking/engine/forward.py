@@ -127,20 +127,20 @@ def check_numbers(model: LoadedModel) -> None:
         cache = SlotCache((read[0].keys, read[0].values), MIN_ROWS, LENGTH_STEP)
         for slot, prompt in enumerate(read):
             cache.fill(slot, prompt.keys, prompt.values)
-        found = [torch.stack([prompt.logits for prompt in read])]
+        logits = [torch.stack([prompt.logits for prompt in read])]
         for back in (2, 1):
             tokens, positions = np.zeros((2, MIN_ROWS), dtype=np.int64)
             tokens[:2] = [row[-back] for row in ids]
             positions[:2] = [len(row) - back for row in ids]
-            found.append(decode_pass(model, cache, tokens, positions)[:2])
+            logits.append(decode_pass(model, cache, tokens, positions)[:2])
     # What a forward pass raises that was made for other arguments or caches is its own choice.
     except (NotImplementedError, TypeError, AttributeError, RuntimeError) as error:
         raise refusal(model, f"its forward pass does not fit the engine: {error}") from error
-    _compare(model, ids, torch.stack(found, dim=1))
+    _compare(model, ids, torch.stack(logits, dim=1))
     _check_windows(model, packed.attention.windows)
 
 
-def _compare(model: LoadedModel, ids: list[list[int]], found: Tensor) -> None:
+def _compare(model: LoadedModel, ids: list[list[int]], logits: Tensor) -> None:
     before = model.model.config._attn_implementation
     model.model.set_attn_implementation("eager")
     try:
@@ -149,7 +149,7 @@ def _compare(model: LoadedModel, ids: list[list[int]], found: Tensor) -> None:
         )
     finally:
         model.model.set_attn_implementation(before)
-    error = float((found - own).abs().max())
+    error = float((logits - own).abs().max())
     scale = float(own.abs().max())
     # Roundings differ between kernels; a wrong mask, position or cache differs by the logits' own size.
     if not error <= 2 * torch.finfo(model.dtype).eps ** 0.5 * max(scale, 1.0):

@@ -45,7 +45,7 @@ def generate_rows(
     one of them is raised when the rows before it have finished.
     """
     if slots != "auto" and slots < 1:
-        raise UserError(f"slots: {slots} rows side by side complete nothing", next_step="give 1 or more")
+        raise UserError(f"slots: {slots} rows side by side is not a batch", next_step="give 1 or more")
     table = GateTable(model, vectors, onset_phrases)
     ledger = Ledger() if ledger is None else ledger
     checked = checked_rows(rows, table)

@@ -27,18 +27,18 @@ class PromptReader:
     def read(self, wanted: Sequence[tuple[_Ids, int]]) -> list[Prefilled]:
         """What each (prompt, condition row) leaves behind, read now or remembered."""
         keys = [(ids, self._table.prompt_interventions(row)) for ids, row in wanted]
-        found = {key: self._kept[key] for key in keys if key in self._kept}
-        rows = {key: row for key, (_, row) in zip(keys, wanted, strict=True) if key not in found}
+        known = {key: self._kept[key] for key in keys if key in self._kept}
+        rows = {key: row for key, (_, row) in zip(keys, wanted, strict=True) if key not in known}
         for pack in _packs(list(rows)):
-            found.update(
+            known.update(
                 zip(pack, self._pass([key[0] for key in pack], [rows[key] for key in pack]), strict=True)
             )
         for key in keys:
-            self._kept[key] = found[key]
+            self._kept[key] = known[key]
             self._kept.move_to_end(key)
         while len(self._kept) > 1 and sum(len(ids) for ids, _ in self._kept) > self._kept_tokens:
             self._kept.popitem(last=False)
-        return [found[key] for key in keys]
+        return [known[key] for key in keys]
 
     def forget(self) -> None:
         self._kept.clear()

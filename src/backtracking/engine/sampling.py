@@ -50,7 +50,8 @@ class SamplingParams:
                 raise UserError(f"{name} {value} is out of range", next_step=f"give {wanted}")
         if self.do_sample and not self.temperature < math.inf:
             raise UserError(
-                f"temperature {self.temperature} is no number to divide by", next_step="give a finite one"
+                f"temperature {self.temperature} is not a finite number",
+                next_step="give a number such as 0.7",
             )
         if self.do_sample and not self.temperature >= _LEAST_TEMPERATURE:
             raise UserError(

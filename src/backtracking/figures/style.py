@@ -115,7 +115,7 @@ def dots(
     data: Points,
     places: Sequence[float],
     *,
-    colors: str | Sequence[str],
+    colors: str | Sequence[str] = BLUE,
     markers: str | Sequence[str] = "o",
     label: str | None = None,
 ) -> None:
@@ -173,8 +173,8 @@ def verdict(row: Mapping[Any, Any]) -> str:
     """The verdict of an arm's line, as a key of `VERDICTS`."""
     if row["subset_name"] == BASELINE_NAME:
         return "baseline"
-    found = str(row.get("verdict", ""))
-    return found if found in VERDICTS else "not judged"
+    given = str(row.get("verdict", ""))
+    return given if given in VERDICTS else "not judged"
 
 
 _LABEL_SIZE = 8.5

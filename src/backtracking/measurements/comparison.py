@@ -56,9 +56,9 @@ def _sums(rows: pd.DataFrame, what: Outcome | Metric) -> pd.DataFrame:
         values = _counted(rows)
         parts = pd.DataFrame({"top": values[what.top], "bottom": values[what.bottom] / what.factor})
         return parts.groupby(values["example_id"].to_numpy()).sum()
-    found = what.of(rows).to_numpy(dtype=np.float64)
-    known = np.isfinite(found)
-    parts = pd.DataFrame({"top": np.where(known, found, 0.0), "bottom": known.astype(np.float64)})
+    counts = what.of(rows).to_numpy(dtype=np.float64)
+    known = np.isfinite(counts)
+    parts = pd.DataFrame({"top": np.where(known, counts, 0.0), "bottom": known.astype(np.float64)})
     return parts.groupby(rows["example_id"].astype(str).to_numpy()).sum()
 
 
@@ -69,8 +69,3 @@ def _counted(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _pair(sums: pd.DataFrame) -> tuple[Array, Array]:
     return sums["top"].to_numpy(), sums["bottom"].to_numpy()
-
-
-def spread(name: str, found: Interval | Difference) -> dict[str, float]:
-    """An estimate as table columns: the value and its interval's ends."""
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}

@@ -131,11 +131,11 @@ def _first_of(table: pd.DataFrame, rows: pd.DataFrame, kinds: Sequence[str]) -> 
     """The columns of the events table that describe the first onset of some kinds."""
     members = table[table["kind"].isin(kinds)].sort_values("token_start", kind="stable")
     first = members.drop_duplicates(["example_id", "sample_id"]).set_index(["example_id", "sample_id"])
-    found = first.reindex(pd.MultiIndex.from_frame(rows[["example_id", "sample_id"]])).set_axis(rows.index)
+    onsets = first.reindex(pd.MultiIndex.from_frame(rows[["example_id", "sample_id"]])).set_axis(rows.index)
     numbers = ("onset_token_in_completion", "onset_token_id", "pred_pos_in_full")
-    columns = {name: found[_ONSET_COLUMNS[name]].fillna(-1).astype(int) for name in numbers}
-    columns |= {name: found[_ONSET_COLUMNS[name]] for name in ("onset_phrase", "onset_token_text")}
-    return columns | {"has_onset": found["token_start"].notna()}
+    columns = {name: onsets[_ONSET_COLUMNS[name]].fillna(-1).astype(int) for name in numbers}
+    columns |= {name: onsets[_ONSET_COLUMNS[name]] for name in ("onset_phrase", "onset_token_text")}
+    return columns | {"has_onset": onsets["token_start"].notna()}
 
 
 def first_onsets(table: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -220,18 +220,18 @@ def _is_line_break(piece: str) -> bool:
 
 def read_records(path: Path, keys: Collection[RowId]) -> dict[RowId, GenerationRecord]:
     """The generations behind some rows; the rest of the file streams past."""
-    found = {
+    records = {
         key: record
         for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate")
         if (key := (record.example_id, record.sample_id)) in keys
     }
-    if missing := sorted(set(keys) - set(found)):
+    if missing := sorted(set(keys) - set(records)):
         raise UserError(
             f"{path} lacks row {missing[0]} of the events table ({len(missing)} missing)",
             "the table was made from other generations",
             "run: backtracking detect-events",
         )
-    return found
+    return records
 
 
 def reading(record: GenerationRecord, offset: int) -> Reading:

@@ -94,13 +94,13 @@ def _coupling(sums: pd.DataFrame) -> dict[str, Any]:
     line: dict[str, Any] = {}
     for kind in ("wrong", "right"):
         steps, followed = sums[f"steps_{kind}"].to_numpy(), sums[f"onsets_after_{kind}"].to_numpy()
-        found = statistics.rate(followed, steps)
+        estimate = statistics.rate(followed, steps)
         line |= {
             f"n_{kind}": int(steps.sum()),
             f"n_onset_after_{kind}": int(followed.sum()),
-            f"p_onset_after_{kind}": found.value,
-            f"p_onset_after_{kind}_low": found.low,
-            f"p_onset_after_{kind}_high": found.high,
+            f"p_onset_after_{kind}": estimate.value,
+            f"p_onset_after_{kind}_low": estimate.low,
+            f"p_onset_after_{kind}_high": estimate.high,
         }
     after = [(sums[f"onsets_after_{kind}"], sums[f"steps_{kind}"]) for kind in ("wrong", "right")]
     difference = statistics.paired_difference(*after)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from backtracking.measurements.comparison import spread
-from backtracking.measurements.statistics import Array, Interval, cluster_bootstrap, rate, sums_by
+from backtracking.measurements.statistics import Array, Interval, cluster_bootstrap, rate, spread, sums_by
 from backtracking.run.records import GenerationRecord, RowId
 from backtracking.text.onsets import reasoning_end
 from backtracking.text.tokenization import Tokenizer, decode

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backtracking.config.onsets import MEMBERS, StudiedOnsets
+from backtracking.config.onsets import MEMBERS, TURN_KINDS, StudiedOnsets
 from backtracking.config.schema import DetectionConfig, PromptingConfig
 from backtracking.errors import UserError
 from backtracking.measurements.coupling import FRESH, follow_steps, preceded_by_error
@@ -59,10 +59,8 @@ EVENT_COLUMNS = (
     "steps_wrong",
     "onsets_after_right",
     "onsets_after_wrong",
-    "has_doubt",
-    "has_redo",
-    "n_onsets_doubt",
-    "n_onsets_redo",
+    *(f"has_{kind}" for kind in TURN_KINDS),
+    *(f"n_onsets_{kind}" for kind in TURN_KINDS),
     "has_gold",
     *FRESH,
 )
@@ -97,7 +95,7 @@ class Measured:
     event: Row
     onsets: list[Row]
     turns: list[Row] = field(default_factory=list)
-    """The onsets of kind doubt and redo; `onsets` holds the strict and relaxed ones."""
+    """The onsets that rules find (doubt, redo); `onsets` holds the strict and relaxed ones."""
     correct_at: Mapping[int, bool] = field(default_factory=dict)
     """Per token cap: whether the completion, cut there, would have counted as correct."""
 
@@ -133,11 +131,11 @@ class EventReader:
         text, truncated = record.completion, record.finish_reason != "stop"
         matches = self.detector.all_matches(text, close_mark)
         onsets = self.detector.counted(matches)
-        found = [*onsets, *self._turns(text, close_mark)]
+        all_onsets = [*onsets, *self._turns(text, close_mark)]
         answer = self._answer(text, close_mark, truncated)
         close = reasoning_end(text, close_mark)
         steps = find_steps(text[:close])  # the answer part repeats what was worked out before
-        is_needed = bool(found) or answer.text is not None or close is not None
+        is_needed = bool(all_onsets) or answer.text is not None or close is not None
         tokens = self._tokens(record) if is_needed else None
         identity = _identity(record)
         rows = [
@@ -149,10 +147,10 @@ class EventReader:
                 if onset.region == "think"
                 else None
             }
-            for k, onset in enumerate(found)
+            for k, onset in enumerate(all_onsets)
         ]
         first = first_onset(onsets)
-        thought = [onset for onset in found if onset.region == "think"]
+        thought = [onset for onset in all_onsets if onset.region == "think"]
         event = (
             identity
             | _onset_position(rows[onsets.index(first)] if first else None)
@@ -166,7 +164,7 @@ class EventReader:
                 [onset for onset in thought if onset.kind not in self._coupled],
                 truncated=truncated and close is None,
             )
-            | _turn_counts(found)
+            | _turn_counts(all_onsets)
         )
         correct_at = {cap: self._correct_at(record, event, tokens, cap) for cap in self._caps}
         return Measured(event, rows[: len(onsets)], rows[len(onsets) :], correct_at)
@@ -297,13 +295,9 @@ def _counts(matches: list[Onset], counted: list[Onset]) -> Row:
 
 
 def _turn_counts(onsets: Sequence[Onset]) -> Row:
-    doubts, redos = (sum(onset.kind == kind for onset in onsets) for kind in ("doubt", "redo"))
-    return {
-        "has_doubt": bool(doubts),
-        "has_redo": bool(redos),
-        "n_onsets_doubt": doubts,
-        "n_onsets_redo": redos,
-    }
+    counts = {kind: sum(onset.kind == kind for onset in onsets) for kind in TURN_KINDS}
+    has = {f"has_{kind}": bool(count) for kind, count in counts.items()}
+    return has | {f"n_onsets_{kind}": count for kind, count in counts.items()}
 
 
 def events_frame(measured: "Sequence[Measured]") -> "pd.DataFrame":

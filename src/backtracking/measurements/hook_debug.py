@@ -10,13 +10,13 @@ from backtracking.model.ledger import Ledger
 COUNTS = ("total_calls", "ablation_calls", "skipped_calls")
 
 
-def hook_debug(ledger: Ledger, generated: Mapping[str, int], found: Mapping[str, int]) -> dict[str, Any]:
+def hook_debug(ledger: Ledger, generated: Mapping[str, int], resumed: Mapping[str, int]) -> dict[str, Any]:
     """One start: its counts, whether they are what the schedule says for the rows generated, and the rows
     that were there (`rows_found`) and that are now."""
     return ledger.as_dict() | {
         "rows_generated": dict(generated),
-        "rows_found": dict(found),
-        "rows": {arm: found[arm] + generated[arm] for arm in found},
+        "rows_found": dict(resumed),
+        "rows": {arm: resumed[arm] + generated[arm] for arm in resumed},
         **_verdict(ledger.differences()),
     }
 

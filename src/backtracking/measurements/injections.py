@@ -148,11 +148,11 @@ class Rewriter:
             made = (
                 (text, ids) for text, ids in self._candidates(record, tokens, step, kind) if ids is not None
             )
-            found = next(made, None)
-            if found is None:
+            rewrite = next(made, None)
+            if rewrite is None:
                 missing[kind] = 1
             else:
-                pairs.append(_pair(record, kind, step, *found, last, following))
+                pairs.append(_pair(record, kind, step, *rewrite, last, following))
         return pairs, missing
 
     def _candidates(
@@ -178,10 +178,10 @@ class Rewriter:
     def _renamed(self, record: GenerationRecord, tokens: TokenText, name: str) -> list[int] | None:
         """The first name of the prompt replaced throughout."""
         prompt = self._map(record.prompt_ids)
-        found = _NAME.search(prompt.text)
-        if found is None or found.group() == name or name in prompt.text:
+        named = _NAME.search(prompt.text)
+        if named is None or named.group() == name or name in prompt.text:
             return None
-        old = re.compile(rf"\b{found.group()}\b")
+        old = re.compile(rf"\b{named.group()}\b")
         parts = [
             self._swap(ids, text, [(match.span(), name) for match in old.finditer(text.text)])
             for ids, text in ((record.prompt_ids, prompt), (record.completion_ids, tokens))

@@ -59,11 +59,11 @@ class Sentence:
     before: str
     text: str
     after: str
-    found: dict[str, bool]
+    detected: dict[str, bool]
 
     @property
     def stratum(self) -> str:
-        fits = (name for name in STRATA if self.found.get(_STRATUM_OF.get(name, name)))
+        fits = (name for name in STRATA if self.detected.get(_STRATUM_OF.get(name, name)))
         return next(fits, "no phrase")
 
 
@@ -106,13 +106,13 @@ def sentences(record: GenerationRecord, detector: Detector) -> Iterator[Sentence
             before=context.before,
             text=context.text,
             after=context.after,
-            found=_found(here, [match for match in here if match in counted])
+            detected=_detected(here, [match for match in here if match in counted])
             | {"doubt": "doubt" in kinds, "redo": "redo" in kinds, "doubt_or_redo": bool(kinds)}
             | {"scorer": bool(is_likely)},
         )
 
 
-def _found(matches: Sequence[Onset], counted: Sequence[Onset]) -> dict[str, bool]:
+def _detected(matches: Sequence[Onset], counted: Sequence[Onset]) -> dict[str, bool]:
     return {
         "strict": any(onset.kind == "strict" for onset in counted),
         "relaxed": bool(counted),
@@ -139,7 +139,9 @@ def draw_sample(
     sheet, key = [], []
     for item, (sentence, stratum, population) in enumerate(chosen, start=1):
         sheet.append([item, sentence.before, sentence.text, sentence.after, ""])
-        key.append([item, sentence.example_id, stratum, population, *(sentence.found[d] for d in DETECTORS)])
+        key.append(
+            [item, sentence.example_id, stratum, population, *(sentence.detected[d] for d in DETECTORS)]
+        )
     return pd.DataFrame(sheet, columns=SAMPLE_COLUMNS), pd.DataFrame(key, columns=KEY_COLUMNS)
 
 
@@ -205,8 +207,8 @@ def _score(rows: pd.DataFrame, detector: str) -> dict[str, Any]:
 
 def _outcomes(stratum: pd.DataFrame, detector: str) -> Array:
     """How many labelled sentences are hits, false alarms, misses and rightly passed over."""
-    true, found = stratum["label"].astype(bool), stratum[detector].astype(bool)
-    cells = (true & found, ~true & found, true & ~found, ~true & ~found)
+    true, detected = stratum["label"].astype(bool), stratum[detector].astype(bool)
+    cells = (true & detected, ~true & detected, true & ~detected, ~true & ~detected)
     return np.array([cell.sum() for cell in cells], dtype=float)
 
 

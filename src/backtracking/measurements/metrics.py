@@ -7,6 +7,8 @@ Both phases compute, show and describe metrics from here. `top` and `bottom` nam
 from dataclasses import dataclass
 from typing import Literal
 
+from backtracking.config.onsets import TURN_KINDS, OnsetKind, TurnKind
+
 Unit = Literal["share", "per 1,000 tokens", "per completion", "tokens"]
 Phase = Literal[1, 2]
 
@@ -22,7 +24,7 @@ class Metric:
     formula: str = ""
     """The quotient in words."""
     label: str = ""
-    """What figures call it."""
+    """What figures and reports call it."""
     unit: Unit = "share"
     shown: tuple[Phase, ...] = (1,)
     """Whose tables it stands in, with its interval."""
@@ -65,13 +67,23 @@ def _after(kind: str) -> Metric:
     )
 
 
-def _density(kind: str, words: str, compared: tuple[Phase, ...] = ()) -> Metric:
-    name = f"{kind}_per_1k_tokens"
-    top = "onsets_" + {"onsets": "strict", "doubts": "doubt", "redos": "redo"}[kind]
-    formula = f"1000 × {words} ÷ generated tokens"
+def _density(name: str, kind: OnsetKind, words: str, compared: tuple[Phase, ...] = ()) -> Metric:
+    column = f"{name}_per_1k_tokens"
     return Metric(
-        name, top, "tokens", formula, f"{words} per 1,000 tokens", "per 1,000 tokens", (1,), name, compared
+        column,
+        f"onsets_{kind}",
+        "tokens",
+        f"1000 × {words} ÷ generated tokens",
+        f"{words} per 1,000 tokens",
+        "per 1,000 tokens",
+        outcome=column,
+        compared=compared,
     )
+
+
+def _turn_rate(kind: TurnKind) -> Metric:
+    formula = f"completions with a {kind} ÷ all"
+    return Metric(f"{kind}_rate", f"has_{kind}", formula=formula, label=kind, outcome=kind, compared=(1,))
 
 
 METRICS = (
@@ -99,10 +111,7 @@ METRICS = (
     Metric("relaxed_rate", "relaxed", formula="completions with a strict or relaxed onset ÷ all"),
     *_policy("strict", "backtracking_rate"),
     *_policy("relaxed", "relaxed_rate"),
-    Metric(
-        "doubt_rate", "has_doubt", formula="completions with a doubt ÷ all", outcome="doubt", compared=(1,)
-    ),
-    Metric("redo_rate", "has_redo", formula="completions with a redo ÷ all", outcome="redo", compared=(1,)),
+    *map(_turn_rate, TURN_KINDS),
     Metric("doubt_or_redo_rate", "doubt_or_redo", formula="completions with a doubt or a redo ÷ all"),
     Metric(
         "accuracy",
@@ -114,7 +123,13 @@ METRICS = (
         outcome="accuracy",
         compared=(1, 2),
     ),
-    Metric("accuracy_graded", "correct", "graded", "correct ÷ completions with a gradable answer"),
+    Metric(
+        "accuracy_graded",
+        "correct",
+        "graded",
+        "correct ÷ completions with a gradable answer",
+        "accuracy among graded",
+    ),
     Metric(
         "accuracy_finished",
         "finished_correct",
@@ -151,9 +166,8 @@ METRICS = (
         outcome="empty",
         compared=(2,),
     ),
-    _density("onsets", "strict onsets", compared=(2,)),
-    _density("doubts", "doubts"),
-    _density("redos", "redos"),
+    _density("onsets", "strict", "strict onsets", compared=(2,)),
+    *(_density(f"{kind}s", kind, f"{kind}s") for kind in TURN_KINDS),
     Metric(
         "tokens_to_answer",
         "answer_tokens",
@@ -191,9 +205,8 @@ COUNTS = (
     Count("strict_anywhere_count", "strict_anywhere", "those with one wherever it stands"),
     Count("relaxed_clause_start_count", "relaxed_clause_start", "those with either at the start of a clause"),
     Count("relaxed_anywhere_count", "relaxed_anywhere", "those with either wherever it stands"),
-    Count("doubt_count", "has_doubt", "completions with a doubt"),
-    Count("redo_count", "has_redo", "completions with a redo"),
-    Count("doubt_or_redo_count", "doubt_or_redo", "completions with either"),
+    *(Count(f"{kind}_count", f"has_{kind}", f"completions with a {kind}") for kind in TURN_KINDS),
+    Count("doubt_or_redo_count", "doubt_or_redo", "completions with a doubt or a redo"),
     Count("correct_count", "correct", "correct answers"),
     Count("gold_count", "with_gold", "completions whose problem has a gold answer"),
     Count("graded_count", "graded", "completions with a gradable answer"),
@@ -207,8 +220,14 @@ COUNTS = (
 
 
 def called(name: str) -> str:
-    """What figures call the metric of a column."""
+    """What figures and reports call the metric of a column."""
     return BY_NAME[name].label
+
+
+def heading(name: str) -> str:
+    """The same as the head of a report's column."""
+    label = called(name)
+    return label[:1].upper() + label[1:]
 
 
 def shown_in(phase: Phase) -> tuple[Metric, ...]:

@@ -14,7 +14,14 @@ import pandas as pd
 
 from backtracking.measurements import statistics
 from backtracking.measurements.statistics import Array
-from backtracking.measurements.tallies import differences, groups, names, select, summarize, with_interval
+from backtracking.measurements.tallies import (
+    AMONG_STRICT,
+    differences,
+    groups,
+    names,
+    select,
+    summarize,
+)
 from backtracking.run.io import write_json
 from backtracking.run.records import BASELINE_NAME
 
@@ -103,16 +110,17 @@ def backtracking_vs_accuracy(sums: pd.DataFrame) -> Summary:
     problems is free of that. `sums` has one row per problem (or per problem and variant).
     """
     problems = sums.groupby(level="example_id").sum()
-    columns = {name: part for name, part in _AMONG_STRICT.items() if name in problems}
+    columns = [name for name in AMONG_STRICT if name in problems]
+    backtracked = problems[[f"strict_{name}" for name in columns]].set_axis(columns, axis=1)
     groups = {
-        "with_backtracking": {name: problems[part] for name, part in columns.items()},
-        "without_backtracking": {name: problems[name] - problems[part] for name, part in columns.items()},
+        "with_backtracking": backtracked,
+        "without_backtracking": problems[columns] - backtracked,
     }
     result: Summary = {name: _accuracy_of(group) for name, group in groups.items()}
     shares = np.stack([group[name] for group in groups.values() for name in ("correct", "total")], axis=1)
     odds = statistics.mantel_haenszel(_two_by_two(sums))
     return result | {
-        **with_interval("rate_ratio", statistics.cluster_bootstrap(shares, _rate_ratio, seed=0)),
+        **statistics.spread("rate_ratio", statistics.cluster_bootstrap(shares, _rate_ratio, seed=0)),
         "odds_ratio": odds.odds_ratio,
         "odds_ratio_low": odds.low,
         "odds_ratio_high": odds.high,
@@ -121,36 +129,15 @@ def backtracking_vs_accuracy(sums: pd.DataFrame) -> Summary:
     }
 
 
-_AMONG_STRICT = {
-    "total": "strict",
-    "with_gold": "strict_with_gold",
-    "correct": "strict_correct",
-    "graded": "strict_graded",
-    "finished": "strict_finished",
-    "finished_with_gold": "strict_finished_with_gold",
-    "finished_correct": "strict_finished_correct",
-}
-"""Sums over completions, and the same over those with a strict onset."""
+_ACCURACIES = ("accuracy", "accuracy_graded", "accuracy_finished", "truncation_rate")
+_ACCURACY_COUNTS = ("correct_count", "finished_count", "finished_correct_count")
 
 
-def _accuracy_of(group: dict[str, pd.Series]) -> Summary:
+def _accuracy_of(sums: pd.DataFrame) -> Summary:
     """Counts and shares of a group of completions; cuts make for wrong answers, so they stand beside."""
-    total, correct = group["total"], group["correct"]
-    line: Summary = {
-        "total": int(total.sum()),
-        "correct_count": int(correct.sum()),
-        **with_interval("accuracy", statistics.rate(correct, group["with_gold"])),
-        **with_interval("accuracy_graded", statistics.rate(correct, group["graded"])),
-    }
-    if "finished" not in group:
-        return line
-    finished, right = group["finished"], group["finished_correct"]
-    return line | {
-        "finished_count": int(finished.sum()),
-        "finished_correct_count": int(right.sum()),
-        **with_interval("accuracy_finished", statistics.rate(right, group["finished_with_gold"])),
-        **with_interval("truncation_rate", statistics.rate(total - finished, total)),
-    }
+    summary = summarize(sums)
+    intervals = [f"{name}{end}" for name in _ACCURACIES for end in ("", "_low", "_high")]
+    return {name: summary[name] for name in ("total", *_ACCURACY_COUNTS, *intervals) if name in summary}
 
 
 def _rate_ratio(sums: Array) -> Array:
@@ -171,9 +158,9 @@ def _two_by_two(sums: pd.DataFrame) -> Array:
 def accuracy_by_backtracking(tallies: pd.DataFrame) -> pd.DataFrame:
     """Two rows per variant, baseline only: accuracy with and without backtracking."""
     rows = []
-    for variant, found in _by_variant(tallies, backtracking_vs_accuracy).items():
+    for variant, groups_of in _by_variant(tallies, backtracking_vs_accuracy).items():
         for has, name in ((True, "with_backtracking"), (False, "without_backtracking")):
-            rows.append({"variant": variant, "has_backtracking": has, **found[name]})
+            rows.append({"variant": variant, "has_backtracking": has, **groups_of[name]})
     return pd.DataFrame(rows)
 
 
@@ -213,16 +200,16 @@ def _compared(column: str, parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
     lines = [{column: name, **_contract_first(summarize(sums))} for name, sums in parts.items()]
     reference, *others = parts.values()
     table = pd.DataFrame(lines)
-    found = [differences(sums, reference) for sums in others]
-    for outcome in found[0] if found else {}:
-        p_values = [part[outcome].p for part in found]
+    compared = [differences(sums, reference) for sums in others]
+    for outcome in compared[0] if compared else {}:
+        p_values = [part[outcome].p for part in compared]
         column_of: dict[str, list[float]] = {
-            "diff": [part[outcome].value for part in found],
-            "diff_low": [part[outcome].low for part in found],
-            "diff_high": [part[outcome].high for part in found],
+            "diff": [part[outcome].value for part in compared],
+            "diff_low": [part[outcome].low for part in compared],
+            "diff_high": [part[outcome].high for part in compared],
             "diff_p": p_values,
             "diff_p_holm": statistics.holm(p_values).tolist(),
-            "minimum_detectable": [part[outcome].minimum_detectable for part in found],
+            "minimum_detectable": [part[outcome].minimum_detectable for part in compared],
         }
         for suffix, values in column_of.items():
             table[f"{outcome}_{suffix}"] = [float("nan"), *values]

@@ -80,9 +80,9 @@ def quality_table(rows: pd.DataFrame, detectors: Iterable[str] = DETECTORS) -> p
     )
 
 
-def scores(found: Any, truth: Any, questions: Any) -> dict[str, Any]:
+def scores(detected: Any, truth: Any, questions: Any) -> dict[str, Any]:
     """Hits, false alarms and misses, and what follows from them."""
-    cells = np.stack([found & truth, found & ~truth, ~found & truth], axis=1).astype(float)
+    cells = np.stack([detected & truth, detected & ~truth, ~detected & truth], axis=1).astype(float)
     sums = sums_by(questions, cells)
     counts = zip(("hits", "false_alarms", "misses"), sums.sum(axis=0), strict=True)
     line: dict[str, Any] = {name: int(count) for name, count in counts}
@@ -105,12 +105,12 @@ _SHARES = {
 
 def confusion_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Per kind and phrase, how the sentences that hold it were labelled; the commonest first."""
-    found = [
+    lines = [
         {"kind": kind, "phrase": phrase, "label": label}
         for phrases, label in zip(rows["phrases"], rows["label"], strict=True)
         for kind, phrase in phrases
     ]
-    table = pd.DataFrame(found, columns=["kind", "phrase", "label"])
+    table = pd.DataFrame(lines, columns=["kind", "phrase", "label"])
     counts = table.groupby(["kind", "phrase", "label"]).size().unstack("label", fill_value=0)
     counts = counts.reindex(columns=["doubt", "redo", "none"], fill_value=0).reset_index()
     counts.insert(2, "sentences", counts[["doubt", "redo", "none"]].sum(axis=1))

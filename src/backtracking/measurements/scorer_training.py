@@ -44,10 +44,10 @@ def train_scorer(data: Sequence[Labelled], seed: int = 0) -> Scorer:
     truth = _classes(data)
     held_out = held_out_logits(data, seed)
     temperature, shift = _calibration(held_out, truth)
-    found = softmax(held_out / temperature + shift)
+    chances = softmax(held_out / temperature + shift)
     thresholds = {
-        "doubt_or_redo": best_threshold(found[:, 1] + found[:, 2], truth > 0),
-        "redo": best_threshold(found[:, 2], truth == 2),
+        "doubt_or_redo": best_threshold(chances[:, 1] + chances[:, 2], truth > 0),
+        "redo": best_threshold(chances[:, 2], truth == 2),
     }
     about = {"sentences": len(data), "questions": len({one.question for one in data})}
     fitted = _fit(_matrix(data), truth)
@@ -94,10 +94,10 @@ def _classes(data: Sequence[Labelled]) -> NDArray[np.int_]:
 
 
 def _matrix(data: Sequence[Labelled]) -> csr_matrix:
-    found = [buckets(one.sentence) for one in data]
-    values = np.concatenate([np.full(len(row), 1 / np.sqrt(max(1, len(row)))) for row in found])
-    starts = np.cumsum([0, *map(len, found)])
-    return csr_matrix((values, np.concatenate(found), starts), shape=(len(data), BUCKETS))
+    buckets_of = [buckets(one.sentence) for one in data]
+    values = np.concatenate([np.full(len(row), 1 / np.sqrt(max(1, len(row)))) for row in buckets_of])
+    starts = np.cumsum([0, *map(len, buckets_of)])
+    return csr_matrix((values, np.concatenate(buckets_of), starts), shape=(len(data), BUCKETS))
 
 
 def _fit(features: csr_matrix, truth: NDArray[np.int_]) -> Scorer:

@@ -6,9 +6,10 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from backtracking.measurements.comparison import average, compare, quantity, spread
+from backtracking.measurements.comparison import average, compare, quantity
 from backtracking.measurements.events import EventReader
 from backtracking.measurements.metrics import OUTCOMES
+from backtracking.measurements.statistics import spread
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 
 KEY = ["example_id", "sample_id"]
@@ -46,13 +47,13 @@ def _measured(
         measured = reader(record)
         phrases = [str(onset["phrase"]) for onset in measured.onsets]
         starts = [int(onset["char_start"]) for onset in measured.onsets]
-        found = list(steps(record.completion))
+        checkable = list(steps(record.completion))
         yield measured.event | {
             "family_onsets": sum(phrase in family for phrase in phrases),
             "synonym_onsets": sum(phrase not in family for phrase in phrases),
-            "unmarked_checks": unmarked_checks(found, starts),
-            "checkable_steps": len(found),
-            "wrong_steps": sum(not step.is_right for step in found),
+            "unmarked_checks": unmarked_checks(checkable, starts),
+            "checkable_steps": len(checkable),
+            "wrong_steps": sum(not step.is_right for step in checkable),
         }
 
 

@@ -52,6 +52,11 @@ MISSING = Interval(_NAN, _NAN, _NAN)
 NO_DIFFERENCE = Difference(_NAN, _NAN, _NAN, _NAN, _NAN, problems=0)
 
 
+def spread(name: str, estimate: Interval | Difference) -> dict[str, float]:
+    """An estimate as table columns: the value and its interval's ends."""
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+
+
 def rate(counts: ArrayLike, totals: ArrayLike) -> Interval:
     """A share with a Wilson interval for clustered data.
 
@@ -242,10 +247,10 @@ def clustered_odds(tables: ArrayLike) -> StratifiedOdds:
     agree, disagree = _cross_products(counts)
     if agree.sum() == 0 or disagree.sum() == 0 or len(counts) < 2:
         return StratifiedOdds(*_degenerate_odds(agree.sum(), disagree.sum()), informative=len(counts))
-    found = ratio(agree, disagree)
+    estimate = ratio(agree, disagree)
     error = _standard_error(agree / agree.sum() - disagree / disagree.sum())
-    p = 2 * stats.t.sf(abs(np.log(found.value)) / error, len(counts) - 1) if error > 0 else _NAN
-    return StratifiedOdds(found.value, found.low, found.high, float(p), len(counts))
+    p = 2 * stats.t.sf(abs(np.log(estimate.value)) / error, len(counts) - 1) if error > 0 else _NAN
+    return StratifiedOdds(estimate.value, estimate.low, estimate.high, float(p), len(counts))
 
 
 def _informative(counts: Array) -> NDArray[np.bool_]:

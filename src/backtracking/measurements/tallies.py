@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from backtracking.config.onsets import TURN_KINDS
 from backtracking.errors import UserError
 from backtracking.measurements import statistics
 from backtracking.measurements.coupling import FRESH
@@ -23,7 +24,12 @@ CHUNK = 100_000
 MADE_BY = "backtracking detect-events"
 
 STEPS = ("steps_right", "steps_wrong", "onsets_after_right", "onsets_after_wrong", *FRESH)
-_ONSET_COUNTS = ("n_onsets_strict", "n_onsets_relaxed", "n_onsets_doubt", "n_onsets_redo")
+AMONG_STRICT = (
+    *("total", "with_gold", "graded", "correct"),
+    *("truncated", "finished", "finished_with_gold", "finished_correct"),
+)
+"""Sums that are also taken over the completions with a strict onset alone, as `strict_…`."""
+_ONSET_COUNTS = tuple(f"n_onsets_{kind}" for kind in ("strict", "relaxed", *TURN_KINDS))
 _NUMBERS = ("completion_tokens", *_ONSET_COUNTS, "answer_token", *STEPS)
 _FLAGS = (
     "has_backtracking_strict",
@@ -33,8 +39,7 @@ _FLAGS = (
     "relaxed_anywhere",
     "strict_clause_start",
     "relaxed_clause_start",
-    "has_doubt",
-    "has_redo",
+    *(f"has_{kind}" for kind in TURN_KINDS),
     "has_gold",
     "is_loop",
     "is_empty",
@@ -145,9 +150,6 @@ def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
         "graded": graded,
         "correct": correct,
         "with_gold": with_gold,
-        "strict_with_gold": strict * with_gold,
-        "strict_graded": strict * graded,
-        "strict_correct": strict * correct,
         **flags,
     }
     numbers = {name: events[name].to_numpy(np.float64, na_value=0.0) for name in _NUMBERS if name in events}
@@ -164,11 +166,7 @@ def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
         finished = 1.0 - flags["truncated"]
         values |= {"finished": finished, "finished_correct": finished * correct}
         values["finished_with_gold"] = finished * with_gold
-        values |= {
-            "strict_finished": strict * finished,
-            "strict_finished_with_gold": strict * finished * with_gold,
-            "strict_finished_correct": strict * finished * correct,
-        }
+    values |= {f"strict_{name}": strict * values[name] for name in AMONG_STRICT if name in values}
     return values
 
 
@@ -216,7 +214,7 @@ def summarize(sums: pd.DataFrame) -> dict[str, float | int | None]:
     }
     for metric in shown_in(1):
         if holds(sums, metric):
-            line |= with_interval(metric.name, value_of(sums, metric))
+            line |= statistics.spread(metric.name, value_of(sums, metric))
     return line
 
 
@@ -230,13 +228,8 @@ def value_of(sums: pd.DataFrame, metric: Metric) -> Interval:
     if not holds(sums, metric):
         return statistics.MISSING
     estimate = statistics.rate if metric.is_share else statistics.ratio
-    found = estimate(sums[metric.top].to_numpy(), sums[metric.bottom].to_numpy())
-    return Interval(*(metric.factor * end for end in (found.value, found.low, found.high)))
-
-
-def with_interval(name: str, found: Interval) -> dict[str, float | int | None]:
-    """A value with its ends under the names that tables use."""
-    return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    estimated = estimate(sums[metric.top].to_numpy(), sums[metric.bottom].to_numpy())
+    return Interval(*(metric.factor * end for end in (estimated.value, estimated.low, estimated.high)))
 
 
 def differences(sums: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Difference]:

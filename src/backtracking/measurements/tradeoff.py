@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backtracking.measurements.comparison import average, compare, count, spread
+from backtracking.measurements.comparison import average, compare, count
 from backtracking.measurements.floors import NOT_TESTABLE, allowed_loss, no_onsets, too_cut, too_low
 from backtracking.measurements.metrics import BY_NAME, OUTCOMES, Metric, compared_in, shown_in
 from backtracking.measurements.outcome import breaks_text, judged_on, primary_outcome
-from backtracking.measurements.statistics import LEVEL, equivalence, holm
+from backtracking.measurements.statistics import LEVEL, equivalence, holm, spread
 from backtracking.measurements.tallies import counted, holds
 from backtracking.run.records import BASELINE_NAME
 from backtracking.run.seed import derive_seed
@@ -100,14 +100,14 @@ def _differences(values: Mapping[str, pd.DataFrame], arm: str, margin: float) ->
     """Arm minus baseline, paired by problem; the baseline's own line stays empty."""
     if arm == BASELINE_NAME:
         return {}
-    found: dict[str, float] = {}
+    line: dict[str, float] = {}
     for metric in (metric for metric in compared_in(2) if holds(values[BASELINE_NAME], metric)):
         what, difference = metric.outcome, compare(values[arm], values[BASELINE_NAME], metric)
-        found |= spread(f"{what}_diff", difference) | {f"{what}_diff_p": difference.p}
+        line |= spread(f"{what}_diff", difference) | {f"{what}_diff_p": difference.p}
         if what == "accuracy":
-            found["accuracy_no_worse_p"] = equivalence(difference, margin).p_no_worse
-            found["accuracy_minimum_detectable"] = difference.minimum_detectable
-    return found
+            line["accuracy_no_worse_p"] = equivalence(difference, margin).p_no_worse
+            line["accuracy_minimum_detectable"] = difference.minimum_detectable
+    return line
 
 
 def _verdict(

@@ -63,14 +63,14 @@ def through_the_lens(bench: Bench, study: Study, rows: Iterable[GenerationRecord
     if bench.config.lens == "tuned":
         fitted_on = _fitting_rows(bench, items, rows)
         translate = translators = _translators(bench, study.variant, fitted_on)
-    found = bench.values(
+    values = bench.values(
         "",
         items,
         lambda some: read_lens(bench.loaded, some, bench.config.batch_tokens, translate),
         variant=study.variant,
         fitted_on=fitted_on,
     )
-    readings = LensReadings(study.events, dict(zip(keys, found, strict=True)))
+    readings = LensReadings(study.events, dict(zip(keys, values, strict=True)))
     return LensTables(lens_table(readings), window_table(readings), translators)
 
 
@@ -221,8 +221,8 @@ def scan_pairs(bench: Bench, study: Study, chosen: Mapping[str, Sequence[int]], 
 def direct_effects(bench: Bench, study: Study, total: ScanResult) -> pd.DataFrame:
     """What each component writes towards the onset by itself, beside what its removal takes in all."""
     loaded, budget = bench.loaded, bench.config.batch_tokens
-    found = bench.values("direct", study.items, lambda some: attribute(loaded, some, budget))
-    sites, direct = stack_direct(found, loaded)
+    values = bench.values("direct", study.items, lambda some: attribute(loaded, some, budget))
+    sites, direct = stack_direct(values, loaded)
     return direct_table(total.problems, sites, direct, total)
 
 
@@ -242,9 +242,9 @@ def find_directions(bench: Bench, study: Study) -> Directions:
             "sides of the split into fit and test"
         )
     loaded, budget = bench.loaded, bench.config.batch_tokens
-    found = bench.values(
+    values = bench.values(
         "",
         [(sample.at, sample.target) for sample in split.samples],
         lambda items: read_states(loaded, [at for at, _ in items], budget),
     )
-    return Directions(split, unpack(found), bench.seed)
+    return Directions(split, unpack(values), bench.seed)

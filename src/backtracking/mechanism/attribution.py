@@ -236,13 +236,13 @@ def _self_repair(
     return pd.DataFrame(rows, index=known)
 
 
-def stack_direct(found: Sequence[Values], loaded: LoadedModel) -> tuple[list[Site], Array]:
+def stack_direct(measured: Sequence[Values], loaded: LoadedModel) -> tuple[list[Site], Array]:
     """All block and head shares as [event, site]."""
     sites = list(components(loaded))
-    blocks = np.array([values["blocks"] for values in found], dtype=float)
-    if "heads" not in found[0]:
+    blocks = np.array([values["blocks"] for values in measured], dtype=float)
+    if "heads" not in measured[0]:
         return sites, blocks
-    heads = np.array([values["heads"] for values in found], dtype=float).reshape(len(found), -1)
+    heads = np.array([values["heads"] for values in measured], dtype=float).reshape(len(measured), -1)
     by_head = [
         Site("attn", layer, head) for layer in range(loaded.n_layers) for head in range(loaded.n_heads)
     ]

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from backtracking.interventions import Arm, Condition, Intervention, When, scale_factor
-from backtracking.measurements.comparison import spread
 from backtracking.measurements.controls import Event, Reading
-from backtracking.measurements.statistics import Array, paired_difference, ratio, sums_by
+from backtracking.measurements.statistics import Array, paired_difference, ratio, spread, sums_by
 from backtracking.mechanism.passes import Edit, Site, TailScan, batches
 from backtracking.mechanism.readouts import log_mass, rank
 from backtracking.model.hooks import intervene

@@ -107,12 +107,12 @@ def _pack(values: NDArray[np.float32]) -> Packed:
     return {"shape": values.shape, "float32": base64.b64encode(values.tobytes()).decode()}
 
 
-def unpack(found: Sequence[Packed]) -> NDArray[np.float32]:
+def unpack(packed: Sequence[Packed]) -> NDArray[np.float32]:
     """The states of all positions as one array."""
     return np.stack(
         [
             np.frombuffer(base64.b64decode(each["float32"]), dtype=np.float32).reshape(each["shape"])
-            for each in found
+            for each in packed
         ]
     )
 
@@ -196,20 +196,20 @@ class Directions:
         problems = np.array([sample.problem for sample in self.samples])
         for kind, used in self._test_rows():
             seed = derive_seed(self.seed, "auroc", purpose)
-            found = auroc_interval(scores[used], self._onset[used], list(problems[used]), seed)
+            interval = auroc_interval(scores[used], self._onset[used], list(problems[used]), seed)
             yield self._row(kind, used) | {
-                "auroc": found.value,
-                "auroc_low": found.low,
-                "auroc_high": found.high,
+                "auroc": interval.value,
+                "auroc_low": interval.low,
+                "auroc_high": interval.high,
             }
 
     def _null(self, scores: Sequence[Array]) -> Iterator[dict[str, Any]]:
         """Mean AUROC of the shuffled probes, and the range that holds 95% of them."""
         for kind, used in self._test_rows():
-            found = [auroc(one[used], self._onset[used]) for one in scores]
-            low, high = np.percentile(found, [2.5, 97.5])
+            aurocs = [auroc(one[used], self._onset[used]) for one in scores]
+            low, high = np.percentile(aurocs, [2.5, 97.5])
             yield self._row(kind, used) | {
-                "auroc": float(np.mean(found)),
+                "auroc": float(np.mean(aurocs)),
                 "auroc_low": float(low),
                 "auroc_high": float(high),
             }

@@ -35,17 +35,17 @@ def compute_resumably(
     those that were changed after they were written.
     """
     file = RowFile(path, PartRow, settings, made_by="the stage that was interrupted")
-    found = _kept(file, set(keys))
-    pending = [index for index, key in enumerate(keys) if key not in found]
-    if found and pending:
-        reporter.say(f"  resuming: {len(found):,} of {len(keys):,} positions done")
+    kept = _kept(file, set(keys))
+    pending = [index for index, key in enumerate(keys) if key not in kept]
+    if kept and pending:
+        reporter.say(f"  resuming: {len(kept):,} of {len(keys):,} positions done")
     with file.appending() as append, reporter.bar(label, len(pending), "positions") as bar:
         for index, values in compute(pending):
             row = PartRow(key=keys[index], settings=settings, values=values)
             append(row)
-            found[row.key] = values
+            kept[row.key] = values
             bar.advance()
-    return [found[key] for key in keys]
+    return [kept[key] for key in keys]
 
 
 def _kept(file: RowFile[PartRow], keys: set[str]) -> dict[str, Values]:

@@ -133,7 +133,7 @@ def component_outputs(
 ) -> dict[Site, Tensor]:
     """Each component's output at the last `tail` positions of each sequence: [sequence, tail, hidden]."""
     modules = components(loaded)
-    found = {
+    outputs = {
         site: torch.empty(len(sequences), tail, loaded.hidden_size, dtype=loaded.dtype, device=loaded.device)
         for site in modules
     }
@@ -141,8 +141,8 @@ def component_outputs(
         with recording(modules, lambda output: output[:, -tail:]) as kept:
             read_padded(loaded, Padded.of([sequences[k] for k in group], loaded.device))
         for site, values in kept.items():
-            found[site][group] = values
-    return found
+            outputs[site][group] = values
+    return outputs
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,8 @@ def _compile(arms: Sequence[Edits], tail: int, device: torch.device) -> list[_Co
     places: dict[tuple[Site, float | None], list[tuple[int, int]]] = {}
     for number, arm in enumerate(arms):
         for edit in arm:
-            found = places.setdefault((edit.site, edit.factor), [])
-            found.extend((number * tail + tail - 1 - back, back) for back in edit.back if back < tail)
+            edits_at = places.setdefault((edit.site, edit.factor), [])
+            edits_at.extend((number * tail + tail - 1 - back, back) for back in edit.back if back < tail)
     return [
         _Compiled(
             site,
@@ -275,7 +275,7 @@ def head_projection(loaded: LoadedModel, layer: int) -> nn.Module:
         raise UserError(
             f"{loaded.name}: layer {layer} has no attention output projection under a known name",
             "single heads are changed on its input",
-            "leave --heads away for this model",
+            "leave --heads out for this model",
         )
     return projection
 

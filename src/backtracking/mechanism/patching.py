@@ -80,16 +80,16 @@ def patching_table(pairs: Sequence[Pair], values: Sequence[Values], sites: Seque
 
     Noising puts the wrong run's output into the right run, denoising the reverse; 1 moves the whole gap.
     """
-    gaps = np.array([found["corrupted"] - found["clean"] for found in values], dtype=float)
+    gaps = np.array([value["corrupted"] - value["clean"] for value in values], dtype=float)
     used = np.abs(gaps) >= SMALLEST_GAP
     cells = [(site, group) for site in sites for group in GROUPS]
     tables = []
     for direction in DIRECTIONS:
         sign = 1.0 if direction == "noising" else -1.0
         start = np.array(
-            [found["clean" if direction == "noising" else "corrupted"] for found in values], dtype=float
+            [value["clean" if direction == "noising" else "corrupted"] for value in values], dtype=float
         )
-        moved = sign * (np.array([found[direction] for found in values], dtype=float) - start[:, None])
+        moved = sign * (np.array([value[direction] for value in values], dtype=float) - start[:, None])
         columns = np.stack([moved[used], np.broadcast_to(gaps[used, None], moved[used].shape)], axis=1)
         problems = [pair.example_id for pair, use in zip(pairs, used, strict=True) if use]
         if not problems:

@@ -58,11 +58,11 @@ class ProbeSpace:
             return self._loss(weights, signs)
 
         start = np.zeros(self._coordinates.shape[1] + 1)
-        found = minimize(loss, start, jac=True, method="L-BFGS-B")
-        direction = self._right.T @ found.x[:-1]
+        minimum = minimize(loss, start, jac=True, method="L-BFGS-B")
+        direction = self._right.T @ minimum.x[:-1]
 
         def score(rows: Array) -> Array:
-            scores: Array = self._scaled(rows) @ direction + found.x[-1]
+            scores: Array = self._scaled(rows) @ direction + minimum.x[-1]
             return scores
 
         return score

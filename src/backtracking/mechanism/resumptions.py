@@ -16,8 +16,9 @@ from backtracking.config.onsets import StudiedOnsets
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.engine.sampling import choose, noise_key
 from backtracking.interventions import BASELINE_ARM, Arm, Condition
-from backtracking.measurements.comparison import Outcome, average, flag, spread
+from backtracking.measurements.comparison import Outcome, average, flag
 from backtracking.measurements.controls import Event
+from backtracking.measurements.statistics import spread
 from backtracking.mechanism.continuations import last_position_logits
 from backtracking.model.loading import LoadedModel
 from backtracking.text.onsets import Detector
@@ -95,7 +96,7 @@ def _first_tokens(
     vectors: Mapping[str, Tensor] | None,
 ) -> list[list[list[int]]]:
     """[event][arm][continuation]: the token drawn at the onset step, the untouched model first."""
-    found: list[list[list[int]]] = [[] for _ in events]
+    tokens_of: list[list[list[int]]] = [[] for _ in events]
     readings = [event.at for event in events]
     for number, logits in last_position_logits(model, readings, arms, plan.budget, vectors):
         keys = torch.tensor(
@@ -105,8 +106,8 @@ def _first_tokens(
         steps = torch.zeros_like(keys)
         for row in logits:
             drawn = choose(row.expand(plan.count, -1), keys, steps, plan.sampling)
-            found[number].append([int(token) for token in drawn.tokens])
-    return found
+            tokens_of[number].append([int(token) for token in drawn.tokens])
+    return tokens_of
 
 
 def _onsets(

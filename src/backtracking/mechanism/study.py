@@ -31,12 +31,12 @@ class Bench:
 
     def values(self, part: str, items: Sequence[Item], compute: Compute, **_depends_on: Any) -> list[Values]:
         """What is read at every item, in their order; `_depends_on` is what else decides it."""
-        found: dict[int, Values] = {}
+        read: dict[int, Values] = {}
         with self.reporter.bar(part or "reading", len(items), "positions") as bar:
             for place, values in compute(items):
-                found[place] = values
+                read[place] = values
                 bar.advance()
-        return [found[place] for place in range(len(items))]
+        return [read[place] for place in range(len(items))]
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from backtracking.interventions import BASELINE, Arm, Condition
-from backtracking.measurements.comparison import spread
-from backtracking.measurements.statistics import ratio, sums_by
+from backtracking.measurements.statistics import ratio, spread, sums_by
 from backtracking.model.hooks import intervene
 from backtracking.model.loading import LoadedModel
 from backtracking.model.schedule import Phrase

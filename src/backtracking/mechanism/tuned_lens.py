@@ -39,7 +39,7 @@ class Translators:
 def sample_states(loaded: LoadedModel, rows: Sequence[Sequence[int]], budget: int, seed: int) -> Tensor:
     """States after each layer at random positions of the rows: [position, layer, hidden]."""
     generator = torch.Generator().manual_seed(seed)
-    found = []
+    states = []
     for group in batches([len(row) for row in rows], budget):
         sequences = [rows[k] for k in group]
         batch = Padded.of(sequences, loaded.device)
@@ -52,8 +52,8 @@ def sample_states(loaded: LoadedModel, rows: Sequence[Sequence[int]], budget: in
         row = torch.cat([torch.full_like(chosen, k) for k, chosen in enumerate(places)]).to(loaded.device)
         with recording(residuals(loaded), _taking(row, at)) as kept:
             read_padded(loaded, batch)
-        found.append(torch.stack([kept[layer] for layer in range(loaded.n_layers)], dim=1).cpu())
-    return torch.cat(found).float()
+        states.append(torch.stack([kept[layer] for layer in range(loaded.n_layers)], dim=1).cpu())
+    return torch.cat(states).float()
 
 
 def _taking(row: Tensor, at: Tensor) -> Take:

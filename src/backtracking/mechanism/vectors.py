@@ -46,7 +46,7 @@ def resolve_vectors(
     """A tensor per name: `mean_mlp_3` over the readings, `random_0_like_X` drawn, the rest as saved."""
     names = sorted(named_vectors(arms))
     means = _means(names, model, readings, budget)
-    found: dict[str, Tensor] = {}
+    vectors: dict[str, Tensor] = {}
     for name in names:
         drawn = _RANDOM.fullmatch(name)
         original = drawn.group(2) if drawn else name
@@ -58,8 +58,8 @@ def resolve_vectors(
                 f"saved directions: {known}; means are called mean_attn_LAYER and mean_mlp_LAYER",
                 "run: backtracking direction, and name one of its directions in phase2.subset_sweep.subsets",
             )
-        found[name] = _random_like(vector, derive_seed(seed, name)) if drawn else vector.float()
-    return found
+        vectors[name] = _random_like(vector, derive_seed(seed, name)) if drawn else vector.float()
+    return vectors
 
 
 def _random_like(vector: Tensor, seed: int) -> Tensor:

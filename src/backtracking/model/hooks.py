@@ -224,7 +224,7 @@ class CallTracker:
         known = self._history
         if known is not None and 0 < start != known.shape[1]:
             raise UserError(
-                f"a call goes on at position {start}, but the sequence so far has {known.shape[1]} tokens",
+                f"a call continues at position {start}, but the sequence so far has {known.shape[1]} tokens",
                 "calls of several sequences were mixed under one intervention",
                 "finish one sequence before the next, or use one `with` for each",
             )

@@ -97,6 +97,8 @@ class LoadedModel:
     @classmethod
     def wrap(cls, model: Any, tokenizer: Any, name: str = "model") -> "LoadedModel":
         """Take a model that is in memory already; its map is verified as at load."""
+        if not hasattr(getattr(model, "config", None), "get_text_config"):
+            raise _unmapped(name, f"a {type(model).__name__} is not a causal language model of transformers")
         model.eval()
         layers = _find_layers(model, name)
         with torch.no_grad(), _recorded_outputs(layers) as (inputs, outputs):
@@ -255,9 +257,9 @@ def _eos_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
         getattr(model.config, "eos_token_id", None),
         getattr(tokenizer, "eos_token_id", None),
     )
-    for found in sources:
-        if found is not None:
-            return frozenset([found] if isinstance(found, int) else found)
+    for tokens in sources:
+        if tokens is not None:
+            return frozenset([tokens] if isinstance(tokens, int) else tokens)
     return frozenset()
 
 

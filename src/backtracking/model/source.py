@@ -1,21 +1,13 @@
 """Where a model's files lie, and the shape that its config.json gives: nothing is loaded, no network used."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from backtracking.config.schema import ModelConfig
 from backtracking.errors import UserError
+from backtracking.interventions import Shape
 from backtracking.run.bundled import BUNDLED, bundled_folder
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How many layers and heads a model has."""
-
-    layers: int
-    heads: int
 
 
 def check_source(config: ModelConfig) -> None:
@@ -60,7 +52,7 @@ def _config_file(config: ModelConfig) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     try:
-        found = try_to_load_from_cache(config.hf_id, "config.json", revision=config.revision)
+        cached = try_to_load_from_cache(config.hf_id, "config.json", revision=config.revision)
     except ValueError:  # no hub id
         return None
-    return Path(found) if isinstance(found, str) else None
+    return Path(cached) if isinstance(cached, str) else None

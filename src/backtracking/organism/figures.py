@@ -83,8 +83,8 @@ def annotate(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: 
     problems = [p for p in tiny_problems("test", 100, seed) if len(p.steps) == 3]
     prompts = [prompt_text(problem.question, MAIN) for problem in problems]
     written = sample(model, tokenizer, prompts, temperature=DESIGN.temperature, max_new_tokens=64, seed=seed)
-    found = zip(problems, prompts, (completion.text for completion in written), strict=True)
-    problem, prompt, text = next(row for row in found if _one_noticed_mistake(row[0], row[2]))
+    written_for = zip(problems, prompts, (completion.text for completion in written), strict=True)
+    problem, prompt, text = next(row for row in written_for if _one_noticed_mistake(row[0], row[2]))
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     start = tokenizer(prompt, add_special_tokens=False).input_ids
     with torch.no_grad():

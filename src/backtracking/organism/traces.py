@@ -165,8 +165,8 @@ class Statement:
 
 def read_statements(text: str) -> list[Statement]:
     """All statements of a completion, each with the fact whether a trigger follows it."""
-    found = list(STATEMENT.finditer(text))
-    ends = [match.start() for match in found[1:]] + [len(text)] * bool(found)
+    statements = list(STATEMENT.finditer(text))
+    ends = [match.start() for match in statements[1:]] + [len(text)] * bool(statements)
     return [
         Statement(
             int(match[1]),
@@ -176,7 +176,7 @@ def read_statements(text: str) -> list[Statement]:
             TRIGGER.search(text, match.end(), end) is not None,
             match.end(),
         )
-        for match, end in zip(found, ends, strict=True)
+        for match, end in zip(statements, ends, strict=True)
     ]
 
 

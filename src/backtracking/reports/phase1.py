@@ -11,7 +11,9 @@ from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.verdict import Verdict
 from backtracking.claims.wording import count, number, p_value, percent, plain, points, quoted, rate, records
+from backtracking.config.onsets import TURN_KINDS
 from backtracking.config.schema import NO_MODEL, ExperimentConfig
+from backtracking.measurements.metrics import heading
 from backtracking.measurements.statistics import LEVEL
 from backtracking.reports.audit import write_audit
 from backtracking.reports.document import Document
@@ -21,7 +23,13 @@ from backtracking.reports.provenance import model_studied, write_out_of_date, wr
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME
 
-_RATES = ("Backtracking (strict)", "Doubt", "Redo", "Accuracy", "Cut at the cap", "Accuracy among finished")
+RATES = (
+    "backtracking_rate",
+    *(f"{kind}_rate" for kind in TURN_KINDS),
+    "accuracy",
+    "truncation_rate",
+    "accuracy_finished",
+)
 RATE_COLUMNS = {
     "backtracking_rate_low": "intervals",
     "doubt_rate": "doubt and redo",
@@ -77,7 +85,7 @@ def _rates(document: Document, evidence: Evidence, path: Path) -> None:
         document.say(evidence.absence(files.FORMATS))
         return
     document.table(
-        ["Variant", *_RATES],
+        ["Variant", *map(heading, RATES)],
         [_rate_line(row, quoted(row["variant"])) for row in records(table)],
     )
     if evidence.holds(files.FORMATS, "doubt_rate"):
@@ -90,24 +98,21 @@ def _rates(document: Document, evidence: Evidence, path: Path) -> None:
 
 
 def _rate_line(row: dict[Any, Any], *names: str) -> list[str]:
-    return [
-        *names,
-        rate(row, "backtracking_rate"),
-        rate(row, "doubt_rate", n=None),
-        rate(row, "redo_rate", n=None),
-        rate(row, "accuracy", n="gold_count" if "gold_count" in row else "total"),
-        rate(row, "truncation_rate", n=None),
-        rate(row, "accuracy_finished", n="finished_count"),
-    ]
+    counts = {
+        "backtracking_rate": "total",
+        "accuracy": "gold_count" if "gold_count" in row else "total",
+        "accuracy_finished": "finished_count",
+    }
+    return [*names, *(rate(row, name, n=counts.get(name)) for name in RATES)]
 
 
 def _accuracy(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Backtracking and accuracy")
     groups = evidence.data(files.SUMMARY).get("backtracking_vs_accuracy", {})
     groups = {
-        variant: found
-        for variant, found in (groups.items() if isinstance(groups, dict) else ())
-        if isinstance(found, dict) and {"with_backtracking", "without_backtracking"} <= set(found)
+        variant: group
+        for variant, group in (groups.items() if isinstance(groups, dict) else ())
+        if isinstance(group, dict) and {"with_backtracking", "without_backtracking"} <= set(group)
     }
     if not groups:
         document.say("Accuracy with and without backtracking is not in " + files.SUMMARY.file + ".")
@@ -131,16 +136,16 @@ def _accuracy(document: Document, evidence: Evidence, path: Path) -> None:
         [
             [
                 quoted(variant),
-                rate(found["with_backtracking"], "accuracy"),
-                rate(found["without_backtracking"], "accuracy"),
-                rate(found["with_backtracking"], "truncation_rate", n=None),
-                rate(found["without_backtracking"], "truncation_rate", n=None),
-                rate(found["with_backtracking"], "accuracy_finished", n="finished_count"),
-                rate(found["without_backtracking"], "accuracy_finished", n="finished_count"),
-                plain(found, "odds_ratio", ".2f"),
-                str(found.get("informative_problems", "—")),
+                rate(group["with_backtracking"], "accuracy"),
+                rate(group["without_backtracking"], "accuracy"),
+                rate(group["with_backtracking"], "truncation_rate", n=None),
+                rate(group["without_backtracking"], "truncation_rate", n=None),
+                rate(group["with_backtracking"], "accuracy_finished", n="finished_count"),
+                rate(group["without_backtracking"], "accuracy_finished", n="finished_count"),
+                plain(group, "odds_ratio", ".2f"),
+                str(group.get("informative_problems", "—")),
             ]
-            for variant, found in groups.items()
+            for variant, group in groups.items()
         ],
     )
     picture(
@@ -242,7 +247,7 @@ def _conditions(document: Document, evidence: Evidence, path: Path) -> None:
         document.say(evidence.absence(files.COMPARISON))
         return
     document.table(
-        ["Variant", "Condition", *_RATES],
+        ["Variant", "Condition", *map(heading, RATES)],
         [_rate_line(row, quoted(row["variant"]), quoted(row["condition"])) for row in records(table)],
     )
     say_what_lacks(document, evidence, files.COMPARISON, RATE_COLUMNS)
@@ -368,6 +373,6 @@ def _warnings(table: pd.DataFrame | None, names: Sequence[str]) -> Sequence[str]
 
 def picture(document: Document, evidence: Evidence, path: Path, name: str, caption: str) -> None:
     """Show a figure, if it was drawn."""
-    found = evidence.figure(name, path)
-    if found is not None:
-        document.picture(found, caption)
+    figure = evidence.figure(name, path)
+    if figure is not None:
+        document.picture(figure, caption)

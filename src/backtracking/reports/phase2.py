@@ -14,7 +14,7 @@ from backtracking.claims.phase2 import why_untested
 from backtracking.claims.verdict import Verdict
 from backtracking.claims.wording import count, number, p_value, percent, plain, points, quoted, rate, records
 from backtracking.config.schema import ExperimentConfig
-from backtracking.measurements.metrics import called
+from backtracking.measurements.metrics import called, heading
 from backtracking.reports.audit import write_audit
 from backtracking.reports.document import Document
 from backtracking.reports.lacking import how_graded, say_what_lacks
@@ -25,15 +25,14 @@ from backtracking.reports.provenance import model_studied, write_out_of_date, wr
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME
 
+RATES = ("backtracking_rate", "accuracy", "truncation_rate")
 ARM_HEAD = (
     "Arm",
     "Components",
-    "Backtracking",
-    "Accuracy",
-    "Cut at the cap",
-    "Δ backtracking (points)",
+    *map(heading, RATES),
+    f"Δ {called('backtracking_rate')} (points)",
     "p (Holm)",
-    "Δ accuracy (points)",
+    f"Δ {called('accuracy')} (points)",
     "Retention",
     "Verdict",
 )
@@ -96,7 +95,13 @@ def _baseline(document: Document, evidence: Evidence, path: Path) -> None:
         ("all variants", summary)
     ]
     document.table(
-        ["Variant", "Backtracking (strict)", "Accuracy", "Accuracy among graded", "Cut at the cap"],
+        [
+            "Variant",
+            heading("backtracking_rate"),
+            heading("accuracy"),
+            heading("accuracy_graded"),
+            heading("truncation_rate"),
+        ],
         [
             [
                 quoted(name),
@@ -200,10 +205,7 @@ def _choice(document: Document, evidence: Evidence, path: Path) -> None:
         [
             "Arm (search half)",
             "P(on the front)",
-            "Backtracking",
-            called("onset_after_wrong"),
-            "Accuracy",
-            "Cut at the cap",
+            *map(heading, ("backtracking_rate", "onset_after_wrong", "accuracy", "truncation_rate")),
             "Verdict",
         ],
         [
@@ -267,25 +269,23 @@ def _onset_step(document: Document, evidence: Evidence, path: Path) -> None:
             for row in records(summary)
         ],
     )
-    resumed = evidence.table(files.RESUMED_SUMMARY)
-    if resumed is not None:
-        document.say(
-            "Continuations sampled from there (the intervention acts on that one choice; the untouched model "
-            "goes on): does an onset come at once, or later?"
-        )
-        document.table(
-            ["Scale", "Onset at once", "Onset later", "Onset at all"],
-            [
-                [
-                    f"{row['scale']:g}",
-                    rate(row, "onset_at_once", n="n"),
-                    rate(row, "onset_later", n="n"),
-                    rate(row, "onset_at_all", n="n"),
-                ]
-                for row in records(resumed)
-            ],
-        )
+    _resumed(document, evidence)
     picture(document, evidence, path, "phase2_continuation_effect", "P(onset) before and after, per scale")
+
+
+def _resumed(document: Document, evidence: Evidence) -> None:
+    resumed = evidence.table(files.RESUMED_SUMMARY)
+    if resumed is None:
+        return
+    document.say(
+        "Continuations sampled from there (the intervention acts on that one choice; the untouched model "
+        "goes on): does an onset come at once, or later?"
+    )
+    shares = ("onset_at_once", "onset_later", "onset_at_all")
+    document.table(
+        ["Scale", "Onset at once", "Onset later", "Onset at all"],
+        [[f"{row['scale']:g}", *(rate(row, name, n="n") for name in shares)] for row in records(resumed)],
+    )
 
 
 def _hooks(document: Document, evidence: Evidence) -> None:

@@ -186,10 +186,10 @@ _ROWS = re.compile(r"first (\d+) rows")
 
 def parse(name: str) -> Input:
     """The input that a name in a stage's record means."""
-    found = _NAME.fullmatch(name)
-    if found is None or Path(name).exists():
+    match = _NAME.fullmatch(name)
+    if match is None or Path(name).exists():
         return Whole(Path(name))
-    path, part = Path(found["path"]), found["part"]
+    path, part = Path(match["path"]), match["part"]
     if rows := _ROWS.fullmatch(part):
         return FirstRows(path, int(rows[1]))
     if path.suffix == ".csv":

@@ -103,10 +103,10 @@ def read_bytes(path: Path) -> bytes:
 
 def exists(path: Path) -> bool:
     """Whether a file is there that is read if it is: that it was not is noted as well."""
-    found = path.exists()
-    if not found:
+    is_there = path.exists()
+    if not is_there:
         note(Whole(path))
-    return found
+    return is_there
 
 
 def require(path: Path, *, made_by: str) -> Path:

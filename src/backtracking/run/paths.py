@@ -59,11 +59,6 @@ class RunPaths:
     def generations(self) -> Path:
         return self.root / "generations"
 
-    def generation(self, variant: str, condition: str) -> Path:
-        check_id("variant", variant)
-        check_id("condition", condition)
-        return self.generations / variant / f"{condition}.jsonl"
-
     @property
     def analysis(self) -> Path:
         return self.root / "analysis"
@@ -71,22 +66,6 @@ class RunPaths:
     def table(self, name: str) -> Path:
         """An analysis artifact by its file name."""
         return self.analysis / name
-
-    @property
-    def events(self) -> Path:
-        return self.analysis / "backtracking_events.csv"
-
-    @property
-    def onsets(self) -> Path:
-        return self.analysis / "onsets.csv"
-
-    @property
-    def summary(self) -> Path:
-        return self.analysis / "summary_metrics.json"
-
-    @property
-    def selected_layers(self) -> Path:
-        return self.analysis / "selected_layers.json"
 
     def work(self, name: str) -> Path:
         """Per-event results of an analysis, from which an interrupted one goes on."""

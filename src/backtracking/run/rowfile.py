@@ -66,19 +66,19 @@ class Found:
 
         Of equal rows the first stays; failed ones are made again.
         """
-        found = cls()
+        sorted_rows = cls()
         if not file.path.exists():
-            return found
+            return sorted_rows
         io.heal_jsonl(file.path)
         for number, row in enumerate(file.rows(verify=False)):
             wanted = asked(row)
             if not row.is_intact:
-                found.edited += 1
+                sorted_rows.edited += 1
             elif wanted is False or not file.is_own(row):
-                found.made_otherwise += 1
+                sorted_rows.made_otherwise += 1
             elif row.finish_reason != "error":
-                (found.others if wanted is None else found.asked).setdefault(row.id, number)
-        return found
+                (sorted_rows.others if wanted is None else sorted_rows.asked).setdefault(row.id, number)
+        return sorted_rows
 
     def __len__(self) -> int:
         return len(self.asked) + len(self.others)
@@ -92,18 +92,18 @@ def resume(
     keep_others: bool,
 ) -> Found:
     """Clear the file of rows that can't be built on; what leaves it is told, and kept in a copy."""
-    found = Found.in_file(file, asked)
+    kept = Found.in_file(file, asked)
     losses = {
-        "changed after they were written": found.edited,
-        "made with other prompts or settings": found.made_otherwise,
-        "not part of this plan": 0 if keep_others else len(found.others),
+        "changed after they were written": kept.edited,
+        "made with other prompts or settings": kept.made_otherwise,
+        "not part of this plan": 0 if keep_others else len(kept.others),
     }
     if told := [f"{count:,} {what}" for what, count in losses.items() if count]:
         reporter.say(f"  {file.path.stem}: finished rows that are not kept: {', '.join(told)}")
         set_aside(file.path, reporter, copy=True)
     if file.path.exists():
-        file.keep([*found.asked.values(), *(found.others.values() if keep_others else ())])
-    return found
+        file.keep([*kept.asked.values(), *(kept.others.values() if keep_others else ())])
+    return kept
 
 
 def set_aside(path: Path, reporter: Reporter, *, copy: bool = False) -> None:

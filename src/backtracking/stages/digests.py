@@ -48,17 +48,17 @@ def digest_now(name: str, ctx: RunContext) -> str:
 
 def of_needs(stage: Stage, ctx: RunContext) -> Digests:
     """What a stage says it needs, as it is now."""
-    found = {name_in_run(item, ctx): item.digest() for item in stage.inputs(ctx)}
+    needs = {name_in_run(item, ctx): item.digest() for item in stage.inputs(ctx)}
     if "model" in stage.config_keys:
-        found[WEIGHTS] = ctx.weights() or ""
-    return found
+        needs[WEIGHTS] = ctx.weights() or ""
+    return needs
 
 
 def of_reads(reads: dict[Input, str], ctx: RunContext, own: Iterable[str]) -> Digests:
     """What was read for a result, without what the stage itself had made."""
     made = {name.partition("[")[0] for name in own}
     named = {item: relative(item.path, ctx) for item in reads}
-    return {name_in_run(item, ctx): found for item, found in reads.items() if named[item] not in made}
+    return {name_in_run(item, ctx): digest for item, digest in reads.items() if named[item] not in made}
 
 
 def of_outputs(stage: Stage, ctx: RunContext, made: Iterable[Input] = ()) -> Digests:

@@ -141,10 +141,10 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
     if not (blocked := _blocked(stage, ctx)):
         for item in stage.inputs(ctx):
             item.require()
-    found = status_of(stage, ctx)
-    if not force and found.is_settled:
+    status = status_of(stage, ctx)
+    if not force and status.is_settled:
         record = ctx.meta.stages[stage.key]
-        note = "" if record.reason else found.reason
+        note = "" if record.reason else status.reason
         return Outcome(skipped=True, rows=record.rows, not_testable=record.reason, note=note)
     _make_room(stage, ctx, force)
     record = _begin(stage, ctx)

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from backtracking.artifacts.phase1 import EVENTS
 from backtracking.run import io
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
@@ -125,9 +126,9 @@ def _pending(stage: Stage, ctx: RunContext, counted: dict[Path, int], afresh: bo
 def _length(ctx: RunContext) -> Length:
     """The mean of the baseline rows of this run, else of its Phase 1 run."""
     for run, words in ((ctx.paths, "this run"), (ctx.phase1, "the Phase 1 run")):
-        found = _weigh(run) if run is not None else None
-        if found is not None:
-            rows, tokens, size = found
+        weighed = _weigh(run) if run is not None else None
+        if weighed is not None:
+            rows, tokens, size = weighed
             return Length(tokens / rows, size / rows, f"the mean of {rows:,} rows of {words}")
     return Length(None, 0.0, f"a guess, {GUESSED_SHARE:.0%} of the cap: there are no rows to go by yet")
 
@@ -141,7 +142,7 @@ def _weigh(run: RunPaths) -> tuple[int, int, int] | None:
             size += len(record.model_dump_json(exclude_none=True)) + 1
     if rows:
         return rows, tokens, size
-    return _weigh_events(run.events)
+    return _weigh_events(EVENTS.path(run))
 
 
 def _weigh_events(path: Path) -> tuple[int, int, int] | None:

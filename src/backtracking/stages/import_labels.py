@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from backtracking.artifacts.labels import SENTENCE_LABELS
+from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.errors import UserError
 from backtracking.measurements.events import table_writer
 from backtracking.run import io
@@ -32,7 +33,7 @@ def import_labels(
     """Replace the run's table of sentence labels by those of a file; both traces and labels have ids."""
     wanted = _read(source, given)
     counts = LabelCounts(total=sum(map(len, wanted.values())))
-    path = ctx.paths.generation(variant, BASELINE_NAME)
+    path = GENERATIONS.path(ctx.paths, variant=variant, condition=BASELINE_NAME)
     with table_writer(SENTENCE_LABELS.path(ctx.paths), LABEL_COLUMNS) as table:
         for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate or import-traces"):
             sentences = wanted.get((record.example_id, record.sample_id), [])
@@ -69,7 +70,7 @@ def label_rows(
 
 def _read(source: str, given: Mapping[str, str]) -> dict[RowKey, list[LabelledSentence]]:
     """By completion: rows hold all sentences of a completion, or one sentence each, in order."""
-    found: dict[RowKey, list[LabelledSentence]] = {}
+    labels_of: dict[RowKey, list[LabelledSentence]] = {}
     columns: dict[str, str] | None = None
     for row in read_rows(source):
         columns = columns or _columns(row, given)
@@ -80,10 +81,10 @@ def _read(source: str, given: Mapping[str, str]) -> dict[RowKey, list[LabelledSe
             sentences = read_sentences(row.get(columns["sentences"]))
         else:
             sentences = [LabelledSentence(clean(row[columns["text"]]), clean(row[columns["label"]]))]
-        found.setdefault(key, []).extend(sentences)
-    if not any(found.values()):
+        labels_of.setdefault(key, []).extend(sentences)
+    if not any(labels_of.values()):
         raise UserError(f"{source} holds no labelled sentences")
-    return found
+    return labels_of
 
 
 def _columns(row: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:

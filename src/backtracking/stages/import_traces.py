@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from backtracking.artifacts.labels import SENTENCE_LABELS
+from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.config.load import LoadedConfig
 from backtracking.config.schema import NO_MODEL, ExperimentConfig, FormattingVariant
 from backtracking.errors import UserError
@@ -74,7 +75,7 @@ def import_traces(asked: Import, loaded: LoadedConfig, run_id: str) -> tuple[Run
     if paths.meta.exists():
         raise UserError(
             f"there is a run {run_id!r} in {paths.output_dir} already",
-            "imported traces make a run of their own",
+            "imported traces get a run of their own",
             "name another with --run-id",
         )
     done = Imported(columns=columns.given)
@@ -104,7 +105,9 @@ def _write(paths: RunPaths, traces: Iterator[Trace], asked: Import, done: Import
     samples: dict[str, int] = {}
     with ExitStack() as stack:
         problems = stack.enter_context(io.JsonlAppender(paths.dataset))
-        rows = stack.enter_context(io.JsonlAppender(paths.generation(VARIANT, BASELINE_NAME)))
+        rows = stack.enter_context(
+            io.JsonlAppender(GENERATIONS.path(paths, variant=VARIANT, condition=BASELINE_NAME))
+        )
         labels = None
         for trace in traces:
             key = trace.id if trace.id is not None else _prompt_key(trace, done.traces)

@@ -5,6 +5,7 @@ from collections import defaultdict
 import pandas as pd
 
 from backtracking.artifacts.labels import SENTENCE_LABELS
+from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.errors import UserError
 from backtracking.measurements.quality import Span, judged
 from backtracking.run import io
@@ -24,11 +25,11 @@ def judged_labels(ctx: RunContext, scorer: Scorer) -> pd.DataFrame:
     detector = Detector(ctx.config.detection)
     rows = []
     for variant in dict.fromkeys(variant for variant, _, _ in spans):
-        file = ctx.paths.generation(variant, BASELINE_NAME)
+        file = GENERATIONS.path(ctx.paths, variant=variant, condition=BASELINE_NAME)
         for record in io.read_jsonl(file, GenerationRecord, made_by="backtracking import-traces"):
-            found = spans.get((variant, record.example_id, record.sample_id))
-            if found:
-                rows += judged(record.example_id, record.completion, found, detector, scorer)
+            labelled = spans.get((variant, record.example_id, record.sample_id))
+            if labelled:
+                rows += judged(record.example_id, record.completion, labelled, detector, scorer)
     if not rows:
         raise UserError(
             f"run {ctx.paths.run_id} has no labelled sentences",

@@ -28,8 +28,8 @@ def speaking_foreign(stage: Stage, ctx: RunContext) -> list[Path]:
 
 def _is_recorded(path: Path, ctx: RunContext) -> bool:
     """Whether some stage recorded the file as it is now; two stages may share one."""
-    found, names = file_digest(path), (relative(path, ctx), path.name)
-    return any(record.outputs.get(name) == found for record in ctx.meta.stages.values() for name in names)
+    present, names = file_digest(path), (relative(path, ctx), path.name)
+    return any(record.outputs.get(name) == present for record in ctx.meta.stages.values() for name in names)
 
 
 def why_not_made(path: Path, ctx: RunContext) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from backtracking.artifacts.phase1 import SELECTED
 from backtracking.config.phase2 import Subset
 from backtracking.errors import UserError
-from backtracking.interventions import Intervention
-from backtracking.model.source import Shape, check_source, known_shape
+from backtracking.interventions import Intervention, Shape
+from backtracking.model.source import check_source, known_shape
 from backtracking.run.meta import RunMeta
 from backtracking.stages.base import RunContext
 
@@ -39,28 +40,27 @@ def _beyond_the_model(ctx: RunContext) -> Iterator[str]:
     beyond = {name: parts for name, subset in subsets.items() if (parts := [*_absent(subset, shape)])}
     if beyond:
         yield (
-            f"{ctx.config.model.hf_id} has layers 0 to {shape.layers - 1} and heads 0 to {shape.heads - 1}; "
+            f"{ctx.config.model.hf_id} has {shape}; "
             + "; ".join(f"subset {name} names {', '.join(parts)}" for name, parts in beyond.items())
         )
 
 
 def _absent(subset: Subset, shape: Shape) -> Iterator[str]:
     for member in subset.components:
-        if member.layer >= shape.layers:
-            yield f"{member.component} {member.layer}"
-        elif isinstance(member, Intervention) and (member.head or 0) >= shape.heads:
-            yield f"head {member.head} of {member.component} {member.layer}"
+        head = member.head if isinstance(member, Intervention) else None
+        if beyond := shape.lacks(member.component, member.layer, head):
+            yield beyond
 
 
 def _lacking_from_phase1(ctx: RunContext) -> Iterator[str]:
     """Phase 1's choice of layers, where a subset is made of it and the scan has not been run."""
     asking = [name for name, subset in ctx.phase2.subset_sweep.subsets.items() if subset.from_selected_layers]
-    if not asking or ctx.phase1 is None or ctx.phase1.selected_layers.exists():
+    if not asking or ctx.phase1 is None or SELECTED.path(ctx.phase1).exists():
         return
     meta = RunMeta.load(ctx.phase1.meta) if ctx.phase1.meta.exists() else None
     scans = [record for key, record in meta.stages.items() if key.startswith(SCAN)] if meta else []
     if not any(record.outcome == "not testable" for record in scans):
         yield (
-            f"subset {asking[0]} takes the layers that Phase 1 selected, and {ctx.phase1.selected_layers} is "
+            f"subset {asking[0]} takes the layers that Phase 1 selected, and {SELECTED.path(ctx.phase1)} is "
             f"missing: run backtracking {SCAN} --run-id {ctx.phase1.run_id}"
         )

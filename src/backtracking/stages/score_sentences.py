@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from backtracking.artifacts.labels import SCORED
+from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.measurements.events import table_writer
 from backtracking.measurements.labels import sentence_spans
 from backtracking.run import io
@@ -28,7 +29,7 @@ class Scored:
 def score_sentences(ctx: RunContext, variant: str, scorer: Scorer) -> Scored:
     """Write the table, one completion at a time."""
     counts = Scored()
-    path = ctx.paths.generation(variant, BASELINE_NAME)
+    path = GENERATIONS.path(ctx.paths, variant=variant, condition=BASELINE_NAME)
     with table_writer(SCORED.path(ctx.paths), COLUMNS) as table:
         for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate or import-traces"):
             spans = sentence_spans(record.completion)

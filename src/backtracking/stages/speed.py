@@ -29,8 +29,8 @@ def speed_file(ctx: RunContext) -> Path:
 def known_speed(ctx: RunContext) -> dict[str, Any] | None:
     """The last measurement of this model under these settings on this machine."""
     path = speed_file(ctx)
-    found = io.read_json(path, made_by="backtracking plan").get(_key(ctx)) if path.exists() else None
-    return found if isinstance(found, dict) else None
+    speed = io.read_json(path, made_by="backtracking plan").get(_key(ctx)) if path.exists() else None
+    return speed if isinstance(speed, dict) else None
 
 
 def measure(ctx: RunContext, seconds: float = SECONDS) -> dict[str, Any]:
@@ -49,13 +49,13 @@ def measure(ctx: RunContext, seconds: float = SECONDS) -> dict[str, Any]:
     )
     if speed is None:
         raise UserError("the measurement decoded no token", next_step="run: backtracking doctor")
-    found = _described(speed) | {"device": str(model.device), "measured": now()}
+    measured = _described(speed) | {"device": str(model.device), "measured": now()}
     path = speed_file(ctx)
     known = io.read_json(path, made_by="backtracking plan") if path.exists() else {}
     # Earlier versions wrote the machine's name into their entries.
     unnamed = {key: old for key, old in known.items() if "host" not in old}
-    io.write_json(path, {**unnamed, _key(ctx): found})
-    return found
+    io.write_json(path, {**unnamed, _key(ctx): measured})
+    return measured
 
 
 def _described(speed: "Speed") -> dict[str, Any]:

@@ -6,9 +6,10 @@ import pandas as pd
 
 from backtracking.engine.generate import Prompt, Row, generate_rows
 from backtracking.interventions import Arm
-from backtracking.measurements.comparison import average, flag, spread
+from backtracking.measurements.comparison import average, flag
 from backtracking.measurements.injections import Pair, Rewriter
 from backtracking.measurements.metrics import OUTCOMES
+from backtracking.measurements.statistics import spread
 from backtracking.run.records import GenerationRecord
 from backtracking.sweeps.sweep import SweepJob
 from backtracking.text.steps import read_steps
@@ -19,13 +20,13 @@ def wrong_prefixes(records: Iterable[GenerationRecord], job: SweepJob) -> list[P
     """One rewrite per row: its first right step ahead of any onset, made wrong."""
     tokenizer = job.model.tokenizer
     rewriter = Rewriter(tokenizer, TokenMap(tokenizer), job.reader.detector)
-    found = []
+    prefixes = []
     for record in records:
         pairs, _ = rewriter.pairs(record)
         wrong = next((pair for pair in pairs if pair.is_wrong), None)
         if wrong is not None:
-            found.append(wrong)
-    return found
+            prefixes.append(wrong)
+    return prefixes
 
 
 def run_forced_errors(job: SweepJob, arms: Sequence[Arm], prefixes: Sequence[Pair]) -> pd.DataFrame:

@@ -53,10 +53,10 @@ def search_arms(
     arms_left = _affordable_arms(config.budget_rows, len(job.prompts) * job.samples)
     idle = 0
     study = _study(candidates, config, seed)
-    found = run_arms(job, [BASELINE_ARM])
-    seen = {BASELINE_NAME: found.events}
-    outcome = primary_outcome(counted(found.events))
-    generated = found.generated
+    baseline = run_arms(job, [BASELINE_ARM])
+    seen = {BASELINE_NAME: baseline.events}
+    outcome = primary_outcome(counted(baseline.events))
+    generated = baseline.generated
     lines: list[dict[str, Any]] = []
     while arms_left and idle < IDLE_ROUNDS:
         asked = [study.ask(_space(candidates, config)) for _ in range(min(config.trials_at_once, arms_left))]
@@ -182,5 +182,5 @@ def ranked_components(importance: pd.DataFrame | None, n_layers: int, count: int
     ranking = "selectivity" if selective else "delta_wait_logit_mean"
     ordered = importance.sort_values(ranking, ascending=not selective)
     pairs = zip(ordered["component"], ordered["layer"], strict=True)
-    found = [(kind, int(layer)) for name, layer in pairs for kind in kinds if kind == name]
-    return list(dict.fromkeys(found))[:count]
+    components = [(kind, int(layer)) for name, layer in pairs for kind in kinds if kind == name]
+    return list(dict.fromkeys(components))[:count]

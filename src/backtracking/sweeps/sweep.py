@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from backtracking.artifacts.phase2 import ARM_CARD, ARM_ROWS
 from backtracking.config.phase2 import Subset
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.errors import UserError
@@ -95,13 +96,13 @@ def run_scale_sweep(job: SweepJob, name: str, subset: Subset, scales: Sequence[f
 
 def run_arms(job: SweepJob, arms: Sequence[Arm]) -> SweepResult:
     """Generate what is not there yet, then measure all arms from their files."""
-    found = {arm.name: _resume(job, arm) for arm in arms}
-    done = {(*row, arm) for arm, rows in found.items() for row in rows.asked}
+    on_disk = {arm.name: _resume(job, arm) for arm in arms}
+    done = {(*row, arm) for arm, rows in on_disk.items() for row in rows.asked}
     ledger, generated = Ledger(), Counter({arm.name: 0 for arm in arms})
     try:
         _generate_missing(job, arms, done, ledger, generated)
     finally:
-        debug = hook_debug(ledger, generated, {arm: len(rows) for arm, rows in found.items()})
+        debug = hook_debug(ledger, generated, {arm: len(rows) for arm, rows in on_disk.items()})
         job.note_hooks(debug)
     events = pd.concat([_arm_events(job, arm) for arm in arms], ignore_index=True)
     table = summarize_arms(events, margin=job.margin)
@@ -144,12 +145,12 @@ def _rows(job: SweepJob, arms: Sequence[Arm], done: Collection[ArmRowId]) -> Ite
 
 def arm_path(folder: Path, name: str) -> Path:
     """Where an arm's rows lie."""
-    return folder / f"phase2_{name}.jsonl"
+    return folder / ARM_ROWS.file.format(arm=name)
 
 
 def card_path(folder: Path, name: str) -> Path:
     """What an arm's rows were made with, beside them."""
-    return arm_path(folder, name).with_suffix(".arm.json")
+    return folder / ARM_CARD.file.format(arm=name)
 
 
 def _generate_missing(

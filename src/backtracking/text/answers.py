@@ -152,14 +152,14 @@ def _layered(completion: str, think_close: str, truncated: bool) -> Answer:
     unfinished = truncated and close is None
     opened = bool(think_close) or "<think>" in completion[:200]
     zone = 0 if close is None else close + len(think_close or "</think>")
-    found = _boxed(completion, zone)
-    if found is None and not (unfinished and opened):
-        found = _final_line(completion, zone)
-    if found is None and not unfinished:
-        found = _prose(completion, zone)
-    if found is None and zone:
-        found = _boxed(completion, 0) or _final_line(completion, 0)
-    return found or Answer(None, "none")
+    answer = _boxed(completion, zone)
+    if answer is None and not (unfinished and opened):
+        answer = _final_line(completion, zone)
+    if answer is None and not unfinished:
+        answer = _prose(completion, zone)
+    if answer is None and zone:
+        answer = _boxed(completion, 0) or _final_line(completion, 0)
+    return answer or Answer(None, "none")
 
 
 def _by_regex(completion: str, pattern: str) -> Answer:
@@ -250,15 +250,15 @@ def _final_line(text: str, zone: int) -> Answer | None:
 
 def _markers(text: str, zone: int) -> list[re.Match[str]]:
     """The last announcements in order; their literal parts are looked for first, which is much faster."""
-    found: dict[int, re.Match[str]] = {}
+    marks: dict[int, re.Match[str]] = {}
     for hint in _FINAL_HINTS:
         at = text.find(hint, zone)
         while at >= 0:
             match = _FINAL.match(text, at if hint == "####" else max(zone, at - 1))
             if match is not None:
-                found[match.start()] = match
+                marks[match.start()] = match
             at = text.find(hint, at + 1)
-    return [found[start] for start in sorted(found)[-_MAX_MARKERS:]]
+    return [marks[start] for start in sorted(marks)[-_MAX_MARKERS:]]
 
 
 def _line_after(text: str, start: int) -> tuple[int, int]:

@@ -11,8 +11,9 @@ from fractions import Fraction
 from functools import lru_cache
 
 from backtracking.text import equality_words as say
-from backtracking.text.equality_tokens import NOTHING, NUMERIC, Token, neighbourhoods, tokens_of
+from backtracking.text.equality_tokens import NOTHING, NUMERIC, neighbourhoods, tokens_of
 from backtracking.text.expressions import FRACTION_SLASH, Operand, Part
+from backtracking.text.lexer import Token
 
 _MAX_UNIT_WORDS = 3
 _MAX_TOKENS = 40

@@ -4,9 +4,9 @@ Braces that group an exponent or a fraction become parentheses; those of other c
 """
 
 import re
-from typing import NamedTuple
 
 from backtracking.text.expressions import FRACTION_SLASH, Span
+from backtracking.text.lexer import Token
 
 _TOKEN = re.compile(
     r"""[ \t]*+(?:(?P<times>[xX](?=[ ]*[\d.($\\]|[ ]+-))
@@ -48,17 +48,6 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _TIGHT = ("", "\\left")
 NUMERIC = ("number", "frac", "percent")
 _ENDS_OPERAND = (*NUMERIC, "word")
-
-
-class Token(NamedTuple):
-    """A number, word or sign with where it stands."""
-
-    kind: str
-    text: str
-    start: int
-    end: int
-    spaced: bool
-    """Whether a space stands before it."""
 
 
 NOTHING = Token("end", "", -1, -1, spaced=True)
@@ -111,8 +100,8 @@ def tokens_of(text: str, start: int, end: int) -> list[Token]:
         if kind in _AS_THEY_ARE:
             tokens.append(Token(kind, text[begin:stop], begin, stop, spaced))
         elif kind == "op" and not (tokens and tokens[-1].kind == "edge"):
-            found = text[begin:stop]
-            tokens.append(Token(kind, _OPERATORS.get(found, found), begin, stop, spaced))
+            word = text[begin:stop]
+            tokens.append(Token(kind, _OPERATORS.get(word, word), begin, stop, spaced))
         elif kind == "skip":
             reader.spaced = True
         else:
@@ -137,27 +126,27 @@ class _Reader:
 
     def take(self, kind: str, start: int, end: int, *, spaced: bool) -> None:
         """Take in an operator, an equals sign, the edge of a formula or a brace."""
-        found = self._text[start:end]
+        taken = self._text[start:end]
         last = self.tokens[-1] if self.tokens else NOTHING
         if kind == "raised":
             self._add("op", "^", start, end)
-            self._add("number", found.translate(_RAISED), start, end)
+            self._add("number", taken.translate(_RAISED), start, end)
             return
         if kind == "group":
-            self._group(found, start, end)
+            self._group(taken, start, end)
             return
-        if kind == "edge" and last.kind in ("op", "equals") and found in ("\\(", "\\["):
+        if kind == "edge" and last.kind in ("op", "equals") and taken in ("\\(", "\\["):
             self.spaced = True  # 5 + \(3\)
             return
         while kind == "equals" and self.tokens and self.tokens[-1].text in ("\n", "\\\\"):
             self.tokens.pop()  # a chain that goes on in the next line
         if kind == "times":
-            kind, found = ("op", "*") if last.kind in _ENDS_OPERAND else ("word", found)
+            kind, taken = ("op", "*") if last.kind in _ENDS_OPERAND else ("word", taken)
         elif kind == "tight":
-            kind, found = "op", FRACTION_SLASH
+            kind, taken = "op", FRACTION_SLASH
         elif kind in ("op", "equals") and last.text in ("\\)", "\\]"):
             self.tokens.pop()  # \(9 \times 2\) = 18
-        self.tokens.append(Token(kind, _OPERATORS.get(found, found), start, end, spaced))
+        self.tokens.append(Token(kind, _OPERATORS.get(taken, taken), start, end, spaced))
 
     def multiply(self, start: int) -> None:
         """Add the sign that 3(4) and (2 + 1)(3 + 1) leave out; 6 / 2(3) is read in two ways."""
@@ -169,16 +158,16 @@ class _Reader:
     def _add(self, kind: str, text: str, start: int, end: int) -> None:
         self.tokens.append(Token(kind, text, start, end, spaced=False))
 
-    def _group(self, found: str, start: int, end: int) -> None:
+    def _group(self, taken: str, start: int, end: int) -> None:
         """Braces of fractions and exponents as parentheses, others left out."""
-        if found == "{":
+        if taken == "{":
             if start != self._bottom_opens:
                 self._groups.append("plain")
-        elif found[0] == "^":
+        elif taken[0] == "^":
             self._add("op", "^", start, end)
             self._add("paren", "(", start, end)
             self._groups.append("power")
-        elif found != "}":
+        elif taken != "}":
             self._add("paren", "(", start, end)
             self._add("paren", "(", start, end)
             self._groups.append("top")

@@ -33,10 +33,10 @@ class OwnFinder:
         given = self._find(text)
         if not isinstance(given, Iterable):
             raise UserError(
-                f"the detector gave {given!r}, which is no list of spans",
+                f"the detector gave {given!r}, which is not a list of spans",
                 next_step="give a list of (start, end), empty where there is no onset",
             )
-        spans = sorted(self._span(found, text) for found in given)
+        spans = sorted(self._span(one, text) for one in given)
         return [
             Onset(
                 phrase=" ".join(text[start:stop].lower().split()),
@@ -58,11 +58,11 @@ class OwnFinder:
         return self.all_matches(text, think_close)
 
     @staticmethod
-    def _span(found: tuple[int, int] | re.Match[str], text: str) -> tuple[int, int]:
-        span = found.span() if isinstance(found, re.Match) else found
+    def _span(place: tuple[int, int] | re.Match[str], text: str) -> tuple[int, int]:
+        span = place.span() if isinstance(place, re.Match) else place
         if not (isinstance(span, tuple) and len(span) == 2 and 0 <= span[0] < span[1] <= len(text)):
             raise UserError(
-                f"the detector gave {found!r}, which is no stretch of the text",
+                f"the detector gave {place!r}, which is not a part of the text",
                 f"the text has {len(text)} characters",
                 "give (start, end) with 0 <= start < end, or matches of a regular expression",
             )

@@ -54,8 +54,8 @@ def grade(answer: str | None, gold: str) -> bool | None:
 
 def parse_number(text: str) -> Quantity | None:
     """The plain number that a text states, units and markup aside; none when it is unclear or no number."""
-    found = _read(text)
-    return None if isinstance(found, _Void) else found
+    amount = _read(text)
+    return None if isinstance(amount, _Void) else amount
 
 
 def _read(text: str) -> Quantity | _Void | None:

@@ -48,7 +48,7 @@ _FONT = re.compile(r"[{}*]|\\(?!q?quad)[a-z]{2,}")
 
 
 class Token(NamedTuple):
-    """A sign or word with where it stands, and whether a space stands before it."""
+    """A number, word or sign with where it stands, and whether a space stands before it."""
 
     kind: str
     text: str
@@ -72,7 +72,7 @@ def token_at(tokens: Sequence[Token], at: int) -> Token:
 
 def tokens_of(text: str, start: int = 0, end: int | None = None) -> list[Token]:
     """The tokens between two places of a text; dollar signs that open and close formulas are left out."""
-    found: list[Token] = []
+    tokens: list[Token] = []
     spaced = True
     stop = len(text) if end is None else end
     for match in _TOKEN.finditer(text, start, stop):
@@ -83,9 +83,9 @@ def tokens_of(text: str, start: int = 0, end: int | None = None) -> list[Token]:
         if match.group() == "$" and not _is_money(text, match.start(), start, stop):
             spaced = True
             continue
-        found.append(Token(kind, match.group(), match.start(), match.end(), spaced))
+        tokens.append(Token(kind, match.group(), match.start(), match.end(), spaced))
         spaced = False
-    return found
+    return tokens
 
 
 def _is_money(text: str, at: int, start: int, end: int) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from backtracking.config.onsets import MEMBERS, OnsetKind, OnsetRule, StudiedOnsets, TurnKind
+from backtracking.config.onsets import MEMBERS, TURN_KINDS, OnsetKind, OnsetRule, StudiedOnsets, TurnKind
 from backtracking.config.schema import DetectionConfig
 from backtracking.text.rules import TurnRules, bundled_rules, lone_words
 
@@ -60,7 +60,7 @@ class Detector:
         return list(self._onsets(text, len(text) if boundary is None else boundary))
 
     def turns(self, text: str, think_close: str = "") -> list[Onset]:
-        """The onsets of kind doubt and redo, one of each in a sentence at most."""
+        """The onsets that rules find (doubt, redo), one of each kind in a sentence at most."""
         boundary = reasoning_end(text, think_close)
         end = len(text) if boundary is None else boundary
         return [
@@ -128,8 +128,10 @@ def reasoning_end(text: str, think_close: str = "") -> int | None:
 
 
 def turn_rules(config: DetectionConfig) -> dict[TurnKind, tuple[OnsetRule, ...]]:
-    """The rules of both kinds, in the order in which they are tried at one place."""
-    given: dict[TurnKind, tuple[OnsetRule, ...] | None] = {"redo": config.redo, "doubt": config.doubt}
+    """The rules of each kind, in the order in which they are tried at one place: redo before doubt."""
+    given: dict[TurnKind, tuple[OnsetRule, ...] | None] = {
+        kind: getattr(config, kind) for kind in reversed(TURN_KINDS)
+    }
     return {kind: bundled_rules(kind) if rules is None else rules for kind, rules in given.items()}
 
 

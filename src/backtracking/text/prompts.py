@@ -84,9 +84,9 @@ def _refuse_control_tokens(question: str, tokenizer: ChatTokenizer) -> None:
     """A problem that spells a control token would be read as that token: a turn's end, or thinking begun."""
     tokens = [tokenizer.decode([i], skip_special_tokens=False) for i in tokenizer.all_special_ids]
     tokens += [name for name in tokenizer.get_added_vocab() if name[:1] == "<" and name[-1:] == ">"]
-    if found := sorted({token for token in tokens if token and token in question}):
+    if control := sorted({token for token in tokens if token and token in question}):
         raise UserError(
-            f"a problem's text holds the control token {found[0]!r}",
+            f"a problem's text holds the control token {control[0]!r}",
             f"the model would not read it as text: {question[:80]!r}",
             "take it out of the problem, or remove the problem from the data",
         )

@@ -56,10 +56,10 @@ _SIGN_PLACES = ("none", "equals", "open", "times", "over", "plus", "bound", "abo
 
 def read_quantity(tokens: Sequence[Token], at: int) -> tuple[Quantity, int] | None:
     """The longest quantity that begins at a token, and the token after it."""
-    found = _simple(tokens, at)
-    if found is None:
+    simple = _simple(tokens, at)
+    if simple is None:
         return None
-    quantity, stop = found
+    quantity, stop = simple
     return _compound(tokens, quantity, stop)
 
 
@@ -145,9 +145,9 @@ def _magnitude(tokens: Sequence[Token], quantity: Quantity, at: int) -> tuple[Qu
 def _dressed(tokens: Sequence[Token], quantity: Quantity, at: int) -> tuple[Quantity, int]:
     """What stands right behind a number: percent and currency signs, suffixes, letters that unmake it."""
     for dress in (_ordinal, _percentage, _money_behind, _unknown_behind, _below_zero):
-        found = dress(tokens, quantity, at)
-        if found is not None:
-            return found
+        dressed = dress(tokens, quantity, at)
+        if dressed is not None:
+            return dressed
     return quantity, at
 
 
@@ -245,10 +245,10 @@ def _smaller_units(tokens: Sequence[Token], at: int, unit: tuple[str, Fraction])
     parts: list[_Part] = []
     while True:
         joint = token_at(tokens, at)
-        found = _simple(tokens, at + (joint.word == "and" or joint.text == ","))
-        if found is None or len(found[0].readings) != 1 or found[0].currency:
+        smaller = _simple(tokens, at + (joint.word == "and" or joint.text == ","))
+        if smaller is None or len(smaller[0].readings) != 1 or smaller[0].currency:
             return parts
-        (count,), stop = found[0].readings, found[1]
+        (count,), stop = smaller[0].readings, smaller[1]
         kind, each = UNITS.get(token_at(tokens, stop).word, ("", size))
         if kind != dimension or each >= size or count * each >= size:
             return parts

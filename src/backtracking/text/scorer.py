@@ -46,8 +46,8 @@ class Scorer:
         """[sentence, class], the classes in the order of CLASSES."""
         logits = np.empty((len(sentences), len(CLASSES)))
         for row, sentence in enumerate(sentences):
-            found = buckets(sentence)
-            total = self.weights[:, found].sum(axis=1) / np.sqrt(max(1, len(found)))
+            features = buckets(sentence)
+            total = self.weights[:, features].sum(axis=1) / np.sqrt(max(1, len(features)))
             logits[row] = self.bias + total / self.temperature
         return softmax(logits)
 

@@ -99,12 +99,12 @@ def read_mentions(tokens: Sequence[Token]) -> Iterator[Mention]:
     has_figures = any(token.kind in ("number", "frac", "vulgar") for token in tokens)
     at = 0
     while at < len(tokens):
-        found = read_quantity(tokens, at) if _may_begin(tokens[at]) else None
-        if found is None:
+        read = read_quantity(tokens, at) if _may_begin(tokens[at]) else None
+        if read is None:
             scope.take(tokens, at)
             at += 1
             continue
-        quantity, stop = found
+        quantity, stop = read
         place = _Place(
             tokens, quantity, at, stop, words_before(tokens, at, 5), _words_behind(tokens, stop, 6)
         )

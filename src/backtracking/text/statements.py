@@ -102,8 +102,8 @@ def stance_of_box(text: str, start: int, box: tuple[int, int], end: int) -> Stan
     tokens = [*before, placeholder, *tokens_of(text, box[1], end)]
     if text[end : end + 1] == "?":
         return Stance.HEDGED
-    found = next((m for m in read_mentions(tokens) if m.first <= len(before) < m.stop), None)
-    return found.stance if found else Stance.CLAIMED
+    mention = next((m for m in read_mentions(tokens) if m.first <= len(before) < m.stop), None)
+    return mention.stance if mention else Stance.CLAIMED
 
 
 def _with_expressions(tokens: Sequence[Token], mentions: list[Mention]) -> list[Mention]:

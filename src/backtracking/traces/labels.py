@@ -72,7 +72,7 @@ def read_sentences(value: Any) -> list[LabelledSentence]:
         return [LabelledSentence(match[2], match[1].strip()) for match in _TAGGED.finditer(value)]
     if value is None or isinstance(value, float | int):
         return []
-    return [found for item in value if (found := _sentence(item)) is not None]
+    return [sentence for item in value if (sentence := _sentence(item)) is not None]
 
 
 def _sentence(item: Any) -> LabelledSentence | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backtracking.errors import UserError
+from backtracking.run.hub import asking_hub
 from backtracking.traces import inspect_logs
 
 Row = dict[str, Any]
@@ -93,8 +94,11 @@ def _read_hub(name: str, split: str | None) -> Iterator[Row]:
     import datasets
 
     try:
-        rows = datasets.load_dataset(name, split=split or "train", streaming=True)
+        with asking_hub("dataset", name, "source", "give a local file"):
+            rows = datasets.load_dataset(name, split=split or "train", streaming=True)
         yield from (dict(row) for row in rows)
+    except UserError:
+        raise
     except Exception as error:  # the hub client raises many kinds; all mean that it could not be had
         raise UserError(
             f"cannot load data set {name!r} (split {split or 'train'}) from the hub",

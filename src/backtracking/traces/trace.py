@@ -51,14 +51,14 @@ class Columns:
 
     def guessed(self, row: Row) -> "Columns":
         """All columns, by the row's own names; what is given must be there."""
-        found = guess(row, self.given, GUESSES)
-        if not {"text", "labels"} & set(found) and not messages(row):
+        columns = guess(row, self.given, GUESSES)
+        if not {"text", "labels"} & set(columns) and not messages(row):
             raise UserError(
                 "no column holds the traces",
                 f"columns: {_listed(row)}",
                 "name it with --text COLUMN (and --prompt, --id, --gold, --labels where they are there)",
             )
-        return Columns(found)
+        return Columns(columns)
 
     def trace(self, row: Row) -> Trace | None:
         """The row as a trace; none where it holds no text."""
@@ -88,13 +88,13 @@ def guess(row: Row, given: Mapping[str, str], guesses: Mapping[str, Sequence[str
         if name not in row:
             raise UserError(f"--{role}: there is no column {name!r}", f"columns: {_listed(row)}")
     by_lower = {str(name).lower(): str(name) for name in row}
-    found = dict(given)
+    named = dict(given)
     for role, likely in guesses.items():
         names = [by_lower[name] for name in likely if name in by_lower]
-        free = [name for name in names if name not in found.values()]
-        if role not in found and free:
-            found[role] = free[0]
-    return found
+        free = [name for name in names if name not in named.values()]
+        if role not in named and free:
+            named[role] = free[0]
+    return named
 
 
 def clean(value: Any) -> str:

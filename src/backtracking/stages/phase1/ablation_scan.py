@@ -80,19 +80,19 @@ class AblationScan(Stage):
 
         bench = open_bench(ctx, self._work, SCAN_KEYS)
         study = open_study(ctx, self.variant, bench)
-        found = scan_blocks(bench, study)
-        self._write_blocks(ctx, found)
+        scanned = scan_blocks(bench, study)
+        self._write_blocks(ctx, scanned)
         write_controls(ctx, study)
-        self._pairs(ctx, bench, found)
+        self._pairs(ctx, bench, scanned)
         extras = self._extras(ctx)
-        total = removed_whole(bench, study, found.result)
+        total = removed_whole(bench, study, scanned.result)
         if "heads" in extras:
             total += self._heads(ctx, bench, study)
         self._direct(ctx, direct_effects(bench, study, total))
         if "positions" in extras:
             self._positions(ctx, bench, study)
-        notes = {"selected_by": found.rule, "problems_with_controls": self._controlled(ctx, study)}
-        return Result(rows=len(found.table), notes=study.notes() | notes)
+        notes = {"selected_by": scanned.rule, "problems_with_controls": self._controlled(ctx, study)}
+        return Result(rows=len(scanned.table), notes=study.notes() | notes)
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
         return [ctx.paths.work(work_name(self._work, part)) for part in PARTS]
@@ -108,25 +108,25 @@ class AblationScan(Stage):
 
     def _controlled(self, ctx: RunContext, study: "Study") -> int:
         """How many problems have a control; said where there are too few to tell how sure selectivity is."""
-        found = len({study.events[number].at.example_id for number in study.matched})
-        if 0 < found < FEWEST_CONTROLLED:
+        problems = len({study.events[number].at.example_id for number in study.matched})
+        if 0 < problems < FEWEST_CONTROLLED:
             ctx.reporter.say(
-                f"  note: problems with a control of kind matched_row: {found}; selectivity "
+                f"  note: problems with a control of kind matched_row: {problems}; selectivity "
                 "has rough intervals and tests, or none (analysis.control_samples)"
             )
-        return found
+        return problems
 
-    def _write_blocks(self, ctx: RunContext, found: "BlockScan") -> None:
+    def _write_blocks(self, ctx: RunContext, scanned: "BlockScan") -> None:
         import pandas as pd
 
         from backtracking.figures import mechanism as plots_mechanism
         from backtracking.figures import style as figures
 
-        files.IMPORTANCE.write(ctx.paths, found.table)
-        files.MODES.write(ctx.paths, pd.concat(list(found.by_mode.values()), ignore_index=True))
-        files.SELECTED.write(ctx.paths, found.selected)
-        files.SELECTION.write(ctx.paths, {"variant": self.variant, **found.summary()})
-        figure = plots_mechanism.plot_ablation_importance(found.table, found.selected)
+        files.IMPORTANCE.write(ctx.paths, scanned.table)
+        files.MODES.write(ctx.paths, pd.concat(list(scanned.by_mode.values()), ignore_index=True))
+        files.SELECTED.write(ctx.paths, scanned.selected)
+        files.SELECTION.write(ctx.paths, {"variant": self.variant, **scanned.summary()})
+        figure = plots_mechanism.plot_ablation_importance(scanned.table, scanned.selected)
         figures.save(figure, ctx.paths, files.IMPORTANCE_FIGURE)
 
     def _direct(self, ctx: RunContext, table: "pd.DataFrame") -> None:
@@ -134,11 +134,11 @@ class AblationScan(Stage):
 
         figures.publish(ctx.paths, files.DIRECT, table)
 
-    def _pairs(self, ctx: RunContext, bench: "Bench", found: "BlockScan") -> None:
+    def _pairs(self, ctx: RunContext, bench: "Bench", scanned: "BlockScan") -> None:
         from backtracking.figures import style as figures
         from backtracking.mechanism.analyses import scan_pairs
 
-        table = scan_pairs(bench, found.study, found.selected, found.mode)
+        table = scan_pairs(bench, scanned.study, scanned.selected, scanned.mode)
         figures.publish(ctx.paths, files.PAIRS, table)
 
     def _heads(self, ctx: RunContext, bench: "Bench", study: "Study") -> "ScanResult":

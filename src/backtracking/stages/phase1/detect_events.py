@@ -86,7 +86,7 @@ class DetectEvents(Stage):
         if not kept:
             raise UserError(
                 f"no completion in {ctx.paths.generations} belongs to a problem in {ctx.dataset_path}",
-                f"theirs are others, e.g. {next(iter(left_out))!r}; answers are graded by problem id",
+                f"they belong to problems such as {next(iter(left_out))!r}; answers are graded by problem id",
                 "run prepare-data and generate with the same dataset settings",
             )
         ctx.reporter.say(

@@ -1,5 +1,6 @@
 """error-injection: whether wrong results bring the onset on, and which components carry that signal."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from backtracking.stages.phase1.bench import MODEL_KEYS, settings_digest
 
 if TYPE_CHECKING:
     from backtracking.measurements.injections import Pair
+    from backtracking.run.records import GenerationRecord
 
 
 @dataclass(frozen=True)
@@ -78,34 +80,20 @@ class ErrorInjection(Stage):
 
     def _pairs(self, ctx: RunContext) -> "tuple[list[Pair], dict[str, Any]]":
         """Rewrites of right steps in right baseline rows, spread over problems, and what gave none."""
-        from backtracking.measurements.controls import read_baseline, read_records, spread_over_problems
         from backtracking.measurements.injections import Rewriter
-        from backtracking.run.seed import derive_seed
         from backtracking.text.onsets import Detector
         from backtracking.text.tokenization import TokenMap
 
-        tokenizer = ctx.model().tokenizer
-        rows = read_baseline(files.EVENTS.path(ctx.paths), self.variant)
-        rows = rows[rows["is_correct"] == "True"]
-        keys = list(zip(rows["example_id"], rows["sample_id"].astype(int), strict=True))
-        order = spread_over_problems(
-            list(rows["example_id"]),
-            ctx.config.analysis.max_injections,
-            derive_seed(ctx.config.run.seed, "injections"),
-        )
-        chosen = [keys[k] for k in order]
-        path = files.GENERATIONS.path(ctx.paths, variant=self.variant, condition=BASELINE_NAME)
-        records = read_records(path, set(chosen))
+        tokenizer, chosen = ctx.model().tokenizer, self._right_rows(ctx)
         rewriter = Rewriter(tokenizer, TokenMap(tokenizer), Detector(ctx.config.detection))
         pairs: list[Pair] = []
-        missing: dict[str, int] = {}
+        missing: Counter[str] = Counter()
         without_step = 0
-        for key in chosen:
-            found, lacking = rewriter.pairs(records[key])
-            pairs += found
-            without_step += not found and not lacking
-            for kind, count in lacking.items():
-                missing[kind] = missing.get(kind, 0) + count
+        for record in chosen:
+            made, lacking = rewriter.pairs(record)
+            pairs += made
+            without_step += not made and not lacking
+            missing.update(lacking)
         if (problems := len({pair.example_id for pair in pairs})) < FEWEST_PROBLEMS:
             raise NotTestable.too_few_problems(
                 f"with a step like 12 + 5 = 17 to rewrite in {len(chosen):,} right baseline completions",
@@ -122,8 +110,26 @@ class ErrorInjection(Stage):
         return pairs, {
             "rows": len(chosen),
             "rows_without_a_step": without_step,
-            "kinds_without_a_rewrite": missing,
+            "kinds_without_a_rewrite": dict(missing),
         }
+
+    def _right_rows(self, ctx: RunContext) -> "list[GenerationRecord]":
+        """Right baseline rows, spread over problems."""
+        from backtracking.measurements.controls import read_baseline, read_records, spread_over_problems
+        from backtracking.run.seed import derive_seed
+
+        rows = read_baseline(files.EVENTS.path(ctx.paths), self.variant)
+        rows = rows[rows["is_correct"] == "True"]
+        keys = list(zip(rows["example_id"], rows["sample_id"].astype(int), strict=True))
+        order = spread_over_problems(
+            list(rows["example_id"]),
+            ctx.config.analysis.max_injections,
+            derive_seed(ctx.config.run.seed, "injections"),
+        )
+        chosen = [keys[k] for k in order]
+        path = files.GENERATIONS.path(ctx.paths, variant=self.variant, condition=BASELINE_NAME)
+        records = read_records(path, set(chosen))
+        return [records[key] for key in chosen]
 
     def _family(self, ctx: RunContext) -> list[int]:
         from backtracking.text.onsets import onset_words

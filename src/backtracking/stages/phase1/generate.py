@@ -56,7 +56,8 @@ class Generate(Stage):
         return needed
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return [ctx.paths.generation(ctx.check_variant(self.variant), self.condition)]
+        variant = ctx.check_variant(self.variant)
+        return [files.GENERATIONS.path(ctx.paths, variant=variant, condition=self.condition)]
 
     def config_values(self, ctx: RunContext) -> dict[str, Any]:
         count = {"generation.num_samples_per_prompt": ctx.config.generation.num_samples_per_prompt}

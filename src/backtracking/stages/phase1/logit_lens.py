@@ -46,13 +46,13 @@ class LogitLens(Stage):
         study = open_study(ctx, self.variant, bench)
         generations = files.GENERATIONS.path(ctx.paths, variant=self.variant, condition=BASELINE_NAME)
         rows = io.read_jsonl(generations, GenerationRecord, made_by="backtracking generate")
-        found = through_the_lens(bench, study, rows)
-        if found.translators is not None:
+        lens = through_the_lens(bench, study, rows)
+        if lens.translators is not None:
             with io.atomic_path(files.TRANSLATORS.path(ctx.paths)) as temporary:
-                found.translators.save(temporary)
-        figures.publish(ctx.paths, files.LENS, found.table)
-        figures.publish(ctx.paths, files.LENS_WINDOW, found.window)
-        files.LENS_SUMMARY.write(ctx.paths, self._summary(ctx, study, found))
+                lens.translators.save(temporary)
+        figures.publish(ctx.paths, files.LENS, lens.table)
+        figures.publish(ctx.paths, files.LENS_WINDOW, lens.window)
+        files.LENS_SUMMARY.write(ctx.paths, self._summary(ctx, study, lens))
         write_controls(ctx, study)
         return Result(rows=len(study.events), notes=study.notes())
 
@@ -63,14 +63,14 @@ class LogitLens(Stage):
     def _work(self) -> str:
         return f"{self.name}-{self.variant}"
 
-    def _summary(self, ctx: RunContext, study: "Study", found: "LensTables") -> dict[str, Any]:
+    def _summary(self, ctx: RunContext, study: "Study", lens: "LensTables") -> dict[str, Any]:
         tokenizer = ctx.model().tokenizer
         families = {target.onset: target.family for target in study.targets}
         return {
             "variant": self.variant,
             "lens": ctx.config.analysis.lens,
             **study.notes(),
-            "first_separating_layer": found.first_separations(),
+            "first_separating_layer": lens.first_separations(),
             "families": {
                 tokenizer.decode([onset]): {token: tokenizer.decode([token]) for token in family}
                 for onset, family in sorted(families.items())

@@ -1,7 +1,6 @@
 """The onsets that a run's analyses look into: what they are drawn from, and the controls they were given."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from backtracking.artifacts import phase1 as files
 from backtracking.measurements.controls import StudyFiles, draw_study, matching_table
@@ -11,10 +10,6 @@ from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import RunContext
 from backtracking.stages.phase1.bench import MODEL_KEYS, open_bench
 from backtracking.text.tokenization import TokenMap
-
-if TYPE_CHECKING:
-    pass
-
 
 STUDY_KEYS = (
     *MODEL_KEYS,
@@ -42,7 +37,11 @@ def open_study(ctx: RunContext, variant: str, bench: Bench | None = None) -> Stu
     """Draw the events of a variant and their controls; the same in every stage of a run."""
     bench = bench or open_bench(ctx, variant, STUDY_KEYS)
     events = draw_study(
-        StudyFiles(ctx.paths.events, ctx.paths.onsets, ctx.paths.generation(variant, "baseline")),
+        StudyFiles(
+            files.EVENTS.path(ctx.paths),
+            files.ONSETS.path(ctx.paths),
+            files.GENERATIONS.path(ctx.paths, variant=variant, condition=BASELINE_NAME),
+        ),
         variant,
         max_events=bench.config.max_events,
         controls=bench.config.control_samples,

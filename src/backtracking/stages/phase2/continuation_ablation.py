@@ -109,11 +109,11 @@ class Phase2ContinuationAblation(Stage):
             budget=ctx.config.analysis.batch_tokens,
             onsets=ctx.config.analysis.onsets,
         )
-        found = sample_resumptions(
+        samples = sample_resumptions(
             ctx.model(), events, arms, Detector(ctx.config.detection), plan, vectors(ctx, asked.variant, arms)
         )
-        files.RESUMED.write(ctx.paths, found)
-        files.RESUMED_SUMMARY.write(ctx.paths, summarize_resumptions(found))
+        files.RESUMED.write(ctx.paths, samples)
+        files.RESUMED_SUMMARY.write(ctx.paths, summarize_resumptions(samples))
 
     def _subset(self, ctx: RunContext) -> Subset:
         return ctx.phase2.subset_sweep.subsets[ctx.phase2.continuation_ablation.subset_name]

@@ -94,8 +94,8 @@ def sweep_completions(ctx: RunContext, variant: str, arms: Iterable[str]) -> Com
     """The rows of a sweep: arms of the same name and prompts share theirs."""
     asked = ctx.phase2
     rows = min(ctx.problem_count(), asked.max_examples) * asked.num_samples_per_prompt
-    files = {ctx.paths.generation(variant, f"phase2_{arm}"): rows for arm in arms}
-    return Completions(files, ctx.config.generation.max_new_tokens)
+    asked_for = {files.ARM_ROWS.path(ctx.paths, variant=variant, arm=arm): rows for arm in arms}
+    return Completions(asked_for, ctx.config.generation.max_new_tokens)
 
 
 def problem_halves(ctx: RunContext) -> dict[str, list[str]]:
@@ -163,10 +163,10 @@ def arms_made(job: "SweepJob", names: Iterable[str]) -> list[Input]:
 
 def arm_files(ctx: RunContext, variant: str) -> list[Path]:
     """The rows of all arms kept so far."""
-    found = sorted(variant_folder(ctx, variant).glob("phase2_*.jsonl"))
-    return [path for path in found if ".previous" not in path.name]
+    rows = sorted(variant_folder(ctx, variant).glob(files.ARM_ROWS.file.format(arm="*")))
+    return [path for path in rows if ".previous" not in path.name]
 
 
 def variant_folder(ctx: RunContext, variant: str) -> Path:
     """Where the rows of all arms of a variant lie."""
-    return ctx.paths.generation(ctx.check_variant(variant), "phase2").parent
+    return files.ARM_ROWS.path(ctx.paths, variant=ctx.check_variant(variant), arm="any").parent

@@ -57,12 +57,14 @@ class Phase2Search(Stage):
             ctx.reporter.say(
                 "  note: no ablation scan to start from; components are taken from the last layers on"
             )
-        found = search_arms(job, candidates, config, derive_seed(ctx.config.run.seed, "phase2 search"))
-        results = summarize_arms(found.events, ctx.phase2.accuracy_margin)
-        for artifact, table in zip(TABLES, (found.trials, results, found.events), strict=True):
+        outcome = search_arms(job, candidates, config, derive_seed(ctx.config.run.seed, "phase2 search"))
+        results = summarize_arms(outcome.events, ctx.phase2.accuracy_margin)
+        for artifact, table in zip(TABLES, (outcome.trials, results, outcome.events), strict=True):
             artifact.write(ctx.paths, table)
-        notes = {"trials": len(found.trials), "rows_generated": found.generated}
-        return Result(rows=len(found.events), notes=notes, made=arms_made(job, found.events["arm"].unique()))
+        notes = {"trials": len(outcome.trials), "rows_generated": outcome.generated}
+        return Result(
+            rows=len(outcome.events), notes=notes, made=arms_made(job, outcome.events["arm"].unique())
+        )
 
 
 def _importance(ctx: RunContext) -> pd.DataFrame | None:

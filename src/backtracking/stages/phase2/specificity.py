@@ -149,11 +149,11 @@ def _sweeps(ctx: RunContext) -> list[Table]:
 
 
 def _first_onsets(events: pd.DataFrame) -> dict[tuple[str, int], int]:
-    found = events[events["onset_token_in_completion"] >= 0]
-    keys = zip(found["example_id"].astype(str), found["sample_id"].astype(int), strict=True)
-    return dict(zip(keys, found["onset_token_in_completion"].astype(int), strict=True))
+    rows = events[events["onset_token_in_completion"] >= 0]
+    keys = zip(rows["example_id"].astype(str), rows["sample_id"].astype(int), strict=True)
+    return dict(zip(keys, rows["onset_token_in_completion"].astype(int), strict=True))
 
 
 def _right_rows(events: pd.DataFrame) -> list[tuple[str, int]]:
-    found = events[events["is_correct"].astype(str) == "True"]
-    return list(zip(found["example_id"].astype(str), found["sample_id"].astype(int), strict=True))
+    rows = events[events["is_correct"].astype(str) == "True"]
+    return list(zip(rows["example_id"].astype(str), rows["sample_id"].astype(int), strict=True))
