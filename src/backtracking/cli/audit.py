@@ -79,9 +79,8 @@ def _run_meant(run: str | None, run_id: str | None) -> "RunPaths":
     if run is not None and run_id is not None and run != run_id:
         raise UserError(f"two runs are named: {run!r} and {run_id!r}", next_step="name one of them")
     named = run if run is not None else run_id
-    folder = Path(named or ".")
-    if named and not (DEFAULT_OUTPUT_DIR / named).is_dir() and folder.is_dir():
-        folder = folder.resolve()
+    if named and Path(named).name != named and Path(named).is_dir():
+        folder = Path(named).resolve()
         return RunPaths(folder.parent, folder.name)
     paths = RunPaths(DEFAULT_OUTPUT_DIR, check_id("run id", current_id() if named is None else named))
     if not paths.root.is_dir():

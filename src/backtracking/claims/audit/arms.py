@@ -75,7 +75,7 @@ def _of_tables(run: AuditedRun) -> Iterator[str]:
             if number(row, "num_components") == 0 and row.get("kind", "intervention") == "intervention":
                 yield f"{quoted(row['arm'])} changes no component ({table.file})"
             elif (
-                not run.events
+                not run.has_swept_rows
                 and len(rates) > 2
                 and any(_equal(row, other, rates) for other in records(base))
             ):

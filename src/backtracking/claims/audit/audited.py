@@ -46,15 +46,12 @@ class AuditedRun:
     def setting(self, key: str) -> Any:
         """A value of the run's config, by its dotted key; none where the config does not say."""
         paths = self.evidence.paths
+        setting = Setting(paths.config_earlier if paths.config_earlier.exists() else paths.config, key)
+        note(setting)
         try:
-            for config in (paths.config_earlier, paths.config):
-                setting = Setting(config, key)
-                note(setting)
-                if (value := setting.value()) is not None:
-                    return value
+            return setting.value()
         except (yaml.YAMLError, UnicodeDecodeError, OSError):
             return None
-        return None
 
     def number(self, key: str) -> float | None:
         """A number of the run's config."""
@@ -105,6 +102,16 @@ class AuditedRun:
         """The tables of arms that there are, one row per arm."""
         tables = ((table, self.evidence.table(table)) for table in ARM_TABLES)
         return [(table, found) for table, found in tables if found is not None and "arm" in found]
+
+    @property
+    def has_swept_rows(self) -> bool:
+        """Whether the completions of a sweep are there, not its rates alone."""
+        return any(table != phase1.EVENTS for table, _ in self.events)
+
+    @property
+    def untouched(self) -> "AuditedRun":
+        """The run that holds Phase 1's completions; of an earlier study this may be the same one."""
+        return self.phase1 or self
 
     @cached_property
     def gold(self) -> dict[str, str]:

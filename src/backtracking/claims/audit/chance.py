@@ -140,7 +140,7 @@ def chance_of(group: Group) -> float | None:
 def _of_arms(run: AuditedRun) -> list[_Accuracy]:
     """Untouched arms of tables whose completions are not there."""
     with_rows = {table.stem.replace("_events", "") for table, _ in run.events}
-    chances = [chance_of(group) for group in run.phase1.baselines] if run.phase1 is not None else []
+    chances = [chance_of(group) for group in run.untouched.baselines]
     known = [chance for chance in chances if chance is not None]
     found = []
     for table, arms in run.arms:

@@ -1,5 +1,6 @@
 """A check of the audit, and how it came out: the number, why it matters, and what to do."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -55,9 +56,8 @@ class Rule:
 
     def __call__(self, run: AuditedRun) -> Check:
         found = self.finder(run)
-        return Check(
-            self.name, found.outcome, found.found, self.why, self.what_to_do, found.number, found.details
-        )
+        number = found.number if found.number is not None and math.isfinite(found.number) else None
+        return Check(self.name, found.outcome, found.found, self.why, self.what_to_do, number, found.details)
 
 
 def rule(*, why: str, what_to_do: str) -> Callable[[Finder], Rule]:

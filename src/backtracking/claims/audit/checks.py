@@ -54,5 +54,9 @@ def worst_first(checks: Sequence[Check]) -> list[Check]:
 
 def described(run_id: str, checks: Sequence[Check]) -> dict[str, Any]:
     """An audit as JSON."""
-    counts = {outcome: sum(check.outcome == outcome for check in checks) for outcome in OUTCOMES}
-    return {"run_id": run_id, "counts": counts, "checks": [asdict(check) for check in checks]}
+    counts = Counter(check.outcome for check in checks)
+    return {
+        "run_id": run_id,
+        "counts": {outcome: counts[outcome] for outcome in OUTCOMES},
+        "checks": [asdict(check) for check in checks],
+    }

@@ -100,8 +100,14 @@ def piled_up_at(tokens: "pd.Series[Any]") -> float | None:
 
 
 def as_label(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Keys as text, `3.0` as `3`, whether the table was read with gaps or without."""
-    return column.astype(str).str.strip().str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+    """Keys as text, `3.0` as `3`, whether the table was read with gaps or without; a gap is blank."""
+    return (
+        column.astype(object)
+        .where(column.notna(), "")
+        .astype(str)
+        .str.strip()
+        .str.replace(r"^(\d+)\.0$", r"\1", regex=True)
+    )
 
 
 def _label_or_blank(events: pd.DataFrame, name: str) -> Any:

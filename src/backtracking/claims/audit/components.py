@@ -89,7 +89,7 @@ def _draws_of_arms(run: AuditedRun) -> Iterator[Finding]:
         if {"kind", "draw", "arm"} <= set(events):
             for arm, rows in events[events["kind"] == RANDOM_ARM].groupby("arm"):
                 yield _stands(float(rows["draw"].nunique()), f"for {quoted(arm)} ({table.file})")
-    if run.events:
+    if run.has_swept_rows:
         return
     for table, arms in run.arms:
         names = {str(name) for name in arms.loc[~is_untouched(arms), "subset_name"]}
@@ -124,9 +124,7 @@ def selection_collateral(run: AuditedRun) -> Finding:
     costs = {f"{kind} {layer}": damage.get((str(kind), str(layer)), np.nan) for kind, layer in chosen}
     unknown = [name for name, cost in costs.items() if pd.isna(cost)]
     if unknown:
-        return Finding(
-            WARN, f"the damage of {listed(unknown)} at controls was not measured", np.nan, tuple(unknown)
-        )
+        return Finding(WARN, f"the damage of {listed(unknown)} at controls was not measured")
     most = run.number("analysis.max_collateral") or DEFAULT_MAX_COLLATERAL
     worst = max(costs, key=lambda name: costs[name])
     details = [f"{name}: {cost:.3g} nats" for name, cost in costs.items()]

@@ -156,9 +156,10 @@ class _Change:
 )
 def baselines_disagree(run: AuditedRun) -> Finding:
     """Rates of this run's baseline against those of the Phase 1 run that it is built on."""
-    if run.phase1 is None:
+    paired = [*_paired(run, run.phase1)] if run.phase1 is not None else []
+    changes = paired or ([] if run.has_swept_rows else [*_unpaired(run, run.untouched)])
+    if not changes and run.phase1 is None:
         return not_applicable("no Phase 1 run is given to compare with")
-    changes = [*_paired(run, run.phase1)] or [*_unpaired(run, run.phase1)]
     if not changes:
         return not_applicable("baselines of both phases are not both in these tables")
     worst = max(changes, key=lambda change: (change.p < LEVEL, change.size))
