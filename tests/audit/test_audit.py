@@ -2,6 +2,8 @@
 
 import json
 import re
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from tests.audit.folders import arms, events, write_run
 from tests.foundation.command import CommandLine, assert_one_clear_message
 from tests.report import earlier
 
+ROOT = Path(__file__).parents[2]
 EARLIER_CONFIG = """
 run: {name: earlier, notes: by hand}
 model: {hf_id: bundled, torch_dtype: bfloat16}
@@ -159,17 +162,27 @@ def test_an_empty_folder_has_nothing_to_audit(tmp_path):
     assert set(outcomes.values()) == {"not applicable"}
 
 
-def test_numbers_that_a_float_cannot_hold_are_graded_as_they_stand(tmp_path):
+@pytest.mark.parametrize(("answer", "is_right"), [(2**80 + 1, True), (2**80, False)])
+def test_numbers_that_a_float_cannot_hold_are_graded_as_they_stand(tmp_path, answer, is_right):
     """Answers are text: 2**80 + 1 is not 2**80, and a gap in the column changes nothing."""
     table = events()
-    big = str(2**80)
-    table["predicted_answer"] = [big] * (len(table) - 1) + [None]
-    table["is_correct"] = False
+    table["predicted_answer"] = [str(answer)] * (len(table) - 1) + [None]
+    table["is_correct"] = is_right
     run = write_run(tmp_path, {"backtracking_events": table})
     lines = [{"id": f"p{k:02}", "answer_value": str(2**80 + 1)} for k in range(12)]
     run.paths.dataset.write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = {check.name: check.outcome for check in audit(run)}
-    assert (found["regrade_disagreement"], found["gold_in_wrong_answers"]) == ("pass", "pass")
+    assert found["regrade_disagreement"] == "pass"
+    assert found["gold_in_wrong_answers"] == ("not applicable" if is_right else "pass")
+
+
+@pytest.mark.parametrize(
+    "content", [b"a,b\n1,2,3\n4,5,6,7\n", b"\xff\xfe\x00,\xba\n1,2\n"], ids=["ragged", "binary"]
+)
+def test_a_file_that_is_no_table_is_named(cli, tmp_path, content):
+    paths = write_run(tmp_path, config="run: {}\n").paths
+    paths.events.write_bytes(content)
+    assert_one_clear_message(cli("audit", "one"), "backtracking_events.csv", "not a table")
 
 
 @pytest.mark.parametrize("columns", [80, 100])
@@ -247,9 +260,14 @@ def test_metrics_v2_says_how_the_run_that_it_reads_stands(cli, tmp_path):
     assert json.loads(paths.table("audit_phase1.json").read_text())["run_id"] == "earlier"
 
 
+def test_the_page_is_current():
+    render = runpy.run_path(str(ROOT / "scripts/write_audit_docs.py"))["render"]
+    assert (ROOT / "docs/audit.md").read_text(encoding="utf-8") == render(), "run `make docs`"
+
+
 def test_every_check_says_what_it_is():
     names = [check.name for check in CHECKS]
     assert len(set(names)) == len(names) >= 20
     for check in CHECKS:
-        assert check.about.endswith(".") and check.why.endswith(".") and check.what_to_do.endswith(".")
-        assert "\n" not in check.about
+        for text in (check.about, check.bounds, check.why, check.what_to_do):
+            assert text.endswith(".") and "\n" not in text and "  " not in text

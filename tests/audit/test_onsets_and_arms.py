@@ -163,6 +163,14 @@ def test_interval_too_wide(tmp_path, change, outcome):
     )
 
 
+def test_the_interval_of_what_arms_are_judged_on_counts_too(tmp_path):
+    narrow = SWEPT.assign(backtracking_diff=-0.4, backtracking_diff_low=-0.45, backtracking_diff_high=-0.35)
+    table = narrow.assign(onset_after_wrong_diff=0.02, onset_after_wrong_diff_low=-0.2)
+    table = table.assign(onset_after_wrong_diff_high=0.2)
+    found = checked("interval_too_wide", write_run(tmp_path, {"subset_sweep_results": table}))
+    assert found.outcome == "warn" and "fresh wrong steps" in found.found
+
+
 def baseline_of_phase2(changed):
     table = events().query("condition == 'baseline' and variant == 'baseline_think_newline'")
     is_changed = pd.Series(range(len(table)), index=table.index) < changed

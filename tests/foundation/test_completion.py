@@ -55,6 +55,7 @@ def offered(folder, *words, code="import sys; from backtracking.cli import main;
         (("status", "--run-id", "''"), {"alpha", "beta"}),
         (("status", "--run-id", "be"), {"beta"}),
         (("metrics-v2", "--phase1-run-id", "al"), {"alpha"}),
+        (("audit", "be"), {"beta"}),
         (("generate", "--condition", "t"), {"targeted_ablation"}),
         (("generate", "--run-id", "beta", "--variant", "''"), {"plain", "tagged"}),
         (("generate", "-c", "mine.yaml", "--variant", "t"), {"tagged"}),

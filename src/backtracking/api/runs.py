@@ -13,7 +13,7 @@ from backtracking.config.schema import NO_MODEL
 from backtracking.errors import UserError
 from backtracking.run.io import read_jsonl
 from backtracking.run.meta import RunMeta, prepared_problems
-from backtracking.run.paths import RunPaths, list_runs
+from backtracking.run.paths import RunPaths, list_runs, run_folder
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 def open_run(folder: str | Path) -> "Run":
     """A run by its folder, such as `runs/demo`; a bare id is looked for in `runs/`."""
-    root = Path(folder)
-    if not root.is_dir() and (Path("runs") / root).is_dir():
-        root = Path("runs") / root
-    root = root.resolve()
-    paths = RunPaths(root.parent, root.name)
+    paths = run_folder(folder)
     if not paths.meta.exists():
         raise UserError(
             f"{folder} is not a run folder",

@@ -3,7 +3,6 @@
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,8 +32,8 @@ def audit(
         str | None,
         typer.Argument(
             autocompletion=complete.run_ids,
-            help="Which run: an id, or a folder. Default: the current run.",
-            show_default=False,
+            help="Run id or folder. Default: the current run.",
+            metavar="RUN",
         ),
     ] = None,
     run_id: opt.RunId = None,
@@ -74,20 +73,16 @@ def audit(
 def _run_meant(run: str | None, run_id: str | None) -> "RunPaths":
     """The run that was typed, by id or by folder, else the current one."""
     from backtracking.cli.session import DEFAULT_OUTPUT_DIR, current_id
-    from backtracking.run.paths import RunPaths, check_id, list_runs
+    from backtracking.run.paths import list_runs, run_folder
 
     if run is not None and run_id is not None and run != run_id:
         raise UserError(f"two runs are named: {run!r} and {run_id!r}", next_step="name one of them")
-    named = run if run is not None else run_id
-    if named and Path(named).name != named and Path(named).is_dir():
-        folder = Path(named).resolve()
-        return RunPaths(folder.parent, folder.name)
-    paths = RunPaths(DEFAULT_OUTPUT_DIR, check_id("run id", current_id() if named is None else named))
+    paths = run_folder(run or run_id or current_id())
     if not paths.root.is_dir():
         known = ", ".join(list_runs(DEFAULT_OUTPUT_DIR)[:8]) or "none"
         raise UserError(
-            f"there is no run {paths.run_id!r} in {DEFAULT_OUTPUT_DIR}",
-            f"runs there: {known}",
+            f"there is no run {paths.run_id!r}",
+            f"runs in {DEFAULT_OUTPUT_DIR}: {known}",
             "name one of these, or the folder of a run",
         )
     return paths

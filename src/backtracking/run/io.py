@@ -71,12 +71,20 @@ def write_csv(path: Path, table: "pd.DataFrame") -> None:
 
 
 def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
-    """Read a table; only an empty cell is missing, a text such as `NA` or `null` is a text."""
+    """Read a table; only an empty cell is missing, a text such as `NA` is a text, ids and answers always."""
     import pandas as pd
 
     note(Whole(path))
     settings: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "low_memory": False}
-    table: pd.DataFrame = pd.read_csv(path, dtype={"example_id": str}, **(settings | options))
+    texts = {"example_id": str, "predicted_answer": str}
+    try:
+        table: pd.DataFrame = pd.read_csv(path, dtype=texts, **(settings | options))
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is not a table",
+            str(error).rpartition("error: ")[2].strip(),
+            "restore it, or make it again with the command that made it",
+        ) from error
     return original(table)
 
 

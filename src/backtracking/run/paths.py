@@ -121,6 +121,15 @@ class Gallery:
         return [RunPaths(self.output_dir, name) for name in folders if _ID.fullmatch(name)]
 
 
+def run_folder(named: str | Path) -> RunPaths:
+    """A run by its folder, such as `runs/demo`; a bare id is looked for in `runs/`. It may not be there."""
+    root = Path(named)
+    if not root.is_dir() and (Path("runs") / root).is_dir():
+        root = Path("runs") / root
+    root = root.resolve()
+    return RunPaths(root.parent, root.name)
+
+
 def current_run_file(output_dir: Path) -> Path:
     """Where the id of the current run stands."""
     return output_dir / ".current_run_id"

@@ -19,10 +19,14 @@ FEWEST_ODD = 5
 """Fewer odd answers than this are read by eye rather than failed."""
 _MOST_REGRADED = 20_000
 _SHOWN = 3
+_BOUNDS = (
+    f"Warns above {FEW_ODD:.0%} of the answers; fails above {MANY_ODD:.0%}, from {FEWEST_ODD} answers on."
+)
 _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 
 @rule(
+    bounds=_BOUNDS,
     why="An answer without a number was not read from the text, and grades as wrong whatever the model said.",
     what_to_do="Read some of these completions and set detection.answer_regex, or fix the extraction; then "
     "run detect-events again.",
@@ -43,6 +47,7 @@ def answers_without_digit(run: AuditedRun) -> Finding:
 
 
 @rule(
+    bounds=_BOUNDS,
     why="Where grading the answers again gives something else, the accuracies of this run are those "
     "of another rule, or of another problem's gold answer.",
     what_to_do="Run detect-events again; where the tables come from elsewhere, compute accuracy anew from "
@@ -80,6 +85,7 @@ def _regraded(graded: pd.DataFrame, gold: Mapping[str, str]) -> Finding:
 
 
 @rule(
+    bounds=_BOUNDS,
     why="An answer such as `\\boxed{621}` that is graded wrong where 621 is right lowers accuracy by "
     "the grader's fault, and not alike under all conditions.",
     what_to_do="Look at the answers named here; grade them with `backtracking detect-events`, which reads "

@@ -1,15 +1,15 @@
 """Checks of interventions: whether they acted, as scheduled, and whether what won was measured again."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from backtracking.artifacts import phase1, phase2
-from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.audited import AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, not_applicable, rule
-from backtracking.claims.audit.completions import Group, listed, named, numbers
+from backtracking.claims.audit.completions import Group, listed, named
 from backtracking.claims.wording import number, points, quoted, records
 from backtracking.measurements.tradeoff import HELD
 from backtracking.run.records import BASELINE_NAME
@@ -17,11 +17,13 @@ from backtracking.run.records import BASELINE_NAME
 SMALLEST_CLAIM = 0.10
 """An interval narrower than this is never too wide, however small the effect."""
 _SAME_ROW = ("completion_tokens", "onset_char", "predicted_answer", "strict", "correct")
+OUTCOMES = {"backtracking": "backtracking", "onset_after_wrong": "onsets after fresh wrong steps"}
 _RATES = ("total", "backtracking_count", "correct_count", "backtracking_rate", "accuracy")
 _CONFIRMS = ("winner", "scale neighbour")
 
 
 @rule(
+    bounds="Fails at any such arm; scale 1 is meant to do nothing.",
     why="An arm whose completions are the baseline's did nothing: a hook that bound nothing, or a "
     "setting that never applies, looks like an intervention without an effect.",
     what_to_do="Look at hook_debug.json and at the arm's components, scale and schedule; correct them and "
@@ -106,6 +108,7 @@ def _of_ledger(run: AuditedRun) -> Iterator[str]:
 
 
 @rule(
+    bounds="Fails at any difference, and where hooks were called and never acted.",
     why="The ledger counts what hooks did, the schedule says what they had to do: where they differ, "
     "some rows were not made under the arm that they are named after.",
     what_to_do="Run the sweep again with --force; if they still differ, report it with hook_debug.json.",
@@ -129,6 +132,8 @@ def hooks_against_schedule(run: AuditedRun) -> Finding:
 
 
 @rule(
+    bounds="Fails where a qualified arm has no confirmation, or one on problems that it was picked on; "
+    "warns where arms were tried and nothing says whether one qualifies.",
     why="The best of many arms owes part of its lead to luck on the problems that it was picked on.",
     what_to_do="Run phase2-confirm, and quote its numbers alone.",
 )
@@ -183,57 +188,50 @@ def _confirmation(run: AuditedRun, confirmed: pd.DataFrame) -> Finding:
 
 
 @rule(
+    bounds=f"Warns where the interval is wider than the change and than {100 * SMALLEST_CLAIM:g} points.",
     why="An effect whose 95% interval is wider than the effect itself may be almost nothing, or twice "
     "as large.",
     what_to_do="Take more problems (`backtracking power` says how many), or claim no more than the interval "
     "does.",
 )
 def interval_too_wide(run: AuditedRun) -> Finding:
-    """Changes of backtracking whose interval is wider than the change."""
+    """Changes of an outcome that claims rest on, whose interval is wider than the change."""
     looked_at = list(_changes(run))
     if not looked_at:
         return not_applicable("changes with intervals are not in this run's tables")
-    wide = sorted(
-        (
-            (high - low, text)
-            for low, value, high, text in looked_at
-            if high - low > max(abs(value), SMALLEST_CLAIM)
-        ),
-        reverse=True,
-    )
+    wide = [one for one in looked_at if one.width > max(abs(one.value), SMALLEST_CLAIM)]
     if wide:
-        return Finding(WARN, wide[0][1], wide[0][0], tuple(text for _, text in wide))
-    widest = max(high - low for low, _, high, _ in looked_at)
-    return Finding(
-        PASS, f"intervals are at most {100 * widest:.1f} points wide, or narrower than their effects", widest
-    )
+        widest = max(wide, key=lambda one: one.width)
+        return Finding(WARN, widest.text, widest.width, tuple(one.text for one in wide))
+    width = max(one.width for one in looked_at)
+    found = f"intervals are at most {100 * width:.1f} points wide, or narrower than their effects"
+    return Finding(PASS, found, width)
 
 
-def _changes(run: AuditedRun) -> Iterator[tuple[float, float, float, str]]:
-    for table, found in _tables_of_changes(run):
-        lows, values, highs = (numbers(found, f"backtracking_diff{end}") for end in ("_low", "", "_high"))
-        for row, low, value, high in zip(records(found), lows, values, highs, strict=True):
-            if pd.notna(low) and pd.notna(high) and pd.notna(value):
-                name = (
-                    quoted(row["arm"])
-                    if "arm" in row
-                    else named(str(row.get("variant", "")), str(row.get("condition", "")))
-                )
-                yield low, value, high, f"{name}: {points(row, 'backtracking_diff')} points ({table.file})"
+@dataclass(frozen=True)
+class _Change:
+    value: float
+    width: float
+    text: str
 
 
-def _tables_of_changes(run: AuditedRun) -> Iterator[tuple[Table, pd.DataFrame]]:
-    """The tables that claims about changes rest on: the confirmation where there is one, else the sweeps."""
-    ends = ("backtracking_diff", "backtracking_diff_low", "backtracking_diff_high")
-    confirmed = run.table(phase2.CONFIRMED, *ends)
+def _changes(run: AuditedRun) -> Iterator[_Change]:
+    """Every change with its interval, in the tables that claims about changes rest on."""
     swept = [table for table, _ in run.arms]
-    for table in (
-        phase1.COMPARISON,
-        phase1.FORMATS,
-        *([phase2.CONFIRMED] if confirmed is not None else swept),
-    ):
-        if (found := run.table(table, *ends)) is not None:
-            yield table, found
+    tables = [phase2.CONFIRMED] if run.evidence.table(phase2.CONFIRMED) is not None else swept
+    for table in (phase1.COMPARISON, phase1.FORMATS, *tables):
+        found = run.evidence.table(table)
+        for row in records(found) if found is not None else ():
+            for outcome, what in OUTCOMES.items():
+                value, low, high = (number(row, f"{outcome}_diff{end}") for end in ("", "_low", "_high"))
+                if value is not None and low is not None and high is not None:
+                    text = f"{_name(row)}, {what}: {points(row, f'{outcome}_diff')} points ({table.file})"
+                    yield _Change(value, high - low, text)
+
+
+def _name(row: dict[Any, Any]) -> str:
+    variant, condition = (str(row.get(name, "")) for name in ("variant", "condition"))
+    return quoted(row["arm"]) if "arm" in row else named(variant, condition)
 
 
 CHECKS = (arms_without_divergence, hooks_against_schedule, winner_unconfirmed, interval_too_wide)

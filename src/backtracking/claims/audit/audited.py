@@ -47,8 +47,8 @@ class AuditedRun:
         """A value of the run's config, by its dotted key; none where the config does not say."""
         paths = self.evidence.paths
         setting = Setting(paths.config_earlier if paths.config_earlier.exists() else paths.config, key)
-        note(setting)
         try:
+            note(setting)
             return setting.value()
         except (yaml.YAMLError, UnicodeDecodeError, OSError):
             return None

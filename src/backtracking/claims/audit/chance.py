@@ -41,6 +41,9 @@ class _Accuracy:
 
 
 @rule(
+    bounds=f"Fails where permuted gold does as well with p > {LEVEL}. Without the problems: where the "
+    "interval holds what answers that are right elsewhere would get; where that is not known either, "
+    f"up to {HARDLY_ANY:.0%}.",
     why="An accuracy that the gold answers of other problems give as well is that of a lottery: rows "
     "and gold answers may be joined wrongly, and no change of it means anything.",
     what_to_do="Check that answers are joined to problems by id; if they are, take problems that the model "

@@ -46,10 +46,11 @@ Finder = Callable[[AuditedRun], Finding]
 
 @dataclass(frozen=True)
 class Rule:
-    """A check as it is registered: what it looks for, why that matters, and what to do about it."""
+    """A check as it is registered: what it looks for, from where on it speaks, why, and what to do."""
 
     name: str
     about: str
+    bounds: str
     why: str
     what_to_do: str
     finder: Finder
@@ -60,12 +61,12 @@ class Rule:
         return Check(self.name, found.outcome, found.found, self.why, self.what_to_do, number, found.details)
 
 
-def rule(*, why: str, what_to_do: str) -> Callable[[Finder], Rule]:
-    """Make a check of a function: its name and docstring are the check's."""
+def rule(*, bounds: str, why: str, what_to_do: str) -> Callable[[Finder], Rule]:
+    """Make a check of a function: its name and docstring are the check's; `bounds`: when it speaks."""
 
     def make(finder: Finder) -> Rule:
         name, about = getattr(finder, "__name__", ""), (finder.__doc__ or "").strip()
-        return Rule(name, about, why, what_to_do, finder)
+        return Rule(name, about, bounds, why, what_to_do, finder)
 
     return make
 

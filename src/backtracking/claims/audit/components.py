@@ -33,6 +33,7 @@ _SEED_KEY = "ablation_generation.random_control_seed"
 
 
 @rule(
+    bounds=f"Fails below {FEWEST_DRAWS} sets; warns where they can't be told apart, or a sweep has none.",
     why="One random set may be harmless or ruinous by luck: what 'random' does, and where the target "
     "ranks among random sets, takes many of them.",
     what_to_do="Set ablation_generation.random_draws (20 or more; all sets where there are fewer), and "
@@ -98,6 +99,7 @@ def _draws_of_arms(run: AuditedRun) -> Iterator[Finding]:
 
 
 @rule(
+    bounds="Fails above `analysis.max_collateral` (1 nat); warns where it was not measured.",
     why="A component that the text cannot do without takes the onset along with everything else: "
     "removing it says that it is needed, not that it writes the onset.",
     what_to_do="Look at kl_control in ablation_importance.csv; select by selectivity (analysis.selection), "
@@ -133,6 +135,9 @@ def selection_collateral(run: AuditedRun) -> Finding:
 
 
 @rule(
+    bounds=f"Fails where a kind of control is lacking altogether, or more than {MANY_REUSED:.0%} are used "
+    f"again; warns where more than {FEW_UNMATCHED:.0%} lack, more than {FEW_REUSED:.0%} are used again, or "
+    f"places differ by {UNBALANCED:g} standard deviations.",
     why="An onset is only as special as what it is compared with: controls that lack, repeat, or "
     "stand elsewhere in the text make differences of their own.",
     what_to_do="Sample more completions (generation.num_samples_per_prompt, dataset.max_examples) so that "

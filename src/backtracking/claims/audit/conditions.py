@@ -24,6 +24,8 @@ MARGIN = 0.05
 
 
 @rule(
+    bounds="Fails where the prompts are equal, and where their lengths are on all problems and nothing shows "
+    "the prompts themselves.",
     why="Two prompt formats that the model reads as one prompt can show no effect of the format: "
     "every difference between them is chance, or something else.",
     what_to_do="Compare what `backtracking prompts` shows for the formats; set prompting.formatting_variants "
@@ -67,6 +69,7 @@ def _lengths(group: Group) -> "pd.Series[Any]":
 
 
 @rule(
+    bounds="Fails at any such condition.",
     why="A condition set beside a baseline of other prompt formats, or of several pooled, shows the "
     "format's effect as its own.",
     what_to_do="Compare within one prompt format: run compare-conditions --variant for a format that has all "
@@ -149,6 +152,7 @@ class _Change:
 
 
 @rule(
+    bounds=f"Fails where a rate differs by more than {100 * MARGIN:g} points with p < {LEVEL}; less warns.",
     why="The two phases measure the same untouched model on the same problems: where their baselines "
     "differ, rows, settings or gold answers do.",
     what_to_do="Compare the configs of both runs (cap, temperature, problems, prompt format) and whether "

@@ -23,6 +23,7 @@ FEWEST_ONSETS = 5
 
 
 @rule(
+    bounds=f"Warns at any such family; fails where more than {MANY_COMMON:.0%} of the onsets begin so.",
     why="Where a family begins with a common word, banning or scoring it hits every use of the word: "
     "a ban on 'but' for the sake of 'but wait' is an intervention of its own.",
     what_to_do="Leave phrases that begin with a common word out of detection.triggers_strict, or name a "
@@ -87,6 +88,7 @@ def is_common(text: str) -> bool:
 
 
 @rule(
+    bounds=f"Warns where that is so at more than {SAMPLED:.0%} of the onsets that were read.",
     why="An onset that only sampling brings, where the likeliest token is another, is partly luck: "
     "what is found of it holds for text at this temperature, and greedy text may lack it.",
     what_to_do="Look at a greedy run (generation.do_sample: false) beside this one, lower "

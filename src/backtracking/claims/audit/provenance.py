@@ -18,6 +18,7 @@ _READ_OFF = ("completion_tokens", "onset_char", "predicted_answer", "strict")
 
 
 @rule(
+    bounds=f"Warns above {MOST_DIVERGED:.0%} of the rows, fails above {FAR_TOO_MANY:.0%}.",
     why="Rows of the same seed are paired across arms. In half precision some part for the "
     "arrangement of the batch alone, which passes for an effect and hides the first token that an "
     "arm changed.",
@@ -68,6 +69,7 @@ def _unequal(one: Any, other: Any) -> Any:
 
 
 @rule(
+    bounds="Warns at uncommitted changes, at several revisions, and where none is recorded.",
     why="Numbers can be made again only by code that is known: uncommitted changes, or no revision at "
     "all, leave nobody able to say what made them.",
     what_to_do="Commit the code, then make the results anew (`backtracking run --force STAGE`), or publish "

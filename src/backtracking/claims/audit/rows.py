@@ -33,6 +33,7 @@ class _Share:
 
 
 @rule(
+    bounds=f"Warns above {MANY_CUT:.0%} of a baseline's rows, fails above {MOST_CUT:.0%}; cut arms warn.",
     why="A completion that is cut cannot answer: accuracy then measures the token cap, and onsets "
     "behind it are lost.",
     what_to_do="Raise generation.max_new_tokens until fewer than 10% of the baseline completions are cut, "
@@ -89,6 +90,8 @@ def _shares(table: pd.DataFrame, names: list[str], are_baselines: list[bool]) ->
 
 
 @rule(
+    bounds=f"Fails at any row that is there twice or foreign, and above {MANY_MISSING:.0%} missing; fewer "
+    "missing rows warn.",
     why="Rows are joined by problem and sample: a row that is there twice counts twice, one that "
     "lacks leaves its pair, and one of another study is no evidence.",
     what_to_do="Find where the rows come from (two runs in one file, an interrupted generation), remove what "
