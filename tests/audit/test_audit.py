@@ -181,7 +181,7 @@ def test_numbers_that_a_float_cannot_hold_are_graded_as_they_stand(tmp_path, ans
 )
 def test_a_file_that_is_no_table_is_named(cli, tmp_path, content):
     paths = write_run(tmp_path, config="run: {}\n").paths
-    paths.events.write_bytes(content)
+    paths.table("backtracking_events.csv").write_bytes(content)
     assert_one_clear_message(cli("audit", "one"), "backtracking_events.csv", "not a table")
 
 
