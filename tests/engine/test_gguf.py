@@ -7,6 +7,7 @@ import torch
 from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
 from backtracking.config.schema import ModelConfig
+from backtracking.errors import UserError
 from backtracking.model.loading import load_model
 from backtracking.organism.bundle import bundled_reasoner_path
 
@@ -79,3 +80,13 @@ def test_a_gguf_file_made_on_the_spot_loads_and_says_the_same(tmp_path):
     assert (loaded.n_layers, loaded.dtype) == (2, torch.float32)
     with torch.no_grad():
         torch.testing.assert_close(loaded.model(ids).logits, plain(ids).logits)
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(tmp_path, monkeypatch):
+    def lacking(*_, **__):
+        raise ImportError("Loading a GGUF checkpoint requires accelerate")
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lacking)
+    with pytest.raises(UserError, match="could not be loaded") as caught:
+        load_model(ModelConfig(hf_id=str(tmp_path), gguf_file="tiny.gguf", device="cpu"))
+    assert caught.value.next_step == "run: pip install 'backtracking[gguf]'"

@@ -46,7 +46,7 @@ class ModelConfig(Section):
     use_cache: bool = True
     """Keep keys and values between steps (reference path)."""
     gguf_file: str | None = None
-    """Name of a GGUF file inside `hf_id` to load instead of safetensors."""
+    """Name of a GGUF file inside `hf_id` to load instead of safetensors (extra: `gguf`)."""
 
     @model_validator(mode="before")
     @classmethod

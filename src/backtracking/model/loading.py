@@ -1,9 +1,8 @@
 """Load a causal language model, find its blocks, and prove the map numerically."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,9 +11,8 @@ from torch import Tensor, nn
 from backtracking.config.schema import NO_MODEL, ModelConfig
 from backtracking.errors import UserError
 from backtracking.interventions import Shape
-from backtracking.model.source import check_source
+from backtracking.model.source import check_source, loading_error, reaching
 from backtracking.run.bundled import BUNDLED
-from backtracking.run.hub import asking_hub
 from backtracking.run.provenance import digest
 
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
@@ -132,12 +130,12 @@ def load_model(config: ModelConfig) -> LoadedModel:
     source, options = _source(config)
     tokenizer = load_tokenizer(config)
     try:
-        with _reaching(source), _without_progress_bars():
+        with reaching(source), _without_progress_bars():
             model = AutoModelForCausalLM.from_pretrained(
                 source, dtype=_resolve_dtype(config.torch_dtype, device), **attention, **options
             )
     except (OSError, ValueError, ImportError) as error:
-        raise _loading_error(config, error) from error
+        raise loading_error(config, error) from error
     return LoadedModel.wrap(model.to(device), tokenizer, config.hf_id)
 
 
@@ -147,10 +145,10 @@ def load_tokenizer(config: ModelConfig) -> Any:
 
     source, options = _source(config)
     try:
-        with _reaching(source):
+        with reaching(source):
             return AutoTokenizer.from_pretrained(source, **options)
     except (OSError, ValueError, ImportError) as error:
-        raise _loading_error(config, error) from error
+        raise loading_error(config, error) from error
 
 
 @contextmanager
@@ -188,13 +186,6 @@ def _source(config: ModelConfig) -> tuple[str, dict[str, Any]]:
     return source, options
 
 
-def _reaching(source: str) -> AbstractContextManager[object]:
-    """Where a model lies on the hub, ask for it before its files are asked for, again and again."""
-    if Path(source).is_dir():
-        return nullcontext()
-    return asking_hub("model", source, "model.hf_id", "give a local folder or `bundled`")
-
-
 def resolve_device(wanted: str) -> torch.device:
     """`auto` picks cuda, then mps, then cpu; a device that is absent is the user's mistake."""
     if wanted == "auto":
@@ -221,29 +212,6 @@ def _resolve_dtype(wanted: str, device: torch.device) -> torch.dtype | str:
         return torch.float32 if device.type == "cpu" else "auto"
     dtype: torch.dtype = getattr(torch, wanted)
     return dtype
-
-
-def _loading_error(config: ModelConfig, error: Exception) -> UserError:
-    text = str(error)
-    first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
-    what = f"model.hf_id: {config.hf_id!r} could not be loaded"
-    if "gated" in text.lower() or "401" in text or "403" in text:
-        return UserError(
-            what,
-            "the repository is gated or private: " + first_line,
-            "accept its terms on the hub and run `hf auth login`, or point model.hf_id at a local folder",
-        )
-    if Path(config.hf_id).is_dir() or isinstance(error, ImportError):
-        return UserError(
-            what, first_line, "check the folder's files (config.json, weights, tokenizer) and model.gguf_file"
-        )
-    if "trust_remote_code" in text:
-        return UserError(what, first_line, "read that code, then set model.trust_remote_code: true")
-    return UserError(
-        what,
-        f"there is no folder of that name here; the hub: {first_line}",
-        "check the id and the network; offline, give a local folder or `bundled`",
-    )
 
 
 def _text_config(model: Any) -> Any:

@@ -1,6 +1,7 @@
-"""Where a model's files lie, and the shape that its config.json gives: nothing is loaded, no network used."""
+"""Where a model's files lie, how the hub is asked for them, and the shape that its config.json gives."""
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from backtracking.config.schema import ModelConfig
 from backtracking.errors import UserError
 from backtracking.interventions import Shape
 from backtracking.run.bundled import BUNDLED, bundled_folder
+from backtracking.run.hub import asking_hub
 
 
 def check_source(config: ModelConfig) -> None:
@@ -56,3 +58,35 @@ def _config_file(config: ModelConfig) -> Path | None:
     except ValueError:  # no hub id
         return None
     return Path(cached) if isinstance(cached, str) else None
+
+
+def reaching(source: str) -> AbstractContextManager[object]:
+    """Where a model lies on the hub, ask for it before its files are asked for, again and again."""
+    if Path(source).is_dir():
+        return nullcontext()
+    return asking_hub("model", source, "model.hf_id", "give a local folder or `bundled`")
+
+
+def loading_error(config: ModelConfig, error: Exception) -> UserError:
+    """What the libraries said when a model could not be had, with what the person can do."""
+    text = str(error)
+    first_line = text.strip().splitlines()[0] if text.strip() else type(error).__name__
+    what = f"model.hf_id: {config.hf_id!r} could not be loaded"
+    if "gated" in text.lower() or "401" in text or "403" in text:
+        return UserError(
+            what,
+            "the repository is gated or private: " + first_line,
+            "accept its terms on the hub and run `hf auth login`, or point model.hf_id at a local folder",
+        )
+    if isinstance(error, ImportError) and config.gguf_file is not None:
+        return UserError(what, first_line, "run: pip install 'backtracking[gguf]'")
+    if Path(config.hf_id).is_dir() or isinstance(error, ImportError):
+        files = "config.json, weights, tokenizer"
+        return UserError(what, first_line, f"check the folder's files ({files}) and model.gguf_file")
+    if "trust_remote_code" in text:
+        return UserError(what, first_line, "read that code, then set model.trust_remote_code: true")
+    return UserError(
+        what,
+        f"there is no folder of that name here; the hub: {first_line}",
+        "check the id and the network; offline, give a local folder or `bundled`",
+    )

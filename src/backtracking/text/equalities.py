@@ -17,7 +17,6 @@ from backtracking.text.lexer import Token
 
 _MAX_UNIT_WORDS = 3
 _MAX_TOKENS = 40
-
 _NEVER_BEHIND = "√∛∜_|²³!^["
 _MAX_REMARK = 8
 
