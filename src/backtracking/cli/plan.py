@@ -124,7 +124,7 @@ def _print_before_phase1(ctx: "RunContext") -> None:
     """The command that makes the Phase 1 run that has to come before."""
     parent = phase1_config(ctx.loaded)
     named = f" --run-id {ctx.phase1.run_id}" if ctx.phase1 else ""
-    typer.echo("first Phase 1, which there is no run of yet:")
+    typer.echo("first Phase 1, which has no run yet:")
     typer.echo(f"  backtracking run -c {parent.source if parent else 'CONFIG'}{named}")
 
 
