@@ -8,7 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_serializer,
+    model_serializer,
+    model_validator,
+)
 
 from backtracking.run.records import BASELINE_NAME
 
@@ -164,11 +173,26 @@ class Condition(_Data):
     suppress_tokens: frozenset[int] = Field(
         default=frozenset(), description="Token ids that can never be sampled under this condition."
     )
+    suppress_phrases: frozenset[str] = Field(
+        default=frozenset(), description="Phrases of which none can ever be completed, in any case."
+    )
     draw: int | None = Field(default=None, description="Which random draw of a pooled condition this is.")
 
     @field_serializer("suppress_tokens")
     def _sorted(self, tokens: frozenset[int]) -> list[int]:
         return sorted(tokens)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A condition that forbids no phrase is written as it was before there were any."""
+        data: dict[str, Any] = plain(self)
+        phrases = data.pop("suppress_phrases")
+        return data | {"suppress_phrases": sorted(phrases)} if phrases else data
+
+    @property
+    def suppresses(self) -> bool:
+        """Whether there is anything that its rows can never say."""
+        return bool(self.suppress_tokens or self.suppress_phrases)
 
 
 BASELINE = Condition(name=BASELINE_NAME)
@@ -215,7 +239,7 @@ class Arm:
         first = self.members[0]
         if first.draw is not None:
             return "random control"
-        if first.suppress_tokens:
+        if first.suppresses:
             return "suppression"
         return "intervention" if first.interventions else "baseline"
 

@@ -142,6 +142,46 @@ def test_suppressed_tokens_are_never_drawn():
                 assert record.completion_ids == free[example, 0, "baseline"].completion_ids
 
 
+def test_a_phrase_is_never_completed_and_its_pieces_stay():
+    """Token for token as in the reference engine, and as each row alone."""
+    model, params = without_end(tiny("llama")), SamplingParams(24, 1.3, 1.0)
+    rows = [Row(prompt(i), sample) for i in range(4) for sample in range(3)]
+    alone = generate(model, rows, params)
+    free = [alone[row.prompt.example_id, row.sample_id, "baseline"].completion_ids for row in rows]
+    pairs = {tuple(ids[k : k + 2]) for ids in free for k in range(0, len(ids) - 1, 2)}
+    single, longer = {(ids[5],) for ids in free[:2]}, {tuple(ids[3:7]) for ids in free}
+    phrases = frozenset(" ".join(map(str, ids)) for ids in pairs | single | longer)
+    muted = Condition(name="muted", suppress_phrases=phrases)
+    mixed = [Row(row.prompt, row.sample_id, c) for row in rows for c in (muted, BASELINE)]
+    found = {
+        engine: {
+            key: record.completion_ids
+            for key, record in generate(model, mixed, params, engine=engine).items()
+        }
+        for engine in ("batched", "reference")
+    }
+    assert found["batched"] == found["reference"]
+    one_by_one = {}
+    for row in mixed:
+        one_by_one |= {key: r.completion_ids for key, r in generate(model, [row], params, slots=1).items()}
+    assert found["batched"] == one_by_one
+    assert [found["batched"][row.prompt.example_id, row.sample_id, "baseline"] for row in rows] == free
+    said = [ids for (_, _, name), ids in found["batched"].items() if name == "muted"]
+    for ids in said:
+        for phrase in pairs | single | longer:
+            assert not any(tuple(ids[k : k + len(phrase)]) == phrase for k in range(len(ids)))
+    last_pieces = {phrase[-1] for phrase in pairs} - {token for (token,) in single}
+    assert any(token in last_pieces for ids in said for token in ids), "elsewhere they may be said"
+
+
+def test_conditions_without_phrases_are_written_as_before():
+    plain = Condition(name="plain", suppress_tokens=frozenset({3}))
+    assert "suppress_phrases" not in plain.model_dump(mode="json")
+    muted = Condition(name="muted", suppress_phrases=frozenset({"wait", "hold on"}))
+    written = muted.model_dump(mode="json")
+    assert written["suppress_phrases"] == ["hold on", "wait"] and Condition.model_validate(written) == muted
+
+
 def test_loops_are_found_at_any_period_up_to_the_window():
     watch = LoopWatch(window=4, repeats=3)
     assert not any(watch.push(t) for t in [9, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2])

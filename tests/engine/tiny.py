@@ -53,12 +53,15 @@ def _alternating() -> list[str]:
 
 
 class NumberTokenizer:
-    """Writes token ids as numbers; the engine needs no more of a tokenizer than `decode`."""
+    """Writes token ids as numbers; the engine needs no more of a tokenizer."""
 
     eos_token_id = 1
 
     def decode(self, ids: Any, **_: Any) -> str:
         return " ".join(str(int(i)) for i in ids)
+
+    def __len__(self) -> int:
+        return VOCAB
 
 
 def build(config: Any, seed: int = 0, dtype: torch.dtype = torch.float32) -> LoadedModel:

@@ -83,13 +83,25 @@ def whole_forward(model: Any, ids: Sequence[int], changes: Iterable[Change] = ()
     return kept[0][0, -1], logits[0, -1]
 
 
+def chances(model: Any, ids: Sequence[int], phrases: Iterable[Sequence[int]]) -> dict[int, float]:
+    """Per first token the chance that one of its phrases goes on from there: a plain call for each piece."""
+    found: dict[int, float] = {}
+    for first, *rest in phrases:
+        said, chance = [*ids, first], 1.0
+        for token in rest:
+            chance *= float(whole_forward(model, said)[1].double().softmax(-1)[token])
+            said.append(token)
+        found[first] = found.get(first, 0.0) + chance
+    return found
+
+
 def readings(
     before: Tensor,
     after: Tensor,
     *,
     onset: int,
-    family: Sequence[int],
-    triggers: Sequence[int],
+    family: Mapping[int, float],
+    triggers: Mapping[int, float],
     contrast: Sequence[int],
     next_id: int,
 ) -> Mapping[str, float]:
@@ -97,11 +109,10 @@ def readings(
     x, y = (np.asarray(logits.double()) for logits in (before, after))
     p, q = (np.exp(z - z.max()) / np.exp(z - z.max()).sum() for z in (x, y))
 
-    def of(share: np.ndarray, some: Sequence[int]) -> tuple[float, float]:
-        """Log-mass and log-odds of some tokens."""
-        inside = np.isin(np.arange(len(x)), list(some))
-        mass, rest = np.log(share[inside].sum()), np.log(share[~inside].sum())
-        return float(mass), float(mass - rest)
+    def of(share: np.ndarray, some: Mapping[int, float]) -> tuple[float, float]:
+        """Log-mass and log-odds of some first tokens, each with the chance that its phrase goes on."""
+        mass = sum(share[token] * chance for token, chance in some.items())
+        return float(np.log(mass)), float(np.log(mass / (1 - mass)))
 
     def gap(z: np.ndarray) -> float:
         return float(z[onset] - z[list(contrast)].mean()) if contrast else float("nan")

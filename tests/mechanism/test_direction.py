@@ -13,7 +13,7 @@ from backtracking.interventions import Condition, Intervention, When
 from backtracking.measurements.controls import Event, Reading
 from backtracking.mechanism.direction import Directions, Sample, Split, split_samples
 from backtracking.mechanism.probes import ProbeSpace, auroc, auroc_interval
-from backtracking.mechanism.readouts import Target
+from backtracking.mechanism.readouts import Openings, Target
 from backtracking.model.hooks import intervene
 from backtracking.stages.execute import execute
 from backtracking.stages.phase1.direction import Direction
@@ -21,7 +21,7 @@ from backtracking.stages.phase1.direction import Direction
 from .worlds import FLAG, ONSET, STOP, VARIANT, WAIT, Plant, Rows, planted, write_run
 
 KINDS = ("onset", "matched_row", "same_row_earlier")
-TARGET = Target(onset=WAIT, family=(WAIT,), triggers=(WAIT,), contrasts={})
+TARGET = Target(onset=WAIT, family=Openings.of([(WAIT,)]), triggers=Openings.of([(WAIT,)]), contrasts={})
 
 
 def test_auroc_is_the_mann_whitney_statistic():

@@ -20,7 +20,8 @@ from backtracking.organism.traces import write_trace
 from backtracking.stages.execute import execute
 from backtracking.stages.phase1.error_injection import ErrorInjection
 from backtracking.text.onsets import Detector
-from backtracking.text.tokenization import TokenFamilies, TokenMap
+from backtracking.text.tokenization import TokenMap
+from backtracking.text.triggers import Triggers
 
 from .worlds import (
     ID,
@@ -37,6 +38,8 @@ from .worlds import (
 )
 
 FAMILY = [ID[" Wait"], ID["Wait"], ID[" wait"]]
+BUT_WAIT = (ID[" But"], ID[" wait"])
+PHRASES = [*((token,) for token in FAMILY), BUT_WAIT]
 
 
 def test_steps_are_found_and_checked():
@@ -171,13 +174,24 @@ def test_patching_equals_hooks_of_the_tests_own():
     pair = Pair(
         "p", 0, "off_by_one", "", "", tuple(clean), tuple(corrupted), first=8, result_end=8, decision=13
     )
-    found = dict(patch_pairs(loaded, [pair], FAMILY, budget=100))[0]
+    found = dict(patch_pairs(loaded, [pair], PHRASES, budget=100))[0]
     sites = list(components(loaded))
     groups = {"changed": slice(8, 9), "between": slice(9, 13), "deciding": slice(13, 14)}
 
+    goes_on = [
+        loaded.model(input_ids=torch.tensor([[*ids, BUT_WAIT[0]]]))
+        .logits[0, -1]
+        .detach()
+        .double()
+        .softmax(-1)
+        for ids in (clean, corrupted)
+    ]
+    chance = float(sum(share[BUT_WAIT[1]] for share in goes_on)) / 2
+
     def odds(logits):
-        share = logits.double().softmax(-1)[FAMILY].sum()
-        return float(torch.log(share / (1 - share)))
+        share = logits.double().softmax(-1)
+        mass = share[FAMILY].sum() + chance * share[BUT_WAIT[0]]
+        return float(torch.log(mass / (1 - mass)))
 
     for number, site in enumerate(sites):
         module = module_at(loaded, site)
@@ -231,11 +245,8 @@ def test_the_bundled_reasoner_doubts_wrong_results(reasoner):
         body = reasoner.tokenizer.encode(text, add_special_tokens=False)
         record = make_record(problem.id, 0, ids, body, token_map(body).text)
         pairs += rewriter.pairs(record)[0]
-    families = TokenFamilies(reasoner.tokenizer)
-    family = sorted(
-        {token for phrase in ("wait", "but wait", "hold on", "actually") for token in families(phrase)}
-    )
-    found = dict(read_pairs(reasoner, pairs, family, budget=8192))
+    phrases = Triggers.of(reasoner.tokenizer, ("wait", "but wait", "hold on", "actually")).phrases
+    found = dict(read_pairs(reasoner, pairs, phrases, budget=8192))
     changes = {True: [], False: []}
     for index, pair in enumerate(pairs):
         after = pair.decision - pair.result_end

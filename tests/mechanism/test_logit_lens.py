@@ -14,18 +14,19 @@ from backtracking.mechanism.logit_lens import (
     read_lens,
     window_table,
 )
-from backtracking.mechanism.readouts import Target
+from backtracking.mechanism.readouts import Openings, Target
 from backtracking.stages.phase1.onset_study import open_study
 
 from .worlds import GLITCH, ID, VARIANT, WAIT, Plant, Rows, planted, random_model, write_run
 
 FAMILY = (ID[" Wait"], ID["Wait"], ID[" wait"])
-TARGET = Target(WAIT, FAMILY, FAMILY, {"continue": (ID[" So"], ID[" Then"]), "end": (ID["<eos>"],)})
+OPENINGS = Openings.of((token,) for token in FAMILY)
+TARGET = Target(WAIT, OPENINGS, OPENINGS, {"continue": (ID[" So"], ID[" Then"]), "end": (ID["<eos>"],)})
 
 
 def _readings(loaded, ctx):
     study = open_study(ctx, VARIANT)
-    keys, items = items_of(study.events, study.targets)
+    keys, items = items_of(study)
     found = dict(read_lens(loaded, items, budget=256))
     return study, LensReadings(study.events, {key: found[k] for k, key in enumerate(keys)})
 

@@ -1,30 +1,34 @@
 """Models whose mechanism is planted, and runs of rows in which it shows."""
 
 import random
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from backtracking.artifacts.phase1 import EVENTS, GENERATIONS, ONSETS
 from backtracking.config.load import LoadedConfig
 from backtracking.config.schema import ExperimentConfig
 from backtracking.measurements.events import EventReader, write_events
+from backtracking.mechanism.study import Study
 from backtracking.model.loading import LoadedModel
 from backtracking.run import io
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import GenerationRecord
 from backtracking.stages.base import RunContext
 from backtracking.stages.init_run import new_meta
+from backtracking.stages.phase1.bench import open_bench
+from backtracking.stages.phase1.onset_study import STUDY_KEYS, open_study
 from backtracking.text.tokenization import TokenMap
 
 VARIANT = "baseline_think_newline"
 WORDS = [f" {first}{second}" for first in "bdfglmnprt" for second in ("ana", "oro")]
 PIECES = [
     "<pad>", "<bos>", "<eos>", ".", "\n", " Wait", "Wait", " wait", " Actually", " So", " Then",
-    " glitch", " clean",
+    " But", " Hold", " on", " glitch", " clean",
     *(f" {digit}" for digit in range(10)), " +", " =", " Tom", " Anna", *WORDS,
 ]  # fmt: skip
 ID = {piece: index for index, piece in enumerate(PIECES)}
@@ -34,8 +38,10 @@ WAIT, ACTUALLY, STOP, GLITCH, CLEAN = (
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
-    """Whole pieces, no merges: what stands in the list is one token."""
+    """Whole pieces, no merges: what stands in the list is one token, and longer ones come first."""
     backend = Tokenizer(models.WordLevel(ID, unk_token="<pad>"))
+    pattern = "|".join(re.escape(piece) for piece in sorted(PIECES, key=len, reverse=True))
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), "isolated")
     backend.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(
         tokenizer_object=backend, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>", unk_token="<pad>"
@@ -217,3 +223,9 @@ def write_run(
         meta=new_meta("test", loaded_config),
         load=lambda _: loaded,
     )
+
+
+def open_weighed(ctx: RunContext) -> Study:
+    """The study of a run, with how phrases go on at each of its positions."""
+    bench = open_bench(ctx, "study", STUDY_KEYS)
+    return open_study(ctx, VARIANT, bench).weighed(bench)

@@ -10,7 +10,7 @@ from backtracking.measurements.controls import Reading
 from backtracking.mechanism.attribution import attribute
 from backtracking.mechanism.logit_lens import read_lens
 from backtracking.mechanism.passes import KINDS, UNCHANGED, Edit, Site, TailScan
-from backtracking.mechanism.readouts import Target
+from backtracking.mechanism.readouts import Openings, Target
 from backtracking.model.loading import LoadedModel
 
 VOCABULARY, LAYERS, HEADS = 61, 3, 4
@@ -31,7 +31,9 @@ MODELS = {
     "qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SMALL)),
 }
 IDS = [5, 17, 33, 2, 48, 9, 21, 40, 13]
-TARGET = Target(7, (7, 8), (7, 8, 9), {"continue": (11, 12), "end": (1,)})
+TARGET = Target(
+    7, Openings.of([(7,), (8,)]), Openings.of([(7,), (8,), (9,)]), {"continue": (11, 12), "end": (1,)}
+)
 ITEM = (Reading("p", 0, (*IDS, 7), 4, len(IDS) - 1), TARGET)
 
 

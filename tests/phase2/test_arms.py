@@ -1,5 +1,7 @@
 """Arms beyond scaling: controls, gates, suppression, means and directions do what their names say."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -33,7 +35,7 @@ def _resources(**changes):
         "n_layers": 3,
         "n_heads": 4,
         "when": When(),
-        "trigger_tokens": TRIGGERS.tokens,
+        "triggers": frozenset({"wait", "hold on"}),
         "sentence_ends": sentence_end_tokens(TOKENIZER),
     }
     return Resources(**(settings | changes))
@@ -52,14 +54,16 @@ def test_trigger_tokens_and_sentence_ends_come_from_the_vocabulary():
     assert sentence_end_tokens(TOKENIZER) == {world.IDS["."], world.IDS["\n"]}
 
 
-def test_suppressed_tokens_are_never_sampled(tmp_path):
+def test_suppressed_phrases_are_never_completed(tmp_path):
     job = world.job(world.random_model(), tmp_path, problems=6)
     (arm,) = subset_arms({"quiet": Subset(suppress_triggers=True)}, 0.0, _resources())
     run_arms(job, [BASELINE_ARM, arm])
     assert arm.kind == "suppression"
+    trigger = re.compile(r"(?<![^\W\d_])(?:wait|hold on)", re.IGNORECASE)
+    assert not any(trigger.search(row.completion) for row in _rows(job, "quiet"))
+    assert any(trigger.search(row.completion) for row in _rows(job, "baseline"))
     said = {token for row in _rows(job, "quiet") for token in row.completion_ids}
-    assert not said & TRIGGERS.tokens
-    assert {token for row in _rows(job, "baseline") for token in row.completion_ids} & TRIGGERS.tokens
+    assert world.IDS[" Hold"] in said and world.IDS[" on"] in said, "only together they are a trigger"
 
 
 @pytest.mark.parametrize("only", ["sentence_starts", "from_first_onset", "until_first_onset"])

@@ -14,10 +14,13 @@ from backtracking.mechanism.continuations import (
     summarize_continuation_results,
 )
 from backtracking.model.arms import Resources, scale_arms, subset_members
+from backtracking.text.triggers import Triggers
 from tests.phase2 import world
 
 WAIT = world.IDS[" Wait"]
-FAMILIES = {"wait": [WAIT, world.IDS["Wait"], world.IDS[" wait"]], "actually": [world.IDS[" Actually"]]}
+TRIGGERS = Triggers.of(world.tokenizer(), ("wait", "actually", "hold on"))
+FAMILY = [WAIT, world.IDS["Wait"], world.IDS[" wait"]]
+ACTUALLY, HOLD, ON = (world.IDS[word] for word in (" Actually", " Hold", " on"))
 SUBSET = Subset(components=[["mlp", 2], ["attn", 1]])
 RESOURCES = Resources(3, 4, When())
 
@@ -62,7 +65,7 @@ def _naive(model, ids, scale):
 
 def test_all_ways_agree_with_a_plain_forward(model, events):
     table = run_continuation_ablation(
-        model, events, scale_arms("s", SUBSET, [0.0, 0.5], RESOURCES), FAMILIES, variant="plain", budget=64
+        model, events, scale_arms("s", SUBSET, [0.0, 0.5], RESOURCES), TRIGGERS, variant="plain", budget=64
     )
     rows = table.set_index(["example_id", "position_kind", "scale"])
     for event in events:
@@ -74,8 +77,9 @@ def test_all_ways_agree_with_a_plain_forward(model, events):
                 probs = logits.softmax(-1)
                 assert row["onset_prob"] == pytest.approx(float(probs[WAIT]), abs=1e-5)
                 assert row["onset_prob_before"] == pytest.approx(float(before.softmax(-1)[WAIT]), abs=1e-5)
-                assert row["family_prob"] == pytest.approx(float(probs[FAMILIES["wait"]].sum()), abs=1e-5)
-                others = float(probs[FAMILIES["actually"]].sum())
+                assert row["family_prob"] == pytest.approx(float(probs[FAMILY].sum()), abs=1e-5)
+                hold = _naive(model, [*reading.seen, HOLD], 1.0).softmax(-1)[ON]
+                others = float(probs[ACTUALLY] + probs[HOLD] * hold)
                 assert row["other_families_prob"] == pytest.approx(others, abs=1e-5)
                 divergence = torch.nn.functional.kl_div(
                     logits.log_softmax(-1), before.log_softmax(-1), log_target=True, reduction="sum"
@@ -98,10 +102,10 @@ def test_full_records_take_the_general_way_and_agree(model, events):
     mixed = Subset(components=[*records, idle])
     options = {"variant": "plain", "budget": 64}
     fast = run_continuation_ablation(
-        model, events, scale_arms("s", SUBSET, [0.5], RESOURCES), FAMILIES, **options
+        model, events, scale_arms("s", SUBSET, [0.5], RESOURCES), TRIGGERS, **options
     )
     slow = run_continuation_ablation(
-        model, events, scale_arms("s", mixed, [0.5], RESOURCES), FAMILIES, vectors=vectors, **options
+        model, events, scale_arms("s", mixed, [0.5], RESOURCES), TRIGGERS, vectors=vectors, **options
     )
     for column in ("onset_prob", "family_prob", "entropy", "kl"):
         assert slow[column].to_numpy() == pytest.approx(fast[column].to_numpy(), abs=1e-4)
@@ -109,7 +113,7 @@ def test_full_records_take_the_general_way_and_agree(model, events):
 
 def test_summary_averages_and_sets_scale_one_to_before(model, events):
     table = run_continuation_ablation(
-        model, events, scale_arms("s", SUBSET, [0.0, 0.5], RESOURCES), FAMILIES, variant="plain", budget=64
+        model, events, scale_arms("s", SUBSET, [0.0, 0.5], RESOURCES), TRIGGERS, variant="plain", budget=64
     )
     summary = summarize_continuation_results(table).set_index(["position_kind", "scale"])
     onset = table[table["position_kind"] == "onset"]

@@ -17,7 +17,6 @@ from backtracking.run.records import GenerationRecord
 from backtracking.sweeps.forced_errors import caught_by_arm, run_forced_errors, wrong_prefixes
 from backtracking.sweeps.sweep import SweepJob
 from backtracking.text.tokenization import TokenMap
-from backtracking.text.triggers import Triggers
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +51,7 @@ def forced(tmp_path_factory):
         folder=tmp_path_factory.mktemp("forced"),
         resources=Resources(model.n_layers, model.n_heads, When()),
     )
-    triggers = Triggers.of(model.tokenizer, detection.triggers_strict).tokens
-    silent = Condition(name="silent", suppress_tokens=frozenset(triggers))
+    silent = Condition(name="silent", suppress_phrases=frozenset(detection.triggers_strict))
     prefixes = wrong_prefixes(records, job)
     return (
         model,
@@ -79,5 +77,6 @@ def test_the_reasoner_notices_as_often_as_it_was_designed_to(forced):
     noticed = table.loc["baseline"]
     assert noticed["marked_rate_low"] <= DESIGN.formats[MAIN].trigger <= noticed["marked_rate_high"] + 0.05
     assert noticed["caught_rate"] > 0.8
-    assert table.loc["silent", "marked_rate"] == 0
+    assert table.loc["silent", "marked_rate"] < 0.1, "it may still ask to check"
+    assert not rows.loc[rows["arm"] == "silent", "has_backtracking_strict"].any()
     assert table.loc["silent", "caught_rate_high"] < noticed["caught_rate_low"]

@@ -7,6 +7,7 @@ from backtracking.measurements.divergence import Rows, divergence_summary, first
 from backtracking.measurements.specificity import correction_flow, specificity_table, unmarked_checks
 from backtracking.run.records import GenerationRecord
 from backtracking.text.steps import CheckedStep, read_steps
+from backtracking.text.triggers import Triggers
 from tests.phase2.world import IDS, tokenizer
 
 
@@ -28,7 +29,9 @@ def _divergences(*arms):
         {(f"p{k}", 0): 3 for k in range(len(arms))},
     )
     records = [_record(words, f"p{k}", condition="arm") for k, words in enumerate(arms)]
-    return first_divergences(baseline, records, [IDS[" Wait"], IDS["Wait"]], tokenizer(), "</think>")
+    return first_divergences(
+        baseline, records, Triggers({"wait": ((IDS[" Wait"],), (IDS["Wait"],))}), tokenizer(), "</think>"
+    )
 
 
 def test_first_divergence_names_place_and_tokens():

@@ -45,7 +45,7 @@ class ArmRecipe:
     vectors: "Mapping[str, Tensor]" = field(default_factory=dict, compare=False, repr=False)
     """The directions that interventions name."""
     suppressed: tuple[str, ...] | None = None
-    """Phrases whose first tokens are never sampled; empty for the model's own triggers."""
+    """Phrases that are never completed; empty for the model's own triggers."""
     draws: int = 0
     """How many random controls of the same shape take the place of the interventions."""
     over: "Rows | None" = field(default=None, compare=False, repr=False)
@@ -71,13 +71,13 @@ class ArmRecipe:
         """The same arm under a name of your choice."""
         return replace(self, name=name)
 
-    def fit(self, shape: Shape, seed: int, suppress: frozenset[int]) -> Arm:
-        """The arm as the engine runs it; `suppress` are the tokens behind the suppressed phrases."""
+    def fit(self, shape: Shape, seed: int, suppress: frozenset[str]) -> Arm:
+        """The arm as the engine runs it; `suppress` are the phrases that it never completes."""
         from backtracking.model.random_control import random_arm
 
         if self.draws:
             return random_arm(self.name, self.interventions, self.draws, shape, seed)
-        condition = Condition(name=self.name, interventions=self.interventions, suppress_tokens=suppress)
+        condition = Condition(name=self.name, interventions=self.interventions, suppress_phrases=suppress)
         return Arm(self.name, self.name, None, (condition,))
 
 
@@ -159,7 +159,7 @@ def project(
 
 
 def suppress_triggers(phrases: Sequence[str] = ()) -> ArmRecipe:
-    """Leave the model alone and never sample a token that begins a trigger phrase.
+    """Leave the model alone and never let it complete a trigger phrase: the piece that would is not sampled.
 
     Without phrases, those are the strict triggers that the model was loaded with.
     """

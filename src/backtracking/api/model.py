@@ -192,14 +192,14 @@ class LanguageModel:
         from backtracking.mechanism.analyses import scan_blocks
 
         bench = self._bench(rows, seed, analysis)
-        return Scan(scan_blocks(bench, self._study(bench, rows)))
+        return Scan(scan_blocks(bench, self._study(bench, rows).weighed(bench)))
 
     def lens(self, rows: Rows, *, seed: int = 0, **analysis: Any) -> Lens:
         """From which layer on the onset can be read, beside matched controls; `lens="tuned"` fits one."""
         from backtracking.mechanism.analyses import through_the_lens
 
         bench = self._bench(rows, seed, analysis)
-        return Lens(through_the_lens(bench, self._study(bench, rows), rows))
+        return Lens(through_the_lens(bench, self._study(bench, rows).weighed(bench), rows))
 
     def direction(self, rows: Rows, *, seed: int = 0, **analysis: Any) -> Directions:
         """The direction of every layer from matched controls to onsets, tested on held-out problems."""
@@ -270,12 +270,10 @@ class LanguageModel:
             )
         return positions
 
-    def _suppressed(self, arm: ArmRecipe) -> frozenset[int]:
-        from backtracking.text.triggers import Triggers
-
+    def _suppressed(self, arm: ArmRecipe) -> frozenset[str]:
         if arm.suppressed is None:
             return frozenset()
-        return Triggers.of(self.tokenizer, arm.suppressed or self.detection.triggers_strict).tokens
+        return frozenset(arm.suppressed or self.detection.triggers_strict)
 
     def _onset_phrases(self, arms: Sequence[ArmRecipe]) -> tuple[tuple[int, ...], ...]:
         """How the engine recognises an onset, where an arm waits for one."""

@@ -46,7 +46,7 @@ class Subset(Section):
     from_selected_layers: bool = False
     """Take the components that Phase 1's scan selected."""
     suppress_triggers: bool = False
-    """Leave the model alone and never sample a token that begins a strict trigger phrase."""
+    """Leave the model alone and never sample the piece that would complete a strict trigger phrase."""
     random_like: Name | None = None
     """A control for that subset: as many random components, or random directions of equal norm."""
     draws: PositiveInt = 10

@@ -300,9 +300,9 @@ class Batch:
     def _choose(self, logits: Tensor, drafts: list[Draft], conditions: np.ndarray) -> None:
         """Give every draft its next token."""
         for condition in set(conditions.tolist()):
-            if suppressed := sorted(self.table.conditions[condition].suppress_tokens):
-                rows = torch.from_numpy(np.flatnonzero(conditions == condition)).to(logits.device)
-                logits[rows[:, None], torch.tensor(suppressed, device=logits.device)] = -torch.inf
+            if self.table.conditions[condition].suppresses:
+                rows = np.flatnonzero(conditions == condition).tolist()
+                self.table.bans[condition].apply(logits, {row: drafts[row].tokens for row in rows})
         keys = torch.tensor([draft.key for draft in drafts], device=logits.device)
         steps = torch.tensor([len(draft.tokens) for draft in drafts], device=logits.device)
         choice = choose(logits, keys, steps, self.params)

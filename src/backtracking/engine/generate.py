@@ -19,9 +19,9 @@ from backtracking.errors import UserError
 from backtracking.model.gates import GateTable
 from backtracking.model.ledger import Ledger, label
 from backtracking.model.loading import LoadedModel
-from backtracking.model.schedule import Phrase
 from backtracking.run.progress import Bar
 from backtracking.run.records import GenerationRecord
+from backtracking.text.triggers import Phrase
 
 __all__ = ["Prompt", "Row", "SamplingParams", "generate_rows"]
 

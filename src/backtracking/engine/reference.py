@@ -20,24 +20,26 @@ from transformers import (
 
 from backtracking.engine.rows import Draft, Row
 from backtracking.engine.sampling import SamplingParams, choose
+from backtracking.model.bans import Bans
 from backtracking.model.gates import GateTable
 from backtracking.model.hooks import intervene_with
 from backtracking.model.ledger import Ledger
 from backtracking.model.loading import LoadedModel
 from backtracking.run.records import GenerationRecord
+from backtracking.text.tokenization import Tokenizer
 
 
 # transformers' base classes of both carry no types; a strict checker lets nobody subclass them otherwise.
 class _KeyedChoice(LogitsProcessor):  # type: ignore[misc]
     """Makes greedy `generate` draw the row's own keyed sample, by leaving only the chosen token possible."""
 
-    def __init__(self, draft: Draft, params: SamplingParams) -> None:
+    def __init__(self, draft: Draft, params: SamplingParams, tokenizer: Tokenizer) -> None:
         self.draft, self.params = draft, params
-        self._suppressed = sorted(draft.row.condition.suppress_tokens)
+        self._bans = Bans(draft.row.condition, tokenizer)
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         scores = scores.clone()
-        scores[:, self._suppressed] = -torch.inf
+        scores[:, self._bans.after(self.draft.tokens)] = -torch.inf
         steps = torch.tensor([len(self.draft.tokens)], device=scores.device)
         keys = torch.tensor([self.draft.key], device=scores.device)
         choice = choose(scores, keys, steps, self.params)
@@ -95,7 +97,7 @@ def run_reference(
                 generation_config=GenerationConfig(
                     max_new_tokens=params.max_new_tokens, do_sample=False, pad_token_id=0
                 ),
-                logits_processor=LogitsProcessorList([_KeyedChoice(draft, params)]),
+                logits_processor=LogitsProcessorList([_KeyedChoice(draft, params, model.tokenizer)]),
                 stopping_criteria=StoppingCriteriaList([_DraftEnded(draft)]),
             )
         ledger.add(own)

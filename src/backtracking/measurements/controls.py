@@ -75,6 +75,11 @@ class Event:
     def onset_id(self) -> int:
         return self.at.next_id
 
+    @property
+    def positions(self) -> tuple[Reading, ...]:
+        """Its own and those it is compared with."""
+        return (self.at, *self.controls.values())
+
 
 def read_baseline(events_path: Path, variant: str) -> pd.DataFrame:
     """The baseline rows of one variant, in the table's order."""

@@ -5,7 +5,7 @@ intervention changes a choice. That first divergence is a direct readout of what
 everything after it is another story.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from backtracking.measurements.statistics import Array, Interval, cluster_bootst
 from backtracking.run.records import GenerationRecord, RowId
 from backtracking.text.onsets import reasoning_end
 from backtracking.text.tokenization import Tokenizer, decode
+from backtracking.text.triggers import Triggers
 
 BOOTSTRAP_SEED = 0
 
@@ -30,12 +31,11 @@ class Rows:
 def first_divergences(
     baseline: Rows,
     arm: Iterable[GenerationRecord],
-    trigger_tokens: Collection[int],
+    triggers: Triggers,
     tokenizer: Tokenizer,
     think_close: str = "",
 ) -> pd.DataFrame:
     """One row per completion of the arm: where it leaves the baseline, and between which tokens."""
-    triggers = frozenset(trigger_tokens)
     lines = []
     for record in arm:
         key = (record.example_id, record.sample_id)
@@ -47,9 +47,11 @@ def first_divergences(
             "arm": record.condition,
             "step": step,
         }
-        line |= _exposure(before.completion_ids, triggers)
+        hit = triggers.places(before.completion_ids)
+        line |= {"baseline_tokens": len(before.completion_ids), "baseline_trigger_tokens": len(hit)}
         if step is not None:
             old, new = _token(before.completion_ids, step), _token(record.completion_ids, step)
+            said = triggers.places(record.completion_ids)
             onset = baseline.first_onsets.get(key)
             line |= {
                 "baseline_token": old,
@@ -58,8 +60,8 @@ def first_divergences(
                 "new_text": _text(tokenizer, new),
                 "region": _region(before, step, tokenizer, think_close),
                 "steps_from_onset": None if onset is None else step - onset,
-                "removes_trigger": old in triggers and new not in triggers,
-                "adds_trigger": new in triggers and old not in triggers,
+                "removes_trigger": step in hit - said,
+                "adds_trigger": step in said - hit,
             }
         lines.append(line)
     table = pd.DataFrame(lines)
@@ -86,11 +88,6 @@ def _text(tokenizer: Tokenizer, token: int | None) -> str:
 def _region(record: GenerationRecord, step: int, tokenizer: Tokenizer, think_close: str) -> str:
     said = decode(tokenizer, record.completion_ids[:step], skip_special=False)
     return "think" if reasoning_end(said, think_close) is None else "answer"
-
-
-def _exposure(ids: list[int], triggers: frozenset[int]) -> dict[str, int]:
-    """How often a token picked anywhere in the baseline row would be a trigger."""
-    return {"baseline_tokens": len(ids), "baseline_trigger_tokens": sum(token in triggers for token in ids)}
 
 
 def divergence_summary(divergences: pd.DataFrame) -> pd.DataFrame:

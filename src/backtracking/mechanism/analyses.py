@@ -57,7 +57,7 @@ class LensTables:
 
 def through_the_lens(bench: Bench, study: Study, rows: Iterable[GenerationRecord]) -> LensTables:
     """Read every onset and its controls at each layer; a tuned lens is fitted on `rows`."""
-    keys, items = items_of(study.events, study.targets)
+    keys, items = items_of(study)
     translate: Translate = untranslated
     translators, fitted_on = None, []
     if bench.config.lens == "tuned":
@@ -100,7 +100,7 @@ def scan(bench: Bench, study: Study, part: str, removals: Sequence[Removal]) -> 
     donors = None
     if any(removal.mode in ("mean", "resample") for removal in removals):
         donors = Donors(loaded, list(controls.values()), budget=config.batch_tokens, seed=bench.seed)
-    items = study.items + [(control, study.targets[number]) for number, control in controls.items()]
+    items = study.items + [study.item(number, control) for number, control in controls.items()]
     # Donor values depend on which rows are studied; the other settings are the config's.
     rows = [[item.seen for item, _ in items] if donors else None]
     values = bench.values(

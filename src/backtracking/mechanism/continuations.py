@@ -1,7 +1,7 @@
 """The intervention at the onset step alone: teacher-forced on stored ids, the prefix untouched."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,18 +13,17 @@ from backtracking.interventions import Arm, Condition, Intervention, When, scale
 from backtracking.measurements.controls import Event, Reading
 from backtracking.measurements.statistics import Array, paired_difference, ratio, spread, sums_by
 from backtracking.mechanism.passes import Edit, Site, TailScan, batches
-from backtracking.mechanism.readouts import log_mass, rank
+from backtracking.mechanism.phrases import Chances, PhraseReader
+from backtracking.mechanism.readouts import Openings, opening_mass, rank
 from backtracking.model.hooks import intervene
 from backtracking.model.loading import LoadedModel
 from backtracking.run.progress import Bar
 from backtracking.text.tokenization import decode
+from backtracking.text.triggers import Triggers, shortest
 
 ONSET = "onset"
 TOP_TOKENS = 5
 MEASURES = ("onset_prob", "family_prob", "other_families_prob", "entropy", "kl")
-
-Families = Mapping[str, Collection[int]]
-"""Token ids that begin each trigger phrase."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def run_continuation_ablation(
     model: LoadedModel,
     events: Sequence[Event],
     arms: Sequence[Arm],
-    families: Families,
+    triggers: Triggers,
     *,
     variant: str,
     budget: int,
@@ -62,11 +61,17 @@ def run_continuation_ablation(
 ) -> pd.DataFrame:
     """One row per position and arm: what happens to the onset token, its family and its synonyms."""
     places = [place for event in events for place in _places(event)]
+    reader = PhraseReader(model, triggers.phrases, budget)
+    texts = [place.at.seen for place in places]
+    chances = {
+        index: dict(zip(reader.phrases, found[0].tolist(), strict=True))
+        for index, found in reader(texts, [[len(text) - 1] for text in texts])
+    }
     rows: list[dict[str, object]] = []
     for index, logits in last_position_logits(model, [place.at for place in places], arms, budget, vectors):
         place = places[index]
         identity = _identity(place, variant)
-        measured = _measure(logits.float(), place, families, model)
+        measured = _measure(logits.float(), place, triggers, chances.get(index, {}), model)
         rows += [identity | _arm_columns(arm) | values for arm, values in zip(arms, measured, strict=True)]
         if bar is not None:
             bar.advance()
@@ -181,18 +186,21 @@ def _step_by_step(
     return logits[:, -1]
 
 
-def _measure(logits: Tensor, place: Place, families: Families, model: LoadedModel) -> list[dict[str, object]]:
+def _measure(
+    logits: Tensor, place: Place, triggers: Triggers, chances: Chances, model: LoadedModel
+) -> list[dict[str, object]]:
     """Readings of every arm beside those of the untouched model, which is row 0 of `logits`."""
     log_probs = logits.log_softmax(-1)
     token = place.event.onset_id
-    own = {token, *families.get(place.event.phrase, ())}
-    others = sorted({t for family in families.values() for t in family} - own)
+    spelled = triggers.spelled.get(place.event.phrase, ())
+    own = shortest([*spelled, *([] if token in {ids[0] for ids in spelled} else [(token,)])])
+    others = set(shortest([*own, *triggers.phrases])) - set(own)
     readings = {
         "onset_prob": log_probs[:, token].exp(),
         "onset_logit": logits[:, token],
         "onset_rank": rank(logits, token),
-        "family_prob": log_mass(log_probs, sorted(own)).exp(),
-        "other_families_prob": log_mass(log_probs, others).exp().nan_to_num(0.0),
+        "family_prob": opening_mass(log_probs, Openings.of(own, chances)).exp(),
+        "other_families_prob": opening_mass(log_probs, Openings.of(others, chances)).exp().nan_to_num(0.0),
         "entropy": -(log_probs.exp() * log_probs).nan_to_num(0.0).sum(-1),
     }
     before = {f"{name}_before": values[0].item() for name, values in readings.items()}

@@ -6,23 +6,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from backtracking.measurements.injections import KINDS, STEPS, WRONG, Pair
 from backtracking.measurements.jackknife import Array, Estimates, jackknife, means
 from backtracking.measurements.statistics import holm
 from backtracking.mechanism.passes import Padded, batches, read_padded, recording, residuals
-from backtracking.mechanism.readouts import log_mass
+from backtracking.mechanism.phrases import PhraseReader
+from backtracking.mechanism.readouts import Openings, log_mass
 from backtracking.model.loading import LoadedModel
+from backtracking.text.triggers import Phrase
 
 Values = dict[str, Any]
 
 
 @torch.no_grad()
 def read_pairs(
-    loaded: LoadedModel, pairs: Sequence[Pair], family: Sequence[int], budget: int
+    loaded: LoadedModel, pairs: Sequence[Pair], phrases: Sequence[Phrase], budget: int
 ) -> Iterator[tuple[int, Values]]:
-    """Per pair the family's log-mass, clean and corrupted, at the positions from the result on."""
+    """Per pair the log-mass of the phrases, clean and corrupted, at the positions from the result on."""
     last = residuals(loaded)[loaded.n_layers - 1]
+    openings = Openings.of(phrases)
+    weights = _weights(loaded, pairs, phrases, budget)
     for group in batches([2 * len(pair.clean) for pair in pairs], budget):
         sequences = [ids for k in group for ids in (pairs[k].clean, pairs[k].corrupted)]
         with recording({"end": last}, lambda output: output) as kept:
@@ -33,8 +38,23 @@ def read_pairs(
             start = width - len(pair.clean)
             places = [*range(pair.result_end, len(pair.clean))]
             states = kept["end"][2 * row : 2 * row + 2, [start + place for place in places]]
-            masses = log_mass(loaded.readout(states).float().log_softmax(-1), family)
+            log_probs = loaded.readout(states).float().log_softmax(-1)
+            masses = log_mass(log_probs, openings.tokens, weights[index].to(log_probs.device))
             yield index, {"clean": masses[0].tolist(), "corrupted": masses[1].tolist()}
+
+
+def _weights(
+    loaded: LoadedModel, pairs: Sequence[Pair], phrases: Sequence[Phrase], budget: int
+) -> list[Tensor]:
+    """Per pair what first pieces weigh, clean and corrupted, at the positions read: [2, place, token]."""
+    reader = PhraseReader(loaded, phrases, budget)
+    texts = [ids for pair in pairs for ids in (pair.clean, pair.corrupted)]
+    places = [range(pair.result_end, len(pair.clean)) for pair in pairs for _ in range(2)]
+    found: dict[int, Tensor] = {}
+    for index, chances in reader(texts, places):
+        known = (dict(zip(reader.phrases, place.tolist(), strict=True)) for place in chances)
+        found[index] = torch.tensor([list(Openings.of(phrases, one).weights.values()) for one in known])
+    return [torch.stack([found[2 * k], found[2 * k + 1]]) for k in range(len(pairs))]
 
 
 def injection_table(pairs: Sequence[Pair], values: Sequence[Values]) -> pd.DataFrame:

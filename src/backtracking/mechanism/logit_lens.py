@@ -13,7 +13,8 @@ from backtracking.measurements.controls import CONTROL_KINDS, Event, Reading
 from backtracking.measurements.jackknife import Array, means
 from backtracking.measurements.statistics import LEVEL, holm
 from backtracking.mechanism.passes import Padded, batches, read_padded, recording, residuals
-from backtracking.mechanism.readouts import Target, lens_readout, log_mass
+from backtracking.mechanism.readouts import Target, lens_readout, opening_mass
+from backtracking.mechanism.study import Study
 from backtracking.model.loading import LoadedModel
 
 WINDOW = tuple(range(-12, 2))
@@ -82,7 +83,7 @@ def _read_item(
         logits = loaded.readout(hidden).float()
         for name, values in lens_readout(logits[:, here], target).items():
             readings[name] += values.tolist()
-        masses = log_mass(logits.log_softmax(-1), target.family).masked_fill(~known, torch.nan)
+        masses = opening_mass(logits.log_softmax(-1), target.family).masked_fill(~known, torch.nan)
         window += [[None if math.isnan(value) else value for value in row] for row in masses.tolist()]
     return {**readings, "window": window}
 
@@ -111,18 +112,13 @@ def _stack(
     return array
 
 
-def items_of(
-    events: Sequence[Event], targets: Sequence[Target]
-) -> tuple[list[tuple[int, str]], list[tuple[Reading, Target]]]:
+def items_of(study: Study) -> tuple[list[tuple[int, str]], list[tuple[Reading, Target]]]:
     """Everything that is read: each onset and its controls, all scored on the event's own target."""
     keys: list[tuple[int, str]] = []
     items: list[tuple[Reading, Target]] = []
-    for number, (event, target) in enumerate(zip(events, targets, strict=True)):
-        keys.append((number, "onset"))
-        items.append((event.at, target))
-        for kind, control in event.controls.items():
-            keys.append((number, kind))
-            items.append((control, target))
+    for number, event in enumerate(study.events):
+        keys += [(number, kind) for kind in ("onset", *event.controls)]
+        items += [study.item(number, at) for at in event.positions]
     return keys, items
 
 

@@ -208,7 +208,7 @@ class TailScan:
         outputs = []
         for chunk in self._chunks(len(sequences)):
             outputs.append(self._tails(prefix, tails, chunk, cache, donors or {}))
-            _rewind(cache, width)
+            rewind(cache, width)
         return torch.cat(outputs, dim=1)
 
     def _chunks(self, rows: int) -> Iterator[Sequence[Edits]]:
@@ -237,7 +237,9 @@ class TailScan:
         ):
             self._loaded.model.base_model(
                 input_ids=tails.repeat(1, len(arms)),
-                attention_mask=_masks(self._loaded, prefix, positions, len(arms), self._tail),
+                attention_mask=attention_masks(
+                    self._loaded, _visible(prefix, len(arms), self._tail), prefix.positions, positions
+                ),
                 position_ids=positions,
                 past_key_values=cache,
                 use_cache=True,
@@ -245,8 +247,8 @@ class TailScan:
         return kept["end"]
 
 
-def _rewind(cache: DynamicCache, width: int) -> None:
-    """Forget the tails; the prefix stays."""
+def rewind(cache: DynamicCache, width: int) -> None:
+    """Forget what was read behind the first `width` positions."""
     for layer in cache.layers:
         layer.keys = layer.keys[:, :, :width]
         layer.values = layer.values[:, :, :width]
@@ -320,16 +322,18 @@ def _check_mask_support(loaded: LoadedModel) -> None:
         )
 
 
-def _masks(loaded: LoadedModel, prefix: Padded, positions: Tensor, arms: int, tail: int) -> Any:
-    """What each query may see; per layer type where a model mixes full and sliding attention."""
+def attention_masks(loaded: LoadedModel, seen: Tensor, prefix: Tensor, positions: Tensor) -> Any:
+    """Masks for queries behind a prefix; per layer type where a model mixes full and sliding attention.
+
+    `seen` says what each query may see, [batch, query, key]; the others where prefix and queries stand.
+    """
     config = loaded.model.config.get_text_config()
-    seen = _visible(prefix, arms, tail)
     kinds = set(getattr(config, "layer_types", None) or ())
     window = getattr(config, "sliding_window", None)
     slides = "sliding_attention" in kinds if kinds else window is not None
     near = seen
     if slides and window is not None:
-        key_positions = torch.cat([prefix.positions, positions], dim=1)
+        key_positions = torch.cat([prefix, positions], dim=1)
         near = seen & (positions[:, :, None] - key_positions[:, None, :] < window)
     if len(kinds) > 1:
         return {

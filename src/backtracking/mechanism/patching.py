@@ -19,8 +19,10 @@ from backtracking.mechanism.passes import (
     component_outputs,
     components,
 )
-from backtracking.mechanism.readouts import log_odds
+from backtracking.mechanism.phrases import PhraseReader
+from backtracking.mechanism.readouts import Openings, opening_odds
 from backtracking.model.loading import LoadedModel
+from backtracking.text.triggers import Phrase
 
 Group = Literal["changed", "between", "deciding"]
 GROUPS: tuple[Group, ...] = ("changed", "between", "deciding")
@@ -49,13 +51,21 @@ def patch_arms(sites: Sequence[Site], pair: Pair) -> list[Edits]:
 
 @torch.no_grad()
 def patch_pairs(
-    loaded: LoadedModel, pairs: Sequence[Pair], family: Sequence[int], budget: int
+    loaded: LoadedModel, pairs: Sequence[Pair], phrases: Sequence[Phrase], budget: int
 ) -> Iterator[tuple[int, Values]]:
-    """Per pair the family's log-odds: clean, corrupted, and under every patch in both directions."""
+    """Per pair the log-odds of the phrases: clean, corrupted, and under every patch in both directions.
+
+    What first pieces weigh is the same in all of them, the mean of both prefixes, so that the whole of what
+    differs moves the whole gap.
+    """
     sites = list(components(loaded))
+    reader = PhraseReader(loaded, phrases, budget)
     for index, pair in enumerate(pairs):
         tail = pair.decision - pair.first + 1
         clean, corrupted = pair.clean[: pair.decision + 1], pair.corrupted[: pair.decision + 1]
+        both = torch.stack([found for _, found in sorted(reader([clean, corrupted], [[pair.decision]] * 2))])
+        chances = dict(zip(reader.phrases, both.mean(0)[0].tolist(), strict=True))
+        openings = Openings.of(phrases, chances)
         scan = TailScan(loaded, patch_arms(sites, pair), tail=tail, budget=budget)
         ends = {}
         for direction, (target, source) in (
@@ -64,7 +74,7 @@ def patch_pairs(
         ):
             donors = component_outputs(loaded, [source], tail, budget)
             states = scan([target], donors)[0]
-            ends[direction] = log_odds(loaded.readout(states).float().log_softmax(-1), family).tolist()
+            ends[direction] = opening_odds(loaded.readout(states).float().log_softmax(-1), openings).tolist()
         yield (
             index,
             {

@@ -1,8 +1,8 @@
 """What is read off logits: the onset token, its family, all triggers, contrast families, and divergence."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import torch
 from torch import Tensor
@@ -10,19 +10,47 @@ from torch import Tensor
 from backtracking.config.schema import AnalysisConfig
 from backtracking.errors import UserError
 from backtracking.measurements.controls import Event
-from backtracking.text.tokenization import TokenFamilies, Tokenizer
+from backtracking.mechanism.phrases import Chances
+from backtracking.text.tokenization import Tokenizer
+from backtracking.text.triggers import Phrase, Speller, shortest
 
 CONTRAST_FAMILIES = ("continue", "end")
 
 
 @dataclass(frozen=True)
+class Openings:
+    """Phrases by how they begin, each with the chance that its rest follows its first piece."""
+
+    phrases: tuple[Phrase, ...]
+    chances: tuple[float, ...]
+
+    @classmethod
+    def of(cls, phrases: Iterable[Phrase], chances: Chances | None = None) -> "Openings":
+        """Phrases of which none begins with another; without a known chance, the first piece counts."""
+        known = tuple(phrases)
+        return cls(known, tuple((chances or {}).get(ids, 1.0) for ids in known))
+
+    @cached_property
+    def weights(self) -> dict[int, float]:
+        """Per first piece the chance that one of the phrases goes on from it; 1 where it is distinctive."""
+        summed: dict[int, float] = {}
+        for ids, chance in zip(self.phrases, self.chances, strict=True):
+            summed[ids[0]] = summed.get(ids[0], 0.0) + chance
+        return {token: min(summed[token], 1.0) for token in sorted(summed)}
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        return tuple(self.weights)
+
+
+@dataclass(frozen=True)
 class Target:
-    """The tokens that one event is about; its controls are scored on the same."""
+    """What one event is about; its controls are scored on the same."""
 
     onset: int
-    family: tuple[int, ...]
+    family: Openings
     """What begins the event's own phrase: which word it is."""
-    triggers: tuple[int, ...]
+    triggers: Openings
     """What begins any trigger phrase: whether an onset comes at all."""
     contrasts: Mapping[str, tuple[int, ...]]
 
@@ -30,6 +58,16 @@ class Target:
     def contrast(self) -> tuple[int, ...]:
         """Words that go on without turning back; the end tokens where a vocabulary has none."""
         return self.contrasts["continue"] or self.contrasts["end"]
+
+    @property
+    def phrases(self) -> tuple[Phrase, ...]:
+        """Every phrase that is scored."""
+        return tuple(sorted({*self.family.phrases, *self.triggers.phrases}))
+
+    def where(self, chances: Chances) -> "Target":
+        """The same target at a position where phrases go on with these chances."""
+        family, triggers = (Openings.of(part.phrases, chances) for part in (self.family, self.triggers))
+        return replace(self, family=family, triggers=triggers)
 
 
 class Targets:
@@ -42,9 +80,9 @@ class Targets:
         triggers: Iterable[str],
         end_tokens: Iterable[int],
     ) -> None:
-        self._family = cache(TokenFamilies(tokenizer))
-        self._triggers = {token for phrase in triggers for token in self._family(phrase)}
-        self._continue = {token for word in config.contrast_words for token in self._family(word)}
+        self._spell = cache(Speller(tokenizer))
+        self._triggers = [ids for phrase in triggers for ids in self._spell(phrase)]
+        self._continue = {ids[0] for word in config.contrast_words for ids in self._spell(word)}
         self._end = set(end_tokens)
         self._fixed = (
             None if config.logit_lens_token is None else _one_token(tokenizer, config.logit_lens_token)
@@ -52,15 +90,14 @@ class Targets:
 
     def __call__(self, event: Event) -> Target:
         onset = event.onset_id if self._fixed is None else self._fixed
-        family = {onset, *self._family(event.phrase)}
-        triggers = family | self._triggers
-        contrasts = {"continue": self._continue - triggers, "end": self._end - triggers}
-        return Target(
-            onset,
-            tuple(sorted(family)),
-            tuple(sorted(triggers)),
-            {name: tuple(sorted(ids)) for name, ids in contrasts.items()},
-        )
+        spelled = self._spell(event.phrase)
+        # An onset in a spelling of its own stands for its phrase.
+        own = [] if onset in {ids[0] for ids in spelled} else [(onset,)]
+        family = Openings.of(shortest([*spelled, *own]))
+        triggers = Openings.of(shortest([*family.phrases, *self._triggers]))
+        begun = {onset, *triggers.tokens}
+        contrasts = {"continue": self._continue - begun, "end": self._end - begun}
+        return Target(onset, family, triggers, {name: tuple(sorted(ids)) for name, ids in contrasts.items()})
 
 
 def _one_token(tokenizer: Tokenizer, text: str) -> int:
@@ -74,18 +111,39 @@ def _one_token(tokenizer: Tokenizer, text: str) -> int:
     return ids[0]
 
 
-def log_mass(log_probs: Tensor, tokens: Sequence[int]) -> Tensor:
-    """Log of the summed probability of some tokens; NaN for none."""
+def log_mass(log_probs: Tensor, tokens: Sequence[int], weights: Tensor | None = None) -> Tensor:
+    """Log of the summed probability of some tokens, each times its weight; NaN for none.
+
+    Weights may differ from one place to the next: [..., token].
+    """
     if not tokens:
         return log_probs.new_full(log_probs.shape[:-1], torch.nan)
-    return log_probs[..., list(tokens)].logsumexp(-1)
+    chosen = log_probs[..., list(tokens)]
+    return (chosen if weights is None else chosen + weights.log()).logsumexp(-1)
 
 
-def log_odds(log_probs: Tensor, tokens: Sequence[int]) -> Tensor:
-    """Log-odds of some tokens against all others."""
-    others = torch.ones(log_probs.shape[-1], dtype=torch.bool, device=log_probs.device)
-    others[list(tokens)] = False
-    return log_mass(log_probs, tokens) - log_probs[..., others].logsumexp(-1)
+def log_odds(log_probs: Tensor, tokens: Sequence[int], weights: Tensor | None = None) -> Tensor:
+    """Log-odds of some tokens, each times its weight, against all else."""
+    rest = log_probs.clone()
+    if weights is None:
+        rest[..., list(tokens)] = -torch.inf
+    else:
+        rest[..., list(tokens)] += (1.0 - weights).log()
+    return log_mass(log_probs, tokens, weights) - rest.logsumexp(-1)
+
+
+def opening_mass(log_probs: Tensor, openings: Openings) -> Tensor:
+    """Log of the probability that any of the phrases comes."""
+    return log_mass(log_probs, openings.tokens, _weights(log_probs, openings))
+
+
+def opening_odds(log_probs: Tensor, openings: Openings) -> Tensor:
+    """Log-odds of any of the phrases against all else."""
+    return log_odds(log_probs, openings.tokens, _weights(log_probs, openings))
+
+
+def _weights(log_probs: Tensor, openings: Openings) -> Tensor:
+    return torch.tensor(list(openings.weights.values()), device=log_probs.device)
 
 
 def logit_gap(logits: Tensor, target: Target) -> Tensor:
@@ -108,7 +166,7 @@ def lens_readout(logits: Tensor, target: Target) -> dict[str, Tensor]:
         "logit": logits[..., target.onset],
         "logprob": log_probs[..., target.onset],
         "rank": rank(logits, target.onset).float(),
-        "family": log_mass(log_probs, target.family),
+        "family": opening_mass(log_probs, target.family),
         **{name: log_mass(log_probs, target.contrasts[name]) for name in CONTRAST_FAMILIES},
     }
 
@@ -121,10 +179,10 @@ def change_readout(logits: Tensor, target: Target, next_id: int) -> dict[str, Te
     absolute = {
         "logit": logits[:, target.onset],
         "logprob": log_probs[:, target.onset],
-        "family": log_mass(log_probs, target.family),
-        "log_odds": log_odds(log_probs, target.family),
-        "triggers": log_mass(log_probs, target.triggers),
-        "trigger_log_odds": log_odds(log_probs, target.triggers),
+        "family": opening_mass(log_probs, target.family),
+        "log_odds": opening_odds(log_probs, target.family),
+        "triggers": opening_mass(log_probs, target.triggers),
+        "trigger_log_odds": opening_odds(log_probs, target.triggers),
         "gap": logit_gap(logits, target),
         "next_logprob": log_probs[:, next_id],
     }

@@ -1,7 +1,7 @@
 """A study: the onsets that are looked into, the tokens each is about, and the bench they are read on."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from backtracking.config.schema import AnalysisConfig
@@ -9,6 +9,7 @@ from backtracking.measurements.controls import CONTROL_KINDS, Event, Reading
 from backtracking.run.progress import Quiet, Reporter
 
 if TYPE_CHECKING:
+    from backtracking.mechanism.phrases import Chances
     from backtracking.mechanism.readouts import Target
     from backtracking.model.loading import LoadedModel
 
@@ -46,6 +47,8 @@ class Study:
     variant: str
     events: Sequence[Event]
     targets: "Sequence[Target]"
+    chances: "Mapping[Reading, Chances]" = field(default_factory=dict)
+    """How phrases of several pieces go on at each position; where that is not known, first pieces count."""
 
     @classmethod
     def of(cls, variant: str, events: Sequence[Event], bench: Bench) -> "Study":
@@ -61,10 +64,38 @@ class Study:
                 )
         return study
 
+    def weighed(self, bench: Bench) -> "Study":
+        """The same study, knowing at each of its positions how phrases of several pieces go on there."""
+        from backtracking.mechanism.phrases import PhraseReader
+
+        reader = PhraseReader(
+            bench.loaded,
+            sorted({ids for target in self.targets for ids in target.phrases}),
+            bench.config.batch_tokens,
+        )
+        if not reader.phrases:
+            return self
+
+        def compute(some: Sequence[Item]) -> Iterator[tuple[int, Values]]:
+            for place, found in reader([at.seen for at, _ in some], [[at.pos] for at, _ in some]):
+                yield place, {"chances": found[0].tolist()}
+
+        items = [self.item(number, at) for number, event in enumerate(self.events) for at in event.positions]
+        read = bench.values("phrases", items, compute, phrases=reader.phrases)
+        chances = {
+            at: dict(zip(reader.phrases, values["chances"], strict=True))
+            for (at, _), values in zip(items, read, strict=True)
+        }
+        return replace(self, chances=chances)
+
+    def item(self, number: int, at: Reading) -> Item:
+        """A position with the target of an event, as phrases go on there."""
+        return at, self.targets[number].where(self.chances.get(at, {}))
+
     @property
     def items(self) -> list[Item]:
         """Each onset's position with its target."""
-        return [(event.at, target) for event, target in zip(self.events, self.targets, strict=True)]
+        return [self.item(number, event.at) for number, event in enumerate(self.events)]
 
     @property
     def matched(self) -> Mapping[int, Reading]:

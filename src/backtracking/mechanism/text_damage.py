@@ -9,11 +9,12 @@ from torch import Tensor
 
 from backtracking.interventions import BASELINE, Arm, Condition
 from backtracking.measurements.statistics import ratio, spread, sums_by
+from backtracking.model.bans import Bans
 from backtracking.model.hooks import intervene
 from backtracking.model.loading import LoadedModel
-from backtracking.model.schedule import Phrase
 from backtracking.run.progress import Bar
 from backtracking.run.records import GenerationRecord
+from backtracking.text.triggers import Phrase
 
 MAX_TOKENS = 512
 LOGITS_AT_ONCE = 1 << 27
@@ -72,14 +73,15 @@ def _log_probs(
     vectors: Mapping[str, Tensor] | None,
     onset_phrases: Collection[Phrase],
 ) -> Tensor:
-    """Log-probabilities of one text under several conditions; suppressed tokens have none."""
+    """Log-probabilities of one text under several conditions; what is suppressed has none."""
     tokens = torch.tensor([list(ids)] * len(conditions), device=model.device)
     lengths = [prompt_tokens] * len(conditions)
     with intervene(model, conditions, prompt_lengths=lengths, vectors=vectors, onset_phrases=onset_phrases):
         logits = model.model(input_ids=tokens, use_cache=False).logits.float()
     for row, condition in enumerate(conditions):
-        if condition.suppress_tokens:
-            logits[row, :, sorted(condition.suppress_tokens)] = -torch.inf
+        if condition.suppresses:
+            said = {at: ids[prompt_tokens : at + 1] for at in range(prompt_tokens - 1, len(ids))}
+            Bans(condition, model.tokenizer).apply(logits[row], said)
     result: Tensor = logits.log_softmax(-1)
     return result
 

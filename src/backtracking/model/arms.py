@@ -26,7 +26,8 @@ class Resources:
     n_heads: int
     when: When
     selected: Selected | None = None
-    trigger_tokens: frozenset[int] = frozenset()
+    triggers: frozenset[str] = frozenset()
+    """The strict trigger phrases."""
     sentence_ends: frozenset[int] = frozenset()
     seed: int = 0
 
@@ -79,7 +80,7 @@ def subset_arms(subsets: Mapping[str, Subset], scale: float, resources: Resource
     arms = []
     for name, subset in subsets.items():
         if subset.suppress_triggers:
-            condition = Condition(name=name, suppress_tokens=resources.trigger_tokens)
+            condition = Condition(name=name, suppress_phrases=resources.triggers)
             arms.append(Arm(name, name, None, (condition,)))
         elif subset.random_like is not None:
             original = subset_members(subset.random_like, subsets[subset.random_like], scale, resources)

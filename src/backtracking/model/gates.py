@@ -15,9 +15,11 @@ from torch import Tensor
 
 from backtracking.errors import UserError
 from backtracking.interventions import MODES, Component, Condition, Intervention, Mode, When
+from backtracking.model.bans import Bans
 from backtracking.model.ledger import Key, Ledger, condition_label
 from backtracking.model.loading import LoadedModel
-from backtracking.model.schedule import Mask, Phrase, Positions, active, acts_on_prompt, check_when
+from backtracking.model.schedule import Mask, Positions, active, acts_on_prompt, check_when
+from backtracking.text.triggers import Phrase
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class GateTable:
         self.phrases = tuple(phrases)
         self.columns: list[Column] = []
         self.conditions: list[Condition] = []
+        self.bans: list[Bans] = []
         self.by_label: dict[str, Condition] = {}
         self.whens: list[When] = []
         self._vectors = vectors or {}
@@ -88,6 +91,7 @@ class GateTable:
         self.by_label[condition_label(condition)] = condition
         row = self._index[condition] = len(self.conditions)
         self.conditions.append(condition)
+        self.bans.append(Bans(condition, self.model.tokenizer))
         by_site: dict[tuple[int, str, int | None], list[Intervention]] = defaultdict(list)
         for intervention in condition.interventions:
             by_site[intervention.layer, intervention.component, intervention.head].append(intervention)

@@ -15,7 +15,8 @@ from backtracking.interventions import Condition, Intervention, When
 from backtracking.model.gates import GateTable, Operation
 from backtracking.model.ledger import Ledger
 from backtracking.model.loading import LoadedModel, first_tensor
-from backtracking.model.schedule import Mask, Phrase, Positions, onset_seen
+from backtracking.model.schedule import Mask, Positions, onset_seen
+from backtracking.text.triggers import Phrase
 
 
 class GateHooks:
@@ -285,7 +286,7 @@ def intervene(
 
     Positions from `prompt_lengths` on count as generated, so one teacher-forced call equals decoding step
     by step. Without it the first call of a sequence is its prompt, later ones are generated (`generate`).
-    Activations only: `suppress_tokens` belongs to sampling.
+    Activations only: what a condition suppresses belongs to sampling.
     """
     table = GateTable(model, vectors, onset_phrases)
     rows = [table.add(condition) for condition in conditions]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from backtracking.interventions import Condition, When
-from backtracking.model.schedule import Phrase, times_active
+from backtracking.model.schedule import times_active
 from backtracking.run.records import GenerationRecord
+from backtracking.text.triggers import Phrase
 
 Key = tuple[str, int, str]
 """Condition, layer, component."""

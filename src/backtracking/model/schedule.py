@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from backtracking.errors import UserError
 from backtracking.interventions import When
+from backtracking.text.triggers import Phrase
 
-Phrase = tuple[int, ...]
 Mask = NDArray[np.bool_]
 
 

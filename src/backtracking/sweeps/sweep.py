@@ -30,7 +30,7 @@ from backtracking.run.rowfile import Found, RowFile, resume, set_aside
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from backtracking.model.schedule import Phrase
+    from backtracking.text.triggers import Phrase
 
 __all__ = [
     "SweepJob",

@@ -264,6 +264,10 @@ class TokenFamilies:
             family.update(self._first_piece(form, word))
         return {token: decode(self._tokenizer, [token], skip_special=False) for token in sorted(family)}
 
+    def whole(self, word: str) -> frozenset[int]:
+        """The tokens that are a word by themselves, in any case and with or without space around them."""
+        return frozenset(self._words.get(word.casefold(), ()))
+
     def _first_piece(self, form: str, word: str) -> list[int]:
         for token in self._tokenizer.encode(form, add_special_tokens=False):
             piece = decode(self._tokenizer, [token], skip_special=False).strip().casefold()

@@ -33,7 +33,7 @@ MADE = (
 )
 EXTRAS = {"heads": files.HEADS, "positions": files.POSITIONS}
 """Scans that are made when asked for."""
-PARTS = ("blocks", "whole", "heads", "direct", "pairs", "positions")
+PARTS = ("phrases", "blocks", "whole", "heads", "direct", "pairs", "positions")
 SCAN_KEYS = (
     *STUDY_KEYS,
     "analysis.ablation_components",
@@ -79,7 +79,7 @@ class AblationScan(Stage):
         from backtracking.mechanism.analyses import direct_effects, removed_whole, scan_blocks
 
         bench = open_bench(ctx, self._work, SCAN_KEYS)
-        study = open_study(ctx, self.variant, bench)
+        study = open_study(ctx, self.variant, bench).weighed(bench)
         scanned = scan_blocks(bench, study)
         self._write_blocks(ctx, scanned)
         write_controls(ctx, study)

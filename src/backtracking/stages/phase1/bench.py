@@ -66,7 +66,7 @@ def open_bench(ctx: RunContext, name: str, config_keys: Sequence[str]) -> KeptBe
 
 def reading_key(reading: "Reading", target: "Target") -> str:
     """Names what was computed: the position and all that the readings depend on."""
-    scored = [target.onset, target.family, target.triggers, dict(target.contrasts)]
+    scored = [target.onset, target.family.phrases, target.triggers.phrases, dict(target.contrasts)]
     seen = digest([reading.ids[: reading.pos + 2], *scored])
     return "/".join([reading.example_id, str(reading.sample_id), str(reading.pos), seen[:16]])
 

@@ -19,6 +19,7 @@ from backtracking.stages.phase1.bench import MODEL_KEYS, settings_digest
 if TYPE_CHECKING:
     from backtracking.measurements.injections import Pair
     from backtracking.run.records import GenerationRecord
+    from backtracking.text.triggers import Phrase
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class ErrorInjection(Stage):
 
         loaded, budget = ctx.model(), ctx.config.analysis.batch_tokens
         pairs, notes = self._pairs(ctx)
-        family = self._family(ctx)
-        values = self._resumed(ctx, "read", pairs, family, lambda p: read_pairs(loaded, p, family, budget))
+        phrases = self._phrases(ctx)
+        values = self._resumed(ctx, "read", pairs, phrases, lambda p: read_pairs(loaded, p, phrases, budget))
         table = injection_table(pairs, values)
         summary, curve = summary_table(table), curve_table(table)
         files.INJECTION.write(ctx.paths, table)
@@ -69,7 +70,7 @@ class ErrorInjection(Stage):
         files.INJECTION_CURVE.write(ctx.paths, curve)
         figure = plots_causes.plot_error_injection(summary, curve)
         figures.save(figure, ctx.paths, files.INJECTION_FIGURE)
-        self._patch(ctx, pairs, family)
+        self._patch(ctx, pairs, phrases)
         return Result(rows=len(pairs), notes={"pairs": len(pairs), **notes})
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
@@ -131,15 +132,16 @@ class ErrorInjection(Stage):
         records = read_records(path, set(chosen))
         return [records[key] for key in chosen]
 
-    def _family(self, ctx: RunContext) -> list[int]:
+    def _phrases(self, ctx: RunContext) -> "tuple[Phrase, ...]":
+        """Every spelling of a trigger of the kind under study."""
         from backtracking.text.onsets import onset_words
-        from backtracking.text.tokenization import TokenFamilies
+        from backtracking.text.triggers import Triggers
 
-        families, kind = TokenFamilies(ctx.model().tokenizer), ctx.config.analysis.onsets
-        return sorted({token for word in onset_words(ctx.config.detection, kind) for token in families(word)})
+        words = onset_words(ctx.config.detection, ctx.config.analysis.onsets)
+        return Triggers.of(ctx.model().tokenizer, words).phrases
 
     def _resumed(
-        self, ctx: RunContext, part: str, pairs: "Sequence[Pair]", family: list[int], compute: Any
+        self, ctx: RunContext, part: str, pairs: "Sequence[Pair]", phrases: "Sequence[Phrase]", compute: Any
     ) -> list[dict[str, Any]]:
         from backtracking.mechanism.partial import compute_resumably
         from backtracking.run.provenance import digest
@@ -152,12 +154,12 @@ class ErrorInjection(Stage):
             ctx.paths.work(self._work(part)),
             [f"{p.example_id}/{p.sample_id}/{p.kind}/{digest([p.clean, p.corrupted])[:16]}" for p in pairs],
             of_pending,
-            settings=settings_digest(ctx, MODEL_KEYS, family=family),
+            settings=settings_digest(ctx, MODEL_KEYS, phrases=phrases),
             reporter=ctx.reporter,
             label=f"{self.name} {part}",
         )
 
-    def _patch(self, ctx: RunContext, pairs: "list[Pair]", family: list[int]) -> None:
+    def _patch(self, ctx: RunContext, pairs: "list[Pair]", phrases: "Sequence[Phrase]") -> None:
         """Patch one wrong pair per row, the first kind it has."""
         from backtracking.figures import style as figures
         from backtracking.mechanism.passes import components
@@ -169,6 +171,8 @@ class ErrorInjection(Stage):
             if pair.is_wrong:
                 first.setdefault((pair.example_id, pair.sample_id), pair)
         chosen = list(first.values())
-        values = self._resumed(ctx, "patch", chosen, family, lambda p: patch_pairs(loaded, p, family, budget))
+        values = self._resumed(
+            ctx, "patch", chosen, phrases, lambda p: patch_pairs(loaded, p, phrases, budget)
+        )
         table = patching_table(chosen, values, list(components(loaded)))
         figures.publish(ctx.paths, files.PATCHING, table)

@@ -12,7 +12,7 @@ from backtracking.run import io
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.stages.base import Result, RunContext, Stage
-from backtracking.stages.phase1.bench import open_bench
+from backtracking.stages.phase1.bench import open_bench, work_name
 from backtracking.stages.phase1.onset_study import STUDY_KEYS, open_study, study_inputs, write_controls
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class LogitLens(Stage):
         from backtracking.mechanism.analyses import through_the_lens
 
         bench = open_bench(ctx, self._work, self.config_keys)
-        study = open_study(ctx, self.variant, bench)
+        study = open_study(ctx, self.variant, bench).weighed(bench)
         generations = files.GENERATIONS.path(ctx.paths, variant=self.variant, condition=BASELINE_NAME)
         rows = io.read_jsonl(generations, GenerationRecord, made_by="backtracking generate")
         lens = through_the_lens(bench, study, rows)
@@ -57,7 +57,7 @@ class LogitLens(Stage):
         return Result(rows=len(study.events), notes=study.notes())
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
-        return [ctx.paths.work(self._work)]
+        return [ctx.paths.work(work_name(self._work, part)) for part in ("phrases", "")]
 
     @property
     def _work(self) -> str:
@@ -65,7 +65,7 @@ class LogitLens(Stage):
 
     def _summary(self, ctx: RunContext, study: "Study", lens: "LensTables") -> dict[str, Any]:
         tokenizer = ctx.model().tokenizer
-        families = {target.onset: target.family for target in study.targets}
+        families = {target.onset: target.family.tokens for target in study.targets}
         return {
             "variant": self.variant,
             "lens": ctx.config.analysis.lens,

@@ -79,11 +79,11 @@ class Phase2ContinuationAblation(Stage):
         arms = scale_arms(asked.subset_name, subset, asked.scales, resources(ctx, [subset]))
         events = phase1_study(ctx, asked.variant, asked.max_events)
         words = onset_words(ctx.config.detection, ctx.config.analysis.onsets)
-        families = Triggers.of(model.tokenizer, words).families
+        triggers = Triggers.of(model.tokenizer, words)
         positions = sum(1 + len(event.controls) for event in events)
         with ctx.reporter.bar("onset step", positions, unit="positions") as bar:
             table = run_continuation_ablation(
-                model, events, arms, families,
+                model, events, arms, triggers,
                 variant=asked.variant, budget=ctx.config.analysis.batch_tokens,
                 vectors=vectors(ctx, asked.variant, arms), bar=bar,
             )  # fmt: skip

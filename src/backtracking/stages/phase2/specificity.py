@@ -61,7 +61,7 @@ class Phase2Specificity(Stage):
         baseline = {(r.example_id, r.sample_id): r for r in asked_rows(job, BASELINE_ARM)}
         events = evaluate_generations(baseline.values(), job.reader)
         family = specificity.main_family(events.assign(condition=BASELINE_NAME))
-        triggers = Triggers.of(ctx.model().tokenizer, family).tokens if family else frozenset()
+        triggers = Triggers.of(ctx.model().tokenizer, family)
         known = divergence.Rows(baseline, _first_onsets(events))
         close = find_variant(ctx.config.prompting, variant).think_close
         rows, parted = [], []

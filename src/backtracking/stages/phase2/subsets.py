@@ -62,15 +62,12 @@ def selection_input(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Inpu
 
 def resources(ctx: RunContext, subsets: Iterable[Subset]) -> Resources:
     """The model's shape and tokens, and what Phase 1 selected, as far as these subsets ask for it."""
-    from backtracking.text.triggers import Triggers, sentence_end_tokens
+    from backtracking.text.triggers import sentence_end_tokens
 
     model, asked = ctx.model(), list(subsets)
     selected: Selected | None = None
     if any(subset.from_selected_layers for subset in asked):
         selected = read_selected_layers(ctx.phase1_paths)
-    triggers: frozenset[int] = frozenset()
-    if any(subset.suppress_triggers for subset in asked):
-        triggers = Triggers.of(model.tokenizer, ctx.config.detection.triggers_strict).tokens
     ends: frozenset[int] = frozenset()
     if any(subset.only == "sentence_starts" for subset in asked):
         ends = sentence_end_tokens(model.tokenizer)
@@ -79,7 +76,7 @@ def resources(ctx: RunContext, subsets: Iterable[Subset]) -> Resources:
         n_heads=model.n_heads,
         when=ctx.phase2.when,
         selected=selected,
-        trigger_tokens=triggers,
+        triggers=frozenset(ctx.config.detection.triggers_strict),
         sentence_ends=ends,
         seed=ctx.config.ablation_generation.random_control_seed,
     )
