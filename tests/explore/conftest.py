@@ -13,6 +13,7 @@ import pytest
 from backtracking.api.runs import open_run
 from backtracking.cli import main
 from backtracking.explore.explorer import Explorer
+from tests.explore.visit import Visit
 
 SMALL = (
     "dataset.max_examples=10",
@@ -116,3 +117,17 @@ def chromium():
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """Opens pages; afterwards each must have behaved."""
+    visits = []
+
+    def start(**how):
+        visits.append(Visit(chromium, **how))
+        return visits[-1]
+
+    yield start
+    for one in visits:
+        one.well_behaved()

@@ -13,61 +13,7 @@ from backtracking.explore.links import row_link, rows_link
 from backtracking.explore.queries import Query, counts, rows_of
 from tests.explore.conftest import serving
 from tests.explore.looks import FAINT_TEXT, NAMELESS
-
-WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-
-
-class Visit:
-    """A page that notes everything that it complains of, and everything that it asks for."""
-
-    def __init__(self, browser, viewport=WIDE, scheme="light"):
-        self.context = browser.new_context(viewport=viewport, color_scheme=scheme)
-        self.page = self.context.new_page()
-        self.complaints, self.asked = [], []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog: {dialog.message}"))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-
-    def open(self, address, link=""):
-        self.page.goto("about:blank")
-        self.page.goto(address + link)
-        self.page.wait_for_selector("body[data-ready]")
-        return self.page
-
-    def go(self, link):
-        self.page.evaluate("link => { location.hash = link; }", link)
-        self.page.wait_for_timeout(150)
-
-    def until(self, said, wanted=True):
-        """Wait for the address to say something; the page's policy forbids Playwright's own wait."""
-        for _ in range(100):
-            if (said in self.page.evaluate("location.hash")) == wanted:
-                return
-            self.page.wait_for_timeout(50)
-        raise AssertionError(f"{said!r}: {self.page.evaluate('location.hash')}")
-
-    def rows(self):
-        """How many rows are listed."""
-        return int(re.match(r"[\d,]+", self.page.locator(".total").inner_text())[0].replace(",", ""))
-
-
-@pytest.fixture
-def visit(chromium):
-    """Opens pages, and afterwards asks that nothing was complained of and nothing asked of elsewhere."""
-    visits = []
-
-    def start(**how):
-        visits.append(Visit(chromium, **how))
-        return visits[-1]
-
-    yield start
-    for one in visits:
-        one.context.close()
-        assert one.complaints == []
-        assert [
-            url for url in one.asked if not re.match(r"http://127\.0\.0\.1:|file:|about:|data:,", url)
-        ] == []
+from tests.explore.visit import NARROW, WIDE
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +48,6 @@ def test_filters_count_as_the_queries_do(visit, address, explorer):
                 assert number == 0, (key, value)
     page.locator("#kind-strict").uncheck()
     page.get_by_text("clear filters").click()
-    page.wait_for_timeout(100)
     assert seen.rows() == len(index)
 
 
@@ -117,7 +62,6 @@ def test_the_address_brings_the_same_rows_back(visit, address, explorer):
     assert first == max(wanted, key=lambda number: (explorer.index.columns["tokens"][number], -number))
     page.locator("#search").fill("hold on")
     seen.until("hold")
-    page.wait_for_timeout(200)
     query = Query.parse(page.evaluate("location.hash"), explorer.index)
     assert seen.rows() == len(rows_of(explorer.index, query, explorer.texts.having("hold on")))
 
@@ -300,7 +244,7 @@ def test_hostile_text_stays_text(visit, hostile, tmp_path):
             assert seen.rows() == len(HOSTILE)
             for number in range(len(HOSTILE)):
                 page.keyboard.press("j")
-                page.wait_for_timeout(150)
+                seen.until("row=")
                 assert page.locator('.row[aria-selected="true"]').count() == 1
                 row = hostile.row_json(
                     int(page.locator('.row[aria-selected="true"]').get_attribute("data-row"))

@@ -72,6 +72,26 @@ def test_ablation_scan_writes_the_contract(ctx):
     assert ctx.paths.figure("ablation_importance_by_layer").stat().st_size > 10_000
 
 
+def test_readings_onset_by_onset_average_to_the_tables(ctx):
+    execute(LogitLens(VARIANT), ctx)
+    execute(AblationScan(VARIANT), ctx)
+    controls = pd.read_csv(ctx.paths.table("controls.csv"))
+    events = set(zip(controls["example_id"], controls["sample_id"], controls["pred_pos"], strict=True))
+    single = pd.read_csv(ctx.paths.table("logit_lens_onsets.csv"))
+    whole = pd.read_csv(ctx.paths.table("logit_lens.csv")).query("control_matching == 'matched_row'")
+    for kind, column in (("onset", "mean_target_logit_bt"), ("matched_row", "mean_target_logit_control")):
+        own = single[single["position_kind"] == kind]
+        assert set(zip(own["example_id"], own["sample_id"], own["pred_pos"], strict=True)) == events
+        means = own.groupby("layer")["logit"].mean()
+        assert list(means) == pytest.approx(list(whole.set_index("layer")[column]), rel=1e-5)
+    single = pd.read_csv(ctx.paths.table("ablation_onsets.csv"))
+    whole = pd.read_csv(ctx.paths.table("ablation_modes.csv"))
+    keys = ["mode", "layer", "component"]
+    both = single.groupby(keys)["delta_log_odds"].mean().rename("mean").reset_index().merge(whole, on=keys)
+    assert len(both) == len(whole) > 0
+    assert list(both["mean"]) == pytest.approx(list(both["delta_log_odds"]), rel=1e-5, abs=1e-9)
+
+
 def test_other_conditions_leave_the_results_fresh(ctx):
     execute(LogitLens(VARIANT), ctx)
     table = pd.read_csv(EVENTS.path(ctx.paths))

@@ -146,6 +146,23 @@ LENS_WINDOW = Table(
         n: positions
     """),
 )
+_POSITION = meanings("pred_pos: the position that is read") | {
+    name: ROW[name] for name in ("example_id", "sample_id", "variant")
+}
+LENS_ONSETS = Table(
+    "analysis/logit_lens_onsets.csv",
+    "logit-lens",
+    "the lens onset by onset: the explorer shows it beside the text",
+    meanings(
+        """
+        layer: layer, from 0
+        position_kind: `onset` or the kind of control, read at the control's own position
+        logit, logprob, rank: of the onset token
+        family: log-mass of its family
+        """,
+        _POSITION,
+    ),
+)
 LENS_SUMMARY = Data(
     "analysis/logit_lens.json", "logit-lens", "the first layer that separates, and the families"
 )
@@ -189,6 +206,21 @@ IMPORTANCE = Table(
     "analysis/ablation_importance.csv", "ablation-scan", "effect and damage of each component", _SCORED
 )
 MODES = Table("analysis/ablation_modes.csv", "ablation-scan", "the same for every way of removal", _SCORED)
+SCAN_ONSETS = Table(
+    "analysis/ablation_onsets.csv",
+    "ablation-scan",
+    "the scan onset by onset: the explorer shows it beside the text",
+    meanings(
+        """
+        mode: how the component was removed
+        delta_logit, delta_logprob: change of the onset token's logit; of its log-probability
+        delta_family, delta_log_odds: change of its family's log-mass; of its log-odds
+        kl_onset: KL(original ‖ ablated)
+        """,
+        COMPONENT,
+        _POSITION,
+    ),
+)
 SELECTION = Data(
     "analysis/ablation_selection.json", "ablation-scan", "what stands out, by which rule, and where"
 )

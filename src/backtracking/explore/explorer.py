@@ -5,6 +5,7 @@ from typing import Any
 
 from backtracking.explore.index import NAMES, Index, build_index
 from backtracking.explore.pairs import pair_json
+from backtracking.explore.readings import Readings, strongest
 from backtracking.explore.study import Study, require_rows
 from backtracking.explore.texts import Texts
 from backtracking.explore.trace import Trace
@@ -18,7 +19,8 @@ class Explorer:
     def __init__(self, studies: Sequence[Study], reporter: Reporter | None = None) -> None:
         require_rows(studies)
         self.texts = Texts()
-        self.index: Index = build_index(studies, keep=self._keep, reporter=reporter)
+        self.readings = Readings.of(studies)
+        self.index: Index = build_index(studies, self.readings.components, self._keep, reporter)
 
     def _keep(self, number: int, record: GenerationRecord) -> None:
         self.texts.add(number, record.completion)
@@ -38,6 +40,7 @@ class Explorer:
             "facets": [facet.as_json() for facet in index.facets],
             "columns": columns,
             "problems": self._problems(),
+            "patching": self.readings.patching,
         }
 
     def _problems(self) -> list[dict[str, str]]:
@@ -50,10 +53,16 @@ class Explorer:
 
     def row_json(self, number: int) -> dict[str, Any]:
         """One row; an arm's with what it shares with its baseline's."""
-        trace = Trace.at(self.index.places[number])
+        place = self.index.places[number]
+        trace = Trace.at(place)
         partner = self.index.columns["baseline"][number]
         pair = pair_json(Trace.at(self.index.places[partner]), trace) if partner >= 0 else None
-        return {"number": number, "name": self.index.name(number), **trace.as_json(), "pair": pair}
+        row = {"number": number, "name": self.index.name(number), **trace.as_json(), "pair": pair}
+        readings = self.readings.of_row(place, trace.record)
+        for onset in row["onsets"]:
+            onset["reading"] = reading = readings.get(onset["position"])
+            onset["component"] = strongest(reading) if reading else None
+        return row
 
     def close(self) -> None:
         """Remove what was kept for searching."""

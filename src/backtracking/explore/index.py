@@ -1,6 +1,6 @@
 """The index over the files of rows: a line of facts and a place on disk for every completion."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,15 +57,17 @@ class Index:
         texts = [list(self.values[key])[self.columns[key][number]] for key in NAMES]
         return (*texts, str(self.columns["sample"][number]))
 
-    def add(self, place: Place, record: GenerationRecord, facts: Facts, components: Iterable[str]) -> None:
+    def add(
+        self, place: Place, record: GenerationRecord, facts: Facts, components: Sequence[str] | None
+    ) -> None:
         """Append a row."""
         names = (place.study.name, place.arm.variant, place.arm.name, record.example_id)
         for key, value in zip(NAMES, names, strict=True):
             self._column(key).append(self._code(key, value))
-        lists = {**facts.lists, "component": sorted(set(components))}
+        lists = {**facts.lists, "component": sorted(set(components or ()))}
         for key in LISTS:
             self._column(key).append([self._code(key, value) for value in lists[key]])
-        studied = facets.code(facets.STUDIED, "yes" if lists["component"] else "no")
+        studied = facets.code(facets.STUDIED, "no" if components is None else "yes")
         more: dict[str, Any] = {"onsets": facts.bits, "said": facts.answer, "studied": studied}
         for key, entry in ({**facts.codes, **facts.numbers, **more}).items():
             self._column(key).append(entry)
@@ -79,15 +81,15 @@ class Index:
         return known.setdefault(value, len(known))
 
 
-Components = Callable[[Place, GenerationRecord], Iterable[str]]
-"""The components that most move the onsets of a row, as far as an analysis looked into them."""
+Components = Callable[[Place, GenerationRecord], Sequence[str] | None]
+"""The components that most move the onsets of a row; None where no analysis looked into it."""
 Keep = Callable[[int, GenerationRecord], None]
 """Is shown every row as it is read."""
 
 
 def build_index(
     studies: Sequence[Study],
-    components: Components = lambda _place, _record: (),
+    components: Components = lambda _place, _record: None,
     keep: Keep = lambda _number, _record: None,
     reporter: Reporter | None = None,
 ) -> Index:

@@ -19,6 +19,7 @@ from backtracking.mechanism.ablation_scan import (
     scanned_sites,
 )
 from backtracking.mechanism.attribution import attribute, direct_table, stack_direct
+from backtracking.mechanism.by_onset import lens_by_onset
 from backtracking.mechanism.direction import Directions, read_states, split_samples, unpack
 from backtracking.mechanism.interactions import interaction_table, pair_removals
 from backtracking.mechanism.logit_lens import (
@@ -44,11 +45,12 @@ POSITIONS_BACK = 3
 
 @dataclass(frozen=True)
 class LensTables:
-    """The lens by layer, in the window around the onset, and how states were translated."""
+    """The lens by layer, in the window around the onset, onset by onset; and how states were translated."""
 
     table: pd.DataFrame
     window: pd.DataFrame
     translators: Translators | None
+    by_onset: pd.DataFrame
 
     def first_separations(self) -> dict[str, int | None]:
         """Per kind of control the first layer at which onsets clearly lie above."""
@@ -71,7 +73,8 @@ def through_the_lens(bench: Bench, study: Study, rows: Iterable[GenerationRecord
         fitted_on=fitted_on,
     )
     readings = LensReadings(study.events, dict(zip(keys, values, strict=True)))
-    return LensTables(lens_table(readings), window_table(readings), translators)
+    by_onset = lens_by_onset(readings, study)
+    return LensTables(lens_table(readings), window_table(readings), translators, by_onset)
 
 
 def _fitting_rows(bench: Bench, items: Sequence[Item], rows: Iterable[GenerationRecord]) -> list[list[int]]:

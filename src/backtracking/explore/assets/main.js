@@ -86,6 +86,7 @@ class Explorer {
     }
     this.showRows();
     await this.showRow(turn);
+    if (turn === this.turn) document.body.dataset.shown = location.hash;
   }
 
   showRows() {
@@ -181,7 +182,6 @@ async function start() {
   try {
     const explorer = new Explorer(await openSource());
     await explorer.show();
-    document.body.dataset.ready = "yes";
   } catch (error) {
     replace(document.getElementById("app"), el("p", { class: "wait", role: "alert" }, `The explorer could not start: ${error.message}`));
     throw error;

@@ -107,3 +107,9 @@ export function probability(row, token) {
   const stored = row.tokens?.logprobs;
   return stored && token < stored.length ? Math.exp(stored[token]) : null;
 }
+
+// The entropy of the choice of a token, where the onset step read it.
+export function entropyAt(row, token) {
+  const onset = row.onsets.find((one) => one.token === token && one.reading?.step);
+  return onset ? onset.reading.step[0].entropy_before : null;
+}

@@ -1,8 +1,9 @@
 // The pane of one row: its problem, its text with everything found in it, and what is known of a token.
 
 import { count, el, plain, replace, shown } from "./dom.js";
+import { evidence } from "./evidence.js";
 import { pairView } from "./pair.js";
-import { Rendering, afterWords, probability, tokenText } from "./tokens.js";
+import { Rendering, afterWords, entropyAt, probability, tokenText } from "./tokens.js";
 
 const ENDINGS = { stop: "ended by itself", length: "cut at the cap", loop: "ended in a loop", error: "failed" };
 const VERDICTS = new Map([[true, "right"], [false, "wrong"], [null, "not graded"]]);
@@ -89,10 +90,10 @@ export class TracePane {
     for (const other of this.body.querySelectorAll(".token.pointed")) other.classList.remove("pointed");
     span.classList.add("pointed");
     const chance = probability(row, token);
-    const entropy = row.entropies?.[token];
+    const entropy = entropyAt(row, token);
     const parts = [`token ${token}`, `id ${row.tokens.ids[token]}`, `“${plain(tokenText(row, token)).replaceAll("\n", "↵")}”`,
       chance === null ? "probability not stored" : `p = ${chance.toPrecision(3)}`];
-    if (entropy !== undefined) parts.push(`entropy ${entropy.toPrecision(3)} nats`);
+    if (entropy !== null) parts.push(`entropy ${entropy.toPrecision(3)} nats`);
     this.info.textContent = parts.join(" · ");
   }
 
@@ -139,7 +140,7 @@ export class TracePane {
     return el("section", { class: "onset", "aria-label": "onset" },
       el("h3", {}, `Onset ${number + 1} of ${this.stops.length}: “${plain(first.phrase)}”`),
       el("p", {}, `${stop.onsets.map((onset) => onset.kind).join(" and ")}, ${afterWords(first)}${first.before ? ` (${plain(first.before)})` : ""}; token ${first.token}.`),
-      this.actions.others(stop));
+      ...evidence(first, this.index.patching), this.actions.others(stop));
   }
 }
 

@@ -24,6 +24,7 @@ FEWEST_CONTROLLED = 10
 MADE = (
     files.IMPORTANCE,
     files.MODES,
+    files.SCAN_ONSETS,
     files.SELECTION,
     files.DIRECT,
     files.PAIRS,
@@ -121,9 +122,11 @@ class AblationScan(Stage):
 
         from backtracking.figures import mechanism as plots_mechanism
         from backtracking.figures import style as figures
+        from backtracking.mechanism.by_onset import scan_by_onset
 
         files.IMPORTANCE.write(ctx.paths, scanned.table)
         files.MODES.write(ctx.paths, pd.concat(list(scanned.by_mode.values()), ignore_index=True))
+        files.SCAN_ONSETS.write(ctx.paths, scan_by_onset(scanned.result, scanned.study))
         files.SELECTED.write(ctx.paths, scanned.selected)
         files.SELECTION.write(ctx.paths, {"variant": self.variant, **scanned.summary()})
         figure = plots_mechanism.plot_ablation_importance(scanned.table, scanned.selected)

@@ -35,7 +35,14 @@ class LogitLens(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         tuned = [files.TRANSLATORS] if ctx.config.analysis.lens == "tuned" else []
-        tables = [files.LENS, files.LENS_WINDOW, files.LENS_SUMMARY, *tuned, files.CONTROLS]
+        tables = [
+            files.LENS,
+            files.LENS_WINDOW,
+            files.LENS_ONSETS,
+            files.LENS_SUMMARY,
+            *tuned,
+            files.CONTROLS,
+        ]
         return paths(ctx.paths, with_figures(tables))
 
     def run(self, ctx: RunContext) -> Result:
@@ -52,6 +59,7 @@ class LogitLens(Stage):
                 lens.translators.save(temporary)
         figures.publish(ctx.paths, files.LENS, lens.table)
         figures.publish(ctx.paths, files.LENS_WINDOW, lens.window)
+        files.LENS_ONSETS.write(ctx.paths, lens.by_onset)
         files.LENS_SUMMARY.write(ctx.paths, self._summary(ctx, study, lens))
         write_controls(ctx, study)
         return Result(rows=len(study.events), notes=study.notes())

@@ -1,0 +1,93 @@
+"""What the analyses read at single onsets: lens, scan, onset step; and what patching found over all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from backtracking.artifacts import phase1, phase2
+from backtracking.explore.study import Place, Study
+from backtracking.run.records import GenerationRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = tuple[str, str, int]
+"""Prompt format, problem and sample."""
+Reading = dict[str, Any]
+"""What is known of one position, by analysis: `lens`, `scan`, `step`."""
+_KEY = ["variant", "example_id", "sample_id", "pred_pos"]
+_SCANNED = ["component", "layer", "mode", "delta_logit", "delta_logprob", "kl_onset"]
+_STEPPED = ["subset_name", "scale", "onset_prob", "onset_prob_before", "kl", "entropy", "entropy_before"]
+_MOST_PATCHES = 6
+
+
+@dataclass
+class Readings:
+    """Everything known of single onsets, by row and position."""
+
+    of_rows: dict[Row, dict[int, Reading]] = field(default_factory=dict)
+    patching: list[dict[str, Any]] = field(default_factory=list)
+    _tokens: dict[Row, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, studies: Sequence[Study]) -> "Readings":
+        """What the runs' tables hold; a table that is not there adds nothing."""
+        found = cls()
+        for study in studies:
+            for table, take in (
+                (phase1.LENS_ONSETS, found._take_lens),
+                (phase1.SCAN_ONSETS, found._take_scan),
+                (phase1.PATCHING, found._take_patching),
+                (phase2.STEP, found._take_step),
+            ):
+                if table.exists(study.paths):
+                    take(table.read(study.paths))
+        return found
+
+    def _take_lens(self, table: "pd.DataFrame") -> None:
+        for (*key, kind), part in table.groupby([*_KEY, "position_kind"]):
+            curve = [float(value) for value in part.sort_values("layer")["logprob"]]
+            self._at(key).setdefault("lens", {})[str(kind)] = curve
+
+    def _take_scan(self, table: "pd.DataFrame") -> None:
+        deciding = table[table["mode"] == table["mode"].iloc[0]] if len(table) else table
+        for key, part in deciding.groupby(_KEY):
+            self._at(key)["scan"] = _records(part.sort_values("delta_logit")[_SCANNED])
+
+    def _take_step(self, table: "pd.DataFrame") -> None:
+        for key, part in table[table["position_kind"] == "onset"].groupby(_KEY):
+            self._at(key)["step"] = _records(part[_STEPPED])
+
+    def _take_patching(self, table: "pd.DataFrame") -> None:
+        noised = table[table["direction"] == "noising"].sort_values("share", ascending=False)
+        self.patching = _records(noised.head(_MOST_PATCHES))
+
+    def _at(self, key: Any) -> Reading:
+        variant, example, sample, position = key
+        row = self.of_rows.setdefault((str(variant), str(example), int(sample)), {})
+        return row.setdefault(int(position), {})
+
+    def of_row(self, place: Place, record: GenerationRecord) -> Mapping[int, Reading]:
+        """What was read in a baseline's row, by position; a later run's counts if its tokens are the same."""
+        row = (record.variant, record.example_id, record.sample_id)
+        if not place.arm.is_baseline or row not in self.of_rows:
+            return {}
+        tokens = hash(tuple(record.completion_ids))
+        return self.of_rows[row] if self._tokens.setdefault(row, tokens) == tokens else {}
+
+    def components(self, place: Place, record: GenerationRecord) -> list[str] | None:
+        """The component that moves each onset of a row most; None where nothing was read in the row."""
+        found = self.of_row(place, record)
+        return [name for reading in found.values() if (name := strongest(reading))] if found else None
+
+
+def strongest(reading: Reading) -> str | None:
+    """The component whose removal takes most of the onset's logit."""
+    first = next(iter(reading.get("scan", [])), None)
+    return f"{first['component']} {first['layer']}" if first else None
+
+
+def _records(table: "pd.DataFrame") -> list[dict[str, Any]]:
+    """The lines of a table; what is missing is None, as in JSON."""
+    whole = table.astype(object).where(table.notna(), None)
+    return [dict(zip(whole.columns, line, strict=True)) for line in whole.itertuples(index=False)]
