@@ -79,6 +79,40 @@ num_components: how many components it changes
 kind: `baseline`, `intervention`, `suppression` or `random control`
 """)
 
+PREFIX_ROW = meanings(
+    """
+example_id, sample_id: the baseline row that the prefix is of
+kind: `injected` (its step made wrong) or `right` (as it was)
+arm: what was done to the model
+draw: which set of a random arm
+rewrite: kind of wrong result
+step, changed: the step as it was; its result as it was rewritten
+onset_follows: whether a strict onset comes before the next step
+is_correct: whether the row ends right
+finish_reason: `stop`, `length` or `loop`
+completion_tokens: length of what was written on
+"""
+)
+
+PREFIX_ARM = meanings(
+    """
+arm: what was done to the model
+draw: which set of a random arm, taken alone; empty where the line is the whole arm
+prefixes, problems: different prefixes; different problems
+total: completions behind injected errors, and as many behind right steps
+onset_after_injected, onset_after_right: share that an onset follows at once, with the error; without
+caught_rate: share with the error that still ends right
+accuracy_right: share without the error that ends right
+truncation_rate: share that did not end by itself
+gap: `onset_after_injected` − `onset_after_right`, paired by prefix
+share_removed: 1 − `gap` ÷ the baseline's; no interval where the baseline has no clear gap
+""",
+    {
+        f"{name}_diff": f"difference in `{name}` to the baseline, paired by problem"
+        for name in ("onset_after_injected", "onset_after_right", "caught_rate", "accuracy_right", "gap")
+    },
+)
+
 DEGENERATION = meanings("""
 is_loop: whether the completion ends in a loop
 is_empty: whether it says nothing

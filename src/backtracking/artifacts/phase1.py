@@ -1,6 +1,16 @@
 """What Phase 1 leaves behind."""
 
-from backtracking.artifacts.columns import COMPARED, COMPONENT, EVENT, GROUP, ONSET, RATES, ROW
+from backtracking.artifacts.columns import (
+    COMPARED,
+    COMPONENT,
+    EVENT,
+    GROUP,
+    ONSET,
+    PREFIX_ARM,
+    PREFIX_ROW,
+    RATES,
+    ROW,
+)
 from backtracking.artifacts.kinds import Data, Figure, Page, Rows, Table, Vectors, meanings
 
 CONFIG = Page(
@@ -372,6 +382,18 @@ COMPARISON_FIGURE = COMPARISON.figure(
     "backtracking_rate_by_condition",
     "backtracking per condition",
     "phase1:plot_backtracking_rate_by_condition",
+)
+PREFIXES = Table(
+    "analysis/fixed_prefixes.csv",
+    "fixed-prefixes",
+    "onsets after the same injected errors under every condition and random set",
+    PREFIX_ARM,
+)
+PREFIX_ROWS = Table(
+    "analysis/fixed_prefix_rows.csv", "fixed-prefixes", "one row per completion behind a prefix", PREFIX_ROW
+)
+PREFIXES_FIGURE = PREFIXES.figure(
+    "fixed_prefixes", "the same errors under every condition", "prefixes:plot_fixed_prefixes"
 )
 FORMATS = Table(
     "analysis/formatting_summary.csv",

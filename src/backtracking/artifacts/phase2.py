@@ -7,6 +7,8 @@ from backtracking.artifacts.columns import (
     DEGENERATION,
     EVENT,
     ONSET,
+    PREFIX_ARM,
+    PREFIX_ROW,
     ROW,
 )
 from backtracking.artifacts.kinds import Data, Figure, Page, Rows, Table, meanings
@@ -170,6 +172,21 @@ CONFIRMED = Table(
 )
 CONFIRM_EVENTS = Table(
     "analysis/confirm_events.csv", "phase2-confirm", "one row per completion of every arm", _ARM_EVENTS
+)
+CONFIRM_PREFIXES = Table(
+    "analysis/confirm_fixed_prefixes.csv",
+    "phase2-confirm",
+    "onsets after the same injected errors under every arm that is confirmed",
+    PREFIX_ARM,
+)
+CONFIRM_PREFIX_ROWS = Table(
+    "analysis/confirm_fixed_prefix_rows.csv",
+    "phase2-confirm",
+    "one row per completion behind a prefix",
+    PREFIX_ROW,
+)
+CONFIRM_PREFIXES_FIGURE = CONFIRM_PREFIXES.figure(
+    "phase2_fixed_prefixes", "the same errors under every arm", "prefixes:plot_fixed_prefixes"
 )
 CHOICE_FIGURE = Figure("figures/phase2_choice.png", "phase2-confirm", "the choice and its confirmation")
 

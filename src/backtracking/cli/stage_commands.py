@@ -86,6 +86,13 @@ COMMANDS = (
         ("variant",),
     ),
     StageCommand(
+        "fixed-prefixes",
+        "phase1.fixed_prefixes:FixedPrefixes",
+        "Write on from the same prefixes, right and wrong, under baseline, targeted and every random set.",
+        "backtracking fixed-prefixes --run-id demo --variant baseline_think_newline",
+        ("variant",),
+    ),
+    StageCommand(
         "formatting-sweep",
         "phase1.formatting_sweep:FormattingSweep",
         "Set the prompt formats side by side, baseline only.",

@@ -193,6 +193,8 @@ class ConfirmConfig(Section):
     """Whether the pipeline runs it."""
     random_draws: PositiveInt = 10
     """Draws of the random control of the winner's shape."""
+    fixed_prefixes: Annotated[int, Field(ge=0)] = 60
+    """Prefixes of held-out rows from which every arm writes on, with a wrong result and without; 0: none."""
 
 
 class Phase2ReportConfig(Section):

@@ -301,6 +301,9 @@ class AblationGenerationConfig(Section):
     """Seeds the draw of the random control's components."""
     random_draws: PositiveInt = 10
     """How many different shape-matched random sets make up the random control (all, if they are fewer)."""
+    fixed_prefixes: Annotated[int, Field(ge=0)] = 60
+    """Prefixes of baseline rows from which every condition and random set writes on, with a wrong result and
+    without; 0 leaves fixed-prefixes out of the pipeline."""
 
     @property
     def effective_scale(self) -> float:

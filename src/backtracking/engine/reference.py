@@ -49,7 +49,7 @@ class _KeyedChoice(LogitsProcessor):  # type: ignore[misc]
         else:
             self.draft.fail("the logits are not finite")
         forced = torch.full_like(scores, -torch.inf)
-        forced[0, token] = 0.0
+        forced[0, self.draft.tokens[-1] if self.draft.tokens else token] = 0.0
         return forced
 
 

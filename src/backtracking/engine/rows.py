@@ -31,6 +31,9 @@ class Row:
     prompt: Prompt
     sample_id: int
     condition: Condition = BASELINE
+    given: tuple[int, ...] = ()
+    """Tokens that the completion begins with, whatever the model would choose; interventions act as it reads
+    them, which they would not if they stood in the prompt."""
 
     @property
     def id(self) -> RowId:
@@ -64,7 +67,7 @@ def checked_rows(rows: Iterable[Row], table: GateTable) -> Iterator[Row]:
             )
         if not ids:
             raise UserError(f"{row.label}: the prompt is empty", "there is no position to continue from")
-        if not all(0 <= token < model.vocab_size for token in ids):
+        if not all(0 <= token < model.vocab_size for token in (*ids, *row.given)):
             raise UserError(
                 f"{row.label}: the prompt holds token ids outside the vocabulary ({model.vocab_size})",
                 "tokenizer and model do not belong together",
@@ -119,7 +122,9 @@ class Draft:
         self._loop = None if params.loop is None else LoopWatch(params.loop.window, params.loop.repeats)
 
     def push(self, token: int, logprob: float | None = None) -> None:
-        """Add the chosen token and see whether it ends the row."""
+        """Add the chosen token, or the given one in its place, and see whether it ends the row."""
+        if len(self.tokens) < len(self.row.given):
+            token, logprob = self.row.given[len(self.tokens)], None if logprob is None else 0.0
         self.tokens.append(token)
         if logprob is not None:
             self.logprobs.append(logprob)

@@ -152,6 +152,11 @@ def first_onsets(table: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
 
 def spread_over_problems(problems: Sequence[str], count: int, seed: int) -> list[int]:
     """Indices of `count` rows, drawn so that every problem gives one before any gives two."""
+    return sorted(spread_order(problems, seed)[:count])
+
+
+def spread_order(problems: Sequence[str], seed: int) -> list[int]:
+    """All rows' indices in the order in which they are drawn."""
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(len(problems))
     turn: dict[str, int] = {}
@@ -160,7 +165,7 @@ def spread_over_problems(problems: Sequence[str], count: int, seed: int) -> list
         problem = problems[index]
         order.append((turn.get(problem, 0), len(order), int(index)))
         turn[problem] = turn.get(problem, 0) + 1
-    return sorted(index for _, _, index in sorted(order)[:count])
+    return [index for _, _, index in sorted(order)]
 
 
 def difficulty(rows: pd.DataFrame) -> pd.Series:

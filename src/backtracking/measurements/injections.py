@@ -72,6 +72,8 @@ class Pair:
     """Position of the result's last token."""
     decision: int
     """Position whose next token begins the next sentence."""
+    prompt_tokens: int = 0
+    """Where the completion begins."""
 
     @property
     def is_wrong(self) -> bool:
@@ -234,4 +236,5 @@ def _pair(
         first=next(k for k, (a, b) in enumerate(zip(clean, corrupted, strict=True)) if a != b),
         result_end=offset + last,
         decision=offset + following - 1,
+        prompt_tokens=offset,
     )

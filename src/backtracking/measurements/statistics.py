@@ -166,6 +166,32 @@ def _difference(value: float, influence: Array, largest_step: float) -> Differen
     return Difference(value, value - reach, value + reach, float(p), float(error), problems)
 
 
+def removed_share(kept: ArrayLike, whole: ArrayLike, sizes: ArrayLike) -> Interval:
+    """What is missing of a whole, 1 − Σ kept ÷ Σ whole, with Fieller's interval; all are sums per problem.
+
+    Both may be of either sign, so the ratio has no logarithm. It has no interval where the whole itself is
+    not clearly different from zero. Where every problem keeps the same share, two are taken to differ by one.
+    """
+    tops = np.stack([np.asarray(kept, dtype=float), np.asarray(whole, dtype=float)])
+    size = np.asarray(sizes, dtype=float)
+    problems, (part, total) = len(size), tops.sum(1)
+    value = float(1 - part / total) if total else _NAN
+    if problems < 2 or total == 0:
+        return Interval(value, _NAN, _NAN)
+    residuals = tops - tops.sum(1, keepdims=True) * size / size.sum()
+    variance = problems / (problems - 1) * residuals @ residuals.T
+    against = np.array([1.0, -part / total])
+    if np.isclose(against @ variance @ against, 0):
+        variance[0, 0] += 2 * problems / (problems - 1)
+    reach = stats.t.ppf(1 - LEVEL / 2, problems - 1) ** 2
+    bend = total**2 - reach * variance[1, 1]
+    if bend <= 0:
+        return Interval(value, _NAN, _NAN)
+    middle = total * part - reach * variance[0, 1]
+    root = np.sqrt(max(middle**2 - bend * (part**2 - reach * variance[0, 0]), 0.0))
+    return Interval(value, float(1 - (middle + root) / bend), float(1 - (middle - root) / bend))
+
+
 def _standard_error(influence: Array) -> float:
     """Of a sum of independent influences, with the small-sample factor."""
     count = len(influence)

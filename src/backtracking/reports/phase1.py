@@ -19,6 +19,7 @@ from backtracking.reports.audit import write_audit
 from backtracking.reports.document import Document
 from backtracking.reports.lacking import how_graded, say_what_lacks
 from backtracking.reports.outcome import write_outcome
+from backtracking.reports.prefixes import write_prefixes
 from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME
@@ -262,6 +263,8 @@ def _conditions(document: Document, evidence: Evidence, path: Path) -> None:
             f"{percent(highest)} of completions (`{files.DRAWS.file}`)."
         )
     picture(document, evidence, path, "backtracking_rate_by_condition", "Rates by condition")
+    write_prefixes(document, evidence, files.PREFIXES)
+    picture(document, evidence, path, "fixed_prefixes", "The same errors under every condition")
 
 
 def _formatting(document: Document, evidence: Evidence, path: Path) -> None:

@@ -21,6 +21,7 @@ from backtracking.reports.lacking import how_graded, say_what_lacks
 from backtracking.reports.leaks import write_leaks
 from backtracking.reports.outcome import write_outcome
 from backtracking.reports.phase1 import more_pictures, picture
+from backtracking.reports.prefixes import write_prefixes
 from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME
@@ -233,6 +234,8 @@ def _choice(document: Document, evidence: Evidence, path: Path) -> None:
     )
     write_outcome(document, evidence, files.CONFIRMED, ["role", "arm"])
     picture(document, evidence, path, "phase2_choice", "Arms on the search half, and the confirmation")
+    write_prefixes(document, evidence, files.CONFIRM_PREFIXES)
+    picture(document, evidence, path, "phase2_fixed_prefixes", "The same errors under every arm")
 
 
 def _onset_step(document: Document, evidence: Evidence, path: Path) -> None:

@@ -9,6 +9,7 @@ from backtracking.stages.phase1.compare_conditions import CompareConditions
 from backtracking.stages.phase1.detect_events import DetectEvents
 from backtracking.stages.phase1.direction import Direction
 from backtracking.stages.phase1.error_injection import ErrorInjection
+from backtracking.stages.phase1.fixed_prefixes import FixedPrefixes
 from backtracking.stages.phase1.formatting_sweep import FormattingSweep
 from backtracking.stages.phase1.generate import Generate
 from backtracking.stages.phase1.logit_lens import LogitLens
@@ -38,6 +39,8 @@ def phase1(config: ExperimentConfig) -> list[Stage]:
     if config.ablation_generation.enabled:
         stages += [Generate(main, "targeted_ablation"), Generate(main, "random_ablation")]
         stages += [DetectEvents(), CompareConditions(main)]
+        if config.ablation_generation.fixed_prefixes:
+            stages.append(FixedPrefixes(main))
     stages.append(FormattingSweep())
     if config.report.make_report:
         stages.append(MakeReport())

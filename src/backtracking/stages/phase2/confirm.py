@@ -9,6 +9,7 @@ import pandas as pd
 
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import paths, present
+from backtracking.artifacts.registry import with_figures
 from backtracking.errors import NotTestable
 from backtracking.figures import leaks as plots_leaks
 from backtracking.figures import style as figures
@@ -22,6 +23,7 @@ from backtracking.measurements.tradeoff import (
 from backtracking.model.arms import Resources, neighbours
 from backtracking.model.random_control import random_arm
 from backtracking.run.inputs import Input
+from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input
 from backtracking.stages.phase2.job import (
@@ -34,6 +36,7 @@ from backtracking.stages.phase2.job import (
     variant_folder,
 )
 from backtracking.stages.phase2.subsets import resources
+from backtracking.stages.prefixes import choose_prefixes, right_rows, write_kept
 
 if TYPE_CHECKING:
     from backtracking.sweeps.sweep import SweepJob
@@ -61,14 +64,23 @@ class Phase2Confirm(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         tables = [files.SPLIT, files.CHOICE, files.CONFIRMED, files.CONFIRM_EVENTS]
+        tables += with_figures([files.CONFIRM_PREFIXES, files.CONFIRM_PREFIX_ROWS])
         return paths(ctx.paths, [*tables, *hook_debug(ctx), files.CHOICE_FIGURE])
 
+    def work_files(self, ctx: RunContext) -> Sequence[Path]:
+        return [ctx.paths.work(self.name)]
+
     def completions(self, ctx: RunContext) -> Completions:
-        """Two neighbours and a control at most; only a winner of the search lacks rows of its own."""
+        """Two neighbours and a control at most; only a winner of the search lacks rows of its own.
+
+        All five, the baseline among them, write on from the fixed prefixes, with and without the error.
+        """
         asked = ctx.phase2
         arms = 4 if asked.search.enabled else 3
         rows = min(ctx.problem_count(), asked.max_examples) // 2 * asked.num_samples_per_prompt
-        return Completions({}, ctx.config.generation.max_new_tokens, others=arms * rows, at_most=True)
+        behind_prefixes = 2 * 5 * asked.confirm.fixed_prefixes
+        others = arms * rows + behind_prefixes
+        return Completions({}, ctx.config.generation.max_new_tokens, others=others, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
         halves = problem_halves(ctx)
@@ -88,16 +100,17 @@ class Phase2Confirm(Stage):
         files.CHOICE.write(ctx.paths, search)
         winner = find_best_tradeoff(search)
         name = None if winner is None else str(winner["arm"])
-        job, events, confirm = self._confirm(ctx, halves["confirm"], name)
+        job, arms, events, confirm = self._confirm(ctx, halves["confirm"], name)
         files.CONFIRMED.write(ctx.paths, confirm)
         files.CONFIRM_EVENTS.write(ctx.paths, events)
+        self._fixed_prefixes(ctx, job, arms, events)
         figure = plots_leaks.plot_choice(search, confirm, ctx.phase2.accuracy_margin)
         figures.save(figure, ctx.paths, files.CHOICE_FIGURE)
         return Result(len(events), {"winner": name}, arms_made(job, confirm["arm"]))
 
     def _confirm(
         self, ctx: RunContext, problems: Sequence[str], winner: str | None
-    ) -> "tuple[SweepJob, pd.DataFrame, pd.DataFrame]":
+    ) -> "tuple[SweepJob, list[Arm], pd.DataFrame, pd.DataFrame]":
         """The winner beside its scale neighbours and its random control, on the held-out half."""
         from backtracking.sweeps.sweep import load_arm, run_arms
 
@@ -115,7 +128,23 @@ class Phase2Confirm(Stage):
         job = replace(job, prompts=[prompt for prompt in job.prompts if str(prompt.example_id) in wanted])
         result = run_arms(job, arms)
         roles = [_role(row, winner) for row in result.table.to_dict("records")]
-        return job, result.events, result.table.assign(role=roles)
+        return job, arms, result.events, result.table.assign(role=roles)
+
+    def _fixed_prefixes(
+        self, ctx: RunContext, job: "SweepJob", arms: Sequence[Arm], events: pd.DataFrame
+    ) -> None:
+        """The same arms behind the same prefixes, with and without an error, of the held-out problems."""
+        from backtracking.measurements.fixed_prefixes import prefix_table
+        from backtracking.sweeps.fixed_prefixes import Writer
+        from backtracking.sweeps.sweep import asked_rows
+
+        baseline = {record.id: record for record in asked_rows(job, BASELINE_ARM)}
+        right = right_rows(events[events["arm"] == BASELINE_NAME])
+        writer, count = Writer.of(job), ctx.phase2.confirm.fixed_prefixes
+        prefixes = choose_prefixes(ctx, writer, right, lambda _: baseline, count)
+        rows = write_kept(ctx, self.name, writer, prefixes, arms)
+        files.CONFIRM_PREFIX_ROWS.write(ctx.paths, rows)
+        figures.publish(ctx.paths, files.CONFIRM_PREFIXES, prefix_table(rows))
 
 
 def _searched(ctx: RunContext, problems: Sequence[str]) -> pd.DataFrame:

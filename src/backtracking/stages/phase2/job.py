@@ -42,6 +42,7 @@ SWEEP_KEYS = (
     *TEXT_KEYS,
     "detection",
     "ablation_generation",
+    "-ablation_generation.fixed_prefixes",
     "phase2.max_examples",
     "phase2.num_samples_per_prompt",
     "phase2.decode_only",

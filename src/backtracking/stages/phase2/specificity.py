@@ -1,6 +1,6 @@
 """phase2-specificity: what every arm of the sweeps leaks, and what its first change to a completion hits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -15,10 +15,11 @@ from backtracking.figures import style as figures
 from backtracking.interventions import BASELINE_ARM
 from backtracking.measurements import divergence, specificity
 from backtracking.run.inputs import Input
-from backtracking.run.records import BASELINE_NAME, GenerationRecord
+from backtracking.run.records import BASELINE_NAME, GenerationRecord, RowId
 from backtracking.run.seed import derive_seed
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase2.job import SWEEP_KEYS, current_arms
+from backtracking.stages.prefixes import choose_prefixes, right_rows
 from backtracking.text.prompts import find_variant
 from backtracking.text.steps import read_steps
 
@@ -74,7 +75,7 @@ class Phase2Specificity(Stage):
                     divergence.first_divergences(known, records, triggers, ctx.model().tokenizer, close)
                 )
         damage = self._damage(ctx, job, arms, list(baseline.values()))
-        caught = self._forced_errors(ctx, job, arms, [baseline[key] for key in _right_rows(events)])
+        caught = self._forced_errors(ctx, job, arms, baseline, right_rows(events))
         self._write(ctx, pd.concat(rows), pd.concat(parted), damage, caught)
         return Result(rows=len(arms) - 1, notes={"family": list(family)})
 
@@ -126,19 +127,22 @@ class Phase2Specificity(Stage):
         return damage_by_arm(lines)
 
     def _forced_errors(
-        self, ctx: RunContext, job: "SweepJob", arms: "Sequence[Arm]", right: "Sequence[GenerationRecord]"
+        self,
+        ctx: RunContext,
+        job: "SweepJob",
+        arms: "Sequence[Arm]",
+        baseline: "Mapping[RowId, GenerationRecord]",
+        right: "Sequence[RowId]",
     ) -> pd.DataFrame:
         """Whether errors put into right baseline rows are still noticed and corrected."""
-        from backtracking.measurements.controls import spread_over_problems
-        from backtracking.sweeps.forced_errors import caught_by_arm, run_forced_errors, wrong_prefixes
+        from backtracking.measurements.fixed_prefixes import INJECTED, caught_by_arm
+        from backtracking.sweeps.fixed_prefixes import Writer, tasks_of, write_all
 
-        seed = derive_seed(ctx.config.run.seed, "forced errors")
-        drawn = spread_over_problems([record.example_id for record in right], FORCED_ERRORS, seed)
-        prefixes = wrong_prefixes((right[k] for k in drawn), job)
+        writer = Writer.of(job)
+        prefixes = choose_prefixes(ctx, writer, right, lambda _: baseline, FORCED_ERRORS)
         if not prefixes:
-            ctx.reporter.say("  note: no right baseline row states a step that could be made wrong")
             return pd.DataFrame(columns=["arm"])
-        return caught_by_arm(run_forced_errors(job, arms, prefixes))
+        return caught_by_arm(write_all(writer, tasks_of(prefixes, arms, [INJECTED])))
 
 
 def _sweeps(ctx: RunContext) -> list[Table]:
@@ -152,8 +156,3 @@ def _first_onsets(events: pd.DataFrame) -> dict[tuple[str, int], int]:
     rows = events[events["onset_token_in_completion"] >= 0]
     keys = zip(rows["example_id"].astype(str), rows["sample_id"].astype(int), strict=True)
     return dict(zip(keys, rows["onset_token_in_completion"].astype(int), strict=True))
-
-
-def _right_rows(events: pd.DataFrame) -> list[tuple[str, int]]:
-    rows = events[events["is_correct"].astype(str) == "True"]
-    return list(zip(rows["example_id"].astype(str), rows["sample_id"].astype(int), strict=True))

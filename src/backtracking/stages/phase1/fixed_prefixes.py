@@ -1,0 +1,112 @@
+"""fixed-prefixes: onsets after injected errors under baseline, targeted and every random set alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from backtracking.artifacts import phase1 as files
+from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
+from backtracking.run.inputs import Input
+from backtracking.run.records import BASELINE_NAME
+from backtracking.stages.base import Completions, Result, RunContext, Stage
+from backtracking.stages.phase1.generate import note_model, read_selected_layers
+from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
+from backtracking.stages.prefixes import check_problems, choose_prefixes, right_rows, write_kept
+
+if TYPE_CHECKING:
+    from backtracking.interventions import Arm
+    from backtracking.sweeps.fixed_prefixes import Writer
+
+
+@dataclass(frozen=True)
+class FixedPrefixes(Stage):
+    """The same prefixes of one variant, with and without an error, under each condition."""
+
+    variant: str
+
+    name: ClassVar[str] = "fixed-prefixes"
+    phase: ClassVar[Literal[1, 2]] = 1
+    config_keys: ClassVar[tuple[str, ...]] = (
+        "run.seed",
+        "model",
+        "-model.use_cache",
+        "prompting",
+        "generation",
+        "-generation.num_samples_per_prompt",
+        "-generation.batch_size",
+        "detection",
+        "ablation_generation",
+    )
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        variant = ctx.check_variant(self.variant)
+        return [
+            dataset_input(ctx),
+            files.SELECTED.of(ctx.paths),
+            files.EVENTS.rows(ctx.paths, variant, BASELINE_NAME),
+            files.GENERATIONS.of(ctx.paths, variant=variant, condition=BASELINE_NAME),
+        ]
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        return paths(ctx.paths, with_figures([files.PREFIXES, files.PREFIX_ROWS]))
+
+    def completions(self, ctx: RunContext) -> Completions:
+        """Two of every prefix under the baseline, the targeted set and each random one."""
+        asked = ctx.config.ablation_generation
+        rows = 2 * asked.fixed_prefixes * (2 + asked.random_draws)
+        return Completions({}, ctx.config.generation.max_new_tokens, others=rows, at_most=True)
+
+    def work_files(self, ctx: RunContext) -> Sequence[Path]:
+        return [ctx.paths.work(self._work)]
+
+    @property
+    def _work(self) -> str:
+        return f"{self.name}-{self.variant}"
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.figures import style as figures
+        from backtracking.measurements.controls import read_baseline, read_records
+        from backtracking.measurements.fixed_prefixes import prefix_table
+
+        note_model(ctx)
+        arms, writer = self._arms(ctx), self._writer(ctx)
+        path = files.GENERATIONS.path(ctx.paths, variant=self.variant, condition=BASELINE_NAME)
+        right = right_rows(read_baseline(files.EVENTS.path(ctx.paths), self.variant))
+        count = ctx.config.ablation_generation.fixed_prefixes
+        prefixes = choose_prefixes(ctx, writer, right, lambda keys: read_records(path, keys), count)
+        check_problems(prefixes, right)
+        rows = write_kept(ctx, self._work, writer, prefixes, arms)
+        files.PREFIX_ROWS.write(ctx.paths, rows)
+        figures.publish(ctx.paths, files.PREFIXES, prefix_table(rows))
+        return Result(rows=len(rows), notes={"prefixes": len(prefixes)})
+
+    def _arms(self, ctx: RunContext) -> "list[Arm]":
+        """Phase 1's conditions, a random one with each of its sets apart: all meet every prefix."""
+        from backtracking.interventions import Arm
+        from backtracking.model.arms import CONDITIONS, condition_arm
+
+        asked, selected = ctx.config.ablation_generation, read_selected_layers(ctx.paths)
+        arms = [condition_arm(name, asked, selected, ctx.model().shape) for name in CONDITIONS]
+        return [
+            Arm(arm.name, arm.subset_name, arm.scale, (member,)) for arm in arms for member in arm.members
+        ]
+
+    def _writer(self, ctx: RunContext) -> "Writer":
+        from backtracking.engine.generate import SamplingParams
+        from backtracking.measurements.events import EventReader
+        from backtracking.sweeps.fixed_prefixes import Writer
+        from backtracking.text.tokenization import TokenMap
+
+        config, model = ctx.config, ctx.model()
+        gold = {problem.id: problem.answer_value for problem in read_problems(ctx)}
+        return Writer(
+            model=model,
+            reader=EventReader(config.detection, config.prompting, TokenMap(model.tokenizer), gold),
+            variant=self.variant,
+            sampling=SamplingParams.from_config(config.generation),
+            seed=config.run.seed,
+            slots=config.generation.batch_size,
+            engine=config.generation.engine,
+        )
