@@ -37,8 +37,8 @@ def cli(capsys, monkeypatch, tmp_path):
 
 def write_earlier_study(root, *, spoiled):
     """Tables as an earlier implementation left them: contract columns, a sweep of rates, no completions."""
-    table = events(problems=40).drop(columns="draw")
-    sweep = arms(("baseline", None, 0.6, 0.68), ("late", 0.0, 0.1, 0.3), total=160)
+    table = events(problems=120).drop(columns="draw")
+    sweep = arms(("baseline", None, 0.6, 0.68), ("late", 0.0, 0.1, 0.3), total=480)
     config = EARLIER_CONFIG
     if spoiled:
         generator = np.random.default_rng(0)
@@ -46,7 +46,7 @@ def write_earlier_study(root, *, spoiled):
         table["completion_tokens"] = table["completion_tokens"].where(~cut, 64)
         table["is_correct"] &= ~cut | (generator.random(len(table)) < 0.25)
         table["prompt_tokens"] = 20 + table["example_id"].str[1:].astype(int)
-        sweep = arms(("baseline", None, 0.6, 0.012), ("late", 0.0, 0.1, 0.006), total=160)
+        sweep = arms(("baseline", None, 0.6, 0.012), ("late", 0.0, 0.1, 0.006), total=480)
     else:
         config = config.replace("random_control_seed: 1234", "random_draws: 20")
     tables = {"backtracking_events": table, "subset_sweep_results": sweep}
@@ -58,7 +58,7 @@ def test_an_earlier_study_is_found_out_by_its_tables_alone(tmp_path):
     assert {name: found[name].outcome for name in UNAIDED} == dict.fromkeys(UNAIDED, "fail")
     assert "99." in found["rows_cut"].found and found["rows_cut"].number > 0.98
     assert "1 random set" in found["random_draws"].found
-    assert "40 problems" in found["prompts_equal"].found
+    assert "120 problems" in found["prompts_equal"].found
     assert "subset_sweep_results.csv" in " ".join(found["accuracy_at_chance"].details)
     assert found["baselines_disagree"].outcome == "fail"
 

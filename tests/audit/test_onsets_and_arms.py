@@ -66,6 +66,9 @@ def test_arms_that_leave_every_completion_as_it_was(tmp_path):
     same = pd.concat([table.query("condition == 'baseline'"), base.assign(condition="targeted_ablation")])
     found = checked("arms_without_divergence", write_run(tmp_path, {EVENTS: same}, run_id="idle"))
     assert found.outcome == "fail" and "targeted_ablation" in found.found
+    ledger = {"by_condition": {"targeted_ablation#0": {"attn_5": {"total_calls": 9, "ablation_calls": 9}}}}
+    acting = write_run(tmp_path, {EVENTS: same}, {"hook_debug": ledger}, run_id="acting")
+    assert checked("arms_without_divergence", acting).outcome == "warn"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,8 @@ def test_arms_that_bound_nothing(tmp_path):
     idle = {"by_condition": {"late_x0": {"attn_5": {"total_calls": 9, "ablation_calls": 0}}}}
     found = checked("arms_without_divergence", write_run(tmp_path, {}, {"hook_debug": idle}, run_id="idle"))
     assert found.outcome == "fail" and "never acted" in found.found
+    waiting = write_run(tmp_path, {}, {"hook_debug": idle | {"matches_schedule": True}}, run_id="waiting")
+    assert checked("arms_without_divergence", waiting).outcome == "warn"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Checks of interventions: whether they acted, as scheduled, and whether what won was measured again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ _CONFIRMS = ("winner", "scale neighbour")
 
 
 @rule(
-    bounds="Fails at any such arm; scale 1 is meant to do nothing.",
+    bounds="Fails at any such arm; warns where the ledger says that hooks acted, or had nothing to do. "
+    "Scale 1 is meant to do nothing.",
     why="An arm whose completions are the baseline's did nothing: a hook that bound nothing, or a "
     "setting that never applies, looks like an intervention without an effect.",
     what_to_do="Look at hook_debug.json and at the arm's components, scale and schedule; correct them and "
@@ -31,24 +32,42 @@ _CONFIRMS = ("winner", "scale neighbour")
 )
 def arms_without_divergence(run: AuditedRun) -> Finding:
     """Arms that bound no component, or whose completions never part from the baseline's."""
-    looked_at = [*_of_rows(run), *_of_tables(run), *_of_ledger(run)]
+    acted = _acts_by_arm(run)
+    looked_at = [*_of_rows(run, acted), *_of_tables(run), *_of_ledger(run, acted)]
     if not looked_at:
         return not_applicable("arms beside a baseline are not in this run's tables")
-    idle = list(dict.fromkeys(text for text in looked_at if text))
-    if idle:
-        return Finding(FAIL, idle[0], float(len(idle)), tuple(idle))
-    return Finding(PASS, "every arm changed some completion", 0.0)
+    idle = sorted({one for one in looked_at if one.outcome != PASS}, key=lambda one: one.outcome != FAIL)
+    if not idle:
+        return Finding(PASS, "every arm changed some completion", 0.0)
+    return Finding(idle[0].outcome, idle[0].found, float(len(idle)), tuple(one.found for one in idle))
 
 
-def _of_rows(run: AuditedRun) -> Iterator[str]:
-    """Conditions and arms whose completions are all the same as the baseline's of the same rows."""
+_CHANGES = Finding(PASS, "")
+
+
+def _acts_by_arm(run: AuditedRun) -> dict[str, float]:
+    """How often the hooks of each arm acted, all draws together, by the ledger."""
+    by_condition = run.evidence.data(phase2.HOOK_DEBUG).get("by_condition")
+    acted: dict[str, float] = {}
+    for label, sites in by_condition.items() if isinstance(by_condition, dict) else ():
+        for counts in sites.values() if isinstance(sites, dict) else ():
+            if isinstance(counts, dict):
+                arm = str(label).partition("#")[0]
+                acted[arm] = acted.get(arm, 0.0) + (number(counts, "ablation_calls") or 0.0)
+    return acted
+
+
+def _of_rows(run: AuditedRun, acted: Mapping[str, float]) -> Iterator[Finding]:
+    """Arms whose completions are all the baseline's; where the hooks acted, their effect may be small."""
     own = {(group.table, group.variant): group for group in run.by_table if group.is_baseline}
     untouched = {str(arm) for _, arms in run.arms for arm in arms.loc[is_untouched(arms), "arm"]}
     changed = [group for group in run.by_table if group.condition not in {BASELINE_NAME, *untouched}]
     for group in changed:
         base = own.get((group.table, group.variant))
         if base is not None and (same := _are_same(base, group)) is not None:
-            yield f"all {len(group.rows):,} completions of {group.name} are the baseline's" if same else ""
+            outcome = WARN if acted.get(group.condition) else FAIL
+            text = f"all {len(group.rows):,} completions of {group.name} are the baseline's"
+            yield Finding(outcome, text) if same else _CHANGES
 
 
 def _are_same(base: Group, group: Group) -> bool | None:
@@ -67,23 +86,20 @@ def _agree(one: "pd.Series[Any]", other: "pd.Series[Any]") -> bool:
     return bool(((one == other) | (one.isna() & other.isna())).all())
 
 
-def _of_tables(run: AuditedRun) -> Iterator[str]:
+def _of_tables(run: AuditedRun) -> Iterator[Finding]:
     """Arms that changed no component, and those that have the baseline's every number."""
     for table, arms in run.arms:
         untouched = is_untouched(arms)
-        base = arms[untouched]
+        base = records(arms[untouched])
         rates = [name for name in _RATES if name in arms]
+        is_told = not run.has_swept_rows and len(rates) > 2
         for row in records(arms[~untouched]):
             if number(row, "num_components") == 0 and row.get("kind", "intervention") == "intervention":
-                yield f"{quoted(row['arm'])} changes no component ({table.file})"
-            elif (
-                not run.has_swept_rows
-                and len(rates) > 2
-                and any(_equal(row, other, rates) for other in records(base))
-            ):
-                yield f"{quoted(row['arm'])} has the baseline's every number ({table.file})"
+                yield Finding(FAIL, f"{quoted(row['arm'])} changes no component ({table.file})")
+            elif is_told and any(_equal(row, other, rates) for other in base):
+                yield Finding(FAIL, f"{quoted(row['arm'])} has the baseline's every number ({table.file})")
             else:
-                yield ""
+                yield _CHANGES
 
 
 def _equal(row: dict[Any, Any], other: dict[Any, Any], columns: list[str]) -> bool:
@@ -91,20 +107,12 @@ def _equal(row: dict[Any, Any], other: dict[Any, Any], columns: list[str]) -> bo
     return all(one == two and one is not None for one, two in found)
 
 
-def _of_ledger(run: AuditedRun) -> Iterator[str]:
-    by_condition = run.evidence.data(phase2.HOOK_DEBUG).get("by_condition")
-    if not isinstance(by_condition, dict):
-        return
-    for label, sites in by_condition.items():
-        counts = (
-            [site for site in sites.values() if isinstance(site, dict)] if isinstance(sites, dict) else []
-        )
-        acted = sum(number(site, "ablation_calls") or 0.0 for site in counts)
-        yield (
-            f"the hooks of {quoted(label)} never acted ({phase2.HOOK_DEBUG.file})"
-            if counts and not acted
-            else ""
-        )
+def _of_ledger(run: AuditedRun, acted: Mapping[str, float]) -> Iterator[Finding]:
+    """Arms that never acted; that may be what a schedule asks for that waits for something."""
+    outcome = WARN if run.evidence.data(phase2.HOOK_DEBUG).get("matches_schedule") is True else FAIL
+    for arm, acts in acted.items():
+        text = f"the hooks of {quoted(arm)} never acted ({phase2.HOOK_DEBUG.file})"
+        yield _CHANGES if acts else Finding(outcome, text)
 
 
 @rule(

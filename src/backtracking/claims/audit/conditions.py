@@ -15,12 +15,12 @@ from backtracking.claims.audit.audited import AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, not_applicable, rule
 from backtracking.claims.audit.completions import Group, as_label, named, numbers
 from backtracking.claims.wording import number, percent, quoted
-from backtracking.measurements.statistics import LEVEL, Difference, paired_difference, sums_by
+from backtracking.measurements.statistics import Difference, paired_difference, sums_by
 from backtracking.run.records import BASELINE_NAME
 
 FEWEST_SHARED = 2
-MARGIN = 0.05
-"""Baselines that differ by more than this, beyond chance, are not one baseline."""
+MARGIN, SURELY = 0.05, 0.001
+"""Baselines that differ by more than this, with a p so small that clean runs hardly show it, are not one."""
 
 
 @rule(
@@ -152,7 +152,7 @@ class _Change:
 
 
 @rule(
-    bounds=f"Fails where a rate differs by more than {100 * MARGIN:g} points with p < {LEVEL}; less warns.",
+    bounds=f"Fails where a rate differs by more than {100 * MARGIN:g} points with p < {SURELY}; less warns.",
     why="The two phases measure the same untouched model on the same problems: where their baselines "
     "differ, rows, settings or gold answers do.",
     what_to_do="Compare the configs of both runs (cap, temperature, problems, prompt format) and whether "
@@ -166,9 +166,9 @@ def baselines_disagree(run: AuditedRun) -> Finding:
         return not_applicable("no Phase 1 run is given to compare with")
     if not changes:
         return not_applicable("baselines of both phases are not both in these tables")
-    worst = max(changes, key=lambda change: (change.p < LEVEL, change.size))
+    worst = max(changes, key=lambda change: (change.p < SURELY, change.size))
     outcome = PASS
-    if worst.p < LEVEL:
+    if worst.p < SURELY:
         outcome = FAIL if worst.size > MARGIN else WARN
     return Finding(outcome, str(worst), worst.size, tuple(map(str, changes)) if outcome != PASS else ())
 
