@@ -34,6 +34,30 @@ def test_common_trigger_words(tmp_path, families, table, outcome):
     assert checked("common_trigger_words", write_run(tmp_path, tables, data)).outcome == outcome
 
 
+def test_triggers_that_are_scored_as_whole_phrases_may_begin_with_any_word(tmp_path):
+    scan = pd.DataFrame({"component": ["attn"], "layer": [5], "delta_triggers": [-0.1]})
+    tables = {EVENTS: with_onsets_on(" But", 0.5), "ablation_importance": scan}
+    run = write_run(tmp_path, tables, {"token_families": FAMILIES})
+    assert checked("common_trigger_words", run).outcome == "pass"
+    built_on = write_run(
+        tmp_path, {"subset_sweep_events": tables[EVENTS].assign(arm="baseline")}, run_id="p2"
+    )
+    assert checked("common_trigger_words", built_on).outcome == "fail"
+    assert checked("common_trigger_words", built_on, run).outcome == "pass"
+
+
+def test_nobody_scores_triggers_in_imported_traces(tmp_path):
+    imported = write_run(tmp_path, {EVENTS: events()}, {"token_families": FAMILIES}, meta={"schema": 1})
+    assert checked("common_trigger_words", imported).outcome == "not applicable"
+
+
+def test_nothing_is_claimed_of_a_control(tmp_path):
+    wide = SWEPT.assign(backtracking_diff=-0.02, backtracking_diff_low=-0.3, backtracking_diff_high=0.26)
+    table = wide.assign(kind=["baseline", "random control"])
+    found = checked("interval_too_wide", write_run(tmp_path, {"subset_sweep_results": table}))
+    assert found.outcome == "not applicable"
+
+
 def step(masses, **columns):
     table = pd.DataFrame({"example_id": "p00", "sample_id": range(len(masses)), "pred_pos": 30, "scale": 0.0})
     return table.assign(position_kind="onset", onset_prob=0.1, subset_name="late", **columns)

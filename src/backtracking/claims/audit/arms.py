@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from backtracking.artifacts import phase1, phase2
-from backtracking.claims.audit.audited import AuditedRun, is_untouched
+from backtracking.claims.audit.audited import RANDOM, AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, not_applicable, rule
 from backtracking.claims.audit.completions import Group, listed, named
 from backtracking.claims.wording import number, points, quoted, records
@@ -203,7 +203,7 @@ def _confirmation(run: AuditedRun, confirmed: pd.DataFrame) -> Finding:
     "does.",
 )
 def interval_too_wide(run: AuditedRun) -> Finding:
-    """Changes of an outcome that claims rest on, whose interval is wider than the change."""
+    """Changes of an outcome that claims rest on, with an interval wider than the change."""
     looked_at = list(_changes(run))
     if not looked_at:
         return not_applicable("changes with intervals are not in this run's tables")
@@ -229,12 +229,18 @@ def _changes(run: AuditedRun) -> Iterator[_Change]:
     tables = [phase2.CONFIRMED] if run.evidence.table(phase2.CONFIRMED) is not None else swept
     for table in (phase1.COMPARISON, phase1.FORMATS, *tables):
         found = run.evidence.table(table)
-        for row in records(found) if found is not None else ():
+        rows = records(found) if found is not None else ()
+        for row in (row for row in rows if not _is_control(row)):
             for outcome, what in OUTCOMES.items():
                 value, low, high = (number(row, f"{outcome}_diff{end}") for end in ("", "_low", "_high"))
                 if value is not None and low is not None and high is not None:
                     text = f"{_name(row)}, {what}: {points(row, f'{outcome}_diff')} points ({table.file})"
                     yield _Change(value, high - low, text)
+
+
+def _is_control(row: dict[Any, Any]) -> bool:
+    """Whether a row is there to be compared with, and nothing is claimed of it."""
+    return row.get("kind", "intervention") != "intervention" or row.get("condition") == RANDOM
 
 
 def _name(row: dict[Any, Any]) -> str:

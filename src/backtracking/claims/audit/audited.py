@@ -27,6 +27,8 @@ EVENT_TABLES = (
     phase2.CONFIRM_EVENTS,
 )
 ARM_TABLES = (phase2.SUBSETS, phase2.SCALES, phase2.SEARCH)
+RANDOM = "random_ablation"
+"""Phase 1's random condition."""
 _ROWS_LOOKED_AT = 200
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from backtracking.artifacts import phase1
-from backtracking.claims.audit.audited import AuditedRun, is_untouched
+from backtracking.claims.audit.audited import RANDOM, AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, graded, not_applicable, rule
 from backtracking.claims.audit.completions import as_label, listed, numbers
 from backtracking.claims.wording import percent, quoted
 
 FEWEST_DRAWS = 2
-RANDOM, TARGETED = "random_ablation", "targeted_ablation"
+TARGETED = "targeted_ablation"
 RANDOM_ARM = "random control"
 DEFAULT_MAX_COLLATERAL = 1.0
 """Nats at controls from which a removal counts as destructive, where the config does not say."""

@@ -18,32 +18,40 @@ _MORE_WORDS = "so then they up was we were what when which who will with would y
 COMMON_WORDS = frozenset(" ".join((_ARTICLES, _WORDS, _MORE_WORDS)).split())
 MANY_COMMON = 0.2
 """Where more onsets than this begin with a common word, the target of every analysis is that word."""
+WHOLE_PHRASES = "delta_triggers"
+"""A column of scans that score whole phrases; earlier ones score the first token of a family."""
 SAMPLED = 0.5
 FEWEST_ONSETS = 5
 
 
 @rule(
     bounds=f"Warns at any such family; fails where more than {MANY_COMMON:.0%} of the onsets begin so.",
-    why="Where a family begins with a common word, banning or scoring it hits every use of the word: "
-    "a ban on 'but' for the sake of 'but wait' is an intervention of its own.",
-    what_to_do="Leave phrases that begin with a common word out of detection.triggers_strict, or name a "
-    "later word of theirs; then run detect-events and the analyses again.",
+    why="Where the first token of a phrase stands for it and is a common word, every use of the word is "
+    "scored and banned: a ban on 'but' for the sake of 'but wait' is an intervention of its own.",
+    what_to_do="Run the analyses again: they score and suppress whole phrases now. Of tables from elsewhere, "
+    "leave out onsets whose phrase begins with a common word.",
 )
 def common_trigger_words(run: AuditedRun) -> Finding:
     """Strict triggers whose family of first tokens is a common word."""
-    owner = run if run.evidence.data(phase1.FAMILIES) or run.phase1 is None else run.phase1
+    owner = run.untouched
+    if owner.table(phase1.IMPORTANCE, WHOLE_PHRASES) is not None:
+        return Finding(PASS, "triggers are scored and suppressed as whole phrases", 0.0)
+    if not owner.is_earlier and owner.evidence.table(phase1.IMPORTANCE) is None:
+        return not_applicable("no scan of this run scores triggers")
     families, onsets = _common_families(owner), _common_onsets(run)
     if families is None and onsets is None:
         return not_applicable("the tokens that begin a trigger are not in this run")
-    if families == []:
-        return Finding(PASS, "no family of a strict trigger holds a common word", 0.0)
+    return _of_common_words(families, onsets)
+
+
+def _of_common_words(families: list[str] | None, onsets: tuple[float, str] | None) -> Finding:
+    """By the families where they are known, and by how many onsets that is."""
     share, of_onsets = onsets or (0.0, "")
     details = [*(families or []), *([of_onsets] if share else [])]
-    if share > MANY_COMMON:
-        return Finding(FAIL, of_onsets, share, tuple(details))
-    if details:
-        return Finding(WARN, details[0], share, tuple(details))
-    return Finding(PASS, "no strict trigger begins with a common word", share)
+    if not details or families == []:
+        return Finding(PASS, "no strict trigger begins with a common word", 0.0)
+    outcome = FAIL if share > MANY_COMMON else WARN
+    return Finding(outcome, of_onsets if outcome == FAIL else details[0], share, tuple(details))
 
 
 def _common_families(run: AuditedRun) -> list[str] | None:
