@@ -22,7 +22,7 @@ from backtracking.mechanism.passes import Site
 from backtracking.mechanism.selection import add_scores, localisation, selected
 
 from .oracle import Change, chances, readings, whole_forward
-from .worlds import ID, PIECES, WAIT, Plant, Rows, open_weighed, planted, random_model, write_run
+from .worlds import ID, PIECES, STOP, WAIT, Plant, Rows, open_weighed, planted, random_model, write_run
 
 CONFIG = AnalysisConfig(batch_tokens=512)
 
@@ -88,16 +88,18 @@ def test_donors_are_the_outputs_at_the_controls(tmp_path, mode):
     rows = {(record.example_id, record.sample_id): record for record in records}
     at_controls = []
     for event in study.events:
-        # The onset is the only " Wait" of its row; the control stands as far into its own completion.
+        # The onset is the only " Wait" of its row; the control is the sentence start nearest to its place.
         onset = rows[event.at.example_id, event.at.sample_id].completion_ids.index(WAIT)
         partner = rows[event.controls["matched_row"].example_id, event.controls["matched_row"].sample_id]
         assert WAIT not in partner.completion_ids
+        starts = [k + 1 for k, token in enumerate(partner.completion_ids[:-1]) if token == STOP]
+        start = min(starts, key=lambda k: abs(np.log((k + 1) / (onset + 1))))
         kept = []
         handle = mlp.register_forward_hook(lambda _, __, output, kept=kept: kept.append(output))
         with torch.no_grad():
             loaded.model(input_ids=torch.tensor([[*partner.prompt_ids, *partner.completion_ids]]))
         handle.remove()
-        at_controls.append(kept[0][0, partner.prompt_tokens + onset - 1])
+        at_controls.append(kept[0][0, partner.prompt_tokens + start - 1])
     candidates = [torch.stack(at_controls).mean(0)] if mode == "mean" else at_controls
     expected = []
     for candidate in candidates:

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.text import Text
 
 from backtracking.artifacts.phase1 import EVENTS
 from backtracking.config.schema import DetectionConfig, ModelConfig
+from backtracking.figures.causes import plot_patching
 from backtracking.measurements.injections import Pair, Rewriter, right_steps, wrong_results
 from backtracking.mechanism.error_injection import read_pairs
 from backtracking.mechanism.passes import Site, components, module_at
@@ -224,6 +226,23 @@ def test_patching_everything_moves_the_whole_gap():
     pairs = [Pair(f"p{k}", 0, "off_by_one", "", "", (1,), (2,), 0, 0, 0) for k in range(3)]
     table = patching_table(pairs, values, [Site("mlp", 0)])
     assert table["share"].tolist() == pytest.approx([1.0, 0.0, 0.5] * 2)
+    assert set(table["n_pairs"]) == set(table["n_problems"]) == {3}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "shown"), [(1, "at least 5 needed to draw"), (7, "few pairs (7)"), (20, "share of the gap")]
+)
+def test_few_pairs_are_told_in_the_table_and_in_the_figure(pairs, shown):
+    values = [
+        {"clean": 0.0, "corrupted": 2.0, "noising": [2.0, 0.0, 1.0], "denoising": [0.0, 2.0, 1.0]}
+    ] * pairs
+    chosen = [Pair(f"p{k}", 0, "off_by_one", "", "", (1,), (2,), 0, 0, 0) for k in range(pairs)]
+    table = patching_table(chosen, values, [Site("mlp", 0)])
+    assert table["warning"].eq("").all() == (pairs >= 20)
+    figure = plot_patching(table)
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    assert any(shown in text for text in texts), texts
+    assert any("few pairs" in text for text in texts) == (pairs == 7)
 
 
 @pytest.fixture(scope="module")

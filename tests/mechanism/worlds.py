@@ -125,9 +125,12 @@ def _plant_finder(attention: torch.nn.Module, head: int, plant: Plant) -> None:
 
 def _plant_swapper(model: Qwen2ForCausalLM, plant: Plant) -> None:
     """Where " Actually" was written, take it back and write " Wait", as likely as that was."""
-    _plant_writer(model.model.layers[plant.swapper].mlp, 2.26 * plant.push, reads=ONSET, into=SWAP)
-    # Two directions share the final norm, so each is read a root of two weaker than the one alone.
-    model.lm_head.weight[WAIT, SWAP] += 2**0.5
+    mlp = model.model.layers[plant.swapper].mlp
+    _plant_writer(mlp, 2.35 * plant.push, reads=ONSET, into=SWAP)
+    # What the writer leaves at any full stop is not enough.
+    mlp.gate_proj.weight[0, STOP] = -2.0
+    # Two directions share the final norm, so each is read about a root of two weaker than one alone.
+    model.lm_head.weight[WAIT, SWAP] += 1.36
     model.lm_head.weight[ACTUALLY, SWAP] -= 1.0
 
 

@@ -211,7 +211,7 @@ class Rows(Sequence[GenerationRecord]):
 
         records = {(r.example_id, r.sample_id): r for r in self._whole if r.condition == BASELINE_NAME}
         rows = baseline_rows(self._events, self.variant)
-        return StudyRows.of(rows, self._onsets, self.variant, lambda _: records, onsets)
+        return StudyRows.of(rows, self._onsets, self.variant, lambda _: records, records.values, onsets)
 
     def __repr__(self) -> str:
         size = f"{len(self.records):,} completions of {len(self.problems)} problems"

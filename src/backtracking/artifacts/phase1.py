@@ -114,9 +114,24 @@ CONTROLS = Table(
         control_kind: `matched_row` or `same_row_earlier`
         matching: how the control was found, or `unmatched`
         control_example_id, control_sample_id, control_pos: the control's row and position
+        offset, control_offset: the completion token decided on, of the event; of the control
+        starts_sentence, control_starts_sentence: whether a sentence begins with it
+        behind, control_behind: what stands before it: a kind of mark, `number`, `word` or `start`
+        after_wrong_step, control_after_wrong_step: whether the last checkable step before it is wrong
         """,
         {name: ONSET[name] for name in ("onset_phrase", "onset_token_id", "onset_token_text")},
     ),
+)
+BALANCE = Table(
+    "analysis/controls_balance.csv",
+    "logit-lens",
+    "how alike onsets and their controls are (`ablation-scan` writes the same)",
+    meanings("""
+        control_kind: `matched_row` or `same_row_earlier`
+        measure: what is compared: a share, or a quantile of the tokens ahead of the place
+        onsets, controls: its value for the onsets that have such a control; for these controls
+        n: pairs
+    """),
 )
 _LENS_READINGS = (
     ("logit", "logit of the onset token"),
@@ -336,7 +351,8 @@ PATCHING = Table(
         direction: `noising` (wrong into right) or `denoising`
         share: part of the gap in log-odds that the swap moves
         p_holm: its p, corrected (Holm)
-        n_pairs: pairs of prefixes
+        n_pairs, n_problems: pairs of prefixes; different problems among them
+        warning: how many pairs there are, where they are too few for a finding
         """,
         COMPONENT,
     ),

@@ -15,6 +15,7 @@ from backtracking.claims.verdict import Claim, Verdict
 from backtracking.claims.wording import in_points, percent, records, span
 from backtracking.measurements.comparison import compare
 from backtracking.measurements.floors import SMALLEST_LOSS, too_low
+from backtracking.measurements.injections import FEWEST_PAIRS
 from backtracking.measurements.metrics import OUTCOMES
 from backtracking.measurements.removal import rank, removed
 from backtracking.measurements.statistics import LEVEL
@@ -26,7 +27,7 @@ MOST, SURELY, SOME = 0.50, 0.25, 0.10
 """Shares of the response: H1 removes most of it, and surely this much; a contribution removes some of it."""
 HALVED = math.log(2)
 """Nats: the loss that halves the odds of an onset."""
-CARRIED_SHARE, FEWEST_PAIRS = 0.5, 20
+CARRIED_SHARE = 0.5
 
 _TESTED = ("accuracy_at_chance", "conditions_pooled", "rows_cut", "row_keys", "hooks_against_schedule")
 _SCANNED = ("controls_matched", "common_trigger_words")

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from backtracking.figures import style as look
+from backtracking.measurements.injections import FEWEST_DRAWN, FEWEST_PAIRS
 
 _GROUP_NAMES = {
     "changed": "change … result",
@@ -62,6 +63,11 @@ def plot_patching(table: pd.DataFrame) -> Figure:
     """
     if table.empty:
         return look.empty_figure("no pair of prefixes differed enough to patch")
+    pairs = int(table["n_pairs"].max())
+    if pairs < FEWEST_DRAWN:
+        return look.empty_figure(
+            f"pairs of prefixes that differ enough to patch: {pairs}, at least {FEWEST_DRAWN} needed to draw"
+        )
     directions = list(table["direction"].unique())
     groups = list(table["positions"].unique())
     layers = sorted(table["layer"].unique())
@@ -90,6 +96,8 @@ def plot_patching(table: pd.DataFrame) -> Figure:
                 axes.set_title(_GROUP_NAMES[group] if direction == directions[0] else "")
             axes_row[0].set_ylabel(f"{direction}\nlayer")
         figure.colorbar(image, ax=panels, label="share of the gap moved")
+        if pairs < FEWEST_PAIRS:
+            figure.suptitle(f"few pairs ({pairs}): no finding from fewer than {FEWEST_PAIRS}", fontsize=9.5)
     return figure
 
 

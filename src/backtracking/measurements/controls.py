@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 
 from backtracking.config.onsets import MEMBERS, StudiedOnsets
 from backtracking.errors import NotTestable, UserError
+from backtracking.measurements.matching import match_rows
+from backtracking.measurements.places import Candidates, Layout, Place
 from backtracking.run import io
 from backtracking.run.cells import original
 from backtracking.run.inputs import EventRows, note
@@ -24,10 +25,6 @@ FEWEST_PROBLEMS = 2
 MADE_BY = "backtracking detect-events"
 CONTROL_KINDS: tuple[ControlKind, ...] = ("matched_row", "same_row_earlier")
 
-_OTHER_PROBLEM = 10.0
-_HAS_LATER_ONSET = 1.0
-_JITTER = 1e-3
-_FORBIDDEN = 1e6
 _ONSET_COLUMNS = {
     "onset_phrase": "phrase",
     "onset_token_in_completion": "token_start",
@@ -36,8 +33,6 @@ _ONSET_COLUMNS = {
     "pred_pos_in_full": "pred_pos_in_full",
 }
 """The events table's names for what the table of onsets says."""
-_SENTENCE_ENDS = (".", "!", "?", "\n", "。", "！", "？")
-_CLOSERS = "\"'”’)]}*_$ \t"
 
 
 @dataclass(frozen=True)
@@ -70,6 +65,8 @@ class Event:
     controls: Mapping[ControlKind, Reading] = field(default_factory=dict)
     matching: Mapping[ControlKind, str] = field(default_factory=dict)
     """How each control was found, or why there is none."""
+    place: Place | None = None
+    control_places: Mapping[ControlKind, Place] = field(default_factory=dict)
 
     @property
     def onset_id(self) -> int:
@@ -168,66 +165,6 @@ def spread_order(problems: Sequence[str], seed: int) -> list[int]:
     return [index for _, _, index in sorted(order)]
 
 
-def difficulty(rows: pd.DataFrame) -> pd.Series:
-    """Per problem how hard the model finds it: its share of wrong answers, then its length."""
-    by_problem = rows.groupby("example_id")
-    correct = rows["is_correct"].map({"True": 1.0, "False": 0.0})
-    wrong = 1.0 - correct.groupby(rows["example_id"]).mean()
-    length = by_problem["completion_tokens"].mean()
-    hard: pd.Series = wrong.fillna(0.5) + 0.1 * np.log(length.clip(lower=1.0))
-    return hard
-
-
-def match_rows(events: pd.DataFrame, rows: pd.DataFrame, *, limit: int, seed: int) -> dict[int, int]:
-    """Give each event (row label) a control row (row label), no row twice, as many events as possible.
-
-    A control has no onset of any kind up to the event's offset and goes on at least one token further.
-    One from the same problem is preferred, then one of near difficulty, then one that never backtracks.
-    """
-    if events.empty or limit == 0:
-        return {}
-    generator = np.random.default_rng(seed)
-    hard = difficulty(rows)
-    first = rows["first_onset"].to_numpy(float)
-    offsets = events["onset_token_in_completion"].to_numpy(float)[:, None]
-    here, there = events["example_id"].to_numpy(), rows["example_id"].to_numpy()
-    other = here[:, None] != there[None, :]
-    gap = np.abs(hard[here].to_numpy()[:, None] - hard[there].to_numpy()[None, :])
-    cost = np.where(other, _OTHER_PROBLEM + gap, 0.0)
-    cost += _HAS_LATER_ONSET * np.isfinite(first)[None, :]
-    cost += _JITTER * generator.random(cost.shape)
-    allowed = (first[None, :] > offsets) & (rows["completion_tokens"].to_numpy(float)[None, :] > offsets)
-    chosen_events, chosen_rows = linear_sum_assignment(np.where(allowed, cost, _FORBIDDEN))
-    pairs = [(e, r) for e, r in zip(chosen_events, chosen_rows, strict=True) if allowed[e, r]]
-    kept = sorted(generator.permutation(len(pairs))[:limit])
-    return {int(events.index[int(pairs[k][0])]): int(rows.index[int(pairs[k][1])]) for k in kept}
-
-
-def sentence_starts(pieces: Sequence[str]) -> list[int]:
-    """Tokens that a sentence or a line begins with: where the model could have begun another one.
-
-    Where the space is a token of its own, the sentence begins with it, since that is what stands in the
-    place of ` Wait`. A digit right behind a full stop goes on with a number ("16.5"); behind a space it
-    does not ("16. 5").
-    """
-    starts: list[int] = []
-    for k in range(1, len(pieces)):
-        before = "".join(pieces[max(0, k - 4) : k])
-        if not before.rstrip(_CLOSERS).endswith(_SENTENCE_ENDS) or _is_line_break(pieces[k]):
-            continue
-        goes_on = before.endswith(".") and pieces[k][:1].isdigit()
-        closes = bool(pieces[k]) and not pieces[k].strip(_CLOSERS) and not pieces[k].isspace()
-        behind_its_space = starts[-1:] == [k - 1] and pieces[k - 1].isspace()
-        if pieces[k] and not (goes_on or closes or behind_its_space):
-            starts.append(k)
-    return starts
-
-
-def _is_line_break(piece: str) -> bool:
-    """Blank with a line break in it: it still belongs to the end of the sentence before."""
-    return piece.isspace() and "\n" in piece
-
-
 def read_records(path: Path, keys: Collection[RowId]) -> dict[RowId, GenerationRecord]:
     """The generations behind some rows; the rest of the file streams past."""
     records = {
@@ -271,6 +208,8 @@ class StudyRows:
     rows: pd.DataFrame
     """As `baseline_rows` gives them, with the onsets of the kind under study."""
     records: Callable[[Collection[RowId]], Mapping[RowId, GenerationRecord]]
+    every: Callable[[], Iterable[GenerationRecord]]
+    """The generations one by one, so that the places of all can be looked at without keeping them."""
 
     @classmethod
     def of(
@@ -279,14 +218,23 @@ class StudyRows:
         onsets: pd.DataFrame,
         variant: str,
         records: Callable[[Collection[RowId]], Mapping[RowId, GenerationRecord]],
+        every: Callable[[], Iterable[GenerationRecord]],
         kind: StudiedOnsets,
     ) -> "StudyRows":
-        return cls(with_onsets(rows, onsets, variant, kind), records)
+        return cls(with_onsets(rows, onsets, variant, kind), records, every)
 
     @classmethod
     def read(cls, files: StudyFiles, variant: str, kind: StudiedOnsets) -> "StudyRows":
         rows, onsets = read_baseline(files.events, variant), read_onsets(files.onsets, variant)
-        return cls.of(rows, onsets, variant, lambda keys: read_records(files.generations, keys), kind)
+        made_by = "backtracking generate"
+        return cls.of(
+            rows,
+            onsets,
+            variant,
+            lambda keys: read_records(files.generations, keys),
+            lambda: io.read_jsonl(files.generations, GenerationRecord, made_by=made_by),
+            kind,
+        )
 
 
 def draw_study(
@@ -323,73 +271,82 @@ def draw_events(
         list(onset_rows["example_id"]), max_events, derive_seed(seed, "events", variant)
     )
     chosen = onset_rows.iloc[drawn]
-    pairs = match_rows(chosen, rows, limit=controls, seed=derive_seed(seed, "controls", variant))
     keys = dict(zip(rows.index, zip(rows["example_id"], rows["sample_id"], strict=True), strict=True))
-    records = source.records({keys[label] for label in [*chosen.index, *pairs.values()]})
+    records = source.records({keys[label] for label in chosen.index})
+    layouts = {label: Layout(records[keys[label]], token_map) for label in chosen.index}
+    starts = chosen["onset_token_in_completion"].astype(int)
+    places = {label: layouts[label].at(starts[label]) for label in chosen.index}
+    candidates = _candidates(source, places.values(), token_map) if controls else {}
+    stream = derive_seed(seed, "controls", variant)
+    pairs = match_rows(chosen, places, rows, candidates, limit=controls, seed=stream)
+    partners = source.records({keys[row] for row, _ in pairs.values()})
     events = []
     for label, row in zip(chosen.index, chosen.to_dict("records"), strict=True):
-        partner = records[keys[pairs[label]]] if label in pairs else None
-        events.append(_event(row, records[keys[label]], partner, token_map, seed))
+        found: dict[ControlKind, tuple[GenerationRecord, Place, str]] = {}
+        if label in pairs:
+            partner, offset = partners[keys[pairs[label][0]]], pairs[label][1]
+            same = partner.example_id == row["example_id"]
+            how = "same_problem" if same else "nearest_difficulty"
+            found["matched_row"] = (partner, Layout(partner, token_map).at(offset), how)
+        if (earlier := _earlier(records[keys[label]], row, layouts[label], places[label], seed)) is not None:
+            found["same_row_earlier"] = (records[keys[label]], *earlier)
+        events.append(_event(row, records[keys[label]], places[label], found))
     return events
+
+
+def _candidates(source: StudyRows, places: Iterable[Place], token_map: TokenMap) -> dict[int, Candidates]:
+    """Per row (label) where a trigger could come ahead of its first onset, at places like these."""
+    rows = source.rows
+    ends = np.minimum(rows["first_onset"].to_numpy(float), rows["completion_tokens"].to_numpy(float))
+    labels = {
+        (problem, int(sample)): (label, int(end))
+        for problem, sample, label, end in zip(
+            rows["example_id"], rows["sample_id"], rows.index, ends, strict=True
+        )
+    }
+    kinds = {place.kind for place in places}
+    found: dict[int, Candidates] = {}
+    for record in source.every():
+        if (key := (record.example_id, record.sample_id)) in labels:
+            label, end = labels[key]
+            found[label] = Layout(record, token_map).of_kinds(kinds, end)
+    return found
+
+
+def _earlier(
+    record: GenerationRecord, row: Mapping[Hashable, Any], layout: Layout, place: Place, seed: int
+) -> tuple[Place, str] | None:
+    """A sentence start ahead of the row's first onset of any kind, like the event's place if it can be."""
+    before = int(min(row["first_onset"], place.offset))
+    starts = [layout.at(start) for start in layout.starts if start < before]
+    alike = [start for start in starts if start.kind == place.kind and not start.after_wrong]
+    if not starts:
+        return None
+    stream = derive_seed(seed, "earlier", record.variant, record.example_id, record.sample_id)
+    chosen = alike or starts
+    drawn = chosen[int(np.random.default_rng(stream).integers(len(chosen)))]
+    return drawn, "same_row" if alike else "same_row_other_place"
 
 
 def _event(
     row: Mapping[Hashable, Any],
     record: GenerationRecord,
-    partner: GenerationRecord | None,
-    token_map: TokenMap,
-    seed: int,
+    place: Place,
+    found: Mapping[ControlKind, tuple[GenerationRecord, Place, str]],
 ) -> Event:
-    offset = int(row["onset_token_in_completion"])
-    at = reading(record, offset)
+    at = reading(record, place.offset)
     if at.next_id != row["onset_token_id"] or at.pos != row["pred_pos_in_full"]:
         raise UserError(
             f"the onset of row {record.example_id}/{record.sample_id} is not where the events table says",
             f"token {at.next_id} stands there, the table says {row['onset_token_id']}",
             "run: backtracking detect-events",
         )
-    controls: dict[ControlKind, Reading] = {}
-    matching: dict[ControlKind, str] = dict.fromkeys(CONTROL_KINDS, "unmatched")
-    if partner is not None:
-        controls["matched_row"] = reading(partner, offset)
-        same = partner.example_id == record.example_id
-        matching["matched_row"] = "same_problem" if same else "nearest_difficulty"
-    earlier = _earlier_start(record, int(min(row["first_onset"], offset)), token_map, seed)
-    if earlier is not None:
-        controls["same_row_earlier"] = reading(record, earlier)
-        matching["same_row_earlier"] = "same_row"
-    return Event(at, str(row["onset_phrase"]), str(row["onset_token_text"]), controls, matching)
-
-
-def _earlier_start(record: GenerationRecord, before: int, token_map: TokenMap, seed: int) -> int | None:
-    """A sentence start of the same row ahead of its first onset of any kind."""
-    starts = sentence_starts(token_map(record.completion_ids, record.completion).pieces()[:before])
-    if not starts:
-        return None
-    stream = derive_seed(seed, "earlier", record.variant, record.example_id, record.sample_id)
-    return int(np.random.default_rng(stream).choice(starts))
-
-
-def matching_table(events: Iterable[Event]) -> pd.DataFrame:
-    """One row per event and control kind, the unmatched ones included."""
-    rows = []
-    for event in events:
-        for kind in CONTROL_KINDS:
-            control = event.controls.get(kind)
-            rows.append(
-                {
-                    "example_id": event.at.example_id,
-                    "sample_id": event.at.sample_id,
-                    "pred_pos": event.at.pos,
-                    "onset_phrase": event.phrase,
-                    "onset_token_id": event.onset_id,
-                    "onset_token_text": event.token_text,
-                    "control_kind": kind,
-                    "matching": event.matching.get(kind, "unmatched"),
-                    "control_example_id": control.example_id if control else None,
-                    "control_sample_id": control.sample_id if control else None,
-                    "control_pos": control.pos if control else None,
-                }
-            )
-    table = pd.DataFrame(rows)
-    return table.astype({"control_sample_id": "Int64", "control_pos": "Int64"})
+    return Event(
+        at,
+        str(row["onset_phrase"]),
+        str(row["onset_token_text"]),
+        {kind: reading(other, there.offset) for kind, (other, there, _) in found.items()},
+        dict.fromkeys(CONTROL_KINDS, "unmatched") | {kind: how for kind, (_, _, how) in found.items()},
+        place,
+        {kind: there for kind, (_, there, _) in found.items()},
+    )

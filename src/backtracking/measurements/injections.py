@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from backtracking.measurements.controls import sentence_starts
+from backtracking.measurements.places import sentence_starts
 from backtracking.run.records import GenerationRecord
 from backtracking.text.arithmetic import find_steps
 from backtracking.text.finders import Finder
@@ -35,6 +35,12 @@ REACH = 24
 
 STEPS = 8
 """How many positions from the result on are read, the words being those of the right row."""
+
+FEWEST_PAIRS = 20
+"""From so many pairs of a right and a wrong prefix on, what patching finds counts as a finding."""
+
+FEWEST_DRAWN = 5
+"""With fewer pairs than this, patching is not drawn."""
 
 WRONG = ("off_by_one", "digit_swap", "times_ten", "copied_operand")
 HARMLESS = ("operands_swapped", "name_changed")

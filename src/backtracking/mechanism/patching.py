@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from backtracking.measurements.injections import Pair
+from backtracking.measurements.injections import FEWEST_PAIRS, Pair
 from backtracking.measurements.jackknife import jackknife
 from backtracking.measurements.statistics import holm
 from backtracking.mechanism.passes import (
@@ -85,6 +85,13 @@ def patch_pairs(
         )
 
 
+def _warning(pairs: int) -> str:
+    """What to say where pairs are too few for a finding."""
+    if pairs >= FEWEST_PAIRS:
+        return ""
+    return f"{pairs} of the {FEWEST_PAIRS} pairs that a finding takes"
+
+
 def patching_table(pairs: Sequence[Pair], values: Sequence[Values], sites: Sequence[Site]) -> pd.DataFrame:
     """Per component, group and direction the share of the gap between right and wrong that a patch moves.
 
@@ -117,6 +124,8 @@ def patching_table(pairs: Sequence[Pair], values: Sequence[Values], sites: Seque
                     "share_high": share.high,
                     "p_holm": holm(share.p),
                     "n_pairs": int(used.sum()),
+                    "n_problems": len(set(problems)),
+                    "warning": _warning(int(used.sum())),
                 }
             )
         )

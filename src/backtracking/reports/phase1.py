@@ -13,6 +13,7 @@ from backtracking.claims.verdict import Verdict
 from backtracking.claims.wording import count, number, p_value, percent, plain, points, quoted, rate, records
 from backtracking.config.onsets import TURN_KINDS
 from backtracking.config.schema import NO_MODEL, ExperimentConfig
+from backtracking.measurements.injections import FEWEST_PAIRS
 from backtracking.measurements.metrics import heading
 from backtracking.measurements.statistics import LEVEL
 from backtracking.reports.audit import write_audit
@@ -331,6 +332,19 @@ def _errors(document: Document, evidence: Evidence) -> None:
                 ]
                 for row in records(injected)
             ],
+        )
+    _few_pairs(document, evidence)
+
+
+def _few_pairs(document: Document, evidence: Evidence) -> None:
+    """That patching rests on too few pairs for a finding, where it does."""
+    patching = evidence.table(files.PATCHING)
+    if patching is None or "n_pairs" not in patching or patching.empty:
+        return
+    if (pairs := int(patching["n_pairs"].max())) < FEWEST_PAIRS:
+        document.say(
+            f"Swapping activations between right and wrong prefixes rests on n = {pairs} "
+            f"pair{'' if pairs == 1 else 's'}; with fewer than {FEWEST_PAIRS} it is no finding."
         )
 
 

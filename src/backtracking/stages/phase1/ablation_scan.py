@@ -30,6 +30,7 @@ MADE = (
     files.PAIRS,
     files.SELECTED,
     files.CONTROLS,
+    files.BALANCE,
     files.IMPORTANCE_FIGURE,
 )
 EXTRAS = {"heads": files.HEADS, "positions": files.POSITIONS}

@@ -42,6 +42,7 @@ class LogitLens(Stage):
             files.LENS_SUMMARY,
             *tuned,
             files.CONTROLS,
+            files.BALANCE,
         ]
         return paths(ctx.paths, with_figures(tables))
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from backtracking.artifacts import phase1 as files
-from backtracking.measurements.controls import StudyFiles, draw_study, matching_table
+from backtracking.measurements.balance import balance_table, matching_table
+from backtracking.measurements.controls import StudyFiles, draw_study
 from backtracking.mechanism.study import Bench, Study
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
@@ -53,5 +54,6 @@ def open_study(ctx: RunContext, variant: str, bench: Bench | None = None) -> Stu
 
 
 def write_controls(ctx: RunContext, study: Study) -> None:
-    """Keep which controls the onsets were compared with."""
+    """Keep which controls the onsets were compared with, and how alike they are."""
     files.CONTROLS.write(ctx.paths, matching_table(study.events))
+    files.BALANCE.write(ctx.paths, balance_table(study.events))
