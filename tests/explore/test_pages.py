@@ -88,6 +88,12 @@ def test_a_trace_shows_what_was_found_in_it(visit, address, explorer):
     assert f"token {token} · id {row['tokens']['ids'][token]} ·" in told and " p = " in told
     assert page.get_by_text(f"by rule {row['answer']['rule']}").count() == 1
     assert page.get_by_role("button", name="onset 1 of").count() == 1
+    samples = page.get_by_role("navigation", name="samples of this problem").get_by_role("link")
+    columns = ("run", "variant", "arm", "example")
+    same = [
+        n for n in range(len(index)) if all(index.columns[c][n] == index.columns[c][number] for c in columns)
+    ]
+    assert samples.count() == len(same) > 1
 
 
 def test_an_arm_stands_beside_its_baseline(visit, address, explorer, lost):

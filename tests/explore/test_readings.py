@@ -64,7 +64,7 @@ def test_readings_are_those_of_the_tables(studied, tables):
                 assert curve == list(lines.loc[lines["position_kind"] == kind, "logprob"])
         if "scan" in reading:
             lines = own(tables["scan"], row, onset).query("mode == 'zero'")
-            least = lines.loc[lines["delta_logit"].idxmin()]
+            least = lines.loc[lines["delta_log_odds"].idxmin()]
             assert onset["component"] == f"{least['component']} {least['layer']}"
             assert len(reading["scan"]) == len(lines)
     steps = [(row, onset) for row, onset in studied if "step" in onset["reading"]]
@@ -94,8 +94,7 @@ def test_others_like_an_onset_share_what_the_link_says(explorer, studied):
     ):
         found = rows_of(index, Query.parse(rows_link(**{key: value}), index))
         assert row["number"] in found
-        name = {"component": "component", "before": "before", "shape": "shape"}[key]
-        assert all(any(one[name] == value for one in explorer.row_json(n)["onsets"]) for n in found[:20])
+        assert all(any(one[key] == value for one in explorer.row_json(n)["onsets"]) for n in found[:20])
 
 
 def test_the_page_shows_what_was_read(visit, address, studied):

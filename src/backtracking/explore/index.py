@@ -8,6 +8,7 @@ from backtracking.explore import facets
 from backtracking.explore.facets import Facet, coded
 from backtracking.explore.facts import Counterpart, Facts, counterpart, facts_of
 from backtracking.explore.study import Place, Study, read_arm
+from backtracking.run.io import count_lines
 from backtracking.run.progress import Quiet, Reporter
 from backtracking.run.records import GenerationRecord, RowId
 
@@ -95,13 +96,16 @@ def build_index(
 ) -> Index:
     """Read every row once."""
     index = Index(studies)
-    for study in studies:
-        baselines: dict[str, dict[RowId, Counterpart]] = {}
-        for arm in study.arms():
-            (reporter or Quiet()).say(f"  reading {study.name}/{arm.variant}/{arm.name}")
+    arms = [(study, arm) for study in studies for arm in study.arms()]
+    baselines: dict[tuple[str, str], dict[RowId, Counterpart]] = {}
+    total = sum(count_lines(arm.path) for _, arm in arms)
+    with (reporter or Quiet()).bar("reading the rows", total) as bar:
+        for study, arm in arms:
+            own = baselines.setdefault((study.name, arm.variant), {})
             for place, record in read_arm(study, arm):
-                _add(index, place, record, baselines.setdefault(arm.variant, {}), components)
+                _add(index, place, record, own, components)
                 keep(len(index) - 1, record)
+                bar.advance()
     return index
 
 

@@ -17,7 +17,7 @@ from backtracking.text.steps import expression
 Span = tuple[int, int]
 Taken = Literal["caught", "silent", "missed", "cut"]
 """What became of a wrong step: an onset follows; it is put right without one; neither; a cut hides it."""
-_TAIL = re.compile(r"[.,;:!?)\]}$*]*\s*")
+_TAIL = re.compile(r"[.,;:!?)\]}$*]*(?:\s*\n)?")
 """What belongs to a statement behind its last number."""
 
 BOTH_WRONG: dict[tuple[Taken, Taken], str] = {

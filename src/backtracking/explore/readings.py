@@ -16,7 +16,7 @@ Row = tuple[str, str, int]
 Reading = dict[str, Any]
 """What is known of one position, by analysis: `lens`, `scan`, `step`."""
 _KEY = ["variant", "example_id", "sample_id", "pred_pos"]
-_SCANNED = ["component", "layer", "mode", "delta_logit", "delta_logprob", "kl_onset"]
+_SCANNED = ["component", "layer", "mode", "delta_log_odds", "delta_logit", "kl_onset"]
 _STEPPED = ["subset_name", "scale", "onset_prob", "onset_prob_before", "kl", "entropy", "entropy_before"]
 _MOST_PATCHES = 6
 
@@ -52,7 +52,7 @@ class Readings:
     def _take_scan(self, table: "pd.DataFrame") -> None:
         deciding = table[table["mode"] == table["mode"].iloc[0]] if len(table) else table
         for key, part in deciding.groupby(_KEY):
-            self._at(key)["scan"] = _records(part.sort_values("delta_logit")[_SCANNED])
+            self._at(key)["scan"] = _records(part.sort_values("delta_log_odds")[_SCANNED])
 
     def _take_step(self, table: "pd.DataFrame") -> None:
         for key, part in table[table["position_kind"] == "onset"].groupby(_KEY):
@@ -82,7 +82,7 @@ class Readings:
 
 
 def strongest(reading: Reading) -> str | None:
-    """The component whose removal takes most of the onset's logit."""
+    """The component whose removal takes most of the log-odds of the onset's family."""
     first = next(iter(reading.get("scan", [])), None)
     return f"{first['component']} {first['layer']}" if first else None
 

@@ -91,8 +91,10 @@ def make_app(explorer: Explorer, port: int) -> "Starlette":
             return text("no such file\n", "text/plain", 404)
         return text(asset(name), KINDS[name[name.rindex(".") :]])
 
+    whole = json.dumps(explorer.index_json(), separators=(",", ":"))
+
     def index(_: "Request") -> "Response":
-        return answer(explorer.index_json())
+        return text(whole, "application/json")
 
     def row(request: "Request") -> "Response":
         number = request.path_params["number"]

@@ -26,14 +26,14 @@ export function number(value, digits = 2) {
 
 function scan(changes) {
   const [first] = changes;
-  const listed = [...changes].sort((one, other) => Math.abs(other.delta_logit) - Math.abs(one.delta_logit)).slice(0, MOST);
-  const most = Math.abs(listed[0].delta_logit) || 1;
+  const listed = [...changes].sort((one, other) => Math.abs(other.delta_log_odds) - Math.abs(one.delta_log_odds)).slice(0, MOST);
+  const most = Math.abs(listed[0].delta_log_odds) || 1;
   const line = (change) => el("tr", {}, el("th", { scope: "row" }, `${change.component} ${change.layer}`),
-    el("td", {}, number(change.delta_logit)), el("td", { class: "bar-cell" }, bar(change.delta_logit / most)),
-    el("td", {}, number(change.delta_logprob)), el("td", {}, number(change.kl_onset, 3)));
+    el("td", {}, number(change.delta_log_odds)), el("td", { class: "bar-cell" }, bar(change.delta_log_odds / most)),
+    el("td", {}, number(change.delta_logit)), el("td", {}, number(change.kl_onset, 3)));
   return [
-    el("p", {}, `Removing ${first.component} ${first.layer} (${first.mode}) takes most of this onset's logit: ${number(first.delta_logit)}.`),
-    table(["component", "logit", "", "log-probability", "KL"], listed.map(line), `${listed.length} of ${changes.length} components, by size of the change`),
+    el("p", {}, `Removing ${first.component} ${first.layer} (${first.mode}) takes most from this onset: ${number(first.delta_log_odds)} of the log-odds of its family.`),
+    table(["component", "log-odds", "", "logit", "KL"], listed.map(line), `${listed.length} of ${changes.length} components, by size of the change`),
   ];
 }
 
@@ -46,7 +46,7 @@ function bar(share) {
 
 function table(titles, lines, caption) {
   return el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": caption },
-    el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, ...titles.map((title) => title ? el("th", { scope: "col" }, title) : el("td", {})))), el("tbody", {}, ...lines)));
+    el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, ...titles.map((title) => title ? el("th", { scope: "col" }, title) : el("td", { class: "bar-cell" })))), el("tbody", {}, ...lines)));
 }
 
 // Log-probability of the onset token after each layer, here and at the controls.
@@ -55,14 +55,14 @@ function lens(curves) {
   const all = kinds.flatMap((kind) => curves[kind]);
   const [low, high] = [Math.min(...all), Math.max(...all)];
   const layers = curves[kinds[0]].length;
-  const x = (layer) => 34 + (layer * 300) / Math.max(1, layers - 1);
+  const x = (layer) => 46 + (layer * 290) / Math.max(1, layers - 1);
   const y = (value) => 10 + ((high - value) * 120) / (high - low || 1);
   const chart = svg("svg", { class: "lens", viewBox: "0 0 480 160", role: "img", "aria-label": told(curves, kinds) },
-    svg("line", { class: "axis", x1: 34, x2: 334, y1: 134, y2: 134 }),
+    svg("line", { class: "axis", x1: 46, x2: 336, y1: 134, y2: 134 }),
     ...[0, layers - 1].map((layer) => svg("text", { x: x(layer), y: 148, "text-anchor": "middle" }, `layer ${layer}`)),
-    ...[high, low].map((value) => svg("text", { x: 30, y: y(value) + 4, "text-anchor": "end" }, number(value, 1))),
+    ...[high, low].map((value) => svg("text", { x: 42, y: y(value) + 4, "text-anchor": "end" }, number(value, 1))),
     ...kinds.map((kind) => svg("polyline", { class: `curve ${kind}`, points: curves[kind].map((value, layer) => `${x(layer)},${y(value)}`).join(" ") })),
-    ...ends(curves, kinds, y).map(([kind, place]) => svg("text", { class: `label ${kind}`, x: 340, y: place + 4 }, CURVES[kind])));
+    ...ends(curves, kinds, y).map(([kind, place]) => svg("text", { class: `label ${kind}`, x: 342, y: place + 4 }, CURVES[kind])));
   return [chart, el("p", { class: "soft" }, "Log-probability of the onset token, read after each layer.")];
 }
 

@@ -4,7 +4,7 @@ import { el, plain, replace } from "./dom.js";
 import { SORTS } from "./filters.js";
 
 const FEW = 8;
-const PAUSE = 120;
+const PAUSE = 50;
 
 export class FilterPanel {
   constructor(index, change) {

@@ -2,7 +2,9 @@
 
 import { count, el, plain, replace, shown } from "./dom.js";
 import { evidence } from "./evidence.js";
+import { OUTCOMES } from "./list.js";
 import { pairView } from "./pair.js";
+import { address, rowName } from "./state.js";
 import { Rendering, afterWords, entropyAt, probability, tokenText } from "./tokens.js";
 
 const ENDINGS = { stop: "ended by itself", length: "cut at the cap", loop: "ended in a loop", error: "failed" };
@@ -53,19 +55,38 @@ export class TracePane {
       el("h2", {}, `${plain(example)} · sample ${sample}`),
       el("p", { class: "question" }, ...shown(problem.question)),
       el("dl", { class: "facts" }, ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
-      this.partners(row, state));
+      this.samples(row, state), this.partners(row, state));
+  }
+
+  // All samples of the problem under this arm, each with how it ended.
+  samples(row, state) {
+    const { index } = this;
+    const same = this.rowsLike(row, ["run", "variant", "example", "arm"]);
+    const link = (other) => {
+      const [sign, outcome] = OUTCOMES[index.columns.answer[other]];
+      const sample = index.columns.sample[other];
+      const href = address({ ...state, row: rowName(index, other), onset: "" });
+      return el("a", { href, "aria-current": other === row.number ? "true" : null, "aria-label": `sample ${sample}, ${outcome}` }, `${sample} ${sign}`);
+    };
+    return el("nav", { class: "samples", "aria-label": "samples of this problem" }, "Samples", ...same.map(link));
+  }
+
+  // The numbers of the rows that share these names with a row.
+  rowsLike(row, names) {
+    const columns = names.map((name) => this.index.columns[name]);
+    const own = columns.map((column) => column[row.number]);
+    const found = [];
+    for (let other = 0; other < this.index.rows; other++) {
+      if (columns.every((column, place) => column[other] === own[place])) found.push(other);
+    }
+    return found;
   }
 
   // The same problem and sample under the other arms, side by side with the baseline at a click.
   partners(row, state) {
     const { index } = this;
-    const same = ["run", "variant", "example", "sample"];
-    const own = same.map((name) => index.columns[name][row.number]);
-    const options = [];
-    for (let other = 0; other < index.rows; other++) {
-      if (!same.every((name, place) => index.columns[name][other] === own[place])) continue;
-      options.push(el("option", { value: other, selected: other === row.number }, plain(index.labels.arm[index.columns.arm[other]])));
-    }
+    const options = this.rowsLike(row, ["run", "variant", "example", "sample"]).map((other) =>
+      el("option", { value: other, selected: other === row.number }, plain(index.labels.arm[index.columns.arm[other]])));
     const select = el("select", { id: "arm-of-row", onchange: () => this.actions.open(Number(select.value), state.pair) }, ...options);
     const hasPair = row.pair !== null;
     const toggle = hasPair && el("button", { type: "button", id: "toggle-pair", "aria-pressed": state.pair ? "true" : "false", onclick: () => this.actions.pair(!state.pair) }, "beside the baseline");
