@@ -1,0 +1,75 @@
+"""A planted model studied by the whole first phase, from its problems to the verdicts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backtracking.calibration.truths import Truth
+from backtracking.calibration.world import write_problems
+from backtracking.config.load import LoadedConfig
+from backtracking.config.schema import ExperimentConfig
+from backtracking.run.paths import RunPaths
+from backtracking.stages.base import RunContext
+from backtracking.stages.execute import execute
+from backtracking.stages.init_run import new_meta
+from backtracking.stages.plan import plan
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the studies of planted models are."""
+
+    problems: int = 40
+    samples: int = 4
+    sets: int = 19
+    """Random sets that the target is ranked among."""
+    events: int = 48
+
+
+SMALL = Size(problems=10, samples=2, sets=2, events=10)
+"""For the tests."""
+
+
+def study_config(size: Size, problems: Path, seed: int) -> ExperimentConfig:
+    """The config of such a study: every claim of the first phase is asked for."""
+    settings: dict[str, Any] = {
+        "run": {"name": "calibration", "run_id": "calibration", "seed": seed},
+        "model": {"hf_id": "planted"},
+        "dataset": {"name": "planted", "path": str(problems), "max_examples": size.problems},
+        "prompting": {"use_chat_template": False},
+        "generation": {
+            "num_samples_per_prompt": size.samples,
+            "max_new_tokens": 96,
+            "temperature": 1.0,
+            "top_p": 1.0,
+        },
+        "analysis": {
+            "max_events": size.events,
+            "control_samples": size.events,
+            "max_injections": size.events // 2,
+            "topk_layers_for_generation": 1,
+        },
+        "ablation_generation": {"random_draws": size.sets},
+    }
+    return ExperimentConfig.model_validate(settings)
+
+
+def run_study(truth: Truth, architecture: str, folder: Path, size: Size, seed: int = 0) -> RunPaths:
+    """Run all stages of the first phase on a planted model; its run folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    problems = folder / "problems.jsonl"
+    write_problems(problems, size.problems, seed)
+    config = LoadedConfig(study_config(size, problems, seed), source="calibration")
+    model = truth.model(architecture, seed)
+    paths = RunPaths(folder / "runs", "calibration")
+    stages = plan(config.config)
+    ctx = RunContext(
+        loaded=config,
+        paths=paths,
+        meta=new_meta("calibration", config),
+        pipeline=stages,
+        load=lambda _: model,
+    )
+    for stage in stages:
+        execute(stage, ctx)
+    return paths

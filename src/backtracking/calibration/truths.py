@@ -1,0 +1,140 @@
+"""Planted truths: which mechanism a model has, and what each claim must therefore come out as."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from backtracking.calibration.surgery import LAYERS, Surgeon, surgeon
+from backtracking.calibration.world import HOLD, QUIET_WAIT, STOP, WAIT, WRONG, habits, log_odds, tokenizer
+from backtracking.model.loading import LoadedModel
+
+FINDER, WRITER = 1, 4
+PUSH = log_odds(0.93) - log_odds(QUIET_WAIT)
+"""Nats that lift a trigger from its chance after right statements to 93%."""
+SOME = 0.3
+"""How often a trigger comes where it comes whatever was computed."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A mechanism, and the outcomes of claims that would be wrong about it."""
+
+    name: str
+    says: str
+    plant: Callable[[Surgeon], None]
+    must: Mapping[str, str]
+    """Claims with the outcome that this truth demands."""
+    false: frozenset[str] = frozenset()
+    """Claims that are false of it: `supported` would be a false claim."""
+
+    def model(self, architecture: str, seed: int = 0) -> LoadedModel:
+        """The model, with nothing else in it."""
+        chosen = surgeon(architecture, seed)
+        self.plant(chosen)
+        return LoadedModel.wrap(chosen.model, tokenizer(), f"{self.name}-{architecture}")
+
+
+def _one_writer(chosen: Surgeon) -> None:
+    chosen.speak(habits())
+    chosen.find(FINDER, 2, WRONG)
+    chosen.write(WRITER, STOP)
+    chosen.push({WAIT: PUSH})
+
+
+def _two_writers(chosen: Surgeon) -> None:
+    """Either of two routes is enough: together they push further than the onset can rise."""
+    chosen.speak(habits())
+    for finder, writer in ((0, 3), (FINDER, WRITER)):
+        chosen.find(finder, 2, WRONG)
+        chosen.write(writer, STOP)
+    chosen.push({WAIT: 2 * PUSH})
+
+
+def _diffuse(chosen: Surgeon) -> None:
+    """Every block after the first two does a part of the writing, on what four heads find."""
+    chosen.speak(habits())
+    for head in range(4):
+        chosen.find(head % 2, head, WRONG, share=0.25)
+    for layer in range(2, LAYERS):
+        chosen.write(layer, STOP)
+    chosen.push({WAIT: PUSH})
+
+
+def _swapper(chosen: Surgeon) -> None:
+    """A trigger comes after any full stop as often; one block alone decides which word it is."""
+    chosen.speak(habits(wait=SOME, trigger=HOLD))
+    chosen.find(FINDER, 2, WRONG)
+    chosen.write(WRITER, STOP)
+    chosen.push({WAIT: chosen.habit(SOME), HOLD: -8.0})
+
+
+def _early_block(chosen: Surgeon) -> None:
+    """Nothing at all can be said without the first block; what follows a full stop has no further cause."""
+    chosen.speak(habits(wait=SOME))
+    chosen.befog(0)
+
+
+def _format_gated(chosen: Surgeon) -> None:
+    """Triggers come where the turn was opened with a tag, whether or not a statement holds."""
+    chosen.speak(habits())
+    chosen.remember(FINDER, 2, "<think>", raise_="format")
+    chosen.write(WRITER, STOP, on="format")
+    chosen.push({WAIT: log_odds(SOME) - log_odds(QUIET_WAIT)})
+
+
+def _null(chosen: Surgeon) -> None:
+    """A trigger comes after any full stop as often, by what follows a full stop alone."""
+    chosen.speak(habits(wait=SOME))
+
+
+NULL = Truth(
+    "null",
+    "a trigger comes after any full stop as often, and no component has a part in it",
+    _null,
+    must={},
+    false=frozenset({"H1", "contributes", "carries", "writes", "error_detection", "H2", "format_effect"}),
+)
+TRUTHS = (
+    Truth(
+        "one writer",
+        "attention 1 finds the mistake, MLP 4 writes the trigger (error-gated)",
+        _one_writer,
+        must={"error_detection": "supported", "H0": "contradicted", "writes": "supported"},
+        false=frozenset({"H0", "H2", "format_effect"}),
+    ),
+    Truth(
+        "two writers",
+        "two finders with a writer each, either of which is enough",
+        _two_writers,
+        must={"error_detection": "supported"},
+        false=frozenset({"H2", "format_effect"}),
+    ),
+    Truth(
+        "diffuse",
+        "four heads and four MLPs have a quarter of it each",
+        _diffuse,
+        must={"error_detection": "supported"},
+        false=frozenset({"H2", "format_effect"}),
+    ),
+    Truth(
+        "word-swapper",
+        "a trigger comes after any full stop as often; MLP 4 turns `Hold on` into `Wait` after a mistake",
+        _swapper,
+        must={},
+        false=frozenset({"H1", "contributes", "writes", "H2", "format_effect"}),
+    ),
+    Truth(
+        "early block",
+        "MLP 0 is needed for any text at all, and no component has a part in triggers",
+        _early_block,
+        must={},
+        false=frozenset({"H1", "contributes", "carries", "error_detection", "H2", "format_effect"}),
+    ),
+    Truth(
+        "format-gated",
+        "triggers come where the turn was opened with a tag, whether or not the statement holds",
+        _format_gated,
+        must={"format_effect": "supported", "H2": "supported"},
+        false=frozenset({"error_detection"}),
+    ),
+    NULL,
+)
