@@ -5,7 +5,7 @@ BIN := .venv/bin
 export HF_HUB_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help env demo test lint format doctor bench parity site docs clean
+.PHONY: help env demo test calibrate lint format doctor bench parity site docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ lint: env ## Check style, format, types and shell scripts
 format: env ## Fix style and format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+calibrate: env ## Plant known truths and count how often verdicts are wrong (long)
+	@$(BIN)/backtracking calibrate --page docs/claims.md
 
 doctor: env ## Check the installation
 	@$(BIN)/backtracking doctor

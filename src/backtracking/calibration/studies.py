@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backtracking.artifacts.phase1 import CLAIMS
+from backtracking.calibration.nulls import Outcomes
 from backtracking.calibration.truths import Truth
 from backtracking.calibration.world import write_problems
 from backtracking.config.load import LoadedConfig
@@ -30,16 +32,22 @@ SMALL = Size(problems=10, samples=2, sets=2, events=10)
 """For the tests."""
 
 
-def study_config(size: Size, problems: Path, seed: int) -> ExperimentConfig:
+def study_config(truth: Truth, size: Size, problems: Path, seed: int) -> ExperimentConfig:
     """The config of such a study: every claim of the first phase is asked for."""
+    planted = truth.plant is not None
+    dataset = (
+        {"name": "planted", "path": str(problems)}
+        if planted
+        else {"name": "tiny_arithmetic", "split": "test"}
+    )
     settings: dict[str, Any] = {
         "run": {"name": "calibration", "run_id": "calibration", "seed": seed},
-        "model": {"hf_id": "planted"},
-        "dataset": {"name": "planted", "path": str(problems), "max_examples": size.problems},
-        "prompting": {"use_chat_template": False},
+        "model": {"hf_id": "planted" if planted else truth.bundled},
+        "dataset": {**dataset, "seed": seed, "max_examples": size.problems},
+        "prompting": {"use_chat_template": not planted},
         "generation": {
             "num_samples_per_prompt": size.samples,
-            "max_new_tokens": 96,
+            "max_new_tokens": 96 if planted else 160,
             "temperature": 1.0,
             "top_p": 1.0,
         },
@@ -59,7 +67,7 @@ def run_study(truth: Truth, architecture: str, folder: Path, size: Size, seed: i
     folder.mkdir(parents=True, exist_ok=True)
     problems = folder / "problems.jsonl"
     write_problems(problems, size.problems, seed)
-    config = LoadedConfig(study_config(size, problems, seed), source="calibration")
+    config = LoadedConfig(study_config(truth, size, problems, seed), source="calibration")
     model = truth.model(architecture, seed)
     paths = RunPaths(folder / "runs", "calibration")
     stages = plan(config.config)
@@ -73,3 +81,8 @@ def run_study(truth: Truth, architecture: str, folder: Path, size: Size, seed: i
     for stage in stages:
         execute(stage, ctx)
     return paths
+
+
+def outcomes(paths: RunPaths) -> Outcomes:
+    """What each claim of a finished study came out as."""
+    return {verdict["key"]: verdict["outcome"] for verdict in CLAIMS.read(paths)["verdicts"]}

@@ -4,15 +4,15 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import (
     GPTNeoXConfig,
     GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
-    PreTrainedModel,
     Qwen2Config,
     Qwen2ForCausalLM,
 )
@@ -33,6 +33,8 @@ WRITTEN = 0.3
 """About how far a writer raises the onset's."""
 LEAST = 12.0
 """Nats by which what never follows lies below what always does."""
+SLACK = 0.01
+"""Nats to which a share is given back."""
 FOCUS = 20.0
 """Sharpness of a finder's look at the token before."""
 
@@ -53,10 +55,10 @@ class Reading:
 class Surgeon(ABC):
     """Writes mechanisms into a model of one architecture."""
 
-    model: PreTrainedModel
+    model: Any
 
     @abstractmethod
-    def blocks(self) -> Sequence[nn.Module]:
+    def blocks(self) -> Sequence[Any]:
         """The decoder layers."""
 
     @property
@@ -85,7 +87,7 @@ class Surgeon(ABC):
 
     @abstractmethod
     def unit(self, layer: int, number: int, direction: int, token: int) -> tuple[Tensor, float]:
-        """Make a unit that fires where a direction is raised on a token: its output column, its activation."""
+        """A unit that fires where a direction is raised on a token: its output column, its activation."""
 
     def speak(self, habits: Mapping[str, Mapping[str, float]]) -> None:
         """Let each token be followed as a table says."""
@@ -100,7 +102,9 @@ class Surgeon(ABC):
             for layer in range(len(self.blocks())):
                 self.mute(layer)
 
-    def find(self, layer: int, head: int, marks: Sequence[str], raise_: str = "mistake", share: float = 1.0) -> None:
+    def find(
+        self, layer: int, head: int, marks: Sequence[str], raise_: str = "mistake", share: float = 1.0
+    ) -> None:
         """A head raises a direction on the token after one of some marks."""
         with torch.no_grad():
             value, column = self.look_back(layer, head)
@@ -133,24 +137,33 @@ class Surgeon(ABC):
             column[DIRECTION["onset"]] = WRITTEN / activation
 
     def push(self, nats: Mapping[str, float]) -> None:
-        """Let what the writers write after a mistake, with the turn opened by a tag, add nats to next tokens."""
+        """Let what the writers write after a mistake, in a turn opened by a tag, add nats to next tokens."""
         with torch.no_grad():
-            written = self._after_mistakes()[DIRECTION["onset"]]
+            written = self._after_statements(wrong=True)[:, DIRECTION["onset"]].mean()
             for piece, push in nats.items():
                 self.head[ID[piece], DIRECTION["onset"]] = push / written
 
-    def habit(self, share: float) -> float:
-        """Nats that a table's share is worth after a mistake, where the norm has shrunk the token's own part."""
-        with torch.no_grad():
-            shrunk = float(self._after_mistakes()[ID[STOP]]) / math.sqrt(HIDDEN)
-        return shrunk * (LEAST + math.log(share))
+    def swap(self, word: str, other: str, nats: float = 8.0) -> None:
+        """Let the writers take nats from a word after a mistake, and give another what it has elsewhere."""
+        pair = [ID[word], ID[other]]
 
-    def _after_mistakes(self) -> Tensor:
-        """What the unembedding reads after wrong statements, on average."""
-        said = [f"{START}?<think>\n{opener} {value + 1}{STOP}" for opener, value in OPENERS.items()]
+        def share(wrong: bool) -> float:
+            logits = self._after_statements(wrong) @ self.head.T
+            return float(logits.softmax(-1)[:, pair].sum(-1).mean())
+
+        low, high = 0.0, 2 * LEAST
+        with torch.no_grad():
+            while high - low > SLACK:
+                gained = (low + high) / 2
+                self.push({word: -nats, other: gained})
+                low, high = (gained, high) if share(wrong=True) < share(wrong=False) else (low, gained)
+
+    def _after_statements(self, wrong: bool) -> Tensor:
+        """What the unembedding reads after each statement, right or wrong."""
+        said = [f"{START}?<think>\n{opener} {value + wrong}{STOP}" for opener, value in OPENERS.items()]
         ids = tokenizer()(said, return_tensors="pt", add_special_tokens=False).input_ids
         hidden: Tensor = self.model.base_model(ids).last_hidden_state[:, -1]
-        return hidden.mean(0)
+        return hidden
 
 
 def _previous(pairs: int, focus: float) -> tuple[Tensor, Tensor]:
@@ -183,7 +196,7 @@ class GatedSurgeon(Surgeon):
         else:
             self.model = LlamaForCausalLM(LlamaConfig(**sizes, attention_bias=True))
 
-    def blocks(self) -> Sequence[nn.Module]:
+    def blocks(self) -> Sequence[Any]:
         return list(self.model.model.layers)
 
     def mute(self, layer: int) -> None:
@@ -245,7 +258,7 @@ class ParallelSurgeon(Surgeon):
             )
         )
 
-    def blocks(self) -> Sequence[nn.Module]:
+    def blocks(self) -> Sequence[Any]:
         return list(self.model.gpt_neox.layers)
 
     def mute(self, layer: int) -> None:

@@ -1,11 +1,12 @@
 """Planted truths: which mechanism a model has, and what each claim must therefore come out as."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from backtracking.calibration.surgery import LAYERS, Surgeon, surgeon
+from backtracking.calibration.surgery import ARCHITECTURES, LAYERS, Surgeon, surgeon
 from backtracking.calibration.world import HOLD, QUIET_WAIT, STOP, WAIT, WRONG, habits, log_odds, tokenizer
-from backtracking.model.loading import LoadedModel
+from backtracking.config.schema import ModelConfig
+from backtracking.model.loading import LoadedModel, load_model
 
 FINDER, WRITER = 1, 4
 PUSH = log_odds(0.93) - log_odds(QUIET_WAIT)
@@ -16,21 +17,39 @@ SOME = 0.3
 
 @dataclass(frozen=True)
 class Truth:
-    """A mechanism, and the outcomes of claims that would be wrong about it."""
+    """What is known of a model, and which outcomes of claims would be wrong about it."""
 
     name: str
     says: str
-    plant: Callable[[Surgeon], None]
-    must: Mapping[str, str]
-    """Claims with the outcome that this truth demands."""
+    plant: Callable[[Surgeon], None] | None = None
+    """Writes the mechanism; none for a model that was trained to its truth."""
+    bundled: str = ""
+    """The name of a model that ships with the package."""
+    must: Mapping[str, str] = field(default_factory=dict)
+    """Claims with the outcome that this truth demands of a study that is large enough."""
     false: frozenset[str] = frozenset()
     """Claims that are false of it: `supported` would be a false claim."""
 
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Those that it can be studied in."""
+        return ARCHITECTURES if self.plant else ("qwen2",)
+
     def model(self, architecture: str, seed: int = 0) -> LoadedModel:
-        """The model, with nothing else in it."""
+        """The model, with nothing else in it but what the truth says and small random weights."""
+        if self.plant is None:
+            return load_model(ModelConfig(hf_id=self.bundled))
         chosen = surgeon(architecture, seed)
         self.plant(chosen)
         return LoadedModel.wrap(chosen.model, tokenizer(), f"{self.name}-{architecture}")
+
+    def is_wrong(self, claim: str, outcome: str) -> bool:
+        """Whether an outcome contradicts the truth."""
+        opposite = {"supported": "contradicted", "contradicted": "supported"}
+        wanted = self.must.get(claim)
+        return (claim in self.false and outcome == "supported") or (
+            wanted is not None and outcome == opposite.get(wanted)
+        )
 
 
 def _one_writer(chosen: Surgeon) -> None:
@@ -64,7 +83,7 @@ def _swapper(chosen: Surgeon) -> None:
     chosen.speak(habits(wait=SOME, trigger=HOLD))
     chosen.find(FINDER, 2, WRONG)
     chosen.write(WRITER, STOP)
-    chosen.push({WAIT: chosen.habit(SOME), HOLD: -8.0})
+    chosen.swap(HOLD, WAIT)
 
 
 def _early_block(chosen: Surgeon) -> None:
@@ -98,7 +117,13 @@ TRUTHS = (
         "one writer",
         "attention 1 finds the mistake, MLP 4 writes the trigger (error-gated)",
         _one_writer,
-        must={"error_detection": "supported", "H0": "contradicted", "writes": "supported"},
+        must={
+            "contributes": "supported",
+            "H0": "contradicted",
+            "writes": "supported",
+            "error_detection": "supported",
+            "accuracy_intact": "supported",
+        },
         false=frozenset({"H0", "H2", "format_effect"}),
     ),
     Truth(
@@ -119,14 +144,12 @@ TRUTHS = (
         "word-swapper",
         "a trigger comes after any full stop as often; MLP 4 turns `Hold on` into `Wait` after a mistake",
         _swapper,
-        must={},
         false=frozenset({"H1", "contributes", "writes", "H2", "format_effect"}),
     ),
     Truth(
         "early block",
         "MLP 0 is needed for any text at all, and no component has a part in triggers",
         _early_block,
-        must={},
         false=frozenset({"H1", "contributes", "carries", "error_detection", "H2", "format_effect"}),
     ),
     Truth(
@@ -137,4 +160,11 @@ TRUTHS = (
         false=frozenset({"error_detection"}),
     ),
     NULL,
+    Truth(
+        "the bundled reasoner",
+        "trained to notice its mistakes; formatting changes how often it says so",
+        bundled="bundled",
+        must={"error_detection": "supported", "format_effect": "supported"},
+    ),
 )
+BY_NAME = {truth.name: truth for truth in TRUTHS}

@@ -49,7 +49,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
 def habits(wait: float = QUIET_WAIT, trigger: str = WAIT) -> dict[str, dict[str, float]]:
     """What follows each token, and how often; `wait` is the chance of a trigger after any full stop."""
     opening = dict.fromkeys(OPENERS, 1 / len(OPENERS))
-    table = {piece: opening for piece in (" So", ",", "\n", " ", "?")}
+    table = dict.fromkeys((" So", ",", "\n", " ", "?"), opening)
     for opener, value in OPENERS.items():
         table[opener] = {f" {value}": 1 - MISTAKE, f" {value + 1}": MISTAKE}
     for result in (*RIGHT, *WRONG):
@@ -72,5 +72,7 @@ def write_problems(path: Path, count: int, seed: int = 0) -> None:
     lines = []
     for number in range(count):
         words = "".join(rng.choice(NAMES) for _ in range(3 + number % 3))
-        lines.append(json.dumps({"id": f"p{number:03d}", "question": f"{words.strip()} {words}?", "answer": "#### 1"}))
+        lines.append(
+            json.dumps({"id": f"p{number:03d}", "question": f"{words.strip()} {words}?", "answer": "#### 1"})
+        )
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

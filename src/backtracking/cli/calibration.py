@@ -1,4 +1,4 @@
-"""Commands about how far verdicts can be trusted: what a planned study would see."""
+"""Commands about how far verdicts can be trusted: calibration, and what a planned study would see."""
 
 import math
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backtracking.cli.session import DEFAULT_OUTPUT_DIR
+from backtracking.cli.session import DEFAULT_OUTPUT_DIR, prepare_libraries
 from backtracking.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,6 +18,49 @@ PANEL = "Look closer"
 def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
     app.command("power", rich_help_panel=PANEL)(power)
+    app.command("calibrate", rich_help_panel=PANEL)(calibrate)
+
+
+def calibrate(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the studies; what is there is kept.")] = Path(
+        "runs/calibration"
+    ),
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Models per truth and architecture.")] = 1,
+    nulls: Annotated[
+        int, typer.Option("--nulls", min=0, help="Null models through the whole first phase.")
+    ] = 30,
+    relabelled: Annotated[
+        int, typer.Option("--relabelled", min=0, help="Null studies made of each template's rows.")
+    ] = 100,
+    analysts: Annotated[
+        int, typer.Option("--analysts", min=0, help="Those that are also analysed in every way.")
+    ] = 10,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes side by side.")] = 2,
+    page: Annotated[
+        Path | None, typer.Option("--page", help="A page whose section `Calibration` is written anew.")
+    ] = None,
+    small: Annotated[
+        bool, typer.Option("--small", help="A few tiny studies, to see that all of it works.")
+    ] = False,
+) -> None:
+    """Plant known truths, study them to the verdicts, and count how often the verdicts are wrong.
+
+    Example: [cyan]backtracking calibrate --page docs/claims.md[/cyan]
+    """
+    prepare_libraries()
+    from backtracking.calibration.calibrate import SMALL_SCOPE, Scope, write_results
+    from backtracking.calibration.calibrate import calibrate as run
+    from backtracking.calibration.table import as_markdown, write_section
+
+    scope = (
+        SMALL_SCOPE if small else Scope(seeds=seeds, nulls=nulls, relabelled=relabelled, analysts=analysts)
+    )
+    results = run(out, scope, workers, typer.echo)
+    table = as_markdown(results)
+    write_results(out, results, table)
+    if page is not None:
+        write_section(page, table)
+    typer.echo(table)
 
 
 def power(

@@ -1,0 +1,147 @@
+"""The calibration itself: planted truths, null studies and the partial analyst, on several processes."""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import Field
+
+from backtracking.artifacts.phase1 import EVENTS
+from backtracking.calibration.nulls import Desk, null_study
+from backtracking.calibration.studies import SMALL, Size, outcomes, run_study
+from backtracking.calibration.truths import BY_NAME, NULL, TRUTHS
+from backtracking.run import io
+from backtracking.run.paths import RunPaths
+from backtracking.run.records import Record
+
+TEMPLATES = ("one writer", NULL.name)
+"""Finished studies whose rows make null studies: with components that stand out of the scan, and without."""
+VARIANTS = ("baseline_think_newline", "think_same_line", "no_think_tags")
+Kind = Literal["truth", "null", "relabelled", "analyst"]
+
+
+class Study(Record):
+    """One study of the calibration, and what each claim came out as in it."""
+
+    kind: Kind
+    truth: str
+    architecture: str
+    seed: int
+    size: dict[str, int]
+    outcomes: dict[str, str] = Field(default_factory=dict)
+    ever: list[str] = Field(default_factory=list)
+    """Claims that some analysis supported, where many were tried."""
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others."""
+        return f"{self.kind}/{self.truth}/{self.architecture}/{self.seed}".replace(" ", "_")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How much is calibrated."""
+
+    size: Size = field(default_factory=Size)
+    seeds: int = 1
+    """Models per truth and architecture."""
+    nulls: int = 30
+    """Null models studied by the whole first phase."""
+    relabelled: int = 100
+    """Null studies made of the rows of each template."""
+    analysts: int = 10
+    """Null studies of each template that are analysed in every way."""
+
+    def first(self) -> list[Study]:
+        """Studies of models."""
+        planted = [
+            self._study("truth", truth.name, architecture, seed)
+            for truth in TRUTHS
+            for architecture in truth.architectures
+            for seed in range(self.seeds)
+        ]
+        kinds = NULL.architectures
+        return planted + [
+            self._study("null", NULL.name, kinds[number % len(kinds)], 1000 + number)
+            for number in range(self.nulls)
+        ]
+
+    def second(self) -> list[Study]:
+        """Studies made of the rows of finished ones."""
+        return [
+            self._study(kind, name, "qwen2", seed)
+            for name in TEMPLATES
+            for kind, count in self._made_of_rows
+            for seed in range(count)
+        ]
+
+    @property
+    def _made_of_rows(self) -> tuple[tuple[Kind, int], ...]:
+        return ("relabelled", self.relabelled), ("analyst", self.analysts)
+
+    def _study(self, kind: Kind, truth: str, architecture: str, seed: int) -> Study:
+        return Study(kind=kind, truth=truth, architecture=architecture, seed=seed, size=asdict(self.size))
+
+
+SMALL_SCOPE = Scope(SMALL, nulls=1, relabelled=2, analysts=1)
+"""For the tests."""
+
+
+def calibrate(folder: Path, scope: Scope, workers: int, say: Callable[[str], None]) -> list[Study]:
+    """Every study of the scope, each result kept as it comes; what is there already is not made again."""
+    kept = folder / "studies.jsonl"
+    known = io.read_jsonl(kept, Study, made_by="backtracking calibrate") if kept.exists() else ()
+    done = {(study.name, *study.size.values()): study for study in known}
+    asked = [*scope.first(), *scope.second()]
+    for studies in (scope.first(), scope.second()):
+        waiting = [study for study in studies if (study.name, *study.size.values()) not in done]
+        with io.JsonlAppender(kept) as file:
+            for number, study in enumerate(_results(waiting, folder, workers), 1):
+                file.append(study)
+                done[(study.name, *study.size.values())] = study
+                say(f"{number}/{len(waiting)}  {study.name}")
+    return [done[(study.name, *study.size.values())] for study in asked]
+
+
+def _results(studies: Sequence[Study], folder: Path, workers: int) -> Iterator[Study]:
+    if workers == 1 or len(studies) < 2:
+        yield from (do(study, folder) for study in studies)
+        return
+    # A forked process would share the threads of torch; these begin anew.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_one_thread) as pool:
+        yield from pool.map(do, studies, [folder] * len(studies))
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def do(study: Study, folder: Path) -> Study:
+    """The study with its outcomes."""
+    if study.kind in ("truth", "null"):
+        truth, size = BY_NAME[study.truth], Size(**study.size)
+        paths = run_study(truth, study.architecture, folder / study.name, size, study.seed)
+        return study.model_copy(update={"outcomes": outcomes(paths)})
+    finished = study.model_copy(update={"kind": "truth", "seed": 0})
+    template = RunPaths(folder / finished.name / "runs", "calibration")
+    events = pd.read_csv(EVENTS.path(template))
+    with TemporaryDirectory() as scratch:
+        desk = Desk(template, Path(scratch), VARIANTS)
+        planned, ever = null_study(desk, events, study.seed, partial=study.kind == "analyst")
+    return study.model_copy(update={"outcomes": dict(planned), "ever": sorted(ever)})
+
+
+def write_results(folder: Path, studies: Sequence[Study], table: str) -> None:
+    """The results as data, and the table that is shown."""
+    data: list[dict[str, Any]] = [study.model_dump(exclude={"schema_version"}) for study in studies]
+    io.write_text(folder / "calibration.json", json.dumps(data, indent=1))
+    io.write_text(folder / "calibration.md", table)

@@ -1,0 +1,135 @@
+"""The calibration as Markdown: truth by verdict, found rates, false claims, power."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from scipy import stats
+
+from backtracking.calibration.calibrate import Study
+from backtracking.calibration.nulls import CHOICES, SUPPORTED
+from backtracking.calibration.power import Plan, power
+from backtracking.calibration.truths import BY_NAME
+from backtracking.run import io
+
+SIGNS = {"supported": "yes", "contradicted": "no", "inconclusive": "?", "not testable": "–"}
+FALSE_OF_RELABELLED = {
+    "one writer": ("H1", "contributes", "H2", "format_effect", "costs_accuracy"),
+    "null": (
+        "H1",
+        "contributes",
+        "writes",
+        "carries",
+        "error_detection",
+        "H2",
+        "format_effect",
+        "costs_accuracy",
+    ),
+}
+"""Claims that are false of rows whose labels were drawn again: no arm and no format differs truly."""
+HEADING = "## Calibration"
+
+
+def as_markdown(results: Sequence[Study]) -> str:
+    """Every table."""
+    by_kind: dict[str, list[Study]] = defaultdict(list)
+    for result in results:
+        by_kind[result.kind].append(result)
+    parts = [_truths(by_kind["truth"]), _found(by_kind["truth"]), _false(by_kind), _power()]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _truths(results: Sequence[Study]) -> str:
+    claims = list(dict.fromkeys(claim for result in results for claim in result.outcomes))
+
+    def cell(result: Study, claim: str) -> str:
+        outcome = result.outcomes.get(claim, "not testable")
+        wrong = BY_NAME[result.truth].is_wrong(claim, outcome)
+        return f"**{SIGNS[outcome]} (false)**" if wrong else SIGNS[outcome]
+
+    rows = [
+        [result.truth, result.architecture, *(cell(result, claim) for claim in claims)] for result in results
+    ]
+    size = results[0].size
+    said = (
+        "Each line is one model, studied by the whole first phase "
+        f"({size['problems']} problems × {size['samples']} completions, {size['sets']} random sets): `yes` "
+        "supported, `no` contradicted, `?` inconclusive, `–` not testable. An outcome against the truth is "
+        "marked."
+    )
+    told = [f"- *{name}*: {BY_NAME[name].says}" for name in dict.fromkeys(result.truth for result in results)]
+    return "\n\n".join([said, "\n".join(told), _rows(["truth", "in", *claims], rows)])
+
+
+def _found(results: Sequence[Study]) -> str:
+    counts: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for result in results:
+        for claim, wanted in BY_NAME[result.truth].must.items():
+            counts[result.truth, claim].append(result.outcomes.get(claim) == wanted)
+    rows = [
+        [truth, claim, BY_NAME[truth].must[claim], f"{sum(hits)} of {len(hits)}"]
+        for (truth, claim), hits in counts.items()
+    ]
+    return "How often each plant is found:\n\n" + _rows(["truth", "claim", "must be", "found"], rows)
+
+
+def _false(by_kind: Mapping[str, Sequence[Study]]) -> str:
+    claims = list(dict.fromkeys(claim for names in FALSE_OF_RELABELLED.values() for claim in names))
+    rows = []
+    for claim in claims:
+        models = [result.outcomes.get(claim) for result in by_kind["null"]]
+        drawn = [result for result in by_kind["relabelled"] if claim in FALSE_OF_RELABELLED[result.truth]]
+        planned = [result.outcomes.get(claim) for result in drawn]
+        tried = [result for result in by_kind["analyst"] if claim in FALSE_OF_RELABELLED[result.truth]]
+        rows.append(
+            [
+                claim,
+                _share(sum(outcome == SUPPORTED for outcome in models), len(models)),
+                _share(sum(outcome == SUPPORTED for outcome in planned), len(planned)),
+                _share(sum(claim in result.ever for result in tried), len(tried)),
+            ]
+        )
+    said = (
+        "How often a false claim is supported (with the upper end of its 95% interval). *Null models* say a "
+        "trigger at random and go through the whole first phase. *Relabelled* studies are the rows of a "
+        "finished study whose formats and conditions were drawn again within each problem, so that nothing "
+        f"differs; they are judged without the audit. The *partial analyst* tries {len(CHOICES)} analyses of "
+        "such a study (half of the problems, half of the completions, other targets, as another mode or k "
+        "would pick) and keeps any that supports the claim: this column holds the price of choosing after "
+        "the fact, not an error rate of the rules."
+    )
+    return said + "\n\n" + _rows(["claim", "null models", "relabelled", "partial analyst"], rows)
+
+
+def _share(hits: int, studies: int) -> str:
+    if not studies:
+        return "–"
+    high = 1.0 if hits == studies else float(stats.beta.ppf(0.975, hits + 1, studies - hits))
+    return f"{hits} of {studies} (≤ {high:.0%})"
+
+
+def _power() -> str:
+    effects, problems = (0.02, 0.05, 0.1, 0.2), (25, 50, 100, 200, 400)
+    rows = [
+        [f"{count}", *(f"{power(Plan(count, 6, 0.65, 0.2), effect):.0%}" for effect in effects)]
+        for count in problems
+    ]
+    head = ["problems", *(f"−{100 * effect:.0f} points" for effect in effects)]
+    return (
+        "Power to see a fall of the share of completions with an onset (baseline 65%, six completions per "
+        "problem, likeness 0.2; `backtracking power` gives it for other studies):\n\n" + _rows(head, rows)
+    )
+
+
+def write_section(page: Path, table: str) -> None:
+    """Put the tables where the page's section on calibration is, or at its end."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    before, found, after = text.partition(f"{HEADING}\n")
+    _, other, rest = after.partition("\n## ") if found else ("", "", "")
+    start = before.rstrip() + "\n\n" if before.strip() else ""
+    io.write_text(page, f"{start}{HEADING}\n\n{table}" + (f"\n## {rest}" if other else ""))

@@ -1,0 +1,107 @@
+"""The calibration on tiny studies: kept as it goes, null studies that are null, and the table."""
+
+import pandas as pd
+import pytest
+
+from backtracking.artifacts.phase1 import EVENTS
+from backtracking.calibration import calibrate as calibration
+from backtracking.calibration.calibrate import SMALL_SCOPE, Scope, Study, calibrate
+from backtracking.calibration.nulls import AS_PLANNED, CHOICES, LABELS, Choice, Desk, relabelled
+from backtracking.calibration.studies import SMALL, outcomes, run_study
+from backtracking.calibration.table import HEADING, as_markdown, write_section
+from backtracking.calibration.truths import BY_NAME
+
+SIZE = {"problems": 10, "samples": 2, "sets": 2, "events": 10}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small study of one planted model, through the whole first phase."""
+    return run_study(BY_NAME["one writer"], "qwen2", tmp_path_factory.mktemp("study"), SMALL)
+
+
+def test_a_planted_mechanism_goes_through_the_pipeline_to_its_verdicts(finished):
+    found = outcomes(finished)
+    assert found["H0"] == "contradicted" and found["writes"] == "supported"
+    assert not any(BY_NAME["one writer"].is_wrong(claim, outcome) for claim, outcome in found.items())
+
+
+def test_relabelling_keeps_rows_and_labels_of_each_problem(finished):
+    events = pd.read_csv(EVENTS.path(finished))
+    drawn = relabelled(events, seed=0)
+    assert not drawn["condition"].equals(events["condition"])
+    pd.testing.assert_series_equal(drawn["is_correct"], events["is_correct"])
+    for problem, rows in events.groupby("example_id"):
+        counts = rows.groupby([*LABELS, "sample_id"], dropna=False).size()
+        again = drawn[drawn["example_id"] == problem].groupby([*LABELS, "sample_id"], dropna=False).size()
+        assert sorted(map(str, counts.items())) == sorted(map(str, again.items()))
+
+
+def test_unchanged_rows_are_judged_as_the_run_judged_them(finished, tmp_path):
+    desk = Desk(finished, tmp_path, calibration.VARIANTS)
+    here = desk.judge(pd.read_csv(EVENTS.path(finished)))
+    kept = {claim: outcome for claim, outcome in outcomes(finished).items() if outcome != "not testable"}
+    assert kept and kept == {claim: here[claim] for claim in kept}, "the audit may only withhold"
+
+
+def test_choices_leave_what_they_say(finished):
+    events = pd.read_csv(EVENTS.path(finished))
+    assert CHOICES[0] == AS_PLANNED and AS_PLANNED.apply(events) is events
+    halves = [set(Choice(half, None, 0).apply(events)["example_id"]) for half in (0, 1)]
+    assert not halves[0] & halves[1] and halves[0] | halves[1] == set(events["example_id"])
+    other = Choice(None, None, 1).apply(events)
+    same = other["condition"].value_counts() == events["condition"].value_counts()
+    assert same.all() and len(other) == len(events)
+    baseline = other["condition"] == "baseline"
+    assert set(other[baseline].index) == set(events[events["condition"] == "baseline"].index)
+
+
+def outcome_of(study, _folder):
+    """What a study would say, without any."""
+    claims = {"H1": "supported" if study.seed == 1 else "inconclusive", "error_detection": "supported"}
+    return study.model_copy(update={"outcomes": claims, "ever": ["H1"]})
+
+
+def test_a_calibration_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(
+        calibration, "do", lambda study, folder: (done.append(study.name), outcome_of(study, folder))[1]
+    )
+    first = calibrate(tmp_path, SMALL_SCOPE, 1, lambda _: None)
+    assert len(done) == len(first) == len(set(done))
+    again = calibrate(tmp_path, Scope(SMALL, nulls=2, relabelled=2, analysts=1), 1, lambda _: None)
+    assert len(done) == len(first) + 1 == len(again), "only the second null is new"
+
+
+def study(kind, truth, seed, **found):
+    return Study(kind=kind, truth=truth, architecture="qwen2", seed=seed, size=SIZE, **found)
+
+
+def test_the_table_marks_what_is_against_the_truth_and_counts_false_claims():
+    table = as_markdown(
+        [
+            study("truth", "one writer", 0, outcomes={"H0": "supported", "error_detection": "supported"}),
+            study("truth", "null", 0, outcomes={"H0": "inconclusive", "error_detection": "not testable"}),
+            *(
+                study("relabelled", "null", n, outcomes={"H1": "supported" if n < 2 else "inconclusive"})
+                for n in range(40)
+            ),
+            study("analyst", "null", 0, ever=["format_effect"]),
+        ]
+    )
+    assert "| one writer | qwen2 | **yes (false)** | yes |" in table
+    assert "| one writer | H0 | contradicted | 0 of 1 |" in table
+    assert "| H1 | – | 2 of 40 (≤ 17%) | 0 of 1 (≤ 98%) |" in table
+    assert "| format_effect | – | 0 of 40 (≤ 9%) | 1 of 1 (≤ 100%) |" in table
+
+
+def test_the_section_is_replaced_and_the_rest_of_the_page_stays(tmp_path):
+    page = tmp_path / "claims.md"
+    page.write_text(f"# Claims\n\nRules.\n\n{HEADING}\n\nold\n\n## After\n\nkept\n")
+    for table in ("first\n", "new\n"):
+        write_section(page, table)
+    assert page.read_text() == f"# Claims\n\nRules.\n\n{HEADING}\n\nnew\n\n## After\n\nkept\n"
+    fresh = tmp_path / "fresh.md"
+    fresh.write_text("# Claims\n\nRules.\n")
+    write_section(fresh, "new\n")
+    assert fresh.read_text() == f"# Claims\n\nRules.\n\n{HEADING}\n\nnew\n"
