@@ -189,9 +189,15 @@ def controls(count=20, **columns):
         (controls(matching=["unmatched"] * 12 + ["same_problem"] * 8), "warn", "60.0% of 20 onsets"),
         (controls(control_example_id="p00", control_sample_id=1, control_pos=41), "fail", "used before"),
         (controls(control_pos=[60 + k % 12 + k for k in range(20)]), "warn", "standard deviations"),
+        (controls(starts_sentence=True, control_starts_sentence=True), "pass", ""),
+        (
+            controls(starts_sentence=True, control_starts_sentence=[k % 2 > 0 for k in range(20)]),
+            "warn",
+            "50.0% of 20 controls",
+        ),
         (controls(count=3), "not applicable", "fewer than 5"),
     ],
-    ids=["clean", "none", "few", "reused", "elsewhere", "too few"],
+    ids=["clean", "none", "few", "reused", "elsewhere", "like places", "unlike places", "too few"],
 )
 def test_controls_matched(tmp_path, table, outcome, words):
     found = checked("controls_matched", write_run(tmp_path, {EVENTS: events(), "controls": table}))

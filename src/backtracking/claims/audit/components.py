@@ -1,6 +1,6 @@
 """Checks of what was ablated, and what it was compared with: random sets, collateral, controls."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,11 @@ DEFAULT_MAX_COLLATERAL = 1.0
 """Nats at controls from which a removal counts as destructive, where the config does not say."""
 FEW_UNMATCHED, FEW_REUSED, MANY_REUSED = 0.5, 0.1, 0.5
 FEWEST_EVENTS = 5
+MANY_UNLIKE = 0.2
 UNBALANCED = 0.5
 """Standard deviations by which controls may lie earlier or later in their texts than the onsets."""
 MATCHED = ("matched_row", "same_row_earlier")
+_PLACE = ("starts_sentence", "behind")
 _COUNT_KEYS = (
     "ablation_generation.random_draws",
     "ablation_generation.num_random",
@@ -137,7 +139,8 @@ def selection_collateral(run: AuditedRun) -> Finding:
 @rule(
     bounds=f"Fails where a kind of control is lacking altogether, or more than {MANY_REUSED:.0%} are used "
     f"again; warns where more than {FEW_UNMATCHED:.0%} lack, more than {FEW_REUSED:.0%} are used again, or "
-    f"places differ by {UNBALANCED:g} standard deviations.",
+    f"more than {MANY_UNLIKE:.0%} stand at another kind of place (or, where that is not told, {UNBALANCED:g} "
+    "standard deviations earlier or later).",
     why="An onset is only as special as what it is compared with: controls that lack, repeat, or "
     "stand elsewhere in the text make differences of their own.",
     what_to_do="Sample more completions (generation.num_samples_per_prompt, dataset.max_examples) so that "
@@ -192,8 +195,29 @@ def _reused(kind: str, rows: pd.DataFrame) -> Finding | None:
 
 
 def _unbalanced(run: AuditedRun, kind: str, rows: pd.DataFrame) -> list[Finding]:
-    """Whether matched rows are read at the onset's place; earlier places of a row are earlier by design."""
-    if kind != "matched_row" or not {"pred_pos", "control_pos"} <= set(rows):
+    """Whether matched rows are read at places like the onsets'; earlier ones of a row differ by design."""
+    if kind != "matched_row":
+        return []
+    told = [name for name in _PLACE if name in rows and f"control_{name}" in rows]
+    return _unlike(kind, rows, told) if told else _elsewhere(run, kind, rows)
+
+
+def _unlike(kind: str, rows: pd.DataFrame, told: Sequence[str]) -> list[Finding]:
+    """Controls that stand at another kind of place than their onsets, where the table tells."""
+    used = rows[as_label(rows["matching"]).ne("unmatched")]
+    if used.empty:
+        return []
+    differs = [as_label(used[name]) != as_label(used[f"control_{name}"]) for name in told]
+    share = float(np.mean(np.any(differs, axis=0)))
+    found = (
+        f"{percent(share)} of {len(used):,} controls of kind {quoted(kind)} stand at another kind of place"
+    )
+    return [graded(share, found, warn=MANY_UNLIKE)]
+
+
+def _elsewhere(run: AuditedRun, kind: str, rows: pd.DataFrame) -> list[Finding]:
+    """Controls that lie earlier or later in their completions than the onsets do."""
+    if not {"pred_pos", "control_pos"} <= set(rows):
         return []
     starts = _prompt_lengths(run)
     here = _offsets(rows, ("example_id", "sample_id", "pred_pos"), starts)
