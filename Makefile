@@ -62,6 +62,7 @@ docs: env ## Write what the pages say of the code: config keys, files of a run, 
 	@$(BIN)/python scripts/write_artifact_docs.py
 	@$(BIN)/python scripts/write_metric_docs.py
 	@$(BIN)/python scripts/write_audit_docs.py
+	@$(BIN)/python scripts/write_claims_docs.py
 	@$(BIN)/python scripts/write_architecture_docs.py
 
 clean: ## Remove environment and caches (runs stay)

@@ -20,7 +20,7 @@ from backtracking.claims.parts import (
 from backtracking.claims.verdict import Claim, as_data, upheld
 from backtracking.measurements.statistics import paired_difference
 
-CLAIM = Claim("key", "It is so", "Supported when it is.", ("rows_cut", "row_keys"))
+CLAIM = Claim("key", "It is so", "Supported when it is.", ("rows_cut", "row_keys"), "All of it.")
 NEAR_ZERO = Measured(-0.06, -0.24, 0.12, 24)
 
 

@@ -152,7 +152,8 @@ def test_an_arm_that_only_makes_fewer_errors_does_not_lower_the_primary_outcome(
 
 
 def test_an_arm_that_only_silences_onsets_lowers_it():
-    line = arms_table(events_of(completions("baseline"), completions("silent", wrong=0.3))).loc["silent"]
+    events = events_of(completions("baseline"), completions("silent", wrong=0.3))
+    line = arms_table(events, margin=0.1).loc["silent"]
     assert line["onset_after_wrong_diff_high"] < -0.3
     assert line["wrong_steps_per_row_diff_low"] < 0 < line["wrong_steps_per_row_diff_high"]
     assert line["verdict"] == HELD
@@ -162,7 +163,7 @@ def test_the_winner_lowers_the_primary_outcome_not_the_rows_with_an_onset():
     base = completions("baseline")
     fewer_errors, silent = completions("fewer_errors", errs=0.03), completions("silent", wrong=0.4)
     events = events_of(base, fewer_errors, silent)
-    table = arms_table(events)
+    table = arms_table(events, margin=0.1)
     assert table.loc["fewer_errors", "backtracking_rate"] < table.loc["silent", "backtracking_rate"]
     assert find_best_tradeoff(table)["arm"] == "silent"
     front = front_probability(as_arms(events), seed=0, draws=200)

@@ -6,7 +6,6 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import StratifiedTable
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
-from statsmodels.stats.weightstats import ttost_paired
 
 from backtracking.measurements import statistics as st
 
@@ -126,31 +125,6 @@ class TestPairedDifference:
             st.paired_difference((row, np.ones(40)), (np.ones(40), np.ones(40))).p < 0.05 for row in shifted
         ]
         assert 0.75 < np.mean(found) < 0.85
-
-
-class TestEquivalence:
-    def test_agrees_with_statsmodels(self):
-        generator = np.random.default_rng(1)
-        one, other = generator.binomial(6, 0.6, 80), generator.binomial(6, 0.6, 80)
-        totals = np.full(80, 6)
-        verdict = st.equivalence(st.paired_difference((one, totals), (other, totals)), 0.1)
-        p, *_ = ttost_paired(one / 6, other / 6, -0.1, 0.1)
-        assert verdict.p_equivalent == pytest.approx(p)
-        assert verdict.p_no_worse <= verdict.p_equivalent
-
-    def test_absence_of_significance_is_no_equivalence(self):
-        difference = st.paired_difference(([1, 0, 1, 0, 1], np.ones(5)), ([0, 1, 1, 0, 1], np.ones(5)))
-        assert difference.p > 0.5
-        assert not st.equivalence(difference, 0.05).equivalent
-
-    def test_no_data_is_no_equivalence(self):
-        assert not st.equivalence(st.NO_DIFFERENCE, 0.5).no_worse
-
-    def test_an_improvement_is_no_worse_but_not_equivalent(self):
-        difference = st.Difference(0.2, 0.15, 0.25, 0.0, 0.025, 50)
-        verdict = st.equivalence(difference, 0.05)
-        assert verdict.no_worse
-        assert not verdict.equivalent
 
 
 class TestCorrections:

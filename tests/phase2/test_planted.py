@@ -31,8 +31,8 @@ from tests.phase2.planted import RIGHT, Plant, planted
 from tests.phase2.world import VARIANT, WORDS
 from tests.report.tables import event_rows
 
-MARGIN = 0.12
-PROBLEMS = 40
+MARGIN = 0.2  # thirty problems without a loss leave 11.6 points possible, twenty 16.8
+PROBLEMS = 60
 
 
 def _context(folder, plant, **phase2):
@@ -240,7 +240,8 @@ def test_confirming_leaves_the_sweeps_rows_alone(localised):
 
 def test_the_report_says_so(localised):
     text = (localised.paths.root / "reports/backtracking_phase2_report.md").read_text()
-    assert "confirmed on held-out problems" in text
+    (line,) = (row for row in text.splitlines() if row.startswith("| Backtracking can be turned down"))
+    assert "**supported**" in line and "(confirmed on held-out problems)" in line, line
     for figure in (
         "phase2_subset_sweep",
         "phase2_scale_tradeoff",

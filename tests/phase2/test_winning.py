@@ -8,7 +8,7 @@ import pytest
 
 from backtracking.measurements.tradeoff import HELD, find_best_tradeoff, summarize_arms
 
-PROBLEMS, SAMPLES = 40, 6
+PROBLEMS, SAMPLES = 80, 6
 
 
 def rows(arm, kind, backtracks, right):

@@ -112,12 +112,12 @@ def test_one_problem_has_no_interval(tmp_path):
     assert table["not_testable"][1] == "problems: 1, at least 2 needed for an interval"
 
 
-@pytest.mark.parametrize(("accuracy", "destroys"), [(0.0, "supported"), (0.82, "contradicted")])
-def test_an_arm_that_breaks_the_text_is_destructive_whatever_its_answers(tmp_path, accuracy, destroys):
+@pytest.mark.parametrize("accuracy", [0.0, 0.82])
+def test_an_arm_that_breaks_the_text_is_destructive_whatever_its_answers(tmp_path, accuracy):
     table = swept((0.6, 0.8), (0.1, accuracy), finish_reason="length")
     assert table["verdict"][1] == "destructive"
     found = phase2(tmp_path, table)
-    assert found["destroys"].outcome == destroys
+    assert found["destroys"].outcome == "supported"
     assert found["turned_down"].outcome == "contradicted"
 
 

@@ -147,4 +147,5 @@ not_testable: why the verdict cannot be given, where it cannot
 ARM_COMPARED = metrics.differences_in(2, "the baseline") | meanings("""
 accuracy_no_worse_p: p of the claim that accuracy falls by less than the margin
 accuracy_minimum_detectable: the smallest difference in accuracy that this many problems would show
+accuracy_deciding_problems: about how many problems would tell whether accuracy is held
 """)

@@ -6,9 +6,11 @@ import pandas as pd
 
 from backtracking.artifacts import phase1 as files
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import percent
-from backtracking.measurements.comparison import average, compare, count
-from backtracking.measurements.floors import MOST_CUT, no_onsets, too_cut, too_low
+from backtracking.claims.parts import Part, above, below, missing
+from backtracking.claims.wording import in_points, percent
+from backtracking.measurements.bounded import deciding_problems
+from backtracking.measurements.comparison import average, compare, count, paired_sums
+from backtracking.measurements.floors import MOST_CUT, allowed_loss, no_onsets, too_cut, too_low
 from backtracking.measurements.metrics import OUTCOMES
 from backtracking.measurements.removal import Contrast, minus, rate_of
 from backtracking.measurements.statistics import Difference, paired_difference
@@ -18,6 +20,8 @@ TARGETED, RANDOM = "targeted_ablation", "random_ablation"
 MARGIN = 0.05
 STEP_KINDS = ("wrong", "right")
 STEP_COLUMNS = [f"{what}_{kind}" for kind in STEP_KINDS for what in ("onsets_after", "steps")]
+_FRESH_COLUMNS = [f"{what}fresh_{kind}" for kind in STEP_KINDS for what in ("onsets_after_", "")]
+"""The same of fresh steps: neither the first behind an onset, nor computed before."""
 UNKNOWN_ENDS = "how completions ended (the events table does not say whether they were cut at the cap)"
 
 
@@ -63,8 +67,9 @@ def steps_by_problem(evidence: Evidence, variant: str) -> pd.DataFrame | str:
 
 
 def sums_of_steps(rows: pd.DataFrame) -> pd.DataFrame:
-    """Checkable steps and the onsets behind them by problem."""
-    return rows.groupby(rows["example_id"].astype(str))[STEP_COLUMNS].sum()
+    """Checkable steps and the onsets behind them by problem: fresh ones where the table tells them apart."""
+    columns = _FRESH_COLUMNS if set(_FRESH_COLUMNS) <= set(rows) else STEP_COLUMNS
+    return rows.groupby(rows["example_id"].astype(str))[columns].sum().set_axis(STEP_COLUMNS, axis=1)
 
 
 def after_wrong_minus_right(sums: pd.DataFrame) -> Difference:
@@ -89,6 +94,28 @@ def random_responses(evidence: Evidence, variant: str, stepwise: bool) -> Iterat
     if "draw" in rows:
         for _, part in rows.groupby("draw"):
             yield response(part, stepwise).value
+
+
+def held_accuracy(name: str, arm: pd.DataFrame, baseline: pd.DataFrame, where: str) -> Part:
+    """Whether an arm's accuracy is held against the baseline's: inside what may be lost of it."""
+    accuracy = OUTCOMES["accuracy"]
+    found = clear(compare(arm, baseline, accuracy), f"problems with accuracy {where}")
+    if isinstance(found, str):
+        return missing(found)
+    threshold = -allowed_loss(MARGIN, average(baseline, accuracy).value)
+    deciding = deciding_problems(*paired_sums(arm, baseline, accuracy), MARGIN)
+    return above(name, found, threshold, f"accuracy {where} changes by {in_points(found)} points", deciding)
+
+
+def sound_text(arm: pd.DataFrame, baseline: pd.DataFrame) -> Part:
+    """Whether an arm's completions end by themselves as often as the baseline's, but for the margin."""
+    if "finish_reason" not in arm:
+        return missing(UNKNOWN_ENDS)
+    found = compare(arm, baseline, OUTCOMES["truncation"])
+    if not found.error > 0:
+        return missing(f"problems under both conditions: {found.problems}, at least 2 needed")
+    says = f"the share of completions that do not end by themselves changes by {in_points(found)} points"
+    return below("cut_change", found, MARGIN, says)
 
 
 def silent(evidence: Evidence, variant: str) -> str:

@@ -13,10 +13,8 @@ from backtracking.claims.parts import WORST_FIRST, Part, above, fact, measured, 
 from backtracking.claims.scan import Standouts
 from backtracking.claims.verdict import Claim, Verdict
 from backtracking.claims.wording import in_points, percent, records, span
-from backtracking.measurements.comparison import compare
 from backtracking.measurements.floors import SMALLEST_LOSS, too_low
 from backtracking.measurements.injections import FEWEST_PAIRS
-from backtracking.measurements.metrics import OUTCOMES
 from backtracking.measurements.removal import rank, removed
 from backtracking.measurements.statistics import LEVEL
 from backtracking.run.records import BASELINE_NAME
@@ -41,13 +39,17 @@ H1 = Claim(
     f"target's rank among them has p ≤ {LEVEL}. (3) It takes at least {MOST:.0%} of the response, the "
     f"interval wholly above {SURELY:.0%}. (4) The effect grows with the dose over at least three strengths. "
     "(5) Accuracy on completions without a wrong step is held: the whole interval of its change lies above "
-    f"−{MARGIN:.0%}. The response is P(onset | wrong step) − P(onset | right step); where steps cannot be "
-    "checked, the share of completions with an onset, and the verdict says so. Contradicted when the removal "
-    "surely takes less than half of the response, when random sets surely do as much more often than one "
-    "time in twenty, when accuracy is surely lost, when a stronger dose surely takes less, or when nothing "
-    "stands out although the scan would have seen it (see H0). Mode-dependent, which is inconclusive, when "
-    "the ways of removal disagree.",
+    f"minus what may be lost ({MARGIN:.0%}, and no more than a quarter of it). The response is P(onset | "
+    "wrong step) − P(onset | right step); where steps cannot be checked, the share of completions with an "
+    "onset, and the verdict says so. Contradicted when the removal surely takes less than half of the "
+    "response, when random sets surely do as much more often than one time in twenty, when accuracy is "
+    "surely lost, when a stronger dose surely takes less, or when nothing stands out although the scan would "
+    "have seen it (see H0). Mode-dependent, which is inconclusive, when the ways of removal disagree.",
     (*_TESTED, *_SCANNED, "random_draws", "selection_collateral"),
+    "One half of the response, and one quarter for the interval's lower end, are conventions. So is the rank "
+    "among random sets of the same shape: sets matched in another way may do more or less. That all ways of "
+    "removal must agree is strict: a component that only `zero` finds may still be real, and then the "
+    "finding is about zeroing.",
 )
 CONTRIBUTES = Claim(
     "contributes",
@@ -57,6 +59,8 @@ CONTRIBUTES = Claim(
     "Contradicted when it lies below. H1 says more: most of the response, more than random sets do, and "
     "nothing else broken.",
     (*_TESTED, *_SCANNED),
+    "A tenth is little. A component that does the same as any other of its size contributes too: the rank "
+    "among random sets is H1's business.",
 )
 H0 = Claim(
     "H0",
@@ -68,6 +72,8 @@ H0 = Claim(
     f"differ by less than {MARGIN:.0%} in backtracking: the whole paired interval lies inside that. "
     "Contradicted when components stand out in every mode. Never supported because nothing was significant.",
     (*_TESTED, *_SCANNED),
+    "Halving the odds is a convention; a mechanism spread over many components, each below it, is H0 here "
+    "and may be called a mechanism elsewhere. Components that cost too much elsewhere are not tested at all.",
 )
 CARRIES = Claim(
     "carries",
@@ -77,6 +83,8 @@ CARRIES = Claim(
     f"over at least {FEWEST_PAIRS} pairs. Contradicted when every component's interval lies below. What "
     "carries the signal need not write the word.",
     ("controls_matched",),
+    "Patching asks one component at a time, at three groups of positions, on rewritten arithmetic. The best "
+    "component is picked and judged on the same pairs.",
 )
 WRITES = Claim(
     "writes",
@@ -85,6 +93,8 @@ WRITES = Claim(
     "by itself (direct effect) and what its removal takes away (total effect) both surely exceed "
     f"{SMALLEST_LOSS} nats. Contradicted when for every such component one of the two is surely less.",
     _SCANNED,
+    "A direct effect is read through the final norm as it stood, and later components may undo what is "
+    "written (self-repair stands beside it in the table).",
 )
 
 
@@ -185,14 +195,7 @@ def _sound_rows(evidence: Evidence, main: str) -> Part:
     if completions.has_steps(evidence):
         targeted, baseline = (rows[rows["steps_wrong"] == 0] for rows in (targeted, baseline))
         which = "on completions without a wrong step"
-    found = completions.clear(
-        compare(targeted, baseline, OUTCOMES["accuracy"]), f"problems with accuracy {which}"
-    )
-    if isinstance(found, str):
-        return missing(found)
-    return above(
-        "accuracy_of_sound_rows", found, -MARGIN, f"accuracy {which} changes by {in_points(found)} points"
-    )
+    return completions.held_accuracy("accuracy_of_sound_rows", targeted, baseline, which)
 
 
 def _judge_h0(evidence: Evidence, main: str, found: Standouts | str, broken: str) -> Verdict:

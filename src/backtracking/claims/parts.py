@@ -8,12 +8,10 @@ from typing import Any, Literal
 from scipy import stats
 
 from backtracking.claims.wording import Estimate, number
-from backtracking.measurements.statistics import LEVEL
+from backtracking.measurements.statistics import LEVEL, POWER
 
 State = Literal["holds", "fails", "open", "missing"]
 WORST_FIRST: tuple[State, ...] = ("fails", "missing", "open", "holds")
-POWER = 0.8
-"""How sure a study of the named size would be to decide."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +59,11 @@ def undecided(says: str, **numbers: float | str) -> Part:
     return Part("open", says, numbers)
 
 
-def above(name: str, found: Estimate, threshold: float, says: str) -> Part:
+def above(name: str, found: Estimate, threshold: float, says: str, deciding: float | None = None) -> Part:
     """Holds when the whole interval lies above the threshold, fails when it lies below."""
     state: State = "holds" if found.low > threshold else "fails" if found.high < threshold else "open"
-    return Part(state, says, _numbers(name, found, threshold), problems_to_decide(found, threshold))
+    needed = problems_to_decide(found, threshold) if deciding is None else deciding
+    return Part(state, says, _numbers(name, found, threshold), needed)
 
 
 def below(name: str, found: Estimate, threshold: float, says: str) -> Part:

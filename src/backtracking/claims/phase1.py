@@ -32,14 +32,17 @@ DETECTS = Claim(
     f"{SMALLEST_RISE} nats beyond what harmless rewrites do. Contradicted when one of the two surely falls "
     f"short. Not testable where onsets follow fewer than {2 * MARGIN:.0%} of the steps of either kind.",
     ("common_trigger_words", "row_keys"),
+    "Which errors were made is no accident, so the link in the model's own text may have a common cause: the "
+    "injected errors are the stronger half. Five points and a tenth of a nat are conventions.",
 )
 KEPT = Claim(
     "accuracy_intact",
     "The targeted ablation leaves accuracy intact",
-    f"Supported when the paired drop in accuracy against the baseline is less than {MARGIN:.0%}: the whole "
-    "95% interval lies inside the margin. Contradicted when it lies wholly beyond. A difference that is "
-    "merely not significant does not count. Not testable where the baseline's accuracy is below "
-    f"{2 * MARGIN:.0%} or most of its completions are cut.",
+    f"Supported when the whole interval of the paired change in accuracy lies above minus what may be lost "
+    f"({MARGIN:.0%}, and no more than a quarter of the baseline's accuracy), and completions that do not end "
+    f"by themselves become more by less than {MARGIN:.0%}: degeneration is loss. Contradicted when one of "
+    "the two lies wholly beyond. A difference that is merely not significant does not count. Not testable "
+    f"where the baseline's accuracy is below {2 * MARGIN:.0%} or most of its completions are cut.",
     (
         "rows_cut",
         "answers_without_digit",
@@ -47,6 +50,7 @@ KEPT = Claim(
         "gold_in_wrong_answers",
         "accuracy_at_chance",
     ),
+    "The margin is a convention. Accuracy counts an unanswered completion as wrong.",
 )
 COSTS_ACCURACY = Claim(
     "costs_accuracy",
@@ -55,6 +59,7 @@ COSTS_ACCURACY = Claim(
     "an interval wholly below 1; contradicted when it lies wholly above. This is an association: hard "
     "attempts both go wrong and are questioned.",
     ("regrade_disagreement", "gold_in_wrong_answers", "accuracy_at_chance"),
+    "An association within problems is no effect of backtracking on the answer: a hard attempt has both.",
 )
 
 
@@ -109,14 +114,12 @@ def _injected(evidence: Evidence) -> dict[str, Any] | None:
 
 
 def _judge_kept(evidence: Evidence, main: str) -> Verdict:
-    found = completions.floor(evidence, main, "accuracy") or completions.difference(
-        evidence, main, TARGETED, BASELINE_NAME, "accuracy"
-    )
-    if isinstance(found, str):
-        return KEPT.missing(found)
-    return KEPT.judge(
-        above("accuracy_change", found, -MARGIN, f"accuracy changes by {in_points(found)} points")
-    )
+    lacks = completions.lacking(evidence, main, TARGETED, BASELINE_NAME)
+    targeted, baseline = (completions.rows_of(evidence, main, name) for name in (TARGETED, BASELINE_NAME))
+    sound = missing(lacks) if lacks else completions.sound_text(targeted, baseline)
+    if why := lacks or completions.floor(evidence, main, "accuracy"):
+        return KEPT.judge(missing(why), sound)
+    return KEPT.judge(completions.held_accuracy("accuracy_change", targeted, baseline, "of all"), sound)
 
 
 def _judge_costs(evidence: Evidence, main: str) -> Verdict:

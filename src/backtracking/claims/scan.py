@@ -9,10 +9,9 @@ from scipy import stats
 
 from backtracking.artifacts import phase1 as files
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.parts import POWER
 from backtracking.claims.wording import records
 from backtracking.measurements.floors import SMALLEST_LOSS
-from backtracking.measurements.statistics import LEVEL
+from backtracking.measurements.statistics import LEVEL, POWER
 
 Standouts = Mapping[str, Sequence[str]]
 """The components that stand out of the scan, by mode of removal."""

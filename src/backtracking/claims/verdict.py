@@ -42,7 +42,9 @@ class Claim:
     key: str
     claim: str
     rule: str
-    depends_on: tuple[str, ...] = ()
+    depends_on: tuple[str, ...]
+    disputable: str
+    """What a sceptic may argue about."""
 
     def judge(self, *parts: Part) -> Verdict:
         """One part that fails contradicts; else one without data or an open one keeps it unsettled."""

@@ -39,10 +39,18 @@ def average(rows: pd.DataFrame, what: Outcome | Metric) -> Interval:
 
 def compare(left: pd.DataFrame, right: pd.DataFrame, what: Outcome | Metric) -> Difference:
     """Left minus right, paired by the problems that both have."""
+    one, other = paired_sums(left, right, what)
+    return (
+        difference(what, one, other) if isinstance(what, Metric) else statistics.paired_difference(one, other)
+    )
+
+
+def paired_sums(
+    left: pd.DataFrame, right: pd.DataFrame, what: Outcome | Metric
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """What is counted and how much counts, by problem: of the left and of the right."""
     one, other = _sums(left, what).align(_sums(right, what), join="inner", axis=0)
-    if isinstance(what, Metric):
-        return difference(what, _pair(one), _pair(other))
-    return statistics.paired_difference(_pair(one), _pair(other))
+    return _pair(one), _pair(other)
 
 
 def count(rows: pd.DataFrame, metric: Metric) -> int:

@@ -35,6 +35,8 @@ class Metric:
     within_problems: bool = False
     """Whether differences are taken inside each problem and then averaged: where an arm decides how often
     each problem is counted, the plain difference would mix in what other problems weigh under it."""
+    to_be_held: bool = False
+    """Whether arms are asked to leave it alone: its differences get bounds for few and for sparse losses."""
 
     @property
     def is_share(self) -> bool:
@@ -122,6 +124,7 @@ METRICS = (
         shown=(1, 2),
         outcome="accuracy",
         compared=(1, 2),
+        to_be_held=True,
     ),
     Metric(
         "accuracy_graded",
@@ -149,6 +152,7 @@ METRICS = (
         shown=(1, 2),
         outcome="truncation",
         compared=(1, 2),
+        to_be_held=True,
     ),
     Metric(
         "loop_rate",
@@ -157,6 +161,7 @@ METRICS = (
         shown=(),
         outcome="loop",
         compared=(2,),
+        to_be_held=True,
     ),
     Metric(
         "empty_rate",
@@ -165,6 +170,7 @@ METRICS = (
         shown=(),
         outcome="empty",
         compared=(2,),
+        to_be_held=True,
     ),
     _density("onsets", "strict", "strict onsets", compared=(2,)),
     *(_density(f"{kind}s", kind, f"{kind}s") for kind in TURN_KINDS),

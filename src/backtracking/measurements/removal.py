@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from backtracking.measurements.statistics import LEVEL
+from backtracking.measurements.statistics import LEVEL, removed_share
 
 _NAN = float("nan")
 
@@ -46,29 +46,12 @@ def minus(one: Contrast, other: Contrast) -> Contrast:
 
 
 def removed(before: Contrast, after: Contrast) -> Removed:
-    """1 − after ÷ before, over the problems that both have.
-
-    Fieller: the shares that a t test on `after − (1 − share) × before` does not reject. Where `before` itself
-    is not clearly different from zero they have no bounds, and the interval is not defined.
-    """
+    """1 − after ÷ before, over the problems that both have; no interval where `before` is not clearly one."""
     problems = before.influence.index.intersection(after.influence.index)
-    if (
-        len(problems) < 2
-        or not np.isfinite(before.value)
-        or not np.isfinite(after.value)
-        or before.value == 0
-    ):
-        return Removed(_NAN, _NAN, _NAN, len(problems))
-    one, other = before.influence.loc[problems], after.influence.loc[problems]
-    factor = len(problems) / (len(problems) - 1) * stats.t.ppf(1 - LEVEL / 2, len(problems) - 1) ** 2
-    square = before.value**2 - factor * float((one**2).sum())
-    middle = before.value * after.value - factor * float((one * other).sum())
-    last = after.value**2 - factor * float((other**2).sum())
-    share, inner = 1 - after.value / before.value, middle**2 - square * last
-    if square <= 0 or inner < 0:
-        return Removed(share, _NAN, _NAN, len(problems))
-    ends = [1 - (middle + sign * np.sqrt(inner)) / square for sign in (1, -1)]
-    return Removed(share, float(ends[0]), float(ends[1]), len(problems))
+    count = len(problems)
+    kept, whole = (part.value + count * part.influence.loc[problems].to_numpy() for part in (after, before))
+    found = removed_share(kept, whole, np.ones(count))
+    return Removed(found.value, found.low, found.high, count)
 
 
 @dataclass(frozen=True)

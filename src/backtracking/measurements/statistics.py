@@ -13,7 +13,8 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import StratifiedTable
 
 Array = NDArray[np.float64]
-LEVEL = 0.05
+LEVEL, POWER = 0.05, 0.8
+"""How often a test may be wrong where there is nothing, and is to be right where there is something."""
 _WORST_CASE_WEIGHT = 0.25
 _BLOCK = 2_000_000
 
@@ -44,7 +45,7 @@ class Difference:
         if not self.error > 0:
             return _NAN
         degrees = self.problems - 1
-        return float((stats.t.ppf(1 - LEVEL / 2, degrees) + stats.t.ppf(0.8, degrees)) * self.error)
+        return float((stats.t.ppf(1 - LEVEL / 2, degrees) + stats.t.ppf(POWER, degrees)) * self.error)
 
 
 _NAN = float("nan")
@@ -196,33 +197,6 @@ def _standard_error(influence: Array) -> float:
     """Of a sum of independent influences, with the small-sample factor."""
     count = len(influence)
     return float(np.sqrt(count / (count - 1) * (influence**2).sum()))
-
-
-@dataclass(frozen=True)
-class Equivalence:
-    """Whether a difference is provably inside a margin (two one-sided tests), or provably no worse."""
-
-    margin: float
-    p_equivalent: float
-    p_no_worse: float
-
-    @property
-    def equivalent(self) -> bool:
-        return self.p_equivalent < LEVEL
-
-    @property
-    def no_worse(self) -> bool:
-        return self.p_no_worse < LEVEL
-
-
-def equivalence(difference: Difference, margin: float) -> Equivalence:
-    """Test |true difference| < margin, and true difference > −margin; without data both p are 1."""
-    if not difference.error > 0:
-        return Equivalence(margin, 1.0, 1.0)
-    degrees = difference.problems - 1
-    above = float(stats.t.sf((difference.value + margin) / difference.error, degrees))
-    below = float(stats.t.cdf((difference.value - margin) / difference.error, degrees))
-    return Equivalence(margin, max(above, below), above)
 
 
 def holm(p_values: ArrayLike) -> Array:

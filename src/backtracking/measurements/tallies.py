@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from backtracking.config.onsets import TURN_KINDS
 from backtracking.errors import UserError
 from backtracking.measurements import statistics
+from backtracking.measurements.bounded import exact_difference
 from backtracking.measurements.coupling import FRESH
 from backtracking.measurements.metrics import COUNTS, Metric, compared_in, shown_in
 from backtracking.measurements.statistics import Array, Difference, Interval
@@ -249,5 +250,7 @@ def difference(
     metric: Metric, one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]
 ) -> Difference:
     """Of a metric, by the estimate that it asks for; each side gives its sums per problem."""
+    if metric.to_be_held:
+        return exact_difference(one, other)
     estimate = statistics.difference_within if metric.within_problems else statistics.paired_difference
     return estimate(one, other)

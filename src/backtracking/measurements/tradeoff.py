@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from backtracking.measurements.comparison import average, compare, count
+from backtracking.measurements.bounded import deciding_problems, no_worse_p
+from backtracking.measurements.comparison import average, compare, count, paired_sums
 from backtracking.measurements.floors import NOT_TESTABLE, allowed_loss, no_onsets, too_cut, too_low
 from backtracking.measurements.metrics import BY_NAME, OUTCOMES, Metric, compared_in, shown_in
 from backtracking.measurements.outcome import breaks_text, judged_on, primary_outcome
-from backtracking.measurements.statistics import LEVEL, equivalence, holm, spread
+from backtracking.measurements.statistics import LEVEL, holm, spread
 from backtracking.measurements.tallies import counted, holds
 from backtracking.run.records import BASELINE_NAME
 from backtracking.run.seed import derive_seed
@@ -105,8 +106,10 @@ def _differences(values: Mapping[str, pd.DataFrame], arm: str, margin: float) ->
         what, difference = metric.outcome, compare(values[arm], values[BASELINE_NAME], metric)
         line |= spread(f"{what}_diff", difference) | {f"{what}_diff_p": difference.p}
         if what == "accuracy":
-            line["accuracy_no_worse_p"] = equivalence(difference, margin).p_no_worse
             line["accuracy_minimum_detectable"] = difference.minimum_detectable
+    sums = paired_sums(values[arm], values[BASELINE_NAME], OUTCOMES["accuracy"])
+    line["accuracy_no_worse_p"] = no_worse_p(*sums, margin)
+    line["accuracy_deciding_problems"] = deciding_problems(*sums, margin)
     return line
 
 

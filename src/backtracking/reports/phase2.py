@@ -10,7 +10,7 @@ from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.phase2 import why_untested
+from backtracking.claims.reduction import why_untested
 from backtracking.claims.verdict import Verdict
 from backtracking.claims.wording import count, number, p_value, percent, plain, points, quoted, rate, records
 from backtracking.config.schema import ExperimentConfig
