@@ -72,7 +72,7 @@ model: {{hf_id: "{random_reasoner}"}}
 dataset: {{name: tiny_arithmetic, max_examples: 8}}
 generation: {{num_samples_per_prompt: 2, max_new_tokens: 24, temperature: 1.0, top_p: 1.0}}
 analysis: {{topk_layers_for_generation: 1}}
-ablation_generation: {{random_draws: 2}}
+ablation_generation: {{random_draws: 2, fixed_prefixes: 0}}
 """
     )
     return path

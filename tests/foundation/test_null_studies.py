@@ -27,7 +27,14 @@ STUDIES = {
     "three problems": {"dataset.max_examples": 3, "generation.num_samples_per_prompt": 4},
     "all cut": {"generation.max_new_tokens": 3},
 }
-ONSETS = ("logit-lens", "ablation-scan", "direction", "targeted_ablation", "random_ablation")
+ONSETS = (
+    "logit-lens",
+    "ablation-scan",
+    "direction",
+    "targeted_ablation",
+    "random_ablation",
+    "fixed-prefixes",
+)
 NOT_TESTABLE = {
     "never says it": {*ONSETS, "phase2-continuation-ablation"},
     "one problem": {*ONSETS, "error-injection", "phase2-confirm", "phase2-continuation-ablation"},

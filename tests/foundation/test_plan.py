@@ -61,6 +61,13 @@ def test_phase1_generates_the_rows_that_were_promised(cli, small_config, workdir
     assert after["cost"]["rows"] == before["cost"]["rows"] - 16
 
 
+def test_completions_behind_fixed_prefixes_are_promised_at_most(cli, small_config):
+    """An injected and a right beginning each, under the baseline, the targeted set and two random ones."""
+    plan = told(cli, "run", "-c", small_config, "--dry-run", "--set", "ablation_generation.fixed_prefixes=3")
+    assert by_stage(plan)["fixed-prefixes[baseline_think_newline]"]["rows"] == 2 * 3 * 4
+    assert plan["cost"]["rows_at_most"]
+
+
 def test_finished_rows_of_a_stopped_run_are_not_counted_again(cli, small_config, workdir):
     cli("prepare-data", "-c", small_config)
     cli("generate", "-c", small_config, "--variant", "no_think_tags")

@@ -9,7 +9,8 @@ _EXPLANATION = (
     "Right baseline rows up to the end of a sentence that states a step, once as they were and once with a "
     "wrong result, written on under every arm. Here no arm decides which errors there are. An onset counts "
     "if it comes before the next step; an error counts as caught when the row still ends right. The share "
-    "removed is what is missing of the baseline's gap between the two."
+    "removed is what is missing of the baseline's gap between the two; it also grows where onsets come "
+    "behind right steps."
 )
 
 
