@@ -54,7 +54,7 @@ def study_config(truth: Truth, size: Size, problems: Path, seed: int) -> Experim
         "analysis": {
             "max_events": size.events,
             "control_samples": size.events,
-            "max_injections": size.events // 2,
+            "max_injections": size.events,
             "topk_layers_for_generation": 1,
         },
         "ablation_generation": {"random_draws": size.sets},
