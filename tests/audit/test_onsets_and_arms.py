@@ -51,6 +51,15 @@ def test_nobody_scores_triggers_in_imported_traces(tmp_path):
     assert checked("common_trigger_words", imported).outcome == "not applicable"
 
 
+def test_where_nothing_was_confirmed_the_sweeps_intervals_count(tmp_path):
+    wide = SWEPT.assign(backtracking_diff=-0.1, backtracking_diff_low=-0.3, backtracking_diff_high=0.1)
+    tables = {"subset_sweep_results": wide, "confirm_results": CONFIRMED.head(1)}
+    assert checked("interval_too_wide", write_run(tmp_path, tables)).outcome == "warn"
+    narrow = wide.assign(backtracking_diff_low=-0.12, backtracking_diff_high=-0.08, role="winner")
+    confirmed = write_run(tmp_path, tables | {"confirm_results": narrow}, run_id="confirmed")
+    assert checked("interval_too_wide", confirmed).outcome == "pass"
+
+
 def test_nothing_is_claimed_of_a_control(tmp_path):
     wide = SWEPT.assign(backtracking_diff=-0.02, backtracking_diff_low=-0.3, backtracking_diff_high=0.26)
     table = wide.assign(kind=["baseline", "random control"])

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from backtracking.artifacts import phase1, phase2
+from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.audited import RANDOM, AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, not_applicable, rule
 from backtracking.claims.audit.completions import Group, listed, named
@@ -224,22 +225,27 @@ class _Change:
 
 
 def _changes(run: AuditedRun) -> Iterator[_Change]:
-    """Every change with its interval, in the tables that claims about changes rest on."""
-    swept = [table for table, _ in run.arms]
-    tables = [phase2.CONFIRMED] if run.evidence.table(phase2.CONFIRMED) is not None else swept
-    for table in (phase1.COMPARISON, phase1.FORMATS, *tables):
-        found = run.evidence.table(table)
-        rows = records(found) if found is not None else ()
-        for row in (row for row in rows if not _is_control(row)):
-            for outcome, what in OUTCOMES.items():
-                value, low, high = (number(row, f"{outcome}_diff{end}") for end in ("", "_low", "_high"))
-                if value is not None and low is not None and high is not None:
-                    text = f"{_name(row)}, {what}: {points(row, f'{outcome}_diff')} points ({table.file})"
-                    yield _Change(value, high - low, text)
+    """The changes that claims rest on: of conditions and formats, of the confirmation, else of the sweeps."""
+    for table in (phase1.COMPARISON, phase1.FORMATS):
+        yield from _changes_in(run, table)
+    confirmed = list(_changes_in(run, phase2.CONFIRMED))
+    yield from confirmed or (change for table, _ in run.arms for change in _changes_in(run, table))
+
+
+def _changes_in(run: AuditedRun, table: Table) -> Iterator[_Change]:
+    """Every change with its interval; of what is only compared with nothing is claimed."""
+    found = run.evidence.table(table)
+    rows = records(found) if found is not None else ()
+    for row in (row for row in rows if not _is_control(row)):
+        for outcome, what in OUTCOMES.items():
+            value, low, high = (number(row, f"{outcome}_diff{end}") for end in ("", "_low", "_high"))
+            if value is not None and low is not None and high is not None:
+                text = f"{_name(row)}, {what}: {points(row, f'{outcome}_diff')} points ({table.file})"
+                yield _Change(value, high - low, text)
 
 
 def _is_control(row: dict[Any, Any]) -> bool:
-    """Whether a row is there to be compared with, and nothing is claimed of it."""
+    """Whether a row is there to be compared with."""
     return row.get("kind", "intervention") != "intervention" or row.get("condition") == RANDOM
 
 
