@@ -121,6 +121,18 @@ def test_an_arm_stands_beside_its_baseline(visit, address, explorer, lost):
     assert dim == row["text"][: row["pair"]["arm_at"]]
 
 
+def test_from_the_baseline_any_arm_is_set_beside_it(visit, address, explorer):
+    name = ("demo-phase2", "baseline_think_newline", "baseline", "tiny-test-00001", 0)
+    seen = visit()
+    page = seen.open(address, row_link(*name))
+    arms = page.locator("#arm-of-row option").all_inner_texts()
+    assert arms[0] == "baseline" and "attn_last_x0" in " ".join(arms)
+    page.locator("#arm-of-row").select_option(label=arms[-1])
+    seen.until("pair=1")
+    assert arms[-1] in page.evaluate("location.hash")
+    assert page.locator(".pair").count() == 1
+
+
 def test_everything_can_be_done_from_the_keys(visit, address, explorer, lost):
     seen = visit()
     page = seen.open(address, rows_link(run="demo", kind="strict"))

@@ -8,6 +8,7 @@ from urllib.parse import urlparse
 
 import pytest
 
+from backtracking.cli import main
 from backtracking.errors import UserError
 from backtracking.explore import export as exporting
 from backtracking.explore.page import asset, asset_names, bundle, whole_page
@@ -76,6 +77,16 @@ def test_a_taken_port_and_a_missing_extra_are_told(monkeypatch):
     with pytest.raises(UserError, match="needs uvicorn") as told:
         require_server()
     assert "pip install 'backtracking[explore]'" in str(told.value)
+
+
+def test_a_run_without_completions_is_told_what_to_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    type_command("init-run", "-c", "demo")
+    monkeypatch.setattr(sys, "argv", ["backtracking", "explore", "demo", "--export", "page.html"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and "has no completions to read" in said and "generate" in said
 
 
 def test_modules_become_one_program_with_every_name_once():

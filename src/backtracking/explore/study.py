@@ -49,7 +49,7 @@ class Study:
     ) -> "Study":
         """A run's study; where it prepared no problems itself, it is about those of the earlier run."""
         path = prepared_problems(paths) or (prepared_problems(earlier) if earlier else None)
-        rows = io.read_jsonl(path or DATASET.path(paths), Problem, made_by=DATASET.made_by)
+        rows = io.read_jsonl(path, Problem, made_by=DATASET.made_by) if path else ()
         return cls(paths, config, {problem.id: problem for problem in rows}, token_map)
 
     @property

@@ -11,7 +11,7 @@ export class FilterPanel {
     this.index = index;
     this.change = change;
     this.unfolded = new Set();
-    this.search = el("input", { type: "search", id: "search", placeholder: "Text in a completion", "aria-label": "Text in a completion", autocomplete: "off", spellcheck: "false", oninput: () => this.typed() });
+    this.search = el("input", { type: "search", id: "search", placeholder: "Find text", "aria-label": "Text in a completion", autocomplete: "off", spellcheck: "false", oninput: () => this.typed() });
     this.sort = el("select", { id: "sort", "aria-label": "Order of rows", onchange: () => change({ sort: this.sort.value }) },
       ...Object.entries(SORTS).map(([key, { label }]) => el("option", { value: key }, label)));
     this.facets = el("div", { class: "facets" });

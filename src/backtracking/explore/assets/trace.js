@@ -61,10 +61,11 @@ export class TracePane {
   // All samples of the problem under this arm, each with how it ended.
   samples(row, state) {
     const { index } = this;
-    const same = this.rowsLike(row, ["run", "variant", "example", "arm"]);
+    const { sample: samples } = index.columns;
+    const same = this.rowsLike(row, ["run", "variant", "example", "arm"]).sort((one, other) => samples[one] - samples[other]);
     const link = (other) => {
       const [sign, outcome] = OUTCOMES[index.columns.answer[other]];
-      const sample = index.columns.sample[other];
+      const sample = samples[other];
       const href = address({ ...state, row: rowName(index, other), onset: "" });
       return el("a", { href, "aria-current": other === row.number ? "true" : null, "aria-label": `sample ${sample}, ${outcome}` }, `${sample} ${sign}`);
     };
@@ -87,7 +88,7 @@ export class TracePane {
     const { index } = this;
     const options = this.rowsLike(row, ["run", "variant", "example", "sample"]).map((other) =>
       el("option", { value: other, selected: other === row.number }, plain(index.labels.arm[index.columns.arm[other]])));
-    const select = el("select", { id: "arm-of-row", onchange: () => this.actions.open(Number(select.value), state.pair) }, ...options);
+    const select = el("select", { id: "arm-of-row", onchange: () => this.actions.open(Number(select.value), state.pair || row.pair === null) }, ...options);
     const hasPair = row.pair !== null;
     const toggle = hasPair && el("button", { type: "button", id: "toggle-pair", "aria-pressed": state.pair ? "true" : "false", onclick: () => this.actions.pair(!state.pair) }, "beside the baseline");
     return el("p", { class: "partners" }, el("label", { for: "arm-of-row" }, "This sample under "), select, " ", toggle || null);
