@@ -225,3 +225,30 @@ def _direct(direct, total, half=0.1):
 def test_writing_is_direct_effect_and_removal(tmp_path, direct, total, scan, outcome):
     found = judged(tmp_path, BASE, ablation_importance=scan, direct_effects=_direct(direct, total))
     assert found["writes"].outcome == outcome
+
+
+def _prefixes(share, gaps, sets=20):
+    """Fixed prefixes under the target, which removes this share, and under random sets with these gaps."""
+    lines = [{"arm": "targeted_ablation", "draw": None, "gap": 0.8 * (1 - share), "share_removed": share}]
+    lines += [{"arm": "random_ablation", "draw": k, "gap": gaps, "share_removed": 0.0} for k in range(sets)]
+    table = pd.DataFrame(lines).assign(problems=60)
+    return table.assign(
+        share_removed_low=table["share_removed"] - 0.1, share_removed_high=table["share_removed"] + 0.1
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "outcome"),
+    [
+        (_prefixes(0.9, 0.8), "supported"),
+        (_prefixes(0.05, 0.8), "contradicted"),
+        (_prefixes(0.9, 0.01), "contradicted"),
+        (_prefixes(0.45, 0.8), "inconclusive"),
+    ],
+    ids=["most", "hardly any", "random sets do more", "near half"],
+)
+def test_fixed_prefixes_decide_where_there_are_some(tmp_path, table, outcome):
+    """In free text this target removes most: what counts is what it does behind the same errors."""
+    found = place(tmp_path, targeted(0.1), random_sets(0.8), fixed_prefixes=table)["H1"]
+    assert found.outcome == outcome, found.because
+    assert "fixed prefixes" in found.because

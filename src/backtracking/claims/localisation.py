@@ -9,13 +9,23 @@ from backtracking.artifacts import phase1 as files
 from backtracking.claims import completions, scan
 from backtracking.claims.completions import MARGIN, RANDOM, TARGETED
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.parts import WORST_FIRST, Part, above, fact, measured, missing, undecided, within
+from backtracking.claims.parts import (
+    WORST_FIRST,
+    Measured,
+    Part,
+    above,
+    fact,
+    measured,
+    missing,
+    undecided,
+    within,
+)
 from backtracking.claims.scan import Standouts
 from backtracking.claims.verdict import Claim, Verdict
-from backtracking.claims.wording import in_points, percent, records, span
+from backtracking.claims.wording import Estimate, in_points, percent, records, span
 from backtracking.measurements.floors import SMALLEST_LOSS, too_low
 from backtracking.measurements.injections import FEWEST_PAIRS
-from backtracking.measurements.removal import rank, removed
+from backtracking.measurements.removal import Rank, rank, removed
 from backtracking.measurements.statistics import LEVEL
 from backtracking.run.records import BASELINE_NAME
 
@@ -40,11 +50,14 @@ H1 = Claim(
     f"interval wholly above {SURELY:.0%}. (4) The effect grows with the dose over at least three strengths. "
     "(5) Accuracy on completions without a wrong step is held: the whole interval of its change lies above "
     f"minus what may be lost ({MARGIN:.0%}, and no more than a quarter of it). The response is P(onset | "
-    "wrong step) − P(onset | right step); where steps cannot be checked, the share of completions with an "
-    "onset, and the verdict says so. Contradicted when the removal surely takes less than half of the "
-    "response, when random sets surely do as much more often than one time in twenty, when accuracy is "
-    "surely lost, when a stronger dose surely takes less, or when nothing stands out although the scan would "
-    "have seen it (see H0). Mode-dependent, which is inconclusive, when the ways of removal disagree.",
+    "wrong step) − P(onset | right step), behind the same injected errors where there are fixed prefixes, "
+    "else in free text; where steps cannot be checked, the share of completions with an "
+    "onset, and the verdict says which. The doses are Phase 2's scale sweep: without them H1 is not "
+    "testable, and the Phase 2 report judges it as a whole. Contradicted when the removal surely takes less "
+    "than half of the response, when random sets surely do as much more often than one time in twenty, when "
+    "accuracy is surely lost, when a stronger dose surely takes less, or when nothing stands out although "
+    "the scan would have seen it (see H0). Mode-dependent, which is inconclusive, when the ways of removal "
+    "disagree.",
     (*_TESTED, *_SCANNED, "random_draws", "selection_collateral"),
     "One half of the response, and one quarter for the interval's lower end, are conventions. So is the rank "
     "among random sets of the same shape: sets matched in another way may do more or less. That all ways of "
@@ -143,6 +156,11 @@ def _share_part(evidence: Evidence, main: str, most: float, surely: float) -> Pa
     """How much of the response the targeted ablation takes away."""
     if lacks := completions.lacking(evidence, main, BASELINE_NAME, TARGETED):
         return missing(lacks)
+    if (given := _given(evidence)) is not None:
+        says = (
+            f"removes {span(given, percent=True)} of the gap behind the same injected errors (fixed prefixes)"
+        )
+        return _against(given, most, surely, says)
     stepwise = completions.has_steps(evidence)
     before, after = (
         completions.response(completions.rows_of(evidence, main, name), stepwise)
@@ -160,6 +178,20 @@ def _share_part(evidence: Evidence, main: str, most: float, surely: float) -> Pa
         f"removes {span(found, percent=True)} of {what} ({percent(before.value)} under the baseline, "
         f"{percent(after.value)} ablated)"
     )
+    return _against(found, most, surely, says)
+
+
+def _given(evidence: Evidence) -> Measured | None:
+    """The share removed on fixed prefixes, where no arm decides which errors there are."""
+    table = evidence.table(files.PREFIXES)
+    if table is None or "share_removed" not in table:
+        return None
+    rows = records(table[(table["arm"] == TARGETED) & table["draw"].isna()])
+    return measured(rows[0], "share_removed", rows[0].get("problems")) if rows else None
+
+
+def _against(found: Estimate, most: float, surely: float, says: str) -> Part:
+    """At least `most` by the estimate, and surely more than `surely`; surely less than `most` fails."""
     part = above("share_removed", found, surely, says)
     if part.state == "holds" and found.value < most:
         part = Part("open", says, part.numbers, above("share_removed", found, most, says).deciding)
@@ -172,9 +204,25 @@ def _rank_part(evidence: Evidence, main: str) -> Part:
     """Where the target stands among the random sets."""
     if lacks := completions.lacking(evidence, main, TARGETED, RANDOM):
         return missing(lacks)
+    if (gaps := _given_gaps(evidence)) is not None:
+        return _ranked(rank(*gaps))
     stepwise = completions.has_steps(evidence)
     target = completions.response(completions.rows_of(evidence, main, TARGETED), stepwise).value
-    place = rank(target, list(completions.random_responses(evidence, main, stepwise)))
+    return _ranked(rank(target, list(completions.random_responses(evidence, main, stepwise))))
+
+
+def _given_gaps(evidence: Evidence) -> tuple[float, list[float]] | None:
+    """The target's gap on fixed prefixes, and that of every random set that met them all."""
+    table = evidence.table(files.PREFIXES)
+    if table is None or "gap" not in table:
+        return None
+    target = table[(table["arm"] == TARGETED) & table["draw"].isna()]["gap"]
+    sets = table[(table["arm"] == RANDOM) & table["draw"].notna()]["gap"]
+    return None if target.empty or len(sets) < FEWEST_SETS else (float(target.iloc[0]), sets.tolist())
+
+
+def _ranked(place: Rank) -> Part:
+    """Whether a target that is one more random set would hardly ever be as strong."""
     if place.sets < FEWEST_SETS:
         return missing(f"distinct random sets: {place.sets}, at least {FEWEST_SETS} needed for a rank")
     says = f"{place.as_strong} of {place.sets} random sets remove as much (p = {place.p:.3f})"

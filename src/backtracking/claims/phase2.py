@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from backtracking.artifacts import phase2 as files
-from backtracking.claims import reduction
+from backtracking.claims import localisation, reduction
 from backtracking.claims.audit.check import Check
+from backtracking.claims.doses import dose_part
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.parts import WORST_FIRST, Measured, Part, above, below, measured, missing
 from backtracking.claims.reduction import ACCURACY_CHECKS, RUN_CHECKS, why_untested
@@ -37,8 +38,16 @@ DESTROYS = Claim(
 )
 
 
-def verdicts(evidence: Evidence, margin: float, checks: Mapping[str, Check] | None = None) -> list[Verdict]:
-    """Every claim of Phase 2, judged, and held against the audit's checks."""
+def verdicts(
+    evidence: Evidence,
+    margin: float,
+    checks: Mapping[str, Check] | None = None,
+    phase1: tuple[Evidence, str] | None = None,
+) -> list[Verdict]:
+    """Every claim of Phase 2, judged, and held against the audit's checks.
+
+    With the Phase 1 run and its main variant, H1 is judged here as a whole: the doses are Phase 2's.
+    """
     arms = reduction.all_arms(evidence)
     swept = f"paired differences in {evidence.lack(files.SUBSETS)} or in {files.SCALES.file}"
     found = [
@@ -46,6 +55,8 @@ def verdicts(evidence: Evidence, margin: float, checks: Mapping[str, Check] | No
         DESTROYS.missing(swept) if arms is None else _judge_destroys(arms),
         _judge_step(evidence),
     ]
+    if phase1 is not None:
+        found.insert(0, localisation.judge(*phase1, dose_part(evidence, phase1[0]))[0])
     return upheld(found, checks or {})
 
 

@@ -36,7 +36,8 @@ def write_phase2_report(
     target = paths.inside(asked.report.report_path, "phase2.report.report_path")
     evidence, earlier = Evidence(paths), Evidence(built_on) if built_on is not None else None
     checks = audit_into(AUDIT, paths, evidence, earlier)
-    judged = phase2.verdicts(evidence, asked.accuracy_margin, by_name(checks))
+    built = None if earlier is None else (earlier, config.prompting.variant_names[0])
+    judged = phase2.verdicts(evidence, asked.accuracy_margin, by_name(checks), built)
     CLAIMS.write(paths, as_data(judged))
     return _write(phase2_report(evidence, earlier, config, target, stale, checks, judged), target)
 
