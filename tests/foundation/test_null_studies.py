@@ -28,6 +28,7 @@ STUDIES = {
     "all cut": {"generation.max_new_tokens": 3},
 }
 ONSETS = (
+    "onset-stability",
     "logit-lens",
     "ablation-scan",
     "direction",

@@ -2,8 +2,6 @@
 
 import json
 
-import pytest
-
 from tests.foundation.command import assert_one_clear_message
 
 PHASE2 = """
@@ -49,9 +47,10 @@ def test_phase1_generates_the_rows_that_were_promised(cli, small_config, workdir
     for variant in ("baseline_think_newline", "think_same_line"):
         step = by_stage(before)[f"generate[{variant}/baseline]"]
         assert (step["action"], step["rows"], step["tokens_at_cap"]) == ("run", 16, 16 * CAP)
-    assert before["cost"]["rows"] == 5 * 16
-    assert before["cost"]["tokens_at_cap"] == 5 * 16 * CAP
-    assert not before["cost"]["rows_at_most"]
+    kept = [step for name, step in by_stage(before).items() if name.startswith("generate")]
+    assert sum(step.get("rows") or 0 for step in kept) == 5 * 16
+    assert sum(step.get("tokens_at_cap") or 0 for step in kept) == 5 * 16 * CAP
+    assert before["cost"]["rows"] > 5 * 16 and before["cost"]["rows_at_most"], "some rows are not kept"
 
     assert cli("prepare-data", "-c", small_config).code == 0
     assert cli("generate", "-c", small_config, "--variant", "think_same_line").code == 0
@@ -90,10 +89,13 @@ def test_expected_tokens_come_from_the_rows_that_are_there(cli, small_config, wo
     path = workdir / "runs/small/generations/no_think_tags/baseline.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     mean = sum(row["completion_tokens"] for row in rows) / len(rows)
-    cost = told(cli, "run", "-c", small_config, "--dry-run")["cost"]
+    plan = told(cli, "run", "-c", small_config, "--dry-run")
+    cost, steps = plan["cost"], by_stage(plan).items()
     assert cost["length_source"] == "the mean of 16 rows of this run"
-    assert cost["tokens_expected"] == round(64 * mean)
-    assert cost["bytes_expected"] == pytest.approx(4 * path.stat().st_size, rel=0.01)
+    assert mean == CAP, "so that the rows of other stages are as long as they may get"
+    others = sum(step.get("tokens_at_cap") or 0 for name, step in steps if not name.startswith("generate"))
+    assert cost["tokens_expected"] == round(64 * mean) + others
+    assert cost["bytes_expected"] > 3.9 * path.stat().st_size
 
 
 def test_sweeps_generate_the_rows_that_were_promised(cli, small_config, workdir):
@@ -118,7 +120,7 @@ def test_a_measurement_is_kept_for_later_plans(cli, small_config, workdir):
     later = told(cli, "run", "-c", small_config, "--dry-run")["cost"]
     assert later["speed"] == speed
     shown = cli("run", "-c", small_config, "--dry-run").out
-    assert "rows:   80 completions" in shown
+    assert f"rows:   at most {plan['cost']['rows']:,} completions" in shown
     assert "tokens/s" in shown
     other = told(cli, "run", "-c", small_config, "--dry-run", "--set", "generation.batch_size=3")["cost"]
     assert other["speed"] is None
@@ -127,7 +129,7 @@ def test_a_measurement_is_kept_for_later_plans(cli, small_config, workdir):
 
 def test_a_model_that_is_not_on_this_disk_costs_rows_and_tokens(cli, small_config):
     plan = told(cli, "plan", "-c", small_config, "--set", "model.hf_id=nobody/absent-model")
-    assert plan["cost"]["rows"] == 80
+    assert plan["cost"]["rows"] > 80
     assert plan["cost"]["seconds_expected"] is None
     assert "nobody/absent-model is not on this disk" in plan["cost"]["not_measured"]
 

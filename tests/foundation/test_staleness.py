@@ -120,7 +120,7 @@ def _config_of_step():
 
 
 def test_work_files_are_outputs_that_may_go(run):
-    work = sorted((run / "runs/demo/work").glob("logit-lens-*.jsonl"))[0]
+    work = sorted((run / "runs/demo/work").glob("logit-lens-*.jsonl"))[-1]
     text = work.read_text()
     work.write_text(text.replace("0.1", "0.2", 1))
     assert not_done(ONE) >= {"logit-lens"}

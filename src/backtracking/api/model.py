@@ -304,6 +304,12 @@ class LanguageModel:
         from backtracking.measurements.controls import draw_events
         from backtracking.text.tokenization import TokenMap
 
+        if bench.config.stability == "stable":
+            raise UserError(
+                "stability='stable': rows in memory were not sampled again",
+                "only a run knows which of its onsets come again",
+                "leave it away, or run `backtracking onset-stability` on a run",
+            )
         return draw_events(
             rows.study_rows(bench.config.onsets),
             rows.variant,

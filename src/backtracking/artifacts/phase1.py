@@ -122,6 +122,38 @@ CONTROLS = Table(
         {name: ONSET[name] for name in ("onset_phrase", "onset_token_id", "onset_token_text")},
     ),
 )
+STABILITY = Table(
+    "analysis/onset_stability.csv",
+    "onset-stability",
+    "onsets and matched positions without one, sampled again",
+    meanings(
+        """
+        pred_pos: the position whose next token was sampled again
+        position_kind: `onset` or `matched_row`
+        onset_phrase: phrase of the onset
+        continuations: how often it was sampled
+        with_onset: continuations in which an onset begins within `analysis.stability_window` tokens
+        at_once: those in which it begins with the first token
+        share: `with_onset` ÷ `continuations`
+        """,
+        {name: ROW[name] for name in ("example_id", "sample_id", "variant")},
+    ),
+)
+STABILITY_SUMMARY = Table(
+    "analysis/onset_stability_summary.csv",
+    "onset-stability",
+    "how often onsets come again, beside matched positions",
+    meanings("""
+        position_kind: `onset` or `matched_row`
+        positions, problems: positions sampled again; different problems
+        continuations: continuations of all of them
+        share: share of continuations with an onset within the window
+        stable_share: share of positions with an onset in at least `analysis.stable_share` of continuations
+    """),
+)
+STABILITY_FIGURE = STABILITY.figure(
+    "onset_stability", "how often onsets come again", "phase1:plot_onset_stability"
+)
 BALANCE = Table(
     "analysis/controls_balance.csv",
     "logit-lens",

@@ -51,6 +51,13 @@ COMMANDS = (
         "backtracking detect-events --run-id demo",
     ),
     StageCommand(
+        "onset-stability",
+        "phase1.onset_stability:OnsetStability",
+        "Sample the prefixes of onsets again, and see how often an onset comes again.",
+        "backtracking onset-stability --run-id demo --variant baseline_think_newline",
+        ("variant",),
+    ),
+    StageCommand(
         "logit-lens",
         "phase1.logit_lens:LogitLens",
         "Follow the onset token through the layers, against matched controls.",

@@ -259,6 +259,16 @@ class AnalysisConfig(Section):
     """A fixed token to follow through the layers; null follows each event's own onset token."""
     onsets: StudiedOnsets = "strict"
     """Which onsets every analysis is about."""
+    stability: Literal["all", "stable"] = "all"
+    """`stable` keeps to onsets that come again when their prefix is sampled again (`onset-stability`)."""
+    stability_events: PositiveInt = 40
+    """How many onsets, spread over problems, and matched positions without one are sampled again."""
+    stability_samples: PositiveInt = 10
+    """Continuations from just before each of them."""
+    stability_window: PositiveInt = 8
+    """Within how many tokens an onset must begin to count as come again."""
+    stable_share: Annotated[Number, Field(gt=0.0, le=1.0)] = 0.5
+    """The share of continuations with an onset from which on an onset is stable."""
     ablation_components: tuple[Literal["attn", "mlp"], ...] = Field(default=("attn", "mlp"), min_length=1)
     """Which kinds of component the scan removes."""
     ablation_layers: Literal["all"] | tuple[Annotated[int, Field(ge=0)], ...] = "all"

@@ -116,6 +116,33 @@ def plot_backtracking_vs_accuracy(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def plot_onset_stability(table: pd.DataFrame) -> Figure:
+    """How many positions have an onset in which share of their continuations: onsets beside matched places.
+
+    `table`: `onset_stability.csv`.
+    """
+    if table.empty:
+        return look.empty_figure("no onset was sampled again")
+    kinds = {"onset": ("at onsets", look.VERMILLION), "matched_row": ("at matched places", look.BLUE)}
+    with look.style():
+        figure, (axes,) = look.new_figure(6.4, 3.8)
+        edges = [k / 10 for k in range(11)]
+        for kind, (name, color) in kinds.items():
+            rows = table[table["position_kind"] == kind]
+            if len(rows):
+                axes.hist(
+                    rows["share"], bins=edges, weights=[1 / len(rows)] * len(rows), color=color, alpha=0.55,
+                    label=f"{name} (n = {len(rows)}, mean {rows['share'].mean():.0%})",
+                )  # fmt: skip
+        look.percent_axis(axes.xaxis)
+        look.percent_axis(axes.yaxis)
+        axes.set_xlabel("continuations with an onset within the window")
+        axes.set_ylabel("positions")
+        axes.set_title("The same prefix sampled again")
+        axes.legend(fontsize=8.5)
+    return figure
+
+
 def _rates(table: pd.DataFrame, labels: Sequence[str], colors: Sequence[str], title: str) -> Figure:
     """Backtracking, onsets after wrong steps, accuracy and truncation side by side, where they are known."""
     panels = [

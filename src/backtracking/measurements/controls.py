@@ -1,7 +1,7 @@
 """Which onsets are analysed, and which positions without an onset each is compared with."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,8 @@ from backtracking.run.seed import derive_seed
 from backtracking.text.tokenization import TokenMap
 
 ControlKind = Literal["matched_row", "same_row_earlier"]
+OnsetKey = tuple[str, int, int]
+"""An onset by its problem, sample and deciding position."""
 FEWEST_PROBLEMS = 2
 """An interval over problems takes at least so many."""
 MADE_BY = "backtracking detect-events"
@@ -210,6 +212,8 @@ class StudyRows:
     records: Callable[[Collection[RowId]], Mapping[RowId, GenerationRecord]]
     every: Callable[[], Iterable[GenerationRecord]]
     """The generations one by one, so that the places of all can be looked at without keeping them."""
+    sought: str = "an onset"
+    """What the rows are searched for, in words."""
 
     @classmethod
     def of(
@@ -236,6 +240,17 @@ class StudyRows:
             kind,
         )
 
+    def keeping(self, onsets: Collection[OnsetKey]) -> "StudyRows":
+        """The same rows with these onsets only."""
+        keys = zip(
+            self.rows["example_id"].astype(str),
+            self.rows["sample_id"].astype(int),
+            self.rows["pred_pos_in_full"].astype(int),
+            strict=True,
+        )
+        kept = self.rows["has_onset"] & np.array([key in onsets for key in keys], dtype=bool)
+        return replace(self, rows=self.rows.assign(has_onset=kept), sought="a stable onset")
+
 
 def draw_study(
     files: StudyFiles,
@@ -246,9 +261,15 @@ def draw_study(
     seed: int,
     token_map: TokenMap,
     kind: StudiedOnsets = "strict",
+    stable: Collection[OnsetKey] | None = None,
 ) -> list[Event]:
-    """Baseline onsets of one variant of a run, spread over problems, each with its controls."""
+    """Baseline onsets of one variant of a run, spread over problems, each with its controls.
+
+    Where stable ones are named, there are no others; what comes first in a row stays what it is.
+    """
     source = StudyRows.read(files, variant, kind)
+    if stable is not None:
+        source = source.keeping(stable)
     return draw_events(
         source, variant, max_events=max_events, controls=controls, seed=seed, token_map=token_map
     )
@@ -262,7 +283,7 @@ def draw_events(
     onset_rows = rows[rows["has_onset"] & (rows["pred_pos_in_full"] >= 0)]
     if (problems := onset_rows["example_id"].nunique()) < FEWEST_PROBLEMS:
         raise NotTestable.too_few_problems(
-            f"with an onset in {len(rows):,} baseline completions",
+            f"with {source.sought} in {len(rows):,} baseline completions",
             problems,
             FEWEST_PROBLEMS,
             "an interval is taken over problems",

@@ -13,12 +13,12 @@ from backtracking.claims.verdict import Verdict
 from backtracking.claims.wording import count, number, p_value, percent, plain, points, quoted, rate, records
 from backtracking.config.onsets import TURN_KINDS
 from backtracking.config.schema import NO_MODEL, ExperimentConfig
-from backtracking.measurements.injections import FEWEST_PAIRS
 from backtracking.measurements.metrics import heading
 from backtracking.measurements.statistics import LEVEL
 from backtracking.reports.audit import write_audit
 from backtracking.reports.document import Document
 from backtracking.reports.lacking import how_graded, say_what_lacks
+from backtracking.reports.mechanism import say_few_pairs, say_how_stable
 from backtracking.reports.outcome import write_outcome
 from backtracking.reports.prefixes import write_prefixes
 from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
@@ -69,6 +69,7 @@ def phase1_report(
     _rates(document, evidence, path)
     _accuracy(document, evidence, path)
     if config.model.hf_id != NO_MODEL:
+        say_how_stable(document, evidence)
         _lens(document, evidence, path)
         _scan(document, evidence, path)
         _conditions(document, evidence, path)
@@ -333,19 +334,7 @@ def _errors(document: Document, evidence: Evidence) -> None:
                 for row in records(injected)
             ],
         )
-    _few_pairs(document, evidence)
-
-
-def _few_pairs(document: Document, evidence: Evidence) -> None:
-    """That patching rests on too few pairs for a finding, where it does."""
-    patching = evidence.table(files.PATCHING)
-    if patching is None or "n_pairs" not in patching or patching.empty:
-        return
-    if (pairs := int(patching["n_pairs"].max())) < FEWEST_PAIRS:
-        document.say(
-            f"Swapping activations between right and wrong prefixes rests on n = {pairs} "
-            f"pair{'' if pairs == 1 else 's'}; with fewer than {FEWEST_PAIRS} it is no finding."
-        )
+    say_few_pairs(document, evidence)
 
 
 def more_pictures(document: Document, evidence: Evidence, path: Path) -> None:

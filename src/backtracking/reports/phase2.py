@@ -19,6 +19,7 @@ from backtracking.reports.audit import write_audit
 from backtracking.reports.document import Document
 from backtracking.reports.lacking import how_graded, say_what_lacks
 from backtracking.reports.leaks import write_leaks
+from backtracking.reports.mechanism import say_how_stable
 from backtracking.reports.outcome import write_outcome
 from backtracking.reports.phase1 import more_pictures, picture
 from backtracking.reports.prefixes import write_prefixes
@@ -76,6 +77,8 @@ def phase2_report(
         _sweep(document, evidence, path, command, title, name, figure)
     _choice(document, evidence, path)
     _onset_step(document, evidence, path)
+    if phase1 is not None:
+        say_how_stable(document, phase1)
     write_leaks(document, evidence, path)
     more_pictures(document, evidence, path)
     _hooks(document, evidence)

@@ -14,6 +14,7 @@ from backtracking.stages.phase1.formatting_sweep import FormattingSweep
 from backtracking.stages.phase1.generate import Generate
 from backtracking.stages.phase1.logit_lens import LogitLens
 from backtracking.stages.phase1.make_report import MakeReport
+from backtracking.stages.phase1.onset_stability import OnsetStability
 from backtracking.stages.phase1.prepare_data import PrepareData
 from backtracking.stages.phase2.confirm import Phase2Confirm
 from backtracking.stages.phase2.continuation_ablation import Phase2ContinuationAblation
@@ -35,7 +36,8 @@ def phase1(config: ExperimentConfig) -> list[Stage]:
     main, *_ = variants = config.prompting.variant_names
     stages: list[Stage] = [PrepareData()]
     stages += [Generate(variant, "baseline") for variant in variants]
-    stages += [DetectEvents(), LogitLens(main), AblationScan(main), ErrorInjection(main), Direction(main)]
+    stages += [DetectEvents(), OnsetStability(main)]
+    stages += [LogitLens(main), AblationScan(main), ErrorInjection(main), Direction(main)]
     if config.ablation_generation.enabled:
         stages += [Generate(main, "targeted_ablation"), Generate(main, "random_ablation")]
         stages += [DetectEvents(), CompareConditions(main)]

@@ -1,12 +1,14 @@
 """The onsets that a run's analyses look into: what they are drawn from, and the controls they were given."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from backtracking.artifacts import phase1 as files
 from backtracking.measurements.balance import balance_table, matching_table
-from backtracking.measurements.controls import StudyFiles, draw_study
+from backtracking.measurements.controls import Event, OnsetKey, StudyFiles, draw_study
+from backtracking.measurements.stability import stable_onsets
 from backtracking.mechanism.study import Bench, Study
 from backtracking.run.inputs import Input
+from backtracking.run.paths import RunPaths
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import RunContext
 from backtracking.stages.phase1.bench import MODEL_KEYS, open_bench
@@ -15,6 +17,8 @@ from backtracking.text.tokenization import TokenMap
 STUDY_KEYS = (
     *MODEL_KEYS,
     "analysis.onsets",
+    "analysis.stability",
+    "analysis.stable_share",
     "analysis.max_events",
     "analysis.control_samples",
     "analysis.logit_lens_token",
@@ -24,32 +28,64 @@ STUDY_KEYS = (
 )
 
 
-def study_inputs(ctx: RunContext, variant: str) -> Sequence[Input]:
+def onset_inputs(ctx: RunContext, variant: str, run: RunPaths | None = None) -> list[Input]:
     """Baseline rows only, so that rows of other conditions leave the results fresh."""
     ctx.check_variant(variant)
+    run = run or ctx.paths
     return [
-        files.EVENTS.rows(ctx.paths, variant, BASELINE_NAME),
-        files.ONSETS.rows(ctx.paths, variant, BASELINE_NAME),
-        files.GENERATIONS.of(ctx.paths, variant=variant, condition=BASELINE_NAME),
+        files.EVENTS.rows(run, variant, BASELINE_NAME),
+        files.ONSETS.rows(run, variant, BASELINE_NAME),
+        files.GENERATIONS.of(run, variant=variant, condition=BASELINE_NAME),
     ]
+
+
+def study_inputs(ctx: RunContext, variant: str, run: RunPaths | None = None) -> list[Input]:
+    """What onsets are drawn from, and what says which of them are stable where only those are asked for."""
+    asked = ctx.config.analysis.stability == "stable"
+    return [*onset_inputs(ctx, variant, run), *([files.STABILITY.of(run or ctx.paths)] if asked else [])]
+
+
+def all_onsets(
+    ctx: RunContext,
+    variant: str,
+    max_events: int,
+    controls: int,
+    *,
+    run: RunPaths | None = None,
+    stable: Collection[OnsetKey] | None = None,
+) -> list[Event]:
+    """Onsets of a run's baseline with their controls, stable or not unless some are named."""
+    run = run or ctx.paths
+    return draw_study(
+        StudyFiles(
+            files.EVENTS.path(run),
+            files.ONSETS.path(run),
+            files.GENERATIONS.path(run, variant=variant, condition=BASELINE_NAME),
+        ),
+        variant,
+        max_events=max_events,
+        controls=controls,
+        seed=ctx.config.run.seed,
+        token_map=TokenMap(ctx.model().tokenizer),
+        kind=ctx.config.analysis.onsets,
+        stable=stable,
+    )
+
+
+def studied_onsets(
+    ctx: RunContext, variant: str, max_events: int, controls: int, run: RunPaths | None = None
+) -> list[Event]:
+    """Onsets of a run's baseline with their controls, as far as the config asks for them."""
+    asked, stable = ctx.config.analysis, None
+    if asked.stability == "stable":
+        stable = stable_onsets(files.STABILITY.read(run or ctx.paths), variant, asked.stable_share)
+    return all_onsets(ctx, variant, max_events, controls, run=run, stable=stable)
 
 
 def open_study(ctx: RunContext, variant: str, bench: Bench | None = None) -> Study:
     """Draw the events of a variant and their controls; the same in every stage of a run."""
     bench = bench or open_bench(ctx, variant, STUDY_KEYS)
-    events = draw_study(
-        StudyFiles(
-            files.EVENTS.path(ctx.paths),
-            files.ONSETS.path(ctx.paths),
-            files.GENERATIONS.path(ctx.paths, variant=variant, condition=BASELINE_NAME),
-        ),
-        variant,
-        max_events=bench.config.max_events,
-        controls=bench.config.control_samples,
-        seed=bench.seed,
-        token_map=TokenMap(bench.loaded.tokenizer),
-        kind=bench.config.onsets,
-    )
+    events = studied_onsets(ctx, variant, bench.config.max_events, bench.config.control_samples)
     return Study.of(variant, events, bench)
 
 

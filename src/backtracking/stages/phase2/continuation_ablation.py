@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from backtracking.artifacts import phase1 as earlier
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import paths
 from backtracking.artifacts.registry import with_figures
 from backtracking.config.phase2 import Subset
 from backtracking.figures import style as figures
 from backtracking.run.inputs import Input
-from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.generate import note_model
+from backtracking.stages.phase1.onset_study import study_inputs
 from backtracking.stages.phase2.from_phase1 import phase1_study, vectors
 from backtracking.stages.phase2.subsets import buildable_subset, resources, selection_input
 
@@ -34,6 +33,8 @@ class Phase2ContinuationAblation(Stage):
         "model",
         "detection",
         "analysis.onsets",
+        "analysis.stability",
+        "analysis.stable_share",
         "phase2.subset_sweep.subsets",
         "phase2.continuation_ablation",
         "phase2.decode_only",
@@ -46,11 +47,7 @@ class Phase2ContinuationAblation(Stage):
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         asked, phase1 = ctx.phase2.continuation_ablation, ctx.phase1_paths
         variant = ctx.check_variant(asked.variant)
-        inputs: list[Input] = [
-            earlier.EVENTS.rows(phase1, variant, BASELINE_NAME),
-            earlier.ONSETS.rows(phase1, variant, BASELINE_NAME),
-            earlier.GENERATIONS.of(phase1, variant=variant, condition=BASELINE_NAME),
-        ]
+        inputs = study_inputs(ctx, variant, phase1)
         return [*inputs, *selection_input(ctx, [self._subset(ctx)])]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:

@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING
 
 from backtracking.artifacts import phase1 as earlier
 from backtracking.interventions import Arm
-from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import RunContext
-from backtracking.text.tokenization import TokenMap
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,19 +41,6 @@ def saved_directions(ctx: RunContext) -> "dict[str, Tensor]":
 
 def phase1_study(ctx: RunContext, variant: str, max_events: int) -> "list[Event]":
     """Phase 1's baseline onsets of a variant with their matched controls."""
-    from backtracking.measurements.controls import StudyFiles, draw_study
+    from backtracking.stages.phase1.onset_study import studied_onsets
 
-    run = ctx.phase1_paths
-    return draw_study(
-        StudyFiles(
-            earlier.EVENTS.path(run),
-            earlier.ONSETS.path(run),
-            earlier.GENERATIONS.path(run, variant=variant, condition=BASELINE_NAME),
-        ),
-        variant,
-        max_events=max_events,
-        controls=max_events,
-        seed=ctx.config.run.seed,
-        token_map=TokenMap(ctx.model().tokenizer),
-        kind=ctx.config.analysis.onsets,
-    )
+    return studied_onsets(ctx, variant, max_events, max_events, ctx.phase1_paths)

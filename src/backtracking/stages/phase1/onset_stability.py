@@ -1,0 +1,114 @@
+"""onset-stability: how often onsets come again when their prefixes are sampled again."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from backtracking.artifacts import phase1 as files
+from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
+from backtracking.measurements.stability import continuation_tokens
+from backtracking.run.inputs import Input
+from backtracking.stages.base import Completions, Result, RunContext, Stage
+from backtracking.stages.phase1.bench import MODEL_KEYS, settings_digest
+from backtracking.stages.phase1.onset_study import all_onsets, onset_inputs
+
+if TYPE_CHECKING:
+    from backtracking.measurements.controls import Event, Reading
+
+NONE = -1
+SAMPLED = (
+    *MODEL_KEYS,
+    "detection",
+    "-detection.answer_regex",
+    "analysis.onsets",
+    "analysis.stability_events",
+    "analysis.stability_samples",
+    "analysis.stability_window",
+    "generation",
+    "-generation.num_samples_per_prompt",
+    "-generation.max_new_tokens",
+    "-generation.batch_size",
+    "-generation.logprobs",
+)
+
+
+@dataclass(frozen=True)
+class OnsetStability(Stage):
+    """Onsets of one variant, sampled again."""
+
+    variant: str
+
+    name: ClassVar[str] = "onset-stability"
+    phase: ClassVar[Literal[1, 2]] = 1
+    config_keys: ClassVar[tuple[str, ...]] = (*SAMPLED, "analysis.stable_share")
+
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        return onset_inputs(ctx, self.variant)
+
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        return paths(ctx.paths, with_figures([files.STABILITY, files.STABILITY_SUMMARY]))
+
+    def completions(self, ctx: RunContext) -> Completions:
+        asked = ctx.config.analysis
+        rows = 2 * asked.stability_events * asked.stability_samples
+        tokens = continuation_tokens(asked.stability_window, asked.onsets)
+        return Completions({}, tokens, others=rows, at_most=True)
+
+    def work_files(self, ctx: RunContext) -> Sequence[Path]:
+        return [ctx.paths.work(self._work)]
+
+    def run(self, ctx: RunContext) -> Result:
+        from backtracking.figures import style as figures
+        from backtracking.measurements.stability import stability_summary, stability_table
+
+        asked = ctx.config.analysis
+        events = all_onsets(ctx, self.variant, asked.stability_events, asked.stability_events)
+        table = stability_table(events, self._begins(ctx, events), asked.stability_window, self.variant)
+        summary = stability_summary(table, asked.stable_share)
+        figures.publish(ctx.paths, files.STABILITY, table)
+        files.STABILITY_SUMMARY.write(ctx.paths, summary)
+        return Result(rows=len(table), notes={"events": len(events)})
+
+    @property
+    def _work(self) -> str:
+        return f"{self.name}-{self.variant}"
+
+    def _begins(self, ctx: RunContext, events: "Sequence[Event]") -> "dict[Reading, list[int | None]]":
+        """Of every position the onsets of its continuations, kept as they come."""
+        from backtracking.engine.generate import SamplingParams
+        from backtracking.measurements.stability import sampled_positions
+        from backtracking.mechanism.partial import compute_resumably
+        from backtracking.mechanism.stability import Again, sample_again
+        from backtracking.run.seed import derive_seed
+        from backtracking.text.onsets import Detector
+
+        asked = ctx.config.analysis
+        how = Again(
+            samples=asked.stability_samples,
+            window=asked.stability_window,
+            sampling=SamplingParams.from_config(ctx.config.generation),
+            seed=derive_seed(ctx.config.run.seed, self.name, self.variant),
+            onsets=asked.onsets,
+        )
+        positions = [at for _, _, at in sampled_positions(events)]
+        wanted = [(at, sample) for at in dict.fromkeys(positions) for sample in range(how.samples)]
+
+        def sampled(pending: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+            some = [wanted[k] for k in pending]
+            for place, begin in sample_again(ctx.model(), some, Detector(ctx.config.detection), how):
+                yield pending[place], {"begins": NONE if begin is None else begin}
+
+        values = compute_resumably(
+            ctx.paths.work(self._work),
+            [f"{at.example_id}/{at.sample_id}/{at.pos}/{sample}" for at, sample in wanted],
+            sampled,
+            settings=settings_digest(ctx, SAMPLED, prefixes=[at.seen for at, _ in wanted[:: how.samples]]),
+            reporter=ctx.reporter,
+            label=self.name,
+        )
+        begins: dict[Reading, list[int | None]] = {}
+        for (at, _), found in zip(wanted, values, strict=True):
+            begins.setdefault(at, []).append(None if found["begins"] == NONE else found["begins"])
+        return begins
