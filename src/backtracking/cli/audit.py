@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PANEL = "Runs"
 MARKS = {"fail": "FAIL", "warn": "warn", "pass": "pass", "not applicable": "-"}
 WIDEST = 110
+MOST_PLACES = 5
+"""So many places of a finding are shown; `audit.json` has all."""
 
 
 def register(app: typer.Typer) -> None:
@@ -131,7 +133,8 @@ def _in_full(check: "Check", width: int) -> Iterator[str]:
     parts = [("found", check.found), ("why", check.why), ("do", check.what_to_do)]
     others = [detail for detail in check.details if detail != check.found]
     if others:
-        parts.insert(1, ("in", "; ".join(others)))
+        more = f"; and {len(others) - MOST_PLACES} more" if len(others) > MOST_PLACES else ""
+        parts.insert(1, ("in", "; ".join(others[:MOST_PLACES]) + more))
     for label, text in parts:
         yield from textwrap.wrap(
             _plain(text), width, initial_indent=f"  {label + ':':<7}", subsequent_indent=" " * 9
