@@ -29,7 +29,12 @@ from backtracking.text.tokenization import TokenMap
 from ..foundation.test_pipeline import CONFIGS
 
 VARIANT = "baseline_think_newline"
-STUDIED = {"max_events": 12, "control_samples": 12, "topk_layers_for_generation": 1}
+STUDIED = {
+    "problems": "search_half",
+    "max_events": 12,
+    "control_samples": 12,
+    "topk_layers_for_generation": 1,
+}
 
 
 @pytest.fixture(scope="module")

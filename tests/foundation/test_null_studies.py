@@ -39,14 +39,14 @@ ONSETS = (
 NOT_TESTABLE = {
     "never says it": {*ONSETS, "phase2-continuation-ablation"},
     "one problem": {*ONSETS, "error-injection", "phase2-confirm", "phase2-continuation-ablation"},
-    "three problems": {"direction", "phase2-confirm"},
+    "three problems": {*ONSETS, "error-injection"},
     "all cut": {*ONSETS, "error-injection", "phase2-continuation-ablation"},
 }
 COUNTS = {
-    "never says it": "0 problems with an onset in 8 baseline completions, 2 needed",
-    "one problem": "1 problem with an onset in 2 baseline completions, 2 needed",
-    "three problems": "1 problem with an onset and its matched control in the smaller of two halves",
-    "all cut": "0 problems with an onset in 8 baseline completions, 2 needed",
+    "never says it": "0 problems with an onset in 4 baseline completions looked into, 2 needed",
+    "one problem": "1 problem with an onset in 2 baseline completions looked into, 2 needed",
+    "three problems": "1 problem with an onset in 4 baseline completions looked into, 2 needed",
+    "all cut": "0 problems with an onset in 4 baseline completions looked into, 2 needed",
 }
 HARMLESS = "without loss of accuracy"
 
@@ -178,10 +178,10 @@ def random_study(folder, tokenizer, kind):
 def test_a_null_study_with_other_tokenizers_ends_in_two_reports(cli, tmp_path, tokenizer, kind):
     configs = random_study(tmp_path, shared_data() / tokenizer, kind)
     states, reports = ends_well(cli, *configs, {})
-    expected = {*ONSETS, "error-injection", "phase2-confirm", "phase2-continuation-ablation"}
+    expected = {*ONSETS, "error-injection", "phase2-continuation-ablation"}
     found = untested(states)
     assert all(any(name in stage for stage in found) for name in expected), found
-    assert "0 problems with an onset in 6 baseline completions, 2 needed" in reports["demo"]
+    assert "0 problems with an onset in 2 baseline completions looked into, 2 needed" in reports["demo"]
     assert verdict(reports["two"], HARMLESS) == "not testable"
 
 

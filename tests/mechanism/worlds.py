@@ -213,7 +213,7 @@ def write_run(
     folder: Path, loaded: LoadedModel, records: list[GenerationRecord], **analysis: object
 ) -> RunContext:
     """A run folder with generations and events, open for the mechanism stages."""
-    config = ExperimentConfig.model_validate({"analysis": analysis})
+    config = ExperimentConfig.model_validate({"analysis": {"problems": "all", **analysis}})
     loaded_config = LoadedConfig(config=config, source="test")
     paths = RunPaths(folder / "runs", "test")
     io.write_jsonl(GENERATIONS.path(paths, variant=VARIANT, condition="baseline"), records)

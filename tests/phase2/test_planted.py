@@ -10,6 +10,7 @@ from backtracking.artifacts.phase1 import EVENTS, GENERATIONS, ONSETS
 from backtracking.config.load import LoadedConfig
 from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
+from backtracking.interventions import Arm, Condition, Intervention
 from backtracking.measurements.events import EventReader, write_events
 from backtracking.run import io
 from backtracking.run.paths import RunPaths
@@ -20,6 +21,7 @@ from backtracking.stages.execute import execute, status_of
 from backtracking.stages.init_run import new_meta
 from backtracking.stages.phase2.confirm import Phase2Confirm
 from backtracking.stages.phase2.continuation_ablation import Phase2ContinuationAblation
+from backtracking.stages.phase2.from_phase1 import vectors
 from backtracking.stages.phase2.job import problem_halves
 from backtracking.stages.phase2.make_report import MakeReportPhase2
 from backtracking.stages.phase2.scale_sweep import Phase2ScaleSweep, best_subset
@@ -224,6 +226,21 @@ def test_confirmation_uses_the_other_half_and_passes(localised):
     assert table.loc["winner", "backtracking_rate"] < 0.05
     control = table.loc["random control"]
     assert control["backtracking_rate"] > table.loc["winner", "backtracking_rate"] + 0.2
+
+
+def test_means_are_taken_over_the_half_that_is_searched(localised, monkeypatch):
+    read = []
+
+    def note(*_, **__):
+        read.extend(_[3])
+        return {}
+
+    monkeypatch.setattr("backtracking.mechanism.vectors.resolve_vectors", note)
+    member = Intervention(component="mlp", layer=2, mode="mean", vector="mean_mlp_2")
+    arm = Arm("mean", "mean", None, (Condition(name="mean", interventions=(member,)),))
+    vectors(localised, VARIANT, [arm])
+    searched = set(problem_halves(localised)["search"])
+    assert read and {reading.example_id for reading in read} <= searched
 
 
 def test_confirming_leaves_the_sweeps_rows_alone(localised):

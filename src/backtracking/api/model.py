@@ -289,7 +289,7 @@ class LanguageModel:
 
         if not isinstance(rows, Rows):
             raise UserError(f"{rows!r} are not rows", next_step="give what lm.generate or run.rows gave")
-        config = as_section(AnalysisConfig, analysis, "analysis")
+        config = as_section(AnalysisConfig, {"problems": "all", **analysis}, "analysis")
         triggers = onset_words(rows.reading.detection, config.onsets)
         return Bench(self.loaded, config, triggers, seed, self._reporter)
 
@@ -302,6 +302,7 @@ class LanguageModel:
     def _events(self, bench: "Bench", rows: Rows) -> "list[Event]":
         """Onsets of the rows' baseline, each with its controls."""
         from backtracking.measurements.controls import draw_events
+        from backtracking.measurements.halves import split_problems
         from backtracking.text.tokenization import TokenMap
 
         if bench.config.stability == "stable":
@@ -310,8 +311,12 @@ class LanguageModel:
                 "only a run knows which of its onsets come again",
                 "leave it away, or run `backtracking onset-stability` on a run",
             )
+        source = rows.study_rows(bench.config.onsets)
+        if bench.config.problems == "search_half":
+            halves = split_problems([problem.id for problem in rows.reading.problems])
+            source = source.without(halves["confirm"])
         return draw_events(
-            rows.study_rows(bench.config.onsets),
+            source,
             rows.variant,
             max_events=bench.config.max_events,
             controls=bench.config.control_samples,

@@ -39,12 +39,12 @@ class Scan:
         return self._scan.summary()
 
     def arm(self, factor: float, count: int = 1) -> ArmRecipe:
-        """The `count` strongest of the selected blocks, scaled: an arm to generate under."""
+        """The `count` strongest blocks, scaled: an arm to generate under, whether or not they stand out."""
         ranked = self.table.sort_values(self._scan.rule, ascending=False, kind="stable")
         blocks = zip(ranked["component"], ranked["layer"], strict=True)
-        chosen = [(kind, layer) for kind, layer in blocks if layer in self.selected[kind]][:count]
+        chosen = [(kind, layer) for kind, layer in blocks if layer in self._scan.strongest[kind]][:count]
         if not chosen:
-            raise UserError("the scan selected no block", "none takes more from the onset than elsewhere")
+            raise UserError("the scan ranks no block", "none takes more from the onset than elsewhere")
         return reduce(add, (scale(kind, int(layer), factor) for kind, layer in chosen))
 
     def plot(self) -> "Figure":

@@ -103,6 +103,13 @@ RATE_VS_ACCURACY = Figure(
     "figures/backtracking_vs_accuracy.png", "detect-events", "accuracy with and without backtracking"
 )
 
+SPLIT = Data(
+    "analysis/problem_split.json",
+    "detect-events",
+    "the two halves of the problems, by one rule in both phases (`phase2-confirm` writes its own run's): "
+    "`search` is looked into and picked on, `confirm` is held out; `left_out` names those that would "
+    "confirm, but that Phase 1 had looked into",
+)
 CONTROLS = Table(
     "analysis/controls.csv",
     "logit-lens",
@@ -281,7 +288,9 @@ SCAN_ONSETS = Table(
 SELECTION = Data(
     "analysis/ablation_selection.json", "ablation-scan", "what stands out, by which rule, and where"
 )
-SELECTED = Data("analysis/selected_layers.json", "ablation-scan", "the chosen components, strongest first")
+SELECTED = Data(
+    "analysis/selected_layers.json", "ablation-scan", "the layers that stand out, strongest first"
+)
 DIRECT = Table(
     "analysis/direct_effects.csv",
     "ablation-scan",

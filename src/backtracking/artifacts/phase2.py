@@ -153,7 +153,6 @@ SEARCH_EVENTS = Table(
     "analysis/search_events.csv", "phase2-search", "one row per completion of every arm", _ARM_EVENTS
 )
 
-SPLIT = Data("analysis/problem_split.json", "phase2-confirm", "the two halves of the problems")
 CHOICE = Table(
     "analysis/tradeoff_search.csv",
     "phase2-confirm",

@@ -251,6 +251,9 @@ class DetectionConfig(TurnSection):
 class AnalysisConfig(Section):
     """Phase 1's look inside the model."""
 
+    problems: Literal["search_half", "all"] = "search_half"
+    """Which problems the analyses look into. They fit directions and select components, and Phase 2 confirms
+    on no problem that was looked into: `all` leaves it few."""
     max_events: PositiveInt = 120
     """Backtracking events analysed, spread over problems."""
     control_samples: Annotated[int, Field(ge=0)] = 120
@@ -274,7 +277,7 @@ class AnalysisConfig(Section):
     ablation_layers: Literal["all"] | tuple[Annotated[int, Field(ge=0)], ...] = "all"
     """Which layers the scan covers."""
     topk_layers_for_generation: PositiveInt = 6
-    """How many components of each kind the targeted ablation takes."""
+    """At most so many of the components of each kind that stand out are ablated in regeneration."""
     max_injections: PositiveInt = 60
     """Right baseline rows in which error injection rewrites a step."""
     lens: Literal["logit", "tuned"] = "logit"

@@ -251,6 +251,11 @@ class StudyRows:
         kept = self.rows["has_onset"] & np.array([key in onsets for key in keys], dtype=bool)
         return replace(self, rows=self.rows.assign(has_onset=kept), sought="a stable onset")
 
+    def without(self, problems: Collection[str]) -> "StudyRows":
+        """The rows of all problems but these."""
+        chosen = self.rows[~self.rows["example_id"].isin(set(problems))]
+        return replace(self, rows=chosen.reset_index(drop=True))
+
 
 def draw_study(
     files: StudyFiles,
@@ -262,12 +267,13 @@ def draw_study(
     token_map: TokenMap,
     kind: StudiedOnsets = "strict",
     stable: Collection[OnsetKey] | None = None,
+    without: Collection[str] = (),
 ) -> list[Event]:
-    """Baseline onsets of one variant of a run, spread over problems, each with its controls.
+    """Baseline onsets of one variant of a run, some problems left out, each with its controls.
 
     Where stable ones are named, there are no others; what comes first in a row stays what it is.
     """
-    source = StudyRows.read(files, variant, kind)
+    source = StudyRows.read(files, variant, kind).without(without)
     if stable is not None:
         source = source.keeping(stable)
     return draw_events(
@@ -283,7 +289,7 @@ def draw_events(
     onset_rows = rows[rows["has_onset"] & (rows["pred_pos_in_full"] >= 0)]
     if (problems := onset_rows["example_id"].nunique()) < FEWEST_PROBLEMS:
         raise NotTestable.too_few_problems(
-            f"with {source.sought} in {len(rows):,} baseline completions",
+            f"with {source.sought} in {len(rows):,} baseline completions looked into",
             problems,
             FEWEST_PROBLEMS,
             "an interval is taken over problems",

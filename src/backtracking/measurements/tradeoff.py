@@ -177,16 +177,6 @@ def find_best_tradeoff(table: pd.DataFrame) -> pd.Series | None:
     return None if ranked.empty else ranked.iloc[0]
 
 
-def split_problems(problems: Sequence[str], seed: int) -> dict[str, list[str]]:
-    """Two halves of the problems, drawn once: arms are picked on one and confirmed on the other."""
-    order = np.random.default_rng(derive_seed(seed, "search and confirm")).permutation(len(problems))
-    searched = set(order[: (len(problems) + 1) // 2].tolist())
-    return {
-        "search": [problem for place, problem in enumerate(problems) if place in searched],
-        "confirm": [problem for place, problem in enumerate(problems) if place not in searched],
-    }
-
-
 def front_probability(events: pd.DataFrame, seed: int, draws: int = BOOTSTRAP_DRAWS) -> pd.Series:
     """Per arm the share of problem-level bootstrap draws in which no arm beats it in both rates.
 

@@ -33,7 +33,7 @@ from backtracking.mechanism.logit_lens import (
     window_table,
 )
 from backtracking.mechanism.passes import KINDS, Site
-from backtracking.mechanism.selection import RULES, Rule, add_scores, localisation, selected
+from backtracking.mechanism.selection import RULES, Rule, add_scores, localisation, selected, strongest
 from backtracking.mechanism.study import Bench, Item, Study
 from backtracking.mechanism.tuned_lens import Translators, fit_translators, sample_states
 from backtracking.run.records import GenerationRecord
@@ -140,8 +140,13 @@ class BlockScan:
 
     @property
     def selected(self) -> dict[str, list[int]]:
-        """The strongest layers of each kind, strongest first."""
+        """The layers of each kind that stand out, strongest first."""
         return selected(self.table, self.rule, self.count)
+
+    @property
+    def strongest(self) -> dict[str, list[int]]:
+        """The strongest layers of each kind, whether or not they stand out."""
+        return strongest(self.table, self.rule, self.count)
 
     def summary(self) -> dict[str, Any]:
         """What was selected under either rule, and whether the onset is localised."""

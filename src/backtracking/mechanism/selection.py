@@ -107,7 +107,16 @@ def _ranks(table: pd.DataFrame, rule: Rule, config: AnalysisConfig) -> pd.Series
 
 
 def selected(table: pd.DataFrame, rule: Rule, count: int) -> dict[str, list[int]]:
-    """The `count` strongest layers of each kind, strongest first; fewer where fewer can be selected."""
+    """The layers of each kind that stand out of the ensemble, strongest first, `count` at most."""
+    return _by_kind(table[table[f"{rule}_p_holm"] < LEVEL], rule, count)
+
+
+def strongest(table: pd.DataFrame, rule: Rule, count: int) -> dict[str, list[int]]:
+    """The `count` strongest layers of each kind, whether or not they stand out."""
+    return _by_kind(table, rule, count)
+
+
+def _by_kind(table: pd.DataFrame, rule: Rule, count: int) -> dict[str, list[int]]:
     chosen = table[table[f"{rule}_rank"] <= count].sort_values(f"{rule}_rank")
     return {
         kind: [int(layer) for layer in chosen.loc[chosen["component"] == kind, "layer"]]

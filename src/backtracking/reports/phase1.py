@@ -237,9 +237,11 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
     }
     say_what_lacks(document, evidence, files.IMPORTANCE, lacking)
     chosen = evidence.data(files.SELECTED)
-    if chosen:
+    if any(chosen.values()):
         listed = ", ".join(f"{kind} {chosen.get(kind, [])}" for kind in ("attn", "mlp"))
         document.say(f"Selected for regeneration, strongest first: {listed}.")
+    elif chosen:
+        document.say("Nothing stands out, so nothing was selected for regeneration.")
     picture(document, evidence, path, "ablation_importance_by_layer", "Effect of removing each component")
 
 

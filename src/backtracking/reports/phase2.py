@@ -8,6 +8,7 @@ import pandas as pd
 
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Table
+from backtracking.artifacts.phase1 import SPLIT
 from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.reduction import why_untested
@@ -195,11 +196,13 @@ def _choice(document: Document, evidence: Evidence, path: Path) -> None:
     if searched is None or confirmed is None:
         document.say(evidence.absence(files.CONFIRMED))
         return
-    halves = evidence.data(files.SPLIT)
+    halves = evidence.data(SPLIT)
+    left_out = len(halves.get("left_out", []))
     document.say(
-        f"Arms were picked on {len(halves.get('search', []))} problems and measured again on the "
+        f"Arms were picked on {len(halves.get('search', []))} problems and measured again on "
         f"{len(halves.get('confirm', []))} others; only the second numbers may be quoted. "
-        f"{len(searched) - 1} arms were tried, and the p-values are corrected for their number."
+        + (f"Phase 1 had looked into {left_out} more, so they confirm nothing. " if left_out else "")
+        + f"{len(searched) - 1} arms were tried, and the p-values are corrected for their number."
     )
     trials = evidence.table(files.TRIALS)
     if trials is not None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 R = TypeVar("R", bound=Record)
+_TEXTS = ("example_id", "control_example_id", "predicted_answer")
+"""Columns whose texts may look like numbers."""
 
 
 @contextlib.contextmanager
@@ -76,7 +78,7 @@ def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
 
     note(Whole(path))
     settings: dict[str, Any] = {"keep_default_na": False, "na_values": [""], "low_memory": False}
-    texts = {"example_id": str, "predicted_answer": str}
+    texts = dict.fromkeys(_TEXTS, str)
     try:
         table: pd.DataFrame = pd.read_csv(path, dtype=texts, **(settings | options))
     except (pd.errors.ParserError, UnicodeDecodeError) as error:

@@ -168,7 +168,7 @@ def winner_unconfirmed(run: AuditedRun) -> Finding:
 
 def _shared_halves(run: AuditedRun) -> Finding | None:
     """Problems that are both picked on and confirmed on."""
-    halves = run.evidence.data(phase2.SPLIT)
+    halves = run.evidence.data(phase1.SPLIT)
     search, confirm = ({str(name) for name in halves.get(half) or ()} for half in ("search", "confirm"))
     if not (both := sorted(search & confirm)):
         return None

@@ -11,7 +11,12 @@ from backtracking.artifacts.registry import with_figures
 from backtracking.run.inputs import Input
 from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.phase1.bench import open_bench, work_name
-from backtracking.stages.phase1.onset_study import STUDY_KEYS, open_study, study_inputs, write_controls
+from backtracking.stages.phase1.onset_study import (
+    STUDY_KEYS,
+    open_study,
+    study_inputs,
+    write_controls,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +147,7 @@ class AblationScan(Stage):
         from backtracking.figures import style as figures
         from backtracking.mechanism.analyses import scan_pairs
 
-        table = scan_pairs(bench, scanned.study, scanned.selected, scanned.mode)
+        table = scan_pairs(bench, scanned.study, scanned.strongest, scanned.mode)
         figures.publish(ctx.paths, files.PAIRS, table)
 
     def _heads(self, ctx: RunContext, bench: "Bench", study: "Study") -> "ScanResult":

@@ -12,6 +12,7 @@ from backtracking.config.schema import NO_MODEL
 from backtracking.errors import UserError
 from backtracking.measurements.caps import CapCurve, caps_up_to
 from backtracking.measurements.events import EventReader, Measured, write_events
+from backtracking.measurements.halves import split_problems
 from backtracking.model.arms import CONDITIONS
 from backtracking.run import io
 from backtracking.run.inputs import Input, Whole
@@ -42,7 +43,7 @@ class DetectEvents(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         tables = [files.EVENTS, files.ONSETS, files.SUMMARY, files.COUPLING, files.FAMILIES, files.BY_CAP]
-        return paths(ctx.paths, [*tables, files.RATE_BY_VARIANT, files.RATE_VS_ACCURACY])
+        return paths(ctx.paths, [*tables, files.SPLIT, files.RATE_BY_VARIANT, files.RATE_VS_ACCURACY])
 
     def run(self, ctx: RunContext) -> Result:
         generations = generation_files(ctx)
@@ -53,6 +54,7 @@ class DetectEvents(Stage):
             )
         curve = CapCurve()
         gold = {problem.id: problem.answer_value for problem in read_problems(ctx)}
+        files.SPLIT.write(ctx.paths, split_problems(list(gold)))
         reader = self._reader(ctx, gold)
 
         def measure(record: GenerationRecord) -> Measured:
@@ -95,7 +97,7 @@ class DetectEvents(Stage):
         )
 
     def _reader(self, ctx: RunContext, gold: Mapping[str, str]) -> EventReader:
-        """Measures rows against the run's gold answers; notes which tokens begin each trigger."""
+        """Measures rows against gold answers; writes the problems' halves and each trigger's tokens."""
         detection = ctx.config.detection
         tokenizer = None if ctx.config.model.hf_id == NO_MODEL else ctx.tokenizer()
         triggers = (*detection.triggers_strict, *detection.triggers_relaxed)

@@ -15,6 +15,7 @@ from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.phase1.bench import MODEL_KEYS, settings_digest
+from backtracking.stages.phase1.onset_study import held_out, split_inputs
 
 if TYPE_CHECKING:
     from backtracking.measurements.injections import Pair
@@ -32,6 +33,7 @@ class ErrorInjection(Stage):
     phase: ClassVar[Literal[1, 2]] = 1
     config_keys: ClassVar[tuple[str, ...]] = (
         *MODEL_KEYS,
+        "analysis.problems",
         "analysis.max_injections",
         "analysis.onsets",
         "detection",
@@ -41,6 +43,7 @@ class ErrorInjection(Stage):
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         ctx.check_variant(self.variant)
         return [
+            *split_inputs(ctx),
             files.EVENTS.rows(ctx.paths, self.variant, BASELINE_NAME),
             files.GENERATIONS.of(ctx.paths, variant=self.variant, condition=BASELINE_NAME),
         ]
@@ -120,7 +123,7 @@ class ErrorInjection(Stage):
         from backtracking.run.seed import derive_seed
 
         rows = read_baseline(files.EVENTS.path(ctx.paths), self.variant)
-        rows = rows[rows["is_correct"] == "True"]
+        rows = rows[(rows["is_correct"] == "True") & ~rows["example_id"].isin(held_out(ctx))]
         keys = list(zip(rows["example_id"], rows["sample_id"].astype(int), strict=True))
         order = spread_over_problems(
             list(rows["example_id"]),

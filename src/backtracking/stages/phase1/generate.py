@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
-from backtracking.errors import UserError
+from backtracking.errors import NotTestable, UserError
 from backtracking.interventions import Arm
 from backtracking.model.arms import Selected, check_condition, condition_arm, targeted_members
 from backtracking.model.random_control import components_of, limits
@@ -28,6 +28,8 @@ from backtracking.text.prompts import check_variants, render_prompt
 
 if TYPE_CHECKING:
     from backtracking.engine.generate import Row
+
+NOTHING_STANDS_OUT = "nothing stands out of the ablation scan, so there is nothing to remove"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Generate(Stage):
         from backtracking.engine.generate import SamplingParams, generate_rows
         from backtracking.model.ledger import Ledger
 
+        self._selected(ctx)  # before the model is loaded for nothing
         model = ctx.model()
         note_model(ctx)
         problems = read_problems(ctx)
@@ -162,10 +165,7 @@ class Generate(Stage):
         return {"rows_made_with": made_with, **drawn}
 
     def _selected(self, ctx: RunContext) -> Selected | None:
-        if self.condition == BASELINE_NAME:
-            return None
-        selected: Selected = read_selected_layers(ctx.paths)
-        return selected
+        return None if self.condition == BASELINE_NAME else read_standouts(ctx.paths)
 
 
 def read_selected_layers(run: RunPaths) -> Selected:
@@ -179,6 +179,14 @@ def read_selected_layers(run: RunPaths) -> Selected:
             f"{type(error).__name__}: {error}",
             "run: backtracking ablation-scan",
         ) from error
+
+
+def read_standouts(run: RunPaths) -> Selected:
+    """The same where there are any: without one, no question about removing them is testable."""
+    selected = read_selected_layers(run)
+    if not any(selected.values()):
+        raise NotTestable(NOTHING_STANDS_OUT)
+    return selected
 
 
 def note_model(ctx: RunContext) -> None:

@@ -13,7 +13,13 @@ from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.phase1.bench import open_bench, work_name
-from backtracking.stages.phase1.onset_study import STUDY_KEYS, open_study, study_inputs, write_controls
+from backtracking.stages.phase1.onset_study import (
+    STUDY_KEYS,
+    held_out,
+    open_study,
+    study_inputs,
+    write_controls,
+)
 
 if TYPE_CHECKING:
     from backtracking.mechanism.analyses import LensTables
@@ -54,7 +60,8 @@ class LogitLens(Stage):
         study = open_study(ctx, self.variant, bench).weighed(bench)
         generations = files.GENERATIONS.path(ctx.paths, variant=self.variant, condition=BASELINE_NAME)
         rows = io.read_jsonl(generations, GenerationRecord, made_by="backtracking generate")
-        lens = through_the_lens(bench, study, rows)
+        unseen = held_out(ctx)
+        lens = through_the_lens(bench, study, (row for row in rows if row.example_id not in unseen))
         if lens.translators is not None:
             with io.atomic_path(files.TRANSLATORS.path(ctx.paths)) as temporary:
                 lens.translators.save(temporary)

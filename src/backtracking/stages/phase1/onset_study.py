@@ -1,10 +1,11 @@
-"""The onsets that a run's analyses look into: what they are drawn from, and the controls they were given."""
+"""What a run's analyses look into: the search half's onsets, and the controls they were given."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from backtracking.artifacts import phase1 as files
 from backtracking.measurements.balance import balance_table, matching_table
 from backtracking.measurements.controls import Event, OnsetKey, StudyFiles, draw_study
+from backtracking.measurements.halves import split_problems
 from backtracking.measurements.stability import stable_onsets
 from backtracking.mechanism.study import Bench, Study
 from backtracking.run.inputs import Input
@@ -12,10 +13,12 @@ from backtracking.run.paths import RunPaths
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import RunContext
 from backtracking.stages.phase1.bench import MODEL_KEYS, open_bench
+from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
 from backtracking.text.tokenization import TokenMap
 
 STUDY_KEYS = (
     *MODEL_KEYS,
+    "analysis.problems",
     "analysis.onsets",
     "analysis.stability",
     "analysis.stable_share",
@@ -42,7 +45,11 @@ def onset_inputs(ctx: RunContext, variant: str, run: RunPaths | None = None) -> 
 def study_inputs(ctx: RunContext, variant: str, run: RunPaths | None = None) -> list[Input]:
     """What onsets are drawn from, and what says which of them are stable where only those are asked for."""
     asked = ctx.config.analysis.stability == "stable"
-    return [*onset_inputs(ctx, variant, run), *([files.STABILITY.of(run or ctx.paths)] if asked else [])]
+    return [
+        *split_inputs(ctx),
+        *onset_inputs(ctx, variant, run),
+        *([files.STABILITY.of(run or ctx.paths)] if asked else []),
+    ]
 
 
 def all_onsets(
@@ -53,6 +60,7 @@ def all_onsets(
     *,
     run: RunPaths | None = None,
     stable: Collection[OnsetKey] | None = None,
+    without: Collection[str] = (),
 ) -> list[Event]:
     """Onsets of a run's baseline with their controls, stable or not unless some are named."""
     run = run or ctx.paths
@@ -69,23 +77,43 @@ def all_onsets(
         token_map=TokenMap(ctx.model().tokenizer),
         kind=ctx.config.analysis.onsets,
         stable=stable,
+        without=without,
     )
 
 
 def studied_onsets(
-    ctx: RunContext, variant: str, max_events: int, controls: int, run: RunPaths | None = None
+    ctx: RunContext,
+    variant: str,
+    max_events: int,
+    controls: int,
+    run: RunPaths | None = None,
+    without: Collection[str] = (),
 ) -> list[Event]:
     """Onsets of a run's baseline with their controls, as far as the config asks for them."""
     asked, stable = ctx.config.analysis, None
     if asked.stability == "stable":
         stable = stable_onsets(files.STABILITY.read(run or ctx.paths), variant, asked.stable_share)
-    return all_onsets(ctx, variant, max_events, controls, run=run, stable=stable)
+    return all_onsets(ctx, variant, max_events, controls, run=run, stable=stable, without=without)
+
+
+def split_inputs(ctx: RunContext) -> Sequence[Input]:
+    """What decides which problems may be looked into."""
+    return [dataset_input(ctx)] if ctx.config.analysis.problems == "search_half" else []
+
+
+def held_out(ctx: RunContext) -> frozenset[str]:
+    """The problems that no analysis may look into."""
+    if ctx.config.analysis.problems == "all":
+        return frozenset()
+    return frozenset(split_problems([problem.id for problem in read_problems(ctx)])["confirm"])
 
 
 def open_study(ctx: RunContext, variant: str, bench: Bench | None = None) -> Study:
     """Draw the events of a variant and their controls; the same in every stage of a run."""
     bench = bench or open_bench(ctx, variant, STUDY_KEYS)
-    events = studied_onsets(ctx, variant, bench.config.max_events, bench.config.control_samples)
+    events = studied_onsets(
+        ctx, variant, bench.config.max_events, bench.config.control_samples, without=held_out(ctx)
+    )
     return Study.of(variant, events, bench)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pandas as pd
 
+from backtracking.artifacts import phase1 as earlier
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import paths, present
 from backtracking.artifacts.registry import with_figures
@@ -26,6 +27,7 @@ from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input
+from backtracking.stages.phase2.from_phase1 import looked_into
 from backtracking.stages.phase2.job import (
     SWEEP_KEYS,
     arms_made,
@@ -63,7 +65,7 @@ class Phase2Confirm(Stage):
         return [dataset_input(ctx), *tables]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        tables = [files.SPLIT, files.CHOICE, files.CONFIRMED, files.CONFIRM_EVENTS]
+        tables = [earlier.SPLIT, files.CHOICE, files.CONFIRMED, files.CONFIRM_EVENTS]
         tables += with_figures([files.CONFIRM_PREFIXES, files.CONFIRM_PREFIX_ROWS])
         return paths(ctx.paths, [*tables, *hook_debug(ctx), files.CHOICE_FIGURE])
 
@@ -77,21 +79,14 @@ class Phase2Confirm(Stage):
         """
         asked = ctx.phase2
         arms = 4 if asked.search.enabled else 3
-        rows = min(ctx.problem_count(), asked.max_examples) // 2 * asked.num_samples_per_prompt
+        rows = (min(ctx.problem_count(), asked.max_examples) + 1) // 2 * asked.num_samples_per_prompt
         behind_prefixes = 2 * 5 * asked.confirm.fixed_prefixes
         others = arms * rows + behind_prefixes
         return Completions({}, ctx.config.generation.max_new_tokens, others=others, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
-        halves = problem_halves(ctx)
-        if (problems := len(halves["confirm"])) < FEWEST_PROBLEMS:
-            raise NotTestable.too_few_problems(
-                "in the half that confirms",
-                problems,
-                FEWEST_PROBLEMS,
-                "the other half picks the arm, and an interval is taken over problems",
-            )
-        files.SPLIT.write(ctx.paths, halves)
+        halves = self._halves(ctx)
+        earlier.SPLIT.write(ctx.paths, halves)
         searched = _searched(ctx, halves["search"])
         search = summarize_arms(searched, ctx.phase2.accuracy_margin)
         search = search.merge(
@@ -106,7 +101,28 @@ class Phase2Confirm(Stage):
         self._fixed_prefixes(ctx, job, arms, events)
         figure = plots_leaks.plot_choice(search, confirm, ctx.phase2.accuracy_margin)
         figures.save(figure, ctx.paths, files.CHOICE_FIGURE)
-        return Result(len(events), {"winner": name}, arms_made(job, confirm["arm"]))
+        notes = {"winner": name, "left_out": len(halves["left_out"])}
+        return Result(len(events), notes, arms_made(job, confirm["arm"]))
+
+    def _halves(self, ctx: RunContext) -> dict[str, list[str]]:
+        """The two halves, without the problems of the second that Phase 1 fitted or selected on."""
+        halves, seen = problem_halves(ctx), looked_into(ctx)
+        fresh = [problem for problem in halves["confirm"] if problem not in seen]
+        left_out = [problem for problem in halves["confirm"] if problem in seen]
+        of_them = f" that Phase 1 has not looked into ({len(left_out):,} it has)" if left_out else ""
+        if len(fresh) < FEWEST_PROBLEMS:
+            raise NotTestable.too_few_problems(
+                f"in the half that confirms{of_them}",
+                len(fresh),
+                FEWEST_PROBLEMS,
+                "the other half picks the arm, and an interval is taken over problems",
+            )
+        if left_out:
+            ctx.reporter.say(
+                f"  note: problems left out of the confirmation: {len(left_out):,}, as Phase 1 has looked "
+                f"into them (problem_split.json names them); {len(fresh):,} remain"
+            )
+        return {"search": halves["search"], "confirm": fresh, "left_out": left_out}
 
     def _confirm(
         self, ctx: RunContext, problems: Sequence[str], winner: str | None

@@ -1,11 +1,16 @@
 """What arms take from Phase 1's onsets: directions, means, and the study that means are taken over."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from backtracking.artifacts import phase1 as earlier
 from backtracking.interventions import Arm
+from backtracking.measurements.halves import split_problems
 from backtracking.stages.base import RunContext
+from backtracking.stages.phase1.prepare_data import read_problems
+
+_STUDIED = {earlier.CONTROLS: ("example_id", "control_example_id"), earlier.INJECTION: ("example_id",)}
+"""Phase 1's tables that name the problems they looked into."""
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +26,8 @@ def vectors(ctx: RunContext, variant: str, arms: Sequence[Arm]) -> "dict[str, Te
         return {}
     readings = []
     if needs_readings(arms):
-        study = phase1_study(ctx, variant, ctx.config.analysis.max_events)
+        held_out = split_problems([problem.id for problem in read_problems(ctx)])["confirm"]
+        study = phase1_study(ctx, variant, ctx.config.analysis.max_events, without=held_out)
         readings = [event.controls["matched_row"] for event in study if "matched_row" in event.controls]
     return resolve_vectors(
         arms,
@@ -39,8 +45,26 @@ def saved_directions(ctx: RunContext) -> "dict[str, Tensor]":
     return earlier.DIRECTIONS.read(run) if earlier.DIRECTIONS.exists(run) else {}
 
 
-def phase1_study(ctx: RunContext, variant: str, max_events: int) -> "list[Event]":
-    """Phase 1's baseline onsets of a variant with their matched controls."""
+def looked_into(ctx: RunContext) -> set[str]:
+    """Problems that Phase 1 fitted or selected on, as its own tables name them."""
+    run = ctx.phase1
+    if run is None:
+        return set()
+    found: set[str] = set()
+    for table, columns in _STUDIED.items():
+        if table.exists(run):
+            rows = table.read(run)
+            found |= {str(problem) for name in columns for problem in rows[name].dropna()}
+    if earlier.DIRECTIONS_CARD.exists(run):
+        card = earlier.DIRECTIONS_CARD.read(run)
+        found |= {*card["fit_problems"], *card["test_problems"]}
+    return found
+
+
+def phase1_study(
+    ctx: RunContext, variant: str, max_events: int, without: Collection[str] = ()
+) -> "list[Event]":
+    """Phase 1's baseline onsets of a variant with their matched controls, some problems left out."""
     from backtracking.stages.phase1.onset_study import studied_onsets
 
-    return studied_onsets(ctx, variant, max_events, max_events, ctx.phase1_paths)
+    return studied_onsets(ctx, variant, max_events, max_events, ctx.phase1_paths, without)

@@ -11,8 +11,8 @@ from backtracking.config.phase2 import Subset
 from backtracking.errors import UserError
 from backtracking.interventions import Arm
 from backtracking.measurements.events import EventReader
+from backtracking.measurements.halves import Half, split_problems
 from backtracking.measurements.hook_debug import add_start
-from backtracking.measurements.tradeoff import split_problems
 from backtracking.model.arms import Resources
 from backtracking.run.inputs import FirstRows, Input, Whole
 from backtracking.run.records import BASELINE_NAME
@@ -99,10 +99,9 @@ def sweep_completions(ctx: RunContext, variant: str, arms: Iterable[str]) -> Com
     return Completions(asked_for, ctx.config.generation.max_new_tokens)
 
 
-def problem_halves(ctx: RunContext) -> dict[str, list[str]]:
+def problem_halves(ctx: RunContext) -> dict[Half, list[str]]:
     """The problems of Phase 2, split into those that arms are picked on and those that confirm."""
-    problems = [problem.id for problem in read_problems(ctx)[: ctx.phase2.max_examples]]
-    return split_problems(problems, ctx.config.run.seed)
+    return split_problems([problem.id for problem in read_problems(ctx)[: ctx.phase2.max_examples]])
 
 
 def current_arms(ctx: RunContext, variant: str, names: Iterable[str]) -> "tuple[SweepJob, list[Arm]]":

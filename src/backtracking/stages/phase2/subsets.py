@@ -12,7 +12,7 @@ from backtracking.model.arms import Resources, Selected
 from backtracking.run.inputs import Input
 from backtracking.stages.base import RunContext
 from backtracking.stages.origin import why_not_made
-from backtracking.stages.phase1.generate import read_selected_layers
+from backtracking.stages.phase1.generate import NOTHING_STANDS_OUT, read_selected_layers
 
 if TYPE_CHECKING:
     pass
@@ -35,7 +35,14 @@ def _why_not_built(ctx: RunContext, subset: Subset) -> str:
             is_mean = member.vector.startswith("mean_")
             needed.add(earlier.CONTROLS if is_mean else earlier.DIRECTIONS)
     paths = [artifact.path(ctx.phase1) for artifact in needed]
-    return next((reason for path in paths if (reason := why_not_made(path, ctx))), "")
+    if reason := next((reason for path in paths if (reason := why_not_made(path, ctx))), ""):
+        return reason
+    is_made_of_nothing = (
+        subset.from_selected_layers
+        and earlier.SELECTED.exists(ctx.phase1)
+        and not any(read_selected_layers(ctx.phase1).values())
+    )
+    return NOTHING_STANDS_OUT if is_made_of_nothing else ""
 
 
 def buildable_subsets(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, Subset]:
