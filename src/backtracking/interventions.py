@@ -4,6 +4,7 @@ A record here binds to no model and imports no torch; `model/gates.py` compiles 
 mode means stands in `MODES` alone: validation, gates, hooks, arms and scans read it there.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -244,8 +245,18 @@ class Arm:
         return "intervention" if first.interventions else "baseline"
 
     def for_row(self, problem_index: int, sample_id: int) -> Condition:
-        """The member that a row runs under; every draw meets problems and samples alike."""
-        return self.members[(problem_index + sample_id) % len(self.members)]
+        """The member that a row runs under; every draw meets problems and samples alike.
+
+        Neighbouring problems begin far apart, so that few rows are spread as evenly as many.
+        """
+        count = len(self.members)
+        return self.members[(problem_index * _stride(count) + sample_id) % count]
+
+
+def _stride(count: int) -> int:
+    """A step through all of them that leaves no large gap early on: near the golden section."""
+    golden = count * (math.sqrt(5) - 1) / 2
+    return min((k for k in range(1, count + 1) if math.gcd(k, count) == 1), key=lambda k: abs(k - golden))
 
 
 BASELINE_ARM = Arm(BASELINE_NAME, BASELINE_NAME, None, (BASELINE,))

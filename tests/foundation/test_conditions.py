@@ -14,7 +14,7 @@ SELECTED = {"attn": [3, 7], "mlp": [1, 2, 9]}
 
 
 def arm(name, config=None, selected=SELECTED, n_layers=12):
-    return condition_arm(name, config or AblationGenerationConfig(), selected, Shape(n_layers, 4))
+    return condition_arm(name, config or AblationGenerationConfig(), selected, Shape(n_layers, 4), {})
 
 
 def layers(condition, kind):

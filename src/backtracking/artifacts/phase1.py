@@ -423,17 +423,49 @@ DIRECTION_FIGURE = DIRECTION.figure(
     "backtracking_direction", "how well directions separate", "causes:plot_direction"
 )
 
+_SET = """
+    draw: which random set; empty for the targeted one
+    components: what it consists of
+    collateral: KL at controls of removing each of them alone, added up
+"""
 COMPARISON = Table(
     "analysis/condition_comparison.csv",
     "compare-conditions",
     "baseline, targeted and random ablation within one prompt format",
-    meanings("", GROUP, RATES, COMPARED),
+    meanings(
+        """
+        random_sets: random sets that the targeted one is ranked among, by backtracking
+        target_rank: 1 + the sets that lower it as much or more, each on its own rows
+        rank_p: `target_rank` ÷ (1 + `random_sets`)
+        onset_after_wrong_random_sets, onset_after_wrong_target_rank: the same by onsets after wrong steps
+        onset_after_wrong_rank_p: the same as a p
+        """,
+        GROUP,
+        RATES,
+        COMPARED,
+    ),
+)
+RANDOM_SETS = Table(
+    "analysis/random_sets.csv",
+    "generate",
+    "the targeted set and the sets of the random control (`generate --condition random_ablation`)",
+    meanings(_SET),
 )
 DRAWS = Table(
     "analysis/random_draws.csv",
     "compare-conditions",
-    "the random control, draw by draw",
-    meanings("draw: which random set\ntotal: completions\nproblems: different problems", RATES),
+    "the random control, set by set, each beside baseline and targeted ablation on the same rows",
+    meanings(
+        f"""
+        {_SET.strip()}
+        total: completions
+        problems: different problems
+        backtracking_set, onset_after_wrong_set: the set's rate minus the baseline's, on the set's rows
+        backtracking_target, onset_after_wrong_target: the targeted ablation's minus the baseline's, on the \
+same rows
+        """,
+        RATES,
+    ),
 )
 COMPARISON_FIGURE = COMPARISON.figure(
     "backtracking_rate_by_condition",

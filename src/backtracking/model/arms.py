@@ -7,8 +7,8 @@ from typing import Literal
 from backtracking.config.phase2 import ComponentRef, Subset
 from backtracking.config.schema import AblationGenerationConfig
 from backtracking.errors import UserError
-from backtracking.interventions import BASELINE_ARM, MODES, Arm, Condition, Intervention, Shape, When
-from backtracking.model.random_control import random_arm
+from backtracking.interventions import BASELINE_ARM, MODES, Arm, Condition, Intervention, Place, Shape, When
+from backtracking.model.random_control import matched_arm, random_arm
 from backtracking.run.records import BASELINE_NAME
 
 CONDITIONS = (BASELINE_NAME, "targeted_ablation", "random_ablation")
@@ -44,14 +44,19 @@ def check_condition(name: str) -> str:
 
 
 def condition_arm(
-    name: str, config: AblationGenerationConfig, selected: Selected | None, shape: Shape
+    name: str,
+    config: AblationGenerationConfig,
+    selected: Selected | None,
+    shape: Shape,
+    collateral: Mapping[Place, float],
 ) -> Arm:
     """The arm behind a condition of Phase 1; the ablations need the layers that the scan selected."""
     if check_condition(name) == BASELINE_NAME:
         return BASELINE_ARM
     targeted = targeted_members(name, config, selected, shape)
     if name == "random_ablation":
-        return random_arm(name, targeted, config.random_draws, shape, config.random_control_seed)
+        seed = config.random_control_seed
+        return matched_arm(name, targeted, config.random_draws, shape, seed, collateral)
     return Arm(name, name, config.effective_scale, (Condition(name=name, interventions=targeted),))
 
 

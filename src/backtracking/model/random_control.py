@@ -1,15 +1,19 @@
 """The random control: distinct sets of other components, or other directions, of an arm's own shape."""
 
+import itertools
 import math
 import random
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from backtracking.interventions import Arm, Component, Condition, Intervention, Place, Shape
 from backtracking.run.seed import derive_seed
 
 RANDOM_VECTOR = "random"
+MOST_SETS = 20_000
+"""Of more sets than these a random part is looked at for those that cost what the original costs."""
 
 Kind = tuple[Component, bool]
 """Blocks and single heads of the same component are drawn apart."""
@@ -30,6 +34,89 @@ def random_arm(name: str, original: Sequence[Intervention], draws: int, shape: S
             seen.add(places)
             members.append(Condition(name=name, interventions=drawn, draw=len(members)))
     return Arm(name, name, None, tuple(members))
+
+
+def matched_arm(
+    name: str,
+    original: Sequence[Intervention],
+    draws: int,
+    shape: Shape,
+    seed: int,
+    collateral: Mapping[Place, float],
+) -> Arm:
+    """As many distinct sets of the original's shape as asked, or all there are, matched in what they cost.
+
+    First those that share least with the original, among them those whose summed collateral is nearest to its
+    own; sets that cost an unknown amount come last. Rows are dealt over them.
+    """
+    generator = random.Random(derive_seed(seed, "random control", name))
+    target = {member.place for member in original}
+    cost = summed(target, collateral)
+    sets = [places for places in _sets(original, shape, generator) if set(places) != target]
+    generator.shuffle(sets)
+
+    def unlike(places: Sequence[Place]) -> tuple[int, float]:
+        gap = abs(summed(places, collateral) - cost)
+        return len(target.intersection(places)), gap if math.isfinite(gap) else math.inf
+
+    chosen = sorted(sets, key=unlike)[:draws]
+    members = [
+        Condition(
+            name=name,
+            draw=draw,
+            interventions=tuple(
+                member.model_copy(update={"layer": layer, "head": head})
+                for member, (_, layer, head) in zip(
+                    sorted(original, key=_component), sorted(places, key=str), strict=True
+                )
+            ),
+        )
+        for draw, places in enumerate(chosen)
+    ]
+    return Arm(name, name, None, tuple(members))
+
+
+def described_sets(
+    original: Sequence[Intervention], arm: Arm, collateral: Mapping[Place, float]
+) -> list[dict[str, Any]]:
+    """A line per set, the original's first: its components, and what they cost elsewhere."""
+    whole = Condition(name=arm.name, interventions=tuple(original))
+    return [
+        {
+            "draw": member.draw,
+            "components": components_of(member),
+            "collateral": summed((i.place for i in member.interventions), collateral),
+        }
+        for member in (whole, *arm.members)
+    ]
+
+
+def summed(places: Iterable[Place], collateral: Mapping[Place, float]) -> float:
+    """What removing each of some components alone costs, added up; not a number where one is not known."""
+    return sum(collateral.get(place, math.nan) for place in places)
+
+
+def _sets(
+    original: Sequence[Intervention], shape: Shape, generator: random.Random
+) -> list[tuple[Place, ...]]:
+    """All sets of the original's shape; where they are too many, some of those that share nothing."""
+    taken = {member.place for member in original}
+    wanted = sorted(Counter(map(_kind, original)).items())
+    places = {kind: [(kind[0], *where) for where in _places(kind, shape)] for kind, _ in wanted}
+    if math.prod(math.comb(len(places[kind]), count) for kind, count in wanted) <= MOST_SETS:
+        parts = [itertools.combinations(places[kind], count) for kind, count in wanted]
+        return [tuple(itertools.chain(*chosen)) for chosen in itertools.product(*parts)]
+    free = {kind: [place for place in places[kind] if place not in taken] for kind in places}
+    pool = {kind: free[kind] if len(free[kind]) >= count else places[kind] for kind, count in wanted}
+    drawn = (
+        itertools.chain(*(sorted(generator.sample(pool[kind], count), key=str) for kind, count in wanted))
+        for _ in range(MOST_SETS)
+    )
+    return list(dict.fromkeys(map(tuple, drawn)))
+
+
+def _component(member: Intervention) -> str:
+    return member.component
 
 
 def random_vector_name(original: str, draw: int) -> str:

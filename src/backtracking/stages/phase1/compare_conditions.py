@@ -35,6 +35,7 @@ class CompareConditions(Stage):
     def run(self, ctx: RunContext) -> Result:
         from backtracking.figures import style as figures
         from backtracking.measurements.metrics_v2 import condition_table, draw_table
+        from backtracking.measurements.random_sets import beside_the_target, with_ranks
         from backtracking.measurements.tallies import names, tally_draws, tally_file
 
         events = files.EVENTS.path(ctx.paths)
@@ -45,7 +46,14 @@ class CompareConditions(Stage):
                 "conditions are compared with the baseline of the same prompt format",
                 f"run: backtracking generate --variant {self.variant} (baseline), then detect-events",
             )
-        table = condition_table(tallies, self.variant)
+        sets = beside_the_target(
+            files.EVENTS.rows(ctx.paths, self.variant, None).of(files.EVENTS.read(ctx.paths))
+        )
+        table = with_ranks(condition_table(tallies, self.variant), sets)
         figures.publish(ctx.paths, files.COMPARISON, table)
-        files.DRAWS.write(ctx.paths, draw_table(tally_draws(events, self.variant)))
+        draws = draw_table(tally_draws(events, self.variant)).astype({"draw": int}).merge(sets, on="draw")
+        if files.RANDOM_SETS.exists(ctx.paths):
+            listed = files.RANDOM_SETS.read(ctx.paths).dropna(subset="draw").astype({"draw": int})
+            draws = listed.merge(draws, on="draw", how="right")
+        files.DRAWS.write(ctx.paths, draws)
         return Result(rows=len(table))

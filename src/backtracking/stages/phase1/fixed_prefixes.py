@@ -11,7 +11,7 @@ from backtracking.artifacts.registry import with_figures
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, Result, RunContext, Stage
-from backtracking.stages.phase1.generate import note_model, read_standouts
+from backtracking.stages.phase1.generate import note_model, read_collateral, read_standouts
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
 from backtracking.stages.prefixes import check_problems, choose_prefixes, right_rows, write_kept
 
@@ -88,7 +88,8 @@ class FixedPrefixes(Stage):
         from backtracking.model.arms import CONDITIONS, condition_arm
 
         asked, selected = ctx.config.ablation_generation, read_standouts(ctx.paths)
-        arms = [condition_arm(name, asked, selected, ctx.model().shape) for name in CONDITIONS]
+        shape, collateral = ctx.model().shape, read_collateral(ctx.paths)
+        arms = [condition_arm(name, asked, selected, shape, collateral) for name in CONDITIONS]
         return [
             Arm(arm.name, arm.subset_name, arm.scale, (member,)) for arm in arms for member in arm.members
         ]

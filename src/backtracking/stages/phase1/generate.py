@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import pandas as pd
+
 from backtracking.artifacts import phase1 as files
 from backtracking.errors import NotTestable, UserError
-from backtracking.interventions import Arm
+from backtracking.interventions import BASELINE_ARM, Arm, Place
 from backtracking.model.arms import Selected, check_condition, condition_arm, targeted_members
-from backtracking.model.random_control import components_of, limits
+from backtracking.model.random_control import components_of, described_sets
 from backtracking.run.inputs import Input
 from backtracking.run.paths import RunPaths
 from backtracking.run.provenance import digest
@@ -58,8 +60,12 @@ class Generate(Stage):
         return needed
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        listed = [files.RANDOM_SETS.path(ctx.paths)] if self.condition == "random_ablation" else []
+        return [self._completions(ctx), *listed]
+
+    def _completions(self, ctx: RunContext) -> Path:
         variant = ctx.check_variant(self.variant)
-        return [files.GENERATIONS.path(ctx.paths, variant=variant, condition=self.condition)]
+        return files.GENERATIONS.path(ctx.paths, variant=variant, condition=self.condition)
 
     def config_values(self, ctx: RunContext) -> dict[str, Any]:
         count = {"generation.num_samples_per_prompt": ctx.config.generation.num_samples_per_prompt}
@@ -111,10 +117,10 @@ class Generate(Stage):
     def completions(self, ctx: RunContext) -> Completions:
         generation = ctx.config.generation
         rows = ctx.problem_count() * generation.num_samples_per_prompt
-        return Completions(dict.fromkeys(self.outputs(ctx), rows), generation.max_new_tokens)
+        return Completions({self._completions(ctx): rows}, generation.max_new_tokens)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
-        return self.outputs(ctx)
+        return [self._completions(ctx)]
 
     def _rows(self, ctx: RunContext, problems: list[Problem], arm: Arm) -> "Iterator[Row]":
         from backtracking.engine.generate import Prompt, Row
@@ -130,7 +136,7 @@ class Generate(Stage):
     def _file(self, ctx: RunContext, arm: Arm) -> RowFile[GenerationRecord]:
         command = f"backtracking generate --variant {self.variant} --condition {self.condition}"
         made_with = self._notes(ctx, arm)["rows_made_with"]
-        return RowFile(self.outputs(ctx)[0], GenerationRecord, made_with, made_by=command)
+        return RowFile(self._completions(ctx), GenerationRecord, made_with, made_by=command)
 
     def _rows_kept(
         self, ctx: RunContext, file: RowFile[GenerationRecord], rows: "dict[RowId, Row]", arm: Arm
@@ -150,11 +156,17 @@ class Generate(Stage):
 
     def _arm(self, ctx: RunContext) -> Arm:
         asked, selected, shape = ctx.config.ablation_generation, self._selected(ctx), ctx.model().shape
-        arm = condition_arm(self.condition, asked, selected, shape)
+        if selected is None:
+            return BASELINE_ARM
+        collateral = read_collateral(ctx.paths) if self.condition == "random_ablation" else {}
+        arm = condition_arm(self.condition, asked, selected, shape, collateral)
         if arm.kind == "random control":
             targeted = targeted_members(self.condition, asked, selected, shape)
-            if note := limits(targeted, asked.random_draws, shape):
-                ctx.reporter.say(f"  note: {note}")
+            files.RANDOM_SETS.write(ctx.paths, pd.DataFrame(described_sets(targeted, arm, collateral)))
+            if (sets := len(arm.members)) < asked.random_draws:
+                ctx.reporter.say(
+                    f"  note: there are {sets:,} sets to draw, not {asked.random_draws:,}: each is used once"
+                )
         return arm
 
     def _notes(self, ctx: RunContext, arm: Arm) -> dict[str, Any]:
@@ -179,6 +191,15 @@ def read_selected_layers(run: RunPaths) -> Selected:
             f"{type(error).__name__}: {error}",
             "run: backtracking ablation-scan",
         ) from error
+
+
+def read_collateral(run: RunPaths) -> dict[Place, float]:
+    """What removing each block alone does to the model elsewhere, as far as there was a scan that tells."""
+    table = files.IMPORTANCE.read(run) if files.IMPORTANCE.exists(run) else None
+    if table is None or "kl_control" not in table:
+        return {}
+    costs = zip(table["component"], table["layer"], table["kl_control"], strict=True)
+    return {(component, int(layer), None): float(cost) for component, layer, cost in costs}
 
 
 def read_standouts(run: RunPaths) -> Selected:
