@@ -141,8 +141,9 @@ def test_a_page_stays_within_its_size_and_spreads_over_problems(explorer, tmp_pa
         done = exporting.export(explorer, tmp_path / "page.html", range(len(explorer.index)), largest)
         assert (tmp_path / "page.html").stat().st_size == done.size <= largest
         assert 0 < done.rows < done.chosen == len(explorer.index)
-        problems = [row["name"][3] for row in embedded(tmp_path / "page.html")["rows"]]
-        assert len(set(problems)) == min(done.rows, 10)
+        names = [row["name"] for row in embedded(tmp_path / "page.html")["rows"]]
+        assert len({name[3] for name in names}) == min(done.rows, 10)
+    assert {name[0] for name in names} == {"demo", "demo-phase2"}
 
 
 def embedded(path):

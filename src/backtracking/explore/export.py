@@ -1,14 +1,13 @@
 """One page to send on: chosen rows, each with its baseline's, as many as a size allows."""
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from backtracking.explore.explorer import Explorer
-from backtracking.explore.page import whole_page
+from backtracking.explore.page import embedded, whole_page
 from backtracking.run import io
 
 LARGEST = 15_000_000
@@ -44,17 +43,23 @@ def _fitting(explorer: Explorer, chosen: Sequence[int], room: int) -> dict[int, 
     for number in _spread(explorer, chosen):
         wanted = [row for row in (baselines[number], number) if row >= 0 and row not in kept]
         new = {row: explorer.row_json(row) for row in wanted}
-        room -= sum(len(json.dumps(row)) + _LINE for row in new.values())
+        room -= sum(len(embedded(row)) + _LINE for row in new.values())
         if room < 0:
             break
         kept |= new
     return kept
 
 
-def _spread(explorer: Explorer, chosen: Sequence[int]) -> Iterator[int]:
-    """Rows in turns of the problems."""
-    turns: dict[int, list[int]] = {}
-    for number in chosen:
-        turns.setdefault(explorer.index.columns["example"][number], []).append(number)
-    for turn in zip_longest(*turns.values()):
-        yield from (number for number in turn if number is not None)
+def _spread(explorer: Explorer, chosen: Sequence[int]) -> list[int]:
+    """Rows in turns of the problems, and those of a problem in turns of the arms."""
+    columns = explorer.index.columns
+    by_arm = _in_turns(chosen, lambda row: tuple(columns[name][row] for name in ("run", "variant", "arm")))
+    return _in_turns(by_arm, lambda row: columns["example"][row])
+
+
+def _in_turns(rows: Sequence[int], group: Callable[[int], Hashable]) -> list[int]:
+    """One row of each group before any group gives two."""
+    groups: dict[Hashable, list[int]] = {}
+    for row in rows:
+        groups.setdefault(group(row), []).append(row)
+    return [row for turn in zip_longest(*groups.values()) for row in turn if row is not None]

@@ -52,15 +52,20 @@ def whole_page(data: dict[str, Any]) -> str:
     allowed = policy(script=_hash_of(program), style=_hash_of(style))
     inside = (
         f'<meta http-equiv="Content-Security-Policy" content="{allowed}">\n<style>{style}</style>\n'
-        f'<script type="application/json" id="data">{_embedded(data)}</script>\n'
+        f'<script type="application/json" id="data">{embedded(data)}</script>\n'
         f'<script type="module">{program}</script>\n'
     )
     return _SERVED.sub(lambda _: inside, asset(SHELL))
 
 
-def _embedded(data: dict[str, Any]) -> str:
+def compact(data: Any) -> str:
+    """JSON as it travels: plain ASCII without spaces."""
+    return json.dumps(data, separators=(",", ":"))
+
+
+def embedded(data: dict[str, Any]) -> str:
     """JSON in plain ASCII that cannot end the element it stands in."""
-    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    return compact(data).replace("<", "\\u003c")
 
 
 def _hash_of(text: str) -> str:

@@ -1,13 +1,12 @@
 """The explorer on this machine alone: requests are checked for where they were meant to go and come from."""
 
 import contextlib
-import json
 import socket
 from typing import TYPE_CHECKING, Any
 
 from backtracking.errors import UserError
 from backtracking.explore.explorer import Explorer
-from backtracking.explore.page import SHELL, asset, asset_names, policy
+from backtracking.explore.page import SHELL, asset, asset_names, compact, policy
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -80,7 +79,7 @@ def make_app(explorer: Explorer, port: int) -> "Starlette":
         return Response(content, status, HEADERS, media_type=kind)
 
     def answer(data: Any) -> Response:
-        return text(json.dumps(data, separators=(",", ":")), "application/json")
+        return text(compact(data), "application/json")
 
     def shell(_: "Request") -> "Response":
         return text(asset(SHELL), "text/html")
@@ -91,7 +90,7 @@ def make_app(explorer: Explorer, port: int) -> "Starlette":
             return text("no such file\n", "text/plain", 404)
         return text(asset(name), KINDS[name[name.rindex(".") :]])
 
-    whole = json.dumps(explorer.index_json(), separators=(",", ":"))
+    whole = compact(explorer.index_json())
 
     def index(_: "Request") -> "Response":
         return text(whole, "application/json")
