@@ -239,7 +239,14 @@ def test_a_single_arm_stands_for_itself(lm):
         (lambda: bt.scale("attn", [], 0.5), "without layers"),
         (lambda: bt.scale("mlp", 1, 0.5, head=0), "only attention has heads"),
         (lambda: bt.zero("attn", 1, when="later"), "phase"),
-        (lambda: bt.random_like(bt.zero("attn", 1), draws=0), "at least one draw, not 0"),
+        (lambda: bt.random_like(bt.zero("attn", 1), draws=0), "at least one, not 0"),
+        (lambda: bt.random_like(bt.zero("attn", 1), draws=2.5), "at least one, not 2.5"),
+        (lambda: bt.random_like("attn"), "'attn' is not an arm"),
+        (lambda: bt.scale("attn", 5.5, 0.5), "a layer is a whole number, not 5.5"),
+        (lambda: bt.scale("attn", "5", 0.5), "a layer is a whole number, not '5'"),
+        (lambda: bt.suppress_triggers("wait"), "not a list of phrases"),
+        (lambda: bt.suppress_triggers([5]), "not a list of phrases"),
+        (lambda: bt.open_run(5), "a run is named by its folder"),
         (lambda: bt.steer("up", 1.0, layer=1), "vector of numbers"),
     ],
 )
@@ -334,3 +341,8 @@ def test_what_is_no_language_model_is_refused(lm):
     assert caught.value.what == "Linear: this architecture cannot be intervened on"
     with pytest.raises(UserError, match="comes with its tokenizer"):
         bt.load(lm.loaded.model, len)
+
+
+def test_layers_may_be_whole_numbers_of_any_kind():
+    for layer in (3, np.int64(3), [3], range(3, 4), np.array([3])):
+        assert bt.zero("mlp", layer) == bt.zero("mlp", 3)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import index
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import ValidationError
@@ -52,6 +53,8 @@ class ArmRecipe:
     """The rows over whose controls the means are taken that interventions name."""
 
     def __add__(self, other: "ArmRecipe") -> "ArmRecipe":
+        if not isinstance(other, ArmRecipe):
+            return NotImplemented
         if self.draws or other.draws:
             raise UserError(
                 "a random control cannot be combined with another arm",
@@ -163,6 +166,10 @@ def suppress_triggers(phrases: Sequence[str] = ()) -> ArmRecipe:
 
     Without phrases, those are the strict triggers that the model was loaded with.
     """
+    if isinstance(phrases, str) or not all(isinstance(phrase, str) for phrase in phrases):
+        raise UserError(
+            f"{phrases!r} is not a list of phrases", next_step='e.g. bt.suppress_triggers(["wait"])'
+        )
     return ArmRecipe("suppress_triggers", suppressed=tuple(phrases))
 
 
@@ -171,11 +178,14 @@ def random_like(arm: ArmRecipe, draws: int = 10) -> ArmRecipe:
 
     The draws are dealt to the rows in turn, so that together they are one arm.
     """
+    if not isinstance(arm, ArmRecipe):
+        raise UserError(f"{arm!r} is not an arm", next_step='e.g. bt.random_like(bt.zero("attn", 5))')
     if not arm.interventions:
         raise UserError(f"{arm.name!r} changes no component", "there is nothing to draw others for")
-    if draws < 1:
+    if not isinstance(draws, int) or draws < 1:
         raise UserError(
-            f"a control needs at least one draw, not {draws}", next_step="draw 1 or more; 10 is usual"
+            f"a control needs a whole number of draws, at least one, not {draws}",
+            next_step="draw 1 or more; 10 is usual",
         )
     return replace(arm, name=f"random_like_{arm.name}", draws=draws)
 
@@ -203,8 +213,22 @@ def as_arms(given: Any) -> list[ArmRecipe]:
     return arms
 
 
-def _layers(layer: int | Sequence[int]) -> list[int]:
-    layers = [layer] if isinstance(layer, int) else list(layer)
+def _is_whole(value: Any) -> bool:
+    try:
+        index(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _layers(layer: Any) -> list[int]:
+    """One layer, or several, as whole numbers of any kind."""
+    try:
+        layers = [index(layer)] if _is_whole(layer) else [index(one) for one in layer]
+    except TypeError:
+        raise UserError(
+            f"a layer is a whole number, not {layer!r}", next_step='e.g. bt.scale("attn", 5, 0.5)'
+        ) from None
     if not layers:
         raise UserError("an arm without layers changes nothing", next_step="name a layer, or use bt.baseline")
     return layers

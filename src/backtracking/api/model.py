@@ -141,6 +141,8 @@ class LanguageModel:
         """
         from backtracking.engine.rows import Row
 
+        if not isinstance(seed, int):
+            raise UserError(f"seed: {seed!r} is not a whole number")
         given = {"num_samples_per_prompt": samples, "batch_size": batch_size} | sampling
         asked = as_section(GenerationConfig, given, "generate", self.sampling)
         recipes = as_arms(arms)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 def open_run(folder: str | Path) -> "Run":
     """A run by its folder, such as `runs/demo`; a bare id is looked for in `runs/`."""
+    if not isinstance(folder, str | Path):
+        raise UserError(
+            f"a run is named by its folder, not by {folder!r}", next_step='bt.open_run("runs/demo")'
+        )
     paths = run_folder(folder)
     if not paths.meta.exists():
         raise UserError(
