@@ -34,6 +34,7 @@ STUDIED = {
     "max_events": 12,
     "control_samples": 12,
     "topk_layers_for_generation": 1,
+    "ablation_modes": ["mean", "zero"],
 }
 
 

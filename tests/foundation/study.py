@@ -15,6 +15,7 @@ SMALL = [
     "dataset.max_examples=12",
     "generation.num_samples_per_prompt=2",
     "analysis.max_events=16",
+    "analysis.ablation_modes=[mean, zero]",  # so that something stands out of so small a scan
     "analysis.control_samples=16",
     "ablation_generation.random_draws=2",
 ]

@@ -8,6 +8,8 @@ import pytest
 from tests.foundation.study import PHASES, sets
 
 ONE, TWO = "runs/demo", "runs/demo-phase2"
+FITTED = ("logit-lens", "ablation-scan", "error-injection", "direction")
+"""The analyses that fit or select; others measure what comes of it, on all problems."""
 
 
 def table(folder, name):
@@ -27,7 +29,7 @@ def looked_into(folder):
     found["injections"] = set(table(folder, f"{ONE}/analysis/error_injection.csv")["example_id"])
     card = data(folder, f"{ONE}/analysis/directions.json")
     found["directions"] = {*card["fit_problems"], *card["test_problems"]}
-    work = [path for path in (folder / ONE / "work").glob("*.jsonl") if "fixed-prefixes" not in path.name]
+    work = (path for name in FITTED for path in (folder / ONE / "work").glob(f"{name}*.jsonl"))
     kept = "".join(path.read_text() for path in work)
     asked = (json.loads(line)["id"] for line in (folder / ONE / "dataset.jsonl").read_text().splitlines())
     found["values kept"] = {problem for problem in asked if problem in kept}

@@ -195,9 +195,6 @@ def test_a_study_that_becomes_testable_leaves_no_trace_of_the_null(cli):
         is_null = settings == NEVER
         lens = Path("runs/demo/analysis/logit_lens.csv")
         assert lens.exists() != is_null
-        targeted = Path("runs/demo/generations/baseline_think_newline/targeted_ablation.jsonl")
-        assert targeted.exists() != is_null
+        assert Path("runs/demo/analysis/selected_layers.json").exists() != is_null
         (report,) = Path("runs/demo/reports").glob("*.md")
         assert ("0 onsets in 8 baseline completions" in report.read_text()) == is_null
-        conditions = Path("runs/demo/analysis/condition_comparison.csv").read_text()
-        assert ("targeted_ablation" in conditions) != is_null

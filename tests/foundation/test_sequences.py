@@ -23,7 +23,7 @@ model: {{hf_id: bundled, torch_dtype: float32}}
 dataset: {{name: tiny_arithmetic, max_examples: 12}}
 prompting: {{template: "{{question}}"}}
 generation: {{num_samples_per_prompt: 2, max_new_tokens: 128, temperature: 1.0, top_p: 1.0}}
-analysis: {{max_events: 16, control_samples: 16, topk_layers_for_generation: 1}}
+analysis: {{max_events: 16, control_samples: 16, topk_layers_for_generation: 1, ablation_modes: [mean, zero]}}
 ablation_generation: {{scale: 0.5, random_draws: 2}}
 """
 PHASE2 = """
