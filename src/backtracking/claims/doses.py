@@ -1,6 +1,5 @@
 """The dose response of what stands out: the same components at several strengths, from the scale sweep."""
 
-import json
 from itertools import pairwise
 
 import pandas as pd
@@ -14,6 +13,7 @@ from backtracking.claims.wording import in_points, quoted
 from backtracking.measurements.comparison import compare
 from backtracking.measurements.metrics import OUTCOMES
 from backtracking.measurements.outcome import judged_on
+from backtracking.run import io
 
 FEWEST_DOSES = 3
 
@@ -62,9 +62,9 @@ def _components(evidence: Evidence, events: pd.DataFrame, arm: str) -> set[str]:
     """The blocks that an arm changes, by its card; none where it has no card or changes something else."""
     variant = str(events["variant"].iloc[0])
     card = files.ARM_CARD.path(evidence.paths, variant=variant, arm=arm)
-    if not card.exists():
+    if not io.exists(card):
         return set()
-    (member, *others) = json.loads(card.read_text(encoding="utf-8"))["members"]
+    (member, *others) = io.read_json(card, made_by="phase2-scale-sweep")["members"]
     changed = member["interventions"]
     if others or any(one["head"] is not None or one["vector"] is not None for one in changed):
         return set()

@@ -28,9 +28,7 @@ SAMPLED = (
     "analysis.stability_window",
     "generation",
     "-generation.num_samples_per_prompt",
-    "-generation.max_new_tokens",
     "-generation.batch_size",
-    "-generation.logprobs",
 )
 
 

@@ -18,7 +18,12 @@ class MakeReportPhase2(Stage):
 
     name: ClassVar[str] = "make-report-phase2"
     phase: ClassVar[Literal[1, 2]] = 2
-    config_keys: ClassVar[tuple[str, ...]] = ("phase2.report", "phase2.accuracy_margin", "model.hf_id")
+    config_keys: ClassVar[tuple[str, ...]] = (
+        "phase2.report",
+        "phase2.accuracy_margin",
+        "model.hf_id",
+        "prompting.formatting_variants",
+    )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         """Whatever table is missing is reported as missing."""
