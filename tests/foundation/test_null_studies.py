@@ -39,7 +39,7 @@ ONSETS = (
 NOT_TESTABLE = {
     "never says it": {*ONSETS, "phase2-continuation-ablation"},
     "one problem": {*ONSETS, "error-injection", "phase2-confirm", "phase2-continuation-ablation"},
-    "three problems": {*ONSETS, "error-injection"},
+    "three problems": {*ONSETS, "error-injection"} - {"onset-stability"},
     "all cut": {*ONSETS, "error-injection", "phase2-continuation-ablation"},
 }
 COUNTS = {
@@ -103,8 +103,8 @@ def test_a_study_of_the_bundled_reasoner_ends_in_two_reports(cli, study):
         assert not re.search(r"\bnan\b|\bNone\b", report)
         assert "Traceback" not in report
     assert COUNTS[study] in one
-    assert verdict(two, HARMLESS) in ("not testable", "not supported")
-    assert verdict(one, "H1:") in ("not testable", "not supported")
+    assert verdict(two, HARMLESS) in ("not testable", "inconclusive")
+    assert verdict(one, "H1:") in ("not testable", "inconclusive")
     if study != "three problems":
         for words in ("H1:", "H0:", "H2:", "error detection", "accuracy intact", "Formatting changes"):
             assert verdict(one, words) == "not testable", words
