@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 
 import pandas as pd
 import pytest
@@ -127,11 +128,20 @@ def test_tables_of_formats_and_conditions(cli, run):
         assert (run / "figures" / f"{name}.png").stat().st_size > 5000
 
 
-def test_completions_of_an_unknown_problem_are_refused(cli, run):
-    lines = (run / "dataset.jsonl").read_text().splitlines()
-    (run / "dataset.jsonl").write_text("\n".join(lines[1:]) + "\n")
+def test_completions_of_an_unknown_problem_are_left_out_and_told(cli, run):
+    dataset = run / "dataset.jsonl"
+    first, *others = map(json.loads, dataset.read_text().splitlines())
+    dataset.write_text("".join(f"{json.dumps(problem)}\n" for problem in others))
+    outcome = cli("detect-events", "--run-id", "small")
+    assert outcome.code == 0, outcome.err
+    assert re.search(r"left out: \d+ rows, 1 problem\n", outcome.err)
+    events = pd.read_csv(run / "analysis/backtracking_events.csv")
+    assert set(events["example_id"]) == {problem["id"] for problem in others}
+    dataset.write_text(
+        "".join(f"{json.dumps(problem | {'id': problem['id'] + '!'})}\n" for problem in others)
+    )
     assert_one_clear_message(
-        cli("detect-events", "--run-id", "small"), "is not in the data set", "by problem id"
+        cli("detect-events", "--run-id", "small"), "belongs to a problem", first["id"], "by problem id"
     )
 
 

@@ -93,7 +93,7 @@ class DetectEvents(Stage):
             )
         ctx.reporter.say(
             f"  note: completions of problems that are no longer in the data set are left out: "
-            f"{left_out.total():,} rows, {len(left_out):,} problems"
+            f"{left_out.total():,} rows, {len(left_out):,} problem{'s' if len(left_out) > 1 else ''}"
         )
 
     def _reader(self, ctx: RunContext, gold: Mapping[str, str]) -> EventReader:
