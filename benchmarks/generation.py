@@ -24,7 +24,7 @@ ROOT = HERE.parent
 sys.path[0:1] = [str(HERE / "peers"), str(ROOT / "src")]
 
 from environment import FOLDER as PEERS  # noqa: E402 (found through the path above)
-from environment import make_environment  # noqa: E402
+from environment import make_environment  # noqa: E402 (the same)
 
 RESULTS = HERE / "results" / "generation.json"
 FIGURES = ROOT / "docs" / "figures"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backtracking.cli import complete
 from backtracking.cli import options as opt
 from backtracking.cli.as_json import echo_json
 from backtracking.errors import UserError
@@ -30,14 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def audit(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            autocompletion=complete.run_ids,
-            help="Run id or folder. Default: the current run.",
-            metavar="RUN",
-        ),
-    ] = None,
+    run: opt.RunArgument = None,
     run_id: opt.RunId = None,
     phase1_run_id: opt.Phase1RunId = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a check fails.")] = False,

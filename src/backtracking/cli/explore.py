@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backtracking.cli import complete
 from backtracking.cli import options as opt
 from backtracking.errors import UserError
 
@@ -23,12 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def explore(
-    run: Annotated[
-        str | None,
-        typer.Argument(
-            autocompletion=complete.run_ids, help="Run id or folder. Default: the current run.", metavar="RUN"
-        ),
-    ] = None,
+    run: opt.RunArgument = None,
     port: Annotated[
         int, typer.Option("--port", min=1, max=65535, help="Where to serve, on this machine.")
     ] = PORT,

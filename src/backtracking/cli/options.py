@@ -26,6 +26,12 @@ RunId = Annotated[
         help="Which run. Default: run.run_id of the config, else the current run.",
     ),
 ]
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(
+        autocompletion=complete.run_ids, help="Run id or folder. Default: the current run.", metavar="RUN"
+    ),
+]
 Phase1RunId = Annotated[
     str | None,
     typer.Option(
