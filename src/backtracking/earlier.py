@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.interventions import Intervention, When
 from backtracking.model.hooks import ablate, intervene
 from backtracking.model.ledger import Ledger
@@ -114,17 +115,17 @@ def get_summary_file(run_id: str, output_dir: str | Path = "runs") -> Path:
 
 def get_selected_layers_file(run_id: str, output_dir: str | Path = "runs") -> Path:
     """Where the layers that the scan selected lie."""
-    return files.SELECTED.path(RunPaths(Path(output_dir), run_id))
+    return readings.SELECTED.path(RunPaths(Path(output_dir), run_id))
 
 
 def get_logit_lens_file(run_id: str, output_dir: str | Path = "runs") -> Path:
     """Where the lens's table lies."""
-    return files.LENS.path(RunPaths(Path(output_dir), run_id))
+    return readings.LENS.path(RunPaths(Path(output_dir), run_id))
 
 
 def get_ablation_importance_file(run_id: str, output_dir: str | Path = "runs") -> Path:
     """Where the scan's table lies."""
-    return files.IMPORTANCE.path(RunPaths(Path(output_dir), run_id))
+    return readings.IMPORTANCE.path(RunPaths(Path(output_dir), run_id))
 
 
 def get_generations_file(

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from backtracking.artifacts import phase1, phase2
+from backtracking.artifacts import phase2
+from backtracking.artifacts import readings as inside
 from backtracking.explore.links import row_link, rows_link
 from backtracking.explore.queries import Query, rows_of
 from backtracking.run.paths import RunPaths
@@ -14,8 +15,8 @@ from backtracking.run.paths import RunPaths
 def tables(folder):
     one, two = (RunPaths(folder / "runs", name) for name in ("demo", "demo-phase2"))
     return {
-        "lens": phase1.LENS_ONSETS.read(one),
-        "scan": phase1.SCAN_ONSETS.read(one),
+        "lens": inside.LENS_ONSETS.read(one),
+        "scan": inside.SCAN_ONSETS.read(one),
         "step": phase2.STEP.read(two),
     }
 

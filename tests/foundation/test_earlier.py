@@ -38,7 +38,8 @@ def test_every_name_is_where_it_was(path):
 
 def test_paths_are_those_of_a_run():
     from backtracking import paths
-    from backtracking.artifacts.phase1 import EVENTS, GENERATIONS, SELECTED, SUMMARY
+    from backtracking.artifacts.phase1 import EVENTS, GENERATIONS, SUMMARY
+    from backtracking.artifacts.readings import SELECTED
     from backtracking.run.paths import RunPaths
 
     run = RunPaths(Path("out"), "demo")

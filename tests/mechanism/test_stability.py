@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.config.schema import DetectionConfig
 from backtracking.engine.generate import SamplingParams
 from backtracking.measurements.stability import stability_summary, stability_table, stable_onsets
@@ -76,13 +76,13 @@ def _context(folder, rows=None, **analysis):
 def test_the_stage_says_how_stable_onsets_are(tmp_path):
     ctx = _context(tmp_path)
     execute(OnsetStability(VARIANT), ctx)
-    table, summary = files.STABILITY.read(ctx.paths), files.STABILITY_SUMMARY.read(ctx.paths)
-    assert not files.STABILITY.foreign(table) and not files.STABILITY_SUMMARY.foreign(summary)
+    table, summary = readings.STABILITY.read(ctx.paths), readings.STABILITY_SUMMARY.read(ctx.paths)
+    assert not readings.STABILITY.foreign(table) and not readings.STABILITY_SUMMARY.foreign(summary)
     assert table["position_kind"].value_counts().to_dict() == {"onset": 12, "matched_row": 12}
     by_kind = summary.set_index("position_kind")
     assert by_kind.loc["onset", "share"] > 0.95 and by_kind.loc["onset", "stable_share"] == 1.0
     assert by_kind.loc["matched_row", "share"] < 0.3
-    assert files.STABILITY_FIGURE.path(ctx.paths).stat().st_size > 5_000
+    assert readings.STABILITY_FIGURE.path(ctx.paths).stat().st_size > 5_000
     assert status_of(OnsetStability(VARIANT), ctx).state == "done"
 
 
@@ -103,25 +103,25 @@ def test_an_interrupted_stage_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(io.JsonlAppender, "append", lambda self, row: stop_after(self, row, 1000))
     execute(OnsetStability(VARIANT), ctx)
     assert len(kept) == len(set(kept)) == 96, "every continuation is written once"
-    assert files.STABILITY.read(ctx.paths).equals(files.STABILITY.read(whole.paths))
+    assert readings.STABILITY.read(ctx.paths).equals(readings.STABILITY.read(whole.paths))
 
 
 def test_analyses_can_keep_to_stable_onsets(tmp_path):
     ctx = _context(tmp_path, stability="stable")
     assert status_of(LogitLens(VARIANT), ctx).state == "missing"
     execute(OnsetStability(VARIANT), ctx)
-    table = files.STABILITY.read(ctx.paths)
+    table = readings.STABILITY.read(ctx.paths)
     onsets = table.index[table["position_kind"] == "onset"]
     table.loc[onsets[:7], "share"] = 0.49
     table.loc[onsets[7:], "share"] = 0.5
-    files.STABILITY.write(ctx.paths, table)
+    readings.STABILITY.write(ctx.paths, table)
     execute(LogitLens(VARIANT), ctx)
     assert ctx.meta.stages[LogitLens(VARIANT).key].notes["events"] == 5
-    studied = files.CONTROLS.read(ctx.paths)
+    studied = readings.CONTROLS.read(ctx.paths)
     keys = set(zip(studied["example_id"], studied["sample_id"], studied["pred_pos"], strict=True))
     assert keys == stable_onsets(table, VARIANT, 0.5)
     table["share"] = 0.0
-    files.STABILITY.write(ctx.paths, table)
+    readings.STABILITY.write(ctx.paths, table)
     outcome = execute(LogitLens(VARIANT), ctx)
     assert "stable onset" in outcome.not_testable
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from backtracking.artifacts.phase1 import EVENTS, SELECTED
+from backtracking.artifacts.phase1 import EVENTS
+from backtracking.artifacts.readings import SELECTED
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.phase1 import verdicts
 from backtracking.model.loading import LoadedModel

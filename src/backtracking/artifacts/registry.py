@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 
-from backtracking.artifacts import labels, phase1, phase2
+from backtracking.artifacts import labels, phase1, phase2, readings
 from backtracking.artifacts.kinds import Artifact, Figure, Table
 
 ARTIFACTS: tuple[Artifact, ...] = tuple(
-    value for room in (phase1, labels, phase2) for value in vars(room).values() if isinstance(value, Artifact)
+    value
+    for room in (phase1, readings, labels, phase2)
+    for value in vars(room).values()
+    if isinstance(value, Artifact)
 )
 TABLES = tuple(artifact for artifact in ARTIFACTS if isinstance(artifact, Table))
 FIGURES = tuple(artifact for artifact in ARTIFACTS if isinstance(artifact, Figure))

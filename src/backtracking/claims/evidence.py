@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.artifacts.kinds import Artifact, Data, Table
 from backtracking.measurements.tradeoff import with_arm_names
 from backtracking.run import io
@@ -74,7 +74,7 @@ class Evidence:
     @property
     def scan_rule(self) -> str:
         """By which of its scores the ablation scan ranked and tested components."""
-        return str(self.data(files.SELECTION).get("rule", "selectivity"))
+        return str(self.data(readings.SELECTION).get("rule", "selectivity"))
 
     @property
     def meta(self) -> dict[str, Any]:

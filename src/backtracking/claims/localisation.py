@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.claims import completions, scan
 from backtracking.claims.completions import MARGIN, RANDOM, TARGETED
 from backtracking.claims.evidence import Evidence
@@ -282,9 +283,9 @@ def _alike_part(evidence: Evidence, main: str, broken: str) -> Part:
 
 
 def _judge_carries(evidence: Evidence) -> Verdict:
-    table = evidence.table(files.PATCHING)
+    table = evidence.table(readings.PATCHING)
     if table is None:
-        return CARRIES.missing(evidence.lack(files.PATCHING))
+        return CARRIES.missing(evidence.lack(readings.PATCHING))
     rows = table[table["direction"] == "denoising"]
     pairs = int(rows["n_pairs"].max()) if len(rows) else 0
     if pairs < FEWEST_PAIRS:
@@ -314,11 +315,11 @@ def _best_of(
 
 
 def _judge_writes(evidence: Evidence, found: Standouts | str) -> Verdict:
-    table = evidence.table(files.DIRECT)
+    table = evidence.table(readings.DIRECT)
     if isinstance(found, str):
         return WRITES.missing(found)
     if table is None:
-        return WRITES.missing(evidence.lack(files.DIRECT))
+        return WRITES.missing(evidence.lack(readings.DIRECT))
     names = scan.in_every_mode(found)
     blocks = table[table["head"].isna()] if "head" in table else table
     rows = blocks[(blocks["component"] + " " + blocks["layer"].astype(str)).isin(names)]
@@ -342,5 +343,5 @@ def _weaker_effect(row: dict[Any, Any], problems: float) -> Part:
 
 
 def _events_studied(evidence: Evidence) -> float:
-    table = evidence.table(files.IMPORTANCE)
+    table = evidence.table(readings.IMPORTANCE)
     return float(table["n_events"].max()) if table is not None and "n_events" in table else 0.0

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.artifacts.phase2 import METRICS
 from backtracking.claims import completions, formatting, localisation
 from backtracking.claims.audit.check import Check
@@ -108,7 +109,7 @@ def _judge_detects(evidence: Evidence, main: str) -> Verdict:
 
 def _injected(evidence: Evidence) -> dict[str, Any] | None:
     """What wrong results put into right completions do to the onset's mass, against harmless rewrites."""
-    table = evidence.table(files.INJECTION_SUMMARY)
+    table = evidence.table(readings.INJECTION_SUMMARY)
     rows = table if table is None else table[table["kind"] == "any wrong"]
     return None if rows is None or rows.empty else dict(records(rows)[0])
 

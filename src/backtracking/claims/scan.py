@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 from scipy import stats
 
-from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.wording import records
 from backtracking.measurements.floors import SMALLEST_LOSS
@@ -75,7 +75,7 @@ def sight(evidence: Evidence) -> Sight | str:
         return parts
     found = [_sight(part, evidence.scan_rule) for part in parts.values()]
     if any(one is None for one in found):
-        return f"the losses and their standard errors in {files.IMPORTANCE.file}"
+        return f"the losses and their standard errors in {readings.IMPORTANCE.file}"
     return max((one for one in found if one is not None), key=lambda one: one.nats)
 
 
@@ -96,12 +96,12 @@ def _sight(part: pd.DataFrame, rule: str) -> Sight | None:
 
 def _parts(evidence: Evidence) -> dict[str, pd.DataFrame] | str:
     """The scan's table for every mode, tests included."""
-    table, rule = evidence.table(files.IMPORTANCE), evidence.scan_rule
+    table, rule = evidence.table(readings.IMPORTANCE), evidence.scan_rule
     if table is None:
-        return evidence.lack(files.IMPORTANCE)
-    parts = _by_whole_removal(evidence.table(files.MODES)) or {"": table}
+        return evidence.lack(readings.IMPORTANCE)
+    parts = _by_whole_removal(evidence.table(readings.MODES)) or {"": table}
     if any(f"{rule}_p_holm" not in part or part[f"{rule}_p_holm"].isna().all() for part in parts.values()):
-        return f"tests of {rule} against the ensemble in {files.IMPORTANCE.file}"
+        return f"tests of {rule} against the ensemble in {readings.IMPORTANCE.file}"
     return parts
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from backtracking.artifacts import phase1, phase2
+from backtracking.artifacts import phase2, readings
 from backtracking.explore.study import Place, Study
 from backtracking.run.records import GenerationRecord
 
@@ -35,9 +35,9 @@ class Readings:
         found = cls()
         for study in studies:
             for table, take in (
-                (phase1.LENS_ONSETS, found._take_lens),
-                (phase1.SCAN_ONSETS, found._take_scan),
-                (phase1.PATCHING, found._take_patching),
+                (readings.LENS_ONSETS, found._take_lens),
+                (readings.SCAN_ONSETS, found._take_scan),
+                (readings.PATCHING, found._take_patching),
                 (phase2.STEP, found._take_step),
             ):
                 if table.exists(study.paths):

@@ -1,6 +1,6 @@
 """What the reports say of the mechanism beside its tables: stable onsets, and few pairs."""
 
-from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.wording import rate, records
 from backtracking.measurements.injections import FEWEST_PAIRS
@@ -9,9 +9,9 @@ from backtracking.reports.document import Document
 
 def say_how_stable(document: Document, evidence: Evidence) -> None:
     """How often onsets come again when the same prefix is sampled again."""
-    table = evidence.table(files.STABILITY_SUMMARY)
+    table = evidence.table(readings.STABILITY_SUMMARY)
     if table is None:
-        document.say(evidence.absence(files.STABILITY_SUMMARY))
+        document.say(evidence.absence(readings.STABILITY_SUMMARY))
         return
     by_kind = {str(row["position_kind"]): row for row in records(table)}
     if (onsets := by_kind.get("onset")) is None:
@@ -25,12 +25,12 @@ def say_how_stable(document: Document, evidence: Evidence) -> None:
         said += (
             f"; at matched places without one an onset comes in {rate(controls, 'share', n='continuations')}"
         )
-    document.say(f"{said} (`{files.STABILITY.file}`).")
+    document.say(f"{said} (`{readings.STABILITY.file}`).")
 
 
 def say_few_pairs(document: Document, evidence: Evidence) -> None:
     """That patching rests on too few pairs for a finding, where it does."""
-    patching = evidence.table(files.PATCHING)
+    patching = evidence.table(readings.PATCHING)
     if patching is None or "n_pairs" not in patching or patching.empty:
         return
     if (pairs := int(patching["n_pairs"].max())) < FEWEST_PAIRS:

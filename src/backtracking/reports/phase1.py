@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.verdict import Verdict
@@ -162,9 +163,9 @@ def _accuracy(document: Document, evidence: Evidence, path: Path) -> None:
 
 def _lens(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Logit lens")
-    table = evidence.table(files.LENS)
+    table = evidence.table(readings.LENS)
     if table is None:
-        document.say(evidence.absence(files.LENS))
+        document.say(evidence.absence(readings.LENS))
         return
     for kind, part in table.groupby("control_matching", sort=False):
         last = records(part.sort_values("layer"))[-1]
@@ -195,9 +196,9 @@ def _first_apart(part: pd.DataFrame) -> int | None:
 
 def _scan(document: Document, evidence: Evidence, path: Path) -> None:
     document.section("Ablation scan")
-    table = evidence.table(files.IMPORTANCE)
+    table = evidence.table(readings.IMPORTANCE)
     if table is None:
-        document.say(evidence.absence(files.IMPORTANCE))
+        document.say(evidence.absence(readings.IMPORTANCE))
         return
     strongest = table.sort_values("delta_wait_logit_mean").head(8)
     rule = evidence.scan_rule
@@ -235,8 +236,8 @@ def _scan(document: Document, evidence: Evidence, path: Path) -> None:
         "kl_control": "KL at controls",
         f"{rule}_p_holm": "tests",
     }
-    say_what_lacks(document, evidence, files.IMPORTANCE, lacking)
-    chosen = evidence.data(files.SELECTED)
+    say_what_lacks(document, evidence, readings.IMPORTANCE, lacking)
+    chosen = evidence.data(readings.SELECTED)
     if any(chosen.values()):
         listed = ", ".join(f"{kind} {chosen.get(kind, [])}" for kind in ("attn", "mlp"))
         document.say(f"Selected for regeneration, strongest first: {listed}.")
@@ -317,9 +318,9 @@ def _errors(document: Document, evidence: Evidence) -> None:
             for row in records(table)
         ],
     )
-    injected = evidence.table(files.INJECTION_SUMMARY)
+    injected = evidence.table(readings.INJECTION_SUMMARY)
     if injected is None:
-        document.say(evidence.absence(files.INJECTION_SUMMARY))
+        document.say(evidence.absence(readings.INJECTION_SUMMARY))
     else:
         document.say(
             "Results of right completions replaced: change of the onset's log-mass afterwards, in nats."

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from backtracking.artifacts.phase1 import SELECTED
+from backtracking.artifacts.readings import SELECTED
 from backtracking.config.phase2 import Subset
 from backtracking.errors import UserError
 from backtracking.interventions import Intervention, Shape

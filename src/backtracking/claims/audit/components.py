@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from backtracking.artifacts import phase1
+from backtracking.artifacts import phase1, readings
 from backtracking.claims.audit.audited import RANDOM, AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, graded, not_applicable, rule
 from backtracking.claims.audit.completions import as_label, listed, numbers
@@ -109,15 +109,15 @@ def _draws_of_arms(run: AuditedRun) -> Iterator[Finding]:
 )
 def selection_collateral(run: AuditedRun) -> Finding:
     """Damage that removing the selected components does where no onset is."""
-    selected = run.evidence.data(phase1.SELECTED)
+    selected = run.evidence.data(readings.SELECTED)
     chosen = [
         (kind, layer) for kind, layers in selected.items() if isinstance(layers, list) for layer in layers
     ]
-    importance = run.table(phase1.IMPORTANCE, "component", "layer")
+    importance = run.table(readings.IMPORTANCE, "component", "layer")
     if not chosen or importance is None:
         return not_applicable("selected components, or their scan, are not in this run")
     if "kl_control" not in importance:
-        return not_applicable(f"the damage at controls is not in this table ({phase1.IMPORTANCE.file})")
+        return not_applicable(f"the damage at controls is not in this table ({readings.IMPORTANCE.file})")
     damage = dict(
         zip(
             zip(as_label(importance["component"]), as_label(importance["layer"]), strict=True),
@@ -148,7 +148,7 @@ def selection_collateral(run: AuditedRun) -> Finding:
 )
 def controls_matched(run: AuditedRun) -> Finding:
     """Controls of the studied onsets: found, used once, and at the same place of the text."""
-    controls = run.table(phase1.CONTROLS, "control_kind", "matching")
+    controls = run.table(readings.CONTROLS, "control_kind", "matching")
     if controls is None:
         return _matching_of_lens(run)
     found = []
@@ -165,7 +165,7 @@ def controls_matched(run: AuditedRun) -> Finding:
 
 def _matching_of_lens(run: AuditedRun) -> Finding:
     """How the controls of the lens were found, where there is no table of controls."""
-    lens = run.table(phase1.LENS, "control_matching")
+    lens = run.table(readings.LENS, "control_matching")
     if lens is None:
         return not_applicable("how controls were found is not in this run's tables")
     kinds = sorted(set(as_label(lens["control_matching"])) - set(MATCHED))
@@ -173,7 +173,7 @@ def _matching_of_lens(run: AuditedRun) -> Finding:
         return Finding(
             WARN, f"controls of the lens are not matched: {listed([quoted(kind) for kind in kinds])}", 1.0
         )
-    return not_applicable(f"the controls one by one are not in this run ({phase1.CONTROLS.file})")
+    return not_applicable(f"the controls one by one are not in this run ({readings.CONTROLS.file})")
 
 
 def _unmatched(kind: str, rows: pd.DataFrame) -> Finding:
@@ -232,7 +232,7 @@ def _elsewhere(run: AuditedRun, kind: str, rows: pd.DataFrame) -> list[Finding]:
 
 
 def _prompt_lengths(run: AuditedRun) -> dict[tuple[str, str], float]:
-    variant = run.part("stages") and run.evidence.data(phase1.SELECTION).get("variant")
+    variant = run.part("stages") and run.evidence.data(readings.SELECTION).get("variant")
     groups = [group for group in run.baselines if group.holds("prompt_tokens") and "sample_id" in group.rows]
     chosen = [group for group in groups if group.variant == variant] or groups
     if not chosen:

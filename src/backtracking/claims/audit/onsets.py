@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from backtracking.artifacts import phase1, phase2
+from backtracking.artifacts import phase1, phase2, readings
 from backtracking.claims.audit.audited import AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, graded, not_applicable, rule
 from backtracking.claims.audit.completions import listed, numbers
@@ -34,9 +34,9 @@ FEWEST_ONSETS = 5
 def common_trigger_words(run: AuditedRun) -> Finding:
     """Strict triggers whose family of first tokens is a common word."""
     owner = run.untouched
-    if owner.table(phase1.IMPORTANCE, WHOLE_PHRASES) is not None:
+    if owner.table(readings.IMPORTANCE, WHOLE_PHRASES) is not None:
         return Finding(PASS, "triggers are scored and suppressed as whole phrases", 0.0)
-    if not owner.is_earlier and owner.evidence.table(phase1.IMPORTANCE) is None:
+    if not owner.is_earlier and owner.evidence.table(readings.IMPORTANCE) is None:
         return not_applicable("no scan of this run scores triggers")
     families, onsets = _common_families(owner), _common_onsets(run)
     if families is None and onsets is None:

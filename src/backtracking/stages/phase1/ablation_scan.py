@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.artifacts.kinds import paths
 from backtracking.artifacts.registry import with_figures
 from backtracking.run.inputs import Input
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 FEWEST_CONTROLLED = 10
 MADE = (
-    files.IMPORTANCE,
-    files.MODES,
-    files.SCAN_ONSETS,
-    files.SELECTION,
-    files.DIRECT,
-    files.PAIRS,
-    files.SELECTED,
-    files.CONTROLS,
-    files.BALANCE,
-    files.IMPORTANCE_FIGURE,
+    readings.IMPORTANCE,
+    readings.MODES,
+    readings.SCAN_ONSETS,
+    readings.SELECTION,
+    readings.DIRECT,
+    readings.PAIRS,
+    readings.SELECTED,
+    readings.CONTROLS,
+    readings.BALANCE,
+    readings.IMPORTANCE_FIGURE,
 )
-EXTRAS = {"heads": files.HEADS, "positions": files.POSITIONS}
+EXTRAS = {"heads": readings.HEADS, "positions": readings.POSITIONS}
 """Scans that are made when asked for."""
 PARTS = ("phrases", "blocks", "whole", "heads", "direct", "pairs", "positions")
 SCAN_KEYS = (
@@ -130,25 +130,25 @@ class AblationScan(Stage):
         from backtracking.figures import style as figures
         from backtracking.mechanism.by_onset import scan_by_onset
 
-        files.IMPORTANCE.write(ctx.paths, scanned.table)
-        files.MODES.write(ctx.paths, pd.concat(list(scanned.by_mode.values()), ignore_index=True))
-        files.SCAN_ONSETS.write(ctx.paths, scan_by_onset(scanned.result, scanned.study))
-        files.SELECTED.write(ctx.paths, scanned.selected)
-        files.SELECTION.write(ctx.paths, {"variant": self.variant, **scanned.summary()})
+        readings.IMPORTANCE.write(ctx.paths, scanned.table)
+        readings.MODES.write(ctx.paths, pd.concat(list(scanned.by_mode.values()), ignore_index=True))
+        readings.SCAN_ONSETS.write(ctx.paths, scan_by_onset(scanned.result, scanned.study))
+        readings.SELECTED.write(ctx.paths, scanned.selected)
+        readings.SELECTION.write(ctx.paths, {"variant": self.variant, **scanned.summary()})
         figure = plots_mechanism.plot_ablation_importance(scanned.table, scanned.selected)
-        figures.save(figure, ctx.paths, files.IMPORTANCE_FIGURE)
+        figures.save(figure, ctx.paths, readings.IMPORTANCE_FIGURE)
 
     def _direct(self, ctx: RunContext, table: "pd.DataFrame") -> None:
         from backtracking.figures import style as figures
 
-        figures.publish(ctx.paths, files.DIRECT, table)
+        figures.publish(ctx.paths, readings.DIRECT, table)
 
     def _pairs(self, ctx: RunContext, bench: "Bench", scanned: "BlockScan") -> None:
         from backtracking.figures import style as figures
         from backtracking.mechanism.analyses import scan_pairs
 
         table = scan_pairs(bench, scanned.study, scanned.strongest, scanned.mode)
-        figures.publish(ctx.paths, files.PAIRS, table)
+        figures.publish(ctx.paths, readings.PAIRS, table)
 
     def _heads(self, ctx: RunContext, bench: "Bench", study: "Study") -> "ScanResult":
         from backtracking.figures import style as figures
@@ -156,7 +156,7 @@ class AblationScan(Stage):
 
         result = scan_heads(bench, study)
         table = scored(bench, result)
-        figures.publish(ctx.paths, files.HEADS, table)
+        figures.publish(ctx.paths, readings.HEADS, table)
         return result
 
     def _positions(self, ctx: RunContext, bench: "Bench", study: "Study") -> None:
@@ -164,7 +164,7 @@ class AblationScan(Stage):
         from backtracking.mechanism.analyses import scan_positions
 
         table = scan_positions(bench, study)
-        figures.publish(ctx.paths, files.POSITIONS, table)
+        figures.publish(ctx.paths, readings.POSITIONS, table)
         for position, rows in table.groupby("position"):
             strongest = rows.sort_values("delta_trigger_log_odds").iloc[0]
             ctx.reporter.say(

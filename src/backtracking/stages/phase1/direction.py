@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.artifacts.kinds import paths
 from backtracking.artifacts.registry import with_figures
 from backtracking.run.inputs import Input
@@ -32,7 +32,9 @@ class Direction(Stage):
         return study_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return paths(ctx.paths, with_figures([files.DIRECTION, files.DIRECTIONS, files.DIRECTIONS_CARD]))
+        return paths(
+            ctx.paths, with_figures([readings.DIRECTION, readings.DIRECTIONS, readings.DIRECTIONS_CARD])
+        )
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.figures import style as figures
@@ -43,9 +45,9 @@ class Direction(Stage):
         directions = find_directions(bench, study)
         vectors = directions.vectors()
         table = directions.table()
-        figures.publish(ctx.paths, files.DIRECTION, table)
-        files.DIRECTIONS.write(ctx.paths, vectors)
-        files.DIRECTIONS_CARD.write(ctx.paths, self._card(ctx, directions, sorted(vectors)))
+        figures.publish(ctx.paths, readings.DIRECTION, table)
+        readings.DIRECTIONS.write(ctx.paths, vectors)
+        readings.DIRECTIONS_CARD.write(ctx.paths, self._card(ctx, directions, sorted(vectors)))
         ctx.paths.work(self._work).unlink()  # whole states are large, and quick to read again
         notes = {"dropped_across_the_split": directions.split.dropped}
         return Result(rows=len(vectors), notes=study.notes() | notes)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.artifacts.kinds import paths
 from backtracking.artifacts.registry import with_figures
 from backtracking.errors import NotTestable
@@ -49,8 +50,8 @@ class ErrorInjection(Stage):
         ]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        tables = [files.INJECTION, files.INJECTION_SUMMARY, files.INJECTION_CURVE, files.PATCHING]
-        return paths(ctx.paths, with_figures([*tables, files.INJECTION_FIGURE]))
+        tables = [readings.INJECTION, readings.INJECTION_SUMMARY, readings.INJECTION_CURVE, readings.PATCHING]
+        return paths(ctx.paths, with_figures([*tables, readings.INJECTION_FIGURE]))
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.figures import causes as plots_causes
@@ -68,11 +69,11 @@ class ErrorInjection(Stage):
         values = self._resumed(ctx, "read", pairs, phrases, lambda p: read_pairs(loaded, p, phrases, budget))
         table = injection_table(pairs, values)
         summary, curve = summary_table(table), curve_table(table)
-        files.INJECTION.write(ctx.paths, table)
-        files.INJECTION_SUMMARY.write(ctx.paths, summary)
-        files.INJECTION_CURVE.write(ctx.paths, curve)
+        readings.INJECTION.write(ctx.paths, table)
+        readings.INJECTION_SUMMARY.write(ctx.paths, summary)
+        readings.INJECTION_CURVE.write(ctx.paths, curve)
         figure = plots_causes.plot_error_injection(summary, curve)
-        figures.save(figure, ctx.paths, files.INJECTION_FIGURE)
+        figures.save(figure, ctx.paths, readings.INJECTION_FIGURE)
         self._patch(ctx, pairs, phrases)
         return Result(rows=len(pairs), notes={"pairs": len(pairs), **notes})
 
@@ -178,4 +179,4 @@ class ErrorInjection(Stage):
             ctx, "patch", chosen, phrases, lambda p: patch_pairs(loaded, p, phrases, budget)
         )
         table = patching_table(chosen, values, list(components(loaded)))
-        figures.publish(ctx.paths, files.PATCHING, table)
+        figures.publish(ctx.paths, readings.PATCHING, table)

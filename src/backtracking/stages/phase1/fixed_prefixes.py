@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.artifacts.kinds import paths
 from backtracking.artifacts.registry import with_figures
 from backtracking.run.inputs import Input
@@ -44,7 +45,7 @@ class FixedPrefixes(Stage):
         variant = ctx.check_variant(self.variant)
         return [
             dataset_input(ctx),
-            files.SELECTED.of(ctx.paths),
+            readings.SELECTED.of(ctx.paths),
             files.EVENTS.rows(ctx.paths, variant, BASELINE_NAME),
             files.GENERATIONS.of(ctx.paths, variant=variant, condition=BASELINE_NAME),
         ]

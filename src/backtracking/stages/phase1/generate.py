@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import pandas as pd
 
 from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.errors import NotTestable, UserError
 from backtracking.interventions import BASELINE_ARM, Arm, Place
 from backtracking.model.arms import Selected, check_condition, condition_arm, targeted_members
@@ -56,7 +57,7 @@ class Generate(Stage):
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         needed: list[Input] = [dataset_input(ctx)]
         if check_condition(self.condition) != BASELINE_NAME:
-            needed.append(files.SELECTED.of(ctx.paths))
+            needed.append(readings.SELECTED.of(ctx.paths))
         return needed
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
@@ -182,12 +183,12 @@ class Generate(Stage):
 
 def read_selected_layers(run: RunPaths) -> Selected:
     """The layers that the scan selected."""
-    data = files.SELECTED.read(run)
+    data = readings.SELECTED.read(run)
     try:
         return {"attn": [int(layer) for layer in data["attn"]], "mlp": [int(layer) for layer in data["mlp"]]}
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{files.SELECTED.path(run)} does not hold selected layers",
+            f"{readings.SELECTED.path(run)} does not hold selected layers",
             f"{type(error).__name__}: {error}",
             "run: backtracking ablation-scan",
         ) from error
@@ -195,7 +196,7 @@ def read_selected_layers(run: RunPaths) -> Selected:
 
 def read_collateral(run: RunPaths) -> dict[Place, float]:
     """What removing each block alone does to the model elsewhere, as far as there was a scan that tells."""
-    table = files.IMPORTANCE.read(run) if files.IMPORTANCE.exists(run) else None
+    table = readings.IMPORTANCE.read(run) if readings.IMPORTANCE.exists(run) else None
     if table is None or "kl_control" not in table:
         return {}
     costs = zip(table["component"], table["layer"], table["kl_control"], strict=True)

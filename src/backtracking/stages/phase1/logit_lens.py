@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.artifacts.kinds import paths
 from backtracking.artifacts.registry import with_figures
 from backtracking.run import io
@@ -40,15 +41,15 @@ class LogitLens(Stage):
         return study_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        tuned = [files.TRANSLATORS] if ctx.config.analysis.lens == "tuned" else []
+        tuned = [readings.TRANSLATORS] if ctx.config.analysis.lens == "tuned" else []
         tables = [
-            files.LENS,
-            files.LENS_WINDOW,
-            files.LENS_ONSETS,
-            files.LENS_SUMMARY,
+            readings.LENS,
+            readings.LENS_WINDOW,
+            readings.LENS_ONSETS,
+            readings.LENS_SUMMARY,
             *tuned,
-            files.CONTROLS,
-            files.BALANCE,
+            readings.CONTROLS,
+            readings.BALANCE,
         ]
         return paths(ctx.paths, with_figures(tables))
 
@@ -63,12 +64,12 @@ class LogitLens(Stage):
         unseen = held_out(ctx)
         lens = through_the_lens(bench, study, (row for row in rows if row.example_id not in unseen))
         if lens.translators is not None:
-            with io.atomic_path(files.TRANSLATORS.path(ctx.paths)) as temporary:
+            with io.atomic_path(readings.TRANSLATORS.path(ctx.paths)) as temporary:
                 lens.translators.save(temporary)
-        figures.publish(ctx.paths, files.LENS, lens.table)
-        figures.publish(ctx.paths, files.LENS_WINDOW, lens.window)
-        files.LENS_ONSETS.write(ctx.paths, lens.by_onset)
-        files.LENS_SUMMARY.write(ctx.paths, self._summary(ctx, study, lens))
+        figures.publish(ctx.paths, readings.LENS, lens.table)
+        figures.publish(ctx.paths, readings.LENS_WINDOW, lens.window)
+        readings.LENS_ONSETS.write(ctx.paths, lens.by_onset)
+        readings.LENS_SUMMARY.write(ctx.paths, self._summary(ctx, study, lens))
         write_controls(ctx, study)
         return Result(rows=len(study.events), notes=study.notes())
 

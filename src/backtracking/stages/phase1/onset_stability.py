@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.artifacts.kinds import paths
 from backtracking.artifacts.registry import with_figures
 from backtracking.measurements.stability import continuation_tokens
@@ -46,7 +46,7 @@ class OnsetStability(Stage):
         return onset_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return paths(ctx.paths, with_figures([files.STABILITY, files.STABILITY_SUMMARY]))
+        return paths(ctx.paths, with_figures([readings.STABILITY, readings.STABILITY_SUMMARY]))
 
     def completions(self, ctx: RunContext) -> Completions:
         asked = ctx.config.analysis
@@ -65,8 +65,8 @@ class OnsetStability(Stage):
         events = all_onsets(ctx, self.variant, asked.stability_events, asked.stability_events)
         table = stability_table(events, self._begins(ctx, events), asked.stability_window, self.variant)
         summary = stability_summary(table, asked.stable_share)
-        figures.publish(ctx.paths, files.STABILITY, table)
-        files.STABILITY_SUMMARY.write(ctx.paths, summary)
+        figures.publish(ctx.paths, readings.STABILITY, table)
+        readings.STABILITY_SUMMARY.write(ctx.paths, summary)
         return Result(rows=len(table), notes={"events": len(events)})
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.measurements.balance import balance_table, matching_table
 from backtracking.measurements.controls import Event, OnsetKey, StudyFiles, draw_study
 from backtracking.measurements.halves import split_problems
@@ -48,7 +49,7 @@ def study_inputs(ctx: RunContext, variant: str, run: RunPaths | None = None) -> 
     return [
         *split_inputs(ctx),
         *onset_inputs(ctx, variant, run),
-        *([files.STABILITY.of(run or ctx.paths)] if asked else []),
+        *([readings.STABILITY.of(run or ctx.paths)] if asked else []),
     ]
 
 
@@ -92,7 +93,7 @@ def studied_onsets(
     """Onsets of a run's baseline with their controls, as far as the config asks for them."""
     asked, stable = ctx.config.analysis, None
     if asked.stability == "stable":
-        stable = stable_onsets(files.STABILITY.read(run or ctx.paths), variant, asked.stable_share)
+        stable = stable_onsets(readings.STABILITY.read(run or ctx.paths), variant, asked.stable_share)
     return all_onsets(ctx, variant, max_events, controls, run=run, stable=stable, without=without)
 
 
@@ -119,5 +120,5 @@ def open_study(ctx: RunContext, variant: str, bench: Bench | None = None) -> Stu
 
 def write_controls(ctx: RunContext, study: Study) -> None:
     """Keep which controls the onsets were compared with, and how alike they are."""
-    files.CONTROLS.write(ctx.paths, matching_table(study.events))
-    files.BALANCE.write(ctx.paths, balance_table(study.events))
+    readings.CONTROLS.write(ctx.paths, matching_table(study.events))
+    readings.BALANCE.write(ctx.paths, balance_table(study.events))

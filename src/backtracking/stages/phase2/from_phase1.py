@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from backtracking.artifacts import phase1 as earlier
+from backtracking.artifacts import readings
 from backtracking.interventions import Arm
 from backtracking.measurements.halves import split_problems
 from backtracking.stages.base import RunContext
 from backtracking.stages.phase1.prepare_data import read_problems
 
-_STUDIED = {earlier.CONTROLS: ("example_id", "control_example_id"), earlier.INJECTION: ("example_id",)}
+_STUDIED = {readings.CONTROLS: ("example_id", "control_example_id"), readings.INJECTION: ("example_id",)}
 """Phase 1's tables that name the problems they looked into."""
 
 if TYPE_CHECKING:
@@ -24,16 +24,16 @@ def vectors(ctx: RunContext, variant: str, arms: Sequence[Arm]) -> "dict[str, Te
 
     if not named_vectors(arms):
         return {}
-    readings = []
+    positions = []
     if needs_readings(arms):
         held_out = split_problems([problem.id for problem in read_problems(ctx)])["confirm"]
         study = phase1_study(ctx, variant, ctx.config.analysis.max_events, without=held_out)
-        readings = [event.controls["matched_row"] for event in study if "matched_row" in event.controls]
+        positions = [event.controls["matched_row"] for event in study if "matched_row" in event.controls]
     return resolve_vectors(
         arms,
         ctx.model(),
         saved_directions(ctx),
-        readings,
+        positions,
         seed=ctx.config.ablation_generation.random_control_seed,
         budget=ctx.config.analysis.batch_tokens,
     )
@@ -42,7 +42,7 @@ def vectors(ctx: RunContext, variant: str, arms: Sequence[Arm]) -> "dict[str, Te
 def saved_directions(ctx: RunContext) -> "dict[str, Tensor]":
     """The directions that Phase 1 saved; none when it saved none."""
     run = ctx.phase1_paths
-    return earlier.DIRECTIONS.read(run) if earlier.DIRECTIONS.exists(run) else {}
+    return readings.DIRECTIONS.read(run) if readings.DIRECTIONS.exists(run) else {}
 
 
 def looked_into(ctx: RunContext) -> set[str]:
@@ -50,15 +50,15 @@ def looked_into(ctx: RunContext) -> set[str]:
     run = ctx.phase1
     if run is None:
         return set()
-    found: set[str] = set()
+    looked_at: set[str] = set()
     for table, columns in _STUDIED.items():
         if table.exists(run):
             rows = table.read(run)
-            found |= {str(problem) for name in columns for problem in rows[name].dropna()}
-    if earlier.DIRECTIONS_CARD.exists(run):
-        card = earlier.DIRECTIONS_CARD.read(run)
-        found |= {*card["fit_problems"], *card["test_problems"]}
-    return found
+            looked_at |= {str(problem) for name in columns for problem in rows[name].dropna()}
+    if readings.DIRECTIONS_CARD.exists(run):
+        card = readings.DIRECTIONS_CARD.read(run)
+        looked_at |= {*card["fit_problems"], *card["test_problems"]}
+    return looked_at
 
 
 def phase1_study(

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 
-from backtracking.artifacts import phase1 as earlier
 from backtracking.artifacts import phase2 as files
+from backtracking.artifacts import readings
 from backtracking.artifacts.kinds import paths
 from backtracking.measurements.tradeoff import summarize_arms
 from backtracking.run.inputs import Input
@@ -68,7 +68,7 @@ class Phase2Search(Stage):
 
 
 def _importance(ctx: RunContext) -> pd.DataFrame | None:
-    if ctx.phase1 is None or not earlier.IMPORTANCE.exists(ctx.phase1):
+    if ctx.phase1 is None or not readings.IMPORTANCE.exists(ctx.phase1):
         return None
-    table = earlier.IMPORTANCE.read(ctx.phase1)
+    table = readings.IMPORTANCE.read(ctx.phase1)
     return None if table.empty else table

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from backtracking.artifacts import phase1 as earlier
+from backtracking.artifacts import readings
 from backtracking.artifacts.kinds import Artifact
 from backtracking.config.phase2 import Subset
 from backtracking.errors import NotTestable
@@ -29,17 +29,17 @@ def why_left_out(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, st
 def _why_not_built(ctx: RunContext, subset: Subset) -> str:
     if ctx.phase1 is None:
         return ""
-    needed: set[Artifact] = {earlier.SELECTED} if subset.from_selected_layers else set()
+    needed: set[Artifact] = {readings.SELECTED} if subset.from_selected_layers else set()
     for member in subset.components:
         if isinstance(member, Intervention) and member.vector is not None:
             is_mean = member.vector.startswith("mean_")
-            needed.add(earlier.CONTROLS if is_mean else earlier.DIRECTIONS)
+            needed.add(readings.CONTROLS if is_mean else readings.DIRECTIONS)
     paths = [artifact.path(ctx.phase1) for artifact in needed]
     if reason := next((reason for path in paths if (reason := why_not_made(path, ctx))), ""):
         return reason
     is_made_of_nothing = (
         subset.from_selected_layers
-        and earlier.SELECTED.exists(ctx.phase1)
+        and readings.SELECTED.exists(ctx.phase1)
         and not any(read_selected_layers(ctx.phase1).values())
     )
     return NOTHING_STANDS_OUT if is_made_of_nothing else ""
@@ -63,7 +63,7 @@ def selection_input(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Inpu
     """Phase 1's choice of layers, where a subset is made of it and there is one."""
     if not any(subset.from_selected_layers for subset in subsets):
         return []
-    chosen = earlier.SELECTED.of(ctx.phase1_paths)
+    chosen = readings.SELECTED.of(ctx.phase1_paths)
     return [] if why_not_made(chosen.path, ctx) else [chosen]
 
 
