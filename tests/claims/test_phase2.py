@@ -5,6 +5,7 @@ import pytest
 
 from backtracking.figures import style as figures
 from tests.claims.planted import judged2
+from tests.measurement.test_outcome import arms_table, completions, events_of
 from tests.report.tables import sweep_table
 
 BASE = {"baseline": (0.6, 0.85)}
@@ -58,6 +59,76 @@ def test_once_there_is_a_confirmation_nothing_else_decides(tmp_path, swept, conf
     found = judged2(tmp_path, subset_sweep_results=table, confirm_results=confirmed)
     assert (found["turned_down"].outcome, found["substantial"].outcome) == (outcome, substantial)
     assert "held-out" in found["turned_down"].because
+
+
+CALM = {"right": 0.02}
+PREFIXES = {"right": (-0.4, -0.3), "injected": (-0.04, 0.04)}
+
+
+def _arms(**arm):
+    """A baseline that doubts, and an arm, as a table of arms."""
+    doubts = {"wrong": 0.9, "right": 0.4}
+    found = arms_table(
+        events_of(completions("baseline", **doubts), completions("arm", **(doubts | arm))), 0.1
+    )
+    return found.assign(role=["baseline", "winner"])
+
+
+def _behind(**intervals):
+    """What the arm does behind fixed prefixes, as intervals of its changes."""
+    line = {"arm": "arm", "draw": None, "problems": 60}
+    for kind, (low, high) in (PREFIXES | intervals).items():
+        name = f"onset_after_{kind}_diff"
+        line |= {name: (low + high) / 2, f"{name}_low": low, f"{name}_high": high}
+    return pd.DataFrame([line])
+
+
+@pytest.mark.parametrize(
+    ("arm", "says"),
+    [
+        (CALM, "what falls: needless checks."),
+        ({"wrong": 0.3}, "what falls: noticing of errors."),
+        ({"wrong": 0.3, "right": 0.02}, "what falls: needless checks and noticing of errors."),
+    ],
+)
+def test_the_verdict_says_what_falls(tmp_path, arm, says):
+    found = judged2(tmp_path, subset_sweep_results=_arms(**arm))["turned_down"]
+    assert found.outcome == "supported"
+    assert found.because.startswith(says)
+    assert found.numbers["what_fell"] in found.because.replace(" and ", "; ")
+
+
+@pytest.mark.parametrize(
+    ("arm", "behind", "outcome"),
+    [
+        (CALM, {}, "supported"),
+        (CALM, {"right": (-0.2, 0.1)}, "inconclusive"),
+        (CALM, {"right": (0.1, 0.2)}, "contradicted"),
+        (CALM, {"injected": (-0.5, -0.3)}, "contradicted"),
+        (CALM, {"injected": (-0.3, 0.1)}, "supported"),
+        ({"wrong": 0.3}, {"injected": (-0.7, -0.5)}, "supported"),
+        ({"wrong": 0.3}, {}, "inconclusive"),
+    ],
+    ids=[
+        "as in free text",
+        "unclear",
+        "more checks",
+        "noticing lost",
+        "noticing unclear",
+        "noticing",
+        "not there",
+    ],
+)
+def test_what_fell_falls_behind_the_same_prefixes_too(tmp_path, arm, behind, outcome):
+    found = judged2(tmp_path, confirm_results=_arms(**arm), confirm_fixed_prefixes=_behind(**behind))
+    assert found["turned_down"].outcome == outcome, found["turned_down"].because
+    assert (found["substantial"].outcome == "not testable") == (outcome != "supported")
+
+
+def test_exploratory_arms_need_no_prefixes(tmp_path):
+    swept, behind = _arms(**CALM), _behind(right=(0.1, 0.2))
+    found = judged2(tmp_path, subset_sweep_results=swept, confirm_fixed_prefixes=behind)
+    assert found["turned_down"].outcome == "supported"
 
 
 @pytest.mark.parametrize(("arm", "outcome"), [((0.05, 0.1), "contradicted"), ((0.2, 0.76), "inconclusive")])

@@ -159,6 +159,61 @@ def test_an_arm_that_only_silences_onsets_lowers_it():
     assert line["verdict"] == HELD
 
 
+def doubting(arm, wrong=0.9, right=0.45, **how):
+    return completions(arm, wrong=wrong, right=right, **how)
+
+
+def test_fewer_needless_checks_with_errors_noticed_as_before_are_a_reduction():
+    table = arms_table(events_of(doubting("baseline"), doubting("calm", right=0.02)), margin=0.1)
+    line = table.loc["calm"]
+    assert (line["verdict"], line["what_fell"]) == (HELD, "needless checks")
+    assert find_best_tradeoff(table)["arm"] == "calm"
+
+
+def test_what_is_taken_away_is_counted_at_the_mix_of_steps_of_the_baseline():
+    """By hand from the text: an arm that errs more has the same share taken away as one that does not."""
+    base, calm = doubting("baseline"), doubting("calm", right=0.02, wrong=0.7)
+    worse = doubting("worse", right=0.02, wrong=0.7, errs=0.6)
+    table = arms_table(events_of(base, calm, worse), margin=0.1)
+    before = recounted(base)
+    wrong = before["wrong_steps_per_row"] * len(base)
+    right = table.loc["baseline", "fresh_right_count"]
+    whole = wrong * before["onset_after_wrong"] + right * before["onset_after_right"]
+    for arm in ("calm", "worse"):
+        line = table.loc[arm]
+        lost = wrong * line["onset_after_wrong_diff"] + right * line["onset_after_right_diff"]
+        assert line["onsets_removed"] == pytest.approx(-lost / whole)
+        assert line["onsets_removed_low"] < 0.65 < line["onsets_removed_high"]
+        assert line["what_fell"] == "needless checks; noticing of errors", "the larger fall comes first"
+    gap = table.loc["calm", "onsets_removed"] - table.loc["worse", "onsets_removed"]
+    assert abs(gap) < 0.1 < table.loc["worse", "backtracking_rate"] - table.loc["calm", "backtracking_rate"]
+
+
+@pytest.mark.parametrize(
+    ("base", "arm"),
+    [
+        ({"right": 0.05}, {"right": 0.0}),
+        ({"wrong": 0.9, "right": 0.05}, {"wrong": 0.6, "right": 0.18}),
+    ],
+    ids=["hardly any backtracking is needless", "doubt moves from wrong to right steps"],
+)
+def test_a_fall_that_takes_hardly_any_onsets_away_is_none(base, arm):
+    table = arms_table(events_of(completions("baseline", **base), completions("arm", **arm)), margin=0.1)
+    assert table.loc["arm", "onsets_removed"] < 0.1
+    assert table.loc["arm", "verdict"] != HELD
+    assert table.loc["arm", "what_fell"] == ""
+
+
+def test_fewer_checks_are_not_called_needless_while_noticing_may_be_lost():
+    groups = [doubting("baseline", problems=30), doubting("arm", right=0.02, wrong=0.85, problems=30)]
+    line = arms_table(events_of(*groups, problems=30), margin=0.15).loc["arm"]
+    assert line["onset_after_right_diff_high"] < 0 < line["onset_after_wrong_diff_high"]
+    assert line["onset_after_wrong_diff_low"] < -0.05
+    strict = arms_table(events_of(*groups, problems=30), margin=0.05).loc["arm"]
+    assert strict["what_fell"] == ""
+    assert strict["verdict"] == "inconclusive"
+
+
 def test_the_winner_lowers_the_primary_outcome_not_the_rows_with_an_onset():
     base = completions("baseline")
     fewer_errors, silent = completions("fewer_errors", errs=0.03), completions("silent", wrong=0.4)

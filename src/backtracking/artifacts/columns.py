@@ -138,6 +138,8 @@ retention: accuracy ÷ the baseline's
 distinct_3_ratio: `distinct_3` ÷ the baseline's
 fresh_wrong_count, fresh_right_count: fresh wrong steps; fresh right steps
 judged_on: what the verdict is about: `onset_after_wrong` where steps can be checked, else `backtracking`
+onsets_removed: share of the baseline's onsets that the arm takes away, at the baseline's mix of steps
+what_fell: `noticing of errors`, `needless checks` or `completions with an onset`; the larger fall first
 verdict: what the arm shows: `non-destructive`, `destructive`, `inconclusive`, `no effect`, …
 not_testable: why the verdict cannot be given, where it cannot
 """,

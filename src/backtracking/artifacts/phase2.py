@@ -142,7 +142,7 @@ TRIALS = Table(
         """
         trial: number of the trial
         backtracking_rate, accuracy: the arm's
-        outcome_change: change in the outcome that the search lowers, paired by problem; 0 where it has none
+        outcome_change: change in the rate of onsets at the baseline's mix of steps, paired by problem
         """,
         {name: ARM[name] for name in ("arm", "subset_name", "scale")},
         {"judged_on": ARM_RATES["judged_on"]},

@@ -1,6 +1,6 @@
-"""Claims about turning backtracking down: can it be done without loss, and by how much."""
+"""Claims about turning backtracking down: can it be done without loss, what falls, and by how much."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,18 +8,35 @@ import pandas as pd
 
 from backtracking.artifacts import phase2 as files
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.parts import Measured, Part, above, below, fact, measured, missing, undecided
+from backtracking.claims.parts import (
+    Measured,
+    Part,
+    above,
+    below,
+    fact,
+    measured,
+    missing,
+    undecided,
+)
 from backtracking.claims.verdict import Claim, Verdict
-from backtracking.claims.wording import number, percent, points, quoted, records
+from backtracking.claims.wording import number, points, quoted, records, span
 from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE, allowed_loss
 from backtracking.measurements.metrics import Metric
-from backtracking.measurements.outcome import judged_on
+from backtracking.measurements.outcome import (
+    AFTER_RIGHT,
+    AFTER_WRONG,
+    ANYWHERE,
+    LEAST_REMOVED,
+    NEEDLESS,
+    NOTICING,
+    judged_on,
+)
 from backtracking.measurements.statistics import LEVEL
 from backtracking.measurements.tradeoff import DESTRUCTIVE, HELD
 from backtracking.run.records import BASELINE_NAME
 
-MIN_REDUCTION, SOME = 0.30, 0.10
-"""Shares of the baseline's rate: a substantial reduction, and the least that counts as one at all."""
+MIN_REDUCTION = 0.30
+"""The share of the baseline's onsets that a substantial reduction takes away."""
 RUN_CHECKS = ("rows_cut", "row_keys", "hooks_against_schedule", "arms_without_divergence")
 ACCURACY_CHECKS = (
     "answers_without_digit",
@@ -27,6 +44,8 @@ ACCURACY_CHECKS = (
     "gold_in_wrong_answers",
     "accuracy_at_chance",
 )
+_BEHIND_PREFIXES = {NOTICING: "onset_after_injected", NEEDLESS: "onset_after_right"}
+"""What shows the same behind fixed prefixes."""
 
 
 def turned_down(margin: float) -> Claim:
@@ -34,30 +53,37 @@ def turned_down(margin: float) -> Claim:
     return Claim(
         "turned_down",
         "Backtracking can be turned down without loss of accuracy",
-        f"Supported when an intervention lowers the outcome (Holm-corrected p < {LEVEL} over the arms beside "
-        "it, interval wholly below zero) while its accuracy is held: the whole interval of the paired change "
-        f"lies above minus what may be lost ({margin:.0%}, and no more than a quarter of the baseline's "
-        "accuracy), and cut, looping and empty completions do not surely become more by that margin. The "
-        "outcome is P(onset | fresh wrong step) where steps can be checked, else the share of completions "
-        "with an onset, and the verdict says which. Where the confirmation was run, the arm picked on the "
-        "search half must pass on the held-out problems, and nothing else counts; without one the verdict "
-        "rests on the problems that the arm was picked on, and says so. Contradicted when every arm surely "
-        "fails: it loses more than may be lost, breaks the text, or lowers the outcome by less than "
-        f"{SOME:.0%} of the baseline's. Not testable where the baseline has no onset, an accuracy below "
-        f"{2 * margin:.0%}, or more than {MOST_CUT:.0%} of its completions cut at the cap.",
+        "Supported when one intervention does all of this. (1) Something falls, and the verdict says what: "
+        "*noticing of errors*, P(onset | fresh wrong step), or *needless checks*, P(onset | fresh right "
+        "step) while P(onset | fresh wrong step) is held (its whole interval above minus what may be "
+        "lost). Where steps cannot be checked, the share of completions with an onset. The interval lies "
+        f"wholly below zero (Holm-corrected over the arms beside it, p < {LEVEL} shared by the two ways). "
+        f"(2) At the baseline's own mix of wrong and right steps it takes at least {LEAST_REMOVED:.0%} of "
+        "the onsets away, so fewer errors made count for nothing. (3) Accuracy is held: the whole interval "
+        f"of the paired change lies above minus what may be lost ({margin:.0%}, and no more than a quarter "
+        "of the baseline's accuracy), and cut, looping and empty completions do not surely become more by "
+        "that margin. (4) Where the confirmation was run, the arm picked on the search half passes on the "
+        "held-out problems, and nothing else counts; behind its fixed prefixes, the same for all arms, "
+        "what fell falls too (interval wholly below zero), and noticing that is said to be held is not "
+        "surely lost. Without a confirmation the verdict rests on the problems that the arm was picked on, "
+        "and says so. Contradicted when every arm surely fails one of these. Not testable where the "
+        f"baseline has no onset, an accuracy below {2 * margin:.0%}, or more than {MOST_CUT:.0%} of its "
+        "completions cut at the cap.",
         (*RUN_CHECKS, *ACCURACY_CHECKS, "winner_unconfirmed", "baselines_disagree"),
-        "The margin and the confirmed arm's freedom (which arms were tried) are the study's. P(onset | fresh "
-        "wrong step) conditions on steps that the arm itself makes wrong.",
+        "The margin and which arms were tried are the study's. A tenth is a convention. Noticing that falls "
+        "with accuracy held may still be a loss where answers do not depend on it. In free text P(onset | "
+        "fresh wrong step) conditions on steps that the arm itself makes wrong; behind prefixes, which are "
+        "few, a small loss of noticing would not be seen.",
     )
 
 
 SUBSTANTIAL = Claim(
     "substantial",
     "The reduction is substantial",
-    "Supported when the arm that passes the rule above lowers the same outcome by at least "
-    f"{MIN_REDUCTION:.0%} of the baseline's, on the problems that the rule above was judged on: the whole "
-    "interval of the change lies beyond that. Contradicted when it lies wholly short of it. Not testable "
-    "where no arm passes.",
+    f"Supported when the arm that passes the rule above takes away at least {MIN_REDUCTION:.0%} of the "
+    "baseline's onsets, at the baseline's mix of wrong and right steps (where steps cannot be checked: of "
+    "completions with one), on the problems that the rule above was judged on: the whole interval of the "
+    "share lies above that. Contradicted when it lies wholly short of it. Not testable where no arm passes.",
     (*RUN_CHECKS, "winner_unconfirmed"),
     "Three tenths is a convention, and the arm was picked for being strongest (which the held-out problems "
     "mend).",
@@ -76,40 +102,58 @@ class Tried:
         return quoted(self.row["arm"])
 
     @property
-    def change(self) -> Measured | None:
-        return self.difference(self.outcome.outcome)
+    def fell(self) -> list[str]:
+        """The ways in which backtracking fell, the one that takes most away first."""
+        said = self.row.get("what_fell")
+        return said.split("; ") if isinstance(said, str) and said else []
+
+    @property
+    def removed(self) -> Measured | None:
+        """The share of the baseline's onsets that the arm takes away, at the baseline's mix of steps."""
+        return measured(self.row, "onsets_removed", number(self.row, "problems"))
+
+    @property
+    def ways(self) -> tuple[Metric, ...]:
+        """The rates that may fall."""
+        return (ANYWHERE,) if self.outcome == ANYWHERE else (AFTER_WRONG, AFTER_RIGHT)
 
     def difference(self, what: str) -> Measured | None:
         """A paired difference to the baseline."""
         return measured(self.row, f"{what}_diff", number(self.row, "problems"))
 
-    def before(self, column: str, change: Measured) -> float:
-        """What the baseline has, by the arm's own value and its difference."""
-        return (number(self.row, column) or 0.0) - change.value
+    def held(self, name: str, column: str, change: Measured, margin: float, says: str) -> Part:
+        """Whether a rate is held: inside what may be lost of what the baseline has."""
+        before = (number(self.row, column) or 0.0) - change.value
+        deciding = number(self.row, f"{name}_deciding_problems")
+        return above(f"{name}_change", change, -allowed_loss(margin, before), says, deciding)
 
     @property
-    def falls_by(self) -> str:
-        return f"{self.outcome.label} {points(self.row, f'{self.outcome.outcome}_diff')} points"
+    def removes(self) -> str:
+        of = "completions with an onset" if self.outcome == ANYWHERE else "onsets at equal error rate"
+        found = self.removed
+        share = "—" if found is None else span(found, percent=True)
+        return f"takes away {share} of {of} ({', '.join(map(self.by_points, self.ways))})"
+
+    def by_points(self, way: Metric) -> str:
+        return f"{way.label} {points(self.row, f'{way.outcome}_diff')} points"
 
     @property
     def accuracy_by(self) -> str:
         return f"accuracy {points(self.row, 'accuracy_diff')} points"
 
-    def __str__(self) -> str:
-        return f"{self.name}: {self.falls_by}, {self.accuracy_by}"
-
     def numbers(self) -> dict[str, float | str]:
         """What the rule looked at."""
-        names = [
-            f"{what}_diff{end}"
-            for what in (self.outcome.outcome, "accuracy")
-            for end in ("", "_low", "_high")
-        ]
+        differences = [f"{name}_diff" for name in (*(way.outcome for way in self.ways), "accuracy")]
+        names = [f"{name}{end}" for name in ("onsets_removed", *differences) for end in ("", "_low", "_high")]
         known = {name: number(self.row, name) for name in (*names, "problems")}
         return {
             "arm": str(self.row["arm"]),
+            "what_fell": "; ".join(self.fell),
             **{name: value for name, value in known.items() if value is not None},
         }
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.removes}, {self.accuracy_by}"
 
 
 @dataclass(frozen=True)
@@ -130,7 +174,7 @@ class Contest:
     def winner(self) -> Tried | None:
         """The strongest reduction among those that pass the rule."""
         held = [arm for arm in self.tried if arm.row["verdict"] == HELD]
-        return min(held, key=lambda arm: number(arm.row, f"{arm.outcome.outcome}_diff") or 0.0, default=None)
+        return max(held, key=lambda arm: number(arm.row, "onsets_removed") or 0.0, default=None)
 
 
 def judge(evidence: Evidence, margin: float, arms: pd.DataFrame | None, swept: str) -> list[Verdict]:
@@ -139,7 +183,10 @@ def judge(evidence: Evidence, margin: float, arms: pd.DataFrame | None, swept: s
     lacking = swept if contest is None else contest.untested
     if contest is None or lacking:
         return [claim.missing(lacking), SUBSTANTIAL.missing(lacking)]
-    return [_judge_turned_down(claim, contest, margin), _judge_substantial(contest)]
+    behind = _behind_prefixes(evidence, contest, margin) if contest.is_confirmed else []
+    verdict = _judge_turned_down(claim, contest, margin, behind)
+    passes = contest.winner() if verdict.outcome == "supported" else None
+    return [verdict, _judge_substantial(passes)]
 
 
 def all_arms(evidence: Evidence) -> pd.DataFrame | None:
@@ -181,7 +228,7 @@ def _why_no_reduction(arms: pd.DataFrame) -> str:
     return why_untested(arms[arms["verdict"] != DESTRUCTIVE])
 
 
-def _judge_turned_down(claim: Claim, contest: Contest, margin: float) -> Verdict:
+def _judge_turned_down(claim: Claim, contest: Contest, margin: float, behind: Sequence[Part]) -> Verdict:
     best, tried = contest.winner(), contest.tried
     if best is not None:
         where = (
@@ -189,7 +236,8 @@ def _judge_turned_down(claim: Claim, contest: Contest, margin: float) -> Verdict
             if contest.is_confirmed
             else "exploratory, not confirmed on held-out problems"
         )
-        return claim.judge(fact(True, f"{best} ({where})", **best.numbers()))
+        says = f"what falls: {' and '.join(best.fell)}. {best} ({where})"
+        return claim.judge(fact(True, says, **best.numbers()), *behind)
     if not tried:
         return claim.missing("an intervention, among the arms that were tried")
     judged = [(arm, _passes(arm, margin)) for arm in tried]
@@ -205,52 +253,89 @@ def _judge_turned_down(claim: Claim, contest: Contest, margin: float) -> Verdict
     return claim.judge(fact(False, f"none of {len(tried)} interventions passes; {_nearest(tried)}"))
 
 
+def _behind_prefixes(evidence: Evidence, contest: Contest, margin: float) -> list[Part]:
+    """What the confirmed arm does behind the same prefixes as the baseline; nothing where there are none."""
+    table, best = evidence.table(files.CONFIRM_PREFIXES), contest.winner()
+    if table is None or best is None:
+        return []
+    rows = records(table[(table["arm"] == best.row["arm"]) & table["draw"].isna()])
+    mainly = next((_BEHIND_PREFIXES[name] for name in best.fell if name in _BEHIND_PREFIXES), None)
+    if not rows or mainly is None:
+        return []
+    row = rows[0]
+    falls = measured(row, f"{mainly}_diff", number(row, "problems"))
+    if falls is None:
+        return [missing("intervals behind the fixed prefixes")]
+    step = "injected errors" if mainly == _BEHIND_PREFIXES[NOTICING] else "right steps"
+    says = f"behind the same {step} onsets {points(row, f'{mainly}_diff')} points"
+    parts = [below(f"{mainly}_change", falls, 0.0, says)]
+    noticing = measured(row, f"{_BEHIND_PREFIXES[NOTICING]}_diff", number(row, "problems"))
+    if NOTICING not in best.fell and noticing is not None:
+        parts.append(_not_lost(noticing, margin, row))
+    return parts
+
+
+def _not_lost(noticing: Measured, margin: float, row: Mapping[Any, Any]) -> Part:
+    """Noticing behind injected errors, which are few: it fails only where more is surely lost."""
+    name = _BEHIND_PREFIXES[NOTICING]
+    says = f"behind the same injected errors {points(row, f'{name}_diff')} points"
+    part = above(f"{name}_change", noticing, -margin, says)
+    return part if part.state == "fails" else Part("holds", says, part.numbers)
+
+
 def _passes(arm: Tried, margin: float) -> list[Part]:
-    """Both halves of the rule for an arm that does not pass: the outcome falls, and accuracy is held."""
+    """Both halves of the rule for an arm that does not pass: something falls, and accuracy is held."""
     if arm.row["verdict"] == DESTRUCTIVE:
         return [fact(False, f"destructive, {arm}")]
     if arm.row["verdict"] == NOT_TESTABLE:
         return [missing(str(arm.row.get("not_testable")))]
-    change, kept = arm.change, arm.difference("accuracy")
-    if change is None or kept is None:
+    removed, kept = arm.removed, arm.difference("accuracy")
+    if removed is None or kept is None:
         return [missing("paired differences with intervals")]
-    lost = -allowed_loss(margin, arm.before("accuracy", kept))
-    deciding = number(arm.row, "accuracy_deciding_problems")
-    parts = [_falls(arm, change), above("accuracy_change", kept, lost, arm.accuracy_by, deciding)]
+    parts = [
+        _enough(removed, arm.removes),
+        *_likeliest_way(arm, margin),
+        arm.held("accuracy", "accuracy", kept, margin, arm.accuracy_by),
+    ]
     corrected = undecided("not significant once corrected for the number of arms")
     return parts if any(part.state != "holds" for part in parts) else [*parts, corrected]
 
 
-def _falls(arm: Tried, change: Measured) -> Part:
-    """Whether the outcome falls; it does not where it surely falls by less than what counts."""
-    part = below(f"{arm.outcome.outcome}_change", change, 0.0, arm.falls_by)
-    counts = SOME * arm.before(arm.outcome.name, change)
-    return Part("fails", arm.falls_by, part.numbers) if change.low > -counts else part
+def _enough(removed: Measured, says: str) -> Part:
+    """Whether an arm takes enough away to count, by the estimate; short of it by the whole interval fails."""
+    part = above("onsets_removed", removed, LEAST_REMOVED, says)
+    return Part("holds", says, part.numbers) if removed.value >= LEAST_REMOVED else part
 
 
-def _problems(parts: list[Part]) -> float:
+def _likeliest_way(arm: Tried, margin: float) -> list[Part]:
+    """The parts of the way in which the arm comes nearest to a fall."""
+    found = [(way, change) for way in arm.ways if (change := arm.difference(way.outcome)) is not None]
+    if not found:
+        return [missing("paired differences with intervals")]
+    ways = [[below(f"{way.outcome}_change", change, 0.0, f"{way.label} falls")] for way, change in found]
+    if len(ways) > 1:
+        (noticing, change), _ = found
+        says = f"{noticing.label} is held"
+        ways[1].append(arm.held(noticing.outcome, noticing.name, change, margin, says))
+    return min(ways, key=lambda parts: (any(part.state == "fails" for part in parts), _problems(parts)))
+
+
+def _problems(parts: Sequence[Part]) -> float:
     return max((part.deciding for part in parts if part.state == "open"), default=0.0)
 
 
 def _nearest(tried: list[Tried]) -> str:
     """What the least damaging of the reducing arms does."""
-    reducing = [arm for arm in tried if arm.change is not None and arm.change.value < 0]
+    reducing = [arm for arm in tried if arm.removed is not None and arm.removed.value > 0]
     if not reducing:
         return "none lowers the outcome"
     return f"nearest is {max(reducing, key=lambda arm: number(arm.row, 'accuracy_diff') or -1.0)}"
 
 
-def _judge_substantial(contest: Contest) -> Verdict:
-    arm = contest.winner()
+def _judge_substantial(arm: Tried | None) -> Verdict:
     if arm is None:
         return SUBSTANTIAL.missing("an arm that passes the rule above")
-    change = arm.change
-    if change is None:
-        return SUBSTANTIAL.missing("the interval of the change in the outcome")
-    base = arm.before(arm.outcome.name, change)
-    share = -change.value / base if base else 0.0
-    says = (
-        f"{arm.name} removes {percent(share)} of the baseline's: {arm.falls_by}, "
-        f"{-100 * MIN_REDUCTION * base:+.1f} asked"
-    )
-    return SUBSTANTIAL.judge(below(f"{arm.outcome.outcome}_change", change, -MIN_REDUCTION * base, says))
+    if arm.removed is None:
+        return SUBSTANTIAL.missing("the interval of the share that it takes away")
+    says = f"{arm.name} {arm.removes}, {MIN_REDUCTION:.0%} asked"
+    return SUBSTANTIAL.judge(above("onsets_removed", arm.removed, MIN_REDUCTION, says))

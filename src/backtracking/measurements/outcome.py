@@ -1,18 +1,58 @@
-"""What an arm is judged on: onsets after its wrong steps where steps can be checked, else rows with an onset.
+"""What an arm is judged on: onsets after wrong and right steps where steps can be checked, or rows with any.
 
-Fewer rows with an onset may only mean fewer errors to notice, and more rows with one more errors made.
+Fewer rows with an onset may only mean fewer errors to notice, and more rows with one more errors made. So
+what an arm takes away is counted at the baseline's mix of wrong and right steps.
 """
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from backtracking.measurements.floors import allowed_loss
 from backtracking.measurements.metrics import OUTCOMES, Metric
+from backtracking.measurements.statistics import LEVEL, MISSING, Interval, spread
 from backtracking.measurements.tallies import holds
 
 FEWEST_WRONG_STEPS = 20
 """So many fresh wrong steps a baseline needs, lest a handful of them decide about every arm."""
-AFTER_WRONG = OUTCOMES["onset_after_wrong"]
+LEAST_REMOVED = 0.10
+"""The share of the baseline's onsets that an arm has to take away, lest any fall at all should count."""
+NOTICING, NEEDLESS, ANY = "noticing of errors", "needless checks", "completions with an onset"
+AFTER_WRONG, AFTER_RIGHT = OUTCOMES["onset_after_wrong"], OUTCOMES["onset_after_right"]
 ANYWHERE = OUTCOMES["backtracking"]
 _BROKEN = ("truncation", "loop", "empty")
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way in which backtracking can fall."""
+
+    name: str
+    metric: Metric
+    weight: float
+    """What its rate weighs in the rate of onsets at the baseline's mix."""
+
+    def falls(self, row: "pd.Series[Any]", level: float) -> bool:
+        return self._differs(row, level) and row[f"{self.metric.outcome}_diff"] < 0
+
+    def rises(self, row: "pd.Series[Any]", level: float) -> bool:
+        return self._differs(row, level) and row[f"{self.metric.outcome}_diff"] > 0
+
+    def _differs(self, row: "pd.Series[Any]", level: float) -> bool:
+        return bool(row[f"{self.metric.outcome}_diff_p_holm"] < level)
+
+
+def ways(baseline: pd.DataFrame) -> list[Way]:
+    """What the baseline's backtracking consists of: errors noticed, right steps checked; or rows at all."""
+    if primary_outcome(baseline) == ANYWHERE:
+        return [Way(ANY, ANYWHERE, 1.0)]
+    kinds = [(NOTICING, AFTER_WRONG), (NEEDLESS, AFTER_RIGHT)]
+    steps = {name: float(baseline[metric.bottom].sum()) for name, metric in kinds if holds(baseline, metric)}
+    total = sum(steps.values())
+    return [Way(name, metric, steps[name] / total) for name, metric in kinds if steps.get(name, 0.0) > 0]
 
 
 def primary_outcome(baseline: pd.DataFrame) -> Metric:
@@ -21,6 +61,54 @@ def primary_outcome(baseline: pd.DataFrame) -> Metric:
         return ANYWHERE
     steps, followed = (float(baseline[name].sum()) for name in (AFTER_WRONG.bottom, AFTER_WRONG.top))
     return AFTER_WRONG if steps >= FEWEST_WRONG_STEPS and followed > 0 else ANYWHERE
+
+
+def fall(
+    row: "pd.Series[Any]", base: "pd.Series[Any]", found: Sequence[Way], margin: float
+) -> dict[str, float | str]:
+    """How much of the baseline's onsets an arm takes away, and what of them, as columns."""
+    removed = onsets_removed(row, base, found)
+    fell = what_fell(row, base, found, margin) if removed.value >= LEAST_REMOVED else []
+    return spread("onsets_removed", removed) | {"what_fell": "; ".join(fell)}
+
+
+def onsets_removed(row: "pd.Series[Any]", base: "pd.Series[Any]", found: Sequence[Way]) -> Interval:
+    """The share of the baseline's onsets that an arm takes away, at the baseline's mix of steps.
+
+    The baseline's rates and mix are taken as they are; the errors of the two differences, which are over
+    different steps, add up as squares.
+    """
+    whole = sum(way.weight * base[way.metric.name] for way in found)
+    if not whole > 0:
+        return MISSING
+    ends = ("", "_high", "_low")
+    parts = [
+        [-way.weight / whole * row.get(f"{way.metric.outcome}_diff{end}", math.nan) for end in ends]
+        for way in found
+    ]
+    value = sum(part[0] for part in parts)
+    below, above = (math.hypot(*(part[0] - part[end] for part in parts)) for end in (1, 2))
+    return Interval(value, value - below, value + above)
+
+
+def what_fell(
+    row: "pd.Series[Any]", base: "pd.Series[Any]", found: Sequence[Way], margin: float
+) -> list[str]:
+    """The ways in which backtracking surely fell, the one that takes most away first.
+
+    Every way has its share of the level. Fewer needless checks count only where errors are noticed as before,
+    or noticed less as well.
+    """
+    fell = [way for way in found if way.falls(row, LEVEL / len(found))]
+    fell.sort(key=lambda way: way.weight * float(row[f"{way.metric.outcome}_diff"]))
+    names = [way.name for way in fell]
+    return [] if names == [NEEDLESS] and not is_noticing_held(row, base, margin) else names
+
+
+def is_noticing_held(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: float) -> bool:
+    """Whether P(onset | wrong step) surely falls by no more than may be lost."""
+    lowest = row[f"{AFTER_WRONG.outcome}_diff_low"]
+    return bool(lowest > -allowed_loss(margin, base[AFTER_WRONG.name]))
 
 
 def judged_on(table: pd.DataFrame) -> Metric:

@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 from backtracking.measurements.bounded import deciding_problems, no_worse_p
 from backtracking.measurements.comparison import average, compare, count, paired_sums
 from backtracking.measurements.floors import NOT_TESTABLE, allowed_loss, no_onsets, too_cut, too_low
-from backtracking.measurements.metrics import BY_NAME, OUTCOMES, Metric, compared_in, shown_in
-from backtracking.measurements.outcome import breaks_text, judged_on, primary_outcome
+from backtracking.measurements.metrics import BY_NAME, OUTCOMES, compared_in, shown_in
+from backtracking.measurements.outcome import (
+    Way,
+    breaks_text,
+    fall,
+    primary_outcome,
+    ways,
+)
 from backtracking.measurements.statistics import LEVEL, holm, spread
 from backtracking.measurements.tallies import counted, holds
 from backtracking.run.records import BASELINE_NAME
@@ -40,13 +46,15 @@ def summarize_arms(events: pd.DataFrame, margin: float) -> pd.DataFrame:
     base = table[table["arm"] == BASELINE_NAME].iloc[0]
     table["retention"] = table["accuracy"] / base["accuracy"] if base["accuracy"] else None
     table["distinct_3_ratio"] = table["distinct_3"] / base["distinct_3"] if base["distinct_3"] else None
-    outcome = primary_outcome(values[BASELINE_NAME])
-    table["judged_on"] = outcome.outcome
     held = values[BASELINE_NAME]
+    table["judged_on"] = primary_outcome(held).outcome
     for what in (name for name in TESTED if holds(held, OUTCOMES[name])):
         p_values = table.get(f"{what}_diff_p", pd.Series(np.nan, index=table.index))
         table[f"{what}_diff_p_holm"] = holm(p_values.to_numpy(dtype=np.float64))
-    judged = [_verdict(row, base, outcome, margin) for _, row in table.iterrows()]
+    found = ways(held)
+    falls = pd.DataFrame([fall(row, base, found, margin) for _, row in table.iterrows()], index=table.index)
+    table = table.assign(**falls)
+    judged = [_verdict(row, base, found, margin) for _, row in table.iterrows()]
     table["verdict"] = [verdict for verdict, _ in judged]
     table["not_testable"] = [reason for _, reason in judged]
     return first_columns(table, SUBSET_COLUMNS)
@@ -114,14 +122,14 @@ def _differences(values: Mapping[str, pd.DataFrame], arm: str, margin: float) ->
 
 
 def _verdict(
-    row: "pd.Series[Any]", base: "pd.Series[Any]", outcome: Metric, margin: float
+    row: "pd.Series[Any]", base: "pd.Series[Any]", found: Sequence[Way], margin: float
 ) -> tuple[str, str]:
     """What an arm shows, by rules that can fail in every direction; or that it shows nothing, and why.
 
     An arm that breaks the text is destructive, whatever its answers. Accuracy is held when the whole interval
     of its paired change lies above minus what may be lost, lost when it lies below, and undecided otherwise.
-    A significant change of the outcome has its whole interval on one side of zero: both come from the same
-    t distribution. One that is not significant is no effect only where the interval lies inside the margin.
+    A significant change has its whole interval on one side of zero: both come from the same t distribution.
+    One that is not significant is no effect only where every interval lies inside the margin.
     """
     if row["arm"] == BASELINE_NAME:
         return "", ""
@@ -132,19 +140,19 @@ def _verdict(
     allowed = allowed_loss(margin, base["accuracy"])
     if row["accuracy_diff_high"] < -allowed:
         return DESTRUCTIVE, ""
-    if reason := _outcome_untestable(row, base, outcome):
+    if reason := _outcome_untestable(row, base, found):
         return NOT_TESTABLE, reason
     held = row["accuracy_diff_low"] > -allowed
-    return _effect(row, outcome.outcome, held, margin), ""
+    return _effect(row, found, held, margin), ""
 
 
-def _effect(row: "pd.Series[Any]", what: str, held: bool, margin: float) -> str:
-    if not row[f"{what}_diff_p_holm"] < LEVEL:
-        is_small = row[f"{what}_diff_low"] > -margin and row[f"{what}_diff_high"] < margin
-        return "no effect" if is_small else "inconclusive"
-    if row[f"{what}_diff"] > 0:
+def _effect(row: "pd.Series[Any]", found: Sequence[Way], held: bool, margin: float) -> str:
+    if row["what_fell"]:
+        return HELD if held else "inconclusive"
+    if row["onsets_removed"] < 0 and any(way.rises(row, LEVEL / len(found)) for way in found):
         return "raises backtracking"
-    return HELD if held else "inconclusive"
+    ends = [row[f"{way.metric.outcome}_diff_{end}"] for way in found for end in ("low", "high")]
+    return "no effect" if all(abs(end) < margin for end in ends) else "inconclusive"
 
 
 def _accuracy_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: float) -> str:
@@ -154,53 +162,59 @@ def _accuracy_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: 
     return cut or too_low("accuracy", base["accuracy"], margin)
 
 
-def _outcome_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", outcome: Metric) -> str:
+def _outcome_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", found: Sequence[Way]) -> str:
     silent = no_onsets(base["backtracking_count"], base["total"])
     if reason := silent or too_cut("the arm's", row["truncation_rate"]):
         return reason
-    if pd.isna(row[f"{outcome.outcome}_diff_low"]):
-        return (
-            f"fewer than 2 problems have a wrong step under both the baseline and the arm, whose "
-            f"{row['total']:,} completions hold {row['fresh_wrong_count']:,}"
-        )
+    for way in found:
+        if pd.isna(row[f"{way.metric.outcome}_diff_low"]):
+            counted_in = row.get(f"{way.metric.bottom}_count", row["total"])
+            return (
+                f"fewer than 2 problems have what {way.metric.label} is counted over under both the baseline "
+                f"and the arm, whose {row['total']:,} completions hold {counted_in:,}"
+            )
     return ""
 
 
 def find_best_tradeoff(table: pd.DataFrame) -> pd.Series | None:
-    """The intervention that lowers the primary outcome most with accuracy held; none when there is none.
+    """The intervention that takes away most of the onsets with accuracy held; none when there is none.
 
     Equal ones are told apart by accuracy, then by size. Controls and token suppression cannot win.
     """
     held = table[(table["kind"] == "intervention") & (table["verdict"] == HELD)]
-    order = [f"{judged_on(table).outcome}_diff", "accuracy", "num_components"]
-    ranked = held.sort_values(order, ascending=[True, False, True], kind="stable")
+    order = ["onsets_removed", "accuracy", "num_components"]
+    ranked = held.sort_values(order, ascending=[False, False, True], kind="stable")
     return None if ranked.empty else ranked.iloc[0]
 
 
 def front_probability(events: pd.DataFrame, seed: int, draws: int = BOOTSTRAP_DRAWS) -> pd.Series:
     """Per arm the share of problem-level bootstrap draws in which no arm beats it in both rates.
 
-    An arm without a wrong step in a draw has nothing to be cheap about. Without an onset to lower there is
+    Arms cost the onsets that they leave, at the baseline's mix of wrong and right steps; one without a wrong
+    step in a draw has nothing to be cheap about. Without an onset to lower there is
     no front.
     """
-    cost = primary_outcome(counted(events[events["arm"] == BASELINE_NAME]))
+    found = ways(counted(events[events["arm"] == BASELINE_NAME]))
+    names = ["correct", "total", *(name for way in found for name in (way.metric.top, way.metric.bottom))]
     problems = sorted(events["example_id"].unique())
     place = {problem: k for k, problem in enumerate(problems)}
     arms = list(dict.fromkeys(events["arm"]))
-    sums = np.zeros((4, len(arms), len(problems)))
+    sums = np.zeros((len(names), len(arms), len(problems)))
     for a, arm in enumerate(arms):
         part = events[events["arm"] == arm]
         at = part["example_id"].map(place).to_numpy()
         values = counted(part)
-        for k, name in enumerate((cost.top, cost.bottom, "correct", "total")):
+        for k, name in enumerate(names):
             np.add.at(sums[k, a], at, values[name].to_numpy(np.float64))
     generator = np.random.default_rng(derive_seed(seed, "pareto front"))
     weights = generator.multinomial(len(problems), np.full(len(problems), 1 / len(problems)), size=draws)
-    totals = sums @ weights.T.astype(np.float64)
+    correct, total, *counts = sums @ weights.T.astype(np.float64)
+    costs = np.zeros_like(correct)
     with np.errstate(invalid="ignore", divide="ignore"):
-        costs = np.where(totals[1] > 0, totals[0] / totals[1], np.inf)
-        on_front = _undominated(costs, totals[2] / totals[3]).mean(axis=1)
-    is_silent = not sums[0, arms.index(BASELINE_NAME)].any()
+        for way, top, bottom in zip(found, counts[::2], counts[1::2], strict=True):
+            costs += np.where(bottom > 0, way.weight * top / bottom, np.inf)
+        on_front = _undominated(costs, correct / total).mean(axis=1)
+    is_silent = not sums[2::2, arms.index(BASELINE_NAME)].any()
     return pd.Series(np.nan if is_silent else on_front, index=arms, name="front_probability")
 
 

@@ -15,8 +15,8 @@ from backtracking.config.phase2 import SearchConfig
 from backtracking.errors import UserError
 from backtracking.interventions import BASELINE_ARM, Arm, Condition, Intervention
 from backtracking.measurements.comparison import average, compare
-from backtracking.measurements.metrics import OUTCOMES, Metric
-from backtracking.measurements.outcome import primary_outcome
+from backtracking.measurements.metrics import OUTCOMES
+from backtracking.measurements.outcome import Way, primary_outcome, ways
 from backtracking.measurements.tallies import counted
 from backtracking.model.arms import check_arms
 from backtracking.run.provenance import digest
@@ -55,7 +55,8 @@ def search_arms(
     study = _study(candidates, config, seed)
     baseline = run_arms(job, [BASELINE_ARM])
     seen = {BASELINE_NAME: baseline.events}
-    outcome = primary_outcome(counted(baseline.events))
+    values = counted(baseline.events)
+    outcome, found = primary_outcome(values), ways(values)
     generated = baseline.generated
     lines: list[dict[str, Any]] = []
     while arms_left and idle < IDLE_ROUNDS:
@@ -69,7 +70,7 @@ def search_arms(
             generated += batch.generated
             seen |= {str(arm): part for arm, part in batch.events.groupby("arm", sort=False)}
         for trial, arm in zip(asked, arms, strict=True):
-            change, accuracy = _objectives(seen[arm.name], seen[BASELINE_NAME], outcome)
+            change, accuracy = _objectives(seen[arm.name], seen[BASELINE_NAME], found)
             study.tell(trial, (change, accuracy))
             scale = trial.params["scale"] if arm.members[0].interventions else None
             lines.append(
@@ -164,10 +165,11 @@ def _arm(params: dict[str, Any], candidates: Sequence[Component], job: SweepJob)
     return arm
 
 
-def _objectives(events: pd.DataFrame, baseline: pd.DataFrame, outcome: Metric) -> tuple[float, float]:
-    """How far the primary outcome changes, and accuracy; what has no wrong step to follow changes nothing."""
-    change = compare(events, baseline, outcome).value
-    return (0.0 if math.isnan(change) else change), average(events, OUTCOMES["accuracy"]).value
+def _objectives(events: pd.DataFrame, baseline: pd.DataFrame, found: Sequence[Way]) -> tuple[float, float]:
+    """How far onsets change at the baseline's mix of steps (kinds that are not there: not), and accuracy."""
+    changes = [way.weight * compare(events, baseline, way.metric).value for way in found]
+    change = sum(0.0 if math.isnan(one) else one for one in changes)
+    return change, average(events, OUTCOMES["accuracy"]).value
 
 
 def ranked_components(importance: pd.DataFrame | None, n_layers: int, count: int) -> list[Component]:
