@@ -227,6 +227,28 @@ def test_writing_is_direct_effect_and_removal(tmp_path, direct, total, scan, out
     assert found["writes"].outcome == outcome
 
 
+TWO = scan_table([0.001, 0.001, 0.9])
+
+
+@pytest.mark.parametrize(
+    ("modes", "direct", "outcome"),
+    [
+        ((FOUND, NOTHING), 2.0, "inconclusive"),
+        ((TWO, FOUND), -0.5, "inconclusive"),
+        ((TWO, FOUND), 2.0, "supported"),
+        ((FOUND, FOUND), -0.5, "contradicted"),
+    ],
+    ids=["one way finds nothing", "the common one does not write", "the common one writes", "ways agree"],
+)
+def test_that_none_writes_needs_ways_of_removal_that_agree(tmp_path, modes, direct, outcome):
+    both = pd.concat([table.assign(mode=name) for table, name in zip(modes, ("zero", "mean"), strict=True)])
+    tables = {"ablation_importance": modes[0], "ablation_modes": both, "direct_effects": _direct(direct, 1.5)}
+    found = judged(tmp_path, BASE, **tables)["writes"]
+    assert found.outcome == outcome
+    assert found.because.startswith("mode-dependent: ") == (outcome == "inconclusive")
+    assert ("(mode mean)" in found.because) == (outcome == "inconclusive"), "both findings are shown"
+
+
 def _prefixes(share, gaps, sets=20):
     """Fixed prefixes under the target, which removes this share, and under random sets with these gaps."""
     lines = [{"arm": "targeted_ablation", "draw": None, "gap": 0.8 * (1 - share), "share_removed": share}]

@@ -106,6 +106,14 @@ def test_formats_and_errors_as_shares(tmp_path, tables, outcome, shares):
         assert "`other` breaks it" in found["H2"].missing
 
 
+def test_a_difference_of_no_interest_is_no_effect_however_significant(tmp_path):
+    tables = _formats((0.75, 0.04), problems=1500)
+    line = tables["formatting_summary"].iloc[1]
+    assert line["backtracking_diff_p_holm"] < 0.01
+    assert -0.05 < line["backtracking_diff_low"] < line["backtracking_diff_high"] < 0
+    assert judged(tmp_path, **tables)["format_effect"].outcome == "contradicted"
+
+
 def test_one_variant_says_nothing_about_formats(tmp_path):
     found = judged(tmp_path, stepped("baseline", 0.9))
     assert (found["H2"].outcome, found["format_effect"].outcome) == ("not testable", "not testable")

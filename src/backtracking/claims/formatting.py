@@ -1,5 +1,6 @@
 """Claims about the prompt format: does it move onsets, and does it move them more than errors do."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,12 +25,13 @@ _FORMATS = ("prompts_equal", "conditions_pooled", "rows_cut", "row_keys")
 FORMAT = Claim(
     "format_effect",
     "Formatting changes backtracking",
-    "Supported when some variant's paired difference to the main variant, by problem, has a Holm-corrected "
-    f"p < {LEVEL}. Contradicted when every variant's interval lies inside ±{MARGIN:.0%}. A variant that "
+    "Supported when some variant's paired difference to the main variant, by problem, is surely larger than "
+    f"is of interest: the whole interval lies beyond {MARGIN:.0%}, on either side, and its Holm-corrected p "
+    f"is below {LEVEL}. Contradicted when every variant's interval lies inside ±{MARGIN:.0%}. A variant that "
     f"surely loses more than {MARGIN:.0%} of accuracy against the main one does not count: it breaks the "
     "model, and is no mere format.",
     _FORMATS,
-    "With many problems a difference of no interest is significant: its size stands in the verdict. A format "
+    "Five points are a convention: a significant difference that may be smaller stays inconclusive. A format "
     "changes the number of steps too, which this claim counts as its effect; H2 does not.",
 )
 H2 = Claim(
@@ -77,11 +79,15 @@ def _effect_part(others: pd.DataFrame) -> Part:
         return missing("intervals of the paired differences between variants")
     largest = max(known, key=lambda one: abs(one.value))
     numbers = within("format_difference", largest, MARGIN, says).numbers
-    if (others["backtracking_diff_p_holm"] < LEVEL).any():
+    significant = others["backtracking_diff_p_holm"] < LEVEL
+    if any(
+        found and within("", one, MARGIN, "").state == "fails"
+        for found, one in zip(significant, known, strict=True)
+    ):
         return Part("holds", says, numbers)
     if all(within("", one, MARGIN, "").state == "holds" for one in known):
         return Part("fails", says, numbers)
-    return Part("open", says, numbers, problems_to_decide(largest, 0.0))
+    return Part("open", says, numbers, problems_to_decide(largest, math.copysign(MARGIN, largest.value)))
 
 
 def _others(table: pd.DataFrame, main: str) -> pd.DataFrame:

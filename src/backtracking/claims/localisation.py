@@ -103,9 +103,11 @@ CARRIES = Claim(
 WRITES = Claim(
     "writes",
     "A component that stands out writes the word",
-    "Supported when, for a component that stands out however it is removed, what it writes towards the onset "
-    "by itself (direct effect) and what its removal takes away (total effect) both surely exceed "
-    f"{SMALLEST_LOSS} nats. Contradicted when for every such component one of the two is surely less.",
+    "Supported when, for a component that stands out however it is removed, what it writes towards the "
+    "onset by itself (direct effect) and what its removal takes away (total effect) both surely exceed "
+    f"{SMALLEST_LOSS} nats. Contradicted when for every such component one of the two is surely less. Where "
+    "the ways of removal disagree about what stands out, anything but support is mode-dependent, which is "
+    "inconclusive: what only one of them finds may be the writer.",
     _SCANNED,
     "A direct effect is read through the final norm as it stood, and later components may undo what is "
     "written (self-repair stands beside it in the table).",
@@ -320,14 +322,18 @@ def _judge_writes(evidence: Evidence, found: Standouts | str) -> Verdict:
         return WRITES.missing(found)
     if table is None:
         return WRITES.missing(evidence.lack(readings.DIRECT))
+    says = f"stand out of the scan: {scan.listed(found)}"
     names = scan.in_every_mode(found)
     blocks = table[table["head"].isna()] if "head" in table else table
     rows = blocks[(blocks["component"] + " " + blocks["layer"].astype(str)).isin(names)]
-    if rows.empty:
+    if rows.empty and scan.agree(found):
         return WRITES.missing("a component that stands out of the scan however it is removed")
     problems = _events_studied(evidence)
     weaker = [_weaker_effect(row, problems) for row in records(rows)]
-    return WRITES.judge(max(weaker, key=lambda part: WORST_FIRST.index(part.state)))
+    nearest = max(weaker, key=lambda part: WORST_FIRST.index(part.state), default=undecided(says))
+    if scan.agree(found) or nearest.state == "holds":
+        return WRITES.judge(nearest)
+    return WRITES.mode_dependent(undecided(says), *([nearest] if weaker else []))
 
 
 def _weaker_effect(row: dict[Any, Any], problems: float) -> Part:
