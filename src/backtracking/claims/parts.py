@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from scipy import stats
+from scipy import special
 
 from backtracking.claims.wording import Estimate, number
 from backtracking.measurements.statistics import LEVEL, POWER
@@ -94,8 +94,8 @@ def problems_to_decide(found: Estimate, threshold: float) -> float:
         return math.nan
     if distance == 0:
         return math.inf
-    error = reach / stats.t.ppf(1 - LEVEL / 2, found.problems - 1)
-    needed = stats.norm.ppf(1 - LEVEL / 2) + stats.norm.ppf(POWER)
+    error = reach / special.stdtrit(found.problems - 1, 1 - LEVEL / 2)
+    needed = special.ndtri(1 - LEVEL / 2) + special.ndtri(POWER)
     return float(found.problems * (needed * error / distance) ** 2)
 
 

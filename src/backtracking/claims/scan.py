@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from backtracking.artifacts import readings
 from backtracking.claims.evidence import Evidence
@@ -86,9 +86,9 @@ def _sight(part: pd.DataFrame, rule: str) -> Sight | None:
     tested = part[part[f"{rule}_p_holm"].notna()]
     problems = int(tested["n_events"].max())
     degrees = max(problems - 1, 1)
-    error = (tested[f"{lost}_high"] - tested[f"{lost}_low"]) / 2 / stats.t.ppf(1 - LEVEL / 2, degrees)
+    error = (tested[f"{lost}_high"] - tested[f"{lost}_low"]) / 2 / special.stdtrit(degrees, 1 - LEVEL / 2)
     reach = (-tested[lost] - tested[f"{rule}_excess"]).clip(lower=0.0) + SMALLEST_LOSS
-    quantiles = stats.t.ppf(1 - LEVEL / len(tested), degrees) + stats.t.ppf(POWER, degrees)
+    quantiles = float(special.stdtrit(degrees, [1 - LEVEL / len(tested), POWER]).sum())
     visible = reach + quantiles * error
     blindest = int(visible.to_numpy().argmax())
     return Sight(float(visible.iloc[blindest]), float(reach.iloc[blindest]), problems)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import special
 
 from backtracking.measurements.floors import allowed_loss
 from backtracking.measurements.statistics import LEVEL, POWER, Array, Difference, paired_difference
@@ -31,13 +31,15 @@ class Values:
 
     def low(self, weight: float = 1.0) -> float:
         """The smallest mean that is left possible, were each value seen in so many problems."""
+        from scipy.optimize import brentq
+
         if self.each.max() <= -self.most:
             return -self.most
 
         def excess(mean: float) -> float:
             return self.p_at_most(mean, weight) - LEVEL / 2
 
-        return float(optimize.brentq(excess, -self.most, float(self.each.mean()), xtol=1e-6))
+        return float(brentq(excess, -self.most, float(self.each.mean()), xtol=1e-6))
 
     def p_at_most(self, mean: float, weight: float = 1.0) -> float:
         """p of these values if the true mean is no more: P(weighted sum with one worst problem ≤ mean)."""
@@ -104,7 +106,7 @@ def problems_needed(values: Values, threshold: float) -> float:
     if mean == threshold:
         return math.inf
     side, gap = (values, threshold) if mean > threshold else (values.negated(), -threshold)
-    shortfall = float(stats.norm.ppf(POWER)) * float(values.each.std(ddof=1)) / math.sqrt(count)
+    shortfall = float(special.ndtri(POWER)) * float(values.each.std(ddof=1)) / math.sqrt(count)
     return count * _first(lambda weight: side.low(weight) - shortfall / math.sqrt(weight) > gap)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from backtracking.measurements.statistics import LEVEL
 
@@ -48,12 +48,12 @@ def jackknife(
     pseudo = count * value - (count - 1) * without
     centre = pseudo.mean(0)
     error = pseudo.std(0, ddof=1) / np.sqrt(count)
-    reach = stats.t.ppf(1 - LEVEL / 2, count - 1) * error
+    reach = special.stdtrit(count - 1, 1 - LEVEL / 2) * error
     # Values that never vary have no error: certain if they differ from zero, and no evidence if they do not.
     # Those that some problem cannot be left out of have neither interval nor test.
     constant = np.where(centre == 0, 0.0, np.copysign(np.inf, centre))
     t = np.divide(centre, error, out=np.where(np.isfinite(error), constant, np.nan), where=error > 0)
-    return Estimates(value, centre - reach, centre + reach, 2 * stats.t.sf(np.abs(t), count - 1))
+    return Estimates(value, centre - reach, centre + reach, 2 * special.stdtr(count - 1, -np.abs(t)))
 
 
 def means(problems: Sequence[str], values: Array) -> Estimates:

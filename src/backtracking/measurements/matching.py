@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 
 from backtracking.measurements.places import Candidates, Place, distance, nearest
 
@@ -39,6 +38,8 @@ def match_rows(
     rules out (`candidates`). One from the same problem is preferred, then one of near difficulty, then one
     as far into its completion, in a row that never backtracks.
     """
+    from scipy.optimize import linear_sum_assignment
+
     if events.empty or limit == 0:
         return {}
     generator = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from backtracking.measurements.statistics import LEVEL, removed_share
 
@@ -71,7 +71,7 @@ class Rank:
         """The smallest share of all sets doing as much that these draws leave possible (97.5%, exact)."""
         if not self.as_strong:
             return 0.0
-        return float(stats.beta.ppf(LEVEL / 2, self.as_strong, self.sets - self.as_strong + 1))
+        return float(special.betaincinv(self.as_strong, self.sets - self.as_strong + 1, LEVEL / 2))
 
 
 def rank(target: float, sets: Sequence[float]) -> Rank:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from statsmodels.stats.contingency_tables import StratifiedTable
+from scipy import special
 
 Array = NDArray[np.float64]
 LEVEL, POWER = 0.05, 0.8
@@ -45,7 +44,7 @@ class Difference:
         if not self.error > 0:
             return _NAN
         degrees = self.problems - 1
-        return float((stats.t.ppf(1 - LEVEL / 2, degrees) + stats.t.ppf(POWER, degrees)) * self.error)
+        return float((special.stdtrit(degrees, 1 - LEVEL / 2) + special.stdtrit(degrees, POWER)) * self.error)
 
 
 _NAN = float("nan")
@@ -77,7 +76,7 @@ def rate(counts: ArrayLike, totals: ArrayLike) -> Interval:
         return Interval(share, _NAN, _NAN)
     worst = float((total**2).sum() / size)
     effect = _design_effect(count, total, share, worst)
-    quantile = stats.t.ppf(1 - LEVEL / 2, problems - 1)
+    quantile = special.stdtrit(problems - 1, 1 - LEVEL / 2)
     pull = quantile**2 * effect / size
     centre = (share + pull / 2) / (1 + pull)
     reach = np.sqrt(pull * (share * (1 - share) + pull / 4)) / (1 + pull)
@@ -108,7 +107,7 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike) -> Interval:
     if len(top) < 2 or value == 0:
         return Interval(value, _NAN, _NAN)
     error = _standard_error(top / top.sum() - bottom / bottom.sum())
-    reach = stats.t.ppf(1 - LEVEL / 2, len(top) - 1) * error
+    reach = special.stdtrit(len(top) - 1, 1 - LEVEL / 2) * error
     return Interval(value, float(value * np.exp(-reach)), float(value * np.exp(reach)))
 
 
@@ -162,8 +161,8 @@ def _difference(value: float, influence: Array, largest_step: float) -> Differen
     error = _standard_error(influence)
     if np.allclose(influence, 0):
         error = largest_step / np.sqrt(2) * np.sqrt(problems / (problems - 1))
-    reach = stats.t.ppf(1 - LEVEL / 2, problems - 1) * error
-    p = 2 * stats.t.sf(abs(value) / error, problems - 1)
+    reach = float(special.stdtrit(problems - 1, 1 - LEVEL / 2) * error)
+    p = 2 * special.stdtr(problems - 1, -abs(value) / error)
     return Difference(value, value - reach, value + reach, float(p), float(error), problems)
 
 
@@ -184,7 +183,7 @@ def removed_share(kept: ArrayLike, whole: ArrayLike, sizes: ArrayLike) -> Interv
     against = np.array([1.0, -part / total])
     if np.isclose(against @ variance @ against, 0):
         variance[0, 0] += 2 * problems / (problems - 1)
-    reach = stats.t.ppf(1 - LEVEL / 2, problems - 1) ** 2
+    reach = special.stdtrit(problems - 1, 1 - LEVEL / 2) ** 2
     bend = total**2 - reach * variance[1, 1]
     if bend <= 0:
         return Interval(value, _NAN, _NAN)
@@ -229,6 +228,8 @@ def mantel_haenszel(tables: ArrayLike) -> StratifiedOdds:
     Mantel and Haenszel's estimate with the interval of Robins, Breslow and Greenland, which stays valid
     when there are many small tables. It takes completions of one problem as independent of each other.
     """
+    from statsmodels.stats.contingency_tables import StratifiedTable
+
     counts = np.asarray(tables, dtype=float).reshape(-1, 2, 2)
     counts = counts[_informative(counts)]
     agree, disagree = _cross_products(counts)
@@ -249,7 +250,7 @@ def clustered_odds(tables: ArrayLike) -> StratifiedOdds:
         return StratifiedOdds(*_degenerate_odds(agree.sum(), disagree.sum()), informative=len(counts))
     estimate = ratio(agree, disagree)
     error = _standard_error(agree / agree.sum() - disagree / disagree.sum())
-    p = 2 * stats.t.sf(abs(np.log(estimate.value)) / error, len(counts) - 1) if error > 0 else _NAN
+    p = 2 * special.stdtr(len(counts) - 1, -abs(np.log(estimate.value)) / error) if error > 0 else _NAN
     return StratifiedOdds(estimate.value, estimate.low, estimate.high, float(p), len(counts))
 
 
@@ -288,7 +289,7 @@ def cluster_bootstrap(
     drawn = drawn[np.isfinite(drawn)]
     if drawn.size == 0:
         return Interval(value, _NAN, _NAN)
-    tail = stats.norm.cdf(np.sqrt(problems / (problems - 1)) * stats.t.ppf(LEVEL / 2, problems - 1))
+    tail = special.ndtr(np.sqrt(problems / (problems - 1)) * special.stdtrit(problems - 1, LEVEL / 2))
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return Interval(value, float(low), float(high))
 

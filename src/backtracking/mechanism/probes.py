@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.stats import rankdata
 
 from backtracking.measurements.jackknife import Array
 from backtracking.measurements.statistics import Interval
@@ -15,23 +14,23 @@ RESAMPLES = 400
 PENALTY = 1.0
 
 
-def auroc(scores: Array, positive: Labels) -> float:
-    """Chance that a positive scores above a negative (ties count half)."""
-    wins = float(rankdata(scores)[positive].sum())
-    count = int(positive.sum())
-    pairs = count * int((~positive).sum())
-    return (wins - count * (count + 1) / 2) / pairs if pairs else float("nan")
+def auroc(scores: Array, positive: Labels, counts: Array | None = None) -> float:
+    """Chance that a positive scores above a negative (ties count half); a row may count several times."""
+    values, places = np.unique(scores, return_inverse=True)
+    counted = np.ones(len(scores)) if counts is None else counts
+    winners = np.bincount(places, counted * positive, minlength=len(values))
+    losers = np.bincount(places, counted * ~positive, minlength=len(values))
+    pairs = winners.sum() * losers.sum()
+    return float(winners @ (losers.cumsum() - losers / 2) / pairs) if pairs else float("nan")
 
 
 def auroc_interval(scores: Array, positive: Labels, problems: Sequence[str], seed: int) -> Interval:
     """AUROC with a percentile interval from resampled problems."""
     labels, codes = np.unique(np.asarray(problems, dtype=str), return_inverse=True)
-    members = [np.flatnonzero(codes == code) for code in range(len(labels))]
+    size = len(labels)
     generator = np.random.default_rng(seed)
-    draws = []
-    for _ in range(RESAMPLES):
-        rows = np.concatenate([members[k] for k in generator.integers(len(labels), size=len(labels))])
-        draws.append(auroc(scores[rows], positive[rows]))
+    drawn = (np.bincount(generator.integers(size, size=size), minlength=size) for _ in range(RESAMPLES))
+    draws = [auroc(scores, positive, times[codes]) for times in drawn]
     low, high = np.nanpercentile(draws, [2.5, 97.5]) if np.isfinite(draws).any() else (np.nan, np.nan)
     return Interval(auroc(scores, positive), float(low), float(high))
 

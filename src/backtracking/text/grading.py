@@ -7,8 +7,6 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
-from math_verify import parse, verify
-
 from backtracking.text.claims import meant
 from backtracking.text.quantities import Quantity
 from backtracking.text.stances import Stance
@@ -84,6 +82,8 @@ def _close(given: Fraction, wanted: Fraction, decimals: int) -> bool:
 
 def _symbolically_equal(answer: str, gold: str, *, numeric: bool) -> bool | None:
     """math-verify's verdict, on expressions safe to evaluate without its signal-based time limits."""
+    from math_verify import verify
+
     given_text, wanted_text = _clean(answer), _clean(gold)
     if not (_is_small(given_text) and _is_small(wanted_text)):
         return None
@@ -115,4 +115,6 @@ def _is_small(text: str) -> bool:
 
 def _expressions(text: str) -> list[Any]:
     """What math-verify reads from a text, strings that it could not read left out."""
+    from math_verify import parse
+
     return [part for part in parse(f"${text}$", parsing_timeout=None) if not isinstance(part, str)]

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.proportion import proportion_confint
 
 from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.audited import AuditedRun, is_untouched
@@ -153,6 +152,8 @@ def _of_arms(run: AuditedRun) -> list[_Accuracy]:
 
 
 def _of_table(table: Table, arms: pd.DataFrame, chance: float | None) -> list[_Accuracy]:
+    from statsmodels.stats.proportion import proportion_confint
+
     untouched = arms[is_untouched(arms)]
     accuracies, totals = numbers(untouched, "accuracy"), numbers(untouched, "total")
     found = []

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.proportion import proportions_ztest
 
 from backtracking.artifacts import phase1
 from backtracking.artifacts.kinds import Table
@@ -222,6 +221,8 @@ def _rate(group: Group, column: str) -> tuple[float, float]:
 
 def _apart(what: str, here: tuple[float, float], there: tuple[float, float], run: AuditedRun) -> _Change:
     """Two rates as if only one completion of each problem counted: how alike the others are is not known."""
+    from statsmodels.stats.proportion import proportions_ztest
+
     samples = run.number("generation.num_samples_per_prompt") or 1.0
     sizes = [max(total / samples, 1.0) for _, total in (here, there)]
     counts = [share * size for (share, _), size in zip((here, there), sizes, strict=True)]

@@ -12,8 +12,6 @@ from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import paths, present
 from backtracking.artifacts.registry import with_figures
 from backtracking.errors import NotTestable
-from backtracking.figures import leaks as plots_leaks
-from backtracking.figures import style as figures
 from backtracking.interventions import BASELINE_ARM, Arm
 from backtracking.measurements.controls import FEWEST_PROBLEMS
 from backtracking.measurements.tradeoff import (
@@ -85,6 +83,9 @@ class Phase2Confirm(Stage):
         return Completions({}, ctx.config.generation.max_new_tokens, others=others, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
+        from backtracking.figures import leaks as plots_leaks
+        from backtracking.figures import style as figures
+
         halves = self._halves(ctx)
         earlier.SPLIT.write(ctx.paths, halves)
         searched = _searched(ctx, halves["search"])
@@ -150,6 +151,7 @@ class Phase2Confirm(Stage):
         self, ctx: RunContext, job: "SweepJob", arms: Sequence[Arm], events: pd.DataFrame
     ) -> None:
         """The same arms behind the same prefixes, with and without an error, of the held-out problems."""
+        from backtracking.figures import style as figures
         from backtracking.measurements.fixed_prefixes import prefix_table
         from backtracking.sweeps.fixed_prefixes import Writer
         from backtracking.sweeps.sweep import asked_rows

@@ -9,7 +9,6 @@ from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import paths
 from backtracking.artifacts.registry import with_figures
 from backtracking.config.phase2 import Subset
-from backtracking.figures import style as figures
 from backtracking.run.inputs import Input
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.generate import note_model
@@ -62,6 +61,7 @@ class Phase2ContinuationAblation(Stage):
         return Completions({}, asked.continuation_tokens, others=rows, at_most=True) if rows else None
 
     def run(self, ctx: RunContext) -> Result:
+        from backtracking.figures import style as figures
         from backtracking.mechanism.continuations import (
             run_continuation_ablation,
             summarize_continuation_results,

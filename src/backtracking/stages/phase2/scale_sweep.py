@@ -9,8 +9,6 @@ from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import paths
 from backtracking.config.phase2 import BEST_SUBSET, Subset
 from backtracking.errors import UserError
-from backtracking.figures import phase2 as plots_phase2
-from backtracking.figures import style as figures
 from backtracking.interventions import BASELINE_ARM
 from backtracking.measurements.tradeoff import (
     SCALE_COLUMNS,
@@ -67,6 +65,8 @@ class Phase2ScaleSweep(Stage):
         return arm_files(ctx, ctx.phase2.scale_sweep.variant)
 
     def run(self, ctx: RunContext) -> Result:
+        from backtracking.figures import phase2 as plots_phase2
+        from backtracking.figures import style as figures
         from backtracking.sweeps.sweep import run_arms
 
         sweep = ctx.phase2.scale_sweep

@@ -10,8 +10,6 @@ import pandas as pd
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Table, paths
 from backtracking.artifacts.registry import with_figures
-from backtracking.figures import leaks as plots_leaks
-from backtracking.figures import style as figures
 from backtracking.interventions import BASELINE_ARM
 from backtracking.measurements import divergence, specificity
 from backtracking.run.inputs import Input
@@ -94,6 +92,9 @@ class Phase2Specificity(Stage):
         damage: pd.DataFrame,
         caught: pd.DataFrame,
     ) -> None:
+        from backtracking.figures import leaks as plots_leaks
+        from backtracking.figures import style as figures
+
         summary = divergence.divergence_summary(parted)
         replaced = divergence.replaced_tokens(parted)
         flow = specificity.correction_flow(rows)

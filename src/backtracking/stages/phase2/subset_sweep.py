@@ -8,8 +8,6 @@ from typing import ClassVar, Literal
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import paths
 from backtracking.errors import NotTestable, UserError
-from backtracking.figures import phase2 as plots_phase2
-from backtracking.figures import style as figures
 from backtracking.interventions import BASELINE_ARM
 from backtracking.model.arms import subset_arm_name, subset_arms
 from backtracking.run.inputs import Input
@@ -51,6 +49,8 @@ class Phase2SubsetSweep(Stage):
         return arm_files(ctx, ctx.phase2.subset_sweep.variant)
 
     def run(self, ctx: RunContext) -> Result:
+        from backtracking.figures import phase2 as plots_phase2
+        from backtracking.figures import style as figures
         from backtracking.sweeps.sweep import run_arms
 
         sweep = ctx.phase2.subset_sweep
