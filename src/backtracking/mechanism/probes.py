@@ -1,6 +1,7 @@
 """Linear probes and how well they tell two classes apart, with problems as the unit."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,10 @@ RESAMPLES = 400
 PENALTY = 1.0
 
 
-def auroc(scores: Array, positive: Labels, counts: Array | None = None) -> float:
+def auroc(scores: Array, positive: Labels, counts: NDArray[np.integer[Any]] | None = None) -> float:
     """Chance that a positive scores above a negative (ties count half); a row may count several times."""
     values, places = np.unique(scores, return_inverse=True)
-    counted = np.ones(len(scores)) if counts is None else counts
+    counted = np.ones(len(scores), dtype=int) if counts is None else counts
     winners = np.bincount(places, counted * positive, minlength=len(values))
     losers = np.bincount(places, counted * ~positive, minlength=len(values))
     pairs = winners.sum() * losers.sum()
