@@ -23,6 +23,8 @@ class Estimate(Protocol):
 
 
 _MAX_QUOTE = 80
+_PLACES = 3
+"""Digits that the largest of some numbers is given, and decimals at most."""
 
 
 def number(row: Row, column: str) -> float | None:
@@ -34,15 +36,37 @@ def number(row: Row, column: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def written(value: float, spec: str) -> str:
+    """A number with a real minus sign, and no sign at all before a zero."""
+    text = f"{value:{spec}}"
+    if not any(digit in text for digit in "123456789"):
+        text = text.lstrip("+-")
+    return text.replace("-", "−")
+
+
+def fixed(*values: float | None) -> str:
+    """The format in which the largest of these numbers has three digits, and all as many decimals."""
+    largest = max((abs(value) for value in values if value is not None), default=0.0)
+    if not largest:
+        return ",.1f"
+    before = math.floor(math.log10(largest)) + 1
+    return f",.{min(_PLACES, max(0, _PLACES - before))}f"
+
+
 def count(row: Row, column: str) -> str:
     """A whole number."""
     value = number(row, column)
     return "—" if value is None else f"{int(value):,}"
 
 
+def counted(amount: int, noun: str, plural: str = "") -> str:
+    """`1 pair`, `20 pairs`."""
+    return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     """A share as a percentage; a dash for none."""
-    return "—" if value is None else f"{value:.{digits}%}"
+    return "—" if value is None else written(value, f".{digits}%")
 
 
 def rate(row: Row, column: str, *, n: str | None = "total") -> str:
@@ -53,7 +77,7 @@ def rate(row: Row, column: str, *, n: str | None = "total") -> str:
     low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
     text = percent(value)
     if low is not None and high is not None:
-        text += f" [{100 * low:.1f}, {100 * high:.1f}]"
+        text += f" [{written(100 * low, '.1f')}, {written(100 * high, '.1f')}]"
     total = number(row, n) if n else None
     return text + (f", n = {int(total):,}" if total is not None else "")
 
@@ -63,9 +87,8 @@ def points(row: Row, column: str) -> str:
     value = number(row, column)
     if value is None:
         return "—"
-    low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
-    span = f" [{100 * low:+.1f}, {100 * high:+.1f}]" if low is not None and high is not None else ""
-    return f"{100 * value:+.1f}{span}"
+    ends = [number(row, f"{column}{end}") for end in ("_low", "_high")]
+    return _with_ends(100 * value, [None if end is None else 100 * end for end in ends], "+.1f")
 
 
 def in_points(found: Estimate) -> str:
@@ -76,18 +99,23 @@ def in_points(found: Estimate) -> str:
 def span(found: Estimate, *, percent: bool = False) -> str:
     """An estimate with its interval: `62% [40, 80]` or `3.31 [3.28, 3.34]`."""
     if percent:
-        return f"{found.value:.0%} [{100 * found.low:.0f}, {100 * found.high:.0f}]"
-    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
+        ends = f"{written(100 * found.low, '.0f')}, {written(100 * found.high, '.0f')}"
+        return f"{written(found.value, '.0%')} [{ends}]"
+    return _with_ends(found.value, (found.low, found.high), fixed(found.value, found.low, found.high))
 
 
-def plain(row: Row, column: str, spec: str = ".3g") -> str:
-    """A column of a row with its interval, as plain numbers."""
+def plain(row: Row, column: str, spec: str = "") -> str:
+    """A column of a row with its interval, as plain numbers; all to the same place."""
     value = number(row, column)
     if value is None:
         return "—"
-    low, high = number(row, f"{column}_low"), number(row, f"{column}_high")
-    span = f" [{low:{spec}}, {high:{spec}}]" if low is not None and high is not None else ""
-    return f"{value:{spec}}{span}"
+    ends = [number(row, f"{column}{end}") for end in ("_low", "_high")]
+    return _with_ends(value, ends, spec or fixed(value, *ends))
+
+
+def _with_ends(value: float, ends: Sequence[float | None], spec: str) -> str:
+    shown = [written(end, spec) for end in ends if end is not None]
+    return written(value, spec) + (f" [{', '.join(shown)}]" if len(shown) == 2 else "")
 
 
 def p_value(value: float | None) -> str:

@@ -8,12 +8,12 @@ import typer
 
 from backtracking.cli import options as opt
 from backtracking.errors import UserError
+from backtracking.explore.links import PORT
 
 if TYPE_CHECKING:
     from backtracking.explore.explorer import Explorer
 
 PANEL = "Runs"
-PORT = 8377
 
 
 def register(app: typer.Typer) -> None:

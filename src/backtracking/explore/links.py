@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from urllib.parse import parse_qs, quote
 
+PORT = 8377
+ADDRESS = f"http://127.0.0.1:{PORT}/"
+"""Where the explorer is served, unless told otherwise."""
 VIEWS = ("rows", "arms")
 
 

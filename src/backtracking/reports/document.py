@@ -1,113 +1,107 @@
-"""A report as blocks, rendered as Markdown or as one self-contained HTML page.
+"""A report as blocks in reading order: what it says, not yet how it looks.
 
 Running text knows `**bold**`, `` `code` `` and `[label](target)` only; text from a model or a data set enters
 through `quoted`.
 """
 
-import base64
-import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
-from backtracking.run import io
+from backtracking.claims.verdict import Verdict
+from backtracking.reports.columns import Column
 
-_INLINE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\[([^\]]+)\]\(([^)\s]+)\)")
-_STYLE = """
-:root { color-scheme: light dark }
-body { font: 16px/1.55 system-ui, sans-serif; max-width: 78rem; margin: 2rem auto; padding: 0 1rem }
-p, li { max-width: 62rem }
-table { border-collapse: collapse; margin: 1rem 0; font-size: .92rem; display: block; overflow-x: auto }
-th, td { border: 1px solid #9996; padding: .3rem .6rem; text-align: left; vertical-align: top }
-th { background: #9992 }
-code { background: #9992; padding: 0 .25rem; border-radius: 3px; white-space: pre-wrap }
-img { max-width: min(100%, 62rem); background: white }
-figcaption { font-size: .9rem; opacity: .8 } figure { margin: 1rem 0 }
-"""
+SHOWN_COLUMNS = 10
+"""A table shows so many columns; the rest comes with "all columns"."""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading of some level."""
+    """A heading of some level, and what leads to it."""
 
+    kind: ClassVar[str] = "heading"
     level: int
     text: str
-
-    def markdown(self) -> str:
-        return f"{'#' * self.level} {self.text}"
-
-    def html(self, _: Path) -> str:
-        return f"<h{self.level}>{_inline(self.text)}</h{self.level}>"
+    anchor: str
 
 
 @dataclass(frozen=True)
 class Paragraph:
     """A paragraph."""
 
+    kind: ClassVar[str] = "paragraph"
     text: str
 
-    def markdown(self) -> str:
-        return self.text
 
-    def html(self, _: Path) -> str:
-        return f"<p>{_inline(self.text)}</p>"
+@dataclass(frozen=True)
+class Hint:
+    """A paragraph about the page itself, which other forms of the report leave out."""
+
+    kind: ClassVar[str] = "hint"
+    text: str
 
 
 @dataclass(frozen=True)
 class Bullets:
     """A list of points."""
 
+    kind: ClassVar[str] = "bullets"
     items: Sequence[str]
-
-    def markdown(self) -> str:
-        return "\n".join(f"- {item}" for item in self.items)
-
-    def html(self, _: Path) -> str:
-        return "<ul>" + "".join(f"<li>{_inline(item)}</li>" for item in self.items) + "</ul>"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a head."""
+    """Columns side by side, those beyond the first ten shown on demand, and the file with all of them."""
 
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    kind: ClassVar[str] = "table"
+    name: str
+    columns: Sequence[Column]
+    csv: str = ""
 
-    def markdown(self) -> str:
-        lines = [self.head, ["---"] * len(self.head), *self.rows]
-        return "\n".join(
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-        )
+    @property
+    def lines(self) -> int:
+        return len(self.columns[0].cells)
 
-    def html(self, _: Path) -> str:
-        head = "".join(f"<th>{_inline(cell)}</th>" for cell in self.head)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{_inline(cell)}</td>" for cell in row) + "</tr>" for row in self.rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    @property
+    def shown(self) -> Sequence[Column]:
+        return self.columns[:SHOWN_COLUMNS]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, by its path relative to the report."""
+    """A figure, by its path relative to the report, and what there is to see in it."""
 
+    kind: ClassVar[str] = "picture"
     path: str
     caption: str
+    sees: str
 
-    def markdown(self) -> str:
-        return f"![{self.caption}]({self.path})"
-
-    def html(self, folder: Path) -> str:
-        data = base64.b64encode(io.read_bytes(folder / self.path)).decode()
-        caption = html.escape(self.caption)
-        return (
-            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}"/>'
-            f"<figcaption>{caption}</figcaption></figure>"
-        )
+    @property
+    def name(self) -> str:
+        return Path(self.path).stem
 
 
-Block = Heading | Paragraph | Bullets | Table | Picture
+@dataclass(frozen=True)
+class Verdicts:
+    """The claims as they were judged."""
+
+    kind: ClassVar[str] = "verdicts"
+    verdicts: Sequence[Verdict]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that open on demand."""
+
+    kind: ClassVar[str] = "folded"
+    summary: str
+    blocks: Sequence["Block"]
+
+
+Block = Heading | Paragraph | Hint | Bullets | Table | Picture | Verdicts | Folded
 
 
 @dataclass
@@ -118,7 +112,11 @@ class Document:
     blocks: list[Block] = field(default_factory=list)
 
     def section(self, text: str, level: int = 2) -> None:
-        self.blocks.append(Heading(level, text))
+        taken = {heading.anchor for heading in self.headings}
+        anchor = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
+        while anchor in taken:
+            anchor += "-more"
+        self.blocks.append(Heading(level, text, anchor))
 
     def say(self, text: str) -> None:
         self.blocks.append(Paragraph(text))
@@ -127,47 +125,30 @@ class Document:
         if items:
             self.blocks.append(Bullets(items))
 
-    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        if rows:
-            self.blocks.append(Table(head, rows))
+    def table(self, name: str, columns: Sequence[Column], csv: str = "") -> None:
+        """A table called `name`; columns that hold nothing in any line are left out."""
+        told = [column for column in columns if column.tells]
+        if told and told[0].cells:
+            self.blocks.append(Table(name, told, csv))
+
+    def picture(self, path: str, caption: str, sees: str) -> None:
+        self.blocks.append(Picture(path, caption, sees))
+
+    def judge(self, verdicts: Sequence[Verdict]) -> None:
+        self.blocks.append(Verdicts(verdicts))
+
+    @contextmanager
+    def folded(self, summary: str) -> Iterator[None]:
+        """What is written inside opens on demand."""
+        outside, self.blocks = self.blocks, []
+        try:
+            yield
+        finally:
+            inside, self.blocks = self.blocks, outside
+            if inside:
+                self.blocks.append(Folded(summary, inside))
 
     @property
-    def shown(self) -> list[str]:
-        """Names of the figures so far."""
-        return [Path(block.path).stem for block in self.blocks if isinstance(block, Picture)]
-
-    def picture(self, path: str, caption: str) -> None:
-        self.blocks.append(Picture(path, caption))
-
-    def markdown(self) -> str:
-        blocks = [Heading(1, self.title), *self.blocks]
-        return "\n\n".join(block.markdown() for block in blocks) + "\n"
-
-    def html(self, folder: Path) -> str:
-        """One page that needs no other file; `folder` is where the report lies."""
-        blocks = [Heading(1, self.title), *self.blocks]
-        body = "\n".join(block.html(folder) for block in blocks)
-        title = html.escape(self.title)
-        policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-        return (
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{title}</title><style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
-        )
-
-
-def _inline(text: str) -> str:
-    """Running text as HTML; everything outside the three known marks is escaped."""
-    parts, end = [], 0
-    for match in _INLINE.finditer(text):
-        parts.append(html.escape(text[end : match.start()]))
-        code, bold, label, target = match.groups()
-        if code is not None:
-            parts.append(f"<code>{html.escape(code)}</code>")
-        elif bold is not None:
-            parts.append(f"<strong>{html.escape(bold)}</strong>")
-        else:
-            parts.append(f'<a href="{html.escape(target, quote=True)}">{html.escape(label)}</a>')
-        end = match.end()
-    return "".join([*parts, html.escape(text[end:])])
+    def headings(self) -> list[Heading]:
+        """What the contents list."""
+        return [block for block in self.blocks if isinstance(block, Heading)]

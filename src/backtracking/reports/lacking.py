@@ -8,7 +8,7 @@ from backtracking.reports.document import Document
 
 
 def say_what_lacks(document: Document, evidence: Evidence, table: Table, columns: Mapping[str, str]) -> None:
-    """Name the quantities (by column) that a table does not hold at all: a dash beside them is no finding."""
+    """Name the quantities (by column) that a table does not hold at all."""
     if lacking := [label for column, label in columns.items() if not evidence.holds(table, column)]:
         document.say(f"Not in this table ({table.file}): {', '.join(lacking)}.")
 
@@ -17,10 +17,10 @@ def how_graded(evidence: Evidence, tables: Sequence[Table]) -> str:
     """How the accuracies of these tables count, as far as the run's record tells."""
     if foreign := [t.file for t in tables if evidence.table(t) is not None and not evidence.is_own(t)]:
         return (
-            f"This run did not make {', '.join(foreign)}: how unanswered completions count in the accuracies "
-            "there is not recorded."
+            f"This run did not make {' and '.join(foreign)}: how unanswered completions count in the"
+            " accuracies there is not recorded."
         )
     return (
-        "Accuracy counts an unanswered completion as wrong and stands beside the share of completions cut at "
+        "Accuracy counts an unanswered completion as wrong. It stands beside the share of completions cut at "
         "the token cap, because a cut completion cannot answer."
     )

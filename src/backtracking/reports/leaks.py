@@ -1,140 +1,174 @@
 """The part of Phase 2's report about what leaks."""
 
-from pathlib import Path
+from collections.abc import Sequence
+
+import pandas as pd
 
 from backtracking.artifacts import phase2 as files
-from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import number, percent, plain, quoted, rate, records
-from backtracking.reports.document import Document
-from backtracking.reports.phase1 import picture
+from backtracking.claims.wording import Row, counted, number, percent, plain, quoted, records
+from backtracking.measurements.specificity import CORRECTED, FATES
+from backtracking.reports.columns import Column, Lines, highest
+from backtracking.reports.page import Page
+from backtracking.reports.rows_behind import RowsBehind
 from backtracking.run.records import BASELINE_NAME
 
-SHOWN_CHANGES = 5
+SHOWN_CHANGES = 3
+_FATES = {fate.name: fate.text for fate in FATES}
+_LOST = ("wrong", "unanswered")
 
 
-def write_leaks(document: Document, evidence: Evidence, path: Path) -> None:
+def write_leaks(page: Page, behind: RowsBehind) -> None:
     """The specificity ledger, first divergences, and the fate of corrections."""
-    document.section("What leaks")
-    table = evidence.table(files.SPECIFICITY)
+    page.section("What leaks")
+    table = page.evidence.table(files.SPECIFICITY)
     if table is None:
-        document.say(evidence.absence(files.SPECIFICITY))
+        page.absent(files.SPECIFICITY)
         return
-    document.say(
-        "Changes are per completion, paired with the baseline by problem. Other triggers are phrases "
-        "outside the family of the commonest onset; an unmarked check computes again what the completion "
-        "computed before, with no trigger between; new onsets are counted in rows whose baseline had none."
+    page.say(
+        "Changes are per completion, paired with the baseline by problem. Family onsets are those of the"
+        " commonest onset's phrases, other triggers all the rest. An unmarked check computes again what the"
+        " completion computed before, with no trigger between the two. New onsets are counted among"
+        " completions whose baseline had none."
     )
-    document.table(
-        [
-            "Arm",
-            "Δ family onsets",
-            "Δ other triggers",
-            "Δ unmarked checks",
-            "New onsets",
-            "KL per token (nats)",
-            "Δ tokens",
-        ],
-        [
-            [
-                quoted(row["arm"]),
-                plain(row, "family_onsets_diff", "+.2f"),
-                plain(row, "synonym_onsets_diff", "+.2f"),
-                plain(row, "unmarked_checks_diff", "+.2f"),
-                rate(row, "new_onset_rate", n="rows_without_onset"),
-                plain(row, "kl_per_token", ".3f"),
-                plain(row, "completion_tokens_diff", "+.1f"),
-            ]
-            for row in records(table[table["arm"] != BASELINE_NAME])
-        ],
+    arms = table[table["arm"] != BASELINE_NAME]
+    lines = Lines(records(arms))
+    page.show(
+        files.SPECIFICITY,
+        "What each arm changes besides its target",
+        lines.names("Arm", "arm", behind()),
+        lines.plain("Δ family onsets", "family_onsets_diff", "+", ".2f"),
+        lines.plain("Δ other triggers", "synonym_onsets_diff", "+", ".2f"),
+        lines.plain("Δ unmarked checks", "unmarked_checks_diff", "+", ".2f"),
+        lines.rates("New onsets", "new_onset_rate"),
+        lines.plain("KL per token (nats)", "kl_per_token", spec=".3f"),
+        lines.plain("Δ tokens", "completion_tokens_diff", "+", ".1f"),
+        lines.counts("Completions", "total", behind()),
+        lines.counts("Baseline without onset", "rows_without_onset"),
     )
-    _divergence(document, evidence, path)
-    _corrections(document, evidence, path)
-    _forced_errors(document, evidence)
+    _divergence(page, arms, behind)
+    _corrections(page, behind)
+    _forced_errors(page, table)
 
 
-def _divergence(document: Document, evidence: Evidence, path: Path) -> None:
-    table = evidence.table(files.SPECIFICITY)
-    assert table is not None
-    document.section("First divergences", level=3)
-    document.say(
-        "A completion shares its noise with the baseline's, so it is the same up to the first token that "
-        "the intervention changed. The specificity index is how much likelier that token is a trigger than "
-        "a token picked anywhere."
+def _divergence(page: Page, arms: pd.DataFrame, behind: RowsBehind) -> None:
+    page.section("First divergences", level=3)
+    page.say(
+        "A completion shares its noise with the baseline's, so both are the same up to the first token that"
+        " the intervention changed. The specificity index says how much likelier that token is a trigger than"
+        " a token picked anywhere."
     )
-    replaced = evidence.table(files.REPLACED)
-    rows = []
-    for row in records(table[table["arm"] != BASELINE_NAME]):
-        commonest = ""
-        if replaced is not None:
-            changes = replaced[replaced["arm"] == row["arm"]].fillna("").head(SHOWN_CHANGES)
-            commonest = ", ".join(
-                f"{quoted(change['baseline_text'])} → {quoted(change['new_text'])} "
-                f"({percent(number(change, 'share'), 0)})"
-                for change in records(changes)
-            )
-        rows.append(
-            [
-                quoted(row["arm"]),
-                rate(row, "divergence_rate"),
-                plain(row, "median_step", ".0f"),
-                percent(number(row, "at_onset"), 0),
-                plain(row, "specificity_index", ".2f"),
-                commonest or "—",
-            ]
-        )
-    document.table(
-        [
-            "Arm",
-            "Completions that part",
-            "Median step",
-            "Exactly at the onset",
-            "Specificity index",
-            "Commonest changes",
-        ],
-        rows,
+    lines = Lines(records(arms))
+    page.show(
+        files.SPECIFICITY,
+        "Where completions part from the baseline",
+        lines.names("Arm", "arm", behind()),
+        lines.rates("Completions that part", "divergence_rate"),
+        lines.plain("Median token", "median_step", spec=".0f"),
+        lines.shares("At the first onset", "at_onset", link=behind(parts="at")),
+        lines.plain("Specificity index", "specificity_index", spec=".1f"),
+        lines.text("Commonest changes", lambda row: _changes(page, row)),
+        lines.counts("Completions", "total", behind()),
     )
-    picture(document, evidence, path, "phase2_first_divergence", "What the first change hits")
+    page.figure(files.DIVERGENCE_FIGURE, "What the first change hits", _divergence_seen(arms))
 
 
-def _corrections(document: Document, evidence: Evidence, path: Path) -> None:
-    flow = evidence.table(files.FLOW)
+def _changes(page: Page, row: Row) -> str:
+    replaced = page.evidence.table(files.REPLACED)
+    if replaced is None:
+        return "—"
+    changes = records(replaced[replaced["arm"] == row["arm"]].fillna("").head(SHOWN_CHANGES))
+    return ", ".join(map(_change, changes)) or "—"
+
+
+def _change(change: Row) -> str:
+    share = percent(number(change, "share"), 0)
+    return f"{quoted(change['baseline_text'])} → {quoted(change['new_text'])} ({share})"
+
+
+def _divergence_seen(arms: pd.DataFrame) -> str:
+    if "specificity_index" not in arms or arms["specificity_index"].isna().all():
+        return ""
+    keenest = highest(arms, "specificity_index")
+    return (
+        f"{quoted(keenest['arm'])} hits triggers most: its first change replaces one"
+        f" {plain(keenest, 'specificity_index', '.1f')} times as often as chance would, and"
+        f" {percent(number(keenest, 'divergence_rate'))} of its {int(keenest['total']):,} completions"
+        " part from the baseline."
+    )
+
+
+def _corrections(page: Page, behind: RowsBehind) -> None:
+    flow = page.evidence.table(files.FLOW)
     if flow is None:
         return
-    document.section("Does correction survive?", level=3)
+    page.section("Does correction survive?", level=3)
     total = int(flow["total"].max())
     if total == 0:
-        document.say("No baseline row made a checkable error and ended right, so nothing can be said.")
+        page.say(
+            "No baseline completion made a checkable error and still ended right, so nothing can be said."
+        )
         return
-    fates = list(dict.fromkeys(flow["fate"]))
+    page.say(
+        f"{counted(total, 'baseline completion')} made a checkable error and still ended right. The same"
+        " completion under each arm, on the same noise up to the first change, ends in one of five ways."
+    )
     shares = flow.pivot_table(index="arm", columns="fate", values="share", aggfunc="sum", sort=False)
-    document.say(
-        f"Of the {total:,} baseline rows that made a checkable error and still ended right, each arm's "
-        "completion of the same row (same noise up to the first change):"
-    )
-    document.table(
-        ["Arm", *(fate.replace("_", " ") for fate in fates)],
-        [[quoted(arm), *(percent(float(line[fate])) for fate in fates)] for arm, line in shares.iterrows()],
-    )
-    picture(document, evidence, path, "phase2_correction_flow", "The fate of corrections")
+    rows = [{"arm": arm, **line} for arm, line in shares.to_dict("index").items()]
+    page.figure(files.FLOW_FIGURE, "The fate of corrections", _corrections_seen(rows, total))
+    lines = Lines(rows)
+    with page.folded("The same as a table"):
+        page.show(
+            files.FLOW,
+            "The fate of corrections by arm",
+            lines.names("Arm", "arm", behind()),
+            *(_fate(lines, behind, fate) for fate in shares.columns),
+        )
 
 
-def _forced_errors(document: Document, evidence: Evidence) -> None:
-    table = evidence.table(files.SPECIFICITY)
-    if table is None or "caught_rate" not in table or table["caught_rate"].isna().all():
+def _fate(lines: Lines, behind: RowsBehind, fate: str) -> Column:
+    """The share with one fate, and the rows that had another under the baseline."""
+
+    def rows(row: Row) -> str:
+        if row["arm"] != BASELINE_NAME:
+            return behind.of(row, {"was": CORRECTED, "fate": fate})
+        return behind.of(row, {"fate": fate}) if fate in CORRECTED else ""
+
+    return lines.shares(_FATES.get(fate, fate.replace("_", " ")).capitalize(), fate, 1, rows)
+
+
+def _corrections_seen(rows: Sequence[Row], total: int) -> str:
+    """What the baseline does, and the arm that loses most of it."""
+    baseline = next((row for row in rows if row["arm"] == BASELINE_NAME), None)
+    arms = [row for row in rows if row["arm"] != BASELINE_NAME]
+    if baseline is None or not arms:
+        return ""
+
+    def lost(row: Row) -> float:
+        return sum(number(row, fate) or 0.0 for fate in _LOST)
+
+    worst = max(arms, key=lost)
+    return (
+        f"Of {counted(total, 'such completion')}, the baseline corrects {percent(number(baseline, 'marked'))}"
+        f" with a trigger. {quoted(worst['arm'])} loses most: {percent(lost(worst))} no longer end right,"
+        f" {percent(number(worst, 'silent'))} are corrected without a trigger and"
+        f" {percent(number(worst, 'marked'))} with one."
+    )
+
+
+def _forced_errors(page: Page, table: pd.DataFrame) -> None:
+    if "caught_rate" not in table or table["caught_rate"].isna().all():
         return
-    document.section("Forced errors", level=3)
-    document.say(
-        "Right baseline rows with one result made wrong; every arm writes on from there. An error counts "
-        "as caught when the row still ends right."
+    page.section("Forced errors", level=3)
+    page.say(
+        "One result in a right baseline completion is made wrong, and every arm writes on from there. An"
+        " error counts as caught when the completion still ends right."
     )
-    document.table(
-        ["Arm", "An onset follows", "Caught"],
-        [
-            [
-                quoted(row["arm"]),
-                rate(row, "marked_rate", n="forced_errors"),
-                rate(row, "caught_rate", n="forced_errors"),
-            ]
-            for row in records(table)
-        ],
+    lines = Lines(records(table))
+    page.show(
+        files.SPECIFICITY,
+        "What follows a forced error",
+        lines.names("Arm", "arm"),
+        lines.rates("An onset follows", "marked_rate"),
+        lines.rates("Caught", "caught_rate"),
+        lines.counts("Forced errors", "forced_errors"),
     )

@@ -1,40 +1,219 @@
-"""What the reports say of the mechanism beside its tables: stable onsets, and few pairs."""
+"""The part of Phase 1's report about where in the network: stability, lens, scan and direction."""
 
-from backtracking.artifacts import readings
-from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import rate, records
-from backtracking.measurements.injections import FEWEST_PAIRS
-from backtracking.reports.document import Document
+import pandas as pd
+
+from backtracking.artifacts import readings as files
+from backtracking.claims.wording import Row, count, counted, number, percent, plain, quoted, rate, records
+from backtracking.measurements.statistics import LEVEL
+from backtracking.reports.columns import Lines, highest, lowest
+from backtracking.reports.lacking import say_what_lacks
+from backtracking.reports.page import Page
+
+SEPARATION_SHARE = 0.1
+"""Smaller differences than this share of the largest one do not count as separation."""
+SHOWN_COMPONENTS = 8
+_ODDS = "delta_trigger_log_odds"
 
 
-def say_how_stable(document: Document, evidence: Evidence) -> None:
+def write_stability(page: Page) -> None:
     """How often onsets come again when the same prefix is sampled again."""
-    table = evidence.table(readings.STABILITY_SUMMARY)
+    page.section("Do the same onsets come again?")
+    say_how_stable(page)
+
+
+def say_how_stable(page: Page, figure: bool = True) -> None:
+    table = page.evidence.table(files.STABILITY_SUMMARY)
     if table is None:
-        document.say(evidence.absence(readings.STABILITY_SUMMARY))
+        page.absent(files.STABILITY_SUMMARY)
         return
     by_kind = {str(row["position_kind"]): row for row in records(table)}
     if (onsets := by_kind.get("onset")) is None:
+        page.say("No onset was sampled again.")
         return
     said = (
-        "Sampled again from just before it, an onset comes again in "
-        f"{rate(onsets, 'share', n='continuations')} of continuations, and "
-        f"{rate(onsets, 'stable_share', n='positions')} of onsets are stable"
+        f"From just before each of {counted(int(onsets['positions']), 'onset')},"
+        f" {count(onsets, 'continuations')} continuations were sampled: an onset comes again in"
+        f" {rate(onsets, 'share', n=None)} of them, and {rate(onsets, 'stable_share', n=None)} of the onsets"
+        " are stable."
     )
     if (controls := by_kind.get("matched_row")) is not None:
-        said += (
-            f"; at matched places without one an onset comes in {rate(controls, 'share', n='continuations')}"
-        )
-    document.say(f"{said} (`{readings.STABILITY.file}`).")
+        said += f" At matched positions without an onset, one comes in {rate(controls, 'share', n=None)}."
+    page.say(f"{said} (`{files.STABILITY.file}`)")
+    if figure:
+        page.figure(files.STABILITY_FIGURE, "How often an onset comes again", _stable_seen(onsets, controls))
 
 
-def say_few_pairs(document: Document, evidence: Evidence) -> None:
-    """That patching rests on too few pairs for a finding, where it does."""
-    patching = evidence.table(readings.PATCHING)
-    if patching is None or "n_pairs" not in patching or patching.empty:
+def _stable_seen(onsets: Row, controls: Row | None) -> str:
+    here, elsewhere = number(onsets, "share"), number(controls or {}, "share")
+    if here is None:
+        return ""
+    if elsewhere is None:
+        return f"An onset comes again in {percent(here)} of the continuations."
+    return (
+        f"Continuations from onsets and from matched positions lie {100 * abs(here - elsewhere):.1f} points"
+        f" apart: {percent(here)} against {percent(elsewhere)} hold an onset."
+    )
+
+
+def write_lens(page: Page) -> None:
+    """The onset token through the layers, and through positions."""
+    page.section("Logit lens")
+    table = page.evidence.table(files.LENS)
+    if table is None:
+        page.absent(files.LENS)
         return
-    if (pairs := int(patching["n_pairs"].max())) < FEWEST_PAIRS:
-        document.say(
-            f"Swapping activations between right and wrong prefixes rests on n = {pairs} "
-            f"pair{'' if pairs == 1 else 's'}; with fewer than {FEWEST_PAIRS} it is no finding."
+    page.say(
+        "Each layer's residual stream is read as if it were the last. Controls are positions without an"
+        " onset, each kind matched in one thing only."
+    )
+    seen = []
+    for kind, part in table.groupby("control_matching", sort=False):
+        last = records(part.sort_values("layer"))[-1]
+        page.say(
+            f"Controls {quoted(kind)}: {count(last, 'n_bt')} onsets, {count(last, 'n_control')} controls. "
+            f"At the last layer the onset token's mean logit is {plain(last, 'mean_target_logit_bt')} at "
+            f"onsets and {plain(last, 'mean_target_logit_control')} at controls. {_separation(part)}"
         )
+        seen.append(_lens_seen(str(kind), part))
+    page.figure(files.LENS_FIGURE, "The onset token through the layers", " ".join(filter(None, seen)))
+    window = page.evidence.table(files.LENS_WINDOW)
+    if window is not None:
+        page.figure(
+            files.LENS_WINDOW_FIGURE, "The onset's family through layers and positions", _window_seen(window)
+        )
+
+
+def _separation(part: pd.DataFrame) -> str:
+    """From which layer on the family's log-mass separates, if the table says so."""
+    if not {"family_diff", "family_diff_p_holm"} <= set(part):
+        return "Where the family's log-mass separates is not in this table."
+    if part["family_diff_p_holm"].isna().all():
+        return "Too few matched pairs to test where the family's log-mass separates."
+    apart = _first_apart(part)
+    where = "at no layer" if apart is None else f"first at layer {apart}"
+    return f"The family's log-mass separates {where} (Holm-corrected over layers)."
+
+
+def _first_apart(part: pd.DataFrame) -> int | None:
+    clear = part["family_diff"] >= SEPARATION_SHARE * max(0.0, part["family_diff"].max())
+    apart = part[clear & (part["family_diff"] > 0) & (part["family_diff_p_holm"] < LEVEL)]
+    return None if apart.empty else int(apart["layer"].min())
+
+
+def _lens_seen(kind: str, part: pd.DataFrame) -> str:
+    if "logit_diff" not in part or part["logit_diff"].isna().all():
+        gap = part["mean_target_logit_bt"] - part["mean_target_logit_control"]
+        if gap.isna().all():
+            return ""
+        widest = highest(part.assign(gap=gap), "gap")
+        return f"Onsets lie furthest above {quoted(kind)} at layer {int(widest['layer'])}."
+    widest = highest(part, "logit_diff")
+    return (
+        f"Onsets lie furthest above {quoted(kind)} at layer {int(widest['layer'])}, by "
+        f"{plain(widest, 'logit_diff')} logits."
+    )
+
+
+def _window_seen(window: pd.DataFrame) -> str:
+    controls = window[window["group"] != "onset"]
+    if controls.empty or controls["onset_minus_group"].isna().all():
+        return ""
+    widest = highest(controls, "onset_minus_group")
+    offset = int(widest["offset"])
+    place = (
+        "at the deciding position"
+        if offset == 0
+        else f"{counted(abs(offset), 'token')} before the deciding position"
+    )
+    return (
+        f"The family's log-mass lies furthest above {quoted(widest['group'])} at layer"
+        f" {int(widest['layer'])}, {place}: by {plain(widest, 'onset_minus_group')} nats."
+    )
+
+
+def write_scan(page: Page) -> None:
+    """What removing each component alone does, and what the other ways of looking say of it."""
+    page.section("Ablation scan")
+    table = page.evidence.table(files.IMPORTANCE)
+    if table is None:
+        page.absent(files.IMPORTANCE)
+        return
+    rule = page.evidence.scan_rule
+    order = "delta_wait_logit_mean"
+    lines = Lines(records(table.sort_values(order).head(SHOWN_COMPONENTS)))
+    page.say(
+        "Each component is removed alone at the deciding position of"
+        f" {counted(int(table['n_events'].max()), 'onset')}. The table lists the {len(lines.rows)} that lower"
+        " the onset token's mean logit most. The log-odds of all triggers say whether an onset comes at all;"
+        " the share of its word, in log, says which word it is; the KL divergence at controls is what the"
+        " same removal costs elsewhere."
+    )
+    page.show(
+        files.IMPORTANCE,
+        "What removing each component does",
+        lines.column("Component", component_of, holds="names"),
+        lines.plain("Δ onset logit", order, "+"),
+        lines.plain("Δ log-odds of the triggers", _ODDS, "+"),
+        lines.plain("Δ share of its word (log)", "delta_word", "+"),
+        lines.plain("KL at controls (nats)", "kl_control"),
+        lines.plain("Selectivity", "selectivity"),
+        lines.p_values(f"p (Holm, by {rule})", f"{rule}_p_holm"),
+    )
+    _scan_lacks(page, rule)
+    _other_modes(page, rule)
+    _selected(page)
+    page.figure(files.IMPORTANCE_FIGURE, "Effect of removing each component", _scan_seen(table, rule))
+
+
+def component_of(row: Row) -> str:
+    """A component as the report names it: `attn 5`."""
+    return f"{row['component']} {int(row['layer'])}"
+
+
+def _scan_lacks(page: Page, rule: str) -> None:
+    lacking = {_ODDS: "log-odds of the triggers", "kl_control": "KL at controls", f"{rule}_p_holm": "tests"}
+    say_what_lacks(page, page.evidence, files.IMPORTANCE, lacking)
+
+
+def _other_modes(page: Page, rule: str) -> None:
+    """What stands out by each way of removal, where there are several."""
+    modes = page.evidence.data(files.SELECTION).get("localisation", {})
+    found = {
+        mode: by_rule[rule].get("components", [])
+        for mode, by_rule in modes.items()
+        if isinstance(by_rule, dict) and isinstance(by_rule.get(rule), dict)
+    }
+    if len(found) > 1:
+        listed = "; ".join(f"{quoted(mode)}: {', '.join(names) or 'none'}" for mode, names in found.items())
+        page.say(f"What stands out by each way of removal: {listed}.")
+
+
+def _selected(page: Page) -> None:
+    chosen = page.evidence.data(files.SELECTED)
+    named = [f"{kind} {layer}" for kind in ("attn", "mlp") for layer in chosen.get(kind) or ()]
+    if named:
+        page.say(f"Selected for regeneration, the strongest of each kind first: {', '.join(named)}.")
+    elif chosen:
+        page.say("Nothing stands out, so nothing was selected for regeneration.")
+
+
+def _scan_seen(table: pd.DataFrame, rule: str) -> str:
+    column = _ODDS if _ODDS in table and table[_ODDS].notna().any() else "delta_wait_logit_mean"
+    words = "log-odds of the triggers" if column == _ODDS else "onset token's logit"
+    strongest = lowest(table, column)
+    said = f"Removing {component_of(strongest)} lowers the {words} most, by {_lowered(strongest, column)}"
+    if f"{rule}_p_holm" not in table or table[f"{rule}_p_holm"].isna().all():
+        return f"{said}; whether any component stands out was not tested."
+    out = [component_of(row) for row in records(table[table[f"{rule}_p_holm"] < LEVEL])]
+    found = f"{', '.join(out)} {'stands' if len(out) == 1 else 'stand'}" if out else "none stands"
+    of = counted(len(table), "component")
+    return f"{said}. Of {of}, {found} out by {rule} (Holm-corrected p < {LEVEL:g})."
+
+
+def _lowered(row: Row, column: str) -> str:
+    """A fall as a positive amount with its interval."""
+    turned = {column: -row[column]}
+    for end, other in (("_low", "_high"), ("_high", "_low")):
+        if (value := number(row, column + other)) is not None:
+            turned[column + end] = -value
+    return plain(turned, column)

@@ -1,64 +1,56 @@
 """The part of both reports that tells fewer onsets from fewer errors."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from backtracking.artifacts.kinds import Table
-from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import number, p_value, plain, points, quoted, rate, records
-from backtracking.measurements.metrics import called
+from backtracking.claims.wording import counted, number, records
+from backtracking.measurements.metrics import called, heading
 from backtracking.measurements.outcome import FEWEST_WRONG_STEPS
-from backtracking.reports.document import Document
+from backtracking.reports.columns import Lines
+from backtracking.reports.document import Paragraph
+from backtracking.reports.page import Page
+from backtracking.reports.rows_behind import RowsBehind
 
 _AFTER_WRONG, _AFTER_RIGHT, _ERRORS = "onset_after_wrong", "onset_after_right", "wrong_steps_per_row"
+_WHY = (
+    "Fewer onsets may only mean fewer errors to notice. So this table counts steps: the share of fresh steps "
+    "(neither the first behind an onset, nor computed before) that an onset follows before the next step. "
+    "Differences are to the first line; those of the two shares are taken within problems."
+)
 _ONSETS = "share of completions with an onset"
 
 
-def write_outcome(document: Document, evidence: Evidence, artifact: Table, names: Sequence[str]) -> None:
+def write_outcome(page: Page, artifact: Table, behind: RowsBehind, *named: str) -> None:
     """Onsets after wrong and right steps and errors made, line by line; or which outcome is meant instead."""
-    table = evidence.table(artifact)
+    table = page.evidence.table(artifact)
     if table is None or "total" not in table:
         return
     if _AFTER_WRONG not in table:
-        document.say(
-            f"Not in this table ({artifact.file}): {called(_AFTER_WRONG)}, {called(_AFTER_RIGHT)} and "
-            f"{called(_ERRORS)}, so fewer onsets cannot be told from fewer errors; the outcome is the "
-            f"{_ONSETS}."
+        page.say(
+            f"Not in this table ({artifact.file}): {called(_AFTER_WRONG)}, {called(_AFTER_RIGHT)} and"
+            f" {called(_ERRORS)}. Fewer onsets can therefore not be told from fewer errors; the outcome is"
+            f" the {_ONSETS}."
         )
         return
     if reason := _why_not_checked(table):
-        document.say(f"{reason}, so the outcome is the {_ONSETS}.")
+        page.say(f"{reason}, so the outcome is the {_ONSETS}.")
         return
-    document.say(
-        "Fewer onsets may only mean fewer errors to notice. Over fresh steps (neither the first behind an "
-        "onset, nor computed before), the share that an onset follows before the next step; differences are "
-        "to the first line, taken inside each problem for the two shares."
-    )
-    document.table(
-        [
-            *(name.capitalize() for name in names),
-            called(_AFTER_WRONG),
-            called(_AFTER_RIGHT),
-            called(_ERRORS).capitalize(),
-            "Δ after wrong (points)",
-            "p (Holm)",
-            "Δ after right (points)",
-            "Δ wrong steps",
-        ],
-        [
-            [
-                *(quoted(row[name]) for name in names),
-                rate(row, _AFTER_WRONG, n="fresh_wrong_count"),
-                rate(row, _AFTER_RIGHT, n="fresh_right_count"),
-                plain(row, _ERRORS, ".2f"),
-                points(row, f"{_AFTER_WRONG}_diff"),
-                p_value(number(row, f"{_AFTER_WRONG}_diff_p_holm")),
-                points(row, f"{_AFTER_RIGHT}_diff"),
-                plain(row, f"{_ERRORS}_diff", "+.2f"),
-            ]
-            for row in records(table)
-        ],
+    is_new = not any(isinstance(block, Paragraph) and block.text == _WHY for block in page.blocks)
+    page.say(_WHY if is_new else "The same, counted by steps as above:")
+    lines = Lines(records(table))
+    page.show(
+        artifact,
+        "Onsets after wrong and after right steps",
+        *(lines.names(name.capitalize(), name, behind()) for name in named),
+        lines.rates(called(_AFTER_WRONG), _AFTER_WRONG, link=behind(_AFTER_WRONG)),
+        lines.rates(called(_AFTER_RIGHT), _AFTER_RIGHT, link=behind(_AFTER_RIGHT)),
+        lines.plain(heading(_ERRORS), _ERRORS, spec=".2f", link=behind(_ERRORS)),
+        lines.points("Δ after wrong (points)", f"{_AFTER_WRONG}_diff"),
+        lines.p_values("p (Holm)", f"{_AFTER_WRONG}_diff_p_holm"),
+        lines.points("Δ after right (points)", f"{_AFTER_RIGHT}_diff"),
+        lines.plain("Δ wrong steps per completion", f"{_ERRORS}_diff", "+", ".2f"),
+        lines.counts("Fresh wrong steps", "fresh_wrong_count"),
+        lines.counts("Fresh right steps", "fresh_right_count"),
     )
 
 
@@ -69,5 +61,6 @@ def _why_not_checked(table: pd.DataFrame) -> str:
     if not wrong + right:
         return "No completion states arithmetic that can be checked"
     if wrong < FEWEST_WRONG_STEPS:
-        return f"{wrong:,} fresh steps are wrong in the first line, at least {FEWEST_WRONG_STEPS} needed"
+        found = counted(wrong, "fresh wrong step")
+        return f"The first line has {found}, and at least {FEWEST_WRONG_STEPS} are needed"
     return "" if number(first, _AFTER_WRONG) else f"No onset follows any of {wrong:,} fresh wrong steps"

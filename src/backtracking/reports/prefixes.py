@@ -1,60 +1,70 @@
 """The part of both reports about fixed prefixes."""
 
-from backtracking.artifacts.kinds import Table
-from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import count, number, p_value, percent, points, quoted, rate, records
-from backtracking.reports.document import Document
+import pandas as pd
+
+from backtracking.artifacts.kinds import Figure, Table
+from backtracking.claims.wording import counted, number, percent, quoted, rate, records
+from backtracking.reports.columns import Lines
+from backtracking.reports.page import Page
+from backtracking.run.records import BASELINE_NAME
 
 _EXPLANATION = (
-    "Right baseline rows up to the end of a sentence that states a step, once as they were and once with a "
-    "wrong result, written on under every arm. Here no arm decides which errors there are. An onset counts "
-    "if it comes before the next step; an error counts as caught when the row still ends right. The share "
-    "removed is what is missing of the baseline's gap between the two; it also grows where onsets come "
-    "behind right steps."
+    "Right baseline completions are taken up to the end of a sentence that states a step, once as they were"
+    " and once with a wrong result put in; every arm writes on from both. No arm decides here which errors"
+    " there are. An onset counts if it comes before the next step, and an error counts as caught when the"
+    " completion still ends right. The share removed is what an arm takes away from the baseline's gap"
+    " between the two; it also grows when onsets come after right steps."
 )
 
 
-def write_prefixes(document: Document, evidence: Evidence, artifact: Table) -> None:
+def write_prefixes(page: Page, artifact: Table, drawn: Figure) -> None:
     """What arms do behind the same prefixes, and how the sets of a random arm spread."""
-    document.section("The same errors under every arm", level=3)
-    table = evidence.table(artifact)
+    page.section("The same errors under every arm", level=3)
+    table = page.evidence.table(artifact)
     if table is None:
-        document.say(evidence.absence(artifact))
+        page.absent(artifact)
         return
     pooled = table[table["draw"].isna()]
-    document.say(_EXPLANATION)
-    document.table(
-        [
-            "Arm",
-            "Prefixes",
-            "P(onset | injected error)",
-            "P(onset | right step)",
-            "Share of the gap removed",
-            "p (Holm)",
-            "Caught",
-            "Accuracy behind right steps",
-            "Δ accuracy behind right steps (points)",
-            "Cut at the cap",
-        ],
-        [
-            [
-                quoted(row["arm"]),
-                count(row, "prefixes"),
-                rate(row, "onset_after_injected"),
-                rate(row, "onset_after_right"),
-                rate(row, "share_removed", n=None),
-                p_value(number(row, "gap_diff_p_holm")),
-                rate(row, "caught_rate", n=None),
-                rate(row, "accuracy_right", n=None),
-                points(row, "accuracy_right_diff"),
-                rate(row, "truncation_rate", n=None),
-            ]
-            for row in records(pooled)
-        ],
+    first = records(pooled)[0]
+    if pooled["arm"].eq(BASELINE_NAME).all():
+        page.say(
+            "Only the baseline wrote on from"
+            f" {counted(int(first['prefixes']), 'fixed prefix', 'fixed prefixes')}: an onset follows"
+            f" {rate(first, 'onset_after_injected', n=None)} of the injected errors and"
+            f" {rate(first, 'onset_after_right', n=None)} of the right steps. There is no arm to set"
+            " beside it."
+        )
+        return
+    page.say(_EXPLANATION)
+    lines = Lines(records(pooled))
+    page.show(
+        artifact,
+        "The same prefixes under every arm",
+        lines.names("Arm", "arm"),
+        lines.counts("Prefixes", "prefixes"),
+        lines.rates("P(onset | injected error)", "onset_after_injected"),
+        lines.rates("P(onset | right step)", "onset_after_right"),
+        lines.rates("Share of the gap removed", "share_removed"),
+        lines.p_values("p (Holm)", "gap_diff_p_holm"),
+        lines.rates("Errors caught", "caught_rate"),
+        lines.rates("Accuracy after right steps", "accuracy_right"),
+        lines.points("Δ accuracy after right steps (points)", "accuracy_right_diff"),
+        lines.rates("Cut at the cap", "truncation_rate"),
+        lines.counts("Completions", "total"),
     )
+    page.figure(drawn, "Onsets after the same injected errors and right steps", _seen(table, pooled))
+
+
+def _seen(table: pd.DataFrame, pooled: pd.DataFrame) -> str:
+    arms = [row for row in records(pooled) if number(row, "share_removed") is not None]
+    if not arms:
+        return ""
+    most = max(arms, key=lambda row: row["share_removed"])
+    said = [
+        f"{quoted(most['arm'])} removes most of the gap, {rate(most, 'share_removed', n=None)}, over "
+        f"{counted(int(most['prefixes']), 'prefix', 'prefixes')}."
+    ]
     for arm, sets in table[table["draw"].notna()].groupby("arm", sort=False):
         lowest, highest = (percent(float(end)) for end in sets["share_removed"].agg(["min", "max"]))
-        document.say(
-            f"The {len(sets)} sets of {quoted(arm)} by themselves remove {lowest} to {highest} "
-            f"(`{artifact.file}`)."
-        )
+        said.append(f"The {len(sets)} sets of {quoted(arm)}, each alone, remove {lowest} to {highest}.")
+    return " ".join(said)

@@ -6,36 +6,55 @@ from typing import Any
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.wording import quoted
 from backtracking.config.schema import NO_MODEL, ExperimentConfig
+from backtracking.reports.columns import Lines
 from backtracking.reports.document import Document
+from backtracking.reports.page import Page
 
 
-def write_provenance(document: Document, evidence: Evidence, level: int = 2) -> None:
-    """Code, packages, weights, data and the record of each stage."""
-    meta = evidence.meta
-    document.section(f"Provenance of run {quoted(evidence.paths.run_id)}", level)
+def write_provenance(page: Page, evidence: Evidence) -> None:
+    """Code, packages, weights, data and the record of each stage, folded."""
+    meta, run = evidence.meta, quoted(evidence.paths.run_id)
     if not meta:
-        document.say("The run has no meta.json, so where its numbers come from is not known.")
+        page.say(f"Run {run} has no meta.json, so where its numbers come from is not known.")
         return
     if _is_of_earlier(evidence):
-        document.say(
-            "The run was written by an earlier implementation: code, model and seeds behind its tables are "
-            "not recorded here. What follows is about the results made since."
+        page.say(
+            f"Run {run} was written by an earlier implementation: code, model and seeds behind its tables are"
+            " not recorded. What follows is about the results made since."
         )
-    document.table(["What", "Value"], [[name, value] for name, value in _facts(meta) if value])
-    stages = meta.get("stages")
-    if isinstance(stages, Mapping) and stages:
-        rows = [
+    with page.folded(f"Where the numbers of run {run} come from"):
+        facts = Lines([{"what": name, "value": value} for name, value in _facts(meta) if value])
+        page.table(
+            f"Code, packages, weights and data of run {run}",
             [
-                quoted(key),
-                ": ".join(filter(None, (stage.get("outcome"), stage.get("reason")))),
-                str(stage.get("finished") or "—"),
-                _number(stage.get("seconds")),
-                _number(stage.get("rows")),
-            ]
-            for key, stage in stages.items()
-            if stage.get("outcome") != "started"  # the report itself, which is being written
-        ]
-        document.table(["Stage", "Outcome", "Finished", "Seconds", "Rows"], rows)
+                facts.column("What", lambda row: str(row["what"]), holds="names"),
+                facts.text("Value", lambda row: str(row["value"])),
+            ],
+        )
+        _stages(page, meta.get("stages"), run)
+
+
+def _stages(page: Page, stages: object, run: str) -> None:
+    if not isinstance(stages, Mapping):
+        return
+    done = [
+        {"key": key, **stage}
+        for key, stage in stages.items()
+        if stage.get("outcome") != "started"  # the report itself, which is being written
+    ]
+    lines = Lines(done)
+    page.table(
+        f"Stages of run {run}",
+        [
+            lines.names("Stage", "key"),
+            lines.text(
+                "Outcome", lambda row: ": ".join(filter(None, (row.get("outcome"), row.get("reason"))))
+            ),
+            lines.text("Finished", lambda row: str(row.get("finished") or "—")),
+            lines.column("Seconds", lambda row: _number(row.get("seconds"))),
+            lines.column("Rows", lambda row: _number(row.get("rows"))),
+        ],
+    )
 
 
 def model_studied(evidence: Evidence, config: ExperimentConfig) -> str:
@@ -58,7 +77,7 @@ def write_out_of_date(document: Document, stale: Mapping[str, str]) -> None:
     """Says which results do not belong together, before anything is concluded from them."""
     if stale:
         document.say(
-            "Out of date: these results were made from other inputs or settings than the run has now, so "
+            "**Out of date.** These results were made from other inputs or settings than the run has now, so "
             "what follows may combine what does not belong together. Run the named stages again."
         )
         document.bullets([f"{quoted(stage)}: {quoted(reason)}" for stage, reason in stale.items()])

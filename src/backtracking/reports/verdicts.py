@@ -1,20 +1,21 @@
-"""How reports show verdicts: the claims at a glance, then the rules."""
+"""How reports show verdicts: each claim with its outcome and the reason, then the rule it was judged by."""
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import get_args
 
 from backtracking.artifacts.phase1 import CLAIMS
-from backtracking.claims.verdict import RULES_PAGE, Verdict
+from backtracking.claims.verdict import RULES_PAGE, Outcome, Verdict
 from backtracking.reports.document import Document
 
 
 def write_verdicts(document: Document, verdicts: Sequence[Verdict]) -> None:
-    """The claims at a glance, then the rules they were judged by."""
-    document.table(
-        ["Claim", "Verdict", "Because"],
-        [[verdict.claim, f"**{verdict.outcome}**", verdict.because] for verdict in verdicts],
-    )
+    """The claims as they were judged, by rules fixed before the numbers were seen."""
+    document.section("Findings")
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in get_args(Outcome) if counts[outcome])
     document.say(
-        f"Four outcomes, numbers and checks are in `{CLAIMS.name}`; `{RULES_PAGE}` has the rules at length. "
-        "In short, and fixed before the numbers were seen:"
+        f"{len(verdicts)} claims were judged by rules fixed before the numbers were seen: {said}. The numbers"
+        f" and checks behind each are in `{CLAIMS.name}`; `{RULES_PAGE}` explains the rules at length."
     )
-    document.bullets([f"**{verdict.claim}** {verdict.rule}" for verdict in verdicts])
+    document.judge(verdicts)

@@ -14,6 +14,7 @@ from backtracking.config.schema import ExperimentConfig
 from backtracking.reports.document import Document
 from backtracking.reports.phase1 import phase1_report
 from backtracking.reports.phase2 import phase2_report
+from backtracking.reports.render import as_markdown, as_page
 from backtracking.run import io
 from backtracking.run.paths import RunPaths
 
@@ -49,6 +50,6 @@ def report_files(target: Path) -> list[Path]:
 
 def _write(document: Document, target: Path) -> list[Path]:
     markdown, page = report_files(target)
-    io.write_text(markdown, document.markdown())
-    io.write_text(page, document.html(target.parent))
+    io.write_text(markdown, as_markdown(document))
+    io.write_text(page, as_page(document, target.parent))
     return [markdown, page]

@@ -1,0 +1,109 @@
+"""The part of Phase 2's report about the choice of an arm, and its confirmation on held-out problems."""
+
+import pandas as pd
+
+from backtracking.artifacts import phase2 as files
+from backtracking.artifacts.phase1 import SPLIT
+from backtracking.claims.reduction import why_untested
+from backtracking.claims.wording import counted, number, percent, quoted, records
+from backtracking.measurements.metrics import called, heading
+from backtracking.measurements.outcome import judged_on
+from backtracking.reports.columns import Lines, highest, lowest
+from backtracking.reports.outcome import write_outcome
+from backtracking.reports.page import Page
+from backtracking.reports.prefixes import write_prefixes
+from backtracking.reports.rows_behind import RowsBehind
+from backtracking.reports.sweeps import arm_columns
+from backtracking.run.records import BASELINE_NAME
+
+SHOWN_ARMS = 10
+_RATES = ("backtracking_rate", "onset_after_wrong", "accuracy", "truncation_rate")
+
+
+def write_choice(page: Page, behind: RowsBehind) -> None:
+    """Which arms qualify on one half of the problems, and what the chosen one does on the other."""
+    page.section("Choice and confirmation")
+    searched, confirmed = page.evidence.table(files.CHOICE), page.evidence.table(files.CONFIRMED)
+    if searched is None or confirmed is None:
+        page.absent(files.CONFIRMED)
+        return
+    page.say(_how(page, searched))
+    front = searched.sort_values("front_probability", ascending=False).head(SHOWN_ARMS)
+    lines = Lines(records(front))
+    page.show(
+        files.CHOICE,
+        "Arms on the search half, the likeliest on the front first",
+        lines.names("Arm", "arm", behind()),
+        lines.text("Verdict", lambda row: row["verdict"] if isinstance(row.get("verdict"), str) else "—"),
+        lines.shares("P(on the front)", "front_probability"),
+        *(lines.rates(heading(metric), metric) for metric in _RATES),
+        lines.counts("Completions", "total"),
+    )
+    if confirmed["subset_name"].eq(BASELINE_NAME).all():
+        untested = why_untested(searched[searched["kind"] == "intervention"])
+        why = (
+            f"could be judged on the search half ({untested})" if untested else "qualified on the search half"
+        )
+        page.say(f"No arm {why}, so there was nothing to confirm on the other half.")
+        page.figure(files.CHOICE_FIGURE, "Arms on the search half", _front_seen(searched))
+        return
+    _confirmation(page, confirmed, behind)
+    page.figure(files.CHOICE_FIGURE, "Arms on the search half, and the confirmation", _chosen_seen(confirmed))
+    write_prefixes(page, files.CONFIRM_PREFIXES, files.CONFIRM_PREFIXES_FIGURE)
+
+
+def _how(page: Page, searched: pd.DataFrame) -> str:
+    halves = page.evidence.data(SPLIT)
+    searching, confirming = (len(halves.get(half, [])) for half in ("search", "confirm"))
+    left_out, trials = len(halves.get("left_out", [])), page.evidence.table(files.TRIALS)
+    said = [
+        (
+            f"Arms are picked on {counted(searching, 'problem')} and measured again on {confirming:,} others;"
+            " only the second numbers may be quoted."
+        ),
+        f"Phase 1 had looked into {left_out:,} more, so they confirm nothing." if left_out else "",
+        f"{counted(len(searched) - 1, 'arm')} were tried, and the p-values are corrected for their number.",
+        (
+            ""
+            if trials is None
+            else f"The search beyond the named subsets took {counted(len(trials), 'trial')}."
+        ),
+        "An arm is on the front when no other has both a lower outcome and a higher accuracy.",
+    ]
+    return " ".join(filter(None, said))
+
+
+def _confirmation(page: Page, confirmed: pd.DataFrame, behind: RowsBehind) -> None:
+    lines = Lines(records(confirmed))
+    arm, *rest = arm_columns(lines, behind)
+    role = lines.text("Role", lambda row: str(row["role"]))
+    page.show(files.CONFIRMED, "The choice on the confirm half", arm, role, *rest)
+    write_outcome(page, files.CONFIRMED, behind, "arm", "role")
+
+
+def _front_seen(searched: pd.DataFrame) -> str:
+    """Which intervention comes nearest to lowering the outcome at no loss."""
+    outcome = judged_on(searched)
+    arms = searched[searched["kind"] == "intervention"]
+    if arms.empty or outcome.name not in arms or arms[outcome.name].isna().all():
+        return ""
+    least = lowest(arms, outcome.name)
+    kept = highest(arms, "accuracy")
+    return (
+        f"The lowest {outcome.label} is {percent(number(least, outcome.name))} ({quoted(least['arm'])},"
+        f" accuracy {percent(number(least, 'accuracy'))}); the highest accuracy is"
+        f" {percent(number(kept, 'accuracy'))} ({quoted(kept['arm'])}, {outcome.label}"
+        f" {percent(number(kept, outcome.name))})."
+    )
+
+
+def _chosen_seen(confirmed: pd.DataFrame) -> str:
+    winners = [row for row in records(confirmed) if row["role"] == "winner"]
+    if not winners:
+        return ""
+    winner, outcome = winners[0], judged_on(confirmed)
+    return (
+        f"On the confirm half, {quoted(winner['arm'])} has {outcome.label}"
+        f" {percent(number(winner, outcome.name))} and {called('accuracy')}"
+        f" {percent(number(winner, 'accuracy'))}: {winner.get('verdict') or 'not judged'}."
+    )

@@ -1,0 +1,193 @@
+"""The part of Phase 1's report about components beyond the scan: pairs, heads, positions, directions."""
+
+import pandas as pd
+
+from backtracking.artifacts import readings as files
+from backtracking.claims.wording import Row, counted, fixed, number, plain, quoted, records, written
+from backtracking.reports.columns import Lines, highest, lowest
+from backtracking.reports.mechanism import component_of
+from backtracking.reports.page import Page
+
+SHOWN_PAIRS = 10
+_BY_POSITION, _MEANS, _SHUFFLED = "position only", "difference of means", "probe, shuffled labels"
+
+
+def write_direct(page: Page) -> None:
+    """What components write by themselves, beside what their removal takes."""
+    table = page.evidence.table(files.DIRECT)
+    if table is None or "total" not in table:
+        return
+    blocks = table[table["head"].isna() & table["total"].notna()] if "head" in table else table
+    if blocks.empty:
+        return
+    page.section("Direct and total effects", level=3)
+    repaired = [row for row in records(blocks) if (number(row, "self_repair_low") or 0.0) > 0]
+    page.say(
+        "The direct effect is what a component itself writes towards the onset token and away from the words"
+        " that would go on instead. The total effect is what its removal takes away, with everything behind"
+        " it. Where the total is smaller, later components make up for the loss: surely so for"
+        f" {len(repaired)} of {counted(len(blocks), 'component')}."
+    )
+    page.figure(files.DIRECT_FIGURE, "Direct and total effects", _direct_seen(blocks))
+
+
+def _direct_seen(blocks: pd.DataFrame) -> str:
+    writes = highest(blocks, "direct")
+    takes = highest(blocks, "total")
+    if component_of(writes) == component_of(takes):
+        return (
+            f"{component_of(writes)} has both the largest direct effect, {plain(writes, 'direct')} logits,"
+            f" and the largest total effect, {plain(takes, 'total')}."
+        )
+    return (
+        f"{component_of(writes)} writes most ({plain(writes, 'direct')} logits; its removal takes"
+        f" {plain(writes, 'total')}), while removing {component_of(takes)} takes most"
+        f" ({plain(takes, 'total')} logits; it writes {plain(takes, 'direct')})."
+    )
+
+
+def write_pairs(page: Page) -> None:
+    """Whether selected components make up for each other."""
+    table = page.evidence.table(files.PAIRS)
+    if table is None:
+        return
+    page.section("Components in pairs", level=3)
+    page.say(
+        "Two components removed together may take more than the sum of the two removals (each backs the other"
+        " up) or less (they do the same work)."
+    )
+    if len(table) == 1:
+        page.say(_of_pair(records(table)[0]))
+        return
+    tested = table[table["kind"] != "additive"]
+    page.say(
+        f"Of {counted(len(table), 'pair')}, {len(tested)} surely "
+        f"{'differs' if len(tested) == 1 else 'differ'} from the sum (Holm-corrected)."
+    )
+    lines = Lines(records(table.sort_values("interaction", key=abs, ascending=False).head(SHOWN_PAIRS)))
+    page.show(
+        files.PAIRS,
+        "Pairs of components, the largest interactions first",
+        lines.column("Pair", _pair, holds="names"),
+        lines.plain("Lost with both (log-odds)", "lost_together"),
+        lines.plain("Lost with the first", "lost_a"),
+        lines.plain("Lost with the second", "lost_b"),
+        lines.plain("Interaction", "interaction", "+"),
+        lines.p_values("p (Holm)", "p_holm"),
+        lines.text("Kind", lambda row: str(row["kind"])),
+    )
+    strongest = lines.rows[0]
+    page.figure(files.PAIRS_FIGURE, "Interactions of pairs", _of_pair(strongest))
+
+
+def _pair(row: Row) -> str:
+    return f"{row['component_a']} {row['layer_a']} + {row['component_b']} {row['layer_b']}"
+
+
+def _of_pair(row: Row) -> str:
+    first, second = _pair(row).split(" + ")
+    lost = [number(row, f"lost_{which}") for which in ("together", "a", "b")]
+    together, alone, other = ("—" if value is None else written(value, fixed(*lost)) for value in lost)
+    means = {
+        "sub-additive": "the two overlap",
+        "super-additive": "each backs the other up",
+        "additive": "neither overlap nor backup is shown",
+    }
+    return (
+        f"Removing {first} and {second} together takes {together} of the triggers' log-odds, where the two "
+        f"removals alone take {alone} and {other}. The difference from their sum is "
+        f"{plain(row, 'interaction', fixed(*lost))}: {means.get(str(row['kind']), str(row['kind']))}."
+    )
+
+
+def write_heads(page: Page) -> None:
+    """Which single heads take most."""
+    table = page.evidence.table(files.HEADS)
+    if table is None:
+        return
+    page.section("Single heads", level=3)
+    page.say("Each attention head is removed alone, as the blocks were in the scan.")
+    strongest = lowest(table, "delta_trigger_log_odds")
+    page.figure(
+        files.HEADS_FIGURE,
+        "Effect of removing each head",
+        f"Of {counted(len(table), 'head')}, head {int(strongest['head'])} of layer {int(strongest['layer'])}"
+        f" changes the triggers' log-odds most, by {plain(strongest, 'delta_trigger_log_odds')}; at controls"
+        f" its removal costs {plain(strongest, 'kl_control')} nats.",
+    )
+
+
+def write_positions(page: Page) -> None:
+    """At which positions the removal acts."""
+    table = page.evidence.table(files.POSITIONS)
+    if table is None:
+        return
+    page.section("Removal at earlier positions", level=3)
+    page.say("The same removal at one position at a time, counted back from the deciding one.")
+    strongest = lowest(table, "delta_trigger_log_odds")
+    page.figure(
+        files.POSITIONS_FIGURE,
+        "Effect of the removal by position",
+        f"{component_of(strongest)} at position {int(strongest['position'])} changes the triggers' log-odds"
+        f" most, by {plain(strongest, 'delta_trigger_log_odds')}.",
+    )
+
+
+def write_direction(page: Page) -> None:
+    """How well a direction of the residual stream tells onsets from controls."""
+    page.section("Direction")
+    table = page.evidence.table(files.DIRECTION)
+    if table is None:
+        page.absent(files.DIRECTION)
+        return
+    page.say(
+        "A layer's direction is the difference of mean residual streams between onsets and controls, made on"
+        " one half of the problems and tested on the other. AUROC 0.5 is chance. Beside it stand a trained"
+        " probe, the same probe on shuffled labels, and what position alone tells."
+    )
+    best = [
+        row for kind, part in table.groupby("control_kind", sort=False) if (row := _best(part)) is not None
+    ]
+    lines = Lines(best)
+    page.show(
+        files.DIRECTION,
+        "The layer at which the direction separates best",
+        lines.names("Controls", "control_kind"),
+        lines.counts("Layer", "layer"),
+        lines.plain("AUROC of the direction", "auroc", spec=".3f"),
+        lines.plain("The probe there", "probe", spec=".3f"),
+        lines.plain("The probe, shuffled labels", "shuffled", spec=".3f"),
+        lines.plain("Position alone", "position", spec=".3f"),
+        lines.counts("Positions tested", "n_test"),
+    )
+    page.figure(
+        files.DIRECTION_FIGURE, "How well directions tell onsets from controls", _direction_seen(best)
+    )
+
+
+def _best(part: pd.DataFrame) -> Row | None:
+    """The best layer of one kind of control, with what others reach there."""
+    deciding = part[part["place"] == "deciding"]
+    means = deciding[(deciding["method"] == _MEANS) & deciding["auroc"].notna()]
+    if means.empty:
+        return None
+    best = dict(highest(means, "auroc"))
+    for name, method in (("probe", "probe"), ("shuffled", _SHUFFLED), ("position", _BY_POSITION)):
+        found = deciding[deciding["method"] == method]
+        if method != _BY_POSITION:
+            found = found[found["layer"] == best["layer"]]
+        for row in records(found.head(1)):
+            best |= {name + end: row[f"auroc{end}"] for end in ("", "_low", "_high") if f"auroc{end}" in row}
+    return best
+
+
+def _direction_seen(best: list[Row]) -> str:
+    said = []
+    for row in best:
+        position = number(row, "position")
+        beside = "" if position is None else f", where position alone reaches {position:.3f}"
+        said.append(
+            f"Against {quoted(row['control_kind'])} the direction separates best at layer"
+            f" {int(row['layer'])}, with an AUROC of {plain(row, 'auroc', '.3f')}{beside}."
+        )
+    return " ".join(said)

@@ -1,0 +1,85 @@
+"""The part of Phase 2's report about the onset step: what an intervention does at one position."""
+
+import pandas as pd
+
+from backtracking.artifacts import phase2 as files
+from backtracking.claims.wording import Row, number, plain, quoted, records
+from backtracking.reports.columns import Lines
+from backtracking.reports.page import Page
+
+
+def write_onset_step(page: Page) -> None:
+    """Probabilities at the deciding position by scale, and what continuations from there hold."""
+    page.section("The onset step")
+    summary = page.evidence.table(files.STEP_SUMMARY)
+    if summary is None:
+        page.absent(files.STEP_SUMMARY)
+        return
+    page.say(
+        "The stored tokens are given up to one position, untouched, and the intervention acts there alone: at"
+        " the position that decides an onset, or at a matched control without one. Scale 1 is the untouched"
+        " model."
+    )
+    lines = Lines(records(summary))
+    page.show(
+        files.STEP_SUMMARY,
+        "Next-token probabilities at onsets and controls, by scale",
+        lines.column("Position", lambda row: str(row["position_kind"]), holds="names"),
+        lines.column("Scale", lambda row: f"{row['scale']:g}"),
+        lines.counts("Positions", "n"),
+        lines.plain("P(onset token)", "onset_prob"),
+        lines.plain("P(its family)", "family_prob"),
+        lines.plain("P(other families)", "other_families_prob"),
+        lines.plain("Entropy (nats)", "entropy"),
+        lines.plain("KL (nats)", "kl"),
+    )
+    page.figure(files.STEP_FIGURE, "P(onset token) by scale, at onsets and controls", _seen(summary))
+    _resumed(page)
+
+
+def _seen(summary: pd.DataFrame) -> str:
+    said = []
+    for kind, part in summary.groupby("position_kind", sort=False):
+        ordered = records(part.sort_values("scale"))
+        strongest, mildest = ordered[0], ordered[-1]
+        if number(strongest, "onset_prob") is None or strongest is mildest:
+            continue
+        said.append(
+            f"from {_prob(mildest)} to {_prob(strongest)} at"
+            f" {'onsets' if kind == 'onset' else _controls(str(kind))} (n = {int(strongest['n']):,})"
+        )
+    if not said:
+        return ""
+    scales = sorted(summary["scale"])
+    return (
+        f"From scale {scales[-1]:g} to {scales[0]:g}, the onset token's probability goes"
+        f" {', and '.join(said)}."
+    )
+
+
+def _controls(kind: str) -> str:
+    return "controls" if kind == "control" else f"controls {quoted(kind)}"
+
+
+def _prob(row: Row) -> str:
+    return plain({"onset_prob": row["onset_prob"]}, "onset_prob")
+
+
+def _resumed(page: Page) -> None:
+    resumed = page.evidence.table(files.RESUMED_SUMMARY)
+    if resumed is None:
+        return
+    page.say(
+        "Continuations are sampled from there; the intervention acts on that one choice, and the untouched"
+        " model goes on. Does an onset come at once, or later?"
+    )
+    lines = Lines(records(resumed))
+    page.show(
+        files.RESUMED_SUMMARY,
+        "Onsets in continuations, by scale",
+        lines.column("Scale", lambda row: f"{row['scale']:g}"),
+        lines.counts("Continuations", "n"),
+        lines.rates("Onset at once", "onset_at_once"),
+        lines.rates("Onset later", "onset_later"),
+        lines.rates("Onset at all", "onset_at_all"),
+    )

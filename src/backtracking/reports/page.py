@@ -1,0 +1,70 @@
+"""A report as it is written: the document, the tables it is computed from, and where it will lie."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from backtracking.artifacts import kinds
+from backtracking.claims.evidence import Evidence
+from backtracking.claims.wording import Row
+from backtracking.reports.columns import Column
+from backtracking.reports.document import Document, Hint, Picture
+from backtracking.reports.rows_behind import RowsBehind, has_rows
+from backtracking.run.records import BASELINE_NAME
+
+
+@dataclass(kw_only=True)
+class Page(Document):
+    """A document about a run, which knows the run's tables and figures."""
+
+    evidence: Evidence
+    path: Path
+
+    def figure(self, artifact: kinds.Figure, caption: str, sees: str) -> None:
+        """Show a figure, if it was drawn and there is something to say of it."""
+        path = self.evidence.figure(artifact.stem, self.path)
+        if path is not None and sees:
+            self.picture(path, caption, sees)
+
+    def show(self, artifact: kinds.Artifact, name: str, *columns: Column | None) -> None:
+        """A table of the report, with the file that it is taken from."""
+        file = Path(os.path.relpath(artifact.path(self.evidence.paths), self.path.parent)).as_posix()
+        self.table(name, [column for column in columns if column is not None], file)
+
+    def absent(self, artifact: kinds.Artifact) -> None:
+        """Say why something is not there."""
+        self.say(self.evidence.absence(artifact))
+
+    def name_other_figures(self) -> None:
+        """Name the run's figures that the report does not show, so that nothing is hidden."""
+        shown = {block.name for block in self.blocks if isinstance(block, Picture)}
+        if names := self.evidence.figures_beside(shown):
+            self.section("Other figures")
+            self.say(
+                "The run's folder also holds figures that this report does not show: "
+                + ", ".join(f"[{name}]({self.evidence.figure(name, self.path)})" for name in names)
+                + "."
+            )
+
+    def say_where_rows_are(self) -> None:
+        """How the links of the report come to life, where the run has rows to link to."""
+        run = self.evidence.paths
+        if has_rows(run):
+            self.blocks.append(
+                Hint(
+                    "Underlined numbers and names lead to the completions behind them: start `backtracking"
+                    f" explore {run.run_id}` first. A share leads to the completions that it counts."
+                )
+            )
+
+    def rows_by_condition(self) -> RowsBehind:
+        """Rows of the prompt format and condition that a line names."""
+        return RowsBehind(self.evidence.paths, _of_condition)
+
+    def rows_by_arm(self, variant: str) -> RowsBehind:
+        """Rows of the arm that a line names."""
+        return RowsBehind(self.evidence.paths, lambda row: (variant, str(row["arm"])))
+
+
+def _of_condition(row: Row) -> tuple[str, str]:
+    return str(row["variant"]), str(row.get("condition", BASELINE_NAME))

@@ -1,0 +1,185 @@
+"""The part of Phase 2's report about the sweeps: a line per arm, what came of it, signs of degeneration."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from backtracking.artifacts import phase2 as files
+from backtracking.artifacts.kinds import Table
+from backtracking.claims.wording import Row, counted, number, percent, quoted, records
+from backtracking.measurements.metrics import called, heading
+from backtracking.measurements.outcome import judged_on
+from backtracking.measurements.tradeoff import HELD
+from backtracking.reports.columns import Column, Lines, highest
+from backtracking.reports.lacking import say_what_lacks
+from backtracking.reports.outcome import write_outcome
+from backtracking.reports.page import Page
+from backtracking.reports.rates import sizes
+from backtracking.reports.rows_behind import RowsBehind
+from backtracking.run.records import BASELINE_NAME
+
+ARM_COLUMNS = {
+    "backtracking_rate_low": "intervals",
+    "truncation_rate": "the share cut at the cap",
+    "backtracking_diff": "paired differences",
+    "retention": "retention",
+    "verdict": "verdicts",
+}
+_SIGNS = (
+    ("loop_rate", "Loops"),
+    ("empty_rate", "Empty"),
+    ("no_answer_rate", "No answer"),
+    ("non_ascii_rate", "Non-ASCII bursts"),
+)
+
+
+def write_subsets(page: Page, behind: RowsBehind) -> None:
+    """Every named subset of components as an arm."""
+    page.section("Subset sweep")
+    table = page.evidence.table(files.SUBSETS)
+    if table is None:
+        page.absent(files.SUBSETS)
+        return
+    page.say("Each arm is a set of components, or of banned tokens, at one strength.")
+    _arms(page, files.SUBSETS, "Arms of the subset sweep", table, behind)
+    page.figure(files.SUBSETS_FIGURE, "Every arm beside the baseline", _lowest(table))
+    write_outcome(page, files.SUBSETS, behind, "arm")
+    _left_out(page)
+    _degeneration(page, files.SUBSETS, table, behind)
+
+
+def write_scales(page: Page, behind: RowsBehind) -> None:
+    """One subset at several strengths."""
+    page.section("Scale sweep")
+    table = page.evidence.table(files.SCALES)
+    if table is None:
+        page.absent(files.SCALES)
+        return
+    page.say(
+        "The same components at several strengths: scale 1 changes nothing, scale 0 removes their output."
+    )
+    _arms(page, files.SCALES, "Arms of the scale sweep", table, behind)
+    page.figure(files.SCALES_FIGURE, "Backtracking and accuracy, scale by scale", _by_scale(table))
+    write_outcome(page, files.SCALES, behind, "arm")
+    _degeneration(page, files.SCALES, table, behind)
+
+
+def arm_columns(lines: Lines, behind: RowsBehind) -> list[Column]:
+    """What every table of arms shows of each."""
+    rates = ("backtracking_rate", "accuracy", "truncation_rate")
+    return [
+        lines.names("Arm", "arm", behind()),
+        lines.text("Verdict", lambda row: row["verdict"] if isinstance(row.get("verdict"), str) else "—"),
+        *(lines.rates(heading(metric), metric, link=behind(metric)) for metric in rates),
+        lines.points(f"Δ {called('backtracking_rate')} (points)", "backtracking_diff"),
+        lines.p_values("p (Holm)", "backtracking_diff_p_holm"),
+        lines.points(f"Δ {called('accuracy')} (points)", "accuracy_diff"),
+        lines.shares("Accuracy kept", "retention"),
+        lines.counts("Completions", "total", behind()),
+        lines.counts("Components", "num_components"),
+    ]
+
+
+def _arms(page: Page, artifact: Table, name: str, table: pd.DataFrame, behind: RowsBehind) -> None:
+    page.show(artifact, name, *arm_columns(Lines(records(table)), behind))
+    say_what_lacks(page, page.evidence, artifact, ARM_COLUMNS)
+
+
+def _others(table: pd.DataFrame, kind: str = "") -> Sequence[Row]:
+    """The arms that are no baseline, or those of one kind."""
+    chosen = table[table["subset_name"] != BASELINE_NAME] if "subset_name" in table else table
+    if kind and "kind" in chosen:
+        chosen = chosen[chosen["kind"] == kind]
+    return records(chosen)
+
+
+def _lowest(table: pd.DataFrame) -> str:
+    """The arm with the lowest outcome, its accuracy, and how many arms keep theirs."""
+    outcome = judged_on(table)
+    measured = [row for row in _others(table) if number(row, outcome.name) is not None]
+    baseline = [row for row in records(table) if row.get("subset_name") == BASELINE_NAME]
+    if not measured or not baseline:
+        return ""
+    least, base = min(measured, key=lambda row: row[outcome.name]), baseline[0]
+    said = (
+        f"{quoted(least['arm'])} lowers {outcome.label} most, from {percent(number(base, outcome.name))} to"
+        f" {percent(number(least, outcome.name))}; its accuracy is {percent(number(least, 'accuracy'))},"
+        f" the baseline's {percent(number(base, 'accuracy'))}."
+    )
+    return f"{said} {_held(table)} {sizes(records(table))}"
+
+
+def _held(table: pd.DataFrame) -> str:
+    """How many arms lower the outcome and keep accuracy."""
+    if "verdict" not in table:
+        return ""
+    judged = [row for row in _others(table, "intervention") if isinstance(row.get("verdict"), str)]
+    if not judged:
+        return ""
+    held = [quoted(row["arm"]) for row in judged if row["verdict"] == HELD]
+    of = f"Of {counted(len(judged), 'intervention')},"
+    if not held:
+        return f"{of} none lowers it and keeps accuracy."
+    return (
+        f"{of} {len(held)} {'lowers it and keeps' if len(held) == 1 else 'lower it and keep'} accuracy:"
+        f" {', '.join(held)}."
+    )
+
+
+def _by_scale(table: pd.DataFrame) -> str:
+    """From the mildest to the strongest dose."""
+    outcome = judged_on(table)
+    scaled = table[table["scale"].notna()].sort_values("scale") if "scale" in table else table.head(0)
+    if len(scaled) < 2 or outcome.name not in scaled or scaled[outcome.name].isna().any():
+        return ""
+    strongest, mildest = records(scaled)[0], records(scaled)[-1]
+    ends = " and ".join(
+        f"{label} goes from {percent(number(mildest, column))} to {percent(number(strongest, column))}"
+        for column, label in ((outcome.name, outcome.label), ("accuracy", "accuracy"))
+    )
+    said = f"From scale {mildest['scale']:g} to {strongest['scale']:g}, {ends}."
+    return f"{said} {_held(table)} {sizes(records(table))}"
+
+
+def _left_out(page: Page) -> None:
+    """Subsets that could not be built."""
+    left_out = page.evidence.notes("phase2-subset-sweep").get("left_out", {})
+    if left_out:
+        page.say("Left out, because Phase 1 has nothing to build them from:")
+        page.bullets([f"{quoted(name)}: {quoted(reason, 300)}" for name, reason in left_out.items()])
+
+
+def _degeneration(page: Page, artifact: Table, table: pd.DataFrame, behind: RowsBehind) -> None:
+    if "loop_rate" not in table:
+        return
+    page.section("Signs of degeneration", level=3)
+    page.say(_degenerated(table))
+    lines = Lines(records(table))
+    page.show(
+        artifact,
+        "Signs that completions fall apart",
+        lines.names("Arm", "arm", behind()),
+        *(
+            lines.shares(label, column, 1, behind(column) if column == "no_answer_rate" else None)
+            for column, label in _SIGNS
+        ),
+        lines.plain("Distinct 3-grams ÷ baseline", "distinct_3_ratio", spec=".2f"),
+        lines.plain("Tokens per completion", "mean_tokens", spec=".0f"),
+        lines.plain("Onsets per 1,000 tokens", "onsets_per_1k_tokens", spec=".1f"),
+    )
+
+
+def _degenerated(table: pd.DataFrame) -> str:
+    """The worst of each sign, where there is any."""
+    found = []
+    for column, label in _SIGNS:
+        if column in table and table[column].max() > 0:
+            worst = highest(table, column)
+            found.append(
+                f"{label.lower()} in at most {percent(number(worst, column))} ({quoted(worst['arm'])})"
+            )
+    return (
+        f"Signs found: {'; '.join(found)} of the completions."
+        if found
+        else "No arm's completions loop, end empty or burst into foreign characters."
+    )
