@@ -238,15 +238,16 @@ def test_a_phase2_run_is_audited_beside_the_phase1_run_that_it_names(cli, tmp_pa
     assert "Phase 1's" in told["baselines_disagree"]["found"]
 
 
-def test_reports_begin_with_the_audit_and_show_what_is_wrong(cli, tmp_path):
+def test_reports_show_what_is_wrong_right_behind_the_findings(cli, tmp_path):
     paths = write_earlier_study(tmp_path, spoiled=True).paths
     assert cli("audit", "earlier").code == 0
     assert cli("make-report", "--run-id", "earlier").code == 0
     (page,) = paths.root.glob("reports/*.md")
-    audited, _, rest = page.read_text().partition("## Findings")
-    assert rest and "## Audit" in audited
+    findings, _, after = page.read_text().partition("\n## Audit")
+    audited, _, rest = after.partition("\n## ")
+    assert rest and "\n## Findings" in findings
     for name in UNAIDED:
-        assert f"| `{name}` | **fail** |" in audited
+        assert f"- **fail**, `{name}`: " in audited
     assert "`bfloat16_divergence`" not in audited, "what passes or has nothing to look at is a count"
     assert not list(paths.analysis.glob("audit.previous*")), "the command's own file is written over"
 

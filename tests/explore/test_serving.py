@@ -70,6 +70,20 @@ def test_other_hosts_and_origins_are_refused(address):
         assert ask(address, "/api/index", **headers)[0] == 200, headers
 
 
+def test_a_link_from_elsewhere_opens_the_shell_and_nothing_more(address):
+    port = urlparse(address).port
+    visit = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+    assert ask(address, "/", **visit)[0] == 200
+    assert ask(address, "/api/index", **visit)[0] == 403
+    for headers in (
+        {**visit, "Sec_Fetch_Dest": "iframe"},
+        {**visit, "Sec_Fetch_Mode": "no-cors"},
+        {**visit, "Host": f"evil.example:{port}"},
+        {**visit, "Origin": "http://evil.example"},
+    ):
+        assert ask(address, "/", **headers)[0] == 403, headers
+
+
 def test_a_taken_port_and_a_missing_extra_are_told(monkeypatch):
     with listen(0) as bound, pytest.raises(UserError, match="cannot be used"):
         listen(bound.getsockname()[1])

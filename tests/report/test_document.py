@@ -5,7 +5,9 @@ from html.parser import HTMLParser
 import pytest
 
 from backtracking.claims.wording import quoted
-from backtracking.reports.document import Document
+from backtracking.reports.columns import Cell, Column, Lines
+from backtracking.reports.document import SHOWN_COLUMNS, Document
+from backtracking.reports.render import as_markdown, as_page
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -15,35 +17,62 @@ HOSTILE = [
     "**bold** ``` fence",
     "\x1b[31m\u202eevil\x00",
     "![x](http://example.org/x.png)",
+    "{{ 7 * 7 }}{% for x in y %}",
 ]
+NOT_OF_THE_PAGE = {"script", "img", "a", "strong"}
 
 
 class Tags(HTMLParser):
-    def __init__(self):
+    def __init__(self, page):
         super().__init__()
         self.seen = []
-        self.text = []
+        self.feed(page.partition('<main id="report">')[2])
 
     def handle_starttag(self, tag, attrs):
         self.seen.append((tag, dict(attrs)))
 
-    def handle_data(self, data):
-        self.text.append(data)
+    def of(self, tag):
+        return [attrs for seen, attrs in self.seen if seen == tag]
+
+
+def names(*texts):
+    return Lines([{"name": text} for text in texts]).names("Name", "name")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_untrusted_text_becomes_no_markup(tmp_path, text):
     document = Document("Title")
     document.say(f"The model wrote {quoted(text)}.")
-    document.table(["a", "b"], [[quoted(text), "1"]])
-    page = Tags()
-    page.feed(document.html(tmp_path))
-    tags = [tag for tag, _ in page.seen]
-    assert not {"script", "img", "a", "strong"} & set(tags)
-    assert tags.count("td") == 2
-    row = document.markdown().splitlines()[-1]
+    document.table("A table", [names(text), Column("n", [Cell("1")])])
+    page = Tags(as_page(document, tmp_path))
+    assert not NOT_OF_THE_PAGE & {tag for tag, _ in page.seen}
+    assert len(page.of("td")) == 1
+    row = as_markdown(document).splitlines()[-1]
     assert row.count("|") == 3, "the cell must not open further columns"
     assert row.count("`") == 2
+
+
+def test_text_that_nobody_quoted_becomes_no_markup_either(tmp_path):
+    """Titles, heads, names of tables and captions are escaped by the templates themselves."""
+    bad = "<img src=x onerror=alert(1)>"
+    (tmp_path / "figure.png").write_bytes(b"\x89PNG")
+    document = Document(bad)
+    document.section(bad)
+    document.bullets([bad])
+    document.table(bad, [Column(bad, [Cell(bad, f'"{bad}')])], csv=f'"{bad}')
+    document.picture("figure.png", bad, bad)
+    with document.folded(bad):
+        document.say(bad)
+    page = Tags(as_page(document, tmp_path))
+    assert [set(attrs) for attrs in page.of("img")] == [{"alt", "src"}], "the figure itself is the only one"
+
+
+@pytest.mark.parametrize("target", ["javascript:alert(1)", "data:text/html,x", "vbscript:x"])
+def test_running_text_links_to_files_and_pages_only(tmp_path, target):
+    document = Document("Title")
+    document.say(f"[there]({target}) [here](other.md) [page](https://example.org/)")
+    page = Tags(as_page(document, tmp_path))
+    assert [attrs["href"] for attrs in page.of("a")] == ["other.md", "https://example.org/"]
 
 
 def test_long_and_odd_text_is_cut_and_made_visible():
@@ -56,11 +85,43 @@ def test_long_and_odd_text_is_cut_and_made_visible():
 def test_html_stands_alone(tmp_path):
     (tmp_path / "figure.png").write_bytes(b"\x89PNG")
     document = Document("Title & more")
-    document.picture("figure.png", "A <figure>")
+    document.picture("figure.png", "A <figure>", "It shows **this**.")
     document.say("see **this** and `code` and [there](other.md)")
-    page = Tags()
-    page.feed(document.html(tmp_path))
-    pictures = [attrs for tag, attrs in page.seen if tag == "img"]
-    assert pictures[0]["src"].startswith("data:image/png;base64,")
-    assert ("a", {"href": "other.md"}) in page.seen
+    page = Tags(as_page(document, tmp_path))
+    assert page.of("img")[0]["src"].startswith("data:image/png;base64,")
+    assert page.of("a") == [{"href": "other.md"}]
     assert {"strong", "code"} <= {tag for tag, _ in page.seen}
+    assert not {"link", "script", "iframe"} & {tag for tag, _ in page.seen}
+
+
+def test_columns_beyond_the_tenth_wait_and_empty_ones_are_left_out(tmp_path):
+    lines = Lines([{"name": "a", "value": 0.5, "nothing": None}])
+    many = [lines.plain(f"number {k}", "value") for k in range(12)]
+    document = Document("Title")
+    document.table("Wide", [lines.names("Name", "name"), lines.plain("nothing", "nothing"), *many])
+    page = Tags(as_page(document, tmp_path))
+    heads = [attrs.get("class", "") for attrs in page.of("th") if attrs.get("scope") == "col"]
+    assert len(heads) == 13
+    assert ["further" in name for name in heads] == [False] * SHOWN_COLUMNS + [True] * 3
+    assert as_markdown(document).splitlines()[-1].count("|") == SHOWN_COLUMNS + 1
+
+
+def test_a_column_has_one_precision_and_real_minus_signs():
+    lines = Lines([{"x": -1.6612, "x_low": -12.5, "x_high": 0.001}, {"x": 0.01174}, {"x": -0.00012}])
+    assert [cell.text for cell in lines.plain("x", "x", "+").cells] == [
+        "−1.66 [−12.50, 0.00]",
+        "+0.01",
+        "0.00",
+    ]
+
+
+def test_headings_lead_where_the_contents_say(tmp_path):
+    document = Document("Title")
+    for text in ("Findings", "Findings", "H2: `odd` & more?"):
+        document.section(text)
+    page = as_page(document, tmp_path)
+    anchors = [heading.anchor for heading in document.headings]
+    assert len(set(anchors)) == 3
+    for anchor in anchors:
+        assert page.count(f'id="{anchor}"') == 1
+        assert f'<li class="level-2"><a href="#{anchor}">' in page

@@ -67,6 +67,6 @@ def test_findings_come_first_and_name_what_is_out_of_date(tmp_path):
     )
     text = markdown.read_text()
     headings = [line for line in text.splitlines() if line.startswith("## ")]
-    assert headings[:2] == ["## Audit", "## Findings"]
+    assert headings[:2] == ["## Findings", "## Audit"]
     assert "p (Holm, by effect)" in text and "0.900" in text
     assert "Out of date" in text and "selected_layers.json changed" in text

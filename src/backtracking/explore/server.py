@@ -41,7 +41,7 @@ def require_server() -> None:
 
 
 class OwnPagesOnly:
-    """Answers only requests for this address that come from its own pages, and guards what it answers."""
+    """Answers requests for this address that open its pages or come from them, and guards what it answers."""
 
     def __init__(self, app: "ASGIApp", port: int) -> None:
         self._app = app
@@ -53,7 +53,8 @@ class OwnPagesOnly:
             return
         from starlette.responses import PlainTextResponse
 
-        if self._is_own({key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}):
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        if self._is_own(headers) or self._is_visit(scope["path"], headers):
             await self._app(scope, receive, send)
         else:
             answer = PlainTextResponse("this address serves its own pages only\n", 403, headers=HEADERS)
@@ -65,6 +66,16 @@ class OwnPagesOnly:
             headers.get("host") in self._hosts
             and (origin is None or origin.removeprefix("http://") in self._hosts)
             and headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+        )
+
+    def _is_visit(self, path: str, headers: dict[str, str]) -> bool:
+        """Whether somebody follows a link to the pages, from a report say; the shell itself holds no row."""
+        return (
+            path == "/"
+            and headers.get("host") in self._hosts
+            and "origin" not in headers
+            and headers.get("sec-fetch-mode") == "navigate"
+            and headers.get("sec-fetch-dest") == "document"
         )
 
 

@@ -70,10 +70,14 @@ def arm_columns(lines: Lines, behind: RowsBehind) -> list[Column]:
     return [
         lines.names("Arm", "arm", behind()),
         lines.text("Verdict", lambda row: row["verdict"] if isinstance(row.get("verdict"), str) else "—"),
+        lines.rates("Onsets removed", "onsets_removed"),
         *(lines.rates(heading(metric), metric, link=behind(metric)) for metric in rates),
         lines.points(f"Δ {called('backtracking_rate')} (points)", "backtracking_diff"),
         lines.p_values("p (Holm)", "backtracking_diff_p_holm"),
         lines.points(f"Δ {called('accuracy')} (points)", "accuracy_diff"),
+        lines.text(
+            "What falls", lambda row: row["what_fell"] if isinstance(row.get("what_fell"), str) else "—"
+        ),
         lines.shares("Accuracy kept", "retention"),
         lines.counts("Completions", "total", behind()),
         lines.counts("Components", "num_components"),
