@@ -114,7 +114,7 @@ def test_phase2_report_with_and_without_a_config(cli, root, config, phase1):
     assert_claims_nothing(text)
     assert "mlp_late_cluster_x0.5" in text
     assert re.search(r"\| 25\.0% \|.*\| 48 \|", text)
-    assert "whether the counts are what the schedule says is not in hook_debug.json" in text
+    assert "Whether the counts are what the schedule says is not in hook_debug.json" in text
     assert "Not in this table (subset_sweep_results.csv): intervals" in text
 
 
