@@ -3,6 +3,7 @@
 import pandas as pd
 
 from backtracking.artifacts import readings as files
+from backtracking.claims.evidence import Evidence
 from backtracking.claims.wording import Row, count, counted, number, percent, plain, quoted, rate, records
 from backtracking.measurements.statistics import LEVEL
 from backtracking.reports.columns import Lines, highest, lowest
@@ -18,29 +19,35 @@ _ODDS = "delta_trigger_log_odds"
 def write_stability(page: Page) -> None:
     """How often onsets come again when the same prefix is sampled again."""
     page.section("Do the same onsets come again?")
-    say_how_stable(page)
+    page.say(how_stable(page.evidence))
+    onsets, controls = _resampled(page.evidence)
+    if onsets is not None:
+        page.figure(files.STABILITY_FIGURE, "How often an onset comes again", _stable_seen(onsets, controls))
 
 
-def say_how_stable(page: Page, figure: bool = True) -> None:
-    table = page.evidence.table(files.STABILITY_SUMMARY)
-    if table is None:
-        page.absent(files.STABILITY_SUMMARY)
-        return
-    by_kind = {str(row["position_kind"]): row for row in records(table)}
-    if (onsets := by_kind.get("onset")) is None:
-        page.say("No onset was sampled again.")
-        return
+def how_stable(evidence: Evidence) -> str:
+    """How often onsets come again, beside matched positions without one."""
+    if evidence.table(files.STABILITY_SUMMARY) is None:
+        return evidence.absence(files.STABILITY_SUMMARY)
+    onsets, controls = _resampled(evidence)
+    if onsets is None:
+        return "No onset was sampled again."
     said = (
         f"From just before each of {counted(int(onsets['positions']), 'onset')},"
-        f" {count(onsets, 'continuations')} continuations were sampled: an onset comes again in"
+        f" {count(onsets, 'continuations')} continuations were sampled in all: an onset comes again in"
         f" {rate(onsets, 'share', n=None)} of them, and {rate(onsets, 'stable_share', n=None)} of the onsets"
         " are stable."
     )
-    if (controls := by_kind.get("matched_row")) is not None:
+    if controls is not None:
         said += f" At matched positions without an onset, one comes in {rate(controls, 'share', n=None)}."
-    page.say(f"{said} (`{files.STABILITY.file}`)")
-    if figure:
-        page.figure(files.STABILITY_FIGURE, "How often an onset comes again", _stable_seen(onsets, controls))
+    return f"{said} (`{files.STABILITY.file}`)"
+
+
+def _resampled(evidence: Evidence) -> tuple[Row | None, Row | None]:
+    """The lines of onsets and of matched positions."""
+    table = evidence.table(files.STABILITY_SUMMARY)
+    by_kind = {} if table is None else {str(row["position_kind"]): row for row in records(table)}
+    return by_kind.get("onset"), by_kind.get("matched_row")
 
 
 def _stable_seen(onsets: Row, controls: Row | None) -> str:

@@ -16,6 +16,7 @@ from backtracking.reports.choice import write_choice
 from backtracking.reports.columns import Lines
 from backtracking.reports.lacking import how_graded
 from backtracking.reports.leaks import write_leaks
+from backtracking.reports.mechanism import how_stable
 from backtracking.reports.onset_step import write_onset_step
 from backtracking.reports.page import Page
 from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
@@ -55,6 +56,8 @@ def phase2_report(
     write_scales(page, page.rows_by_arm(asked.scale_sweep.variant))
     write_choice(page, page.rows_by_arm(asked.subset_sweep.variant))
     write_onset_step(page)
+    if phase1 is not None:
+        page.say(how_stable(phase1))
     write_leaks(page, page.rows_by_arm(asked.subset_sweep.variant))
     page.name_other_figures()
     _hooks(page)
