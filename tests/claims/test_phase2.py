@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from backtracking.figures import style as figures
+from backtracking.figures.arms import verdict
 from tests.claims.planted import judged2
 from tests.measurement.test_outcome import arms_table, completions, events_of
 from tests.report.tables import sweep_table
@@ -184,4 +184,4 @@ def test_without_a_sweep_nothing_is_testable(tmp_path):
 def test_an_arm_that_raises_backtracking_is_called_so():
     table = sweep_table({"baseline": (0.3, 0.85), "louder": (0.7, 0.85)}, margin=0.1)
     assert list(table["verdict"]) == ["", "raises backtracking"]
-    assert figures.verdict(table.to_dict("records")[1]) == "raises backtracking"
+    assert verdict(table.to_dict("records")[1]) == "raises backtracking"

@@ -1,6 +1,7 @@
 """The registry of artifacts: whole, documented, and the only place that names files."""
 
 import ast
+import json
 import re
 import runpy
 from importlib import import_module
@@ -10,10 +11,10 @@ import pandas as pd
 import pytest
 
 from backtracking.artifacts import phase1, phase2
-from backtracking.artifacts.kinds import Table, meanings
+from backtracking.artifacts.kinds import Table, meanings, with_beside
 from backtracking.artifacts.registry import ARTIFACTS, FIGURES, figures_of, with_figures
 from backtracking.cli.stage_commands import COMMANDS
-from backtracking.figures.style import publish
+from backtracking.figures.catalogue import publish
 from backtracking.measurements.events import EVENT_COLUMNS, ONSET_COLUMNS
 from backtracking.run.paths import RunPaths
 
@@ -64,7 +65,18 @@ def test_a_figure_of_a_table_is_drawn_by_a_function(figure):
 def test_a_published_table_brings_its_figures(tmp_path):
     run = RunPaths(tmp_path / "runs", "one")
     publish(run, phase1.FORMATS, pd.DataFrame(columns=["variant"]))
-    assert phase1.FORMATS.path(run).exists() and phase1.FORMATS_FIGURE.path(run).exists()
+    figure = phase1.FORMATS_FIGURE
+    assert phase1.FORMATS.path(run).exists() and not figure.path(run).exists()
+    assert json.loads(figure.card(run).read_text()) == {"nothing": "no baseline rows"}
+    formats = {
+        "variant": ["a", "b"],
+        "total": [9, 9],
+        "backtracking_rate": [0.5, 0.2],
+        "accuracy": [0.5, 0.5],
+    }
+    publish(run, phase1.FORMATS, pd.DataFrame(formats))
+    assert all(path.exists() for path in with_beside([figure.path(run)]))
+    assert "−30.0 points" in json.loads(figure.card(run).read_text())["sees"]
 
 
 def test_measurements_and_the_registry_know_the_same_events():

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from backtracking.figures.caption import NothingToShow
 from backtracking.figures.prefixes import plot_fixed_prefixes
 from backtracking.measurements import statistics
 from backtracking.measurements.fixed_prefixes import ROW_COLUMNS, prefix_table
@@ -132,7 +133,10 @@ def test_one_problem_has_no_interval_and_no_gap_no_share():
 def test_without_any_prefix_there_is_an_empty_table_and_a_figure():
     table = prefix_table(rows("baseline", 0.9, 0.1).iloc[:0])
     assert table.empty
-    plot_fixed_prefixes(table)
+    with pytest.raises(NothingToShow, match="no right baseline row"):
+        plot_fixed_prefixes(table)
+    with pytest.raises(NothingToShow, match="the baseline is the only arm"):
+        plot_fixed_prefixes(prefix_table(rows("baseline", 0.9, 0.1)))
     plot_fixed_prefixes(prefix_table(pd.concat([rows("baseline", 0.9, 0.1), rows("arm", 0.4, 0.1)])))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from backtracking.figures import phase1 as plots
 from backtracking.figures import phase2 as plots_phase2
-from backtracking.figures import style as figures
+from backtracking.figures.arms import verdict
 from tests.foundation.command import CommandLine
 from tests.report import earlier
 
@@ -178,7 +178,7 @@ def test_a_file_that_sweeps_share_speaks_for_the_first_of_them_alone(cli, root):
 def test_figures_of_their_tables_judge_nothing(root):
     sweep = pd.read_csv(earlier.write_phase2(root).table("scale_sweep_results.csv"))
     subset = pd.read_csv(root / "runs/earlier-phase2/analysis/subset_sweep_results.csv")
-    assert figures.verdict(subset.to_dict("records")[1]) == "not judged"
+    assert verdict(subset.to_dict("records")[1]) == "not judged"
     for figure in (
         plots_phase2.plot_subset_sweep_comparison(subset),
         plots_phase2.plot_scale_tradeoff_curve(sweep),

@@ -1,7 +1,10 @@
-"""Figures show the tables' numbers: what is drawn is read back and compared."""
+"""Figures show the tables' numbers: what is drawn is read back and compared; captions are computed."""
 
+import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,10 +12,12 @@ import pytest
 
 from backtracking.artifacts.kinds import Figure
 from backtracking.artifacts.phase2 import SUBSETS_FIGURE
+from backtracking.figures import circuit, save
 from backtracking.figures import leaks as plots_leaks
 from backtracking.figures import phase1 as plots
 from backtracking.figures import phase2 as plots_phase2
-from backtracking.figures import style as figures
+from backtracking.figures.caption import NothingToShow
+from backtracking.figures.style import COLUMN
 from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths
 from tests.report.tables import sweep_table
@@ -56,17 +61,34 @@ def test_subset_sweep_draws_every_arm_with_its_interval(sweep):
         for low, high in zip(order[f"{column}_low"], order[f"{column}_high"], strict=True):
             assert any(np.allclose(span, (low, high)) for span in spans)
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert names == ["baseline", "strong  (2)", "mild  (2)"]
+    assert names == ["baseline", "strong (2)", "mild (2)"]
+
+
+def test_the_caption_of_a_sweep_is_computed(sweep):
+    caption = plots_phase2.plot_subset_sweep_comparison(sweep, margin=0.1).caption
+    strong = sweep.set_index("subset_name").loc["strong"]
+    assert caption.sees.startswith("strong takes backtracking furthest down")
+    assert (
+        f"{strong['backtracking_rate']:.1%}" in caption.sees and f"{strong['accuracy']:.1%}" in caption.sees
+    )
+    assert caption.counts == "n = 600 completions of 100 problems each; cut at the cap: 0.0%."
+    cut = sweep.assign(truncation_rate=[0.0, 0.25, 0.5])
+    said = plots_phase2.plot_subset_sweep_comparison(cut, margin=0.1).caption.counts
+    assert said.endswith("cut at the cap: 0.0–50.0%.")
 
 
 def test_scale_tradeoff_orders_scales_and_ends_at_the_untouched_model(sweep):
     table = sweep.assign(subset_name=["baseline", "late", "late"], scale=[np.nan, 0.0, 0.5])
-    figure = plots_phase2.plot_scale_tradeoff_curve(table, margin=0.1)
-    line = next(line for line in figure.axes[0].lines if line.get_label() == "backtracking")
+    figure = plots_phase2.plot_scale_tradeoff_curve(table.drop(columns="arm"), margin=0.1)
+    line = figure.axes[0].lines[0]
     assert line.get_xdata().tolist() == [0.0, 0.5, 1.0]
     assert line.get_ydata().tolist() == pytest.approx(table["backtracking_rate"].iloc[[1, 2, 0]].tolist())
-    texts = {text.get_text() for text in figure.axes[1].texts}
-    assert texts == {"baseline", "×0", "×0.5"}
+    assert {text.get_text() for text in figure.axes[1].texts} == {"baseline", "×0", "×0.5"}
+    assert {text.get_text() for text in figure.axes[0].texts} == {
+        "backtracking",
+        "accuracy",
+        "cut at the cap",
+    }
 
 
 def test_rates_without_intervals_are_drawn_without_them():
@@ -77,12 +99,13 @@ def test_rates_without_intervals_are_drawn_without_them():
     assert len(figure.axes) == 2, "no truncation in the table, no truncation in the figure"
     assert [x for x, _ in _dots(figure.axes[0])] == [0.5, 0.25]
     assert all(low == high for low, high in _spans(figure.axes[0]))
+    assert figure.caption.counts == "n = 10–20 completions each."
 
 
 def test_formatting_states_changes_in_points():
     table = pd.DataFrame({"variant": ["a", "b"], "total": [10, 10], "backtracking_rate": [0.6, 0.25]})
     texts = [text.get_text() for text in plots.plot_formatting_effect_on_backtracking(table).axes[0].texts]
-    assert texts == ["60%", "25%  (-35 points)"]
+    assert texts == ["60%", "25% (−35 points)"]
 
 
 def test_continuation_effect_has_both_kinds_of_positions():
@@ -97,8 +120,9 @@ def test_continuation_effect_has_both_kinds_of_positions():
     )
     figure = plots_phase2.plot_continuation_ablation_effect(summary)
     assert len(figure.axes) == 2
-    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert labels == ["at the onset (n=7)", "matched control position (n=5)"]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["at the onset (n = 7)", "at a matched place (n = 5)"]
+    assert "from 0.80 to 0.10 at scale 0." in figure.caption.sees
 
 
 def test_model_text_in_figures_is_plain(tmp_path):
@@ -106,38 +130,46 @@ def test_model_text_in_figures_is_plain(tmp_path):
     replaced = pd.DataFrame(
         {"arm": ["x"], "baseline_text": ["$\\frac{"], "new_text": ["\x00\n"], "count": [1], "share": [1.0]}
     )
-    figure = plots_leaks.plot_first_divergences(summary, replaced)
-    figures.save(figure, RunPaths(tmp_path / "runs", "r"), FIGURE)
+    paths = RunPaths(tmp_path / "runs", "r")
+    save.save(paths, FIGURE, lambda width: plots_leaks.plot_first_divergences(summary, replaced, width=width))
+    assert "$\\frac{ → \ufffd⏎" in FIGURE.svg(paths).read_text()
 
 
-def test_correction_flow_bands_start_and_end_where_their_rows_do():
-    """Both columns are filled once; each band leaves its baseline fate and reaches its own fate."""
-    flow = pd.DataFrame(
-        {
-            "arm": ["baseline"] + ["a"] * 4,
-            "baseline_fate": ["marked", "marked", "marked", "silent", "silent"],
-            "fate": ["marked", "marked", "wrong", "wrong", "silent"],
-            "count": [4, 2, 1, 1, 0],
-            "total": [4] * 5,
-            "share": [1.0, 0.5, 0.25, 0.25, 0.0],
-        }
-    )
-    axes = plots_leaks.plot_correction_flow(flow).axes[0]
-    assert axes.get_title(loc="left") == "a"
-    ends = []
-    for band in axes.collections:
-        points = band.get_paths()[0].vertices
-        for x in (0.0, 1.0):
-            heights = points[np.isclose(points[:, 0], x), 1]
-            ends.append((x, round(float(heights.min()), 3), round(float(heights.max()), 3)))
-    assert sorted(ends) == [
-        (0.0, 0.0, 0.25), (0.0, 0.25, 0.5), (0.0, 0.5, 1.0),
-        (1.0, 0.0, 0.25), (1.0, 0.25, 0.5), (1.0, 0.5, 1.0),
-    ]  # fmt: skip
-    filled = {0: 0.0, 1: 0.0}
+FLOW = pd.DataFrame(
+    {
+        "arm": ["baseline"] + ["a"] * 4 + ["b"],
+        "baseline_fate": ["marked", "marked", "marked", "silent", "silent", "marked"],
+        "fate": ["marked", "marked", "wrong", "wrong", "silent", "wrong"],
+        "count": [4, 2, 1, 1, 0, 4],
+        "total": [4] * 6,
+        "share": [1.0, 0.5, 0.25, 0.25, 0.0, 1.0],
+    }
+)
+
+
+def test_every_arm_is_one_full_bar_of_fates():
+    """The baseline first, then by how many corrections are still said; the fates of a bar add up to 1."""
+    figure = plots_leaks.plot_correction_flow(FLOW)
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["baseline", "a", "b"]
+    widths: dict[float, list[float]] = {}
     for bar in axes.patches:
-        filled[int(bar.get_x() > 0)] += abs(bar.get_height())
-    assert filled == {0: pytest.approx(1.0), 1: pytest.approx(1.0)}
+        widths.setdefault(round(bar.get_y() + bar.get_height() / 2, 3), []).append(bar.get_width())
+    assert widths == {2.0: [1, 0, 0, 0, 0], 1.0: [0.5, 0, 0, 0.5, 0], 0.0: [0, 0, 0, 1, 0]}
+    assert "under b: 0%" in figure.caption.sees and "100% end wrong" in figure.caption.sees
+
+
+def test_one_pair_of_components_is_a_sentence():
+    pair = {
+        "component_a": ["attn"], "layer_a": [5], "component_b": ["mlp"], "layer_b": [4], "lost_a": [2.44],
+        "lost_b": [0.28], "lost_together": [1.93], "interaction": [-0.79], "kind": ["sub-additive"],
+    }  # fmt: skip
+    with pytest.raises(NothingToShow) as why:
+        circuit.plot_interactions(pd.DataFrame(pair))
+    assert str(why.value) == (
+        "Removed together, attn 5 and mlp 4 take 1.93 of log-odds; alone 2.44 and 0.28. "
+        "The interaction is −0.79: sub-additive"
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,39 +183,55 @@ def test_correction_flow_bands_start_and_end_where_their_rows_do():
     ],
 )
 def test_nothing_to_show_is_said(draw):
-    (text,) = draw(pd.DataFrame()).axes[0].texts
-    assert text.get_text()
+    with pytest.raises(NothingToShow, match=r"\w"):
+        draw(pd.DataFrame())
 
 
 def test_save_writes_the_run_and_the_copy_with_equal_bytes(tmp_path, sweep):
     paths = RunPaths(tmp_path / "runs", "r")
     for _ in range(2):
-        figures.save(plots_phase2.plot_subset_sweep_comparison(sweep), paths, SUBSETS_FIGURE)
+        save.save(paths, SUBSETS_FIGURE, lambda width: _sweep(sweep, width))
     copy = paths.proposal_figure("phase2_subset_sweep")
     assert copy.read_bytes() == paths.figure("phase2_subset_sweep").read_bytes()
     assert copy.parent == tmp_path / "figures/r"
     assert not list(copy.parent.glob(".*"))
+    card = json.loads(SUBSETS_FIGURE.card(paths).read_text())
+    assert card["caption"] == str(_sweep(sweep, COLUMN).caption)
+
+
+def test_a_figure_that_has_become_empty_is_taken_away(tmp_path, sweep):
+    paths = RunPaths(tmp_path / "runs", "r")
+    for table in (sweep, sweep.head(1)):
+        save.save(paths, SUBSETS_FIGURE, lambda width, table=table: _sweep(table, width))
+    assert [path.suffix for path in paths.figures.iterdir()] == [".json"]
+    assert json.loads(SUBSETS_FIGURE.card(paths).read_text()) == {"nothing": plots_phase2.NO_ARMS}
+    assert not paths.proposal_figure(SUBSETS_FIGURE.stem).exists()
+
+
+def _sweep(table, width):
+    return plots_phase2.plot_subset_sweep_comparison(table, width=width)
 
 
 def test_the_index_says_which_run_each_folder_belongs_to(tmp_path, sweep):
-    for name in ("first", "second", "damaged", "gone"):
+    def draw(figure, run):
+        save.save(run, figure, lambda width: _sweep(sweep, width))
+
+    for name in ("first", "damaged", "gone"):
         paths = RunPaths(tmp_path / "runs", name)
         paths.root.mkdir(parents=True)
         meta = RunMeta(name, f"study of | {name}", "2031-01-02T03:04:05+00:00", "", name * 4, {}, {})
         meta.save(paths.meta)
-        figures.save(plots_phase2.plot_subset_sweep_comparison(sweep), paths, SUBSETS_FIGURE)
+        draw(SUBSETS_FIGURE, paths)
     RunPaths(tmp_path / "runs", "damaged").meta.write_text("{")
     RunPaths(tmp_path / "runs", "gone").meta.unlink()
-    first = RunPaths(tmp_path / "runs", "first")
-    figures.save(plots_phase2.plot_subset_sweep_comparison(sweep), first, FIGURE)
-    lines = (tmp_path / "figures/index.md").read_text().splitlines()[-4:]
+    draw(FIGURE, RunPaths(tmp_path / "runs", "first"))
+    lines = (tmp_path / "figures/index.md").read_text().splitlines()[-3:]
     link = "[phase2_subset_sweep]({}/phase2_subset_sweep.png)"
     assert lines == [
         f"| damaged | (its meta.json cannot be read) |  |  | {link.format('damaged')} |",
         f"| first | study of \\| first | firstfirstfi | 2031-01-02 03:04 | [b](first/b.png), "
         f"{link.format('first')} |",
         f"| gone | (the run is gone) |  |  | {link.format('gone')} |",
-        f"| second | study of \\| second | secondsecond | 2031-01-02 03:04 | {link.format('second')} |",
     ]
 
 
@@ -192,20 +240,12 @@ def test_figures_and_reports_need_no_torch_and_leave_matplotlib_alone():
         "import matplotlib, sys\n"
         "settings = lambda: {k: matplotlib.rcParams[k] for k in matplotlib.rcParams if k != 'backend'}\n"
         "before = settings()\n"
-        "import backtracking.reports.write, backtracking.figures.leaks, backtracking.figures.phase2\n"
-        "import backtracking.figures.phase1, pandas\n"
-        "backtracking.figures.phase1.plot_backtracking_rate_by_variant(pandas.DataFrame())\n"
+        "import backtracking.reports.write, backtracking.figures.catalogue, pandas\n"
+        "table = pandas.DataFrame({'variant': ['a'], 'total': [1], 'backtracking_rate': [0.5]})\n"
+        "backtracking.figures.phase1.plot_backtracking_rate_by_variant(table)\n"
         "assert 'torch' not in sys.modules and 'matplotlib.pyplot' not in sys.modules\n"
         "assert settings() == before\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=_env()
-    )
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
-
-
-def _env():
-    import os
-    from pathlib import Path
-
-    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}

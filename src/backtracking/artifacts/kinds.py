@@ -136,11 +136,38 @@ class Vectors(Artifact):
 
 @dataclass(frozen=True)
 class Figure(Artifact):
-    """A figure; a copy lies beside all runs."""
+    """A figure; a copy lies beside all runs. Where it would be empty, its card says why."""
 
     shows: Table | None = None
     """The table that it is drawn from, where it needs nothing else; it is then made whenever that is."""
     drawn_by: str = ""
+
+    def svg(self, run: RunPaths) -> Path:
+        """The same for pages."""
+        return self.path(run).with_suffix(".svg")
+
+    def narrow(self, run: RunPaths) -> Path:
+        """The same for narrow pages."""
+        return self.path(run).with_suffix(".narrow.svg")
+
+    def card(self, run: RunPaths) -> Path:
+        """Its caption, or why there is nothing to show."""
+        return card_of(self.path(run))
+
+
+def card_of(picture: Path) -> Path:
+    """Where the words of a figure stand, and where it is said why there is no picture."""
+    return picture.with_suffix(".json")
+
+
+def with_beside(outputs: Iterable[Path]) -> list[Path]:
+    """Outputs, and what is made with each figure among them."""
+    made = []
+    for path in outputs:
+        made.append(path)
+        if path.suffix == ".png":
+            made += [path.with_suffix(".svg"), path.with_suffix(".narrow.svg"), card_of(path)]
+    return made
 
 
 @dataclass(frozen=True)

@@ -1,158 +1,216 @@
 """Figures of direct effects, interactions, single heads and positions."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.collections import QuadMesh
 
-from backtracking.figures import style as look
+from backtracking.claims.wording import plain, records
+from backtracking.figures import marks
+from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, of_positions, with_minus
+from backtracking.figures.colours import INK, colour
+from backtracking.figures.mechanism import COMPONENTS
+from backtracking.figures.style import PAGE, Drawing, canvas, drawn, panels
 
-_COLORS = {"attn": look.BLUE, "mlp": look.ORANGE}
-_NAMES = {"attn": "attention", "mlp": "MLP"}
 _CLEAR = 0.15
 """Share of the largest effect from which a component is named in the figure."""
+_MOST_NAMED = 8
+_MARKERS = {"attn": "o", "mlp": "s"}
+_LOST = "log-odds lost"
 
 
-def plot_direct_effects(table: pd.DataFrame) -> Figure:
+@drawn
+def plot_direct_effects(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     """Direct against total effect of every block; below the diagonal the rest makes up for a loss.
 
     `table`: `direct_effects.csv`.
     """
     if "total" not in table or table["total"].notna().sum() == 0:
-        return look.empty_figure("no total effects to compare with")
-    blocks = table[table["head"].isna() & table["total"].notna()]
-    with look.style():
-        figure, (axes,) = look.new_figure(6.6, 5.2)
-        for component, rows in blocks.groupby("component"):
-            direct, total = look.estimates(rows, "direct"), look.estimates(rows, "total")
-            axes.errorbar(
-                direct.value,
-                total.value,
-                xerr=direct.errors,
-                yerr=total.errors,
-                fmt="o",
-                ms=5,
-                color=_COLORS[str(component)],
-                label=_NAMES[str(component)],
-            )
-        _label_strongest(axes, blocks)
-        ends = [*axes.get_xlim(), *axes.get_ylim()]
-        line = (min(ends), max(ends))
-        axes.plot(line, line, color=look.GREY, lw=1, ls="--", zorder=0, label="total = direct (no repair)")
-        axes.axhline(0, color=look.INK, lw=0.6)
-        axes.axvline(0, color=look.INK, lw=0.6)
-        axes.set_xlabel("direct effect: what it writes to onset − contrast (logits)")
-        axes.set_ylabel("total effect: what its removal takes away (logits)")
-        axes.set_title("Direct and total effects, 95% intervals over problems")
-        axes.legend(fontsize=8.5)
+        raise NothingToShow("no total effects to compare with")
+    blocks = table[table["head"].isna() & table["total"].notna()].reset_index(drop=True)
+    figure, axes = canvas(width, min(3.2, 0.85 * width))
+    direct, total = marks.estimates(blocks, "direct"), marks.estimates(blocks, "total")
+    for component, rows in blocks.groupby("component"):
+        x, y = marks.estimates(rows, "direct"), marks.estimates(rows, "total")
+        axes.errorbar(
+            x.value, y.value, xerr=x.errors, yerr=y.errors, fmt=_MARKERS[str(component)],
+            color=colour(str(component)), ms=3.8, elinewidth=0.9,
+        )  # fmt: skip
+    across, up = axes.get_xlim(), axes.get_ylim()
+    axes.axline((0.0, 0.0), slope=1.0, color=colour("random"), lw=1.0, ls="--", zorder=0)
+    axes.set_xlim(across)
+    axes.set_ylim(up)
+    axes.axhline(0, color=INK.light, lw=0.6)
+    axes.axvline(0, color=INK.light, lw=0.6)
+    axes.set_xlabel("direct effect (logits)")
+    axes.set_ylabel("total effect (logits)")
+    marks.key(
+        figure,
+        {
+            **{
+                COMPONENTS[name]: {"color": colour(name), "marker": marker}
+                for name, marker in _MARKERS.items()
+            },
+            "total = direct": {"color": colour("random"), "ls": "--"},
+        },
+    )
+    at = list(zip(direct.value.tolist(), total.value.tolist(), strict=True))
+    marks.point_labels(figure, axes, at, _strongest(blocks), bars=marks.bars_of(direct, total))
+    most = records(blocks.loc[[blocks["total"].abs().idxmax()]])[0]
+    figure.caption = Caption(
+        "Direct and total effects",
+        f"{most['component']} {int(most['layer'])} has the largest total effect: "
+        f"{plain(most, 'total', '.2f')} logits; it writes {plain(most, 'direct', '.2f')} itself.",
+        "Direct: what a component writes towards onset − contrast; total: what its removal takes away. "
+        f"Below the diagonal the rest makes up for the loss. {INTERVALS}", f"{len(blocks)} components.",
+    )  # fmt: skip
     return figure
 
 
-def _label_strongest(axes: Axes, blocks: pd.DataFrame) -> None:
+def _strongest(blocks: pd.DataFrame) -> list[str]:
+    """Names for the components with a clear effect, the strongest of them only."""
     size = blocks[["direct", "total"]].abs().max(axis=1)
-    clear = size[size > _CLEAR * float(size.max())]
-    for row in blocks.loc[clear.index].to_dict("records"):
-        axes.annotate(
-            f"{row['component']} {row['layer']}",
-            (row["direct"], row["total"]),
-            xytext=(6, 4),
-            textcoords="offset points",
-            fontsize=8.5,
-        )
+    clear = size[size > _CLEAR * float(size.max())].nlargest(_MOST_NAMED).index
+    return [
+        f"{row['component']} {int(row['layer'])}" if index in clear else ""
+        for index, row in zip(blocks.index, records(blocks), strict=True)
+    ]
 
 
 _FAINT = 0.5
 """Interactions below this many nats never fill the colour scale."""
+_FEWEST_PAIRS = 3
+"""So many components make a grid; the one pair of two is a sentence."""
 
 
-def plot_interactions(table: pd.DataFrame) -> Figure:
-    """Interaction of every pair of selected components; a star marks those that are significant.
+@drawn
+def plot_interactions(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
+    """Interaction of every pair of selected components; a dot marks those whose interval excludes 0.
 
     `table`: `pair_interactions.csv`.
     """
     if table.empty:
-        return look.empty_figure("fewer than two components were selected")
+        raise NothingToShow("fewer than two components were selected")
     first = [f"{c} {k}" for c, k in zip(table["component_a"], table["layer_a"], strict=True)]
     second = [f"{c} {k}" for c, k in zip(table["component_b"], table["layer_b"], strict=True)]
     names = list(dict.fromkeys([*first, *second]))
-    grid = np.full((len(names), len(names)), np.nan)
-    with look.style():
-        figure, (axes,) = look.new_figure(max(1.8 + 0.62 * len(names), 4.4), 1.6 + 0.52 * len(names))
-        largest = float(table["interaction"].abs().max())
-        for one, other, row in zip(first, second, table.to_dict("records"), strict=True):
-            i, j = names.index(one), names.index(other)
-            grid[i, j] = grid[j, i] = row["interaction"]
-            text = f"{row['interaction']:.2f}" + ("" if row["kind"] == "additive" else "*")
-            color = "white" if abs(row["interaction"]) > 0.6 * max(largest, _FAINT) else look.INK
-            for x, y in ((i, j), (j, i)):
-                axes.text(x, y, text, ha="center", va="center", fontsize=7.5, color=color)
-        _image(figure, axes, grid, "interaction (log-odds)", bound=max(largest, _FAINT))
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-        axes.set_yticks(range(len(names)), names)
-        axes.set_title("Removed together − (one + other)")
-        axes.set_xlabel("below 0: overlap, above 0: backup; * significant", fontsize=8)
+    strongest = records(table.loc[[table["interaction"].abs().idxmax()]])[0]
+    if len(names) < _FEWEST_PAIRS:
+        raise NothingToShow(with_minus(_pair_says(strongest)).rstrip("."))
+    grid = pd.DataFrame(float("nan"), names, names)
+    clear = pd.DataFrame(data=False, index=names, columns=names)
+    for one, other, row in zip(first, second, records(table), strict=True):
+        grid.loc[one, other] = grid.loc[other, one] = row["interaction"]
+        clear.loc[one, other] = clear.loc[other, one] = row["kind"] != "additive"
+    side = min(0.3 * len(names) + 0.4, 0.62 * width)
+    figure, axes = canvas(width, side)
+    bound = max(float(table["interaction"].abs().max()), _FAINT)
+    marks.scale(figure, [axes], marks.heat(axes, grid, bound=bound, clear=clear), "log-odds")
+    axes.set_aspect("equal")
+    axes.set_xticks(range(len(names)), names, rotation=90)
+    axes.set_yticks(range(len(names)), names)
+    figure.caption = Caption(
+        "Components removed in pairs", _pair_says(strongest),
+        "What both together take, less what each takes alone: below 0 they overlap, above 0 one stands in "
+        "for the other; a dot where it is significant (Holm).", f"{len(table)} pairs.",
+    )  # fmt: skip
     return figure
 
 
-def plot_heads(table: pd.DataFrame) -> Figure:
+def _pair_says(row: dict[str, object]) -> str:
+    """One pair as a sentence."""
+    both = f"{row['component_a']} {row['layer_a']} and {row['component_b']} {row['layer_b']}"
+    return (
+        f"Removed together, {both} take {plain(row, 'lost_together', '.2f')} of log-odds; alone "
+        f"{plain(row, 'lost_a', '.2f')} and {plain(row, 'lost_b', '.2f')}. The interaction is "
+        f"{plain(row, 'interaction', '.2f')}: {row['kind']}."
+    )
+
+
+@drawn
+def plot_heads(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     """Layer × head: log-odds of the triggers lost when one head is removed, and the damage elsewhere.
 
     `table`: `ablation_heads.csv`.
     """
     if table.empty:
-        return look.empty_figure("no heads were scanned")
-    with look.style():
-        figure, (effect, damage) = look.new_figure(9.5, 1.4 + 0.28 * table["layer"].nunique(), 2)
-        lost = table.assign(lost=-table["delta_trigger_log_odds"]).pivot(
-            index="layer", columns="head", values="lost"
-        )
-        _image(figure, effect, lost.to_numpy(float), "log-odds lost")
-        effect.set_title("Effect on the onset")
-        kl = table.pivot(index="layer", columns="head", values="kl_control").to_numpy(float)
-        image = damage.imshow(kl, origin="lower", aspect="auto", cmap="viridis")
-        figure.colorbar(image, ax=damage, label="KL at controls (nats)")
-        damage.set_title("Damage elsewhere")
-        for axes in (effect, damage):
-            axes.set_yticks(range(len(lost.index)), [str(layer) for layer in lost.index])
-            axes.set_xlabel("head")
-            axes.set_ylabel("layer")
-            axes.grid(visible=False)
+        raise NothingToShow("no heads were scanned")
+    lost, clear = _lost(table)
+    height = max(1.2, 0.085 * table["layer"].nunique())
+    figure, (effect, damage) = panels(width, 2, height, narrowest=3.0, share="both")
+    grid = _by(lost, "head", "lost")
+    mesh = marks.heat(effect, grid, clear=_by(clear, "head", "clear"))
+    marks.scale(figure, [effect], mesh, _LOST)
+    mesh = marks.heat(damage, _by(table, "head", "kl_control"), signed=False)
+    marks.scale(figure, [damage], mesh, "KL (nats)")
+    effect.set_title("Effect on the onset")
+    damage.set_title("Damage elsewhere")
+    for axes in (effect, damage):
+        marks.ticks(axes.xaxis, list(grid.columns), most=12)
+        marks.ticks(axes.yaxis, list(grid.index))
+        axes.set_xlabel("head")
+        axes.set_ylabel("layer")
+    most = records(lost.loc[[lost["lost"].idxmax()]])[0]
+    figure.caption = Caption(
+        "One head removed at a time",
+        f"Most is lost without head {int(most['head'])} of layer {int(most['layer'])}: "
+        f"{float(most['lost']):.2f} of the triggers' log-odds.",
+        "Left: what the triggers lose, with a dot where the 95% interval excludes 0. Right: KL at matched "
+        "controls.",
+        of_positions(table, ("n_events", "onsets"), ("n_controls", "matched controls")),
+    )  # fmt: skip
     return figure
 
 
-def plot_positions(table: pd.DataFrame) -> Figure:
+def _lost(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The table with the log-odds that the triggers lose, and with where their interval excludes 0."""
+    delta = "delta_trigger_log_odds"
+    lost = table.assign(lost=-table[delta])
+    clear = pd.Series(data=False, index=table.index)
+    if f"{delta}_low" in table:
+        clear = (table[f"{delta}_low"] > 0) | (table[f"{delta}_high"] < 0)
+    return lost, table.assign(clear=clear)
+
+
+def _by(table: pd.DataFrame, columns: str, values: str) -> pd.DataFrame:
+    return table.pivot(index="layer", columns=columns, values=values)
+
+
+@drawn
+def plot_positions(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     """Layer × position: the triggers' log-odds lost when a block is removed there, one panel per kind.
 
     `table`: `ablation_positions.csv`.
     """
     if table.empty:
-        return look.empty_figure("no positions were scanned")
-    kinds = list(table["component"].unique())
-    lost = table.assign(lost=-table["delta_trigger_log_odds"])
-    with look.style():
-        figure, panels = look.new_figure(
-            4.2 * len(kinds) + 0.8, 1.6 + 0.26 * table["layer"].nunique(), len(kinds)
-        )
-        bound = float(lost["lost"].abs().max())
-        for axes, kind in zip(panels, kinds, strict=True):
-            rows = lost[lost["component"] == kind]
-            grid = rows.pivot(index="layer", columns="position", values="lost")
-            _image(figure, axes, grid.to_numpy(float), "log-odds lost", bound)
-            axes.set_xticks(range(grid.shape[1]), [str(position) for position in grid.columns])
-            axes.set_yticks(range(grid.shape[0]), [str(layer) for layer in grid.index])
-            axes.set_xlabel("position (0: the next token is the onset)")
-            axes.set_ylabel("layer")
-            axes.set_title(_NAMES[str(kind)])
+        raise NothingToShow("no positions were scanned")
+    kinds = [str(kind) for kind in table["component"].unique()]
+    lost, clear = _lost(table)
+    height = max(1.2, 0.085 * table["layer"].nunique())
+    figure, panes = panels(
+        width, len(kinds), height, narrowest=min(3.0, width / (len(kinds) + 0.1)), share="both"
+    )
+    bound = float(lost["lost"].abs().max())
+    for axes, kind in zip(panes, kinds, strict=True):
+        mesh = _position_pane(axes, lost[lost["component"] == kind], clear[clear["component"] == kind], bound)
+        axes.set_title(COMPONENTS[kind])
+        axes.label_outer()
+    marks.scale(figure, panes, mesh, _LOST)
+    most = records(lost.loc[[lost["lost"].idxmax()]])[0]
+    figure.caption = Caption(
+        "Blocks removed at one position",
+        f"Most is lost without {most['component']} {int(most['layer'])} at {most['position']}: "
+        f"{float(most['lost']):.2f} of the triggers' log-odds.",
+        "Position 0 is the one after which the onset comes; a dot where the 95% interval excludes 0.",
+        of_positions(table, ("n_events", "onsets"), ("n_controls", "matched controls")),
+    )  # fmt: skip
     return figure
 
 
-def _image(
-    figure: Figure, axes: Axes, grid: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]", label: str,
-    bound: float | None = None,
-) -> None:  # fmt: skip
-    """A heatmap of signed values with zero at the middle of the scale."""
-    if bound is None:
-        bound = float(np.nanmax(np.abs(grid))) if np.isfinite(grid).any() else 1.0
-    image = axes.imshow(grid, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-bound, vmax=bound)
-    axes.grid(visible=False)
-    figure.colorbar(image, ax=axes, label=label)
+def _position_pane(axes: Axes, lost: pd.DataFrame, clear: pd.DataFrame, bound: float) -> QuadMesh:
+    grid = _by(lost, "position", "lost")
+    mesh = marks.heat(axes, grid, bound=bound, clear=_by(clear, "position", "clear"))
+    marks.ticks(axes.xaxis, list(grid.columns))
+    marks.ticks(axes.yaxis, list(grid.index))
+    axes.set_xlabel("position")
+    axes.set_ylabel("layer")
+    return mesh

@@ -1,64 +1,70 @@
 """Phase 2 figures about what leaks: first divergences, the fate of corrections, the choice of an arm."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
-from backtracking.figures import style as look
+from backtracking.claims.wording import plain, rate, records
+from backtracking.figures import marks
+from backtracking.figures.arms import plane, verdict_key
+from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, counted, of_positions
+from backtracking.figures.colours import PAPER, colour, written_on
+from backtracking.figures.marks import pretty
+from backtracking.figures.style import PAGE, Drawing, canvas, drawn, panels
 from backtracking.measurements.outcome import judged_on
+from backtracking.measurements.specificity import FATES
 from backtracking.run.records import BASELINE_NAME
 
 LEADERS = 4
-_FLOWS_A_LINE = 4
-_COLUMN = 0.08
-_LABELLED = 0.05
-
-_Way = tuple[str, str]
-"""From a fate under the baseline to one under the arm."""
-
-_FATES = (
-    ("marked", look.BLUE, "errs, backtracks, ends right"),
-    ("silent", look.SKY, "errs, no trigger, ends right"),
-    ("never_erred", look.GREEN, "never errs, ends right"),
-    ("wrong", look.VERMILLION, "ends wrong"),
-    ("unanswered", look.GREY, "gives no answer"),
-)
+_FATE_COLOURS = {
+    "marked": "corrected aloud",
+    "silent": "corrected silently",
+    "never_erred": "never erred",
+    "wrong": "wrong",
+    "unanswered": "unanswered",
+}
 
 
-def plot_first_divergences(summary: pd.DataFrame, replaced: pd.DataFrame, shown: int = 8) -> Figure:
+@drawn
+def plot_first_divergences(
+    summary: pd.DataFrame, replaced: pd.DataFrame, shown: int = 8, *, width: float = PAGE
+) -> Drawing:
     """Left: how much likelier than chance a first change hits a trigger. Right: the commonest changes."""
     summary = summary[summary["specificity_index"].notna()].sort_values("specificity_index", ascending=False)
     if summary.empty:
-        return look.empty_figure("no completion left its baseline, or the baseline has no trigger tokens")
+        raise NothingToShow("no completion left its baseline, or the baseline has no trigger tokens")
     summary = summary.reset_index(drop=True)
-    changes = _commonest(replaced, str(summary["arm"].iloc[0]), shown)
-    height = 0.36 * max(len(summary), len(changes)) + 1.8
-    with look.style():
-        figure, (left, right) = look.new_figure(11.0, height, 2)
-        places = list(range(len(summary)))[::-1]
-        data = look.estimates(summary, "specificity_index")
-        look.dots(left, data, places, colors=look.BLUE)
-        left.axvline(1.0, color=look.INK, ls="--", lw=1.2)
-        left.set_yticks(places, [look.pretty(arm) for arm in summary["arm"]])
-        left.set_xlabel("specificity index (1 = hits triggers no more than other tokens)")
-        left.set_title("What the first change hits")
+    first = str(summary["arm"].iloc[0])
+    changes = replaced[replaced["arm"] == first].fillna("").head(shown)
+    figure, axes = panels(
+        width, 2 if len(changes) else 1, 0.19 * max(len(summary), len(changes)) + 0.2, narrowest=3.0
+    )
+    places = list(range(len(summary)))[::-1]
+    arms = list(summary["arm"].astype(str))
+    marks.dots(
+        axes[0], marks.estimates(summary, "specificity_index"), places, colors=colour("arm"), arms=arms
+    )
+    axes[0].axvline(1.0, color=colour("baseline"), ls="--", lw=1.0)
+    axes[0].set_yticks(places, [pretty(arm) for arm in arms])
+    axes[0].set_xlabel("specificity index")
+    axes[0].set_title("What the first change hits")
+    if len(changes):
         bars = list(range(len(changes)))[::-1]
-        right.barh(bars, changes["share"], color=look.SKY)
+        axes[1].barh(bars, changes["share"], color=colour("arm"), height=0.7)
         labels = [f"{_shown(old)} → {_shown(new)}" for old, new in _pairs(changes)]
-        right.set_yticks(bars, labels, family="monospace")
-        look.percent_axis(right.xaxis, whole=False)
-        right.set_xlabel("share of first changes")
-        right.set_title(look.pretty(str(summary["arm"].iloc[0])))
+        axes[1].set_yticks(bars, labels, family="monospace")
+        marks.percent_axis(axes[1].xaxis, whole=False)
+        axes[1].set_xlabel("share of first changes")
+        axes[1].set_title(pretty(first))
+    figure.caption = Caption(
+        "The first token where an arm parts from its baseline",
+        f"{pretty(first)} hits triggers most: index {plain(records(summary)[0], 'specificity_index')}.",
+        f"1 (dashed): a trigger is hit no more often than any other token. {INTERVALS}",
+        of_positions(
+            summary, ("diverged", "completions that part from their baseline"), ("total", "completions")
+        ),
+    )  # fmt: skip
     return figure
-
-
-def _commonest(replaced: pd.DataFrame, arm: str, shown: int) -> pd.DataFrame:
-    return replaced[replaced["arm"] == arm].fillna("").head(shown)
 
 
 def _pairs(changes: pd.DataFrame) -> Sequence[tuple[str, str]]:
@@ -68,79 +74,72 @@ def _pairs(changes: pd.DataFrame) -> Sequence[tuple[str, str]]:
 def _shown(text: str) -> str:
     """Model text as a label: spaces visible, no mathtext, nothing unprintable."""
     visible = text.replace(" ", "␣").replace("\n", "⏎").replace("$", r"\$")
-    return "".join(char if char.isprintable() else "\ufffd" for char in visible)[:18] or "∅"
+    return "".join(char if char.isprintable() else "\ufffd" for char in visible)[:14] or "∅"
 
 
-def plot_correction_flow(flow: pd.DataFrame) -> Figure:
-    """Per arm, rows whose baseline erred and corrected itself flow to what becomes of them under the arm."""
+@drawn
+def plot_correction_flow(flow: pd.DataFrame, *, width: float = PAGE) -> Drawing:
+    """What becomes, under every arm, of the rows whose baseline erred and put it right: one bar per arm.
+
+    `flow`: `correction_flow.csv`.
+    """
     if flow.empty or not flow["total"].max():
-        return look.empty_figure("no baseline row made a checkable error and corrected it")
-    arms = [arm for arm in dict.fromkeys(flow["arm"]) if arm != BASELINE_NAME]
-    if not arms:
-        return look.empty_figure("there is no arm beside the baseline")
-    columns = min(len(arms), _FLOWS_A_LINE)
-    lines = -(-len(arms) // columns)
-    with look.style():
-        figure = Figure(figsize=(2.75 * columns + 0.6, 2.5 * lines + 1.2), layout="constrained")
-        grid = figure.subplots(lines, columns, squeeze=False).ravel()
-        for axes, arm in zip(grid, arms, strict=False):
-            _flow(axes, flow[flow["arm"] == arm])
-            axes.set_title(look.pretty(arm), fontsize=9)
-        for axes in grid:
-            axes.axis("off")
-        figure.suptitle(
-            f"Left: {int(flow['total'].max()):,} baseline rows that erred and ended right. "
-            "Right: the same rows under the arm.",
-            x=0.01, ha="left", fontsize=10,
-        )  # fmt: skip
-        keys = [Patch(color=color, label=label) for _, color, label in _FATES]
-        figure.legend(handles=keys, loc="outside lower center", ncols=3, fontsize=9)
+        raise NothingToShow("no baseline row made a checkable error and corrected it")
+    shares = flow.pivot_table(index="arm", columns="fate", values="share", aggfunc="sum", sort=False)
+    shares = shares.reindex(columns=[fate.name for fate in FATES]).fillna(0.0)
+    if set(shares.index) <= {BASELINE_NAME}:
+        raise NothingToShow("there is no arm beside the baseline")
+    still = shares["marked"].where(shares.index != BASELINE_NAME, 2.0)
+    shares = shares.loc[still.sort_values(ascending=False, kind="stable").index]
+    figure, axes = canvas(width, 0.21 * len(shares) + 0.1)
+    places = list(range(len(shares)))[::-1]
+    left = pd.Series(0.0, shares.index)
+    for fate in FATES:
+        thing = _FATE_COLOURS[fate.name]
+        bars = axes.barh(
+            places,
+            shares[fate.name],
+            left=left,
+            height=0.78,
+            color=colour(thing),
+            edgecolor=PAPER.light,
+            lw=0.7,
+        )
+        for bar, arm, share, start in zip(bars, shares.index, shares[fate.name], left, strict=True):
+            bar.set_gid(f"arm:{arm}")
+            middle = bar.get_y() + bar.get_height() / 2
+            marks.inside(figure, axes, f"{share:.0%}", start, start + share, middle, written_on(thing))
+        left = left + shares[fate.name]
+    axes.set_yticks(places, [pretty(arm) for arm in shares.index])
+    axes.set_ylim(-0.5, len(shares) - 0.5)
+    marks.percent_axis(axes.xaxis)
+    axes.set_xlim(0.0, 1.0)
+    axes.grid(visible=False)
+    present = [fate for fate in FATES if shares[fate.name].any()]
+    marks.key(
+        figure,
+        {fate.text: {"color": colour(_FATE_COLOURS[fate.name]), "marker": "s"} for fate in present},
+    )
+    figure.caption = Caption(
+        "What becomes of corrections", _flow_says(shares),
+        "Each bar: the same rows under one arm, by how they end.",
+        f"n = {int(flow['total'].max()):,} baseline rows that erred and ended right.",
+    )  # fmt: skip
     return figure
 
 
-def _flow(axes: Axes, part: pd.DataFrame) -> None:
-    """Two filled columns and a band for every way from one to the other, in the same order on both sides."""
-    share = {
-        (str(origin), str(fate)): float(value)
-        for origin, fate, value in zip(part["baseline_fate"], part["fate"], part["share"], strict=True)
-    }
-    colors = {fate: color for fate, color, _ in _FATES}
-    ways = [(origin, fate) for origin in colors for fate in colors if share.get((origin, fate), 0.0) > 0]
-    leaves = _stack(share, ways)
-    arrives = _stack(share, sorted(ways, key=lambda way: list(colors).index(way[1])))
-    bend = np.linspace(0.0, 1.0, 40)
-    smooth = bend**2 * (3 - 2 * bend)
-    for way in ways:
-        top = leaves[way] + (arrives[way] - leaves[way]) * smooth
-        axes.fill_between(bend, top - share[way], top, color=colors[way[1]], alpha=0.45, lw=0)
-    for place, side, tops in ((-_COLUMN, 0, leaves), (1.0, 1, arrives)):
-        for fate, color in colors.items():
-            members = [way for way in ways if way[side] == fate]
-            height = math.fsum(share[way] for way in members)
-            if not members:
-                continue
-            upper = max(tops[way] for way in members)
-            axes.bar(place, -height, _COLUMN, bottom=upper, align="edge", color=color, edgecolor="white")
-            if height >= _LABELLED:
-                beside = 1.0 + _COLUMN + 0.03 if side else -_COLUMN - 0.03
-                align = "left" if side else "right"
-                axes.text(beside, upper - height / 2, f"{height:.0%}", ha=align, va="center", fontsize=8)
-    axes.set_xlim(-0.45, 1.45)
-    axes.set_ylim(0, 1)
+def _flow_says(shares: pd.DataFrame) -> str:
+    """The arm under which fewest corrections are still said, and what happens in their stead."""
+    arms = shares[shares.index != BASELINE_NAME]
+    least = arms.iloc[int(arms["marked"].to_numpy().argmin())]
+    return (
+        f"Fewest corrections are still said under {pretty(least.name)}: {least['marked']:.0%}; there "
+        f"{least['silent']:.0%} are made without a trigger and {least['wrong']:.0%} end wrong."
+    )
 
 
-def _stack(share: Mapping[_Way, float], ways: Sequence[_Way]) -> dict[_Way, float]:
-    """The upper edge of each band where bands are piled from the top in this order."""
-    tops: dict[_Way, float] = {}
-    top = 1.0
-    for way in ways:
-        tops[way] = top
-        top -= share[way]
-    return tops
-
-
-def _plane_with_leaders(axes: Axes, table: pd.DataFrame, margin: float) -> None:
-    """The plane with names for few arms only: the baseline, controls, and those likeliest on the front."""
+def _labels(table: pd.DataFrame) -> list[str]:
+    """Names for few arms only: the baseline, controls, and those likeliest on the front."""
     named = table["kind"] != "intervention"
     if "front_probability" in table:
         leaders = table[~named].sort_values("front_probability", ascending=False, kind="stable").head(LEADERS)
@@ -148,24 +147,42 @@ def _plane_with_leaders(axes: Axes, table: pd.DataFrame, margin: float) -> None:
         named |= table.index.isin(distinct.index)
     else:
         named |= True
-    labels = [look.pretty(arm) if shown else "" for arm, shown in zip(table["arm"], named, strict=True)]
-    look.plane(axes, table, margin, labels)
+    return [pretty(arm) if shown else "" for arm, shown in zip(table["arm"], named, strict=True)]
 
 
-def plot_choice(search: pd.DataFrame, confirm: pd.DataFrame, margin: float) -> Figure:
-    """Left: arms on the search half, larger where they are likelier on the front. Right: the confirmation."""
+@drawn
+def plot_choice(
+    search: pd.DataFrame, confirm: pd.DataFrame, margin: float, *, width: float = PAGE
+) -> Drawing:
+    """Left: arms on the search half, larger where they are likelier on the front. Right: the confirmation.
+
+    Where no arm was confirmed there is the search half alone.
+    """
     if search.empty:
-        return look.empty_figure("no arms were searched")
-    with look.style():
-        figure, axes = look.new_figure(11.0, 4.8, 2, sharex=True, sharey=True)
-        titles = ("Search half (size: P(on the front))", "Confirm half")
-        for ax, table, title in zip(axes, (search, confirm), titles, strict=True):
-            ax.set_title(title)
-            look.percent_axis(ax.xaxis)
-            look.percent_axis(ax.yaxis)
-            if not table.empty:
-                _plane_with_leaders(ax, table.reset_index(drop=True), margin)
-        if not confirm.empty and confirm["subset_name"].eq(BASELINE_NAME).all():
-            axes[1].text(0.5, 0.5, "no arm qualified on the search half", ha="center", color=look.GREY)
-        axes[0].set_ylabel("accuracy")
+        raise NothingToShow("no arms were searched")
+    is_confirmed = not confirm.empty and not confirm["subset_name"].eq(BASELINE_NAME).all()
+    halves = {"search half": search} | ({"confirm half": confirm} if is_confirmed else {})
+    figure, axes = panels(width, len(halves), 2.8, narrowest=3.0)
+    marks.key(figure, verdict_key(*halves.values()))
+    for ax, (name, half) in zip(axes, halves.items(), strict=True):
+        table = half.reset_index(drop=True)
+        ax.set_title(name)
+        ax.set_ylabel("accuracy")
+        plane(figure, ax, table, margin, _labels(table))
+    figure.caption = Caption(
+        "The choice of an arm and its confirmation", _choice_says(confirm, is_confirmed),
+        "Larger marks: likelier on the front; green: the accuracies that count as held "
+        f"({margin:.0%} lost at most). {INTERVALS}", counted(search),
+    )  # fmt: skip
     return figure
+
+
+def _choice_says(confirm: pd.DataFrame, is_confirmed: bool) -> str:
+    if not is_confirmed:
+        return "No arm qualified on the search half, so none was confirmed."
+    arm = records(confirm[confirm["subset_name"] != BASELINE_NAME])[0]
+    outcome = judged_on(confirm)
+    return (
+        f"On the other half, {pretty(arm['arm'])} has {outcome.label} {rate(arm, outcome.name, n=None)} and "
+        f"accuracy {rate(arm, 'accuracy', n=None)}."
+    )

@@ -1,167 +1,229 @@
 """Figures of the lens and the ablation scan."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from backtracking.figures import style as look
+from backtracking.claims.wording import plain, records
+from backtracking.figures import marks
+from backtracking.figures.caption import BANDS, Caption, NothingToShow, of_positions, sentence, with_minus
+from backtracking.figures.colours import INK, colour
+from backtracking.figures.marks import Points
+from backtracking.figures.style import PAGE, Drawing, drawn, panels
 
-_CONTROL_LOOKS = {
-    "matched_row": (look.BLUE, "other row, same offset"),
-    "same_row_earlier": (look.GREEN, "same row, earlier sentence"),
-}
-_COMPONENT_LOOKS = {"attn": (look.BLUE, "attention"), "mlp": (look.ORANGE, "MLP")}
+CONTROLS = {"matched_row": "another row", "same_row_earlier": "same row, earlier"}
+COMPONENTS = {"attn": "attention", "mlp": "MLP"}
+NO_ONSETS = "no onsets to read"
 
 
-def plot_logit_lens(table: pd.DataFrame) -> Figure:
+@drawn
+def plot_logit_lens(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     """Left: log-mass of the onset's family by layer. Right: onset minus control, with 95% bands.
 
     `table`: `logit_lens.csv`.
     """
     if table.empty or not table["n_bt"].any():
-        return look.empty_figure("no onsets to read")
-    with look.style():
-        figure, (levels, gaps) = look.new_figure(10.5, 4.0, 2)
-        first = table[table["control_matching"] == table["control_matching"].iloc[0]]
-        levels.plot(
-            first["layer"], first["family_bt"], color=look.VERMILLION, marker="o", ms=3.5,
-            label=f"before an onset (n = {int(first['n_bt'].max())})",
-        )  # fmt: skip
-        for kind, rows in table.groupby("control_matching", sort=False):
-            color, name = _CONTROL_LOOKS[str(kind)]
-            count = int(rows["n_control"].max())
-            if not count:
-                continue
-            levels.plot(
-                rows["layer"], rows["family_control"], color=color, marker="s", ms=3, ls="--",
-                label=f"{name} (n = {count})",
-            )  # fmt: skip
-            _band(gaps, rows, "family_diff", color, name)
-        gaps.axhline(0.0, color=look.INK, lw=0.8)
-        levels.set_ylabel("log probability of the onset's token family")
-        levels.set_title("Through the layers")
-        levels.legend(fontsize=8.5)
+        raise NothingToShow(NO_ONSETS)
+    kinds = {
+        str(kind): rows.reset_index(drop=True)
+        for kind, rows in table.groupby("control_matching", sort=False)
+        if rows["n_control"].any()
+    }
+    first = table[table["control_matching"] == table["control_matching"].iloc[0]]
+    figure, axes = panels(width, 2 if kinds else 1, 2.0, narrowest=3.0)
+    levels = axes[0]
+    levels.plot(first["layer"], first["family_bt"], color=colour("onset"), marker="o", ms=3.2)
+    ends = [(float(first["family_bt"].iloc[-1]), "onset")]
+    for kind, rows in kinds.items():
+        levels.plot(rows["layer"], rows["family_control"], color=colour(kind), marker="s", ms=3, ls="--")
+        ends.append((float(rows["family_control"].iloc[-1]), CONTROLS[kind]))
+    marks.end_labels(figure, levels, ends)
+    levels.set_ylabel("log P(onset's family)")
+    levels.set_title("Through the layers")
+    if kinds:
+        gaps = axes[1]
+        differences = {kind: marks.estimates(rows, "family_diff") for kind, rows in kinds.items()}
+        for kind, data in differences.items():
+            marks.curve(gaps, kinds[kind]["layer"], data, colour(kind))
+        marks.end_labels(
+            figure, gaps, [(float(data.value[-1]), CONTROLS[kind]) for kind, data in differences.items()]
+        )
+        gaps.axhline(0.0, color=INK.light, lw=0.8)
         gaps.set_ylabel("onset − control (nats)")
-        gaps.set_title("Paired difference, 95% interval over problems")
-        for axes in (levels, gaps):
-            axes.set_xlabel("layer")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if gaps.get_legend_handles_labels()[1]:
-            gaps.legend(fontsize=8.5, loc="upper left")
+        gaps.set_title("Paired difference")
+    for ax in axes:
+        by_layer(ax)
+    figure.caption = Caption(
+        "The onset through the layers", _lens_says(kinds),
+        f"Left: before an onset, and at controls. Right: the difference in pairs. {BANDS}",
+        sentence([f"n = {int(first['n_bt'].max()):,} onsets", *_controls(kinds)]),
+    )  # fmt: skip
     return figure
 
 
-def _band(axes: Axes, rows: pd.DataFrame, column: str, color: str, label: str) -> None:
-    """A line by layer with its interval as a band."""
-    axes.plot(rows["layer"], rows[column], color=color, marker="o", ms=3.5, label=label)
-    axes.fill_between(
-        rows["layer"], rows[f"{column}_low"], rows[f"{column}_high"], color=color, alpha=0.2, lw=0
+def _controls(kinds: Mapping[str, pd.DataFrame]) -> list[str]:
+    return [f"{int(rows['n_control'].max()):,} controls ({CONTROLS[kind]})" for kind, rows in kinds.items()]
+
+
+def by_layer(axes: Axes) -> None:
+    """Layers as whole numbers on the horizontal axis."""
+    axes.set_xlabel("layer")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+
+
+def _lens_says(kinds: Mapping[str, pd.DataFrame]) -> str:
+    """The first layer whose difference to the first kind of control stays above 0, and the last layer's."""
+    if not kinds:
+        return "No onset has a control to compare with."
+    kind, rows = next(iter(kinds.items()))
+    above = rows["family_diff_low"] > 0
+    lasting = rows["layer"][::-1][above[::-1].cummin()]
+    last = records(rows)[-1]
+    from_layer = f"From layer {int(lasting.min())} on" if len(lasting) else "In no layer up to the last"
+    return (
+        f"{from_layer}, the onset's family stands above {CONTROLS[kind]}; in the last layer by "
+        f"{plain(last, 'family_diff', '.2f')} nats."
     )
 
 
-def plot_lens_window(table: pd.DataFrame) -> Figure:
+@drawn
+def plot_lens_window(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     """Layer × position around the onset: the family's log-mass, and how far it lies above the controls'.
 
     `table`: `logit_lens_window.csv`.
     """
-    groups = [group for group in ("onset", *_CONTROL_LOOKS) if table.loc[table["group"] == group, "n"].any()]
-    if "onset" not in groups:
-        return look.empty_figure("no onsets to read")
-    panels = [("onset", "family_logmass", "Before an onset")]
-    panels += [
-        (group, "onset_minus_group", f"minus {_CONTROL_LOOKS[group][1]}")
-        for group in groups
-        if group != "onset"
-    ]
-    with look.style():
-        figure, axes = look.new_figure(4.4 * len(panels), 4.2, len(panels), sharey=True)
-        for ax, (group, column, title) in zip(axes, panels, strict=True):
-            _heatmap(figure, ax, table[table["group"] == group], column)
-            ax.set_title(title)
-        axes[0].set_ylabel("layer")
+    if table.empty:
+        raise NothingToShow(NO_ONSETS)
+    present = [group for group in CONTROLS if table.loc[table["group"] == group, "n"].any()]
+    onset = table[table["group"] == "onset"]
+    if not onset["n"].any():
+        raise NothingToShow(NO_ONSETS)
+    parts = [("onset", "family_logmass", "Before an onset")]
+    parts += [(group, "onset_minus_group", f"minus {CONTROLS[group]}") for group in present]
+    figure, axes = panels(width, len(parts), 1.9, narrowest=2.2, share="y")
+    compared = table[table["group"].isin(present)]["onset_minus_group"]
+    bound = float(compared.abs().max()) if len(compared) else 1.0
+    for ax, (group, column, title) in zip(axes, parts, strict=True):
+        _window(figure, ax, table[table["group"] == group], column, bound)
+        ax.set_title(title)
+        ax.set_ylabel("layer")
+        ax.label_outer()
+    counts = of_positions(onset, ("n", "onsets by position"))
+    figure.caption = Caption(
+        "The onset's family through layers and positions", _window_says(table, present),
+        "Position 0 is the one after which the onset comes. First: log-mass, the more the deeper the colour; "
+        "then the difference to each control, with a dot where its 95% interval over problems excludes 0.",
+        counts,
+    )  # fmt: skip
     return figure
 
 
-def _heatmap(figure: Figure, axes: Axes, rows: pd.DataFrame, column: str) -> None:
+def _window(figure: Drawing, axes: Axes, rows: pd.DataFrame, column: str, bound: float) -> None:
     grid = rows.pivot(index="layer", columns="offset", values=column)
-    values = grid.to_numpy(float)
-    differs = column != "family_logmass"
-    bound = float(np.nanmax(np.abs(values))) if differs and np.isfinite(values).any() else None
-    offsets = [int(offset) for offset in grid.columns]
-    extent = (offsets[0] - 0.5, offsets[-1] + 0.5, -0.5, len(grid) - 0.5)
-    image = axes.imshow(
-        values,
-        origin="lower",
-        aspect="auto",
-        cmap="RdBu_r" if differs else "viridis",
-        vmin=-bound if bound else None,
-        vmax=bound,
-        extent=extent,
+    if column == "family_logmass":
+        least = float(grid.min().min())
+        mesh = marks.heat(axes, grid - least, signed=False)
+        marks.scale(figure, [axes], mesh, with_minus(f"nats above {least:.0f}"))
+    else:
+        clear = None
+        if f"{column}_low" in rows:
+            excludes = rows.assign(clear=(rows[f"{column}_low"] > 0) | (rows[f"{column}_high"] < 0))
+            clear = excludes.pivot(index="layer", columns="offset", values="clear").fillna(False)
+        mesh = marks.heat(axes, grid, bound=bound, clear=clear)
+        marks.scale(figure, [axes], mesh, "nats")
+    marks.ticks(axes.xaxis, list(grid.columns), most=6)
+    marks.ticks(axes.yaxis, list(grid.index))
+    axes.set_xlabel("position")
+
+
+def _window_says(table: pd.DataFrame, present: Sequence[str]) -> str:
+    if not present:
+        return "No onset has a control to compare with."
+    rows = table[(table["group"] == present[0]) & table["onset_minus_group"].notna()]
+    if rows.empty:
+        return ""
+    most = records(rows.loc[[rows["onset_minus_group"].idxmax()]])[0]
+    return (
+        f"The difference to {CONTROLS[present[0]]} is largest at layer {int(most['layer'])}, position "
+        f"{int(most['offset'])}: {plain(most, 'onset_minus_group', '.2f')} nats."
     )
-    axes.axvline(-0.5, color=look.INK, lw=0.8, ls=":")
-    axes.axvline(0.5, color=look.INK, lw=0.8, ls=":")
-    axes.grid(visible=False)
-    axes.set_xlabel("position (0: the next token is the onset)")
-    figure.colorbar(image, ax=axes, label="nats" if differs else "log probability of the family")
 
 
-def plot_ablation_importance(table: pd.DataFrame, selected: Mapping[str, Sequence[int]]) -> Figure:
+_SCAN = {
+    "delta_trigger_log_odds": ("Effect on the onset", "Δ log-odds of triggers"),
+    "kl_control": ("Damage elsewhere", "KL at controls (nats)"),
+    "selectivity": ("Selectivity", "log-odds lost per nat"),
+}
+
+
+@drawn
+def plot_ablation_importance(
+    table: pd.DataFrame, selected: Mapping[str, Sequence[int]], *, width: float = PAGE
+) -> Drawing:
     """Per layer what ablation takes from the onset, what it costs elsewhere, and the ratio; ringed: selected.
 
     `table`: `ablation_importance.csv`.
     """
     if table.empty:
-        return look.empty_figure("nothing was scanned")
-    panels = (
-        ("delta_trigger_log_odds", "change of the triggers' log-odds", "Effect on the onset"),
-        ("kl_control", "KL at matched controls (nats)", "Damage elsewhere"),
-        ("selectivity", "log-odds lost per nat", "Selectivity"),
-    )
-    with look.style():
-        figure, axes = look.new_figure(13.0, 4.0, 3)
-        for ax, (column, label, title) in zip(axes, panels, strict=True):
-            for shift, (component, rows) in zip((-0.14, 0.14), table.groupby("component"), strict=False):
-                color, name = _COMPONENT_LOOKS[str(component)]
-                _layer_dots(ax, rows.assign(layer=rows["layer"] + shift), column, color, name)
-                chosen = rows[rows["layer"].isin(selected.get(str(component), []))]
-                ax.scatter(
-                    chosen["layer"] + shift,
-                    chosen[column],
-                    s=130,
-                    facecolors="none",
-                    edgecolors=look.INK,
-                    lw=1.1,
-                )
-            ax.axhline(0.0, color=look.INK, lw=0.8)
-            ax.set_xlabel("layer")
-            ax.set_ylabel(label)
-            ax.set_title(title)
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes[1].set_yscale("symlog", linthresh=0.01)
-        axes[1].set_ylim(bottom=-0.001)
-        axes[0].legend(fontsize=8.5)
-        events, controls = int(table["n_events"].max()), int(table["n_controls"].max())
-        figure.suptitle(
-            f"One component removed at a time ({table['mode'].iloc[0]}); {events} onsets, {controls} controls"
-            "; bars: 95% over problems; ringed: selected",
-            x=0.01, ha="left", fontsize=9.5,
-        )  # fmt: skip
+        raise NothingToShow("nothing was scanned")
+    figure, axes = panels(width, len(_SCAN), 2.0, narrowest=2.2)
+    for ax, (column, (title, label)) in zip(axes, _SCAN.items(), strict=True):
+        for shift, (component, rows) in zip((-0.16, 0.16), table.groupby("component"), strict=False):
+            name = str(component)
+            at = rows["layer"] + shift
+            _estimates(ax, at, marks.estimates(rows, column), name)
+            chosen = rows["layer"].isin(selected.get(name, []))
+            ax.plot(
+                at[chosen], rows.loc[chosen, column], ls="", marker="o", ms=8.5, mfc="none", mec=INK.light,
+                mew=0.9,
+            )  # fmt: skip
+        ax.axhline(0.0, color=INK.light, lw=0.8)
+        ax.set_ylabel(label)
+        ax.set_title(title)
+        by_layer(ax)
+    axes[1].set_yscale("symlog", linthresh=0.01)
+    axes[1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes[1].set_ylim(bottom=-0.001)
+    marks.key(figure, _component_key(table, selected))
+    figure.caption = Caption(
+        f"One component removed at a time ({table['mode'].iloc[0]})", _scan_says(table, selected),
+        "Bars are 95% intervals over problems; ringed: selected.",
+        of_positions(table, ("n_events", "onsets"), ("n_controls", "matched controls")),
+    )  # fmt: skip
     return figure
 
 
-def _layer_dots(axes: Axes, rows: pd.DataFrame, column: str, color: str, label: str) -> None:
-    data = look.estimates(rows, column)
+def _estimates(axes: Axes, at: "pd.Series[float]", data: Points, component: str) -> None:
     axes.errorbar(
-        rows["layer"],
-        data.value,
-        yerr=data.errors,
-        color=color,
-        fmt="o",
-        ms=5,
-        capsize=2,
-        label=label,
+        at, data.value, yerr=data.errors, color=colour(component), fmt=_MARKERS[component], ms=3.6,
+        capsize=0, elinewidth=1.1,
+    )  # fmt: skip
+
+
+_MARKERS = {"attn": "o", "mlp": "s", "head": "^"}
+
+
+def _component_key(table: pd.DataFrame, selected: Mapping[str, Sequence[int]]) -> dict[str, dict[str, Any]]:
+    """What stands for attention and MLP, and the ring of those that were selected."""
+    entries: dict[str, dict[str, Any]] = {
+        COMPONENTS[name]: {"color": colour(name), "marker": _MARKERS[name]}
+        for name in COMPONENTS
+        if name in set(table["component"])
+    }
+    if any(selected.values()):
+        entries["selected"] = {"color": INK.light, "marker": "o", "mfc": "none", "ms": 8.5}
+    return entries
+
+
+def _scan_says(table: pd.DataFrame, selected: Mapping[str, Sequence[int]]) -> str:
+    """The component whose removal takes most, and which were selected."""
+    most = records(table.loc[[table["delta_trigger_log_odds"].idxmin()]])[0]
+    chosen = [f"{name} {layer}" for name, layers in selected.items() for layer in layers]
+    said = (
+        f"Most is lost without {most['component']} {int(most['layer'])}: the triggers' log-odds change by "
+        f"{plain(most, 'delta_trigger_log_odds', '.2f')}"
     )
+    return f"{said}. Selected: {', '.join(chosen) or 'none'}."

@@ -2,170 +2,213 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from backtracking.figures import style as look
+from backtracking.claims.wording import rate, records
+from backtracking.figures import marks
+from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, counted, interval, signed
+from backtracking.figures.colours import colour
+from backtracking.figures.marks import pretty
+from backtracking.figures.style import PAGE, Drawing, canvas, drawn, panels
 from backtracking.measurements.metrics import called
 
-_CONDITION_COLORS = {
-    "baseline": look.INK,
-    "targeted_ablation": look.VERMILLION,
-    "random_ablation": look.GREY,
-}
+_CONDITIONS = {"baseline": "baseline", "targeted_ablation": "targeted", "random_ablation": "random"}
+_RATES = ("backtracking_rate", "onset_after_wrong", "accuracy", "truncation_rate")
 
 
-def plot_backtracking_rate_by_variant(table: pd.DataFrame) -> Figure:
+@drawn
+def plot_backtracking_rate_by_variant(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     """Baseline backtracking, accuracy and truncation of every prompt variant.
 
     `table`: one row per variant with `variant, total, backtracking_rate, accuracy, truncation_rate`.
     """
     if table.empty:
-        return look.empty_figure("no baseline rows")
-    return _rates(
-        table.reset_index(drop=True),
-        labels=[_with_n(name, n) for name, n in zip(table["variant"], table["total"], strict=True)],
-        colors=[look.SERIES[i % len(look.SERIES)] for i in range(len(table))],
-        title="Baseline by prompt variant",
-    )
+        raise NothingToShow("no baseline rows")
+    names = [str(name) for name in table["variant"]]
+    return _rates(table, width, names, [colour("baseline")] * len(table), "The baseline by prompt format")
 
 
-def plot_backtracking_rate_by_condition(table: pd.DataFrame) -> Figure:
+@drawn
+def plot_backtracking_rate_by_condition(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     """Backtracking, accuracy and truncation under every condition of one variant.
 
     `table`: one row per condition with `variant, condition, total, backtracking_rate, accuracy`.
     """
     if table.empty:
-        return look.empty_figure("no rows of any condition")
-    table = table.reset_index(drop=True)
+        raise NothingToShow("no rows of any condition")
     several = table["variant"].nunique() > 1
     names = [
         f"{condition} / {variant}" if several else str(condition)
         for condition, variant in zip(table["condition"], table["variant"], strict=True)
     ]
-    return _rates(
-        table,
-        labels=[_with_n(name, n) for name, n in zip(names, table["total"], strict=True)],
-        colors=[_CONDITION_COLORS.get(str(name), look.BLUE) for name in table["condition"]],
-        title="Under ablation" + ("" if several else f", {look.pretty(table['variant'].iloc[0])}"),
-    )
+    colors = [colour(_CONDITIONS.get(str(name), "arm")) for name in table["condition"]]
+    title = "Under ablation" + ("" if several else f", {pretty(table['variant'].iloc[0])}")
+    return _rates(table, width, names, colors, title)
 
 
-def plot_formatting_effect_on_backtracking(table: pd.DataFrame) -> Figure:
+def _rates(
+    table: pd.DataFrame, width: float, names: Sequence[str], colors: Sequence[str], title: str
+) -> Drawing:
+    """Backtracking, onsets after wrong steps, accuracy and truncation side by side, where they are known."""
+    shown = [column for column in _RATES if column in table and table[column].notna().any()]
+    places = list(range(len(table)))[::-1]
+    figure, axes = panels(width, len(shown), 0.42 * len(table), narrowest=1.6, share="y")
+    arms = [str(name) for name in table["condition"]] if "condition" in table else []
+    for ax, column in zip(axes, shown, strict=True):
+        data = marks.estimates(table, column)
+        marks.dots(ax, data, places, colors=list(colors), arms=arms)
+        marks.value_labels(ax, data, places)
+        marks.percent_axis(ax.xaxis)
+        ax.set_title(called(column))
+    labels = [_with_n(name, n) for name, n in zip(names, table["total"], strict=True)]
+    axes[0].set_yticks(places, labels)
+    axes[0].set_ylim(-0.5, len(table) - 0.3)
+    figure.caption = Caption(title, _from_to(table, names), INTERVALS, counted(table))
+    return figure
+
+
+def _from_to(table: pd.DataFrame, names: Sequence[str], column: str = "backtracking_rate") -> str:
+    """Where a rate is highest and where it is lowest."""
+    ordered = sorted(zip(records(table), names, strict=True), key=lambda one: -float(one[0][column]))
+    (top, most), (bottom, least) = ordered[0], ordered[-1]
+    said = f"{called(column).capitalize()} is {rate(top, column, n=None)} under {pretty(most)}"
+    if len(ordered) > 1:
+        said += f" and {rate(bottom, column, n=None)} under {pretty(least)}"
+    return f"{said}."
+
+
+@drawn
+def plot_formatting_effect_on_backtracking(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     """How the way of opening the assistant's turn changes baseline backtracking.
 
     `table` as for `plot_backtracking_rate_by_variant`; the first row is the reference.
     """
     if table.empty:
-        return look.empty_figure("no baseline rows")
+        raise NothingToShow("no baseline rows")
+    if len(table) == 1:
+        raise NothingToShow(f"one prompt format only, {pretty(table['variant'].iloc[0])}: nothing to compare")
     table = table.reset_index(drop=True)
-    data = look.estimates(table, "backtracking_rate")
-    with look.style():
-        figure, (axes,) = look.new_figure(7.2, 0.6 * len(table) + 1.7)
-        places = list(range(len(table)))[::-1]
-        colors = [look.INK, *[look.BLUE] * (len(table) - 1)]
-        look.reference(axes, look.estimates(table.head(1), "backtracking_rate"))
-        look.dots(axes, data, places, colors=colors)
-        for index, (place, value, right) in enumerate(zip(places, data.value, data.high, strict=True)):
-            text = f"{value:.0%}" + (f"  ({100 * (value - data.value[0]):+.0f} points)" if index else "")
-            edge = right if pd.notna(right) else value
-            axes.annotate(text, (edge, place), xytext=(8, 0), textcoords="offset points", va="center")
-        axes.set_yticks(
-            places, [_with_n(name, n) for name, n in zip(table["variant"], table["total"], strict=True)]
-        )
-        axes.set_ylim(-0.6, len(table) - 0.4)
-        look.percent_axis(axes.xaxis)
-        axes.set_xlim(-0.03, 1.18)
-        axes.set_xlabel("completions with backtracking (baseline, strict)")
-        axes.set_title("Formatting and backtracking")
+    data = marks.estimates(table, "backtracking_rate")
+    figure, axes = canvas(width, 0.42 * len(table))
+    places = list(range(len(table)))[::-1]
+    marks.reference(axes, marks.estimates(table.head(1), "backtracking_rate"))
+    marks.dots(axes, data, places, colors=colour("baseline"))
+    for index, (place, value) in enumerate(zip(places, data.value, strict=True)):
+        text = f"{value:.0%}" + (f" ({signed(100 * (value - data.value[0]), 0)} points)" if index else "")
+        beside_right = value < 0.6
+        ends = data.high if beside_right else data.low
+        edge = ends[index] if np.isfinite(ends[index]) else value
+        axes.annotate(
+            text, (edge, place), xytext=(5 if beside_right else -5, 0), textcoords="offset points",
+            ha="left" if beside_right else "right", va="center",
+        )  # fmt: skip
+    labels = [_with_n(name, n) for name, n in zip(table["variant"], table["total"], strict=True)]
+    axes.set_yticks(places, labels)
+    axes.set_ylim(-0.5, len(table) - 0.3)
+    marks.percent_axis(axes.xaxis)
+    axes.set_xlabel("completions with backtracking")
+    figure.caption = Caption(
+        "Prompt format and backtracking", _formats_say(table), f"Dashed: the first format. {INTERVALS}",
+        counted(table),
+    )  # fmt: skip
     return figure
 
 
-def plot_backtracking_vs_accuracy(table: pd.DataFrame) -> Figure:
+def _formats_say(table: pd.DataFrame) -> str:
+    """The largest change beside the first format, with its interval where the table has one."""
+    changes = table["backtracking_rate"] - table["backtracking_rate"].iloc[0]
+    row = table.loc[changes.abs().idxmax()]
+    low, high = (100 * row.get(f"backtracking_diff_{end}", float("nan")) for end in ("low", "high"))
+    largest = signed(100 * float(changes[row.name]))
+    return (
+        f"The largest change beside {pretty(table['variant'].iloc[0])} is {largest} points"
+        f"{interval(low, high)}, under {pretty(row['variant'])}."
+    )
+
+
+@drawn
+def plot_backtracking_vs_accuracy(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     """Accuracy of completions with and without backtracking, per variant, baseline only.
 
     `table`: `variant, has_backtracking, total, accuracy` and intervals, two rows per variant; the share of
     cut completions stands beside where it is known.
     """
     if table.empty:
-        return look.empty_figure("no baseline rows")
+        raise NothingToShow("no baseline rows")
     variants = list(dict.fromkeys(table["variant"]))
-    with look.style():
-        figure, (axes,) = look.new_figure(7.2, 0.85 * len(variants) + 1.6)
-        for shift, has, color, label in (
-            (0.15, False, look.BLUE, "without backtracking"),
-            (-0.15, True, look.VERMILLION, "with backtracking"),
-        ):
-            part = table[table["has_backtracking"].astype(bool) == has].reset_index(drop=True)
-            places = [len(variants) - 1 - variants.index(name) + shift for name in part["variant"]]
-            data = look.estimates(part, "accuracy")
-            look.dots(axes, data, places, colors=color, label=label)
-            cuts = part.get("truncation_rate", pd.Series(float("nan"), part.index))
-            for place, n, cut, value in zip(places, part["total"], cuts, data.value, strict=True):
-                note = f"n={int(n):,}" + (f", {cut:.0%} cut" if pd.notna(cut) else "")
-                axes.annotate(
-                    note, (value, place), xytext=(0, 7), textcoords="offset points",
-                    ha="center", fontsize=8, color=color,
-                )  # fmt: skip
-        axes.set_yticks(range(len(variants)), [look.pretty(name) for name in reversed(variants)])
-        axes.set_ylim(-0.6, len(variants) - 0.3)
-        look.percent_axis(axes.xaxis)
-        axes.set_xlabel("accuracy (unanswered counts as wrong)")
-        axes.set_title("Backtracking and accuracy, baseline")
-        figure.legend(loc="outside lower center", ncols=2)
+    figure, axes = canvas(width, 0.62 * len(variants) + 0.2)
+    looks = {False: ("baseline", "o", "without backtracking"), True: ("onset", "s", "with backtracking")}
+    for has, (thing, marker, _) in looks.items():
+        part = table[table["has_backtracking"].astype(bool) == has].reset_index(drop=True)
+        shift = -0.18 if has else 0.18
+        places = [len(variants) - 1 - variants.index(name) + shift for name in part["variant"]]
+        data = marks.estimates(part, "accuracy")
+        marks.dots(axes, data, places, colors=colour(thing), markers=marker)
+        for place, n, value in zip(places, part["total"], data.value, strict=True):
+            side = "left" if value < 0.3 else "right" if value > 0.7 else "center"
+            axes.annotate(
+                f"{value:.0%} of {int(n):,}", (value, place), xytext=(0, 4), textcoords="offset points",
+                ha=side,
+            )  # fmt: skip
+    axes.set_yticks(range(len(variants)), [pretty(name) for name in reversed(variants)])
+    axes.set_ylim(-0.6, len(variants) - 0.3)
+    marks.percent_axis(axes.xaxis)
+    axes.set_xlabel("accuracy")
+    marks.key(
+        figure,
+        {text: {"color": colour(thing), "marker": marker} for thing, marker, text in looks.values()},
+    )
+    figure.caption = Caption(
+        "Backtracking and accuracy under the baseline",
+        _apart(table),
+        f"A completion without an answer counts as wrong. {INTERVALS}",
+        counted(table),
+    )
     return figure
 
 
-def plot_onset_stability(table: pd.DataFrame) -> Figure:
+def _apart(table: pd.DataFrame) -> str:
+    """Accuracy with and without backtracking under the first format."""
+    first = table[table["variant"] == table["variant"].iloc[0]]
+    words = {bool(row["has_backtracking"]): rate(row, "accuracy", n=None) for row in records(first)}
+    return (
+        f"Under {pretty(table['variant'].iloc[0])}, completions with backtracking end right in "
+        f"{words.get(True, '—')}, those without in {words.get(False, '—')}."
+    )
+
+
+@drawn
+def plot_onset_stability(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     """How many positions have an onset in which share of their continuations: onsets beside matched places.
 
     `table`: `onset_stability.csv`.
     """
     if table.empty:
-        return look.empty_figure("no onset was sampled again")
-    kinds = {"onset": ("at onsets", look.VERMILLION), "matched_row": ("at matched places", look.BLUE)}
-    with look.style():
-        figure, (axes,) = look.new_figure(6.4, 3.8)
-        edges = [k / 10 for k in range(11)]
-        for kind, (name, color) in kinds.items():
-            rows = table[table["position_kind"] == kind]
-            if len(rows):
-                axes.hist(
-                    rows["share"], bins=edges, weights=[1 / len(rows)] * len(rows), color=color, alpha=0.55,
-                    label=f"{name} (n = {len(rows)}, mean {rows['share'].mean():.0%})",
-                )  # fmt: skip
-        look.percent_axis(axes.xaxis)
-        look.percent_axis(axes.yaxis)
-        axes.set_xlabel("continuations with an onset within the window")
-        axes.set_ylabel("positions")
-        axes.set_title("The same prefix sampled again")
-        axes.legend(fontsize=8.5)
-    return figure
-
-
-def _rates(table: pd.DataFrame, labels: Sequence[str], colors: Sequence[str], title: str) -> Figure:
-    """Backtracking, onsets after wrong steps, accuracy and truncation side by side, where they are known."""
-    panels = [
-        (column, called(column))
-        for column in ("backtracking_rate", "onset_after_wrong", "accuracy", "truncation_rate")
-        if column in table and (column != "onset_after_wrong" or table[column].notna().any())
-    ]
-    places = list(range(len(table)))[::-1]
-    with look.style():
-        figure, axes = look.new_figure(
-            3.0 * len(panels) + 1.6, 0.55 * len(table) + 1.7, len(panels), sharey=True
-        )
-        for ax, (column, label) in zip(axes, panels, strict=True):
-            data = look.estimates(table, column)
-            look.dots(ax, data, places, colors=list(colors))
-            look.value_labels(ax, data, places)
-            look.percent_axis(ax.xaxis)
-            ax.set_xlabel(label)
-        axes[0].set_yticks(places, list(labels))
-        axes[0].set_ylim(-0.6, len(table) - 0.25)
-        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+        raise NothingToShow("no onset was sampled again")
+    kinds = {"onset": "onsets", "matched_row": "matched places"}
+    kinds = {kind: name for kind, name in kinds.items() if (table["position_kind"] == kind).any()}
+    figure, axes = panels(width, len(kinds), 1.5, share="both")
+    said, counts = [], []
+    for ax, (kind, name) in zip(axes, kinds.items(), strict=True):
+        shares = table.loc[table["position_kind"] == kind, "share"]
+        heights, edges = np.histogram(shares, bins=10, range=(0.0, 1.0))
+        ax.bar(edges[:-1], heights / len(shares), width=0.092, align="edge", color=colour(kind))
+        marks.percent_axis(ax.xaxis)
+        marks.percent_axis(ax.yaxis)
+        ax.set_title(f"{name}, n = {len(shares):,}")
+        ax.set_xlabel("continuations with an onset")
+        said.append(f"{shares.mean():.0%} of continuations from {name}")
+        counts.append(f"{len(shares):,} {name}")
+    axes[0].set_ylabel("positions")
+    figure.caption = Caption(
+        "The same prefix sampled again",
+        f"An onset comes within the window in {' and '.join(said)}.",
+        "Each bar is the share of positions where so many continuations have one.",
+        f"n = {', '.join(counts)}.",
+    )
     return figure
 
 
 def _with_n(name: object, total: object) -> str:
-    return f"{look.pretty(str(name))}\nn = {int(str(total)):,}"
+    return f"{pretty(name)}\nn = {int(str(total)):,}"

@@ -2,46 +2,79 @@
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from backtracking.figures import style as look
+from backtracking.claims.wording import rate, records
+from backtracking.figures import marks
+from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, counted
+from backtracking.figures.colours import colour
+from backtracking.figures.marks import pretty
+from backtracking.figures.style import PAGE, Drawing, drawn, panels
+from backtracking.run.records import BASELINE_NAME
+
+_BEHIND = {
+    "onset_after_injected": ("wrong", "o", "behind an injected error"),
+    "onset_after_right": ("right", "s", "behind the right step"),
+}
 
 
-def plot_fixed_prefixes(table: pd.DataFrame) -> Figure:
+@drawn
+def plot_fixed_prefixes(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     """Left: P(onset) behind injected errors and behind the right step. Right: the share of their gap removed.
 
-    `table`: `fixed_prefixes.csv`; a random arm's sets are small dots beside their mean.
+    `table`: `fixed_prefixes.csv`; a random arm's sets are small dots below their mean.
     """
     if table.empty:
-        return look.empty_figure("no right baseline row states a step that could be made wrong")
+        raise NothingToShow("no right baseline row states a step that could be made wrong")
     pooled = table[table["draw"].isna()].reset_index(drop=True)
+    if set(pooled["arm"]) == {BASELINE_NAME}:
+        raise NothingToShow(f"the baseline is the only arm. {_say(pooled)}".rstrip("."))
+    removed = pooled["share_removed"].notna().any()
     places = list(range(len(pooled)))[::-1]
-    with look.style():
-        figure, (left, right) = look.new_figure(10.0, 0.55 * len(pooled) + 2.0, 2, sharey=True)
-        for column, color, marker, label in (
-            ("onset_after_injected", look.VERMILLION, "o", "behind an injected error"),
-            ("onset_after_right", look.BLUE, "s", "behind the right step"),
-        ):
-            look.dots(left, look.estimates(pooled, column), places, colors=color, markers=marker, label=label)
-        look.percent_axis(left.xaxis)
-        left.set_xlabel("completions that say it before the next step")
-        left.legend(loc="best")
-        look.dots(right, look.estimates(pooled, "share_removed"), places, colors=look.INK)
-        _sets(right, table, dict(zip(pooled["arm"], places, strict=True)))
-        right.axvline(0.0, color=look.INK, ls="--", lw=1.2)
-        look.percent_axis(right.xaxis, whole=False)
-        right.set_xlabel("share of the gap removed")
-        left.set_yticks(places, [look.pretty(arm) for arm in pooled["arm"]])
-        left.set_ylim(-0.6, len(pooled) - 0.4)
-        figure.suptitle(
-            f"The same {int(pooled['prefixes'].max()):,} prefixes under every arm",
-            x=0.01, ha="left", fontweight="bold",
-        )  # fmt: skip
+    figure, axes = panels(width, 2 if removed else 1, 0.3 * len(pooled) + 0.2, narrowest=2.6, share="y")
+    arms = list(pooled["arm"].astype(str))
+    for column, (thing, marker, _) in _BEHIND.items():
+        data = marks.estimates(pooled, column)
+        marks.dots(axes[0], data, places, colors=colour(thing), markers=marker, arms=arms)
+    marks.percent_axis(axes[0].xaxis)
+    axes[0].set_title("onset before the next step")
+    axes[0].set_yticks(places, [pretty(arm) for arm in arms])
+    axes[0].set_ylim(-0.6, len(pooled) - 0.4)
+    if removed:
+        marks.dots(axes[1], marks.estimates(pooled, "share_removed"), places, arms=arms)
+        _sets(axes[1], table, dict(zip(arms, places, strict=True)))
+        axes[1].axvline(0.0, color=colour("baseline"), ls="--", lw=1.0)
+        marks.percent_axis(axes[1].xaxis, whole=False)
+        axes[1].set_title("share of the gap removed")
+    marks.key(
+        figure, {text: {"color": colour(thing), "marker": marker} for thing, marker, text in _BEHIND.values()}
+    )
+    prefixes = int(pooled["prefixes"].max())
+    figure.caption = Caption(
+        f"The same {prefixes:,} prefixes under every arm", _say(pooled),
+        f"{'Small dots: each random set. ' if table['draw'].notna().any() else ''}{INTERVALS}",
+        counted(pooled),
+    )  # fmt: skip
     return figure
+
+
+def _say(pooled: pd.DataFrame) -> str:
+    """Onsets behind errors under the baseline, and the arm that removes most of the gap."""
+    by_arm = {str(row["arm"]): row for row in records(pooled)}
+    said = ""
+    if (base := by_arm.get(BASELINE_NAME)) is not None:
+        said = (
+            f"Under the baseline an onset follows {rate(base, 'onset_after_injected', n=None)} of injected "
+            f"errors and {rate(base, 'onset_after_right', n=None)} of right steps."
+        )
+    removed = pooled["share_removed"].dropna()
+    if not removed.empty:
+        most = records(pooled.loc[[removed.idxmax()]])[0]
+        said += f" {pretty(most['arm'])} removes {rate(most, 'share_removed', n=None)} of that gap."
+    return said.strip()
 
 
 def _sets(axes: Axes, table: pd.DataFrame, places: dict[str, int]) -> None:
     """Each set of a random arm by itself."""
     sets = table[table["draw"].notna()]
-    heights = [places[arm] - 0.22 for arm in sets["arm"]]
-    axes.plot(sets["share_removed"], heights, ls="", marker=".", color=look.GREY)
+    heights = [places[arm] - 0.25 for arm in sets["arm"]]
+    axes.plot(sets["share_removed"], heights, ls="", marker="o", ms=2.5, color=colour("random"))

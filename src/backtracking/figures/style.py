@@ -1,46 +1,67 @@
-"""What all figures share: colours, intervals, and saving without touching matplotlib's global state."""
+"""The look of all figures: one size of text at the width of use, panels that fit it, one way to be drawn."""
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
+from functools import wraps
 from io import BytesIO
-from typing import Any
+from textwrap import fill
+from typing import Any, Literal, ParamSpec
 
 import matplotlib
-import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from backtracking.artifacts import kinds
-from backtracking.artifacts.registry import figures_of
-from backtracking.figures.gallery import write_index
-from backtracking.measurements.outcome import judged_on
-from backtracking.run.io import atomic_path
-from backtracking.run.paths import RunPaths
-from backtracking.run.records import BASELINE_NAME
+from backtracking.figures.caption import Caption
+from backtracking.figures.colours import INK, LINE, PAPER
 
-# Okabe and Ito's palette: told apart under every common form of colour blindness, and in grey
-BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-SKY, PURPLE, GREY, INK = "#56B4E9", "#CC79A7", "#8C8C8C", "#222222"
-SERIES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+PAGE, COLUMN = 7.0, 3.25
+"""Widths in inches: of a page, and of a column of a paper or a telephone."""
+TEXT = 8.0
+"""The size of all text, in points."""
+NARROWEST = 1.75
+"""What a panel needs at least, in inches; where there is less, panels stand below each other."""
+DPI = 300
+_SIZES = (
+    "font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize",
+    "legend.title_fontsize", "figure.titlesize", "figure.labelsize",
+)  # fmt: skip
+_INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
 
 _STYLE: Any = {
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
+    **dict.fromkeys(_SIZES, TEXT),
+    **dict.fromkeys(_INKED, INK.light),
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.monospace": ["DejaVu Sans Mono"],
     "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.titlepad": 5.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.8,
+    "axes.facecolor": "none",
+    "axes.linewidth": 0.8,
+    "figure.facecolor": PAPER.light,
+    "grid.color": LINE.light,
+    "grid.linewidth": 0.7,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.5,
     "legend.frameon": False,
-    "savefig.dpi": 160,
+    "legend.handletextpad": 0.4,
+    "legend.columnspacing": 1.2,
+    "legend.borderaxespad": 0.2,
+    "savefig.dpi": DPI,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "backtracking",
+    "pdf.fonttype": 42,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
 }
+
+P = ParamSpec("P")
 
 
 @contextmanager
@@ -51,207 +72,82 @@ def style() -> Iterator[None]:
 
 
 class Drawing(Figure):
-    """A figure that notebooks show although no pyplot knows of it."""
+    """A figure with its caption, which notebooks show although no pyplot knows of it."""
+
+    def __init__(self, width: float, height: float) -> None:
+        super().__init__(figsize=(width, height), layout="constrained")
+        self.caption = Caption("")
+        self.last_touches: list[Callable[[], None]] = []
+        """What can only be placed once it is known how large the axes are."""
+
+    def settle(self) -> None:
+        """Lay it out, place what waits for that, and keep the layout from then on."""
+        self.draw_without_rendering()
+        if sum(map(_wrap, self.axes)):
+            self.draw_without_rendering()
+        for touch in self.last_touches:
+            touch()
+        self.last_touches.clear()
+        self.set_layout_engine("none")
 
     def _repr_png_(self) -> bytes:
         with style(), BytesIO() as buffer:
-            self.savefig(buffer, format="png", dpi=110)
+            self.savefig(buffer, format="png", dpi=120)
             return buffer.getvalue()
 
 
-def new_figure(width: float, height: float, columns: int = 1, **options: Any) -> tuple[Figure, list[Axes]]:
-    """A figure with one row of axes, free of pyplot."""
-    figure = Drawing(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False, **options)
-    return figure, list(axes[0])
+def _wrap(axes: Axes) -> bool:
+    """Break a title or a label that is longer than its axes; whether there was one."""
+    box, found = axes.get_window_extent(), False
+    for text, room in (
+        (axes._left_title, box.width),  # type: ignore[attr-defined]
+        (axes.xaxis.label, box.width),
+        (axes.yaxis.label, box.height),
+    ):
+        extent, words = text.get_window_extent(), text.get_text()
+        long = extent.height if text.get_rotation() == 90.0 else extent.width
+        if words and long > room:
+            text.set_text(fill(words, max(8, int(len(words) * room / long)), break_long_words=False))
+            found = True
+    return found
 
 
-def save(figure: Figure, paths: RunPaths, made: kinds.Figure) -> None:
-    """Write a figure into the run, and its copy in the folder of all runs' figures, each atomically."""
-    with style(), atomic_path(made.path(paths)) as temporary:
-        figure.savefig(temporary, metadata={"Software": None})
-    with atomic_path(paths.proposal_figure(made.stem)) as temporary:
-        shutil.copyfile(made.path(paths), temporary)
-    write_index(paths.gallery)
+def drawn(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:
+    """Run a function that draws in the project's style, and settle what it drew."""
+
+    @wraps(draw)
+    def in_style(*args: P.args, **options: P.kwargs) -> Drawing:
+        with style():
+            figure = draw(*args, **options)
+            figure.settle()
+        return figure
+
+    return in_style
 
 
-def publish(paths: RunPaths, made: kinds.Table, table: pd.DataFrame) -> None:
-    """Write a table into the run, and draw the figures that show it."""
-    made.write(paths, table)
-    for figure in figures_of(made):
-        file, _, draw = figure.drawn_by.partition(":")
-        save(getattr(import_module(f"backtracking.figures.{file}"), draw)(table), paths, figure)
-
-
-@dataclass(frozen=True)
-class Points:
-    """Values with their interval ends; ends are NaN where a table has none."""
-
-    value: "np.ndarray[Any, np.dtype[np.float64]]"
-    low: "np.ndarray[Any, np.dtype[np.float64]]"
-    high: "np.ndarray[Any, np.dtype[np.float64]]"
-
-    @property
-    def errors(self) -> "np.ndarray[Any, np.dtype[np.float64]]":
-        """Distances to the interval ends as matplotlib wants them; no interval draws none."""
-        ends = np.stack([self.value - self.low, self.high - self.value])
-        errors: np.ndarray[Any, np.dtype[np.float64]] = np.nan_to_num(np.clip(ends, 0.0, None))
-        return errors
-
-
-def estimates(table: pd.DataFrame, column: str) -> Points:
-    """A column with `<column>_low` and `<column>_high`, where the table has them."""
-    return Points(*(_numbers(table, column + suffix) for suffix in ("", "_low", "_high")))
-
-
-def _numbers(table: pd.DataFrame, column: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    if column not in table:
-        return np.full(len(table), np.nan)
-    return pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def dots(
-    axes: Axes,
-    data: Points,
-    places: Sequence[float],
+def panels(
+    width: float,
+    count: int,
+    height: float,
     *,
-    colors: str | Sequence[str] = BLUE,
-    markers: str | Sequence[str] = "o",
-    label: str | None = None,
-) -> None:
-    """Horizontal dots with their intervals, one per place on the vertical axis."""
-    for index, place in enumerate(places):
-        axes.errorbar(
-            data.value[index],
-            place,
-            xerr=data.errors[:, [index]],
-            color=colors if isinstance(colors, str) else colors[index],
-            marker=markers if isinstance(markers, str) else markers[index],
-            markersize=6.5,
-            capsize=3,
-            elinewidth=1.8,
-            label=label if index == 0 else None,
-        )
+    narrowest: float = NARROWEST,
+    margin: float = 0.55,
+    share: Literal["x", "y", "both", "none"] = "none",
+) -> tuple[Drawing, list[Axes]]:
+    """So many panels of a height, side by side as far as the width allows; `margin` is for axes and keys."""
+    columns = max(1, min(count, int(width // narrowest)))
+    lines = -(-count // columns)
+    columns = -(-count // lines)
+    figure = Drawing(width, (height + margin) * lines)
+    grid = figure.subplots(
+        lines, columns, squeeze=False, sharex=share in ("x", "both"), sharey=share in ("y", "both")
+    ).ravel()
+    for spare in grid[count:]:
+        spare.remove()
+    return figure, list(grid[:count])
 
 
-def value_labels(axes: Axes, data: Points, places: Sequence[float], color: str = INK) -> None:
-    """The values as small percentages above their dots."""
-    for value, place in zip(data.value, places, strict=True):
-        if np.isfinite(value):
-            text = f"{value:.1%}"
-            axes.annotate(
-                text,
-                (value, place),
-                xytext=(0, 6),
-                textcoords="offset points",
-                ha="center",
-                fontsize=8,
-                color=color,
-            )
-
-
-def reference(axes: Axes, data: Points, *, color: str = INK, label: str = "") -> None:
-    """One estimate as a vertical line with its interval as a band."""
-    axes.axvline(float(data.value[0]), color=color, lw=1.2, ls="--", label=label or None, zorder=1)
-    if np.isfinite([data.low[0], data.high[0]]).all():
-        axes.axvspan(float(data.low[0]), float(data.high[0]), color=color, alpha=0.08, lw=0, zorder=0)
-
-
-VERDICTS = {
-    "non-destructive": (GREEN, "o", "lowers backtracking, accuracy held"),
-    "destructive": (VERMILLION, "X", "accuracy lost"),
-    "no effect": (GREY, "s", "no change shown"),
-    "not testable": (GREY, "x", "not testable"),
-    "not judged": (GREY, "o", "not judged in this table"),
-    "raises backtracking": (PURPLE, "^", "raises backtracking"),
-    "inconclusive": (ORANGE, "D", "accuracy undecided"),
-    "baseline": (INK, "o", "baseline"),
-}
-
-
-def verdict(row: Mapping[Any, Any]) -> str:
-    """The verdict of an arm's line, as a key of `VERDICTS`."""
-    if row["subset_name"] == BASELINE_NAME:
-        return "baseline"
-    given = str(row.get("verdict", ""))
-    return given if given in VERDICTS else "not judged"
-
-
-_LABEL_SIZE = 8.5
-_LIFTS = (7, -14, 18, -25, 29, -36, 40, -47)
-
-
-def plane(axes: Axes, table: pd.DataFrame, margin: float, labels: Sequence[str] = ()) -> None:
-    """Arms as outcome against accuracy with both intervals, and the accuracies that count as held."""
-    outcome = judged_on(table)
-    axes.set_xlabel(f"{outcome.label}  (left is less)")
-    x, y = estimates(table, outcome.name), estimates(table, "accuracy")
-    sizes = (
-        4.0 + 6.0 * table["front_probability"].fillna(0.5)
-        if "front_probability" in table
-        else pd.Series(7.0, table.index)
-    )
-    taken: list[tuple[float, float, float]] = []
-    for index, row in enumerate(table.to_dict("records")):
-        color, marker, _ = VERDICTS[verdict(row)]
-        axes.errorbar(
-            x.value[index], y.value[index], xerr=x.errors[:, [index]], yerr=y.errors[:, [index]],
-            color=color, marker=marker, ms=float(sizes.iloc[index]), capsize=3, elinewidth=1.2, zorder=3,
-        )  # fmt: skip
-        label = labels[index] if labels else pretty(row["arm"])
-        place = (float(x.value[index]), float(y.value[index]))
-        lift = _free_lift(axes, place, label, taken)
-        axes.annotate(
-            label, place, xytext=(7, lift), textcoords="offset points", fontsize=_LABEL_SIZE, zorder=5,
-            bbox={"facecolor": "white", "alpha": 0.7, "lw": 0, "pad": 0.5},
-        )  # fmt: skip
-    base = table[table["subset_name"] == BASELINE_NAME]
-    if not base.empty:
-        shade_margin(axes.axhspan, float(base["accuracy"].iloc[0]), margin)
-
-
-def _free_lift(
-    axes: Axes, place: tuple[float, float], label: str, taken: list[tuple[float, float, float]]
-) -> float:
-    """How many points above its dot a label stands clear of those `taken`: (left, right, height)."""
-    pixels = axes.transData.transform(place)
-    across, up = (float(pixel) * 72.0 / axes.figure.dpi for pixel in pixels)
-    left, right = across, across + 0.55 * _LABEL_SIZE * len(label)
-
-    def is_free(lift: float) -> bool:
-        return all(
-            right < other_left or left > other_right or abs(up + lift - height) > 1.1 * _LABEL_SIZE
-            for other_left, other_right, height in taken
-        )
-
-    lift = next((lift for lift in _LIFTS if not label or is_free(lift)), _LIFTS[0])
-    if label:
-        taken.append((left, right, up + lift))
-    return lift
-
-
-def shade_margin(span: Any, baseline: float, margin: float) -> None:
-    """The loss of accuracy that still counts as held."""
-    span(baseline - margin, baseline, color=GREEN, alpha=0.15, lw=0, zorder=0)
-
-
-def percent_axis(axis: Any, *, whole: bool = True) -> None:
-    """Show shares as percentages; `whole` fixes the range to 0–100%."""
-    axis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0))
-    if whole:
-        bounds = (-0.05, 1.05)
-        (axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim)(*bounds)
-
-
-def pretty(name: str) -> str:
-    """A name from a table as people write it."""
-    return str(name).replace("_", " ")
-
-
-def empty_figure(reason: str) -> Figure:
-    """A figure that says why there is nothing to show, so that a missing result is never a missing file."""
-    with style():
-        figure, (axes,) = new_figure(6.4, 2.4)
-        axes.axis("off")
-        axes.text(0.5, 0.5, reason, ha="center", va="center", color=GREY, wrap=True)
-    return figure
+def canvas(width: float, height: float) -> tuple[Drawing, Axes]:
+    """One panel."""
+    figure, (axes,) = panels(width, 1, height)
+    return figure, axes

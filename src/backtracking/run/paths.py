@@ -117,8 +117,8 @@ class Gallery:
 
     def runs(self) -> list[RunPaths]:
         """The runs that have figures here, by id."""
-        folders = sorted(path.name for path in self.folder.iterdir() if path.is_dir())
-        return [RunPaths(self.output_dir, name) for name in folders if _ID.fullmatch(name)]
+        folders = sorted(path.parent.name for path in self.folder.glob("*/*.png"))
+        return [RunPaths(self.output_dir, name) for name in dict.fromkeys(folders) if _ID.fullmatch(name)]
 
 
 def run_folder(named: str | Path) -> RunPaths:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from backtracking.artifacts.kinds import with_beside
 from backtracking.run.inputs import Input, Whole, parse
 from backtracking.run.meta import StageRecord
 from backtracking.stages.base import RunContext, Stage
@@ -63,7 +64,8 @@ def of_reads(reads: dict[Input, str], ctx: RunContext, own: Iterable[str]) -> Di
 
 def of_outputs(stage: Stage, ctx: RunContext, made: Iterable[Input] = ()) -> Digests:
     """Digests of all that a stage made."""
-    files = [Whole(path) for path in [*stage.outputs(ctx), *stage.work_files(ctx)] if path.is_file()]
+    own = [*with_beside(stage.outputs(ctx)), *stage.work_files(ctx)]
+    files = [Whole(path) for path in own if path.is_file()]
     return {name_in_run(item, ctx): item.digest() for item in [*files, *made]}
 
 

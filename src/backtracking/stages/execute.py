@@ -4,8 +4,10 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from backtracking.artifacts.kinds import card_of, with_beside
 from backtracking.errors import NotTestable, UserError
 from backtracking.run import provenance
 from backtracking.run.inputs import Input, watching
@@ -88,7 +90,12 @@ def _lost(stage: Stage, ctx: RunContext, record: StageRecord) -> str:
     spared = {digests.relative(path, ctx) for path in stage.work_files(ctx)}
     recorded = [name for name in digests.recorded_outputs(stage, ctx, record) if name not in spared]
     made = [*stage.outputs(ctx), *(digests.at(name, ctx).path for name in recorded)]
-    return next((path.name for path in made if not path.exists()), "")
+    return next((path.name for path in made if not path.exists() and not _is_said_away(path)), "")
+
+
+def _is_said_away(output: Path) -> bool:
+    """Whether it is a figure that would be empty: it is not drawn, and its card says why."""
+    return output.suffix == ".png" and card_of(output).exists()
 
 
 def _why_stale(stage: Stage, ctx: RunContext, record: StageRecord) -> str:
@@ -211,7 +218,8 @@ def _begin(stage: Stage, ctx: RunContext) -> StageRecord:
 
 def _note_not_testable(stage: Stage, ctx: RunContext, record: StageRecord, reason: str) -> None:
     """Record why, and set aside what an earlier run made, lest it pass for this one's result."""
-    own = [path for path in stage.outputs(ctx) if not digests.is_of_others(path, stage, ctx)]
+    made = with_beside(stage.outputs(ctx))
+    own = [path for path in made if not digests.is_of_others(path, stage, ctx)]
     for path in own:
         set_aside(path, ctx.reporter)
     record.outcome, record.reason, record.notes = "not testable", reason, {}

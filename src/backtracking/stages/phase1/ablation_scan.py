@@ -126,8 +126,7 @@ class AblationScan(Stage):
     def _write_blocks(self, ctx: RunContext, scanned: "BlockScan") -> None:
         import pandas as pd
 
-        from backtracking.figures import mechanism as plots_mechanism
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.mechanism.by_onset import scan_by_onset
 
         readings.IMPORTANCE.write(ctx.paths, scanned.table)
@@ -135,23 +134,22 @@ class AblationScan(Stage):
         readings.SCAN_ONSETS.write(ctx.paths, scan_by_onset(scanned.result, scanned.study))
         readings.SELECTED.write(ctx.paths, scanned.selected)
         readings.SELECTION.write(ctx.paths, {"variant": self.variant, **scanned.summary()})
-        figure = plots_mechanism.plot_ablation_importance(scanned.table, scanned.selected)
-        figures.save(figure, ctx.paths, readings.IMPORTANCE_FIGURE)
+        figures.write(ctx.paths, readings.IMPORTANCE_FIGURE)
 
     def _direct(self, ctx: RunContext, table: "pd.DataFrame") -> None:
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
 
         figures.publish(ctx.paths, readings.DIRECT, table)
 
     def _pairs(self, ctx: RunContext, bench: "Bench", scanned: "BlockScan") -> None:
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.mechanism.analyses import scan_pairs
 
         table = scan_pairs(bench, scanned.study, scanned.strongest, scanned.mode)
         figures.publish(ctx.paths, readings.PAIRS, table)
 
     def _heads(self, ctx: RunContext, bench: "Bench", study: "Study") -> "ScanResult":
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.mechanism.analyses import scan_heads, scored
 
         result = scan_heads(bench, study)
@@ -160,7 +158,7 @@ class AblationScan(Stage):
         return result
 
     def _positions(self, ctx: RunContext, bench: "Bench", study: "Study") -> None:
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.mechanism.analyses import scan_positions
 
         table = scan_positions(bench, study)

@@ -33,7 +33,7 @@ class CompareConditions(Stage):
         return paths(ctx.paths, with_figures([files.COMPARISON, files.DRAWS]))
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.measurements.metrics_v2 import condition_table, draw_table
         from backtracking.measurements.random_sets import beside_the_target, with_ranks
         from backtracking.measurements.tallies import names, tally_draws, tally_file

@@ -110,8 +110,7 @@ class DetectEvents(Stage):
 
     def _summarize(self, ctx: RunContext) -> None:
         """Rates, error coupling and figures, from the table that was just written."""
-        from backtracking.figures import phase1 as plots
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.measurements import metrics_v2
         from backtracking.measurements.coupling import coupling_table
         from backtracking.measurements.tallies import groups, tally_file
@@ -120,10 +119,8 @@ class DetectEvents(Stage):
         files.SUMMARY.write(ctx.paths, metrics_v2.summary_metrics(tallies))
         variants = ctx.config.prompting.variant_names
         files.COUPLING.write(ctx.paths, coupling_table(groups(tallies, variants)))
-        by_variant = metrics_v2.formatting_table(tallies, variants)
-        figures.save(plots.plot_backtracking_rate_by_variant(by_variant), ctx.paths, files.RATE_BY_VARIANT)
-        by_onset = metrics_v2.accuracy_by_backtracking(tallies)
-        figures.save(plots.plot_backtracking_vs_accuracy(by_onset), ctx.paths, files.RATE_VS_ACCURACY)
+        for figure in (files.RATE_BY_VARIANT, files.RATE_VS_ACCURACY):
+            figures.write(ctx.paths, figure)
 
 
 def generation_files(ctx: RunContext) -> list[Path]:

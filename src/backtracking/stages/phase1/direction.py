@@ -37,7 +37,7 @@ class Direction(Stage):
         )
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.mechanism.analyses import find_directions
 
         bench = open_bench(ctx, self._work, STUDY_KEYS)

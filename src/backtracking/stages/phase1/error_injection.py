@@ -54,8 +54,7 @@ class ErrorInjection(Stage):
         return paths(ctx.paths, with_figures([*tables, readings.INJECTION_FIGURE]))
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import causes as plots_causes
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.mechanism.error_injection import (
             curve_table,
             injection_table,
@@ -72,8 +71,7 @@ class ErrorInjection(Stage):
         readings.INJECTION.write(ctx.paths, table)
         readings.INJECTION_SUMMARY.write(ctx.paths, summary)
         readings.INJECTION_CURVE.write(ctx.paths, curve)
-        figure = plots_causes.plot_error_injection(summary, curve)
-        figures.save(figure, ctx.paths, readings.INJECTION_FIGURE)
+        figures.write(ctx.paths, readings.INJECTION_FIGURE)
         self._patch(ctx, pairs, phrases)
         return Result(rows=len(pairs), notes={"pairs": len(pairs), **notes})
 
@@ -165,7 +163,7 @@ class ErrorInjection(Stage):
 
     def _patch(self, ctx: RunContext, pairs: "list[Pair]", phrases: "Sequence[Phrase]") -> None:
         """Patch one wrong pair per row, the first kind it has."""
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.mechanism.passes import components
         from backtracking.mechanism.patching import patch_pairs, patching_table
 

@@ -67,7 +67,7 @@ class FixedPrefixes(Stage):
         return f"{self.name}-{self.variant}"
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.measurements.controls import read_baseline, read_records
         from backtracking.measurements.fixed_prefixes import prefix_table
 

@@ -29,7 +29,7 @@ class FormattingSweep(Stage):
         return paths(ctx.paths, with_figures([files.FORMATS]))
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.measurements.metrics_v2 import formatting_table
         from backtracking.measurements.tallies import names, tally_file
 

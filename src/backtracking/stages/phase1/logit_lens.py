@@ -54,7 +54,7 @@ class LogitLens(Stage):
         return paths(ctx.paths, with_figures(tables))
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.mechanism.analyses import through_the_lens
 
         bench = open_bench(ctx, self._work, self.config_keys)

@@ -58,7 +58,7 @@ class OnsetStability(Stage):
         return [ctx.paths.work(self._work)]
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.measurements.stability import stability_summary, stability_table
 
         asked = ctx.config.analysis

@@ -83,8 +83,7 @@ class Phase2Confirm(Stage):
         return Completions({}, ctx.config.generation.max_new_tokens, others=others, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import leaks as plots_leaks
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
 
         halves = self._halves(ctx)
         earlier.SPLIT.write(ctx.paths, halves)
@@ -100,8 +99,7 @@ class Phase2Confirm(Stage):
         files.CONFIRMED.write(ctx.paths, confirm)
         files.CONFIRM_EVENTS.write(ctx.paths, events)
         self._fixed_prefixes(ctx, job, arms, events)
-        figure = plots_leaks.plot_choice(search, confirm, ctx.phase2.accuracy_margin)
-        figures.save(figure, ctx.paths, files.CHOICE_FIGURE)
+        figures.write(ctx.paths, files.CHOICE_FIGURE)
         notes = {"winner": name, "left_out": len(halves["left_out"])}
         return Result(len(events), notes, arms_made(job, confirm["arm"]))
 
@@ -151,7 +149,7 @@ class Phase2Confirm(Stage):
         self, ctx: RunContext, job: "SweepJob", arms: Sequence[Arm], events: pd.DataFrame
     ) -> None:
         """The same arms behind the same prefixes, with and without an error, of the held-out problems."""
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.measurements.fixed_prefixes import prefix_table
         from backtracking.sweeps.fixed_prefixes import Writer
         from backtracking.sweeps.sweep import asked_rows

@@ -61,7 +61,7 @@ class Phase2ContinuationAblation(Stage):
         return Completions({}, asked.continuation_tokens, others=rows, at_most=True) if rows else None
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.mechanism.continuations import (
             run_continuation_ablation,
             summarize_continuation_results,

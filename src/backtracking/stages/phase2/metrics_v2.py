@@ -30,15 +30,13 @@ class MetricsV2(Stage):
     def run(self, ctx: RunContext) -> Result:
         from backtracking.claims.audit.checks import audit_into, in_short
         from backtracking.claims.evidence import Evidence
-        from backtracking.figures import phase2 as plots_phase2
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.measurements.metrics_v2 import save_metrics_v2
         from backtracking.measurements.tallies import tally_file
 
         tallies = tally_file(earlier.EVENTS.path(ctx.phase1_paths), cap=token_cap(ctx.phase1_paths))
-        metrics = save_metrics_v2(tallies, files.METRICS.path(ctx.paths))
-        figure = plots_phase2.plot_baseline_only_summary(metrics["baseline_only_summary"])
-        figures.save(figure, ctx.paths, files.METRICS_FIGURE)
+        save_metrics_v2(tallies, files.METRICS.path(ctx.paths))
+        figures.write(ctx.paths, files.METRICS_FIGURE)
         checks = audit_into(files.METRICS_AUDIT, ctx.paths, Evidence(ctx.phase1_paths))
         ctx.reporter.say(f"  audit of {ctx.phase1_paths.run_id}: {in_short(checks)}")
         return Result(rows=int(tallies["total"].sum()))

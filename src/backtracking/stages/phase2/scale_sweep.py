@@ -65,8 +65,7 @@ class Phase2ScaleSweep(Stage):
         return arm_files(ctx, ctx.phase2.scale_sweep.variant)
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import phase2 as plots_phase2
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.sweeps.sweep import run_arms
 
         sweep = ctx.phase2.scale_sweep
@@ -78,8 +77,7 @@ class Phase2ScaleSweep(Stage):
         result = run_arms(job, arms)
         files.SCALES.write(ctx.paths, first_columns(result.table, SCALE_COLUMNS))
         files.SCALE_EVENTS.write(ctx.paths, result.events)
-        figure = plots_phase2.plot_scale_tradeoff_curve(result.table, ctx.phase2.accuracy_margin)
-        figures.save(figure, ctx.paths, files.SCALES_FIGURE)
+        figures.write(ctx.paths, files.SCALES_FIGURE)
         notes = {"subset": name, "rows_generated": result.generated}
         return Result(len(result.events), notes, arms_made(job, [arm.name for arm in arms]))
 

@@ -92,8 +92,7 @@ class Phase2Specificity(Stage):
         damage: pd.DataFrame,
         caught: pd.DataFrame,
     ) -> None:
-        from backtracking.figures import leaks as plots_leaks
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
 
         summary = divergence.divergence_summary(parted)
         replaced = divergence.replaced_tokens(parted)
@@ -103,8 +102,7 @@ class Phase2Specificity(Stage):
             table = table.merge(part, on="arm", how="left")
         for artifact, data in zip(TABLES, (table, parted, replaced, flow), strict=True):
             figures.publish(ctx.paths, artifact, data)
-        figure = plots_leaks.plot_first_divergences(summary, replaced)
-        figures.save(figure, ctx.paths, files.DIVERGENCE_FIGURE)
+        figures.write(ctx.paths, files.DIVERGENCE_FIGURE)
 
     def _damage(
         self, ctx: RunContext, job: "SweepJob", arms: "Sequence[Arm]", records: "Sequence[GenerationRecord]"

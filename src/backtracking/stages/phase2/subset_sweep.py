@@ -49,8 +49,7 @@ class Phase2SubsetSweep(Stage):
         return arm_files(ctx, ctx.phase2.subset_sweep.variant)
 
     def run(self, ctx: RunContext) -> Result:
-        from backtracking.figures import phase2 as plots_phase2
-        from backtracking.figures import style as figures
+        from backtracking.figures import catalogue as figures
         from backtracking.sweeps.sweep import run_arms
 
         sweep = ctx.phase2.subset_sweep
@@ -73,7 +72,6 @@ class Phase2SubsetSweep(Stage):
         result = run_arms(job, arms)
         files.SUBSETS.write(ctx.paths, result.table)
         files.SUBSET_EVENTS.write(ctx.paths, result.events)
-        figure = plots_phase2.plot_subset_sweep_comparison(result.table, ctx.phase2.accuracy_margin)
-        figures.save(figure, ctx.paths, files.SUBSETS_FIGURE)
+        figures.write(ctx.paths, files.SUBSETS_FIGURE)
         notes = {"rows_generated": result.generated, "left_out": left_out}
         return Result(len(result.events), notes, arms_made(job, [arm.name for arm in arms]))
