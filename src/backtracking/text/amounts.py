@@ -12,6 +12,7 @@ from backtracking.text.lexicon import (
     ORDINAL_ENDINGS,
     POWER_WORDS,
     SCALES,
+    SEVERAL_PARTS,
     SMALL_NUMBERS,
     SUPERSCRIPTS,
     TENS,
@@ -130,7 +131,8 @@ def _part_in_words(tokens: Sequence[Token], at: int) -> tuple[Fraction, int] | N
         top = int(first.text)
     behind = at + 1 + (token_at(tokens, at + 1).kind == "dash")
     bottom = DENOMINATORS.get(token_at(tokens, behind).word)
-    if not top or bottom is None or top >= bottom:
+    several = token_at(tokens, behind).word in SEVERAL_PARTS
+    if not top or bottom is None or (top >= bottom and not several):
         return None
     return Fraction(top, bottom), behind + 1
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import regex
 
-from backtracking.text.claims import meant
+from backtracking.text.claims import is_placed_by, meant
 from backtracking.text.grading import grade
 from backtracking.text.onsets import reasoning_end
 from backtracking.text.quantities import Quantity
@@ -281,6 +281,8 @@ def _announced(text: str, marker: re.Match[str], zone: int) -> Answer | None:
         if not statement.counted:
             continue
         chosen = meant(statement, text)
+        if chosen is not None and is_placed_by(statement, chosen):
+            return Answer(None, "hedged", start, stop)
         if chosen is not None:
             return _unless_retracted(text, _number_answer(text, chosen, "final_line"), stop)
         if statement.has_expression or statement.claims:

@@ -3,23 +3,41 @@
 from collections.abc import Sequence
 
 from backtracking.text import stance_words as say
+from backtracking.text.hedges import words_before
 from backtracking.text.lexer import Token, token_at
-from backtracking.text.stances import Mention, Stance, words_before
+from backtracking.text.stances import Mention, Stance
 from backtracking.text.statements import Statement
 
 
 def meant(statement: Statement, text: str) -> Mention | None:
     """The one number that a statement is about; none when several could be."""
     claims = statement.claims
-    if not claims or _is_list_of_unknowns(statement):
+    if not claims or _is_list_of_unknowns(statement) or _only_circumstances(statement):
         return None
+    chosen: Mention | None = None
     if len({mention.quantity.readings for mention in claims}) == 1:
-        return claims[-1]
+        chosen = claims[-1]
     for choose in _RULES:
-        chosen = choose(statement, text, claims)
-        if chosen is not None:
-            return chosen
-    return None
+        chosen = chosen or choose(statement, text, claims)
+    return chosen if chosen and not _has_two_signs(statement, chosen) else None
+
+
+def is_placed_by(statement: Statement, chosen: Mention) -> bool:
+    """Whether an announced number only says where the answer lies: "the answer is the next prime after 18"."""
+    word = token_at(statement.tokens, chosen.first - 1).word
+    return word in say.PLACED and chosen.first - 1 > statement.begin
+
+
+def _only_circumstances(statement: Statement) -> bool:
+    """Whether what is left of a sentence whose main number is hedged says only when or from what."""
+    hedged = any(m.stance is Stance.HEDGED and not m.aside for m in statement.counted)
+    return hedged and all(mention.aside for mention in statement.claims)
+
+
+def _has_two_signs(statement: Statement, chosen: Mention) -> bool:
+    """|x| = 18, so x = ±18."""
+    signed = (m for m in statement.mentions if token_at(statement.tokens, m.first - 1).kind == "apart")
+    return any(m.quantity.readings == chosen.quantity.readings for m in signed)
 
 
 def _is_list_of_unknowns(statement: Statement) -> bool:
@@ -95,7 +113,14 @@ def _after_contrast(statement: Statement, text: str, claims: list[Mention]) -> M
 
 def _predicate(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
     """The only number that something is said to be: "the sum of 5 and 13 is 18"."""
-    return _single([m for m in claims if token_at(statement.tokens, m.first - 1).word in say.YIELDS])
+    said = _single([m for m in claims if token_at(statement.tokens, m.first - 1).word in say.YIELDS])
+    return None if said and any(_is_added(statement, said, other) for other in claims) else said
+
+
+def _is_added(statement: Statement, said: Mention, other: Mention) -> bool:
+    """$18 on some days and $20 on others."""
+    joined = token_at(statement.tokens, other.first - 1).word in ("and", "while", "whereas")
+    return other.first > said.first and joined and other.quantity.currency == said.quantity.currency
 
 
 def _head(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:

@@ -13,12 +13,15 @@ _TOKEN = re.compile(
         (?:\{{\s?\d{{1,30}}\s?\}}\s?\{{\s?\d{{1,30}}\s?\}}|\d\s?\d(?!\d)|\d\{{\d{{1,30}}\}}|\{{\d{{1,30}}\}}\d))
     |(?P<number>(?<![\d.,])[1-9]\d{{0,2}}(?:{_THIN}\d{{3}})+(?:\.\d{{1,40}})?(?![.,:]?\d|\s?/\s?\d)
         |\d+(?:(?:[.,:]|\{{,\}})\d+)*(?:[eE][-+]?\d{{1,3}}(?!\w))?|(?<![\w.])\.\d+)
-    |(?P<skip>{_SPACE}+|</?[A-Za-z][\w:-]{{0,30}}>|<\|[^|<>\n]{{1,30}}\|>
+    |(?P<skip>{_SPACE}+|<(?:s|del|strike)>[^<\n]{{1,80}}</(?:s|del|strike)>|</?[A-Za-z][\w:-]{{0,30}}>|<\|[^|<>\n]{{1,30}}\|>
         |\^\s?\{{?\s?(?:\\circ\b|°|\\degree\b)\s?\}}?|°|\\circ\b|\\degree\b
         |\\[ ,;:!()\[\]]|\\quad\b|\\qquad\b
-        |\\(?:left|right|displaystyle|text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|operatorname
-            |boxed|fbox|bigl?|bigr|rm|bf)(?![A-Za-z])
-        |~~[^~\n]{{1,80}}~~|\*\*|__|[`"“”&{{}}]|\$\$)
+        |\\(?:left|right|displaystyle|textstyle|text(?:bf|it|rm|sf|tt|normal|up|md)?|math(?:rm|bf|it|sf|tt|normal)
+            |boldsymbol|bm|pmb|emph|underline|uline|mbox|operatorname|boxed|fbox|[Bb]igg?[lr]?|[Ll]arge|LARGE|[Hh]uge
+            |rm|bf)(?![A-Za-z])
+        |\\(?:color|textcolor)\{{\w{{1,20}}\}}
+        |~~[^~\n]{{1,80}}~~|\\(?:[bx]?cancel|sout|st|phantom)\{{[^{{}}\n]{{1,80}}\}}
+        |\*\*|__|[`"“”&{{}}]|\$\$)
     |(?P<word>[^\W\d_{_RAISED}{_VULGAR}]+(?:['’](?:t|s|re|ve|ll|d|m)\b)?)
     |(?P<vulgar>[{_VULGAR}])
     |(?P<power>[{_RAISED}]+|\^\s?\{{?\s?(?:[-−]?\d{{1,3}}(?!\d))\s?\}}?)

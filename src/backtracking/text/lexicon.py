@@ -36,6 +36,7 @@ SCALES = POWERS_OF_TEN | {
     "lakhs": 10**5,
     "crore": 10**7,
     "crores": 10**7,
+    "grand": 10**3,
 }
 """Words that multiply the number before them."""
 SUFFIXES = {
@@ -65,9 +66,12 @@ DENOMINATORS = {
     **dict.fromkeys(("ninth", "ninths"), 9),
     **dict.fromkeys(("tenth", "tenths"), 10),
     **dict.fromkeys(("hundredth", "hundredths"), 100),
+    **dict.fromkeys(("thousandth", "thousandths"), 1000),
 }
 COUNTED_DENOMINATORS = frozenset(word for word in DENOMINATORS if word.endswith(("rds", "ths")))
 """What makes a fraction of figures too: 2 thirds; 3 quarters may be coins or parts of a game."""
+SEVERAL_PARTS = COUNTED_DENOMINATORS | {"halves"}
+"""What also makes an improper fraction: five halves, 18 fifths."""
 ORDINAL_ENDINGS = word_set("th st nd rd")
 VULGAR = {
     "½": Fraction(1, 2),

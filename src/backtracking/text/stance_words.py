@@ -39,11 +39,16 @@ UNDENIED = word_set("no without none anything nothing")
 BEFORE_ONE = word_set("no this that each every any which another last the only first")
 BEHIND_ONE = word_set("might can could should must who would has needs may of day gets is")
 NEGATORS = word_set(
-    "not never nobody neither nor without except cannot hardly no-one reject rejects rejected "
-    "exclude excludes excluded eliminate eliminates eliminated discard discarded"
+    "not never nobody neither nor without except cannot hardly scarcely nowhere unlike no-one "
+    "reject rejects rejected exclude excludes excluded eliminate eliminates eliminated discard discarded "
+    "fail fails failed failing lack lacks lacked lacking avoid avoids avoided refute refutes refuted "
+    "disprove disproves disproved dispute disputes disputed dismiss dismisses dismissed disregard disregards"
 )
 BENIGN = word_set("hard difficult only surprising surprisingly mistaken counting including clear just")
-TRUTH = word_set("true case correct right so say claim mean follow false")
+TRUTH = word_set(
+    "true case correct right so say claim mean follow false think believe suppose expect imagine agree "
+    "accept trust buy convinced"
+)
 LESSER = word_set(
     "more less fewer greater higher lower larger smaller bigger over under above below exceeds exceeding"
 )
@@ -86,30 +91,32 @@ NO_AMOUNTS = word_set(
 )
 LABELS = word_set(
     "step problem question part example case equation line section figure table chapter page exercise option "
-    "note method day item nr version attempt level grade room round week"
+    "note method day item nr version attempt level grade room round week row column channel gate lane seat verse "
+    "volume appendix footnote iteration trial"
 )
+"""What a number behind it only tells apart from others."""
+MONTHS = word_set("January February March April May June July August September October November December")
+CLOSE_TO = word_set(
+    "close closer closest near nearer nearest compared relative next prior due opposed limited restricted "
+    "contrary addition"
+)
+CAPS = word_set("capped capping cap caps limited maxes maxed peaks peaked")
 IS = word_set("is are was were equals makes")
 CONTRASTS = word_set(
     "but however instead actually so together altogether therefore thus edit scratch correction sorry oops"
 )
 OPENERS = word_set("so then thus therefore hence finally now and consequently overall")
 CONDITIONS = word_set("because since if when as after with given using")
+PLACED = word_set("after before beyond past behind above below between under over following preceding from")
+"""Before a number they make another one of it: the next prime after 18."""
 SUBORDINATORS = word_set("after before because since when while by")
 YIELDS = word_set("is are gives makes yields leaves totals was costs becomes takes took cost lasts weighs")
 EVALUATES = word_set("equals equal")
-DENIED_BEHIND = re.compile(
-    r"(?:\( ?)?(?:wrong|incorrect|false)\b|[✗✘❌]|(?:\w+ ){0,2}?(?:, )?(?:which |that |this )?"
-    r"(?:(?:is|was|would be|seems|looks|must be|it's) (?:\w+ )?"
-    r"(?:wrong|incorrect|false|mistaken|too|impossible|unlikely|ruled out|a (?:common )?mistake|an error"
-    r"|not (?:the(?! same)|right|correct|it|true|what|possible|an? ))"
-    r"|(?:isn't|wasn't|can't be|cannot be|can not be|couldn't be|won't be)"
-    r"(?: (?:the|right|correct|it|true|what|possible)\b|$)"
-    r"|(?:does|do|did)(?:n't| not) (?:work|fit|check|hold|make sense|satisfy|solve|match|agree|qualify))"
-)
 RESTATES = re.compile(
     r"\b(?:i\.e\.|that is|namely|in other words|rounds? (?:\w+ )?to|rounded to"
     r"|which (?:is|means|makes|gives|leaves|equals|comes to|amounts to)"
-    r"|(?:for|making|giving) a (?:\w+ )?total of|totall?ing\b)",
+    r"|(?:for|making|giving) a (?:\w+ )?total of|totall?ing\b|leaving (?:\w+ )?with|leaving\b|yielding\b"
+    r"|resulting in\b|bringing the \w+ to\b)",
     re.IGNORECASE,
 )
 _CAN_TELL = (
@@ -117,7 +124,8 @@ _CAN_TELL = (
     "inferr?(?:ed)?|deduced?|worked|concluded?|given?"
 )
 UNKNOWN = re.compile(
-    rf"\b(?:cannot|can't|can not|could not|couldn't|unable to|impossible to|not possible to|no way to)\s"
+    r"\b(?:can't|cannot|can not|couldn't) be done\b"
+    rf"|\b(?:cannot|can't|can not|could not|couldn't|unable to|impossible to|not possible to|no way to)\s"
     rf"(?:\w+\s){{0,2}}?(?:be\s)?(?:{_CAN_TELL})\b"
     r"|\binsufficient\b|\bundefined\b|\b(?:doesn't|does not) exist\b|\bnobody (?:can|could)\b"
     r"|\bnot enough (?:info|data|detail)|\bindetermina|\bdepends on\b|\bambiguous\b"
@@ -135,7 +143,8 @@ TAKEN_BACK = re.compile(
 )
 """Denies what stands before it in the sentence."""
 UNSURE = re.compile(
-    r"\b(?:a|one) possible\b|^\W*let(?:'s| us| me)? (?:try|assume|suppose|say|[a-z] (?:=|be))|^\W*assume\b"
+    r"\b(?:a|one) possible\b|\b(?:answer|result|solution) (?:ha[sd](?! to)|have(?! to)|contains?|includes?|involves?|starts?"
+    r"|begins?|ends?|lies|lay|falls?|needs?|uses?|requires?|differs?|divides?|consists)\b|^\W*let(?:'s| us| me)? (?:try|assume|suppose|say|[a-z] (?:=|be))|^\W*assume\b"
     r"|\bif only\b|\bonly (?:if|when)\b|\bto be (?:checked|verified|confirmed|seen|proved|proven|shown)\b"
     r"|\bi wish\b|\bunless\b|\bif\b.*\botherwise\b"
     r"|\bnot (?:\w+ )?(?:sure|certain|confident|convinced|persuaded)\b|\bno guarantee\b"

@@ -4,18 +4,16 @@ Words act where they stand: "not" on the numbers up to the next break, "at least
 so" on the one before.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from typing import NamedTuple
 
 from backtracking.text import stance_words as say
+from backtracking.text.hedges import HEDGES, Place, nearest_words, remark_behind, words_before, words_behind
 from backtracking.text.lexer import Token, token_at
-from backtracking.text.lexicon import DENOMINATORS, NUMBER_WORDS, ORDINAL_ENDINGS
 from backtracking.text.quantities import Quantity, read_quantity
-
-_FIGURES = ("number", "frac", "vulgar", "money")
+from backtracking.text.remarks import denies
 
 
 class Stance(Enum):
@@ -41,29 +39,6 @@ class Mention:
     first: int
     stop: int
     """Its tokens."""
-
-
-class _Place(NamedTuple):
-    """A number with the words on both sides, nearest first, up to a break or another number."""
-
-    tokens: Sequence[Token]
-    quantity: Quantity
-    at: int
-    stop: int
-    before: list[str]
-    behind: list[str]
-
-    @property
-    def previous(self) -> Token:
-        return token_at(self.tokens, self.at - 1)
-
-    @property
-    def following(self) -> Token:
-        return token_at(self.tokens, self.stop)
-
-    @property
-    def beyond(self) -> Token:
-        return token_at(self.tokens, self.stop + 1)
 
 
 class _Scope:
@@ -105,9 +80,8 @@ def read_mentions(tokens: Sequence[Token]) -> Iterator[Mention]:
             at += 1
             continue
         quantity, stop = read
-        place = _Place(
-            tokens, quantity, at, stop, words_before(tokens, at, 5), _words_behind(tokens, stop, 6)
-        )
+        before, behind = words_before(tokens, at, 5), words_behind(tokens, stop, 6)
+        place = Place(tokens, quantity, at, stop, before, behind, remark_behind(tokens, stop))
         if quantity.spelled and _is_only_a_word(place, has_figures=has_figures):
             at = stop
             continue
@@ -173,26 +147,7 @@ def _begins_clause(tokens: Sequence[Token], at: int) -> bool:
     return token.word == "that" or (token.word == "answer" and not near)
 
 
-def words_before(tokens: Sequence[Token], at: int, count: int) -> list[str]:
-    """The words right before a place, nearest first, up to a break."""
-    words: list[str] = []
-    for token in reversed(tokens[max(0, at - count) : at]):
-        if token.text in say.BREAKS or token.kind in ("number", "equals"):
-            break
-        words.append(token.word or token.text)
-    return words
-
-
-def _words_behind(tokens: Sequence[Token], at: int, count: int) -> list[str]:
-    words: list[str] = []
-    for token in tokens[at : at + count]:
-        if token.kind in ("number", "equals"):
-            break
-        words.append(token.word or token.text)
-    return words
-
-
-def _is_only_a_word(place: _Place, *, has_figures: bool) -> bool:
+def _is_only_a_word(place: Place, *, has_figures: bool) -> bool:
     """Whether a spelled number is none here: "one might", "no one", "the two of them" beside figures."""
     value, (before, behind) = place.quantity.value, (place.before[:1], place.behind[:1])
     of_number = behind == ["of"] and place.beyond.kind == "number"
@@ -203,147 +158,31 @@ def _is_only_a_word(place: _Place, *, has_figures: bool) -> bool:
     return has_figures and value <= 12 and not place.quantity.currency
 
 
-def _stance(place: _Place, scope: _Scope) -> Stance:
+def _stance(place: Place, scope: _Scope) -> Stance:
     """What the words around a number make of it."""
     if _is_label(place):
         return Stance.NAMED
-    if scope.denied or _is_denied_behind(place):
+    if scope.denied or denies(place.remark):
         return Stance.DENIED
-    if scope.guessed or any(hedges(place) for hedges in _HEDGES):
+    if scope.guessed or any(hedges(place) for hedges in HEDGES):
         return Stance.HEDGED
     if _is_given(place):
         return Stance.PART if place.following.kind == "equals" else Stance.HEDGED
     return Stance.CLAIMED
 
 
-def _is_label(place: _Place) -> bool:
+def _is_label(place: Place) -> bool:
     """Step 3, day 18, #4, and the number of a list item."""
     token = place.tokens[place.at]
     if place.previous.word in say.LABELS or (place.previous.text == "#" and not token.spaced):
         return token.kind == "number"
+    if place.previous.text in say.MONTHS or place.following.text in say.MONTHS:
+        return True
     opens = place.at == 0 and place.stop == 1 and place.following.text in (".", ")")
     return opens and len(token.text) <= 2 and place.beyond.kind != "none" and place.beyond.spaced
 
 
-def _is_denied_behind(place: _Place) -> bool:
-    """18 is wrong; 18 isn't the answer; 18 dollars would be too much; 18 (incorrect)."""
-    words = " ".join(token.word or token.text for token in place.tokens[place.stop : place.stop + 9])
-    return say.DENIED_BEHIND.match(words) is not None
-
-
-def _is_at_bound(place: _Place) -> bool:
-    """>18, 18±2, 18 ≠ x, 18+, !18."""
-    if "apart" in (place.previous.kind, place.following.kind) or place.previous.kind == "bound":
-        return True
-    if place.following.kind in ("bound", "unequal"):
-        return True
-    if place.following.text == "," and place.beyond.text in ("∞", "\\infty"):
-        return True
-    return place.following.kind == "plus" and not place.following.spaced and place.beyond.kind not in _FIGURES
-
-
-def _nearest(place: _Place) -> tuple[str, list[str]]:
-    """The word right before a number and at least three farther ones, empty where there are none."""
-    words = [*place.before, "", "", "", ""]
-    return words[0], words[1:]
-
-
-def _is_compared(place: _Place) -> bool:
-    """At least 18, more than 18, over 18, up to 18, larger than or equal to 18, not quite 18."""
-    nearest, farther = _nearest(place)
-    if nearest in say.BOUNDS:
-        return farther[0] != "other"
-    if nearest == "of":
-        return farther[0] in ("minimum", "maximum")
-    if nearest == "to":
-        if farther[0] == "up":
-            return farther[1] not in say.SUMS_UP
-        return farther[0] == "close" or farther[:3] == ["equal", "or", "than"]
-    return nearest == "quite" and farther[0] == "not"
-
-
-def _is_base_of_comparison(place: _Place) -> bool:
-    """18 less than 30."""
-    return (
-        place.behind[1:2] == ["than"]
-        and place.behind[0] in say.LESSER
-        and token_at(place.tokens, place.stop + 2).kind in _FIGURES
-    )
-
-
-def _is_loosened_behind(place: _Place) -> bool:
-    """18 or so, 18 dollars or more, 18 at most, 18-ish, 18 plus, 18, give or take; 18 to the power of 2."""
-    behind = place.behind
-    if behind[:2] == [",", "or"] or behind[:1] in (["or"], ["root"]) or _is_power(behind):
-        return True
-    if behind[:1] in (["plus"], ["ish"]) and place.beyond.kind in ("none", "stop", "word"):
-        return True
-    if place.following.kind == "dash" and place.beyond.word == "ish":
-        return True
-    pairs = {tuple(behind[k : k + 2]) for k in range(3)}
-    return not pairs.isdisjoint(say.LOOSENING_PAIRS)
-
-
-def _is_power(behind: list[str]) -> bool:
-    """To the power of 2, to the third power."""
-    return behind[:2] == ["to", "the"] and "power" in behind[2:4]
-
-
-def _counts_other_numbers(place: _Place) -> bool:
-    """The 18th prime."""
-    return place.tokens[place.stop - 1].word in ORDINAL_ENDINGS and place.following.word in say.NUMBER_KINDS
-
-
-def _is_one_of_several(place: _Place) -> bool:
-    """18 or 20, between 18 and 20, 18–20, 18 to 20."""
-    clause = {token.word for token in place.tokens[max(0, place.at - 6) : place.at]}
-    if place.before[:1] == ["or"] or (place.before[:1] == ["and"] and "between" in clause):
-        return True
-    if _is_range(place.tokens, place.stop) or _is_range(place.tokens, place.at - 1):
-        return True
-    for to in (place.stop, place.stop + 1):
-        if token_at(place.tokens, to).word == "to" and read_quantity(place.tokens, to + 1) is not None:
-            return True
-    figures = any(token_at(place.tokens, place.at - 2 - k).kind in (*_FIGURES, "percent") for k in range(2))
-    return place.previous.word == "to" and figures and "from" not in clause
-
-
-def _is_range(tokens: Sequence[Token], dash: int) -> bool:
-    """18–20, an unspaced dash between two numbers; a hyphen only if the second one is larger."""
-    before, sign, behind = (token_at(tokens, dash + k) for k in (-1, 0, 1))
-    figures = before.kind == "number" and behind.kind in ("number", "money")
-    if sign.kind != "dash" or not figures or sign.spaced or behind.spaced:
-        return False
-    ascends = (len(before.text), before.text) < (len(behind.text), behind.text)
-    return sign.text in "–—" or behind.kind == "money" or ascends
-
-
-def _is_rounded_away(place: _Place) -> bool:
-    """About 18: rounding to a whole number says no digit for certain, 18.33 does."""
-    return not say.ABOUT.isdisjoint(place.before[:2]) and place.quantity.decimals == 0
-
-
-def _is_scaled(place: _Place) -> bool:
-    """Half of 18, twice 18, the square root of 18."""
-    nearest, farther = _nearest(place)
-    if nearest in say.SCALING:
-        return nearest not in DENOMINATORS
-    return nearest == "of" and any(word in say.SCALING or word in NUMBER_WORDS for word in farther[:2])
-
-
-_HEDGES: tuple[Callable[[_Place], bool], ...] = (
-    _is_at_bound,
-    _is_compared,
-    _is_base_of_comparison,
-    _is_loosened_behind,
-    _counts_other_numbers,
-    _is_one_of_several,
-    _is_rounded_away,
-    _is_scaled,
-)
-
-
-def _is_aside(place: _Place) -> bool:
+def _is_aside(place: Place) -> bool:
     """Whether a number is only a circumstance or a comparison, by the words around it."""
     if place.behind[:1] and place.behind[0] in say.LESSER and "than" in place.behind[:5]:
         return True
@@ -363,15 +202,15 @@ def _without_determiners(words: list[str]) -> list[str]:
     return words[skipped:]
 
 
-def _is_amount_of(place: _Place) -> bool:
+def _is_amount_of(place: Place) -> bool:
     """A total of 18, a profit of $18; not a multiple of 18, the price of 18 eggs, the rest of the 18."""
-    of, (noun, *more) = _nearest(place)
+    of, (noun, *more) = nearest_words(place)
     if of != "of":
         return False
     return noun in say.SUMS or (noun not in say.NO_AMOUNTS and not {"a", "an"}.isdisjoint(more))
 
 
-def _is_given(place: _Place) -> bool:
+def _is_given(place: Place) -> bool:
     """Whether the words before a number put it into the question: "from the 18 eggs", "of the 18"."""
     bare = _without_determiners(place.before)[:1]
     return bare == ["from"] or (bare == ["of"] and not _is_amount_of(place))

@@ -69,6 +69,7 @@ def read_statement(text: str, start: int = 0, end: int | None = None, counted_fr
     )
     statement.begin = next((k for k, t in enumerate(statement.tokens) if t.start >= counted_from), 0)
     statement.mentions = _with_expressions(statement.tokens, list(read_mentions(statement.tokens)))
+    statement.mentions = _with_restatements(statement.tokens, statement.mentions)
     denied = [m.quantity for m in statement.mentions if m.stance is Stance.DENIED]
     if denied:
         statement.mentions = [
@@ -116,6 +117,22 @@ def _with_expressions(tokens: Sequence[Token], mentions: list[Mention]) -> list[
         replace(m, stance=Stance.PART) if place in parts and m.stance is Stance.CLAIMED else m
         for place, m in enumerate(mentions)
     ]
+
+
+def _with_restatements(tokens: Sequence[Token], mentions: list[Mention]) -> list[Mention]:
+    """The same, where "or" offers no other number: 2.5, or 5/2; 6 times 7, or 42."""
+    said = list(mentions)
+    for place, (one, other) in enumerate(pairwise(mentions)):
+        between = tokens[one.stop : other.first]
+        if len(between) > 4 or token_at(tokens, other.first - 1).word != "or":
+            continue
+        same = one.quantity.readings[:1] == other.quantity.readings[:1] != ()
+        for at in (place, place + 1) if same else ():
+            if said[at].stance is Stance.HEDGED:
+                said[at] = replace(said[at], stance=Stance.CLAIMED)
+        if one.stance is Stance.PART and between[0].text == "," and other.stance is Stance.HEDGED:
+            said[place + 1] = replace(other, stance=Stance.CLAIMED)
+    return said
 
 
 def _is_joined(tokens: Sequence[Token], one: Mention, other: Mention) -> bool:

@@ -1,0 +1,185 @@
+"""What voids a number by the words around it: bounds, ranges, alternatives, scalings, remarks behind it."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from backtracking.text import stance_words as say
+from backtracking.text.lexer import Token, token_at
+from backtracking.text.lexicon import DENOMINATORS, NUMBER_WORDS, ORDINAL_ENDINGS
+from backtracking.text.quantities import Quantity, read_quantity
+from backtracking.text.remarks import leaves_open
+
+_REMARK = 12
+_FIGURES = ("number", "frac", "vulgar", "money")
+
+
+class Place(NamedTuple):
+    """A number with the words on both sides, nearest first, up to a break or another number."""
+
+    tokens: Sequence[Token]
+    quantity: Quantity
+    at: int
+    stop: int
+    before: list[str]
+    behind: list[str]
+    remark: str
+    """The text right behind it, as `remarks` reads it."""
+
+    @property
+    def previous(self) -> Token:
+        return token_at(self.tokens, self.at - 1)
+
+    @property
+    def following(self) -> Token:
+        return token_at(self.tokens, self.stop)
+
+    @property
+    def beyond(self) -> Token:
+        return token_at(self.tokens, self.stop + 1)
+
+
+def words_before(tokens: Sequence[Token], at: int, count: int) -> list[str]:
+    """The words right before a place, nearest first, up to a break."""
+    words: list[str] = []
+    for token in reversed(tokens[max(0, at - count) : at]):
+        if token.text in say.BREAKS or token.kind in ("number", "equals"):
+            break
+        words.append(token.word or token.text)
+    return words
+
+
+def words_behind(tokens: Sequence[Token], at: int, count: int) -> list[str]:
+    words: list[str] = []
+    for token in tokens[at : at + count]:
+        if token.kind in ("number", "equals"):
+            break
+        words.append(token.word or token.text)
+    return words
+
+
+def remark_behind(tokens: Sequence[Token], at: int) -> str:
+    """The text behind a number, words in small letters and one space between tokens."""
+    return " ".join(token.word or token.text for token in tokens[at : at + _REMARK])
+
+
+def _is_at_bound(place: Place) -> bool:
+    """>18, 18±2, 18 ≠ x, 18+, !18."""
+    if "apart" in (place.previous.kind, place.following.kind) or place.previous.kind == "bound":
+        return True
+    if place.following.kind in ("bound", "unequal"):
+        return True
+    if place.following.text == "," and place.beyond.text in ("∞", "\\infty"):
+        return True
+    return place.following.kind == "plus" and not place.following.spaced and place.beyond.kind not in _FIGURES
+
+
+def nearest_words(place: Place) -> tuple[str, list[str]]:
+    """The word right before a number and at least three farther ones, empty where there are none."""
+    words = [*place.before, "", "", "", ""]
+    return words[0], words[1:]
+
+
+def _is_compared(place: Place) -> bool:
+    """At least 18, more than 18, over 18, up to 18, larger than or equal to 18, not quite 18."""
+    nearest, farther = nearest_words(place)
+    if nearest in say.BOUNDS:
+        return farther[0] != "other"
+    if nearest == "of":
+        return farther[0] in ("minimum", "maximum")
+    if nearest == "to":
+        if farther[0] == "up":
+            return farther[1] not in say.SUMS_UP
+        return farther[0] in say.CLOSE_TO or farther[:3] == ["equal", "or", "than"]
+    if nearest == "at":
+        return farther[0] in say.CAPS
+    if nearest == "as":
+        return farther[0] in ("many", "much", "such") and farther[1] != "twice"
+    return nearest == "quite" and farther[0] == "not"
+
+
+def _is_base_of_comparison(place: Place) -> bool:
+    """18 less than 30."""
+    return (
+        place.behind[1:2] == ["than"]
+        and place.behind[0] in say.LESSER
+        and token_at(place.tokens, place.stop + 2).kind in _FIGURES
+    )
+
+
+def _is_loosened_behind(place: Place) -> bool:
+    """18 or so, 18 dollars or more, 18 at most, 18-ish, 18 plus, 18, give or take; 18 to the power of 2."""
+    behind = place.behind
+    if behind[:2] == [",", "or"] or behind[:1] in (["or"], ["root"]) or _is_power(behind):
+        return True
+    if behind[:1] in (["plus"], ["ish"]) and place.beyond.kind in ("none", "stop", "word"):
+        return True
+    if place.following.kind == "dash" and place.beyond.word == "ish":
+        return True
+    pairs = {tuple(behind[k : k + 2]) for k in range(3)}
+    return not pairs.isdisjoint(say.LOOSENING_PAIRS)
+
+
+def _is_power(behind: list[str]) -> bool:
+    """To the power of 2, to the third power."""
+    return behind[:2] == ["to", "the"] and "power" in behind[2:4]
+
+
+def _counts_other_numbers(place: Place) -> bool:
+    """The 18th prime."""
+    return place.tokens[place.stop - 1].word in ORDINAL_ENDINGS and place.following.word in say.NUMBER_KINDS
+
+
+def _is_one_of_several(place: Place) -> bool:
+    """18 or 20, between 18 and 20, 18–20, 18 to 20."""
+    clause = {token.word for token in place.tokens[max(0, place.at - 6) : place.at]}
+    if place.before[:1] == ["or"] or (place.before[:1] == ["and"] and "between" in clause):
+        return True
+    if _is_range(place.tokens, place.stop) or _is_range(place.tokens, place.at - 1):
+        return True
+    for to in (place.stop, place.stop + 1):
+        if token_at(place.tokens, to).word == "to" and read_quantity(place.tokens, to + 1) is not None:
+            return True
+    figures = any(token_at(place.tokens, place.at - 2 - k).kind in (*_FIGURES, "percent") for k in range(2))
+    return place.previous.word == "to" and figures and "from" not in clause
+
+
+def _is_range(tokens: Sequence[Token], dash: int) -> bool:
+    """18–20, an unspaced dash between two numbers; a hyphen only if the second one is larger."""
+    before, sign, behind = (token_at(tokens, dash + k) for k in (-1, 0, 1))
+    figures = before.kind == "number" and behind.kind in ("number", "money")
+    if sign.kind != "dash" or not figures or sign.spaced or behind.spaced:
+        return False
+    ascends = (len(before.text), before.text) < (len(behind.text), behind.text)
+    return sign.text in "–—" or behind.kind == "money" or ascends
+
+
+def _is_rounded_away(place: Place) -> bool:
+    """About 18: rounding to a whole number says no digit for certain, 18.33 does."""
+    return not say.ABOUT.isdisjoint(place.before[:2]) and place.quantity.decimals == 0
+
+
+def _is_scaled(place: Place) -> bool:
+    """Half of 18, twice 18, the square root of 18."""
+    nearest, farther = nearest_words(place)
+    if nearest in say.SCALING:
+        return nearest not in DENOMINATORS
+    return nearest == "of" and any(word in say.SCALING or word in NUMBER_WORDS for word in farther[:2])
+
+
+def _is_left_open(place: Place) -> bool:
+    previous = place.previous
+    bare = previous.kind == "none" or previous.text == ":" or previous.word == "is"
+    return leaves_open(place.remark, bare=bare, result=previous.kind == "equals")
+
+
+HEDGES: tuple[Callable[[Place], bool], ...] = (
+    _is_at_bound,
+    _is_compared,
+    _is_base_of_comparison,
+    _is_loosened_behind,
+    _counts_other_numbers,
+    _is_one_of_several,
+    _is_rounded_away,
+    _is_scaled,
+    _is_left_open,
+)

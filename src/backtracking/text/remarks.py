@@ -1,0 +1,115 @@
+"""What the words right behind a number say of it: that it is wrong, open, of another size, or for another case.
+
+A remark is the text behind a number, words in small letters and one space between tokens. What a number
+"is" is read as a closed world: "is the answer", "is how many she has" state it, "is a lower bound" and whatever
+else is not known do not.
+"""
+
+import re
+
+_UNIT = r"(?!(?:which|that|so|and|but|because|since|who|where|when|while|if|as|to|for|or)\b)[a-z'-]+"
+_FEW = rf"(?:{_UNIT} ){{0,3}}?"
+_SURE = (
+    r"(?:(?:indeed|therefore|thus|then|also|exactly|simply|just|clearly|definitely|now|still|actually|hence"
+    r"|really|in fact|precisely|certainly|of course) )*"
+)
+_NOT_THE = (
+    r"(?!\w+ (?:first|initial|previous|old|original|naive|wrong|other|usual|upper|lower|minimum|maximum"
+    r"|least|most|limit|opposite|intermediate|incorrect|mistaken|bound|result of (?:forgetting|ignoring))\b)"
+)
+_STATED = (
+    rf"(?:{_NOT_THE}(?:the|our|my|your|its|her|his|their) |correct\b|right\b|it\b|all\b"
+    r"|(?:how|what)\b(?!.*\b(?:if|when|without|before|unless|after|expect\w*|forget\w*)\b)"
+    r"|[-−–]? ?\\?[$€£¥₹]?\\?[$]? ?(?:\d|\.\d|[½⅓⅔¼¾]|\\[dt]?frac)"
+    r"|(?:one|two|three|four|five|six|seven|eight|nine|ten) "
+    r"|half\b|twice\b|equal|less\b|more\b|fewer\b|greater\b|lower\b|higher\b|smaller\b|larger\b"
+    r"|left\b|needed\b|required\b|also\b|\()"
+)
+_IS_OPEN = re.compile(
+    rf"{_FEW}(?:is|was) {_SURE}(?!{_SURE}{_STATED})\S"
+    rf"|{_FEW}(?:would|could|might|may|can|must|should|will) (?:\w+ )?be (?:a|an|too|my|enough|possible|if)\b"
+    rf"|{_FEW}(?:would|could|might|may|can) (?:\w+ )?be (?:the|our|right|correct)\b"
+    rf"|{_FEW}(?:seems?|seemed|appears?|appeared|looks?|looked|sounds?|feels?)\b"
+)
+"""18 is a lower bound; 18 was my first thought; 18 would be the answer to something else."""
+
+_ALTERED = re.compile(
+    r"(?:, )?(?:[a-z]+ ){0,2}?(?:"
+    r"times (?:as|more|less|larger|bigger|greater|smaller|that|the|its|his|her)\b"
+    r"|(?:- )?fold\b|- odd\b|something\b|remainder\b|rem\b|r \d|with (?:a |some )?remainder\b"
+    r"|and (?:change|counting|then some|some change|a (?:bit|little|fraction))\b"
+    r"|too (?:many|few|much|little|high|low)\b"
+    r"|(?:short|shy|away|off|ahead|behind) (?:of|from) [$€£\\]{0,2} ?\d|shy\b"
+    r"|(?:which is |when |if )?(?:increased|decreased|reduced|raised|doubled|tripled|halved|multiplied)"
+    r" (?:by|to)\b"
+    r"|in base\b|base \d|in debt\b|in the (?:red|hole)\b|overdrawn\b"
+    r"|tops\b|and (?:up|above|over|under|below|older|younger)\b"
+    r"|in the worst case\b|on average\b|at a guess\b)"
+)
+"""18 times as large; 18 remainder 2; 18 and change; 18 short of 20; 18, increased by 10%."""
+
+_OF_ANOTHER = re.compile(r"(?:in|of) \d[\d.,]*(?: ?[.,;)]|$)")
+"""18 of 20, 18 in 20."""
+
+_CONDITION = re.compile(
+    rf"(?:, |\( ?)?{_FEW}(?:only )?(?:if|unless|provided|assuming|supposing|as long as|in case)\b"
+    rf"|\( (?:before|without|excluding|except|when|not counting|assuming|if|unless|under|old)\b"
+)
+"""18 if she works on Sunday; 18 (before tax)."""
+
+_BRACKETED_DOUBT = re.compile(
+    r"\( [^)]*?\b(?:approx|approximately|approximate|approximation|est|estimate|estimated|roughly|guess|guessed"
+    r"|tentative|unverified|unconfirmed|uncertain|unsure|max|maximum|min|minimum|maybe|possibly|perhaps|probably"
+    r"|rejected|invalid|impossible|no)\b|\( [^)]*\?"
+)
+"""18 (approx.), 18 (rejected)."""
+
+_SMALL = "two|three|four|five|six|seven|eight|nine|ten"
+_RATE_OF_SEVERAL = re.compile(
+    rf"(?:[a-z]+ ){{0,2}}?(?:for|to|from|per|by|with) (?:each|every|one) of (?:[a-z]+ ){{0,2}}?(?:\d|{_SMALL})"
+    r"|(?:[a-z]+ ){0,2}?(?:an?|per|each|every|for each|for every|/) ([a-z]{2,})(?: [^\d.]*?)?"
+    rf" (?:for|on|over|in|and|,|times|×|\*)(?: [a-z]+){{0,4}} (?:\d[\d.,]*|{_SMALL})"
+    r" (?:[a-z]+ )?\1(?:s|es)?\b"
+)
+"""18 dollars for each of her 5 customers; 18 dollars an hour for 8 hours."""
+
+_OPENS = (_IS_OPEN, _ALTERED, _BRACKETED_DOUBT, _RATE_OF_SEVERAL)
+
+_NEGATIVE = (
+    "excluded|ruled out|rejected|discarded|eliminated|dismissed|disregarded|discounted|disproved|disproven"
+    "|refuted|contradicted|crossed out|thrown out|struck|invalid|invalidated|unacceptable|inadmissible"
+    "|untenable|absurd|nonsense|ridiculous|out of the question|out"
+)
+_SUBJECT_IS = r"(?:is|was|would be|seems|looks|must be|it's)"
+_DENIES = re.compile(
+    r"(?:\( ?)?(?:wrong|incorrect|false)\b|[✗✘❌🚫⛔👎]"
+    r"|[—–,(-] (?:nope|nah|no(?= ?(?:$|[.,;!—–)]|wait|sorry|it|that|scratch))"
+    r"|not (?:at all|quite|right|correct|really)|never|impossible)\b"
+    r"|(?:\w+ ){0,2}?(?:, )?(?:which |that |this )?"
+    rf"(?:{_SUBJECT_IS} (?:\w+ )?"
+    r"(?:wrong|incorrect|false|mistaken|too|impossible|unlikely|ruled out|a (?:common )?mistake|an error"
+    r"|not (?:the(?! same)|right|correct|it|true|what|possible|an? ))"
+    r"|(?:isn't|wasn't|can't be|cannot be|can not be|couldn't be|won't be)"
+    r"(?: (?:the|right|correct|it|true|what|possible)\b|$)"
+    r"|(?:does|do|did)(?:n't| not) (?:work|fit|check|hold|make sense|satisfy|solve|match|agree|qualify)"
+    r"|(?:is|are|was|were|can|could|must|should|has|have|had|gets?|got)(?: be| been| \w+ be)? "
+    rf"(?:{_NEGATIVE})\b"
+    r"|fails\b|violates\b|contradicts\b|overlooks\b|ignores\b|overestimates\b|underestimates\b)"
+)
+
+
+def denies(remark: str) -> bool:
+    """18 is wrong; 18 isn't the answer; 18 dollars would be too much; 18 (incorrect)."""
+    return _DENIES.match(remark) is not None
+
+
+def leaves_open(remark: str, *, bare: bool, result: bool) -> bool:
+    """18 is a lower bound; 18 times as large; 18 dollars an hour for 8 hours.
+
+    What stands by itself may also be a part of something (18 of 20), and what is no result may be conditional.
+    """
+    if bare and _OF_ANOTHER.match(remark):
+        return True
+    if not result and _CONDITION.match(remark):
+        return True
+    return any(pattern.match(remark) for pattern in _OPENS)
