@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from backtracking.text.lexer import Token, token_at
 from backtracking.text.lexicon import (
-    COUNTED_DENOMINATORS,
     DENOMINATORS,
     ORDINAL_ENDINGS,
     POWER_WORDS,
@@ -66,7 +65,7 @@ def _figures(tokens: Sequence[Token], at: int) -> tuple[Quantity, int]:
     at += 1
     whole = value is not None and value.denominator == 1 and token.kind == "number"
     part = mixed_part(tokens, at) if whole else None
-    if whole and token_at(tokens, at).word in COUNTED_DENOMINATORS:
+    if whole and token_at(tokens, at).word in SEVERAL_PARTS:
         value, at = _part_in_words(tokens, at - 1) or (value, at)
     if value is not None and part is not None:
         value, at = value + part[0], part[1]

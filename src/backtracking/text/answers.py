@@ -14,10 +14,11 @@ import regex
 
 from backtracking.text.claims import is_placed_by, meant
 from backtracking.text.grading import grade
+from backtracking.text.moods import says_unknown
 from backtracking.text.onsets import reasoning_end
 from backtracking.text.quantities import Quantity
 from backtracking.text.stances import Mention, Stance
-from backtracking.text.statements import Statement, read_statement, says_unknown, stance_of_box
+from backtracking.text.statements import Statement, lowered, read_statement, stance_of_box
 
 __all__ = ["Answer", "Rule", "Verdict", "extract_answer", "grade", "judge"]
 
@@ -63,11 +64,15 @@ _RETRACTS = re.compile(
     r"|.{0,40}\b(?:that|this|it)(?:['’]s| is| was) ?(?:n['’]t|not) (?:one of|among|an option|possible)\b"
     r"|\W*(?:(?:wait|hm+|oh|actually|but|however|oops)\W{1,3}){1,2}.{0,60}\b(?:forgot|overlook|missed|missing"
     r"|misread|misunder|misinter|neglect|ignored|double[- ]count|miscount|miscalculat)"
+    r"|.{0,40}\b(?:check|test|verification) fails\b|\W*just kidding\b"
+    r"|.{0,20}\b(?:that|this|it)(?:['’]s| is| was) (?:only |just |still )?(?:without|before|excluding|not counting"
+    r"|the (?:old|wrong))\b"
     r"|.{0,10}\bi (?:disagree|(?:don['’]t|do not) (?:agree|think so|believe (?:that|it)))\b",
     re.IGNORECASE,
 )
 _RECONSIDERS = re.compile(
-    r"\W*(?:on second thoughts?|wait|actually|correction|hm+|oops|sorry|i mean|rather)\b", re.IGNORECASE
+    r"\W*(?:on second thoughts?|wait|actually|correction|hm+|oops|sorry|i mean|(?:or )?rather|edit|update|er+|um+"
+    r"|(?:or )?make that|revised|just kidding)\b", re.IGNORECASE
 )
 _WORKS_OUT_AGAIN = re.compile(
     r"\W*(?:so |now )?(?:let me|let['’]s|i['’]ll) (?:re(?:compute|calculate|count|do|work|consider|think)\b"
@@ -346,7 +351,7 @@ def _number_unless(
     answer = _number_answer(text, chosen, "last_number")
     if any(statement.denies(chosen.quantity) for statement in later):
         return Answer(None, "denied", answer.start, answer.end)
-    if before and says_unknown(text, *before[-1]) and "=" not in text[before[-1][1] : answer.start]:
+    if before and says_unknown(lowered(text, *before[-1])) and "=" not in text[before[-1][1] : answer.start]:
         return Answer(None, "hedged", answer.start, answer.end)
     return answer
 

@@ -29,9 +29,33 @@ def is_placed_by(statement: Statement, chosen: Mention) -> bool:
 
 
 def _only_circumstances(statement: Statement) -> bool:
-    """Whether what is left of a sentence whose main number is hedged says only when or from what."""
+    """Whether all that a sentence claims is from what, after what or of what something is said."""
+    claims = statement.claims
+    if not all(mention.aside for mention in claims):
+        return False
     hedged = any(m.stance is Stance.HEDGED and not m.aside for m in statement.counted)
-    return hedged and all(mention.aside for mention in statement.claims)
+    return hedged or not any(_may_be_asked_for(statement, mention) for mention in claims)
+
+
+def _may_be_asked_for(statement: Statement, mention: Mention) -> bool:
+    """Whether a circumstance may be the answer: left with 18, at 18 km/h, for 18 days, 18 more than Tom."""
+    tokens = statement.tokens
+    if (
+        token_at(tokens, mention.first - 1).kind == "equals"
+        or token_at(tokens, mention.stop).word in say.LESSER
+    ):
+        return True
+    word, *farther = [*words_before(tokens, mention.first, 6), ""]
+    if word in ("the", "these", "those", "of") or word in say.DETERMINERS:
+        return word not in ("the", "these", "those", "both") or "all" in farther[:1]
+    if word == "than":
+        return farther[0] == "other"
+    if word == "with":
+        return not say.KEEPS.isdisjoint(farther[:4])
+    year = mention.quantity.value is not None and 1000 <= mention.quantity.value <= 2100
+    return word in ("for", "at", "only", "another", "all", "each", "to", "minimum") or (
+        word == "in" and not year
+    )
 
 
 def _has_two_signs(statement: Statement, chosen: Mention) -> bool:
@@ -106,9 +130,20 @@ def _main_clause(statement: Statement, text: str, claims: list[Mention]) -> Ment
 
 def _after_contrast(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
     """What is said behind the last "but": "I thought of 20, but it is 18"."""
-    last = max((at for at, token in enumerate(statement.tokens) if token.word in say.CONTRASTS), default=-1)
+    places = (at for at in range(len(statement.tokens)) if _is_contrast(statement.tokens, at))
+    last = max(places, default=-1)
     behind = [mention for mention in claims if mention.first > last > statement.begin]
     return _single(behind) or _single([mention for mention in behind if not mention.aside])
+
+
+def _is_contrast(tokens: Sequence[Token], at: int) -> bool:
+    """But, however, so; 36, or rather 40; 36, I mean 40."""
+    word, following = tokens[at].word, token_at(tokens, at + 1).word
+    if word == "rather":
+        return following != "than"
+    if word == "mean":
+        return token_at(tokens, at - 1).word == "i"
+    return word in say.CONTRASTS
 
 
 def _predicate(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:

@@ -62,11 +62,21 @@ def remark_behind(tokens: Sequence[Token], at: int) -> str:
     return " ".join(token.word or token.text for token in tokens[at : at + _REMARK])
 
 
+def _is_ellipsis(place: Place) -> bool:
+    """36..40"""
+    before = place.previous.text.startswith("..") and token_at(place.tokens, place.at - 2).kind == "number"
+    return before or (place.following.text.startswith("..") and place.beyond.kind == "number")
+
+
 def _is_at_bound(place: Place) -> bool:
     """>18, 18±2, 18 ≠ x, 18+, !18."""
     if "apart" in (place.previous.kind, place.following.kind) or place.previous.kind == "bound":
         return True
-    if place.following.kind in ("bound", "unequal"):
+    if place.previous.text in ("!", "¬", "_") and not place.tokens[place.at].spaced:
+        return True
+    if place.previous.text in ("✗", "✘", "❌"):
+        return True
+    if place.following.kind in ("bound", "unequal") or _is_ellipsis(place):
         return True
     if place.following.text == "," and place.beyond.text in ("∞", "\\infty"):
         return True
@@ -82,6 +92,8 @@ def nearest_words(place: Place) -> tuple[str, list[str]]:
 def _is_compared(place: Place) -> bool:
     """At least 18, more than 18, over 18, up to 18, larger than or equal to 18, not quite 18."""
     nearest, farther = nearest_words(place)
+    if nearest == "like":
+        return True
     if nearest in say.BOUNDS:
         return farther[0] != "other"
     if nearest == "of":
@@ -122,6 +134,12 @@ def _is_loosened_behind(place: Place) -> bool:
 def _is_power(behind: list[str]) -> bool:
     """To the power of 2, to the third power."""
     return behind[:2] == ["to", "the"] and "power" in behind[2:4]
+
+
+def _is_attributive(place: Place) -> bool:
+    """A 36-hour week."""
+    joined = place.following.kind == "dash" and not place.following.spaced and not place.beyond.spaced
+    return joined and place.beyond.kind == "word"
 
 
 def _counts_other_numbers(place: Place) -> bool:
@@ -178,6 +196,7 @@ HEDGES: tuple[Callable[[Place], bool], ...] = (
     _is_base_of_comparison,
     _is_loosened_behind,
     _counts_other_numbers,
+    _is_attributive,
     _is_one_of_several,
     _is_rounded_away,
     _is_scaled,

@@ -30,6 +30,7 @@ _TOKEN = re.compile(
     |(?P<times>×|·|⋅|∗|\*|\\(?:times|cdot|ast)\b)
     |(?P<over>/|÷|⁄|\\div\b)
     |(?P<plus>\+)
+    |(?P<arrow>[-=]{{1,2}}>)
     |(?P<dash>[-−–—‒―﹣－])
     |(?P<apart>±|\\pm\b|\\mp\b)
     |(?P<about>≈|≃|~|\\approx\b|\\sim\b|\\simeq\b)
@@ -80,6 +81,7 @@ def tokens_of(text: str, start: int = 0, end: int | None = None) -> list[Token]:
     stop = len(text) if end is None else end
     for match in _TOKEN.finditer(text, start, stop):
         kind = match.lastgroup or "other"
+        kind = "equals" if kind == "arrow" else kind
         if kind == "skip":
             spaced = spaced or not _FONT.match(match.group())
             continue

@@ -48,6 +48,20 @@ _ALTERED = re.compile(
 )
 """18 times as large; 18 remainder 2; 18 and change; 18 short of 20; 18, increased by 10%."""
 
+_PARTLY = re.compile(
+    r"(?:, )?(?:[a-z']+ ){0,2}?(?:"
+    r"before\b|without\b(?! (?:any |a )?doubt)|excluding\b|except\b|less (?:\\?[$] ?)?\d|with \d+ ?\\?% off"
+    r"|and then\b|then (?:\w+ )?\d|pending\b|to be [a-z]+ed\b|for (?:now|the moment)\b|as an? (?!result\b|whole\b)"
+    r"|to an? (?:first|rough)\b|in (?:theory|practice|principle)\b|on paper\b|according to\b"
+    r"|in (?:some|most|many|the (?:first|second|other|best|worst|ideal)|one|that|this) cases?\b|under (?:par\b|\d)"
+    r"|half the time\b|(?:minimum|maximum|max)(?: ?\.?$|\b(?= of))|at (?:the )?(?:minimum|maximum|first)\b"
+    r"|(?:short|off) ?\.?$|twice over\b|again and\b|only (?:on|in|for)\b|(?:still )?(?:has|have|needs?) (?:still )?to be\b"
+    r"|still (?:has|have|needs?)\b|includes?\b|excludes?\b|per \d|parts per\b|digits? long\b|(?:through|thru) \d"
+    r"|that (?:we|she|he|they) (?:start|began|begin)|to begin with\b|on the dollar\b|' worth\b|worth of\b"
+    r"|until\b|each (?:for|to) (?:the |her |his |all )?\d)"
+)
+"""18 before the discount; 18 for now; 18 in theory; 18 has to be halved."""
+
 _OF_ANOTHER = re.compile(r"(?:in|of) \d[\d.,]*(?: ?[.,;)]|$)")
 """18 of 20, 18 in 20."""
 
@@ -106,10 +120,10 @@ def denies(remark: str) -> bool:
 def leaves_open(remark: str, *, bare: bool, result: bool) -> bool:
     """18 is a lower bound; 18 times as large; 18 dollars an hour for 8 hours.
 
-    What stands by itself may also be a part of something (18 of 20), and what is no result may be conditional.
+    What stands by itself may also be a part of something (18 of 20), and what is no result may be conditional or partial.
     """
     if bare and _OF_ANOTHER.match(remark):
         return True
-    if not result and _CONDITION.match(remark):
+    if not result and (_CONDITION.match(remark) or _PARTLY.match(remark)):
         return True
     return any(pattern.match(remark) for pattern in _OPENS)

@@ -162,7 +162,7 @@ def _stance(place: Place, scope: _Scope) -> Stance:
     """What the words around a number make of it."""
     if _is_label(place):
         return Stance.NAMED
-    if scope.denied or denies(place.remark):
+    if scope.denied or place.before[:1] in (["no"], ["non"]) or denies(place.remark):
         return Stance.DENIED
     if scope.guessed or any(hedges(place) for hedges in HEDGES):
         return Stance.HEDGED

@@ -11,6 +11,7 @@ from itertools import pairwise
 from backtracking.text import stance_words as say
 from backtracking.text.lexer import Token, token_at, tokens_of
 from backtracking.text.lexicon import GLUED_UNITS
+from backtracking.text.moods import is_unsure, says_unknown, taken_back
 from backtracking.text.quantities import Quantity
 from backtracking.text.stances import Mention, Stance, read_mentions
 
@@ -57,15 +58,14 @@ def read_statement(text: str, start: int = 0, end: int | None = None, counted_fr
     """Read one sentence; a question's numbers, a guess's and a supposition's are not claimed."""
     stop = len(text) if end is None else end
     statement = Statement(tokens_of(text, start, stop))
-    lowered = text[start:stop].lower().replace("’", "'")
+    small = lowered(text, start, stop)
     words = {token.word for token in statement.tokens}
-    statement.unknown = says_unknown(text, start, stop)
+    statement.unknown = says_unknown(small)
     statement.unsure = (
-        say.UNSURE.search(lowered) is not None
+        is_unsure(small)
         or not words.isdisjoint(say.SUPPOSES)
         or text[stop : stop + 1] == "?"
-        or lowered.rstrip(' *_)"”').endswith("?")
-        or (say.COUNTERFACTUAL.search(lowered) is not None and "=" not in lowered)
+        or small.rstrip(' *_)"”').endswith("?")
     )
     statement.begin = next((k for k, t in enumerate(statement.tokens) if t.start >= counted_from), 0)
     statement.mentions = _with_expressions(statement.tokens, list(read_mentions(statement.tokens)))
@@ -76,10 +76,10 @@ def read_statement(text: str, start: int = 0, end: int | None = None, counted_fr
             replace(m, stance=Stance.DENIED) if m.quantity.readings and _is_one_of(m.quantity, denied) else m
             for m in statement.mentions
         ]
-    taken_back = say.TAKEN_BACK.search(lowered)
-    if taken_back is not None:
+    retracted = taken_back(small)
+    if retracted >= 0:
         statement.mentions = [
-            replace(m, stance=Stance.DENIED) if m.quantity.end <= start + taken_back.start() else m
+            replace(m, stance=Stance.DENIED) if m.quantity.end <= start + retracted else m
             for m in statement.mentions
         ]
     if statement.unsure or statement.unknown:
@@ -87,13 +87,13 @@ def read_statement(text: str, start: int = 0, end: int | None = None, counted_fr
     return statement
 
 
+def lowered(text: str, start: int, end: int) -> str:
+    """A sentence in small letters, apostrophes made straight."""
+    return text[start:end].lower().replace("’", "'")
+
+
 def _is_one_of(quantity: Quantity, others: Sequence[Quantity]) -> bool:
     return any(other.readings == quantity.readings for other in others)
-
-
-def says_unknown(text: str, start: int, end: int) -> bool:
-    """Whether a sentence says that nothing can be said."""
-    return say.UNKNOWN.search(text[start:end].lower().replace("’", "'")) is not None
 
 
 def stance_of_box(text: str, start: int, box: tuple[int, int], end: int) -> Stance:
