@@ -65,14 +65,15 @@ _RETRACTS = re.compile(
     r"|\W*(?:(?:wait|hm+|oh|actually|but|however|oops)\W{1,3}){1,2}.{0,60}\b(?:forgot|overlook|missed|missing"
     r"|misread|misunder|misinter|neglect|ignored|double[- ]count|miscount|miscalculat)"
     r"|.{0,40}\b(?:check|test|verification) fails\b|\W*just kidding\b"
-    r"|.{0,20}\b(?:that|this|it)(?:['’]s| is| was) (?:only |just |still )?(?:without|before|excluding|not counting"
-    r"|the (?:old|wrong))\b"
+    r"|.{0,20}\b(?:that|this|it)(?:['’]s| is| was) (?:only |just |still )?(?:without|before|excluding"
+    r"|not counting|the (?:old|wrong))\b"
     r"|.{0,10}\bi (?:disagree|(?:don['’]t|do not) (?:agree|think so|believe (?:that|it)))\b",
     re.IGNORECASE,
 )
 _RECONSIDERS = re.compile(
-    r"\W*(?:on second thoughts?|wait|actually|correction|hm+|oops|sorry|i mean|(?:or )?rather|edit|update|er+|um+"
-    r"|(?:or )?make that|revised|just kidding)\b", re.IGNORECASE
+    r"\W*(?:on second thoughts?|wait|actually|correction|hm+|oops|sorry|i mean|(?:or )?rather"
+    r"|edit|update|er+|um+|(?:or )?make that|revised|just kidding)\b",
+    re.IGNORECASE,
 )
 _WORKS_OUT_AGAIN = re.compile(
     r"\W*(?:so |now )?(?:let me|let['’]s|i['’]ll) (?:re(?:compute|calculate|count|do|work|consider|think)\b"
@@ -286,11 +287,9 @@ def _announced(text: str, marker: re.Match[str], zone: int) -> Answer | None:
         if not statement.counted:
             continue
         chosen = meant(statement, text)
-        if chosen is not None and is_placed_by(statement, chosen):
-            return Answer(None, "hedged", start, stop)
-        if chosen is not None:
+        if chosen is not None and not is_placed_by(statement, chosen):
             return _unless_retracted(text, _number_answer(text, chosen, "final_line"), stop)
-        if statement.has_expression or statement.claims:
+        if chosen is None and (statement.has_expression or statement.claims):
             return _words(text, start, stop, "final_line")
         if any(mention.stance is Stance.DENIED for mention in statement.counted):
             return _prose(text, stop) or Answer(None, "denied", start, stop)

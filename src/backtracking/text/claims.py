@@ -5,14 +5,20 @@ from collections.abc import Sequence
 from backtracking.text import stance_words as say
 from backtracking.text.hedges import words_before
 from backtracking.text.lexer import Token, token_at
+from backtracking.text.lexicon import GLUED_UNITS
 from backtracking.text.stances import Mention, Stance
 from backtracking.text.statements import Statement
+
+_CLAUSE_ENDS = frozenset(",;:.")
+_OPERATORS = ("plus", "dash", "times", "over", "power", "raised")
 
 
 def meant(statement: Statement, text: str) -> Mention | None:
     """The one number that a statement is about; none when several could be."""
     claims = statement.claims
     if not claims or _is_list_of_unknowns(statement) or _only_circumstances(statement):
+        return None
+    if _is_unsolved(statement):
         return None
     chosen: Mention | None = None
     if len({mention.quantity.readings for mention in claims}) == 1:
@@ -23,7 +29,7 @@ def meant(statement: Statement, text: str) -> Mention | None:
 
 
 def is_placed_by(statement: Statement, chosen: Mention) -> bool:
-    """Whether an announced number only says where the answer lies: "the answer is the next prime after 18"."""
+    """Whether an announced number only says where the answer lies: "the next prime after 18"."""
     word = token_at(statement.tokens, chosen.first - 1).word
     return word in say.PLACED and chosen.first - 1 > statement.begin
 
@@ -72,6 +78,28 @@ def _is_list_of_unknowns(statement: Statement) -> bool:
         if token.kind == "equals" and previous.kind == "word" and len(previous.text) == 1:
             letters.add(previous.text)
     return len(letters) > 1
+
+
+def _is_unsolved(statement: Statement) -> bool:
+    """2x = 18; x + 2 = 18: an only equation with an operation on a letter."""
+    tokens = statement.tokens[statement.begin :]
+    equals = [at for at, token in enumerate(tokens) if token.kind == "equals"]
+    named = any(token_at(statement.tokens, mention.stop).kind == "word" for mention in statement.claims)
+    if len(equals) != 1 or named:
+        return False
+    begin = max((at + 1 for at in range(equals[0]) if tokens[at].text in _CLAUSE_ENDS), default=0)
+    return any(_is_unknown(tokens, at) for at in range(begin, len(tokens)))
+
+
+def _is_unknown(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a letter stands beside a number or an operator: 2x, n + 3; not 2 x 3 or 5 m."""
+    token, before, behind = (token_at(tokens, at + k) for k in (0, -1, 1))
+    if len(token.word) != 1 or token.text in GLUED_UNITS or token.word in ("a", "i"):
+        return False
+    if token.word == "x" and (before.spaced or token.spaced) and behind.kind in ("number", "money", "open"):
+        return False
+    glued = before.kind == "number" and not token.spaced
+    return glued or before.kind in _OPERATORS or behind.kind in _OPERATORS
 
 
 def _result(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:

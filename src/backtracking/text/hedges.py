@@ -49,6 +49,7 @@ def words_before(tokens: Sequence[Token], at: int, count: int) -> list[str]:
 
 
 def words_behind(tokens: Sequence[Token], at: int, count: int) -> list[str]:
+    """The words right behind a place, up to a number or an equals sign."""
     words: list[str] = []
     for token in tokens[at : at + count]:
         if token.kind in ("number", "equals"):
@@ -90,23 +91,28 @@ def nearest_words(place: Place) -> tuple[str, list[str]]:
 
 
 def _is_compared(place: Place) -> bool:
-    """At least 18, more than 18, over 18, up to 18, larger than or equal to 18, not quite 18."""
+    """At least 18, more than 18, over 18, larger than or equal to 18, capped at 18, not quite 18."""
     nearest, farther = nearest_words(place)
-    if nearest == "like":
+    if nearest in ("like", "formerly", "previously"):
         return True
     if nearest in say.BOUNDS:
         return farther[0] != "other"
-    if nearest == "of":
-        return farther[0] in ("minimum", "maximum")
     if nearest == "to":
-        if farther[0] == "up":
-            return farther[1] not in say.SUMS_UP
-        return farther[0] in say.CLOSE_TO or farther[:3] == ["equal", "or", "than"]
-    if nearest == "at":
-        return farther[0] in say.CAPS
-    if nearest == "as":
-        return farther[0] in ("many", "much", "such") and farther[1] != "twice"
-    return nearest == "quite" and farther[0] == "not"
+        return _is_compared_to(farther)
+    befores = {
+        "of": ("minimum", "maximum"),
+        "at": say.CAPS,
+        "as": ("many", "much", "such"),
+        "quite": ("not",),
+    }
+    return farther[0] in befores.get(nearest, ()) and farther[1] != "twice"
+
+
+def _is_compared_to(farther: list[str]) -> bool:
+    """Up to 18, close to 18, compared to 18; not adds up to 18."""
+    if farther[0] == "up":
+        return farther[1] not in say.SUMS_UP
+    return farther[0] in say.CLOSE_TO or farther[:3] == ["equal", "or", "than"]
 
 
 def _is_base_of_comparison(place: Place) -> bool:
@@ -158,7 +164,8 @@ def _is_one_of_several(place: Place) -> bool:
         if token_at(place.tokens, to).word == "to" and read_quantity(place.tokens, to + 1) is not None:
             return True
     figures = any(token_at(place.tokens, place.at - 2 - k).kind in (*_FIGURES, "percent") for k in range(2))
-    return place.previous.word == "to" and figures and "from" not in clause
+    spelled = token_at(place.tokens, place.at - 2).word in NUMBER_WORDS
+    return place.previous.word == "to" and (figures or spelled) and "from" not in clause
 
 
 def _is_range(tokens: Sequence[Token], dash: int) -> bool:

@@ -17,7 +17,7 @@ _UNKNOWN = re.compile(
     r"|\black(?:s|ing)? (?:the |any |enough )?(?:info|data|detail)"
     r"|\bno (?:unique |single |real |valid |definite )?(?:answer|solution)\b"
     r"|\bno idea\b|\b(?:don't|do not|doesn't|does not) (?:know|say|tell)\b"
-    r"|\bnot (?:given|specified|stated|known)\b"
+    r"|\bnot (?:given|specified|stated|known|determined)\b"
 )
 """Nothing can be said."""
 _TAKEN_BACK = re.compile(
@@ -30,9 +30,12 @@ _TAKEN_BACK = re.compile(
 """Denies what stands before it in the sentence."""
 _GUESSED = (
     r"\b(?:a|one) possible\b|\bif i (?:had|have) to\b|\bi'd be surprised\b|\bi(?:'d| would) bet\b"
-    r"|\bfor (?:the sake of|example|instance)\b|\be\.g\b|^\W*(?:say|try|consider|test|testing)\b|\blet's call it\b"
+    r"|\bfor (?:the sake of|example|instance)\b|\be\.g\b|^\W*(?:say|try|consider|test|testing)\b"
+    r"|\blet's call it\b"
     r"|\bnot (?:\w+ )?(?:sure|certain|confident|convinced|persuaded)\b|\bno guarantee\b|\bor something\b"
     r"|\bto be (?:checked|verified|confirmed|seen|proved|proven|shown)\b|\brang(?:es?|ing)\b|\bvar(?:y|ies)\b"
+    r"|\b(?:it's|is|are|most|very) likely\b|\bin all likelihood\b|\bup to and including\b"
+    r"|^\W*(?:at (?:worst|best|a guess)|with luck|on a (?:good|bad))\b"
     r"|\bsee (?:whether|if)\b|\b(?:something|number|numbers) like\b|\bsuch as\b"
 )
 _SUPPOSED = (
@@ -46,26 +49,47 @@ _WISHED = (
     r"|^\W*(?:expected|target|goal|planned|budget)\b(?! (?:value|number))"
 )
 _HEARSAY = (
-    r"\baccording to\b|\b(?!i\b|we\b|you\b|to\b|first\b|then\b|initially\b)\w+ (?:says|said|thinks|thought|claims|claimed|believes|believed"
-    r"|told|reckons|insists)\b|\b(?:problem|question|text|book) states\b|\b(?:we are|we were|you are) given\b"
-    r"|\bwe (?:start|started|begin|began) with\b"
+    r"\baccording to\b|\b(?!i\b|we\b|you\b|to\b|first\b|then\b|initially\b)\w+ (?:says|said|thinks|thought"
+    r"|claims|claimed|believes|believed|told|reckons|insists)\b|\b(?:problem|question|text|book) states\b"
+    r"|\b(?:we are|we were|you are) given\b|\bwe (?:start|started|begin|began) with\b"
     r"|\b(?!problem|question|today|it|that|here|there|what)\w+'s (?:answer|guess)\b"
 )
 _MISTAKEN = (
-    r"\bmis(?:read|typed?|counted|calculated|took|understood|heard|placed|added)\b|\bby (?:mistake|accident)\b"
-    r"|\b(?:at|on my) first (?:glance|try|sight|attempt|look)\b|\b(?:check|test) fails\b"
-    r"|\b(?:one|all|they) (?:is|are) wrong\b"
+    r"\bmis(?:read|typed?|counted|calculated|took|understood|heard|placed|added)\b"
+    r"|\bby (?:mistake|accident)\b|\b(?:check|test) fails\b|\b(?:one|all|they) (?:is|are) wrong\b"
+    r"|\b(?:at|on my) first (?:glance|try|sight|attempt|look)\b"
+    r"|\bif (?:we|you|one|i) (?:forget|ignore|neglect|omit|overlook|don't)\b"
 )
-_SAID_OF_IT = (
-    r"\b(?:answer|result|solution) (?:ha[sd](?! to)|have(?! to)|contains?|includes?|involves?|starts?|begins?|ends?"
-    r"|lies|lay|falls?|needs?|uses?|requires?|differs?|divides?|consists|used to)\b"
-    r"|\bused to be\b|\bno longer\b|\b(?:approaches|approaching|nearing|tends to|ending in|ends in)\b"
-    r"|^\W*(?:the |an? |my )?(?:wrong|incorrect|false|naive|not|old|previous|initial|first|rough|upper|lower|estimated?"
-    r"|tentative(?:ly)?|distractor|decoy|trap|draft|placeholder|ballpark|non-?)\b[^=\d]{0,20}[:=,]"
-    r"|\bis wrong\W*$"
+_MAY_FOLLOW = (
+    r"is|isn't|are|was|wasn't|equals?|equal|comes|turns|works|to|for|in|that|we|i|you|he|she|it|they|here|then|of"
+    r"|as|at|by|from|therefore|thus|and|which|because|since|so|but|should|would|will|could|can|can't|cannot|may"
+    r"|might|must be|must equal|has to be|found|given|obtained|above|below|being|now|again|with|or|if|on"
+    r"|not|line"
 )
-"""Something of the answer, or what it was."""
-_UNSURE = re.compile("|".join((_GUESSED, _SUPPOSED, _WISHED, _HEARSAY, _MISTAKEN, _SAID_OF_IT)))
+_SAID_OF_ANSWER = (
+    rf"\banswer (?!(?:{_MAY_FOLLOW})\b)[a-z]|\banswer's|\banswer ?[+*/×·÷^] ?\d"
+    r"|\d ?[-−–+*/×·÷^] ?(?:the )?answer\b|^[-−]answer\b"
+    r"|\b(?:half|twice|double|thrice|third|part|square|cube|root|reciprocal|negative|inverse|digits?)"
+    r" (?:of )?(?:the|my|our) answer\b|\b(?:result|solution) (?:has|had|contains?|involves?|exceeds?|lies)\b"
+)
+"""Something of the answer, not the answer: it has 18 digits, half of it is 18."""
+_SAID_OF_ANOTHER = (
+    r"\bused to be\b|\bno longer\b|\b(?:approaches|approaching|nearing|tends to|ending in|ends in)\b"
+    r"|^\W*(?:the |an? |my )?(?:wrong|incorrect|false|naive|not|old|previous|initial|first|rough|upper|lower"
+    r"|estimated?|tentative(?:ly)?|distractor|decoy|trap|draft|placeholder|ballpark|non-?)\b[^=\d]{0,20}[:=,]"
+    r"|^\W*(?:the )?(?:sub-?total|intermediate|partial|interim|running|preliminary|step result)\b"
+    r"[^.]{0,20}(?:is|[:=])|\bis wrong\W*$"
+)
+_COMMANDED = (
+    r"^\W*(?:(?:now|next|then|first|so),? )?(?:we )?(?:add|remove|subtract|divide|multiply|halve|double"
+    r"|take away|plug|substitute|carry|borrow)\b(?!.*(?:=|\bget|\bgives?\b|\bis\b|\bto (?:obtain|find)\b))"
+)
+"""Add 18."""
+_UNSURE = re.compile(
+    "|".join(
+        (_GUESSED, _SUPPOSED, _WISHED, _HEARSAY, _MISTAKEN, _SAID_OF_ANSWER, _SAID_OF_ANOTHER, _COMMANDED)
+    )
+)
 _COUNTERFACTUAL = re.compile(
     r"\b(?:if|unless|had|without)\b.*\b(?:would|could)\b|\b(?:would|could)\b.*\b(?:if|unless)\b"
 )

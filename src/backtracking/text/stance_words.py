@@ -57,9 +57,9 @@ ABOUT = word_set(
     "about around roughly approximately approx nearly almost near circa ≈ ≃ ~ \\approx \\sim \\simeq"
 )
 GUESSES = word_set(
-    "maybe perhaps possibly probably presumably might unsure guessing estimate "
-    "reckon suspect supposedly allegedly hopefully tentatively tentative sometimes usually normally typically "
-    "often seldom rarely occasionally surprised ballpark rough placeholder draft distractor decoy bound"
+    "maybe perhaps possibly probably presumably might unsure guessing estimate reckon suspect supposedly "
+    "allegedly hopefully tentatively tentative sometimes usually normally typically often seldom "
+    "rarely occasionally surprised ballpark rough placeholder draft distractor decoy bound"
 )
 GUESSERS = word_set("i i'd i'll we we'd would my our best a educated")
 SUPPOSES = word_set("suppose supposing imagine pretend")
@@ -92,8 +92,8 @@ NO_AMOUNTS = word_set(
 )
 LABELS = word_set(
     "step problem question part example case equation line section figure table chapter page exercise option "
-    "note method day item nr version attempt level grade room round week row column channel gate lane seat verse "
-    "volume appendix footnote iteration trial highway route flight psalm"
+    "note method day item nr version attempt level grade room round week row column channel gate lane "
+    "seat verse volume appendix footnote iteration trial highway route flight psalm"
 )
 """What a number behind it only tells apart from others."""
 MONTHS = word_set("January February March April May June July August September October November December")

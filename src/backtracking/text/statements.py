@@ -6,6 +6,7 @@ break, "at least" on the next number, "or so" on the one before, "cannot be dete
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import pairwise
 
 from backtracking.text import stance_words as say
@@ -97,14 +98,18 @@ def _is_one_of(quantity: Quantity, others: Sequence[Quantity]) -> bool:
 
 
 def stance_of_box(text: str, start: int, box: tuple[int, int], end: int) -> Stance:
-    """How the sentence around a box stands to what is in it."""
+    """How the sentence around a box stands to what is in it; hedged where it says another value."""
     placeholder = Token("number", "1.5", *box, spaced=True)
     before = tokens_of(text, start, box[0])
     tokens = [*before, placeholder, *tokens_of(text, box[1], end)]
-    if text[end : end + 1] == "?":
+    if text[end : end + 1] == "?" or is_unsure(lowered(text, start, box[0])):
         return Stance.HEDGED
-    mention = next((m for m in read_mentions(tokens) if m.first <= len(before) < m.stop), None)
-    return mention.stance if mention else Stance.CLAIMED
+    mentions = _with_expressions(tokens, list(read_mentions(tokens)))
+    mention = next((m for m in mentions if m.first <= len(before) < m.stop), None)
+    if mention is None:
+        return Stance.CLAIMED
+    changed = mention.quantity.value != Fraction(3, 2) or mention.stance is Stance.PART
+    return Stance.HEDGED if changed and mention.stance is not Stance.DENIED else mention.stance
 
 
 def _with_expressions(tokens: Sequence[Token], mentions: list[Mention]) -> list[Mention]:
