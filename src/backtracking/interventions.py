@@ -85,6 +85,11 @@ def _known(mode: str) -> str:
     return mode
 
 
+def mean_vector(component: str, layer: int) -> str:
+    """The name of a component's mean output."""
+    return f"mean_{component}_{layer}"
+
+
 def scale_factor(mode: str, strength: float) -> float | None:
     """What a mode multiplies an output by; none for modes that do more than multiply."""
     if mode not in MODES or (MODES[mode].same_as or mode) != "scale":

@@ -7,14 +7,16 @@ import pytest
 from backtracking.config.schema import AblationGenerationConfig
 from backtracking.errors import UserError
 from backtracking.interventions import Shape
-from backtracking.model.arms import condition_arm
+from backtracking.model.arms import condition_arm, way_of_removal
 from backtracking.model.random_control import components_of, limits
 
 SELECTED = {"attn": [3, 7], "mlp": [1, 2, 9]}
 
 
-def arm(name, config=None, selected=SELECTED, n_layers=12):
-    return condition_arm(name, config or AblationGenerationConfig(), selected, Shape(n_layers, 4), {})
+def arm(name, config=None, selected=SELECTED, n_layers=12, by="zero"):
+    config = config or AblationGenerationConfig()
+    way = way_of_removal(config, by, 0.5)
+    return condition_arm(name, config, selected, Shape(n_layers, 4), {}, way)
 
 
 def layers(condition, kind):
@@ -31,6 +33,38 @@ def test_targeted_is_exactly_the_selected_components_during_decode():
 def test_zero_mode_overrides_the_scale():
     (member,) = arm("targeted_ablation", AblationGenerationConfig(mode="zero", scale=0.5)).members
     assert {i.strength for i in member.interventions} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("asked", "by", "mode", "strength"),
+    [
+        ({}, "zero", "scale", 0.0),
+        ({}, "scale", "scale", 0.5),
+        ({}, "mean", "mean", 0.0),
+        ({}, "resample", "scale", 0.0),
+        ({"scale": 0.25}, "mean", "scale", 0.25),
+        ({"mode": "zero"}, "mean", "scale", 0.0),
+        ({"mode": "mean"}, "zero", "mean", 0.0),
+    ],
+)
+def test_components_are_removed_the_way_that_selected_them_unless_another_is_asked_for(
+    asked, by, mode, strength
+):
+    for condition in ("targeted_ablation", "single_ablation", "random_ablation"):
+        for member in arm(condition, AblationGenerationConfig(**asked), by=by).members:
+            for one in member.interventions:
+                assert (one.mode, one.strength) == (mode, strength)
+                assert one.vector == (f"mean_{one.component}_{one.layer}" if mode == "mean" else None)
+
+
+def test_each_component_alone_and_all_together():
+    (joint,) = arm("targeted_ablation").members
+    alone = arm("single_ablation").members
+    assert tuple(member.interventions[0] for member in alone) == joint.interventions
+    assert [member.name for member in alone] == [
+        "single_attn_3", "single_attn_7", "single_mlp_1", "single_mlp_2", "single_mlp_9"
+    ]  # fmt: skip
+    assert all(len(member.interventions) == 1 and member.draw is None for member in alone)
 
 
 def test_random_draws_match_the_shape_and_avoid_the_target():

@@ -125,7 +125,7 @@ MALFORMED = {
     "bad device": ("model: {device: gpu}", "model.device"),
     "bad dtype": ("model: {torch_dtype: float8}", "'bfloat16'"),
     "both dtypes": ("model: {torch_dtype: auto, dtype: auto}", "not both"),
-    "bad mode": ("ablation_generation: {mode: remove}", "'zero' or 'scale'"),
+    "bad mode": ("ablation_generation: {mode: remove}", "'zero', 'scale' or 'mean'"),
     "bad component": ("analysis: {ablation_components: [attention]}", "'attn' or 'mlp'"),
     "escaping run id": ("run: {run_id: ../../etc}", "run.run_id"),
     "boolean name": ("run: {name: on}", "quotes"),

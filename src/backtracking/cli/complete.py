@@ -21,8 +21,9 @@ def conditions(incomplete: str) -> list[tuple[str, str]]:
     """Phase 1's conditions."""
     known = {
         "baseline": "the model as it is",
-        "targeted_ablation": "the selected components turned down",
-        "random_ablation": "as many random ones turned down",
+        "targeted_ablation": "the selected components removed together",
+        "single_ablation": "each of them removed alone, where there are several",
+        "random_ablation": "as many random ones removed",
     }
     return [(name, text) for name, text in known.items() if name.startswith(incomplete)]
 

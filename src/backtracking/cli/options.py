@@ -61,7 +61,7 @@ Condition = Annotated[
     typer.Option(
         "--condition",
         autocompletion=complete.conditions,
-        help="baseline, targeted_ablation or random_ablation.",
+        help="baseline, targeted_ablation, single_ablation or random_ablation.",
     ),
 ]
 Heads = Annotated[bool, typer.Option("--heads", help="Also remove every attention head alone.")]

@@ -7,12 +7,23 @@ from typing import Literal
 from backtracking.config.phase2 import ComponentRef, Subset
 from backtracking.config.schema import AblationGenerationConfig
 from backtracking.errors import UserError
-from backtracking.interventions import BASELINE_ARM, MODES, Arm, Condition, Intervention, Place, Shape, When
+from backtracking.interventions import (
+    BASELINE_ARM,
+    MODES,
+    Arm,
+    Condition,
+    Intervention,
+    Place,
+    Shape,
+    When,
+    mean_vector,
+)
 from backtracking.model.random_control import matched_arm, random_arm
 from backtracking.run.records import BASELINE_NAME
 
-CONDITIONS = (BASELINE_NAME, "targeted_ablation", "random_ablation")
-"""The arms of Phase 1."""
+SINGLE = "single_ablation"
+CONDITIONS = (BASELINE_NAME, "targeted_ablation", SINGLE, "random_ablation")
+"""The arms of Phase 1; of `single_ablation` each member is a condition with a name of its own."""
 
 Selected = dict[Literal["attn", "mlp"], list[int]]
 """The layers that Phase 1's scan selected."""
@@ -36,6 +47,36 @@ class Resources:
         return Shape(self.n_layers, self.n_heads)
 
 
+@dataclass(frozen=True)
+class Way:
+    """How regeneration removes a component: by a factor on its output, or by its mean output."""
+
+    mode: Literal["scale", "mean"]
+    factor: float = 0.0
+
+    def __str__(self) -> str:
+        if self.mode == "mean":
+            return "mean"
+        return f"scale {self.factor:g}" if self.factor else "zero"
+
+    def of(self, component: Literal["attn", "mlp"], layer: int, when: When) -> Intervention:
+        """This done to a component."""
+        if self.mode == "mean":
+            vector = mean_vector(component, layer)
+            return Intervention(component=component, layer=layer, mode="mean", vector=vector, when=when)
+        return Intervention(component=component, layer=layer, strength=self.factor, when=when)
+
+
+def way_of_removal(config: AblationGenerationConfig, selected_by: str, scan_factor: float) -> Way:
+    """The way that the config asks for, or the one that the scan selected by, as far as generation has it."""
+    mode = selected_by if config.mode == "as_selected" else config.mode
+    if mode == "mean":
+        return Way("mean")
+    if config.mode == "as_selected":
+        return Way("scale", scan_factor if mode == "scale" else 0.0)
+    return Way("scale", config.effective_scale)
+
+
 def check_condition(name: str) -> str:
     """Refuse a name that is none of Phase 1's conditions."""
     if name not in CONDITIONS:
@@ -49,19 +90,27 @@ def condition_arm(
     selected: Selected | None,
     shape: Shape,
     collateral: Mapping[Place, float],
+    way: Way,
 ) -> Arm:
     """The arm behind a condition of Phase 1; the ablations need the layers that the scan selected."""
     if check_condition(name) == BASELINE_NAME:
         return BASELINE_ARM
-    targeted = targeted_members(name, config, selected, shape)
+    targeted = targeted_members(name, selected, shape, way)
     if name == "random_ablation":
         seed = config.random_control_seed
         return matched_arm(name, targeted, config.random_draws, shape, seed, collateral)
-    return Arm(name, name, config.effective_scale, (Condition(name=name, interventions=targeted),))
+    scale = way.factor if way.mode == "scale" else None
+    if name == SINGLE:
+        return Arm(name, name, scale, tuple(map(_alone, targeted)))
+    return Arm(name, name, scale, (Condition(name=name, interventions=targeted),))
+
+
+def _alone(member: Intervention) -> Condition:
+    return Condition(name=f"single_{member.component}_{member.layer}", interventions=(member,))
 
 
 def targeted_members(
-    name: str, config: AblationGenerationConfig, selected: Selected | None, shape: Shape
+    name: str, selected: Selected | None, shape: Shape, way: Way
 ) -> tuple[Intervention, ...]:
     """What the targeted ablation does, and what its random control has the shape of."""
     if selected is None or not any(selected.values()):
@@ -70,7 +119,7 @@ def targeted_members(
             "the ablation scan selected none",
             "run: backtracking ablation-scan, and look at analysis/ablation_importance.csv",
         )
-    members = _scaled(selected, config.effective_scale, When())
+    members = _removed(selected, way, When())
     if beyond := [lacking for member in members if (lacking := shape.lacks(*member.place))]:
         raise UserError(
             f"selected_layers.json names {', '.join(beyond)}",
@@ -197,15 +246,11 @@ def _selected_members(name: str, scale: float, when: When, resources: Resources)
             "from_selected_layers: true reads the Phase 1 run's selected_layers.json",
             "give --phase1-run-id ID of a run whose ablation-scan is done",
         )
-    return _scaled(resources.selected, scale, when)
+    return _removed(resources.selected, Way("scale", scale), when)
 
 
-def _scaled(selected: Selected, scale: float, when: When) -> tuple[Intervention, ...]:
-    return tuple(
-        Intervention(component=kind, layer=layer, strength=scale, when=when)
-        for kind, layers in selected.items()
-        for layer in sorted(layers)
-    )
+def _removed(selected: Selected, way: Way, when: When) -> tuple[Intervention, ...]:
+    return tuple(way.of(kind, layer, when) for kind, layers in selected.items() for layer in sorted(layers))
 
 
 def check_arms(arms: Sequence[Arm], resources: Resources) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from backtracking.interventions import Arm, Component, Condition, Intervention, Place, Shape
+from backtracking.interventions import Arm, Component, Condition, Intervention, Place, Shape, mean_vector
 from backtracking.run.seed import derive_seed
 
 RANDOM_VECTOR = "random"
@@ -65,7 +65,7 @@ def matched_arm(
             name=name,
             draw=draw,
             interventions=tuple(
-                member.model_copy(update={"layer": layer, "head": head})
+                _moved(member, layer, head)
                 for member, (_, layer, head) in zip(
                     sorted(original, key=_component), sorted(places, key=str), strict=True
                 )
@@ -74,6 +74,14 @@ def matched_arm(
         for draw, places in enumerate(chosen)
     ]
     return Arm(name, name, None, tuple(members))
+
+
+def _moved(member: Intervention, layer: int, head: int | None) -> Intervention:
+    """The same done to another component; what is replaced by its mean is replaced by the other's."""
+    moved: dict[str, object] = {"layer": layer, "head": head}
+    if member.mode == "mean":
+        moved["vector"] = mean_vector(member.component, layer)
+    return member.model_copy(update=moved)
 
 
 def described_sets(
@@ -148,7 +156,7 @@ def components_of(member: Condition) -> str:
     return ", ".join(
         f"{i.component} {i.layer}"
         + ("" if i.head is None else f" head {i.head}")
-        + ("" if i.vector is None else f" along {i.vector}")
+        + ("" if i.vector is None or i.mode == "mean" else f" along {i.vector}")
         for i in member.interventions
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from backtracking.artifacts import phase1 as files
+from backtracking.artifacts import readings
 from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.verdict import Verdict
@@ -91,6 +92,7 @@ def _conditions(page: Page) -> None:
     rates.rate_table(page, files.COMPARISON, "Rates by condition", "variant", "condition")
     page.figure(files.COMPARISON_FIGURE, "Backtracking and accuracy by condition", _conditions_seen(table))
     write_outcome(page, files.COMPARISON, page.rows_by_condition(), "variant", "condition")
+    _say_how_removed(page, table)
     draws = page.evidence.table(files.DRAWS)
     if draws is not None and len(draws) > 1:
         lowest, highest = draws["backtracking_rate"].min(), draws["backtracking_rate"].max()
@@ -99,6 +101,19 @@ def _conditions(page: Page) -> None:
             f"{percent(highest)} of completions (`{files.DRAWS.file}`)."
         )
     write_prefixes(page, files.PREFIXES, files.PREFIXES_FIGURE)
+
+
+def _say_how_removed(page: Page, table: pd.DataFrame) -> None:
+    """By which mode, beside the one that selected; and which lines are single components."""
+    stage = f"generate[{table['variant'].iloc[0]}/targeted_ablation]"
+    if removed := page.evidence.notes(stage).get("removed_by"):
+        by = page.evidence.data(readings.SELECTION).get("mode", "zero")
+        page.say(f"Components are removed by {quoted(removed)}; the scan selected them by {quoted(by)}.")
+    if table["condition"].astype(str).str.startswith("single_").any():
+        page.say(
+            "`targeted_ablation` removes what stands out together, a line `single_…` one of these components "
+            "alone; completions are dealt over them."
+        )
 
 
 def _conditions_seen(table: pd.DataFrame) -> str:

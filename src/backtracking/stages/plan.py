@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from backtracking.config.schema import ExperimentConfig
+from backtracking.model.arms import CONDITIONS
+from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Stage
 from backtracking.stages.phase1.ablation_scan import AblationScan
 from backtracking.stages.phase1.compare_conditions import CompareConditions
@@ -39,7 +41,7 @@ def phase1(config: ExperimentConfig) -> list[Stage]:
     stages += [DetectEvents(), OnsetStability(main)]
     stages += [LogitLens(main), AblationScan(main), ErrorInjection(main), Direction(main)]
     if config.ablation_generation.enabled:
-        stages += [Generate(main, "targeted_ablation"), Generate(main, "random_ablation")]
+        stages += [Generate(main, condition) for condition in CONDITIONS if condition != BASELINE_NAME]
         stages += [DetectEvents(), CompareConditions(main)]
         if config.ablation_generation.fixed_prefixes:
             stages.append(FixedPrefixes(main))

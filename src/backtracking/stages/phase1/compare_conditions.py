@@ -24,10 +24,7 @@ class CompareConditions(Stage):
     config_keys: ClassVar[tuple[str, ...]] = ("detection",)
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
-        from backtracking.model.arms import CONDITIONS
-
-        variant = ctx.check_variant(self.variant)
-        return [files.EVENTS.rows(ctx.paths, variant, condition) for condition in CONDITIONS]
+        return [files.EVENTS.rows(ctx.paths, ctx.check_variant(self.variant), None)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         return paths(ctx.paths, with_figures([files.COMPARISON, files.DRAWS]))

@@ -14,6 +14,7 @@ from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.generate import note_model, read_collateral, read_standouts
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
+from backtracking.stages.phase1.regeneration import mean_outputs, mean_positions, way_of_regeneration
 from backtracking.stages.prefixes import check_problems, choose_prefixes, right_rows, write_kept
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class FixedPrefixes(Stage):
         from backtracking.measurements.fixed_prefixes import prefix_table
 
         note_model(ctx)
-        arms, writer = self._arms(ctx), self._writer(ctx)
+        arms = self._arms(ctx)
+        writer = self._writer(ctx, arms)
         path = files.GENERATIONS.path(ctx.paths, variant=self.variant, condition=BASELINE_NAME)
         right = right_rows(read_baseline(files.EVENTS.path(ctx.paths), self.variant))
         count = ctx.config.ablation_generation.fixed_prefixes
@@ -84,18 +86,17 @@ class FixedPrefixes(Stage):
         return Result(rows=len(rows), notes={"prefixes": len(prefixes)})
 
     def _arms(self, ctx: RunContext) -> "list[Arm]":
-        """Phase 1's conditions, a random one with each of its sets apart: all meet every prefix."""
+        """Phase 1's conditions, each random set and each component alone apart: all meet every prefix."""
         from backtracking.interventions import Arm
-        from backtracking.model.arms import CONDITIONS, condition_arm
+        from backtracking.model.arms import CONDITIONS, SINGLE, condition_arm
 
         asked, selected = ctx.config.ablation_generation, read_standouts(ctx.paths)
-        shape, collateral = ctx.model().shape, read_collateral(ctx.paths)
-        arms = [condition_arm(name, asked, selected, shape, collateral) for name in CONDITIONS]
-        return [
-            Arm(arm.name, arm.subset_name, arm.scale, (member,)) for arm in arms for member in arm.members
-        ]
+        shape, collateral, way = ctx.model().shape, read_collateral(ctx.paths), way_of_regeneration(ctx)
+        names = [name for name in CONDITIONS if name != SINGLE or sum(map(len, selected.values())) > 1]
+        arms = [condition_arm(name, asked, selected, shape, collateral, way) for name in names]
+        return [Arm(member.name, member.name, arm.scale, (member,)) for arm in arms for member in arm.members]
 
-    def _writer(self, ctx: RunContext) -> "Writer":
+    def _writer(self, ctx: RunContext, arms: "Sequence[Arm]") -> "Writer":
         from backtracking.engine.generate import SamplingParams
         from backtracking.measurements.events import EventReader
         from backtracking.sweeps.fixed_prefixes import Writer
@@ -111,4 +112,5 @@ class FixedPrefixes(Stage):
             seed=config.run.seed,
             slots=config.generation.batch_size,
             engine=config.generation.engine,
+            vectors=mean_outputs(ctx, arms, mean_positions(ctx, self.variant)),
         )

@@ -1,6 +1,6 @@
 """generate: completions of every problem in one prompt format under one condition."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -11,7 +11,13 @@ from backtracking.artifacts import phase1 as files
 from backtracking.artifacts import readings
 from backtracking.errors import NotTestable, UserError
 from backtracking.interventions import BASELINE_ARM, Arm, Place
-from backtracking.model.arms import Selected, check_condition, condition_arm, targeted_members
+from backtracking.model.arms import (
+    SINGLE,
+    Selected,
+    check_condition,
+    condition_arm,
+    targeted_members,
+)
 from backtracking.model.random_control import components_of, described_sets
 from backtracking.run.inputs import Input
 from backtracking.run.paths import RunPaths
@@ -26,13 +32,17 @@ from backtracking.stages.base import (
     flatten,
     select_keys,
 )
+from backtracking.stages.phase1.onset_study import study_inputs
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
+from backtracking.stages.phase1.regeneration import mean_outputs, mean_positions, way_of_regeneration
 from backtracking.text.prompts import check_variants, render_prompt
 
 if TYPE_CHECKING:
     from backtracking.engine.generate import Row
+    from backtracking.measurements.controls import Reading
 
 NOTHING_STANDS_OUT = "nothing stands out of the ablation scan, so there is nothing to remove"
+ONE_STANDS_OUT = "one component stands out, so removed alone and together are the same (targeted_ablation)"
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,8 @@ class Generate(Stage):
         needed: list[Input] = [dataset_input(ctx)]
         if check_condition(self.condition) != BASELINE_NAME:
             needed.append(readings.SELECTED.of(ctx.paths))
+            if way_of_regeneration(ctx).mode == "mean":
+                needed += [one for one in study_inputs(ctx, self.variant) if one not in needed]
         return needed
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
@@ -92,9 +104,11 @@ class Generate(Stage):
         problems = read_problems(ctx)
         check_variants(ctx.config.prompting, model.tokenizer)
         arm = self._arm(ctx)
+        positions = [] if arm is BASELINE_ARM else mean_positions(ctx, self.variant)
+        notes = self._notes(ctx, arm, positions)
         rows = {row.id: row for row in self._rows(ctx, problems, arm)}
-        file = self._file(ctx, arm)
-        done = self._rows_kept(ctx, file, rows, arm)
+        file = self._file(ctx, notes)
+        done = self._rows_kept(ctx, file, rows, notes)
         pending = [row for key, row in rows.items() if key not in done]
         if done and pending:
             ctx.reporter.say(f"  resuming: {len(done):,} of {len(rows):,} rows done")
@@ -109,16 +123,18 @@ class Generate(Stage):
                 engine=ctx.config.generation.engine,
                 ledger=ledger,
                 progress=bar,
+                vectors=mean_outputs(ctx, [arm], positions),
             ):
                 append(record)
         ledger.verify()
         sort_rows(file, {key: place for place, key in enumerate(rows)})
-        return Result(rows=len(rows), notes=self._notes(ctx, arm))
+        return Result(rows=len(rows), notes=notes)
 
     def completions(self, ctx: RunContext) -> Completions:
         generation = ctx.config.generation
         rows = ctx.problem_count() * generation.num_samples_per_prompt
-        return Completions({self._completions(ctx): rows}, generation.max_new_tokens)
+        at_most = self.condition == SINGLE  # where two stand out
+        return Completions({self._completions(ctx): rows}, generation.max_new_tokens, at_most=at_most)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
         return [self._completions(ctx)]
@@ -134,17 +150,20 @@ class Generate(Stage):
             for sample in range(ctx.config.generation.num_samples_per_prompt):
                 yield Row(prompt=prompt, sample_id=sample, condition=arm.for_row(index, sample))
 
-    def _file(self, ctx: RunContext, arm: Arm) -> RowFile[GenerationRecord]:
+    def _file(self, ctx: RunContext, notes: Mapping[str, Any]) -> RowFile[GenerationRecord]:
         command = f"backtracking generate --variant {self.variant} --condition {self.condition}"
-        made_with = self._notes(ctx, arm)["rows_made_with"]
+        made_with = notes["rows_made_with"]
         return RowFile(self._completions(ctx), GenerationRecord, made_with, made_by=command)
 
     def _rows_kept(
-        self, ctx: RunContext, file: RowFile[GenerationRecord], rows: "dict[RowId, Row]", arm: Arm
+        self,
+        ctx: RunContext,
+        file: RowFile[GenerationRecord],
+        rows: "dict[RowId, Row]",
+        notes: dict[str, Any],
     ) -> set[RowId]:
         """Finished rows that this config would write again to the letter."""
         record = ctx.meta.stages[self.key]
-        notes = self._notes(ctx, arm)
         if record.notes != notes:
             set_aside(file.path, ctx.reporter)
         record.notes = notes
@@ -160,9 +179,10 @@ class Generate(Stage):
         if selected is None:
             return BASELINE_ARM
         collateral = read_collateral(ctx.paths) if self.condition == "random_ablation" else {}
-        arm = condition_arm(self.condition, asked, selected, shape, collateral)
+        way = way_of_regeneration(ctx)
+        arm = condition_arm(self.condition, asked, selected, shape, collateral, way)
         if arm.kind == "random control":
-            targeted = targeted_members(self.condition, asked, selected, shape)
+            targeted = targeted_members(self.condition, selected, shape, way)
             files.RANDOM_SETS.write(ctx.paths, pd.DataFrame(described_sets(targeted, arm, collateral)))
             if (sets := len(arm.members)) < asked.random_draws:
                 ctx.reporter.say(
@@ -170,15 +190,22 @@ class Generate(Stage):
                 )
         return arm
 
-    def _notes(self, ctx: RunContext, arm: Arm) -> dict[str, Any]:
-        """What rows were made with; of a random control, what each draw consists of."""
+    def _notes(self, ctx: RunContext, arm: Arm, positions: "Sequence[Reading]") -> dict[str, Any]:
+        """What rows were made with and how components were removed; the draws of a random control."""
         members = [member.model_dump(mode="json") for member in arm.members]
         drawn = {"draws": [*map(components_of, arm.members)]} if arm.kind == "random control" else {}
-        made_with = digest([self._text_config(ctx), members, ctx.weights()])
-        return {"rows_made_with": made_with, **drawn}
+        removed = {} if arm is BASELINE_ARM else {"removed_by": str(way_of_regeneration(ctx))}
+        means = [[list(reading.ids[: reading.pos + 1]) for reading in positions]] if positions else []
+        made_with = digest([self._text_config(ctx), members, ctx.weights(), *means])
+        return {"rows_made_with": made_with, **drawn, **removed}
 
     def _selected(self, ctx: RunContext) -> Selected | None:
-        return None if self.condition == BASELINE_NAME else read_standouts(ctx.paths)
+        if self.condition == BASELINE_NAME:
+            return None
+        selected = read_standouts(ctx.paths)
+        if self.condition == SINGLE and sum(map(len, selected.values())) < 2:
+            raise NotTestable(ONE_STANDS_OUT)
+        return selected
 
 
 def read_selected_layers(run: RunPaths) -> Selected:
