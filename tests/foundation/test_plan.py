@@ -48,9 +48,9 @@ def test_phase1_generates_the_rows_that_were_promised(cli, small_config, workdir
         step = by_stage(before)[f"generate[{variant}/baseline]"]
         assert (step["action"], step["rows"], step["tokens_at_cap"]) == ("run", 16, 16 * CAP)
     kept = [step for name, step in by_stage(before).items() if name.startswith("generate")]
-    assert sum(step.get("rows") or 0 for step in kept) == 5 * 16
-    assert sum(step.get("tokens_at_cap") or 0 for step in kept) == 5 * 16 * CAP
-    assert before["cost"]["rows"] > 5 * 16 and before["cost"]["rows_at_most"], "some rows are not kept"
+    assert sum(step.get("rows") or 0 for step in kept) == 6 * 16
+    assert sum(step.get("tokens_at_cap") or 0 for step in kept) == 6 * 16 * CAP
+    assert before["cost"]["rows"] > 6 * 16 and before["cost"]["rows_at_most"], "some rows are not kept"
 
     assert cli("prepare-data", "-c", small_config).code == 0
     assert cli("generate", "-c", small_config, "--variant", "think_same_line").code == 0
@@ -61,9 +61,9 @@ def test_phase1_generates_the_rows_that_were_promised(cli, small_config, workdir
 
 
 def test_completions_behind_fixed_prefixes_are_promised_at_most(cli, small_config):
-    """An injected and a right beginning each, under the baseline, the targeted set and two random ones."""
+    """An injected and a right beginning each, under baseline, target, its parts alone and two random sets."""
     plan = told(cli, "run", "-c", small_config, "--dry-run", "--set", "ablation_generation.fixed_prefixes=3")
-    assert by_stage(plan)["fixed-prefixes[baseline_think_newline]"]["rows"] == 2 * 3 * 4
+    assert by_stage(plan)["fixed-prefixes[baseline_think_newline]"]["rows"] == 2 * 3 * 6
     assert plan["cost"]["rows_at_most"]
 
 
@@ -94,7 +94,7 @@ def test_expected_tokens_come_from_the_rows_that_are_there(cli, small_config, wo
     assert cost["length_source"] == "the mean of 16 rows of this run"
     assert mean == CAP, "so that the rows of other stages are as long as they may get"
     others = sum(step.get("tokens_at_cap") or 0 for name, step in steps if not name.startswith("generate"))
-    assert cost["tokens_expected"] == round(64 * mean) + others
+    assert cost["tokens_expected"] == round(80 * mean) + others
     assert cost["bytes_expected"] > 3.9 * path.stat().st_size
 
 

@@ -84,6 +84,7 @@ def test_components_are_replaced_by_their_means_where_means_selected_them(cli, w
         "dataset.max_examples=24",
         "generation.num_samples_per_prompt=1",
         "ablation_generation.mode=as_selected",
+        "ablation_generation.scale=0",
     ]
     base = ["-c", "demo", *(part for size in sizes for part in ("--set", size))]
     for command in ("prepare-data", "generate", "detect-events"):

@@ -40,7 +40,7 @@ def test_with_nothing_to_remove_both_phases_end_in_reports(run, cli):
     analysis = Path("runs/demo/analysis")
     assert json.loads((analysis / "selected_layers.json").read_text()) == {"attn": [], "mlp": []}
     stages = json.loads(Path("runs/demo/meta.json").read_text())["stages"]
-    for condition in ("targeted_ablation", "random_ablation"):
+    for condition in ("targeted_ablation", "single_ablation", "random_ablation"):
         record = stages[f"generate[baseline_think_newline/{condition}]"]
         assert record["outcome"] == "not testable" and NOTHING in record["reason"]
         assert not Path(f"runs/demo/generations/baseline_think_newline/{condition}.jsonl").exists()

@@ -310,7 +310,8 @@ class AblationGenerationConfig(Section):
     """What is done to a component's output: `as_selected` is the scan's own way, the first of
     `analysis.ablation_modes` (`resample` cannot be done while text is written: it becomes `zero`)."""
     scale: Number = 0.0
-    """The factor for mode `scale`, which it means when given alone; 0 equals zeroing, 1 changes nothing."""
+    """The factor for mode `scale`; 0 equals zeroing, 1 changes nothing. Under `as_selected` any but 0 means
+    mode `scale`."""
     random_control_seed: Seed = 1234
     """Seeds the draw of the random control's components."""
     random_draws: PositiveInt = 19
@@ -321,15 +322,9 @@ class AblationGenerationConfig(Section):
     """Prefixes of baseline rows from which every condition and random set writes on, with a wrong result and
     without; 0 leaves fixed-prefixes out of the pipeline."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _scale_is_a_mode(cls, data: Any) -> Any:
-        alone = isinstance(data, dict) and "scale" in data and "mode" not in data
-        return data | {"mode": "scale"} if alone else data
-
     @property
     def effective_scale(self) -> float:
-        return self.scale if self.mode == "scale" else 0.0
+        return 0.0 if self.mode == "zero" else self.scale
 
 
 class ReportConfig(Section):

@@ -69,12 +69,10 @@ class Way:
 
 def way_of_removal(config: AblationGenerationConfig, selected_by: str, scan_factor: float) -> Way:
     """The way that the config asks for, or the one that the scan selected by, as far as generation has it."""
-    mode = selected_by if config.mode == "as_selected" else config.mode
-    if mode == "mean":
-        return Way("mean")
-    if config.mode == "as_selected":
-        return Way("scale", scan_factor if mode == "scale" else 0.0)
-    return Way("scale", config.effective_scale)
+    if config.mode == "as_selected" and config.scale == 0:
+        ways = {"mean": Way("mean"), "scale": Way("scale", scan_factor)}
+        return ways.get(selected_by, Way("scale"))
+    return Way("mean") if config.mode == "mean" else Way("scale", config.effective_scale)
 
 
 def check_condition(name: str) -> str:

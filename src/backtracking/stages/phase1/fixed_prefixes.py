@@ -55,9 +55,10 @@ class FixedPrefixes(Stage):
         return paths(ctx.paths, with_figures([files.PREFIXES, files.PREFIX_ROWS]))
 
     def completions(self, ctx: RunContext) -> Completions:
-        """Two of every prefix under the baseline, the targeted set and each random one."""
-        asked = ctx.config.ablation_generation
-        rows = 2 * asked.fixed_prefixes * (2 + asked.random_draws)
+        """Two of every prefix under the baseline, the targeted set, its components and each random set."""
+        asked, analysis = ctx.config.ablation_generation, ctx.config.analysis
+        alone = len(analysis.ablation_components) * analysis.topk_layers_for_generation
+        rows = 2 * asked.fixed_prefixes * (2 + alone + asked.random_draws)
         return Completions({}, ctx.config.generation.max_new_tokens, others=rows, at_most=True)
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
