@@ -10,11 +10,13 @@ from backtracking.config.schema import ModelConfig
 from backtracking.errors import UserError
 from backtracking.model.source import check_source
 from backtracking.organism.bundle import bundled_reasoner_path, verify_checksums
+from backtracking.organism.design import DESIGNS
+from backtracking.run.bundled import BUNDLED
 
 
-@pytest.fixture
-def copy(tmp_path):
-    return shutil.copytree(bundled_reasoner_path(), tmp_path / "reasoner")
+@pytest.fixture(params=BUNDLED)
+def copy(request, tmp_path):
+    return shutil.copytree(bundled_reasoner_path(request.param), tmp_path / "reasoner")
 
 
 def test_every_file_of_the_release_is_covered_by_a_checksum(copy):
@@ -49,12 +51,15 @@ def test_a_missing_file_is_refused(copy, name):
     assert f"{name} is missing" in raised.value.why
 
 
-def test_the_model_loads_in_float32_with_the_promised_size():
-    model = AutoModelForCausalLM.from_pretrained(bundled_reasoner_path())
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_model_loads_in_float32_with_the_size_of_its_recipe(name):
+    model = AutoModelForCausalLM.from_pretrained(bundled_reasoner_path(name))
+    recipe = next(design.recipe for design in DESIGNS.values() if design.bundled == name)
     assert model.dtype == torch.float32
     assert model.config.model_type == "qwen2"
-    assert 6 <= model.config.num_hidden_layers <= 8
-    assert 0.9e6 <= model.num_parameters() <= 4e6
+    assert model.config.num_hidden_layers == recipe.layers
+    assert model.config.hidden_size == recipe.width
+    assert model.num_parameters() <= 4e6
 
 
 @pytest.mark.parametrize("content", [b"", b"3c2a140c639c2a8c", b"\x00\xff\xfe\n\x80  a\n"])

@@ -91,15 +91,14 @@ def test_the_chat_template_gives_the_training_prompt_with_one_begin_token(tokeni
     )
 
 
-def test_training_it_again_gives_the_bundled_one(tokenizer):
-    assert train_tokenizer().get_vocab() == tokenizer.get_vocab()
-
-
-def test_every_loader_gives_the_ids_of_training(tokenizer):
-    trained = train_tokenizer()
-    plain = PreTrainedTokenizerFast.from_pretrained(bundled_reasoner_path())
+@pytest.mark.parametrize("design", [DESIGN, DOUBTER], ids=lambda design: design.name)
+def test_training_it_again_gives_the_bundled_one_and_every_loader_its_ids(design):
+    trained = train_tokenizer(design)
+    tokenizer = AutoTokenizer.from_pretrained(bundled_reasoner_path(design.bundled))
+    plain = PreTrainedTokenizerFast.from_pretrained(bundled_reasoner_path(design.bundled))
+    assert trained.get_vocab() == tokenizer.get_vocab()
     rng = random.Random(0)
-    for sample in (draw(rng) for _ in range(200) for draw in (problem_sample, chain_sample)):
+    for sample in (draw(rng, design=design) for _ in range(200) for draw in (problem_sample, chain_sample)):
         for text in (sample.prompt, sample.trace.text):
             ids = trained(text, add_special_tokens=False).input_ids
             assert tokenizer(text, add_special_tokens=False).input_ids == ids
