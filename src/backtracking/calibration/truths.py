@@ -166,5 +166,12 @@ TRUTHS = (
         bundled="bundled",
         must={"error_detection": "supported", "format_effect": "supported"},
     ),
+    Truth(
+        "the doubter",
+        "trained to notice its mistakes; attention 4 alone checks right subtractions; formatting changes nothing",
+        bundled="bundled:doubter",
+        must={"error_detection": "supported"},
+        false=frozenset({"format_effect", "H2"}),
+    ),
 )
 BY_NAME = {truth.name: truth for truth in TRUTHS}

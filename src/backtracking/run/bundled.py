@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-BUNDLED = {"bundled": "reasoner"}
+BUNDLED = {"bundled": "reasoner", "bundled:doubter": "doubter"}
 """What `model.hf_id` says, and the folder among the assets."""
 
 
