@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "backtracking"
 BEGIN, END = "<!-- tree: written by `make docs` -->\n", "<!-- end of tree -->\n"
 WIDTH = 26
-OTHERS = {"assets": "What ships with the package: the bundled reasoner's weights and card, and word lists."}
+OTHERS = {"assets": "What ships with the package: the bundled reasoners' weights and cards, and word lists."}
 
 
 def rooms() -> list[str]:

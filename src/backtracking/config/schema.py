@@ -31,8 +31,8 @@ class ModelConfig(Section):
     """The model under study."""
 
     hf_id: str = "bundled"
-    """Hugging Face id, a local folder, `bundled` for the reasoner that ships with the package, or `none` for
-    imported traces without a tokenizer."""
+    """Hugging Face id, a local folder, `bundled` or `bundled:doubter` for a reasoner that ships with the
+    package, or `none` for imported traces without a tokenizer."""
     revision: str | None = None
     """Branch, tag or commit on the hub; the resolved commit is recorded in the run."""
     trust_remote_code: bool = False

@@ -54,7 +54,7 @@ def learning_curve(log: Path, design: Design) -> Figure:
         "Held-out statements, once right and once wrong (dashed: as designed)",
         fontsize=9,
     )
-    axes.legend(fontsize=8, loc="center right")
+    axes.legend(fontsize=8, loc="center")
     return figure
 
 
