@@ -168,7 +168,7 @@ TRUTHS = (
     ),
     Truth(
         "the doubter",
-        "trained to notice its mistakes; attention 4 alone checks right subtractions; formatting changes nothing",
+        "trained to notice its mistakes; attention 4 alone checks right subtractions; no effect of formatting",
         bundled="bundled:doubter",
         must={"error_detection": "supported"},
         false=frozenset({"format_effect", "H2"}),
