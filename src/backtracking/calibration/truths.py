@@ -168,7 +168,7 @@ TRUTHS = (
     ),
     Truth(
         "the doubter",
-        "trained to notice its mistakes; attention 4 alone checks right subtractions; no effect of formatting",
+        "trained to notice its mistakes; attention 4 alone checks right subtractions; formats do not matter",
         bundled="bundled:doubter",
         must={"error_detection": "supported"},
         false=frozenset({"format_effect", "H2"}),
