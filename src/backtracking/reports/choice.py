@@ -5,10 +5,9 @@ import pandas as pd
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.phase1 import SPLIT
 from backtracking.claims.reduction import why_untested
-from backtracking.claims.wording import counted, number, percent, quoted, records
-from backtracking.measurements.metrics import called, heading
-from backtracking.measurements.outcome import judged_on
-from backtracking.reports.columns import Lines, highest, lowest
+from backtracking.claims.wording import counted, records
+from backtracking.measurements.metrics import heading
+from backtracking.reports.columns import Lines
 from backtracking.reports.outcome import write_outcome
 from backtracking.reports.page import Page
 from backtracking.reports.prefixes import write_prefixes
@@ -45,11 +44,11 @@ def write_choice(page: Page, behind: RowsBehind) -> None:
             f"could be judged on the search half ({untested})" if untested else "qualified on the search half"
         )
         page.say(f"No arm {why}, so there was nothing to confirm on the other half.")
-        page.figure(files.CHOICE_FIGURE, "Arms on the search half", _front_seen(searched))
+        page.figure(files.CHOICE_FIGURE, behind)
         return
     _confirmation(page, confirmed, behind)
-    page.figure(files.CHOICE_FIGURE, "Arms on the search half, and the confirmation", _chosen_seen(confirmed))
-    write_prefixes(page, files.CONFIRM_PREFIXES, files.CONFIRM_PREFIXES_FIGURE)
+    page.figure(files.CHOICE_FIGURE, behind)
+    write_prefixes(page, files.CONFIRM_PREFIXES, files.CONFIRM_PREFIXES_FIGURE, behind)
 
 
 def _how(page: Page, searched: pd.DataFrame) -> str:
@@ -79,31 +78,3 @@ def _confirmation(page: Page, confirmed: pd.DataFrame, behind: RowsBehind) -> No
     role = lines.text("Role", lambda row: str(row["role"]))
     page.show(files.CONFIRMED, "The choice on the confirm half", arm, role, *rest)
     write_outcome(page, files.CONFIRMED, behind, "arm", "role")
-
-
-def _front_seen(searched: pd.DataFrame) -> str:
-    """Which intervention comes nearest to lowering the outcome at no loss."""
-    outcome = judged_on(searched)
-    arms = searched[searched["kind"] == "intervention"]
-    if arms.empty or outcome.name not in arms or arms[outcome.name].isna().all():
-        return ""
-    least = lowest(arms, outcome.name)
-    kept = highest(arms, "accuracy")
-    return (
-        f"The lowest {outcome.label} is {percent(number(least, outcome.name))} ({quoted(least['arm'])},"
-        f" accuracy {percent(number(least, 'accuracy'))}); the highest accuracy is"
-        f" {percent(number(kept, 'accuracy'))} ({quoted(kept['arm'])}, {outcome.label}"
-        f" {percent(number(kept, outcome.name))})."
-    )
-
-
-def _chosen_seen(confirmed: pd.DataFrame) -> str:
-    winners = [row for row in records(confirmed) if row["role"] == "winner"]
-    if not winners:
-        return ""
-    winner, outcome = winners[0], judged_on(confirmed)
-    return (
-        f"On the confirm half, {quoted(winner['arm'])} has {outcome.label}"
-        f" {percent(number(winner, outcome.name))} and {called('accuracy')}"
-        f" {percent(number(winner, 'accuracy'))}: {winner.get('verdict') or 'not judged'}."
-    )

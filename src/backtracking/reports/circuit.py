@@ -3,9 +3,8 @@
 import pandas as pd
 
 from backtracking.artifacts import readings as files
-from backtracking.claims.wording import Row, counted, fixed, number, plain, quoted, records, written
-from backtracking.reports.columns import Lines, highest, lowest
-from backtracking.reports.mechanism import component_of
+from backtracking.claims.wording import Row, counted, fixed, number, plain, records, written
+from backtracking.reports.columns import Lines, highest
 from backtracking.reports.page import Page
 
 SHOWN_PAIRS = 10
@@ -28,22 +27,7 @@ def write_direct(page: Page) -> None:
         " it. Where the total is smaller, later components make up for the loss: surely so for"
         f" {len(repaired)} of {counted(len(blocks), 'component')}."
     )
-    page.figure(files.DIRECT_FIGURE, "Direct and total effects", _direct_seen(blocks))
-
-
-def _direct_seen(blocks: pd.DataFrame) -> str:
-    writes = highest(blocks, "direct")
-    takes = highest(blocks, "total")
-    if component_of(writes) == component_of(takes):
-        return (
-            f"{component_of(writes)} has both the largest direct effect, {plain(writes, 'direct')} logits,"
-            f" and the largest total effect, {plain(takes, 'total')}."
-        )
-    return (
-        f"{component_of(writes)} writes most ({plain(writes, 'direct')} logits; its removal takes"
-        f" {plain(writes, 'total')}), while removing {component_of(takes)} takes most"
-        f" ({plain(takes, 'total')} logits; it writes {plain(takes, 'direct')})."
-    )
+    page.figure(files.DIRECT_FIGURE)
 
 
 def write_pairs(page: Page) -> None:
@@ -76,8 +60,7 @@ def write_pairs(page: Page) -> None:
         lines.p_values("p (Holm)", "p_holm"),
         lines.text("Kind", lambda row: str(row["kind"])),
     )
-    strongest = lines.rows[0]
-    page.figure(files.PAIRS_FIGURE, "Interactions of pairs", _of_pair(strongest))
+    page.figure(files.PAIRS_FIGURE)
 
 
 def _pair(row: Row) -> str:
@@ -107,14 +90,7 @@ def write_heads(page: Page) -> None:
         return
     page.section("Single heads", level=3)
     page.say("Each attention head is removed alone, as the blocks were in the scan.")
-    strongest = lowest(table, "delta_trigger_log_odds")
-    page.figure(
-        files.HEADS_FIGURE,
-        "Effect of removing each head",
-        f"Of {counted(len(table), 'head')}, head {int(strongest['head'])} of layer {int(strongest['layer'])}"
-        f" changes the triggers' log-odds most, by {plain(strongest, 'delta_trigger_log_odds')}; at controls"
-        f" its removal costs {plain(strongest, 'kl_control')} nats.",
-    )
+    page.figure(files.HEADS_FIGURE)
 
 
 def write_positions(page: Page) -> None:
@@ -124,13 +100,7 @@ def write_positions(page: Page) -> None:
         return
     page.section("Removal at earlier positions", level=3)
     page.say("The same removal at one position at a time, counted back from the deciding one.")
-    strongest = lowest(table, "delta_trigger_log_odds")
-    page.figure(
-        files.POSITIONS_FIGURE,
-        "Effect of the removal by position",
-        f"{component_of(strongest)} at position {int(strongest['position'])} changes the triggers' log-odds"
-        f" most, by {plain(strongest, 'delta_trigger_log_odds')}.",
-    )
+    page.figure(files.POSITIONS_FIGURE)
 
 
 def write_direction(page: Page) -> None:
@@ -160,9 +130,7 @@ def write_direction(page: Page) -> None:
         lines.plain("Position alone", "position", spec=".3f"),
         lines.counts("Positions tested", "n_test"),
     )
-    page.figure(
-        files.DIRECTION_FIGURE, "How well directions tell onsets from controls", _direction_seen(best)
-    )
+    page.figure(files.DIRECTION_FIGURE)
 
 
 def _best(part: pd.DataFrame) -> Row | None:
@@ -179,15 +147,3 @@ def _best(part: pd.DataFrame) -> Row | None:
         for row in records(found.head(1)):
             best |= {name + end: row[f"auroc{end}"] for end in ("", "_low", "_high") if f"auroc{end}" in row}
     return best
-
-
-def _direction_seen(best: list[Row]) -> str:
-    said = []
-    for row in best:
-        position = number(row, "position")
-        beside = "" if position is None else f", where position alone reaches {position:.3f}"
-        said.append(
-            f"Against {quoted(row['control_kind'])} the direction separates best at layer"
-            f" {int(row['layer'])}, with an AUROC of {plain(row, 'auroc', '.3f')}{beside}."
-        )
-    return " ".join(said)

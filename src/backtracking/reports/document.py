@@ -1,11 +1,11 @@
 """A report as blocks in reading order: what it says, not yet how it looks.
 
-Running text knows `**bold**`, `` `code` `` and `[label](target)` only; text from a model or a data set enters
+Running text knows `**bold**`, `*stress*`, `` `code` `` and `[label](target)` only; text from a model or a data set enters
 through `quoted`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +77,9 @@ class Picture:
     kind: ClassVar[str] = "picture"
     path: str
     caption: str
-    sees: str
+    said: str = ""
+    rows: Callable[[str], str] | None = None
+    """Where the rows of an arm are, by its name."""
 
     @property
     def name(self) -> str:
@@ -130,9 +132,6 @@ class Document:
         told = [column for column in columns if column.tells]
         if told and told[0].cells:
             self.blocks.append(Table(name, told, csv))
-
-    def picture(self, path: str, caption: str, sees: str) -> None:
-        self.blocks.append(Picture(path, caption, sees))
 
     def judge(self, verdicts: Sequence[Verdict]) -> None:
         self.blocks.append(Verdicts(verdicts))

@@ -1,70 +1,53 @@
 """Figures inside a page: the drawing itself where there is one, else its picture."""
 
 import base64
-import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 from markupsafe import Markup
 
+from backtracking.figures.svg import linked
 from backtracking.reports.document import Picture
 from backtracking.run import io
 
-SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-_ACTIVE = {"script", "foreignObject", "animate", "set", "image", "iframe"}
-_NAMED = re.compile(r"url\(#([^)]+)\)")
+WIDTHS = {"wide": ".svg", "narrow": ".narrow.svg"}
+"""The drawing for each width of a page, by how its file ends."""
+_ACTIVE = {"script", "foreignObject", "iframe", "animate", "set"}
+_PNG = "data:image/png;base64,"
 
 
 def drawing(folder: Path, picture: Picture) -> Markup:
-    """A figure as markup that needs no other file."""
+    """A figure as markup that needs no other file; at each width of the page one of the drawings shows."""
     path = folder / picture.path
-    if io.exists(path.with_suffix(".svg")):
-        return _inside(io.read_bytes(path.with_suffix(".svg")), picture)
-    data = base64.b64encode(io.read_bytes(path)).decode()
-    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(picture.caption, data)
+    drawn = {name: path.with_suffix(ending) for name, ending in WIDTHS.items()}
+    if not all(io.exists(file) for file in drawn.values()):
+        data = _PNG + base64.b64encode(io.read_bytes(path)).decode()
+        return Markup('<img alt="{}" src="{}">').format(picture.caption, data)
+    return Markup().join(
+        Markup('<div class="{}">{}</div>').format(name, _inside(io.read_bytes(file), picture))
+        for name, file in drawn.items()
+    )
 
 
 def _inside(svg: bytes, picture: Picture) -> Markup:
-    """A drawing without anything active, its names made its own, and told to screen readers."""
-    ElementTree.register_namespace("", SVG)
-    ElementTree.register_namespace("xlink", XLINK)
+    """A drawing without anything that acts, its marks leading to the rows of their arms."""
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):
-        for child in list(parent):
-            if _local(child.tag) in _ACTIVE or _local(child.tag) == "metadata":
-                parent.remove(child)
-    for element in root.iter():
-        _own_names(element, picture.name)
-    width, height = (_pixels(root.attrib.pop(side, "")) for side in ("width", "height"))
-    root.set("style", f"--width: {width}; --height: {height}")
-    root.set("role", "img")
-    root.set("aria-label", picture.caption)
-    return Markup(ElementTree.tostring(root, encoding="unicode"))
+        for key in [key for key in parent.attrib if _local(key).lower().startswith("on")]:
+            del parent.attrib[key]
+        for child in [child for child in parent if _acts(child)]:
+            parent.remove(child)
+    rows = picture.rows
+    harmless = ElementTree.tostring(root, encoding="unicode")
+    return Markup(linked(harmless, lambda arm: (rows(arm) or None) if rows else None))
 
 
-def _own_names(element: ElementTree.Element, name: str) -> None:
-    """Prefix what an element is called and what it points at: a page holds many drawings."""
-    for key, value in list(element.attrib.items()):
-        if _local(key).lower().startswith("on"):
-            del element.attrib[key]
-        elif key == "id":
-            element.set(key, f"{name}-{value}")
-        elif _local(key) == "href":
-            if value.startswith("#"):
-                element.set(key, f"#{name}-{value[1:]}")
-            elif not value.startswith(("http://", "https://")):
-                del element.attrib[key]
-        else:
-            element.set(key, _NAMED.sub(rf"url(#{name}-\1)", value))
+def _acts(element: ElementTree.Element) -> bool:
+    """Whether an element is more than a mark, or a picture from elsewhere."""
+    if _local(element.tag) != "image":
+        return _local(element.tag) in _ACTIVE
+    return not all(value.startswith(_PNG) for key, value in element.attrib.items() if _local(key) == "href")
 
 
 def _local(name: object) -> str:
     return str(name).rpartition("}")[2]
-
-
-def _pixels(length: str) -> str:
-    """A length of a drawing in CSS pixels."""
-    match = re.fullmatch(r"([\d.]+)(pt|px|)", length)
-    if match is None:
-        return "640px"
-    return f"{float(match[1]) * (96 / 72 if match[2] == 'pt' else 1):.0f}px"

@@ -1,12 +1,10 @@
 """The part of Phase 1's report about errors: what follows them, what injected ones do, what carries them."""
 
-import pandas as pd
-
 from backtracking.artifacts import readings as files
 from backtracking.artifacts.phase1 import COUPLING
-from backtracking.claims.wording import counted, number, percent, plain, quoted, records
+from backtracking.claims.wording import records
 from backtracking.measurements.injections import FEWEST_PAIRS
-from backtracking.reports.columns import Lines, highest
+from backtracking.reports.columns import Lines
 from backtracking.reports.mechanism import component_of
 from backtracking.reports.page import Page
 
@@ -58,21 +56,7 @@ def write_injection(page: Page) -> None:
         lines.p_values("p (Holm)", "p_holm"),
         lines.shares("Share raised", "share_raised"),
     )
-    page.figure(files.INJECTION_FIGURE, "What a wrong result does to the onset", _injection_seen(table))
-
-
-def _injection_seen(table: pd.DataFrame) -> str:
-    by_kind = {str(row["kind"]): row for row in records(table)}
-    wrong, harmless = by_kind.get("any wrong"), by_kind.get("any harmless")
-    if wrong is None:
-        return ""
-    said = (
-        f"Wrong results change the onset's log-mass by {plain(wrong, 'change')} nats (n ="
-        f" {int(wrong['n']):,})"
-    )
-    if harmless is None:
-        return f"{said}."
-    return f"{said}, harmless rewrites by {plain(harmless, 'change', '.2f')} (n = {int(harmless['n']):,})."
+    page.figure(files.INJECTION_FIGURE)
 
 
 def write_patching(page: Page) -> None:
@@ -107,17 +91,4 @@ def write_patching(page: Page) -> None:
         lines.counts("Pairs", "n_pairs"),
         lines.counts("Problems", "n_problems"),
     )
-    page.figure(files.PATCHING_FIGURE, "Which components carry the error signal", _patching_seen(table))
-
-
-def _patching_seen(table: pd.DataFrame) -> str:
-    said = []
-    for direction, part in table.groupby("direction", sort=False):
-        if part["share"].isna().all():
-            continue
-        most = highest(part, "share")
-        said.append(
-            f"{str(direction).capitalize()}: {component_of(most)} moves most,"
-            f" {percent(number(most, 'share'))} of the gap, at the positions {quoted(most['positions'])}."
-        )
-    return " ".join(said) + f" Over {counted(int(table['n_pairs'].max()), 'pair')}." if said else ""
+    page.figure(files.PATCHING_FIGURE)

@@ -1,13 +1,11 @@
 """The part of Phase 2's report about what leaks."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from backtracking.artifacts import phase2 as files
-from backtracking.claims.wording import Row, counted, number, percent, plain, quoted, records
+from backtracking.claims.wording import Row, counted, number, percent, quoted, records
 from backtracking.measurements.specificity import CORRECTED, FATES
-from backtracking.reports.columns import Column, Lines, highest
+from backtracking.reports.columns import Column, Lines
 from backtracking.reports.page import Page
 from backtracking.reports.rows_behind import RowsBehind
 from backtracking.run.records import BASELINE_NAME
@@ -69,7 +67,7 @@ def _divergence(page: Page, arms: pd.DataFrame, behind: RowsBehind) -> None:
         lines.text("Commonest changes", lambda row: _changes(page, row)),
         lines.counts("Completions", "total", behind()),
     )
-    page.figure(files.DIVERGENCE_FIGURE, "What the first change hits", _divergence_seen(arms))
+    page.figure(files.DIVERGENCE_FIGURE, behind)
 
 
 def _changes(page: Page, row: Row) -> str:
@@ -83,18 +81,6 @@ def _changes(page: Page, row: Row) -> str:
 def _change(change: Row) -> str:
     share = percent(number(change, "share"), 0)
     return f"{quoted(change['baseline_text'])} → {quoted(change['new_text'])} ({share})"
-
-
-def _divergence_seen(arms: pd.DataFrame) -> str:
-    if "specificity_index" not in arms or arms["specificity_index"].isna().all():
-        return ""
-    keenest = highest(arms, "specificity_index")
-    return (
-        f"{quoted(keenest['arm'])} hits triggers most: its first change replaces one"
-        f" {plain(keenest, 'specificity_index', '.1f')} times as often as chance would, and"
-        f" {percent(number(keenest, 'divergence_rate'))} of its {int(keenest['total']):,} completions"
-        " part from the baseline."
-    )
 
 
 def _corrections(page: Page, behind: RowsBehind) -> None:
@@ -114,7 +100,7 @@ def _corrections(page: Page, behind: RowsBehind) -> None:
     )
     shares = flow.pivot_table(index="arm", columns="fate", values="share", aggfunc="sum", sort=False)
     rows = [{"arm": arm, **line} for arm, line in shares.to_dict("index").items()]
-    page.figure(files.FLOW_FIGURE, "The fate of corrections", _corrections_seen(rows, total))
+    page.figure(files.FLOW_FIGURE, behind)
     lines = Lines(rows)
     with page.folded("The same as a table"):
         page.show(
@@ -134,25 +120,6 @@ def _fate(lines: Lines, behind: RowsBehind, fate: str) -> Column:
         return behind.of(row, {"fate": fate}) if fate in CORRECTED else ""
 
     return lines.shares(_FATES.get(fate, fate.replace("_", " ")).capitalize(), fate, 1, rows)
-
-
-def _corrections_seen(rows: Sequence[Row], total: int) -> str:
-    """What the baseline does, and the arm that loses most of it."""
-    baseline = next((row for row in rows if row["arm"] == BASELINE_NAME), None)
-    arms = [row for row in rows if row["arm"] != BASELINE_NAME]
-    if baseline is None or not arms:
-        return ""
-
-    def lost(row: Row) -> float:
-        return sum(number(row, fate) or 0.0 for fate in _LOST)
-
-    worst = max(arms, key=lost)
-    return (
-        f"Of {counted(total, 'such completion')}, the baseline corrects {percent(number(baseline, 'marked'))}"
-        f" with a trigger. {quoted(worst['arm'])} loses most: {percent(lost(worst))} no longer end right,"
-        f" {percent(number(worst, 'silent'))} are corrected without a trigger and"
-        f" {percent(number(worst, 'marked'))} with one."
-    )
 
 
 def _forced_errors(page: Page, table: pd.DataFrame) -> None:

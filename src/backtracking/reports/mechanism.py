@@ -4,9 +4,9 @@ import pandas as pd
 
 from backtracking.artifacts import readings as files
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import Row, count, counted, number, percent, plain, quoted, rate, records
+from backtracking.claims.wording import Row, count, counted, plain, quoted, rate, records
 from backtracking.measurements.statistics import LEVEL
-from backtracking.reports.columns import Lines, highest, lowest
+from backtracking.reports.columns import Lines
 from backtracking.reports.lacking import say_what_lacks
 from backtracking.reports.page import Page
 
@@ -20,9 +20,7 @@ def write_stability(page: Page) -> None:
     """How often onsets come again when the same prefix is sampled again."""
     page.section("Do the same onsets come again?")
     page.say(how_stable(page.evidence))
-    onsets, controls = _resampled(page.evidence)
-    if onsets is not None:
-        page.figure(files.STABILITY_FIGURE, "How often an onset comes again", _stable_seen(onsets, controls))
+    page.figure(files.STABILITY_FIGURE)
 
 
 def how_stable(evidence: Evidence) -> str:
@@ -34,13 +32,13 @@ def how_stable(evidence: Evidence) -> str:
         return "No onset was sampled again."
     said = (
         f"From just before each of {counted(int(onsets['positions']), 'onset')},"
-        f" {count(onsets, 'continuations')} continuations were sampled in all: an onset comes again in"
-        f" {rate(onsets, 'share', n=None)} of them, and {rate(onsets, 'stable_share', n=None)} of the onsets"
-        " are stable."
+        f" {count(onsets, 'continuations')} continuations were sampled in all (`{files.STABILITY.file}`): an"
+        f" onset comes again in {rate(onsets, 'share', n=None)} of them, and"
+        f" {rate(onsets, 'stable_share', n=None)} of the onsets are stable."
     )
-    if controls is not None:
-        said += f" At matched positions without an onset, one comes in {rate(controls, 'share', n=None)}."
-    return f"{said} (`{files.STABILITY.file}`)"
+    if controls is None:
+        return said
+    return f"{said} At matched positions without an onset, one comes in {rate(controls, 'share', n=None)}."
 
 
 def _resampled(evidence: Evidence) -> tuple[Row | None, Row | None]:
@@ -48,18 +46,6 @@ def _resampled(evidence: Evidence) -> tuple[Row | None, Row | None]:
     table = evidence.table(files.STABILITY_SUMMARY)
     by_kind = {} if table is None else {str(row["position_kind"]): row for row in records(table)}
     return by_kind.get("onset"), by_kind.get("matched_row")
-
-
-def _stable_seen(onsets: Row, controls: Row | None) -> str:
-    here, elsewhere = number(onsets, "share"), number(controls or {}, "share")
-    if here is None:
-        return ""
-    if elsewhere is None:
-        return f"An onset comes again in {percent(here)} of the continuations."
-    return (
-        f"Continuations from onsets and from matched positions lie {100 * abs(here - elsewhere):.1f} points"
-        f" apart: {percent(here)} against {percent(elsewhere)} hold an onset."
-    )
 
 
 def write_lens(page: Page) -> None:
@@ -73,7 +59,6 @@ def write_lens(page: Page) -> None:
         "Each layer's residual stream is read as if it were the last. Controls are positions without an"
         " onset, each kind matched in one thing only."
     )
-    seen = []
     for kind, part in table.groupby("control_matching", sort=False):
         last = records(part.sort_values("layer"))[-1]
         page.say(
@@ -81,13 +66,8 @@ def write_lens(page: Page) -> None:
             f"At the last layer the onset token's mean logit is {plain(last, 'mean_target_logit_bt')} at "
             f"onsets and {plain(last, 'mean_target_logit_control')} at controls. {_separation(part)}"
         )
-        seen.append(_lens_seen(str(kind), part))
-    page.figure(files.LENS_FIGURE, "The onset token through the layers", " ".join(filter(None, seen)))
-    window = page.evidence.table(files.LENS_WINDOW)
-    if window is not None:
-        page.figure(
-            files.LENS_WINDOW_FIGURE, "The onset's family through layers and positions", _window_seen(window)
-        )
+    page.figure(files.LENS_FIGURE)
+    page.figure(files.LENS_WINDOW_FIGURE)
 
 
 def _separation(part: pd.DataFrame) -> str:
@@ -105,37 +85,6 @@ def _first_apart(part: pd.DataFrame) -> int | None:
     clear = part["family_diff"] >= SEPARATION_SHARE * max(0.0, part["family_diff"].max())
     apart = part[clear & (part["family_diff"] > 0) & (part["family_diff_p_holm"] < LEVEL)]
     return None if apart.empty else int(apart["layer"].min())
-
-
-def _lens_seen(kind: str, part: pd.DataFrame) -> str:
-    if "logit_diff" not in part or part["logit_diff"].isna().all():
-        gap = part["mean_target_logit_bt"] - part["mean_target_logit_control"]
-        if gap.isna().all():
-            return ""
-        widest = highest(part.assign(gap=gap), "gap")
-        return f"Onsets lie furthest above {quoted(kind)} at layer {int(widest['layer'])}."
-    widest = highest(part, "logit_diff")
-    return (
-        f"Onsets lie furthest above {quoted(kind)} at layer {int(widest['layer'])}, by "
-        f"{plain(widest, 'logit_diff')} logits."
-    )
-
-
-def _window_seen(window: pd.DataFrame) -> str:
-    controls = window[window["group"] != "onset"]
-    if controls.empty or controls["onset_minus_group"].isna().all():
-        return ""
-    widest = highest(controls, "onset_minus_group")
-    offset = int(widest["offset"])
-    place = (
-        "at the deciding position"
-        if offset == 0
-        else f"{counted(abs(offset), 'token')} before the deciding position"
-    )
-    return (
-        f"The family's log-mass lies furthest above {quoted(widest['group'])} at layer"
-        f" {int(widest['layer'])}, {place}: by {plain(widest, 'onset_minus_group')} nats."
-    )
 
 
 def write_scan(page: Page) -> None:
@@ -169,7 +118,7 @@ def write_scan(page: Page) -> None:
     _scan_lacks(page, rule)
     _other_modes(page, rule)
     _selected(page)
-    page.figure(files.IMPORTANCE_FIGURE, "Effect of removing each component", _scan_seen(table, rule))
+    page.figure(files.IMPORTANCE_FIGURE)
 
 
 def component_of(row: Row) -> str:
@@ -202,25 +151,3 @@ def _selected(page: Page) -> None:
         page.say(f"Selected for regeneration, the strongest of each kind first: {', '.join(named)}.")
     elif chosen:
         page.say("Nothing stands out, so nothing was selected for regeneration.")
-
-
-def _scan_seen(table: pd.DataFrame, rule: str) -> str:
-    column = _ODDS if _ODDS in table and table[_ODDS].notna().any() else "delta_wait_logit_mean"
-    words = "log-odds of the triggers" if column == _ODDS else "onset token's logit"
-    strongest = lowest(table, column)
-    said = f"Removing {component_of(strongest)} lowers the {words} most, by {_lowered(strongest, column)}"
-    if f"{rule}_p_holm" not in table or table[f"{rule}_p_holm"].isna().all():
-        return f"{said}; whether any component stands out was not tested."
-    out = [component_of(row) for row in records(table[table[f"{rule}_p_holm"] < LEVEL])]
-    found = f"{', '.join(out)} {'stands' if len(out) == 1 else 'stand'}" if out else "none stands"
-    of = counted(len(table), "component")
-    return f"{said}. Of {of}, {found} out by {rule} (Holm-corrected p < {LEVEL:g})."
-
-
-def _lowered(row: Row, column: str) -> str:
-    """A fall as a positive amount with its interval."""
-    turned = {column: -row[column]}
-    for end, other in (("_low", "_high"), ("_high", "_low")):
-        if (value := number(row, column + other)) is not None:
-            turned[column + end] = -value
-    return plain(turned, column)

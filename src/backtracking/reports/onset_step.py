@@ -1,9 +1,7 @@
 """The part of Phase 2's report about the onset step: what an intervention does at one position."""
 
-import pandas as pd
-
 from backtracking.artifacts import phase2 as files
-from backtracking.claims.wording import Row, number, plain, quoted, records
+from backtracking.claims.wording import records
 from backtracking.reports.columns import Lines
 from backtracking.reports.page import Page
 
@@ -33,36 +31,8 @@ def write_onset_step(page: Page) -> None:
         lines.plain("Entropy (nats)", "entropy"),
         lines.plain("KL (nats)", "kl"),
     )
-    page.figure(files.STEP_FIGURE, "P(onset token) by scale, at onsets and controls", _seen(summary))
+    page.figure(files.STEP_FIGURE)
     _resumed(page)
-
-
-def _seen(summary: pd.DataFrame) -> str:
-    said = []
-    for kind, part in summary.groupby("position_kind", sort=False):
-        ordered = records(part.sort_values("scale"))
-        strongest, mildest = ordered[0], ordered[-1]
-        if number(strongest, "onset_prob") is None or strongest is mildest:
-            continue
-        said.append(
-            f"from {_prob(mildest)} to {_prob(strongest)} at"
-            f" {'onsets' if kind == 'onset' else _controls(str(kind))} (n = {int(strongest['n']):,})"
-        )
-    if not said:
-        return ""
-    scales = sorted(summary["scale"])
-    return (
-        f"From scale {scales[-1]:g} to {scales[0]:g}, the onset token's probability goes"
-        f" {', and '.join(said)}."
-    )
-
-
-def _controls(kind: str) -> str:
-    return "controls" if kind == "control" else f"controls {quoted(kind)}"
-
-
-def _prob(row: Row) -> str:
-    return plain({"onset_prob": row["onset_prob"]}, "onset_prob")
 
 
 def _resumed(page: Page) -> None:

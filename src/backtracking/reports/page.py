@@ -10,6 +10,7 @@ from backtracking.claims.wording import Row
 from backtracking.reports.columns import Column
 from backtracking.reports.document import Document, Hint, Picture
 from backtracking.reports.rows_behind import RowsBehind, has_rows
+from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME
 
 
@@ -20,11 +21,20 @@ class Page(Document):
     evidence: Evidence
     path: Path
 
-    def figure(self, artifact: kinds.Figure, caption: str, sees: str) -> None:
-        """Show a figure, if it was drawn and there is something to say of it."""
+    def figure(self, artifact: kinds.Figure, behind: RowsBehind | None = None) -> None:
+        """Show a figure with its words, each mark of an arm leading to `behind`; or say why there is none."""
+        card = artifact.card(self.evidence.paths)
+        words = io.read_json(card, made_by=artifact.made_by) if io.exists(card) else {}
+        if why := words.get("nothing"):
+            self.say(f"No figure: {why}.")
+            return
         path = self.evidence.figure(artifact.stem, self.path)
-        if path is not None and sees:
-            self.picture(path, caption, sees)
+        if path is None:
+            return
+        said = " ".join(filter(None, (words.get(part) for part in ("sees", "shows", "counts"))))
+        title = words.get("title") or artifact.about[:1].upper() + artifact.about[1:]
+        rows = behind.of_arm if behind is not None else None
+        self.blocks.append(Picture(path, title, said, rows))
 
     def show(self, artifact: kinds.Artifact, name: str, *columns: Column | None) -> None:
         """A table of the report, with the file that it is taken from."""

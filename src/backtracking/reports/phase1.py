@@ -10,7 +10,7 @@ from backtracking.artifacts import readings
 from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.verdict import Verdict
-from backtracking.claims.wording import Row, number, percent, points, quoted, records
+from backtracking.claims.wording import number, percent, quoted, records
 from backtracking.config.schema import NO_MODEL, ExperimentConfig
 from backtracking.reports import circuit, errors, mechanism, rates
 from backtracking.reports.audit import write_audit
@@ -90,7 +90,8 @@ def _conditions(page: Page) -> None:
         " components of the same shape. Both write the same problems on the same noise."
     )
     rates.rate_table(page, files.COMPARISON, "Rates by condition", "variant", "condition")
-    page.figure(files.COMPARISON_FIGURE, "Backtracking and accuracy by condition", _conditions_seen(table))
+    behind = page.rows_by_arm(str(table["variant"].iloc[0]))
+    page.figure(files.COMPARISON_FIGURE, behind)
     write_outcome(page, files.COMPARISON, page.rows_by_condition(), "variant", "condition")
     _say_how_removed(page, table)
     draws = page.evidence.table(files.DRAWS)
@@ -100,7 +101,7 @@ def _conditions(page: Page) -> None:
             f"`random_ablation` pools {len(draws)} sets; taken alone, they backtrack in {percent(lowest)} to "
             f"{percent(highest)} of completions (`{files.DRAWS.file}`)."
         )
-    write_prefixes(page, files.PREFIXES, files.PREFIXES_FIGURE)
+    write_prefixes(page, files.PREFIXES, files.PREFIXES_FIGURE, behind)
 
 
 def _say_how_removed(page: Page, table: pd.DataFrame) -> None:
@@ -112,22 +113,8 @@ def _say_how_removed(page: Page, table: pd.DataFrame) -> None:
     if table["condition"].astype(str).str.startswith("single_").any():
         page.say(
             "`targeted_ablation` removes what stands out together, a line `single_…` one of these components "
-            "alone; completions are dealt over them."
+            "alone; the completions are shared out among them."
         )
-
-
-def _conditions_seen(table: pd.DataFrame) -> str:
-    said = [f"{quoted(row['condition'])} {_changes(row)}" for row in records(table) if _changes(row)]
-    return ("Beside the baseline, " + "; ".join(said) + f". {rates.sizes(records(table))}") if said else ""
-
-
-def _changes(row: Row) -> str:
-    said = [
-        f"{what} by {points(row, f'{column}_diff')} points"
-        for column, what in (("backtracking", "backtracking"), ("accuracy", "accuracy"))
-        if number(row, f"{column}_diff") is not None
-    ]
-    return "changes " + " and ".join(said) if said else ""
 
 
 def _formatting(page: Page) -> None:
@@ -149,19 +136,8 @@ def _formatting(page: Page) -> None:
             lines.p_values("p (Holm)", "backtracking_diff_p_holm"),
             lines.points("Δ accuracy (points)", "accuracy_diff"),
         )
-        page.figure(files.FORMATS_FIGURE, "The effect of the prompt format", _formatting_seen(table))
+        page.figure(files.FORMATS_FIGURE)
     write_outcome(page, files.FORMATS, page.rows_by_condition(), "variant")
-
-
-def _formatting_seen(table: pd.DataFrame) -> str:
-    changed = table[table["backtracking_diff"].notna()]
-    if changed.empty:
-        return ""
-    most = records(changed.loc[[changed["backtracking_diff"].abs().idxmax()]])[0]
-    return (
-        f"{quoted(most['variant'])} changes backtracking most, by {points(most, 'backtracking_diff')} points."
-        f" {rates.sizes(records(table))}"
-    )
 
 
 def _limits(page: Page) -> None:

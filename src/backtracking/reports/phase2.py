@@ -20,7 +20,6 @@ from backtracking.reports.mechanism import how_stable
 from backtracking.reports.onset_step import write_onset_step
 from backtracking.reports.page import Page
 from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
-from backtracking.reports.rates import ranging
 from backtracking.reports.rows_behind import RowsBehind
 from backtracking.reports.sweeps import write_scales, write_subsets
 from backtracking.reports.verdicts import write_verdicts
@@ -92,8 +91,7 @@ def _baseline(page: Page, phase1: Evidence | None) -> None:
         lines.rates(heading("truncation_rate"), "truncation_rate", link=behind("truncation_rate")),
         lines.counts("Graded", "graded_count"),
     )
-    seen = [row | {"accuracy": row.get("accuracy_of_all")} for row in rows]
-    page.figure(files.METRICS_FIGURE, "The baseline by prompt format", ranging(seen, "variant"))
+    page.figure(files.METRICS_FIGURE)
 
 
 def _hooks(page: Page) -> None:

@@ -1,11 +1,10 @@
 """The part of both reports about fixed prefixes."""
 
-import pandas as pd
-
 from backtracking.artifacts.kinds import Figure, Table
-from backtracking.claims.wording import counted, number, percent, quoted, rate, records
+from backtracking.claims.wording import counted, percent, quoted, rate, records
 from backtracking.reports.columns import Lines
 from backtracking.reports.page import Page
+from backtracking.reports.rows_behind import RowsBehind
 from backtracking.run.records import BASELINE_NAME
 
 _EXPLANATION = (
@@ -17,7 +16,7 @@ _EXPLANATION = (
 )
 
 
-def write_prefixes(page: Page, artifact: Table, drawn: Figure) -> None:
+def write_prefixes(page: Page, artifact: Table, drawn: Figure, behind: RowsBehind | None = None) -> None:
     """What arms do behind the same prefixes, and how the sets of a random arm spread."""
     page.section("The same errors under every arm", level=3)
     table = page.evidence.table(artifact)
@@ -52,19 +51,7 @@ def write_prefixes(page: Page, artifact: Table, drawn: Figure) -> None:
         lines.rates("Cut at the cap", "truncation_rate"),
         lines.counts("Completions", "total"),
     )
-    page.figure(drawn, "Onsets after the same injected errors and right steps", _seen(table, pooled))
-
-
-def _seen(table: pd.DataFrame, pooled: pd.DataFrame) -> str:
-    arms = [row for row in records(pooled) if number(row, "share_removed") is not None]
-    if not arms:
-        return ""
-    most = max(arms, key=lambda row: row["share_removed"])
-    said = [
-        f"{quoted(most['arm'])} removes most of the gap, {rate(most, 'share_removed', n=None)}, over "
-        f"{counted(int(most['prefixes']), 'prefix', 'prefixes')}."
-    ]
     for arm, sets in table[table["draw"].notna()].groupby("arm", sort=False):
-        lowest, highest = (percent(float(end)) for end in sets["share_removed"].agg(["min", "max"]))
-        said.append(f"The {len(sets)} sets of {quoted(arm)}, each alone, remove {lowest} to {highest}.")
-    return " ".join(said)
+        least, most = (percent(float(end)) for end in sets["share_removed"].agg(["min", "max"]))
+        page.say(f"The {len(sets)} sets of {quoted(arm)}, each alone, remove {least} to {most} of the gap.")
+    page.figure(drawn, behind)

@@ -1,12 +1,10 @@
 """The part of Phase 1's report about how often: rates of formats and conditions, and accuracy beside them."""
 
-from collections.abc import Sequence
-
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import Table
-from backtracking.claims.wording import Row, counted, number, percent, quoted, records
+from backtracking.claims.wording import records
 from backtracking.config.onsets import TURN_KINDS
-from backtracking.measurements.metrics import called, heading
+from backtracking.measurements.metrics import heading
 from backtracking.reports.columns import Lines
 from backtracking.reports.lacking import say_what_lacks
 from backtracking.reports.page import Page
@@ -46,11 +44,7 @@ def write_rates(page: Page) -> None:
         )
     )
     rate_table(page, files.FORMATS, "Rates of the baseline by prompt format", "variant")
-    page.figure(
-        files.RATE_BY_VARIANT,
-        "Backtracking and accuracy of the baseline by prompt format",
-        f"{ranging(records(table), 'variant')} {sizes(records(table))}",
-    )
+    page.figure(files.RATE_BY_VARIANT)
 
 
 def rate_table(page: Page, artifact: Table, name: str, *named: str) -> None:
@@ -66,48 +60,6 @@ def rate_table(page: Page, artifact: Table, name: str, *named: str) -> None:
         *(lines.rates(heading(metric), metric, link=behind(metric)) for metric in RATES),
     )
     say_what_lacks(page, page.evidence, artifact, RATE_COLUMNS)
-
-
-def ranging(rows: Sequence[Row], named: str) -> str:
-    """Between which rates backtracking and accuracy lie, and how much is cut."""
-    if len(rows) == 1:
-        row = rows[0]
-        said = [
-            f"{called(metric)} {percent(number(row, metric))}"
-            for metric in _SEEN
-            if number(row, metric) is not None
-        ]
-        return f"Under {quoted(row[named])}: {', '.join(said)}."
-    ordered = sorted(
-        (row for row in rows if number(row, _SEEN[0]) is not None), key=lambda row: row[_SEEN[0]]
-    )
-    if not ordered:
-        return ""
-    least, most = ordered[0], ordered[-1]
-    accuracies = [value for row in rows if (value := number(row, "accuracy")) is not None]
-    ranges = (
-        f"Backtracking goes from {percent(number(least, _SEEN[0]))} under {quoted(least[named])} to "
-        f"{percent(number(most, _SEEN[0]))} under {quoted(most[named])}"
-    )
-    if accuracies:
-        ranges += f"; accuracy lies between {percent(min(accuracies))} and {percent(max(accuracies))}"
-    return f"{ranges}."
-
-
-def sizes(rows: Sequence[Row]) -> str:
-    """How many completions stand behind each line, and how many of them were cut."""
-    totals = sorted({int(value) for row in rows if (value := number(row, "total")) is not None})
-    if not totals:
-        return ""
-    each = f"{totals[0]:,}" if len(totals) == 1 else f"{totals[0]:,} to {totals[-1]:,}"
-    said = f"n = {each} completions{' each' if len(rows) > 1 else ''}"
-    problems = {int(value) for row in rows if (value := number(row, "problems")) is not None}
-    if len(problems) == 1:
-        said += f" of {counted(problems.pop(), 'problem')}"
-    cut = [value for row in rows if (value := number(row, "truncation_rate")) is not None]
-    if cut:
-        said += f", at most {percent(max(cut))} cut" if max(cut) else ", none cut"
-    return f"{said}."
 
 
 def write_accuracy(page: Page) -> None:
@@ -144,28 +96,4 @@ def write_accuracy(page: Page) -> None:
         all_lines.counts("Informative problems", "informative_problems"),
         *sides[2:],
     )
-    page.figure(files.RATE_VS_ACCURACY, "Accuracy with and without an onset, baseline", _compared(lines))
-
-
-def _compared(lines: Sequence[Row]) -> str:
-    apart = [row for row in lines if _is_apart(row)]
-    first = lines[0]
-    with_onset, without = (number(first[side], "accuracy") for side in (_WITH, _WITHOUT))
-    if with_onset is None or without is None:
-        return ""
-    said = (
-        f"Under {quoted(first['variant'])}, {percent(with_onset)} of the completions with an onset are right,"
-        f" and {percent(without)} of those without"
-    )
-    if all(number(row, "odds_ratio") is None for row in lines):
-        return f"{said}."
-    if not apart:
-        return f"{said}; within problems, no format's odds ratio is surely above or below 1."
-    named = ", ".join(quoted(row["variant"]) for row in apart)
-    return f"{said}; within problems, the odds ratio surely differs from 1 under {named}."
-
-
-def _is_apart(row: Row) -> bool:
-    """Whether the interval of the odds ratio lies wholly on one side of 1."""
-    low, high = number(row, "odds_ratio_low"), number(row, "odds_ratio_high")
-    return low is not None and high is not None and not low <= 1 <= high
+    page.figure(files.RATE_VS_ACCURACY)

@@ -1,6 +1,6 @@
 """A document as Markdown, or as one HTML page that needs no other file; both through templates.
 
-Templates escape what they are given, save what is made here: running text with its three marks, and figures.
+Templates escape what they are given, save what is made here: running text with its few marks, and figures.
 """
 
 import re
@@ -14,7 +14,9 @@ from backtracking.reports.document import Document
 from backtracking.reports.drawings import drawing
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_INLINE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\[([^\]]+)\]\(([^)\s]+)\)")
+_INLINE = re.compile(r"`([^`]*)`|\*\*([^*]+)\*\*|\*(\w[^*]*)\*|\[([^\]]+)\]\(([^)\s]+)\)")
+_TOGETHER = re.compile(r"\[[−+\d.,% ]+\]|n = [\d,]+")
+"""Intervals and counts, which no line breaks."""
 _SAFE = re.compile(r"(?!\w+:)|https?://")
 """Where a link of running text may lead: to a file beside the report, or to a page."""
 
@@ -49,21 +51,27 @@ def _templates(escapes: bool = False) -> Environment:
 
 
 def inline(text: str) -> Markup:
-    """Running text as HTML; everything outside the three known marks is escaped."""
+    """Running text as HTML; everything outside the known marks is escaped."""
     parts, end = [], 0
     for match in _INLINE.finditer(text):
-        parts.append(escape(text[end : match.start()]))
-        code, bold, label, target = match.groups()
+        parts.append(_plain(text[end : match.start()]))
+        code, bold, stressed, label, target = match.groups()
         if code is not None:
             parts.append(Markup("<code>{}</code>").format(_breakable(code)))
         elif bold is not None:
             parts.append(Markup("<strong>{}</strong>").format(bold))
+        elif stressed is not None:
+            parts.append(Markup("<em>{}</em>").format(stressed))
         elif _SAFE.match(target):
             parts.append(Markup('<a href="{}">{}</a>').format(target, label))
         else:
-            parts.append(escape(match.group()))
+            parts.append(_plain(match.group()))
         end = match.end()
-    return Markup().join([*parts, escape(text[end:])])
+    return Markup().join([*parts, _plain(text[end:])])
+
+
+def _plain(text: str) -> Markup:
+    return escape(_TOGETHER.sub(lambda found: found[0].replace(" ", "\u00a0"), text))
 
 
 def _breakable(name: str) -> Markup:

@@ -46,6 +46,11 @@ class RowsBehind:
         variant, arm = self.arm_of(row)
         return rows_of(self.run, variant, arm, **chosen)
 
+    def of_arm(self, name: str) -> str:
+        """All rows of an arm, by its name."""
+        variant, arm = self.arm_of({"arm": name})
+        return rows_of(self.run, variant, arm)
+
 
 def rows_of(run: RunPaths, variant: str, arm: str, **chosen: str | Sequence[str]) -> str:
     """A link to rows of one arm; empty where the run does not have them."""

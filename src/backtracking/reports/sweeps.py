@@ -1,22 +1,16 @@
 """The part of Phase 2's report about the sweeps: a line per arm, what came of it, signs of degeneration."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Table
-from backtracking.claims.wording import Row, counted, number, percent, quoted, records
+from backtracking.claims.wording import number, percent, quoted, records
 from backtracking.measurements.metrics import called, heading
-from backtracking.measurements.outcome import judged_on
-from backtracking.measurements.tradeoff import HELD
 from backtracking.reports.columns import Column, Lines, highest
 from backtracking.reports.lacking import say_what_lacks
 from backtracking.reports.outcome import write_outcome
 from backtracking.reports.page import Page
-from backtracking.reports.rates import sizes
 from backtracking.reports.rows_behind import RowsBehind
-from backtracking.run.records import BASELINE_NAME
 
 ARM_COLUMNS = {
     "backtracking_rate_low": "intervals",
@@ -42,7 +36,7 @@ def write_subsets(page: Page, behind: RowsBehind) -> None:
         return
     page.say("Each arm is a set of components, or of banned tokens, at one strength.")
     _arms(page, files.SUBSETS, "Arms of the subset sweep", table, behind)
-    page.figure(files.SUBSETS_FIGURE, "Every arm beside the baseline", _lowest(table))
+    page.figure(files.SUBSETS_FIGURE, behind)
     write_outcome(page, files.SUBSETS, behind, "arm")
     _left_out(page)
     _degeneration(page, files.SUBSETS, table, behind)
@@ -59,7 +53,7 @@ def write_scales(page: Page, behind: RowsBehind) -> None:
         "The same components at several strengths: scale 1 changes nothing, scale 0 removes their output."
     )
     _arms(page, files.SCALES, "Arms of the scale sweep", table, behind)
-    page.figure(files.SCALES_FIGURE, "Backtracking and accuracy, scale by scale", _by_scale(table))
+    page.figure(files.SCALES_FIGURE, behind)
     write_outcome(page, files.SCALES, behind, "arm")
     _degeneration(page, files.SCALES, table, behind)
 
@@ -87,62 +81,6 @@ def arm_columns(lines: Lines, behind: RowsBehind) -> list[Column]:
 def _arms(page: Page, artifact: Table, name: str, table: pd.DataFrame, behind: RowsBehind) -> None:
     page.show(artifact, name, *arm_columns(Lines(records(table)), behind))
     say_what_lacks(page, page.evidence, artifact, ARM_COLUMNS)
-
-
-def _others(table: pd.DataFrame, kind: str = "") -> Sequence[Row]:
-    """The arms that are no baseline, or those of one kind."""
-    chosen = table[table["subset_name"] != BASELINE_NAME] if "subset_name" in table else table
-    if kind and "kind" in chosen:
-        chosen = chosen[chosen["kind"] == kind]
-    return records(chosen)
-
-
-def _lowest(table: pd.DataFrame) -> str:
-    """The arm with the lowest outcome, its accuracy, and how many arms keep theirs."""
-    outcome = judged_on(table)
-    measured = [row for row in _others(table) if number(row, outcome.name) is not None]
-    baseline = [row for row in records(table) if row.get("subset_name") == BASELINE_NAME]
-    if not measured or not baseline:
-        return ""
-    least, base = min(measured, key=lambda row: row[outcome.name]), baseline[0]
-    said = (
-        f"{quoted(least['arm'])} lowers {outcome.label} most, from {percent(number(base, outcome.name))} to"
-        f" {percent(number(least, outcome.name))}; its accuracy is {percent(number(least, 'accuracy'))},"
-        f" the baseline's {percent(number(base, 'accuracy'))}."
-    )
-    return f"{said} {_held(table)} {sizes(records(table))}"
-
-
-def _held(table: pd.DataFrame) -> str:
-    """How many arms lower the outcome and keep accuracy."""
-    if "verdict" not in table:
-        return ""
-    judged = [row for row in _others(table, "intervention") if isinstance(row.get("verdict"), str)]
-    if not judged:
-        return ""
-    held = [quoted(row["arm"]) for row in judged if row["verdict"] == HELD]
-    of = f"Of {counted(len(judged), 'intervention')},"
-    if not held:
-        return f"{of} none lowers it and keeps accuracy."
-    return (
-        f"{of} {len(held)} {'lowers it and keeps' if len(held) == 1 else 'lower it and keep'} accuracy:"
-        f" {', '.join(held)}."
-    )
-
-
-def _by_scale(table: pd.DataFrame) -> str:
-    """From the mildest to the strongest dose."""
-    outcome = judged_on(table)
-    scaled = table[table["scale"].notna()].sort_values("scale") if "scale" in table else table.head(0)
-    if len(scaled) < 2 or outcome.name not in scaled or scaled[outcome.name].isna().any():
-        return ""
-    strongest, mildest = records(scaled)[0], records(scaled)[-1]
-    ends = " and ".join(
-        f"{label} goes from {percent(number(mildest, column))} to {percent(number(strongest, column))}"
-        for column, label in ((outcome.name, outcome.label), ("accuracy", "accuracy"))
-    )
-    said = f"From scale {mildest['scale']:g} to {strongest['scale']:g}, {ends}."
-    return f"{said} {_held(table)} {sizes(records(table))}"
 
 
 def _left_out(page: Page) -> None:
@@ -179,11 +117,10 @@ def _degenerated(table: pd.DataFrame) -> str:
     for column, label in _SIGNS:
         if column in table and table[column].max() > 0:
             worst = highest(table, column)
-            found.append(
-                f"{label.lower()} in at most {percent(number(worst, column))} ({quoted(worst['arm'])})"
-            )
-    return (
-        f"Signs found: {'; '.join(found)} of the completions."
-        if found
-        else "No arm's completions loop, end empty or burst into foreign characters."
-    )
+            found.append(f"{label.lower()} {percent(number(worst, column))} ({quoted(worst['arm'])})")
+    if not found:
+        return (
+            "No arm has a completion that loops, ends empty, gives no answer or bursts into foreign"
+            " characters."
+        )
+    return f"At most, as a share of an arm's completions: {', '.join(found)}."
