@@ -6,8 +6,8 @@ import pytest
 
 from backtracking.claims.wording import quoted
 from backtracking.reports.columns import Cell, Column, Lines
-from backtracking.reports.document import SHOWN_COLUMNS, Document
-from backtracking.reports.render import as_markdown, as_page
+from backtracking.reports.document import SHOWN_COLUMNS, Document, Picture
+from backtracking.reports.render import as_markdown, as_page, inline
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -60,7 +60,7 @@ def test_text_that_nobody_quoted_becomes_no_markup_either(tmp_path):
     document.section(bad)
     document.bullets([bad])
     document.table(bad, [Column(bad, [Cell(bad, f'"{bad}')])], csv=f'"{bad}')
-    document.picture("figure.png", bad, bad)
+    document.blocks.append(Picture("figure.png", bad, bad))
     with document.folded(bad):
         document.say(bad)
     page = Tags(as_page(document, tmp_path))
@@ -85,13 +85,42 @@ def test_long_and_odd_text_is_cut_and_made_visible():
 def test_html_stands_alone(tmp_path):
     (tmp_path / "figure.png").write_bytes(b"\x89PNG")
     document = Document("Title & more")
-    document.picture("figure.png", "A <figure>", "It shows **this**.")
+    document.blocks.append(Picture("figure.png", "A <figure>", "It shows **this**."))
     document.say("see **this** and `code` and [there](other.md)")
     page = Tags(as_page(document, tmp_path))
     assert page.of("img")[0]["src"].startswith("data:image/png;base64,")
     assert page.of("a") == [{"href": "other.md"}]
     assert {"strong", "code"} <= {tag for tag, _ in page.seen}
     assert not {"link", "script", "iframe"} & {tag for tag, _ in page.seen}
+
+
+DRAWN = (
+    '<svg xmlns="http://www.w3.org/2000/svg" xmlns:x="http://www.w3.org/1999/xlink" width="9" height="9" '
+    'onload="alert(1)"><script>alert(1)</script><foreignObject><p>x</p></foreignObject>'
+    '<image x:href="http://example.org/x.png"/><image x:href="data:image/png;base64,AAAA"/>'
+    '<g data-arm="held" onclick="alert(1)"><path d="M0 0"/></g><g data-arm="gone"><path d="M1 1"/></g></svg>'
+)
+
+
+def test_drawings_stand_in_the_page_and_do_nothing_but_lead_to_rows(tmp_path):
+    for ending in ("png", "svg", "narrow.svg"):
+        (tmp_path / f"figure.{ending}").write_text(DRAWN)
+    document = Document("Title")
+    rows = {"held": "http://127.0.0.1:8377/#rows?arm=held"}
+    document.blocks.append(Picture("figure.png", "A figure", rows=lambda arm: rows.get(arm, "")))
+    page = Tags(as_page(document, tmp_path))
+    assert len(page.of("svg")) == 2, "one for wide pages, one for narrow ones"
+    assert not {"script", "foreignobject", "img"} & {tag for tag, _ in page.seen}
+    assert not [key for _, attrs in page.seen for key in attrs if key.startswith("on")]
+    assert len(page.of("image")) == 2 and "example.org" not in as_page(document, tmp_path)
+    assert [attrs["href"] for attrs in page.of("a")] == [rows["held"]] * 2
+
+
+def test_intervals_and_counts_are_not_broken_between_lines():
+    assert (
+        inline("by −0.5 [−5.6, +4.6] points, n = 1,200 rows [see](x.md)")
+        == 'by −0.5 [−5.6,\u00a0+4.6] points, n\u00a0=\u00a01,200 rows <a href="x.md">see</a>'
+    )
 
 
 def test_columns_beyond_the_tenth_wait_and_empty_ones_are_left_out(tmp_path):
