@@ -25,6 +25,7 @@ ROOMS = [
     {"claims"},
     {"figures"},
     {"explore", "reports"},
+    {"doors"},
     {"stages"},
     {"calibration"},
     {"api"},

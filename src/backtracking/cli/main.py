@@ -103,8 +103,10 @@ def _register_commands() -> None:
     from backtracking.cli import (
         audit,
         calibration,
+        compare,
         configs,
         explore,
+        export,
         manage,
         measurement,
         organism,
@@ -116,7 +118,9 @@ def _register_commands() -> None:
     for module in (
         manage,
         audit,
+        compare,
         explore,
+        export,
         stage_commands,
         measurement,
         calibration,

@@ -129,3 +129,16 @@ def require_rows(studies: Sequence[Study]) -> None:
             f"{last.generations} holds no rows; runs of the earlier implementation kept only their tables",
             "run: backtracking generate --condition baseline",
         )
+
+
+def arms_named(study: Study, names: Sequence[str]) -> list[Arm]:
+    """The arms of these names (of none: all) in every prompt format; a run without completions is refused."""
+    require_rows([study])
+    arms = study.arms()
+    known = list(dict.fromkeys(arm.name for arm in arms))
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(
+            f"run {study.name} has no completions of {', '.join(map(repr, unknown))}",
+            f"there are: {', '.join(known)}",
+        )
+    return [arm for arm in arms if not names or arm.name in names]

@@ -146,6 +146,17 @@ def difference_within(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, 
     return _difference(float(value), influence, 1 / bottom.sum() + 1 / other_bottom.sum())
 
 
+def difference_of_independent(one: Interval, other: Interval) -> Interval:
+    """First estimate minus second, of problems that have nothing to do with each other.
+
+    Its interval is put together from theirs (Newcombe's square-and-add; Zou and Donner for any estimate).
+    """
+    value = one.value - other.value
+    below = np.hypot(one.value - one.low, other.high - other.value)
+    above = np.hypot(one.high - one.value, other.value - other.low)
+    return Interval(value, float(value - below), float(value + above))
+
+
 def _shared(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]) -> list[Array]:
     """Sums per problem of both sides, over the problems with a denominator on both."""
     parts = [np.asarray(part, dtype=float) for part in (*one, *other)]

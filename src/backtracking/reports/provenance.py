@@ -23,12 +23,12 @@ def write_provenance(page: Page, evidence: Evidence) -> None:
             " not recorded. What follows is about the results made since."
         )
     with page.folded(f"Where the numbers of run {run} come from"):
-        facts = Lines([{"what": name, "value": value} for name, value in _facts(meta) if value])
+        known = Lines([{"what": name, "value": value} for name, value in facts(meta) if value])
         page.table(
             f"Code, packages, weights and data of run {run}",
             [
-                facts.column("What", lambda row: str(row["what"]), holds="names"),
-                facts.text("Value", lambda row: str(row["value"])),
+                known.column("What", lambda row: str(row["what"]), holds="names"),
+                known.text("Value", lambda row: str(row["value"])),
             ],
         )
         _stages(page, meta.get("stages"), run)
@@ -83,12 +83,13 @@ def write_out_of_date(document: Document, stale: Mapping[str, str]) -> None:
         document.bullets([f"{quoted(stage)}: {quoted(reason)}" for stage, reason in stale.items()])
 
 
-def _facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
+def facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Code, model, data, seeds and packages, as far as the record of a run names them."""
     environment = _part(meta, "environment")
     git, packages = _part(environment, "git"), _part(environment, "packages")
     model, dataset, seeds = _part(meta, "model"), _part(meta, "dataset"), _part(meta, "seeds")
     dirty = " with uncommitted changes" if git.get("dirty") else ""
-    facts: list[tuple[str, object]] = [
+    known: list[tuple[str, object]] = [
         ("created", meta.get("created")),
         ("code", f"{git['sha']}{dirty}" if git.get("sha") else None),
         ("config", meta.get("config_source")),
@@ -103,7 +104,7 @@ def _facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("platform", environment.get("platform")),
         ("packages", ", ".join(f"{name} {version}" for name, version in packages.items())),
     ]
-    return [(name, quoted(value, limit=400) if value not in (None, "") else "") for name, value in facts]
+    return [(name, quoted(value, limit=400) if value not in (None, "") else "") for name, value in known]
 
 
 def _part(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:

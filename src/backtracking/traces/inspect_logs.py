@@ -9,6 +9,8 @@ from typing import Any
 from backtracking.errors import UserError
 from backtracking.traces.trace import clean, content_text
 
+ORIGINAL = "backtracking_completion"
+"""In a sample's metadata: the completion to the letter, where this package wrote the log."""
 _LARGEST = 1 << 28
 """Bytes of one sample; an archive that unpacks to more is not read."""
 
@@ -51,10 +53,12 @@ def sample_row(sample: Mapping[str, Any]) -> dict[str, Any]:
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], Mapping) else {}
     message = choice.get("message")
     text = content_text(message) if isinstance(message, Mapping) else clean(output.get("completion"))
+    noted = sample.get("metadata")
+    original = noted.get(ORIGINAL) if isinstance(noted, Mapping) else None
     return {
         "id": sample.get("id"),
         "prompt": _prompt(sample.get("input")),
-        "text": text,
+        "text": clean(original) if isinstance(original, str) else text,
         "gold": sample.get("target"),
         "finish_reason": choice.get("stop_reason"),
     }

@@ -1,0 +1,96 @@
+"""The command that holds two runs side by side."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backtracking.cli import complete
+from backtracking.cli import options as opt
+from backtracking.cli.as_json import echo_json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from backtracking.reports.document import Document
+    from backtracking.run.paths import RunPaths
+
+PANEL = "Runs"
+
+OneRun = Annotated[
+    str, typer.Argument(autocompletion=complete.run_ids, help="Run id or folder.", metavar="RUN_A")
+]
+OtherRun = Annotated[
+    str, typer.Argument(autocompletion=complete.run_ids, help="Run id or folder.", metavar="RUN_B")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("compare", rich_help_panel=PANEL)(compare)
+
+
+def compare(
+    run_a: OneRun,
+    run_b: OtherRun,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write it as one page, and end.")
+    ] = None,
+    as_json: opt.Json = False,
+) -> None:
+    """Two runs side by side: settings, code, verdicts, rates with the difference, selected components.
+
+    Example: [cyan]backtracking compare demo demo-2[/cyan]
+    """
+    from backtracking.reports.two_runs.comparison import compared
+    from backtracking.reports.two_runs.page import page
+    from backtracking.run.io import write_text
+
+    data = compared(_opened(run_a), _opened(run_b))
+    if as_json:
+        echo_json(data)
+        return
+    document = page(data)
+    if html is not None:
+        write_text(html, document.html(html.parent))
+        typer.echo(str(html))
+        return
+    from backtracking.cli.status_table import terminal
+
+    console = terminal()
+    for shown in _shown(document):
+        console.print(shown)
+
+
+def _opened(name: str) -> "RunPaths":
+    from backtracking.api.runs import open_run
+
+    return open_run(name).paths
+
+
+def _shown(document: "Document") -> "Iterator[RenderableType]":
+    """The blocks of a page for a terminal; nothing in their text is markup."""
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    from backtracking.reports.document import Bullets, Heading, Paragraph, Table
+
+    yield Text(_plain(document.title), style="bold")
+    for block in document.blocks:
+        if isinstance(block, Heading):
+            yield Text(f"\n{_plain(block.text)}", style="bold")
+        elif isinstance(block, Paragraph):
+            yield Text(_plain(block.text))
+        elif isinstance(block, Bullets):
+            yield Text("\n".join(f"- {_plain(item)}" for item in block.items))
+        elif isinstance(block, Table):
+            grid = Grid(*map(_plain, block.head), box=None, pad_edge=False, header_style="dim")
+            for row in block.rows:
+                grid.add_row(*(Text(_plain(cell)) for cell in row))
+            yield grid
+
+
+def _plain(text: str) -> str:
+    """Without the marks of running text; what stands between them is printable already."""
+    return text.replace("`", "").replace("**", "")

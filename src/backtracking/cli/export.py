@@ -1,0 +1,82 @@
+"""Commands that write a run as files for other tools."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backtracking.cli import options as opt
+
+if TYPE_CHECKING:
+    from backtracking.doors.completions import Told
+    from backtracking.explore.study import Arm, Study
+
+PANEL = "Runs"
+export_app = typer.Typer(help="Write a run as files that other tools open.", no_args_is_help=True)
+
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A new folder to write into.")]
+Arms = Annotated[
+    list[str] | None,
+    typer.Option("--arm", metavar="NAME", help="Only this condition or arm; repeatable. Default: all."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands to the application."""
+    for name, function in (("inspect", inspect), ("hf", hf), ("parquet", parquet)):
+        export_app.command(name)(function)
+    app.add_typer(export_app, name="export", rich_help_panel=PANEL)
+
+
+def inspect(run: opt.RunArgument = None, *, out: Out, arms: Arms = None, quiet: opt.Quiet = False) -> None:
+    """Logs for Inspect: a task per prompt format and arm, the reasoning apart, scores explained.
+
+    Example: [cyan]backtracking export inspect demo --out logs && inspect view --log-dir logs[/cyan]
+    """
+    from backtracking.doors.inspect_logs import export_inspect
+
+    _export(export_inspect, run, out, arms, quiet)
+
+
+def hf(run: opt.RunArgument = None, *, out: Out, arms: Arms = None, quiet: opt.Quiet = False) -> None:
+    """A folder for Hugging Face datasets, with a card: a config per prompt format, a split per arm.
+
+    Example: [cyan]backtracking export hf demo --out demo-rows[/cyan]
+    """
+    from backtracking.doors.datasets_folder import export_datasets
+
+    _export(export_datasets, run, out, arms, quiet)
+
+
+def parquet(run: opt.RunArgument = None, *, out: Out, arms: Arms = None, quiet: opt.Quiet = False) -> None:
+    """Parquet files: typed completions, partitioned by prompt format and arm, and all tables.
+
+    Example: [cyan]backtracking export parquet demo --out demo-parquet[/cyan]
+    """
+    from backtracking.doors.parquet import export_parquet
+
+    _export(export_parquet, run, out, arms, quiet)
+
+
+def _export(
+    write: "Callable[[Study, Sequence[Arm], Path, Told], int]",
+    run: str | None,
+    out: Path,
+    names: Sequence[str] | None,
+    quiet: bool,
+) -> None:
+    from backtracking.api.runs import open_run
+    from backtracking.cli.session import current_id, prepare_libraries
+    from backtracking.explore.study import arms_named
+
+    prepare_libraries()
+    study = open_run(run or current_id()).studies()[-1]
+    arms = arms_named(study, names or ())
+
+    def told(arm: "Arm", rows: int) -> None:
+        if not quiet:
+            typer.echo(f"  {arm.variant} {arm.name}: {rows:,} rows")
+
+    rows = write(study, arms, out, told)
+    typer.echo(f"{out}: {rows:,} rows of {len(arms)} arms")

@@ -1,0 +1,27 @@
+"""What the cards of exports say of the run and of the columns."""
+
+from backtracking.claims.evidence import Evidence
+from backtracking.doors.completions import MEANINGS, SCHEMA
+from backtracking.explore.study import Study
+from backtracking.reports.document import Table
+from backtracking.reports.provenance import facts
+
+_TOLD = ("created", "code", "model", "model revision", "device and dtype", "data", "data SHA-256", "seeds")
+
+
+def about_run(study: Study) -> str:
+    """Where the rows come from."""
+    known = dict(facts(Evidence(study.paths).meta))
+    rows = [[name, known[name]] for name in _TOLD if known.get(name)]
+    intro = f"Completions of a reasoning language model, written by `backtracking` (run `{study.name}`)."
+    return f"{intro}\n\n{Table(['What', 'Value'], rows).markdown()}" if rows else intro
+
+
+def about_columns() -> str:
+    """Every column with its type and its meaning."""
+    rows = [[f"`{field.name}`", _type(str(field.type)), MEANINGS[field.name]] for field in SCHEMA]
+    return Table(["Column", "Type", "What it says"], rows).markdown()
+
+
+def _type(name: str) -> str:
+    return "list of records" if name.startswith("list<element: struct") else name.replace("element: ", "")

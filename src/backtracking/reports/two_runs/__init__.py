@@ -1,0 +1,1 @@
+"""Two runs side by side: what differs in how they were made, and in what came out."""

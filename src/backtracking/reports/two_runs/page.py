@@ -1,0 +1,152 @@
+"""Two runs side by side, in words and tables."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from backtracking.claims.wording import plain, points, quoted, rate
+from backtracking.measurements.metrics import BY_NAME
+from backtracking.reports.document import Document
+
+SAME = "No difference."
+_SHOWN = 60
+"""Characters of a setting's value."""
+
+Data = Mapping[str, Any]
+
+
+def page(data: Data) -> Document:
+    """What `compared` found."""
+    names = [quoted(data[side]["name"]) for side in "ab"]
+    document = Document(f"Runs {names[0]} and {names[1]}")
+    document.say(f"A is {names[0]}, B is {names[1]}; differences are B − A, with 95% intervals.")
+    _lacking(document, data)
+    _verdicts(document, data["verdicts"])
+    _rates(document, data["rates"])
+    _components(document, data)
+    document.section("Settings")
+    _differences(document, data["settings"])
+    document.section("Code, model and data")
+    _differences(document, [*data["made_with"], *data["packages"]])
+    return document
+
+
+def _lacking(document: Document, data: Data) -> None:
+    items = [f"{side.upper()} lacks {what}" for side in "ab" for what in data["lacking"][side]]
+    if items:
+        document.section("Not compared")
+        document.bullets(items)
+
+
+def _verdicts(document: Document, verdicts: Sequence[Data]) -> None:
+    document.section("Verdicts")
+    if not verdicts:
+        document.say("Neither run has verdicts.")
+        return
+    both = [verdict for verdict in verdicts if verdict["a"] and verdict["b"]]
+    differ = [verdict for verdict in both if verdict["a"]["outcome"] != verdict["b"]["outcome"]]
+    if both:
+        document.say(f"Judged in both runs: {len(both)}. Come out differently: {len(differ)}.")
+    document.table(
+        ["Claim", "A", "B"],
+        [
+            [_marked(verdict, verdict in differ), _outcome(verdict["a"]), _outcome(verdict["b"])]
+            for verdict in verdicts
+        ],
+    )
+    if differ:
+        document.bullets(
+            [
+                f"{verdict['claim']}: {side.upper()} {verdict[side]['outcome']}, {verdict[side]['because']}"
+                for verdict in differ
+                for side in "ab"
+            ]
+        )
+
+
+def _marked(verdict: Data, is_different: bool) -> str:
+    return f"**{verdict['claim']}**" if is_different else str(verdict["claim"])
+
+
+def _outcome(verdict: Data | None) -> str:
+    return "—" if verdict is None else str(verdict["outcome"])
+
+
+def _rates(document: Document, lines: Sequence[Data]) -> None:
+    document.section("Rates")
+    if not lines:
+        document.say("No condition is in both runs.")
+        return
+    for (variant, condition), group in groupby(lines, lambda line: (line["variant"], line["condition"])):
+        part = list(group)
+        document.section(f"{quoted(condition)} under {quoted(variant)}", level=3)
+        document.say(_problems(part[0]))
+        document.table(["Metric", "A", "B", "B − A"], [_rate(line) for line in part])
+
+
+def _problems(line: Data) -> str:
+    ours, theirs, shared = line["problems_a"], line["problems_b"], line["problems"]
+    if not ours or not theirs:
+        return "Only rates are known here, so differences have no intervals."
+    counts = f"{ours:,} problems in A, {theirs:,} in B"
+    if line["paired"]:
+        return f"{counts}; what follows is about the {shared:,} in both, and differences are paired by them."
+    return f"{counts}, {shared:,} in both; differences are those of independent runs."
+
+
+def _rate(line: Data) -> list[str]:
+    metric = BY_NAME[line["metric"]]
+    a, b = (_cell(line.get(f"{side}_shared") or line[side]) for side in "ab")
+    difference = _cell(line["difference"])
+    label = metric.label or metric.name.replace("_", " ")
+    if metric.is_share:
+        apart = f"{points(difference, 'x')} points" if difference else "—"
+        return [label, rate(a, "x", n=None), rate(b, "x", n=None), apart]
+    return [label, plain(a, "x"), plain(b, "x"), plain(difference, "x", "+.3g")]
+
+
+def _cell(found: Data) -> dict[str, float]:
+    """An interval as a row that the words are made from; what is not defined is left out."""
+    names = {"x": "value", "x_low": "low", "x_high": "high"}
+    return {name: found[end] for name, end in names.items() if found[end] is not None}
+
+
+def _components(document: Document, data: Data) -> None:
+    document.section("Selected components")
+    rows = list(_component_rows(data["components"]))
+    if not rows:
+        lacks = any("selected components" in what for side in "ab" for what in data["lacking"][side])
+        document.say("Not compared." if lacks else "Neither run selected a component.")
+        return
+    rules = " and ".join(f"{side.upper()} by {data['selected_by'][side]}" for side in "ab")
+    document.say(f"Selected: {rules}; beside it what the removal changed, as the run's scan measured it.")
+    document.table(["Component", "A", "B"], rows)
+
+
+def _component_rows(found: Sequence[Data]) -> Iterator[list[str]]:
+    for line in found:
+        cells = [
+            f"{'selected' if line[f'selected_{side}'] else 'not selected'}, {_effect(line[side])}"
+            for side in "ab"
+        ]
+        yield [f"{line['component']} {line['layer']}", *cells]
+
+
+def _effect(found: Data | None) -> str:
+    if found is None:
+        return "not in its scan"
+    return f"`{found['measure']}` {plain(_cell(found), 'x', '+.3g')}"
+
+
+def _differences(document: Document, lines: Sequence[Data]) -> None:
+    if not lines:
+        document.say(SAME)
+        return
+    document.table(
+        ["What", "A", "B"],
+        [[quoted(line["key"]), *(_value(line[side]) for side in "ab")] for line in lines],
+    )
+
+
+def _value(value: object) -> str:
+    return "—" if value is None else quoted(value, limit=_SHOWN)
