@@ -24,8 +24,8 @@ Arms = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands to the application."""
-    for name, function in (("inspect", inspect), ("hf", hf), ("parquet", parquet)):
-        export_app.command(name)(function)
+    for function in (inspect, hf, parquet, vector, arm):
+        export_app.command(function.__name__)(function)
     app.add_typer(export_app, name="export", rich_help_panel=PANEL)
 
 
@@ -57,6 +57,58 @@ def parquet(run: opt.RunArgument = None, *, out: Out, arms: Arms = None, quiet: 
     from backtracking.doors.parquet import export_parquet
 
     _export(export_parquet, run, out, arms, quiet)
+
+
+def vector(
+    run: opt.RunArgument = None,
+    *,
+    out: Out,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="NAME", help="Only this direction; repeatable. Default: all."),
+    ] = None,
+) -> None:
+    """The run's directions as safetensors, with a card: layer, norm, position, convention.
+
+    Example: [cyan]backtracking export vector demo --name onset_deciding_4 --out vectors[/cyan]
+    """
+    from backtracking.api.runs import open_run
+    from backtracking.claims.evidence import Evidence
+    from backtracking.cli.session import current_id
+    from backtracking.doors.vectors import export_vectors
+
+    written = export_vectors(Evidence(open_run(run or current_id()).paths), names or (), out)
+    typer.echo(f"{out}: {len(written)} vectors")
+
+
+def arm(
+    run: opt.RunArgument = None,
+    *,
+    name: Annotated[str, typer.Option("--arm", metavar="NAME", help="Which condition or arm.")],
+    out: Out,
+    variant: opt.Variant = None,
+    draw: Annotated[
+        int | None, typer.Option("--draw", min=0, help="Which draw, of a random control.")
+    ] = None,
+    quiet: opt.Quiet = False,
+) -> None:
+    """An arm for plain transformers: what it changes, its vectors, and the code that applies it.
+
+    Example: [cyan]backtracking export arm demo-phase2 --arm attn_last_x0.5 --out arm[/cyan]
+    """
+    from backtracking.cli.session import Request, current_id, open_run
+    from backtracking.doors.arms import export_arm, member_of
+    from backtracking.run.paths import run_folder
+    from backtracking.stages.arm import find_arm
+    from backtracking.stages.phase2.from_phase1 import vectors
+    from backtracking.stages.phase2.job import onset_phrases
+
+    ctx = open_run(Request(run_id=run_folder(run or current_id()).run_id, quiet=quiet))
+    form = ctx.check_variant(variant or ctx.config.prompting.variant_names[0])
+    found = find_arm(ctx, form, name)
+    member = member_of(found, draw)
+    export_arm(member, ctx.model(), vectors(ctx, form, [found]), onset_phrases(ctx, [found]), out)
+    typer.echo(f"{out}: {name}, {len(member.interventions)} changes")
 
 
 def _export(

@@ -1,6 +1,7 @@
 """What a condition never lets a row say: tokens, and the pieces that would complete a phrase."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,6 +36,15 @@ class Bans:
                 for said, rest in sorted(splits)
                 if rest in self._pieces.tokens
             ]
+
+    def as_data(self) -> dict[str, Any]:
+        """The same as plain data, for code that has no tokenizer of ours."""
+        return {
+            "always": sorted(self._always),
+            "behind": self._behind,
+            "texts": self._pieces.texts if self._pieces is not None else [],
+            "longest": self._longest,
+        }
 
     def after(self, said: Sequence[int]) -> list[int]:
         """The tokens that may not come next in a completion."""
