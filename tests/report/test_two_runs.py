@@ -9,6 +9,7 @@ import pytest
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from backtracking.measurements.statistics import Interval, difference_of_independent, rate
+from backtracking.reports.render import as_markdown
 from backtracking.reports.two_runs.comparison import compared
 from backtracking.reports.two_runs.page import page
 from backtracking.run.paths import RunPaths
@@ -106,7 +107,7 @@ def test_equal_ids_of_other_problems_are_not_paired(tmp_path, shares):
     found = line(compared(one, other), "backtracking_rate")
     assert not found["paired"] and found["problems"] == 0
     assert found["difference"]["low"] < found["difference"]["value"] < found["difference"]["high"]
-    assert "independent runs" in page(compared(one, other)).markdown()
+    assert "independent runs" in as_markdown(page(compared(one, other)))
 
 
 def test_independent_differences_are_newcombes_where_completions_are_independent():
@@ -162,7 +163,7 @@ def test_settings_code_and_verdicts_that_differ_are_shown(tmp_path, shares):
     assert any(found["key"].startswith("phase2") and found["b"] for found in data["settings"])
     assert [(found["key"], found["a"], found["b"]) for found in data["made_with"]] == [("code", "abc", "def")]
     assert data["packages"] == [{"key": "numpy", "a": "2.0", "b": "2.1"}]
-    shown = page(data).markdown()
+    shown = as_markdown(page(data))
     assert "**H1: few**" in shown and "Come out differently: 1" in shown
 
 
@@ -189,7 +190,7 @@ def test_runs_that_kept_rates_alone_have_no_intervals(tmp_path):
         one for one in data["rates"] if (one["condition"], one["metric"]) == ("mlp_27_only", "accuracy")
     )
     assert found["difference"] == {"value": pytest.approx(0.125), "low": None, "high": None}
-    assert "differences have no intervals" in page(data).markdown()
+    assert "differences have no intervals" in as_markdown(page(data))
     assert any("kept rates" in what for what in data["lacking"]["a"])
 
 
@@ -199,7 +200,7 @@ def test_a_run_without_anything_says_so(tmp_path, shares):
     assert data["rates"] == [] and data["components"] == [] and data["verdicts"] == []
     lacking = " ".join(data["lacking"]["b"])
     assert "rates" in lacking and "selected components" in lacking and "verdicts" in lacking
-    assert "No condition is in both runs" in page(data).markdown()
+    assert "No condition is in both runs" in as_markdown(page(data))
 
 
 TABLES = (

@@ -43,6 +43,7 @@ def compare(
 
     Example: [cyan]backtracking compare demo demo-2[/cyan]
     """
+    from backtracking.reports.render import as_page
     from backtracking.reports.two_runs.comparison import compared
     from backtracking.reports.two_runs.page import page
     from backtracking.run.io import write_text
@@ -53,7 +54,7 @@ def compare(
         return
     document = page(data)
     if html is not None:
-        write_text(html, document.html(html.parent))
+        write_text(html, as_page(document, html.parent))
         typer.echo(str(html))
         return
     from backtracking.cli.status_table import terminal
@@ -85,9 +86,10 @@ def _shown(document: "Document") -> "Iterator[RenderableType]":
         elif isinstance(block, Bullets):
             yield Text("\n".join(f"- {_plain(item)}" for item in block.items))
         elif isinstance(block, Table):
-            grid = Grid(*map(_plain, block.head), box=None, pad_edge=False, header_style="dim")
-            for row in block.rows:
-                grid.add_row(*(Text(_plain(cell)) for cell in row))
+            heads = (_plain(column.head) for column in block.columns)
+            grid = Grid(*heads, box=None, pad_edge=False, header_style="dim")
+            for row in zip(*(column.cells for column in block.columns), strict=True):
+                grid.add_row(*(Text(_plain(cell.text)) for cell in row))
             yield grid
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtracking.doors import standalone
+from backtracking.doors.card import markdown_table
 from backtracking.doors.folder import new_folder
 from backtracking.doors.standalone import CHANGES
 from backtracking.errors import UserError
 from backtracking.interventions import MODES, Arm, Condition, Intervention
-from backtracking.reports.document import Table
 from backtracking.run.io import write_json, write_text
 from backtracking.text.triggers import Phrase
 
@@ -127,7 +127,7 @@ def _card(condition: Condition, model: "LoadedModel") -> str:
         for one in condition.interventions
     ]
     head = ["Component", "Layer", "Mode", "Strength", "Vector", "When (beside the defaults)"]
-    changes = Table(head, rows).markdown() if rows else "It changes no activation."
+    changes = markdown_table(head, rows) if rows else "It changes no activation."
     bans = "It never lets a row say some tokens or phrases: pass `logits_processor`." * condition.suppresses
     return "\n\n".join(
         filter(

@@ -8,9 +8,9 @@ from typing import Any
 from backtracking.artifacts.readings import DIRECTION, DIRECTIONS, DIRECTIONS_CARD
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.wording import number, records
+from backtracking.doors.card import markdown_table
 from backtracking.doors.folder import new_folder
 from backtracking.errors import UserError
-from backtracking.reports.document import Table
 from backtracking.run.io import write_text
 
 FILE = "vectors.safetensors"
@@ -89,6 +89,6 @@ def _card(made_from: dict[str, Any], about: Sequence[dict[str, Any]]) -> str:
             _CONVENTION,
             "```python\nfrom safetensors.torch import load_file\n\n"
             f'vector = load_file("{FILE}")["{about[0]["name"]}"]\n```',
-            Table(["Name", "Layer", "Position", "Norm", "AUROC on held-out problems"], rows).markdown(),
+            markdown_table(["Name", "Layer", "Position", "Norm", "AUROC on held-out problems"], rows),
         ]
     ) + "\n"  # fmt: skip

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from backtracking.claims.wording import plain, points, quoted, rate
+from backtracking.claims.wording import counted, fixed, plain, points, quoted, rate
 from backtracking.measurements.metrics import BY_NAME
+from backtracking.reports.columns import Lines
 from backtracking.reports.document import Document
 
 SAME = "No difference."
@@ -25,9 +27,9 @@ def page(data: Data) -> Document:
     _rates(document, data["rates"])
     _components(document, data)
     document.section("Settings")
-    _differences(document, data["settings"])
+    _differences(document, "Settings that differ", data["settings"])
     document.section("Code, model and data")
-    _differences(document, [*data["made_with"], *data["packages"]])
+    _differences(document, "What the runs were made with", [*data["made_with"], *data["packages"]])
     return document
 
 
@@ -47,7 +49,9 @@ def _verdicts(document: Document, verdicts: Sequence[Data]) -> None:
     differ = [verdict for verdict in both if verdict["a"]["outcome"] != verdict["b"]["outcome"]]
     if both:
         document.say(f"Judged in both runs: {len(both)}. Come out differently: {len(differ)}.")
-    document.table(
+    _table(
+        document,
+        "Verdicts of both runs",
         ["Claim", "A", "B"],
         [
             [_marked(verdict, verdict in differ), _outcome(verdict["a"]), _outcome(verdict["b"])]
@@ -69,7 +73,7 @@ def _marked(verdict: Data, is_different: bool) -> str:
 
 
 def _outcome(verdict: Data | None) -> str:
-    return "—" if verdict is None else str(verdict["outcome"])
+    return "not judged" if verdict is None else str(verdict["outcome"])
 
 
 def _rates(document: Document, lines: Sequence[Data]) -> None:
@@ -81,14 +85,15 @@ def _rates(document: Document, lines: Sequence[Data]) -> None:
         part = list(group)
         document.section(f"{quoted(condition)} under {quoted(variant)}", level=3)
         document.say(_problems(part[0]))
-        document.table(["Metric", "A", "B", "B − A"], [_rate(line) for line in part])
+        name = f"{quoted(condition)} under {quoted(variant)} in both runs"
+        _table(document, name, ["Metric", "A", "B", "B − A"], [_rate(line) for line in part])
 
 
 def _problems(line: Data) -> str:
     ours, theirs, shared = line["problems_a"], line["problems_b"], line["problems"]
     if not ours or not theirs:
         return "Only rates are known here, so differences have no intervals."
-    counts = f"{ours:,} problems in A, {theirs:,} in B"
+    counts = f"{counted(ours, 'problem')} in A, {theirs:,} in B"
     if line["paired"]:
         return f"{counts}; what follows is about the {shared:,} in both, and differences are paired by them."
     return f"{counts}, {shared:,} in both; differences are those of independent runs."
@@ -102,7 +107,8 @@ def _rate(line: Data) -> list[str]:
     if metric.is_share:
         apart = f"{points(difference, 'x')} points" if difference else "—"
         return [label, rate(a, "x", n=None), rate(b, "x", n=None), apart]
-    return [label, plain(a, "x"), plain(b, "x"), plain(difference, "x", "+.3g")]
+    place = fixed(a.get("x"), b.get("x"))
+    return [label, plain(a, "x", place), plain(b, "x", place), plain(difference, "x", f"+{place}")]
 
 
 def _cell(found: Data) -> dict[str, float]:
@@ -120,7 +126,7 @@ def _components(document: Document, data: Data) -> None:
         return
     rules = " and ".join(f"{side.upper()} by {data['selected_by'][side]}" for side in "ab")
     document.say(f"Selected: {rules}; beside it what the removal changed, as the run's scan measured it.")
-    document.table(["Component", "A", "B"], rows)
+    _table(document, "Components that a run selected", ["Component", "A", "B"], rows)
 
 
 def _component_rows(found: Sequence[Data]) -> Iterator[list[str]]:
@@ -135,18 +141,24 @@ def _component_rows(found: Sequence[Data]) -> Iterator[list[str]]:
 def _effect(found: Data | None) -> str:
     if found is None:
         return "not in its scan"
-    return f"`{found['measure']}` {plain(_cell(found), 'x', '+.3g')}"
+    return f"`{found['measure']}` {plain(_cell(found), 'x', '+.2f')}"
 
 
-def _differences(document: Document, lines: Sequence[Data]) -> None:
+def _differences(document: Document, name: str, lines: Sequence[Data]) -> None:
     if not lines:
         document.say(SAME)
         return
-    document.table(
-        ["What", "A", "B"],
-        [[quoted(line["key"]), *(_value(line[side]) for side in "ab")] for line in lines],
-    )
+    rows = [[quoted(line["key"]), *(_value(line[side]) for side in "ab")] for line in lines]
+    _table(document, name, ["What", "A", "B"], rows)
 
 
 def _value(value: object) -> str:
-    return "—" if value is None else quoted(value, limit=_SHOWN)
+    return "not set" if value is None else quoted(value, limit=_SHOWN)
+
+
+def _table(document: Document, name: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of cells that are written already; the first column names what each line is about."""
+    lines = Lines([dict(zip(head, row, strict=True)) for row in rows])
+    first, *others = head
+    names = lines.column(first, itemgetter(first), holds="names")
+    document.table(name, [names, *(lines.column(one, itemgetter(one)) for one in others)])
