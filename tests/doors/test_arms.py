@@ -3,8 +3,10 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -216,3 +218,22 @@ def test_vectors_leave_with_a_card(inside, tmp_path):
     assert "hidden_states[layer + 1]" in card and f"{saved.norm().item():.4g}" in card
     with pytest.raises(AssertionError):
         type_command("export", "vector", "demo", "--name", "nonesuch", "--out", str(tmp_path / "w"))
+
+
+def test_conditions_of_phase1_leave_too(inside, tmp_path, monkeypatch, capsys):
+    shutil.copytree(inside / "runs/demo", tmp_path / "runs/demo")
+    monkeypatch.chdir(tmp_path)
+    Path("runs/demo/analysis/selected_layers.json").write_text('{"attn": [5], "mlp": [4]}')
+    asked = {"targeted_ablation": (), "single_mlp_4": (), "random_ablation": ("--draw", "0")}
+    modules = {}
+    for name, more in asked.items():
+        type_command("export", "arm", "demo", "--arm", name, *more, "--out", name)
+        changes = json.loads(Path(name, "arm.json").read_text())["changes"]
+        modules[name] = {change["module"] for change in changes}
+    assert modules["targeted_ablation"] == {"model.layers.5.self_attn", "model.layers.4.mlp"}
+    assert modules["single_mlp_4"] == {"model.layers.4.mlp"}
+    assert len(modules["random_ablation"]) == 2 and modules["random_ablation"] != modules["targeted_ablation"]
+    Path("runs/demo/analysis/selected_layers.json").write_text('{"attn": [], "mlp": []}')
+    with pytest.raises(AssertionError):
+        type_command("export", "arm", "demo", "--arm", "targeted_ablation", "--out", "none")
+    assert "selected none" in capsys.readouterr().err

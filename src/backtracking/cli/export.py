@@ -74,11 +74,12 @@ def vector(
     """
     from backtracking.api.runs import open_run
     from backtracking.claims.evidence import Evidence
+    from backtracking.claims.wording import counted
     from backtracking.cli.session import current_id
     from backtracking.doors.vectors import export_vectors
 
     written = export_vectors(Evidence(open_run(run or current_id()).paths), names or (), out)
-    typer.echo(f"{out}: {len(written)} vectors")
+    typer.echo(f"{out}: {counted(len(written), 'vector')}")
 
 
 def arm(
@@ -96,19 +97,18 @@ def arm(
 
     Example: [cyan]backtracking export arm demo-phase2 --arm attn_last_x0.5 --out arm[/cyan]
     """
+    from backtracking.claims.wording import counted
     from backtracking.cli.session import Request, current_id, open_run
     from backtracking.doors.arms import export_arm, member_of
     from backtracking.run.paths import run_folder
     from backtracking.stages.arm import find_arm
-    from backtracking.stages.phase2.from_phase1 import vectors
-    from backtracking.stages.phase2.job import onset_phrases
 
     ctx = open_run(Request(run_id=run_folder(run or current_id()).run_id, quiet=quiet))
     form = ctx.check_variant(variant or ctx.config.prompting.variant_names[0])
     found = find_arm(ctx, form, name)
-    member = member_of(found, draw)
-    export_arm(member, ctx.model(), vectors(ctx, form, [found]), onset_phrases(ctx, [found]), out)
-    typer.echo(f"{out}: {name}, {len(member.interventions)} changes")
+    member = member_of(found.arm, draw)
+    export_arm(member, ctx.model(), found.vectors, found.onset_phrases, out)
+    typer.echo(f"{out}: {name}, {counted(len(member.interventions), 'change')}")
 
 
 def _export(

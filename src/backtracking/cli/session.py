@@ -178,16 +178,22 @@ def run_stages(
     ctx: "RunContext", stages: "Sequence[Stage]", request: Request, forced: Sequence[str] = ()
 ) -> int:
     """Execute stages in order under the run's lock; returns how many were not up to date."""
+    from backtracking.doors.tracking import tracking
     from backtracking.stages.execute import execute
     from backtracking.stages.init_run import opened
 
     worked = 0
     phase1 = ctx.phase1.run_id if ctx.phase1 else None
-    with opened(ctx.paths, ctx.meta, ctx.loaded, phase1):
+    with (
+        opened(ctx.paths, ctx.meta, ctx.loaded, phase1),
+        tracking(ctx.config, ctx.paths, ctx.reporter) as tracked,
+    ):
         for number, stage in enumerate(stages, start=1):
             place = f"[{number}/{len(stages)}] " if len(stages) > 1 else ""
             ctx.reporter.say(f"{place}{stage.key}")
             outcome = execute(stage, ctx, force=request.force or stage.name in forced or stage.key in forced)
             worked += not outcome.skipped
             ctx.reporter.say(f"  {_in_words(outcome)}")
+            if not outcome.skipped:
+                tracked.tell(stage.key, ctx.meta.stages[stage.key], ctx.paths.root)
     return worked

@@ -357,6 +357,9 @@ class ExperimentConfig(Section):
     """The ablated regeneration of Phase 1."""
     report: ReportConfig = ReportConfig()
     """The report of Phase 1."""
+    tracking: Literal["none", "wandb", "trackio"] = "none"
+    """Who is told what each stage found: numbers, tables and figures. Without a network, or a key for
+    wandb, it is kept on disk."""
     phase2: Phase2Config | None = None
     """Phase 2; absent in a Phase 1 config."""
 

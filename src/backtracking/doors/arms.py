@@ -114,6 +114,12 @@ def _suppressed(condition: Condition, model: "LoadedModel") -> dict[str, Any] | 
     return Bans(condition, model.tokenizer).as_data() if condition.suppresses else None
 
 
+def _when(one: Intervention) -> str:
+    """Its schedule without what says nothing."""
+    given = one.when.model_dump(mode="json")
+    return "`" + json.dumps({key: value for key, value in given.items() if value not in (None, "any")}) + "`"
+
+
 def _card(condition: Condition, model: "LoadedModel") -> str:
     rows = [
         [
@@ -122,11 +128,11 @@ def _card(condition: Condition, model: "LoadedModel") -> str:
             one.mode,
             f"{one.applied_strength:g}",
             f"`{one.vector}`" if one.vector else "",
-            "`" + json.dumps(one.when.model_dump(mode="json", exclude_defaults=True)) + "`",
+            _when(one),
         ]
         for one in condition.interventions
     ]
-    head = ["Component", "Layer", "Mode", "Strength", "Vector", "When (beside the defaults)"]
+    head = ["Component", "Layer", "Mode", "Strength", "Vector", "When"]
     changes = markdown_table(head, rows) if rows else "It changes no activation."
     bans = "It never lets a row say some tokens or phrases: pass `logits_processor`." * condition.suppresses
     return "\n\n".join(
