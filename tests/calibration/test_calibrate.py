@@ -1,5 +1,7 @@
 """The calibration on tiny studies: kept as it goes, null studies that are null, and the table."""
 
+from dataclasses import asdict
+
 import pandas as pd
 import pytest
 
@@ -7,11 +9,14 @@ from backtracking.artifacts.phase1 import EVENTS
 from backtracking.calibration import calibrate as calibration
 from backtracking.calibration.calibrate import SMALL_SCOPE, Scope, Study, calibrate
 from backtracking.calibration.nulls import AS_PLANNED, CHOICES, LABELS, Choice, Desk, relabelled
-from backtracking.calibration.studies import SMALL, outcomes, run_study
+from backtracking.calibration.second_nulls import REDUCTION, SecondDesk, mixed, second_null, swept_rows
+from backtracking.calibration.studies import SMALL, SMALL_SECOND, outcomes, run_second, run_study
 from backtracking.calibration.table import HEADING, as_markdown, write_section
-from backtracking.calibration.truths import BY_NAME
+from backtracking.calibration.truths import BY_NAME, SECOND
+from tests.measurement.test_outcome import as_arms, completions, events_of
 
 SIZE = {"problems": 10, "samples": 2, "sets": 2, "events": 10}
+SECOND_SIZE = asdict(SMALL_SECOND)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +55,8 @@ def test_choices_leave_what_they_say(finished):
     halves = [set(Choice(half, None, 0).apply(events)["example_id"]) for half in (0, 1)]
     assert not halves[0] & halves[1] and halves[0] | halves[1] == set(events["example_id"])
     other = Choice(None, None, 1).apply(events)
-    same = other["condition"].value_counts() == events["condition"].value_counts()
-    assert same.all() and len(other) == len(events)
+    counts = [table["condition"].value_counts().to_dict() for table in (events, other)]
+    assert counts[0] == counts[1]
     baseline = other["condition"] == "baseline"
     assert set(other[baseline].index) == set(events[events["condition"] == "baseline"].index)
 
@@ -73,8 +78,8 @@ def test_a_calibration_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert len(done) == len(first) + 1 == len(again), "only the second null is new"
 
 
-def study(kind, truth, seed, **found):
-    return Study(kind=kind, truth=truth, architecture="qwen2", seed=seed, size=SIZE, **found)
+def study(kind, truth, seed, size=SIZE, **found):
+    return Study(kind=kind, truth=truth, architecture="qwen2", seed=seed, size=size, **found)
 
 
 def test_the_table_marks_what_is_against_the_truth_and_counts_false_claims():
@@ -87,12 +92,54 @@ def test_the_table_marks_what_is_against_the_truth_and_counts_false_claims():
                 for n in range(40)
             ),
             study("analyst", "null", 0, ever=["format_effect"]),
+            *(
+                study("second", SECOND[0].name, n, outcomes={"turned_down": "contradicted"}, size=SECOND_SIZE)
+                for n in range(2)
+            ),
+            study("mixed", SECOND[0].name, 0, outcomes={"turned_down": "inconclusive"}),
+            study("second analyst", SECOND[0].name, 0, ever=["turned_down"]),
         ]
     )
     assert "| one writer | qwen2 | **yes (false)** | yes |" in table
-    assert "| one writer | H0 | contradicted | 0 of 1 |" in table
+    assert "| one writer | H0 | contradicted | 0 of 1 (≥ 0%) |" in table
     assert "| H1 | – | 2 of 40 (≤ 17%) | 0 of 1 (≤ 98%) |" in table
+    assert f"| {SECOND[0].name} | qwen2 | no |" in table
+    assert "| turned_down | – | 0 of 1 (≤ 98%) | 1 of 1 (≤ 100%) |" in table
+    assert "| writes | – | – | – |" in table, "rows drawn again say nothing about the scan"
     assert "| format_effect | – | 0 of 40 (≤ 9%) | 1 of 1 (≤ 100%) |" in table
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A small study of Phase 2 on the reasoner that ships."""
+    return run_second(SECOND[0], tmp_path_factory.mktemp("second"), SMALL_SECOND, seed=0)
+
+
+def test_phase_2_goes_from_problems_to_its_verdicts(swept):
+    found = outcomes(swept)
+    assert set(REDUCTION) <= set(found)
+    assert not any(SECOND[0].is_wrong(claim, outcome) for claim, outcome in found.items())
+
+
+def test_mixed_arms_keep_rows_and_the_number_of_each_arm(swept):
+    rows = swept_rows(swept)
+    assert {"baseline"} < set(rows["arm"])
+    drawn = mixed(rows, seed=0)
+    assert not drawn["arm"].equals(rows["arm"])
+    pd.testing.assert_series_equal(drawn["is_correct"], rows["is_correct"])
+    for problem in rows["example_id"].unique():
+        mine = [table.loc[table["example_id"] == problem, "arm"].value_counts() for table in (rows, drawn)]
+        assert mine[0].to_dict() == mine[1].to_dict()
+
+
+def test_a_real_reduction_is_found_and_a_mixed_one_is_not(tmp_path):
+    """The same rows: as they are, an arm checks no right step; mixed, none does anything."""
+    events = events_of(*(completions(arm, wrong=0.9, right=rate, problems=200) for arm, rate in
+                         (("baseline", 0.45), ("calm", 0.02), ("same", 0.45))), problems=200)  # fmt: skip
+    rows = as_arms(events).assign(condition=lambda table: table["arm"])
+    assert SecondDesk(tmp_path / "desk").confirmed(rows)["turned_down"] == "supported"
+    planned, ever = second_null(rows, tmp_path / "desk", 0, partial=True)
+    assert planned["turned_down"] != "supported" and ever <= set(REDUCTION)
 
 
 def test_the_section_is_replaced_and_the_rest_of_the_page_stays(tmp_path):

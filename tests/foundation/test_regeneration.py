@@ -6,6 +6,10 @@ from collections import Counter
 import pandas as pd
 import pytest
 
+from backtracking.claims.audit.checks import audit
+from backtracking.claims.evidence import Evidence
+from backtracking.run.paths import RunPaths
+
 MAIN = "baseline_think_newline"
 
 
@@ -54,6 +58,18 @@ def test_two_stand_outs_are_removed_alone_and_together(regenerate, cli, small_co
     for name in alone:
         assert table.loc[name, "total"] == dealt[name]
         assert pd.notna(table.loc[name, "accuracy_diff"])
+    assert checked(workdir) == "pass", "components removed alone share one set of rows"
+    path = workdir / "runs/small/analysis/backtracking_events.csv"
+    events = pd.read_csv(path)
+    lost = events.index[events["condition"] == "single_attn_1"][:4]
+    events.drop(index=lost).to_csv(path, index=False)
+    assert checked(workdir) == "fail"
+
+
+def checked(workdir):
+    """What the audit says of the rows that are there."""
+    found = audit(Evidence(RunPaths(workdir / "runs", "small")))
+    return next(check.outcome for check in found if check.name == "row_keys")
 
 
 def test_one_stand_out_is_not_removed_twice(regenerate, workdir):

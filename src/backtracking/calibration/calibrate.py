@@ -13,9 +13,18 @@ import pandas as pd
 from pydantic import Field
 
 from backtracking.artifacts.phase1 import EVENTS
-from backtracking.calibration.nulls import Desk, null_study
-from backtracking.calibration.studies import SMALL, Size, outcomes, run_study
-from backtracking.calibration.truths import BY_NAME, NULL, TRUTHS
+from backtracking.calibration.nulls import Desk, Outcomes, null_study
+from backtracking.calibration.second_nulls import second_null, swept_rows
+from backtracking.calibration.studies import (
+    SMALL,
+    SMALL_SECOND,
+    SecondSize,
+    Size,
+    outcomes,
+    run_second,
+    run_study,
+)
+from backtracking.calibration.truths import BY_NAME, NULL, SECOND, TRUTHS
 from backtracking.run import io
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import Record
@@ -23,7 +32,9 @@ from backtracking.run.records import Record
 TEMPLATES = ("one writer", NULL.name)
 """Finished studies whose rows make null studies: with components that stand out of the scan, and without."""
 VARIANTS = ("baseline_think_newline", "think_same_line", "no_think_tags")
-Kind = Literal["truth", "null", "relabelled", "analyst"]
+Kind = Literal["truth", "null", "relabelled", "analyst", "second", "mixed", "second analyst"]
+"""Studies of planted models and of null models, null studies made of rows, those of an analyst; then the same
+of Phase 2, whose null studies mix the rows of arms."""
 
 
 class Study(Record):
@@ -51,12 +62,15 @@ class Scope:
     size: Size = field(default_factory=Size)
     seeds: int = 1
     """Models per truth and architecture."""
-    nulls: int = 30
+    nulls: int = 60
     """Null models studied by the whole first phase."""
-    relabelled: int = 100
+    relabelled: int = 200
     """Null studies made of the rows of each template."""
     analysts: int = 10
     """Null studies of each template that are analysed in every way."""
+    second_size: SecondSize = field(default_factory=SecondSize)
+    second_seeds: int = 3
+    """Studies of Phase 2 of each model that ships with the package."""
 
     def first(self) -> list[Study]:
         """Studies of models."""
@@ -67,7 +81,10 @@ class Scope:
             for seed in range(self.seeds)
         ]
         kinds = NULL.architectures
-        return planted + [
+        reduced = [
+            self._second("second", truth.name, seed) for truth in SECOND for seed in range(self.second_seeds)
+        ]
+        return [*planted, *reduced] + [
             self._study("null", NULL.name, kinds[number % len(kinds)], 1000 + number)
             for number in range(self.nulls)
         ]
@@ -77,19 +94,27 @@ class Scope:
         return [
             self._study(kind, name, "qwen2", seed)
             for name in TEMPLATES
-            for kind, count in self._made_of_rows
+            for kind, count in self._made_of_rows("relabelled", "analyst")
+            for seed in range(count)
+        ] + [
+            self._second(kind, truth.name, seed)
+            for truth in (SECOND if self.second_seeds else ())
+            for kind, count in self._made_of_rows("mixed", "second analyst")
             for seed in range(count)
         ]
 
-    @property
-    def _made_of_rows(self) -> tuple[tuple[Kind, int], ...]:
-        return ("relabelled", self.relabelled), ("analyst", self.analysts)
+    def _made_of_rows(self, planned: Kind, partial: Kind) -> tuple[tuple[Kind, int], ...]:
+        return (planned, self.relabelled), (partial, self.analysts)
+
+    def _second(self, kind: Kind, truth: str, seed: int) -> Study:
+        size = asdict(self.second_size)
+        return Study(kind=kind, truth=truth, architecture="qwen2", seed=seed, size=size)
 
     def _study(self, kind: Kind, truth: str, architecture: str, seed: int) -> Study:
         return Study(kind=kind, truth=truth, architecture=architecture, seed=seed, size=asdict(self.size))
 
 
-SMALL_SCOPE = Scope(SMALL, nulls=1, relabelled=2, analysts=1)
+SMALL_SCOPE = Scope(SMALL, nulls=1, relabelled=2, analysts=1, second_size=SMALL_SECOND, second_seeds=1)
 """For the tests."""
 
 
@@ -128,16 +153,27 @@ def _one_thread() -> None:
 def do(study: Study, folder: Path) -> Study:
     """The study with its outcomes."""
     if study.kind in ("truth", "null"):
-        truth, size = BY_NAME[study.truth], Size(**study.size)
-        paths = run_study(truth, study.architecture, folder / study.name, size, study.seed)
+        size = Size(**study.size)
+        paths = run_study(BY_NAME[study.truth], study.architecture, folder / study.name, size, study.seed)
         return study.model_copy(update={"outcomes": outcomes(paths)})
-    finished = study.model_copy(update={"kind": "truth", "seed": 0})
-    template = RunPaths(folder / finished.name / "runs", "calibration")
-    events = pd.read_csv(EVENTS.path(template))
-    with TemporaryDirectory() as scratch:
-        desk = Desk(template, Path(scratch), VARIANTS)
-        planned, ever = null_study(desk, events, study.seed, partial=study.kind == "analyst")
+    if study.kind == "second":
+        paths = run_second(BY_NAME[study.truth], folder / study.name, SecondSize(**study.size), study.seed)
+        return study.model_copy(update={"outcomes": outcomes(paths)})
+    planned, ever = _null(study, folder)
     return study.model_copy(update={"outcomes": dict(planned), "ever": sorted(ever)})
+
+
+def _null(study: Study, folder: Path) -> tuple[Outcomes, set[str]]:
+    """A null study made of the rows of a finished one."""
+    partial = study.kind in ("analyst", "second analyst")
+    kind: Kind = "second" if study.kind in ("mixed", "second analyst") else "truth"
+    finished = study.model_copy(update={"kind": kind, "seed": 0})
+    template = RunPaths(folder / finished.name / "runs", "calibration")
+    with TemporaryDirectory() as scratch:
+        if kind == "second":
+            return second_null(swept_rows(template), Path(scratch), study.seed, partial=partial)
+        desk = Desk(template, Path(scratch), VARIANTS)
+        return null_study(desk, pd.read_csv(EVENTS.path(template)), study.seed, partial=partial)
 
 
 def write_results(folder: Path, studies: Sequence[Study], table: str) -> None:

@@ -1,5 +1,6 @@
 """A planted model studied by the whole first phase, from its problems to the verdicts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from backtracking.calibration.truths import Truth
 from backtracking.calibration.world import write_problems
 from backtracking.config.load import LoadedConfig
 from backtracking.config.schema import ExperimentConfig
+from backtracking.model.loading import LoadedModel
 from backtracking.run.paths import RunPaths
-from backtracking.stages.base import RunContext
+from backtracking.stages.base import RunContext, Stage
 from backtracking.stages.execute import execute
 from backtracking.stages.init_run import new_meta
 from backtracking.stages.plan import plan
@@ -68,9 +70,11 @@ def run_study(truth: Truth, architecture: str, folder: Path, size: Size, seed: i
     problems = folder / "problems.jsonl"
     write_problems(problems, size.problems, seed)
     config = LoadedConfig(study_config(truth, size, problems, seed), source="calibration")
-    model = truth.model(architecture, seed)
+    return _executed(config, truth.model(architecture, seed), plan(config.config), folder)
+
+
+def _executed(config: LoadedConfig, model: LoadedModel, stages: Sequence[Stage], folder: Path) -> RunPaths:
     paths = RunPaths(folder / "runs", "calibration")
-    stages = plan(config.config)
     ctx = RunContext(
         loaded=config,
         paths=paths,
@@ -81,6 +85,52 @@ def run_study(truth: Truth, architecture: str, folder: Path, size: Size, seed: i
     for stage in stages:
         execute(stage, ctx)
     return paths
+
+
+@dataclass(frozen=True)
+class SecondSize:
+    """How large the studies of Phase 2 are: half of the problems pick, half confirm."""
+
+    problems: int = 300
+    samples: int = 2
+    prefixes: int = 60
+    draws: int = 4
+
+
+SMALL_SECOND = SecondSize(problems=12, samples=1, prefixes=2, draws=1)
+"""For the tests."""
+
+
+def second_config(truth: Truth, size: SecondSize, seed: int, layers: int) -> ExperimentConfig:
+    """Blocks of the last layers as candidates, one of them at several strengths, and the confirmation."""
+    last = range(layers - 2, layers)
+    subsets = {
+        f"{kind}_{layer}": {"components": [[kind, layer]]} for kind in ("attn", "mlp") for layer in last
+    }
+    settings: dict[str, Any] = {
+        "run": {"name": "calibration", "run_id": "calibration", "seed": seed},
+        "model": {"hf_id": truth.bundled},
+        "dataset": {"name": "tiny_arithmetic", "split": "test", "seed": seed, "max_examples": size.problems},
+        "generation": {"max_new_tokens": 160, "temperature": 1.0, "top_p": 1.0},
+        "phase2": {
+            "max_examples": size.problems,
+            "num_samples_per_prompt": size.samples,
+            "compute_baseline_only_metrics": False,
+            "subset_sweep": {"subsets": subsets},
+            "scale_sweep": {"subset_name": f"attn_{layers - 1}", "scales": [0.5, 0.9]},
+            "continuation_ablation": {"enabled": False},
+            "confirm": {"random_draws": size.draws, "fixed_prefixes": size.prefixes},
+        },
+    }
+    return ExperimentConfig.model_validate(settings)
+
+
+def run_second(truth: Truth, folder: Path, size: SecondSize, seed: int) -> RunPaths:
+    """Sweep, pick, confirm and judge a model that ships with the package; its run folder."""
+    model = truth.model("", seed)
+    config = LoadedConfig(second_config(truth, size, seed, model.n_layers), source="calibration")
+    stages = [stage for stage in plan(config.config) if stage.name != "phase2-specificity"]
+    return _executed(config, model, stages, folder)
 
 
 def outcomes(paths: RunPaths) -> Outcomes:

@@ -28,13 +28,16 @@ def calibrate(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Models per truth and architecture.")] = 1,
     nulls: Annotated[
         int, typer.Option("--nulls", min=0, help="Null models through the whole first phase.")
-    ] = 30,
+    ] = 60,
     relabelled: Annotated[
         int, typer.Option("--relabelled", min=0, help="Null studies made of each template's rows.")
-    ] = 100,
+    ] = 200,
     analysts: Annotated[
         int, typer.Option("--analysts", min=0, help="Those that are also analysed in every way.")
     ] = 10,
+    second_seeds: Annotated[
+        int, typer.Option("--second-seeds", min=0, help="Studies of Phase 2 per model that ships.")
+    ] = 3,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes side by side.")] = 2,
     page: Annotated[
         Path | None, typer.Option("--page", help="A page whose section `Calibration` is written anew.")
@@ -53,7 +56,11 @@ def calibrate(
     from backtracking.calibration.table import as_markdown, write_section
 
     scope = (
-        SMALL_SCOPE if small else Scope(seeds=seeds, nulls=nulls, relabelled=relabelled, analysts=analysts)
+        SMALL_SCOPE
+        if small
+        else Scope(
+            seeds=seeds, nulls=nulls, relabelled=relabelled, analysts=analysts, second_seeds=second_seeds
+        )
     )
     results = run(out, scope, workers, typer.echo)
     table = as_markdown(results)

@@ -19,7 +19,7 @@ from backtracking.interventions import (
     mean_vector,
 )
 from backtracking.model.random_control import matched_arm, random_arm
-from backtracking.run.records import BASELINE_NAME
+from backtracking.run.records import ALONE, BASELINE_NAME
 
 SINGLE = "single_ablation"
 CONDITIONS = (BASELINE_NAME, "targeted_ablation", SINGLE, "random_ablation")
@@ -104,7 +104,7 @@ def condition_arm(
 
 
 def _alone(member: Intervention) -> Condition:
-    return Condition(name=f"single_{member.component}_{member.layer}", interventions=(member,))
+    return Condition(name=f"{ALONE}{member.component}_{member.layer}", interventions=(member,))
 
 
 def targeted_members(

@@ -21,7 +21,7 @@ from backtracking.reports.page import Page
 from backtracking.reports.prefixes import write_prefixes
 from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
 from backtracking.reports.verdicts import write_verdicts
-from backtracking.run.records import BASELINE_NAME
+from backtracking.run.records import ALONE, BASELINE_NAME
 
 
 def phase1_report(
@@ -110,7 +110,7 @@ def _say_how_removed(page: Page, table: pd.DataFrame) -> None:
     if removed := page.evidence.notes(stage).get("removed_by"):
         by = page.evidence.data(readings.SELECTION).get("mode", "zero")
         page.say(f"Components are removed by {quoted(removed)}; the scan selected them by {quoted(by)}.")
-    if table["condition"].astype(str).str.startswith("single_").any():
+    if table["condition"].astype(str).str.startswith(ALONE).any():
         page.say(
             "`targeted_ablation` removes what stands out together, a line `single_…` one of these components "
             "alone; the completions are shared out among them."

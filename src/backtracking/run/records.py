@@ -9,6 +9,8 @@ SCHEMA_VERSION = 1
 
 BASELINE_NAME = "baseline"
 """The condition, and the arm, in which nothing is changed."""
+ALONE = "single_"
+"""What the conditions begin with that remove one component alone."""
 
 DIGEST_LENGTH = 16
 """Hexadecimal digits of a row's digests: enough to notice a change, short beside the row."""

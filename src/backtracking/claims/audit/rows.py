@@ -13,7 +13,7 @@ from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, not_appli
 from backtracking.claims.audit.completions import Group, as_label, listed, named, numbers
 from backtracking.claims.wording import percent, quoted
 from backtracking.measurements.floors import MOST_CUT
-from backtracking.run.records import BASELINE_NAME
+from backtracking.run.records import ALONE, BASELINE_NAME
 
 MANY_CUT = 0.1
 """More baseline completions cut than this make accuracy depend on the cap."""
@@ -150,7 +150,7 @@ def _missing(run: AuditedRun) -> Iterator[tuple[float, str]]:
     if not run.is_earlier and not run.has_generated:
         return  # imported traces come in any number per problem
     for group in run.by_table:
-        rows = group.rows
+        rows = _dealt_together(run, group)
         if "sample_id" not in rows or group.holds("draw"):
             continue
         problems = _problems_of_baselines(run, group.table) if group.is_baseline else set()
@@ -161,6 +161,18 @@ def _missing(run: AuditedRun) -> Iterator[tuple[float, str]]:
                 lacking / expected,
                 f"{lacking:,} of {expected:,} rows of {group.name} are missing ({group.table.file})",
             )
+
+
+def _dealt_together(run: AuditedRun, group: Group) -> pd.DataFrame:
+    """The rows of a condition; components removed alone share one set of rows, dealt over them."""
+    if not group.condition.startswith(ALONE):
+        return group.rows
+    alike = [
+        other.rows
+        for other in run.by_table
+        if other.table == group.table and other.variant == group.variant and other.condition.startswith(ALONE)
+    ]
+    return pd.concat(alike)
 
 
 def _problems_of_baselines(run: AuditedRun, table: Table) -> set[Any]:
