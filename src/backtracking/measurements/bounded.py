@@ -29,7 +29,7 @@ class Values:
     each: Array
     most: float
 
-    def low(self, weight: float = 1.0) -> float:
+    def low(self, weight: float = 1.0, level: float = LEVEL) -> float:
         """The smallest mean that is left possible, were each value seen in so many problems."""
         from scipy.optimize import brentq
 
@@ -37,7 +37,7 @@ class Values:
             return -self.most
 
         def excess(mean: float) -> float:
-            return self.p_at_most(mean, weight) - LEVEL / 2
+            return self.p_at_most(mean, weight) - level / 2
 
         return float(brentq(excess, -self.most, float(self.each.mean()), xtol=1e-6))
 
@@ -55,14 +55,16 @@ class Values:
         return Values(-self.each, self.most)
 
 
-def exact_difference(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]) -> Difference:
+def exact_difference(
+    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], level: float = LEVEL
+) -> Difference:
     """`paired_difference` of two shares, with bounds and p for few and for sparse losses."""
-    found = paired_difference(one, other)
+    found = paired_difference(one, other, level)
     if not found.error > 0:
         return found
     values = by_problem(one, other)
     p = 2 * min(side.p_at_most(0.0) for side in (values, values.negated()))
-    low, high = values.low(), -values.negated().low()
+    low, high = values.low(level=level), -values.negated().low(level=level)
     return Difference(found.value, low, high, min(1.0, p), found.error, found.problems)
 
 

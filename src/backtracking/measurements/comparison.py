@@ -8,7 +8,7 @@ import pandas as pd
 
 from backtracking.measurements import statistics
 from backtracking.measurements.metrics import Metric
-from backtracking.measurements.statistics import Array, Difference, Interval
+from backtracking.measurements.statistics import LEVEL, Array, Difference, Interval
 from backtracking.measurements.tallies import counted, difference
 
 
@@ -30,19 +30,21 @@ def quantity(column: str) -> Outcome:
     return Outcome(lambda rows: rows[column].astype(float), is_share=False)
 
 
-def average(rows: pd.DataFrame, what: Outcome | Metric) -> Interval:
+def average(rows: pd.DataFrame, what: Outcome | Metric, level: float = LEVEL) -> Interval:
     """A mean, or a ratio to what it is counted per, with the interval."""
     sums = _sums(rows, what)
     estimate = statistics.rate if what.is_share else statistics.ratio
-    return estimate(sums["top"].to_numpy(), sums["bottom"].to_numpy())
+    return estimate(sums["top"].to_numpy(), sums["bottom"].to_numpy(), level)
 
 
-def compare(left: pd.DataFrame, right: pd.DataFrame, what: Outcome | Metric) -> Difference:
-    """Left minus right, paired by the problems that both have."""
+def compare(
+    left: pd.DataFrame, right: pd.DataFrame, what: Outcome | Metric, level: float | None = None
+) -> Difference:
+    """Left minus right, paired by the problems that both have; `level`: that of one of several looks."""
     one, other = paired_sums(left, right, what)
-    return (
-        difference(what, one, other) if isinstance(what, Metric) else statistics.paired_difference(one, other)
-    )
+    if isinstance(what, Metric):
+        return difference(what, one, other, level)
+    return statistics.paired_difference(one, other, level or LEVEL)
 
 
 def paired_sums(

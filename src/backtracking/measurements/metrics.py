@@ -37,6 +37,8 @@ class Metric:
     each problem is counted, the plain difference would mix in what other problems weigh under it."""
     to_be_held: bool = False
     """Whether arms are asked to leave it alone: its differences get bounds for few and for sparse losses."""
+    less_is_loss: bool = False
+    """Of what is to be held: whether a fall of it is the loss, and not a rise."""
 
     @property
     def is_share(self) -> bool:
@@ -125,6 +127,7 @@ METRICS = (
         outcome="accuracy",
         compared=(1, 2),
         to_be_held=True,
+        less_is_loss=True,
     ),
     Metric(
         "accuracy_graded",

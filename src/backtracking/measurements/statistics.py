@@ -57,7 +57,7 @@ def spread(name: str, estimate: Interval | Difference) -> dict[str, float]:
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
-def rate(counts: ArrayLike, totals: ArrayLike) -> Interval:
+def rate(counts: ArrayLike, totals: ArrayLike, level: float = LEVEL) -> Interval:
     """A share with a Wilson interval for clustered data.
 
     The number of completions is divided by the design effect (the variance of the share over problems,
@@ -76,7 +76,7 @@ def rate(counts: ArrayLike, totals: ArrayLike) -> Interval:
         return Interval(share, _NAN, _NAN)
     worst = float((total**2).sum() / size)
     effect = _design_effect(count, total, share, worst)
-    quantile = special.stdtrit(problems - 1, 1 - LEVEL / 2)
+    quantile = special.stdtrit(problems - 1, 1 - level / 2)
     pull = quantile**2 * effect / size
     centre = (share + pull / 2) / (1 + pull)
     reach = np.sqrt(pull * (share * (1 - share) + pull / 4)) / (1 + pull)
@@ -96,7 +96,7 @@ def _design_effect(count: Array, total: Array, share: float, worst: float) -> fl
     return float(min(estimate, worst))
 
 
-def ratio(numerators: ArrayLike, denominators: ArrayLike) -> Interval:
+def ratio(numerators: ArrayLike, denominators: ArrayLike, level: float = LEVEL) -> Interval:
     """A ratio of sums of non-negative quantities, with a t interval on the log scale."""
     top, bottom = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
     used = (top > 0) | (bottom > 0)
@@ -107,11 +107,13 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike) -> Interval:
     if len(top) < 2 or value == 0:
         return Interval(value, _NAN, _NAN)
     error = _standard_error(top / top.sum() - bottom / bottom.sum())
-    reach = special.stdtrit(len(top) - 1, 1 - LEVEL / 2) * error
+    reach = special.stdtrit(len(top) - 1, 1 - level / 2) * error
     return Interval(value, float(value * np.exp(-reach)), float(value * np.exp(reach)))
 
 
-def paired_difference(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]) -> Difference:
+def paired_difference(
+    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], level: float = LEVEL
+) -> Difference:
     """First share (or ratio) minus second, each given as sums per problem in the same order of problems.
 
     Only problems with a denominator on both sides count. The interval is Student's t on the problems'
@@ -124,10 +126,13 @@ def paired_difference(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, 
     influence = (top - share * bottom) / bottom.sum() - (
         other_top - other_share * other_bottom
     ) / other_bottom.sum()
-    return _difference(float(share - other_share), influence, 1 / bottom.sum() + 1 / other_bottom.sum())
+    step = 1 / bottom.sum() + 1 / other_bottom.sum()
+    return _difference(float(share - other_share), influence, step, level)
 
 
-def difference_within(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]) -> Difference:
+def difference_within(
+    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], level: float = LEVEL
+) -> Difference:
     """The mean of the problems' own differences, weighted as Mantel and Haenszel do.
 
     For shares of what the arms themselves decide about, as steps that are wrong: an arm that spares only the
@@ -143,7 +148,8 @@ def difference_within(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, 
     value, total = gap.sum() / weight.sum(), weight.sum()
     others = total - weight
     influence = np.divide(gap - value * weight, others, out=np.zeros_like(gap), where=others > 0)
-    return _difference(float(value), influence, 1 / bottom.sum() + 1 / other_bottom.sum())
+    step = 1 / bottom.sum() + 1 / other_bottom.sum()
+    return _difference(float(value), influence, step, level)
 
 
 def difference_of_independent(one: Interval, other: Interval) -> Interval:
@@ -164,7 +170,7 @@ def _shared(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]
     return [part[used] for part in parts]
 
 
-def _difference(value: float, influence: Array, largest_step: float) -> Difference:
+def _difference(value: float, influence: Array, largest_step: float, level: float) -> Difference:
     """With Student's t on the problems' influences; without any, as if two differed by the largest step."""
     problems = len(influence)
     if problems < 2:
@@ -172,7 +178,7 @@ def _difference(value: float, influence: Array, largest_step: float) -> Differen
     error = _standard_error(influence)
     if np.allclose(influence, 0):
         error = largest_step / np.sqrt(2) * np.sqrt(problems / (problems - 1))
-    reach = float(special.stdtrit(problems - 1, 1 - LEVEL / 2) * error)
+    reach = float(special.stdtrit(problems - 1, 1 - level / 2) * error)
     p = 2 * special.stdtr(problems - 1, -abs(value) / error)
     return Difference(value, value - reach, value + reach, float(p), float(error), problems)
 

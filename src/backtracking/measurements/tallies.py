@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from backtracking.measurements import statistics
 from backtracking.measurements.bounded import exact_difference
 from backtracking.measurements.coupling import FRESH
 from backtracking.measurements.metrics import COUNTS, Metric, compared_in, shown_in
-from backtracking.measurements.statistics import Array, Difference, Interval
+from backtracking.measurements.statistics import LEVEL, Array, Difference, Interval
 from backtracking.run.cells import original
 from backtracking.run.inputs import EventRows, Whole, note
 
@@ -247,10 +248,22 @@ def differences(sums: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Differ
 
 
 def difference(
-    metric: Metric, one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]
+    metric: Metric,
+    one: tuple[ArrayLike, ArrayLike],
+    other: tuple[ArrayLike, ArrayLike],
+    level: float | None = None,
 ) -> Difference:
-    """Of a metric, by the estimate that it asks for; each side gives its sums per problem."""
-    if metric.to_be_held:
-        return exact_difference(one, other)
+    """Of a metric, by the estimate that it asks for; each side gives its sums per problem.
+
+    `level` is that of one of several looks. Then the end of the interval that says whether there surely is a
+    loss is Student's, which errs on the safe side for sparse losses: those that were not seen only make the
+    loss larger. The end that says whether it is held stays exact.
+    """
     estimate = statistics.difference_within if metric.within_problems else statistics.paired_difference
-    return estimate(one, other)
+    if not metric.to_be_held:
+        return estimate(one, other, level or LEVEL)
+    exact = exact_difference(one, other, level or LEVEL)
+    if level is None:
+        return exact
+    students = estimate(one, other, level)
+    return replace(exact, high=students.high) if metric.less_is_loss else replace(exact, low=students.low)

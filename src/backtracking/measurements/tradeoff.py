@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from backtracking.measurements.bounded import deciding_problems, no_worse_p
 from backtracking.measurements.comparison import average, compare, count, paired_sums
 from backtracking.measurements.floors import NOT_TESTABLE, allowed_loss, no_onsets, too_cut, too_low
+from backtracking.measurements.looks import Looks
 from backtracking.measurements.metrics import BY_NAME, OUTCOMES, compared_in, shown_in
 from backtracking.measurements.outcome import (
     Way,
@@ -25,6 +26,7 @@ from backtracking.run.seed import derive_seed
 
 HELD = "non-destructive"
 DESTRUCTIVE = "destructive"
+NO_EFFECT = "no effect"
 BOOTSTRAP_DRAWS = 2000
 TESTED = ("backtracking", "accuracy", "onset_after_wrong", "onset_after_right", "wrong_steps_per_row")
 """Outcomes whose p is corrected for the number of arms."""
@@ -36,12 +38,18 @@ SCALE_COLUMNS = (*_COUNTS, "scale", "num_components")
 _STEPS = {"fresh_wrong_count": "fresh_wrong", "fresh_right_count": "fresh_right"}
 
 
-def summarize_arms(events: pd.DataFrame, margin: float) -> pd.DataFrame:
-    """One line per arm: rates, paired differences to the baseline, signs of degeneration, and a verdict."""
+def summarize_arms(events: pd.DataFrame, margin: float, looks: Looks | None = None) -> pd.DataFrame:
+    """One line per arm: rates, paired differences to the baseline, signs of degeneration, and a verdict.
+
+    With looks, each arm rests on the problems that it has rows of, and its line holds whenever it stopped.
+    """
     parts = {str(arm): part for arm, part in events.groupby("arm", sort=False)}
     values = {arm: counted(part) for arm, part in parts.items()}
     table = pd.DataFrame(
-        [_line(part, values[arm]) | _differences(values, arm, margin) for arm, part in parts.items()]
+        [
+            _line(part, values[arm], looks) | _differences(values, arm, margin, looks)
+            for arm, part in parts.items()
+        ]
     )
     base = table[table["arm"] == BASELINE_NAME].iloc[0]
     table["retention"] = table["accuracy"] / base["accuracy"] if base["accuracy"] else None
@@ -77,7 +85,9 @@ def first_columns(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return table[[*names, *(name for name in table.columns if name not in names)]]
 
 
-def _line(part: pd.DataFrame, values: pd.DataFrame) -> dict[str, object]:
+def _line(part: pd.DataFrame, values: pd.DataFrame, looks: Looks | None) -> dict[str, object]:
+    problems = part["example_id"].nunique()
+    level = looks.level(problems) if looks else LEVEL
     tokens = int(part["completion_tokens"].sum())
     line: dict[str, object] = {
         "total": len(part),
@@ -85,14 +95,15 @@ def _line(part: pd.DataFrame, values: pd.DataFrame) -> dict[str, object]:
         "correct_count": count(values, OUTCOMES["accuracy"]),
     }
     for metric in (metric for metric in shown_in(2) if holds(values, metric)):
-        line |= spread(metric.name, average(values, metric))
+        line |= spread(metric.name, average(values, metric, level))
     return line | {
         "subset_name": part["subset_name"].iloc[0],
         "scale": part["scale"].iloc[0],
         "num_components": int(part["num_components"].iloc[0]),
         "arm": part["arm"].iloc[0],
         "kind": part["kind"].iloc[0],
-        "problems": part["example_id"].nunique(),
+        "problems": problems,
+        **({"problems_in_full": looks.ends[-1], "nominal_level": level} if looks else {}),
         "finished_count": int(part["finish_reason"].eq("stop").sum()),
         "mean_tokens": tokens / len(part),
         "onsets_per_1k_tokens": average(values, BY_NAME["onsets_per_1k_tokens"]).value,
@@ -105,18 +116,26 @@ def _line(part: pd.DataFrame, values: pd.DataFrame) -> dict[str, object]:
     }
 
 
-def _differences(values: Mapping[str, pd.DataFrame], arm: str, margin: float) -> dict[str, float]:
+def _differences(
+    values: Mapping[str, pd.DataFrame], arm: str, margin: float, looks: Looks | None
+) -> dict[str, float]:
     """Arm minus baseline, paired by problem; the baseline's own line stays empty."""
     if arm == BASELINE_NAME:
         return {}
     line: dict[str, float] = {}
+    problems = values[arm]["example_id"].nunique()
+    level = looks.level(problems) if looks else None
+
+    def overall(p: float) -> float:
+        return looks.overall(p, problems) if looks else p
+
     for metric in (metric for metric in compared_in(2) if holds(values[BASELINE_NAME], metric)):
-        what, difference = metric.outcome, compare(values[arm], values[BASELINE_NAME], metric)
-        line |= spread(f"{what}_diff", difference) | {f"{what}_diff_p": difference.p}
+        what, difference = metric.outcome, compare(values[arm], values[BASELINE_NAME], metric, level)
+        line |= spread(f"{what}_diff", difference) | {f"{what}_diff_p": overall(difference.p)}
         if what == "accuracy":
             line["accuracy_minimum_detectable"] = difference.minimum_detectable
     sums = paired_sums(values[arm], values[BASELINE_NAME], OUTCOMES["accuracy"])
-    line["accuracy_no_worse_p"] = no_worse_p(*sums, margin)
+    line["accuracy_no_worse_p"] = overall(no_worse_p(*sums, margin))
     line["accuracy_deciding_problems"] = deciding_problems(*sums, margin)
     return line
 
@@ -152,7 +171,7 @@ def _effect(row: "pd.Series[Any]", found: Sequence[Way], held: bool, margin: flo
     if row["onsets_removed"] < 0 and any(way.rises(row, LEVEL / len(found)) for way in found):
         return "raises backtracking"
     ends = [row[f"{way.metric.outcome}_diff_{end}"] for way in found for end in ("low", "high")]
-    return "no effect" if all(abs(end) < margin for end in ends) else "inconclusive"
+    return NO_EFFECT if all(abs(end) < margin for end in ends) else "inconclusive"
 
 
 def _accuracy_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: float) -> str:
