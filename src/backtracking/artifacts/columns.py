@@ -124,6 +124,8 @@ ARM_RATES = meanings(
     """
 total: completions
 problems: different problems
+problems_in_full: problems of the whole sweep, where settled arms stop before (`phase2.stop_early`)
+nominal_level: level of this line's intervals, at which they are 95% intervals over all looks (`stop_early`)
 backtracking_count: completions with a strict onset
 correct_count: correct answers
 finished_count: completions that ended by themselves

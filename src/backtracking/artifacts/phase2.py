@@ -61,6 +61,36 @@ SCALES_FIGURE = Figure(
     "figures/phase2_scale_tradeoff.png", "phase2-scale-sweep", "backtracking against accuracy, scale by scale"
 )
 
+_WAVES = meanings(
+    """
+    wave: number of the wave of problems, from 1
+    problems: problems that the arm has then
+    rows_spent: completions of all arms of the sweep up to this wave
+    rows_in_full: completions of the sweep without stopping
+    verdict: the arm's, at the wave that is its last; empty before
+    stopped: whether the arm stopped there, settled
+    """,
+    {"arm": ARM["arm"]},
+)
+SUBSET_WAVES = Table(
+    "analysis/subset_sweep_waves.csv",
+    "phase2-subset-sweep",
+    "one row per wave and arm, where settled arms stop (`phase2.stop_early`)",
+    _WAVES,
+)
+SUBSET_WAVES_FIGURE = SUBSET_WAVES.figure(
+    "phase2_subset_waves", "verdicts reached against completions spent", "waves:plot_waves"
+)
+SCALE_WAVES = Table(
+    "analysis/scale_sweep_waves.csv",
+    "phase2-scale-sweep",
+    "one row per wave and scale, where settled arms stop (`phase2.stop_early`)",
+    _WAVES,
+)
+SCALE_WAVES_FIGURE = SCALE_WAVES.figure(
+    "phase2_scale_waves", "verdicts reached against completions spent", "waves:plot_waves"
+)
+
 SPECIFICITY = Table(
     "analysis/specificity.csv",
     "phase2-specificity",

@@ -59,7 +59,7 @@ def exact_difference(
     one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], level: float = LEVEL
 ) -> Difference:
     """`paired_difference` of two shares, with bounds and p for few and for sparse losses."""
-    found = paired_difference(one, other, level)
+    found = paired_difference(one, other, level=level)
     if not found.error > 0:
         return found
     values = by_problem(one, other)

@@ -62,11 +62,10 @@ class Looks:
         return np.log(nominal), np.log(_LEVELS)
 
 
-def planned(problems: int) -> Looks | None:
-    """Waves of equal size; none where there are too few problems to look twice."""
+def planned(problems: int) -> Looks:
+    """Waves of equal size; only one where there are too few problems to look twice."""
     size = max(SMALLEST_WAVE, -(-problems // MOST_WAVES))
-    ends = range(size, problems - size // 2, size)
-    return Looks((*ends, problems)) if ends else None
+    return Looks((*range(size, problems - size // 2, size), problems))
 
 
 @lru_cache(maxsize=1024)

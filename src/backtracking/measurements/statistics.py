@@ -112,7 +112,7 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike, level: float = LEVEL) 
 
 
 def paired_difference(
-    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], level: float = LEVEL
+    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], *, level: float = LEVEL
 ) -> Difference:
     """First share (or ratio) minus second, each given as sums per problem in the same order of problems.
 
@@ -131,7 +131,7 @@ def paired_difference(
 
 
 def difference_within(
-    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], level: float = LEVEL
+    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], *, level: float = LEVEL
 ) -> Difference:
     """The mean of the problems' own differences, weighted as Mantel and Haenszel do.
 

@@ -261,9 +261,9 @@ def difference(
     """
     estimate = statistics.difference_within if metric.within_problems else statistics.paired_difference
     if not metric.to_be_held:
-        return estimate(one, other, level or LEVEL)
+        return estimate(one, other, level=level or LEVEL)
     exact = exact_difference(one, other, level or LEVEL)
     if level is None:
         return exact
-    students = estimate(one, other, level)
+    students = estimate(one, other, level=level)
     return replace(exact, high=students.high) if metric.less_is_loss else replace(exact, low=students.low)

@@ -17,6 +17,7 @@ from backtracking.interventions import BASELINE_ARM, Arm, Condition
 from backtracking.measurements.degeneration import degeneration
 from backtracking.measurements.events import EventReader
 from backtracking.measurements.hook_debug import hook_debug
+from backtracking.measurements.looks import Looks
 from backtracking.measurements.tradeoff import find_best_tradeoff, summarize_arms
 from backtracking.model.arms import Resources, scale_arms, subset_arms
 from backtracking.model.ledger import Ledger
@@ -26,6 +27,7 @@ from backtracking.run.progress import Quiet, Reporter
 from backtracking.run.provenance import digest
 from backtracking.run.records import GenerationRecord
 from backtracking.run.rowfile import Found, RowFile, resume, set_aside
+from backtracking.sweeps.waves import run_waves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,6 +69,10 @@ class SweepJob:
     engine: Literal["batched", "reference"] = "batched"
     vectors: "Mapping[str, Tensor]" = field(default_factory=dict)
     onset_phrases: "Collection[Phrase]" = ()
+    looks: Looks | None = None
+    """After how many problems settled arms stop; none: every arm gets every problem."""
+    order: Sequence[int] = ()
+    """In which order waves take the prompts."""
     made_with: Mapping[str, Any] = field(default_factory=dict)
     """Settings outside this record that decide a row's text: rows made otherwise are not kept."""
     reporter: Reporter = field(default_factory=Quiet)
@@ -82,6 +88,8 @@ class SweepResult:
     events: pd.DataFrame
     generated: int
     hook_debug: dict[str, Any]
+    waves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """What was seen after every wave, where settled arms stop."""
 
 
 def run_subset_sweep(job: SweepJob, subsets: Mapping[str, Subset], scale: float = 0.0) -> SweepResult:
@@ -99,23 +107,46 @@ def run_arms(job: SweepJob, arms: Sequence[Arm]) -> SweepResult:
     on_disk = {arm.name: _resume(job, arm) for arm in arms}
     done = {(*row, arm) for arm, rows in on_disk.items() for row in rows.asked}
     ledger, generated = Ledger(), Counter({arm.name: 0 for arm in arms})
+    read = _Read(job)
+
+    def grow(some: Sequence[Arm], problems: int) -> pd.DataFrame:
+        places = sorted(job.order[:problems])
+        _generate_missing(job, some, places, done, ledger, generated)
+        return read.events(dict.fromkeys(some, places))
+
+    everywhere, course = range(len(job.prompts)), None
     try:
-        _generate_missing(job, arms, done, ledger, generated)
+        if job.looks is None:
+            _generate_missing(job, arms, everywhere, done, ledger, generated)
+        else:
+            course = run_waves(job.looks, arms, grow, job.margin, job.reporter)
     finally:
         debug = hook_debug(ledger, generated, {arm: len(rows) for arm, rows in on_disk.items()})
         job.note_hooks(debug)
-    events = pd.concat([_arm_events(job, arm) for arm in arms], ignore_index=True)
-    table = summarize_arms(events, margin=job.margin)
-    return SweepResult(table, events, generated.total(), debug)
+    if job.looks is None or course is None:
+        events = read.events(dict.fromkeys(arms, everywhere))
+        return SweepResult(summarize_arms(events, job.margin), events, generated.total(), debug)
+    events = read.events({arm: sorted(job.order[: course.problems[arm.name]]) for arm in arms})
+    table = summarize_arms(events, job.margin, job.looks)
+    waves = course.table(job.looks, job.samples, table)
+    return SweepResult(table, events, generated.total(), debug, waves)
 
 
 def generate_with_ablation(
-    job: SweepJob, arms: Sequence[Arm], *, done: Collection[ArmRowId] = (), ledger: Ledger | None = None
+    job: SweepJob,
+    arms: Sequence[Arm],
+    *,
+    places: Sequence[int] | None = None,
+    done: Collection[ArmRowId] = (),
+    ledger: Ledger | None = None,
 ) -> Iterator[GenerationRecord]:
-    """Rows of all arms as they finish; one engine run, arms mixed in every batch, `done` rows left out."""
+    """Rows of all arms as they finish; one engine run, arms mixed in every batch, `done` rows left out.
+
+    `places`: of the prompts that are asked for; all of them, if it is not given.
+    """
     return generate_rows(
         job.model,
-        _rows(job, arms, done),
+        _rows(job, arms, range(len(job.prompts)) if places is None else places, done),
         job.sampling,
         seed=job.seed,
         slots=job.slots,
@@ -128,15 +159,21 @@ def generate_with_ablation(
 
 def evaluate_generations(records: Iterable[GenerationRecord], reader: EventReader) -> pd.DataFrame:
     """One row per completion: onsets, answer graded by problem id, length, signs of degeneration."""
-    rows = [
+    return pd.DataFrame(_measured(records, reader))
+
+
+def _measured(records: Iterable[GenerationRecord], reader: EventReader) -> list[dict[str, Any]]:
+    return [
         reader(record).event | degeneration(record) for record in records if record.finish_reason != "error"
     ]
-    return pd.DataFrame(rows)
 
 
-def _rows(job: SweepJob, arms: Sequence[Arm], done: Collection[ArmRowId]) -> Iterator[Row]:
+def _rows(
+    job: SweepJob, arms: Sequence[Arm], places: Iterable[int], done: Collection[ArmRowId]
+) -> Iterator[Row]:
     """Arms vary fastest, so that the rows which share a prompt's cache stand together."""
-    for index, prompt in enumerate(job.prompts):
+    for index in places:
+        prompt = job.prompts[index]
         for sample in range(job.samples):
             for arm in arms:
                 if (prompt.example_id, sample, arm.name) not in done:
@@ -156,21 +193,24 @@ def card_path(folder: Path, name: str) -> Path:
 def _generate_missing(
     job: SweepJob,
     arms: Sequence[Arm],
-    done: Collection[ArmRowId],
+    places: Sequence[int],
+    done: set[ArmRowId],
     ledger: Ledger,
     generated: Counter[str],
 ) -> None:
     """Append the rows that are not on disk yet to their arms' files, counting them by arm."""
-    pending = len(job.prompts) * job.samples * len(arms) - len(done)
+    pending = sum(1 for _ in _rows(job, arms, places, done))
     if not pending:
         return
-    _say_what_is_there(job, arms, Counter(arm for *_, arm in done))
+    if not generated.total():
+        _say_what_is_there(job, arms, Counter(arm for *_, arm in done))
     cut = 0
     with ExitStack() as stack:
         append = {arm.name: stack.enter_context(_file(job, arm).appending()) for arm in arms}
         bar = stack.enter_context(job.reporter.bar(f"{len(arms)} arms", pending))
-        for record in generate_with_ablation(job, arms, done=done, ledger=ledger):
+        for record in generate_with_ablation(job, arms, places=places, done=done, ledger=ledger):
             append[record.condition](record)
+            done.add((record.example_id, record.sample_id, record.condition))
             generated[record.condition] += 1
             cut += record.finish_reason == "length"
             bar.advance(1, note=f"{cut:,} cut" if cut else "")
@@ -294,13 +334,32 @@ def asked_rows(job: SweepJob, arm: Arm) -> list[GenerationRecord]:
     return sorted(rows, key=lambda record: (order[record.example_id], record.sample_id))
 
 
-def _arm_events(job: SweepJob, arm: Arm) -> pd.DataFrame:
-    """The measured rows of one arm in the order of the job's problems and samples."""
-    events = evaluate_generations(asked_rows(job, arm), job.reader)
-    return events.assign(
-        arm=arm.name,
-        subset_name=arm.subset_name,
-        scale=arm.scale,
-        num_components=arm.num_components,
-        kind=arm.kind,
-    )
+@dataclass
+class _Read:
+    """The measured rows of arms; a row is measured once, however often it is asked for."""
+
+    job: SweepJob
+    rows: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    """By arm and problem."""
+
+    def events(self, places: Mapping[Arm, Sequence[int]]) -> pd.DataFrame:
+        """The rows of arms at some places of the prompts each."""
+        return pd.concat([self._of(arm, asked) for arm, asked in places.items()], ignore_index=True)
+
+    def _of(self, arm: Arm, places: Sequence[int]) -> pd.DataFrame:
+        """The measured rows of one arm in the order of the job's problems and samples."""
+        asked = [str(self.job.prompts[place].example_id) for place in places]
+        known = self.rows.setdefault(arm.name, {})
+        if new := set(asked) - set(known):
+            records = [record for record in asked_rows(self.job, arm) if record.example_id in new]
+            known |= {problem: [] for problem in new}
+            for row in _measured(records, self.job.reader):
+                known[str(row["example_id"])].append(row)
+        events = pd.DataFrame([row for problem in asked for row in known[problem]])
+        return events.assign(
+            arm=arm.name,
+            subset_name=arm.subset_name,
+            scale=arm.scale,
+            num_components=arm.num_components,
+            kind=arm.kind,
+        )

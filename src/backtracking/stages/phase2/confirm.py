@@ -32,6 +32,7 @@ from backtracking.stages.phase2.job import (
     current_arms,
     hook_debug,
     problem_halves,
+    search_looks,
     sweep_job,
     variant_folder,
 )
@@ -88,7 +89,8 @@ class Phase2Confirm(Stage):
         halves = self._halves(ctx)
         earlier.SPLIT.write(ctx.paths, halves)
         searched = _searched(ctx, halves["search"])
-        search = summarize_arms(searched, ctx.phase2.accuracy_margin)
+        looks = search_looks(ctx, len(halves["search"]))
+        search = summarize_arms(searched, ctx.phase2.accuracy_margin, looks)
         search = search.merge(
             front_probability(searched, ctx.config.run.seed), left_on="arm", right_index=True
         )

@@ -1,18 +1,20 @@
 """The job of a sweep: its rows, its problems in two halves, and the arms that are on disk."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtracking.artifacts import phase2 as files
-from backtracking.artifacts.kinds import Artifact
+from backtracking.artifacts.kinds import Artifact, Table
 from backtracking.config.phase2 import Subset
 from backtracking.errors import UserError
 from backtracking.interventions import Arm
 from backtracking.measurements.events import EventReader
 from backtracking.measurements.halves import Half, split_problems
 from backtracking.measurements.hook_debug import add_start
+from backtracking.measurements.looks import Looks, planned
 from backtracking.model.arms import Resources
 from backtracking.run.inputs import FirstRows, Input, Whole
 from backtracking.run.records import BASELINE_NAME
@@ -47,6 +49,7 @@ SWEEP_KEYS = (
     "phase2.num_samples_per_prompt",
     "phase2.decode_only",
     "phase2.accuracy_margin",
+    "phase2.stop_early",
     "phase2.hook_debug",
     "analysis.max_events",
 )
@@ -91,12 +94,32 @@ def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequenc
     )
 
 
+def in_waves(ctx: RunContext, job: "SweepJob") -> "SweepJob":
+    """The job of a sweep over all problems whose settled arms stop, where that is asked for."""
+    from backtracking.sweeps.waves import wave_order
+
+    problems = len(job.prompts)
+    stops = ctx.phase2.stop_early
+    return replace(job, looks=planned(problems), order=wave_order(problems)) if stops else job
+
+
+def waves(ctx: RunContext, table: Table) -> list[Table]:
+    """What a sweep writes of its waves, where there are any."""
+    return [table] if ctx.phase2.stop_early else []
+
+
+def search_looks(ctx: RunContext, problems: int) -> Looks | None:
+    """The looks that arms had on the half that they are picked on, where settled arms stop."""
+    every = min(ctx.problem_count(), ctx.phase2.max_examples)
+    return planned(every).within(problems) if ctx.phase2.stop_early else None
+
+
 def sweep_completions(ctx: RunContext, variant: str, arms: Iterable[str]) -> Completions:
-    """The rows of a sweep: arms of the same name and prompts share theirs."""
+    """The rows of a sweep: arms of the same name and prompts share theirs; settled ones may stop."""
     asked = ctx.phase2
     rows = min(ctx.problem_count(), asked.max_examples) * asked.num_samples_per_prompt
     asked_for = {files.ARM_ROWS.path(ctx.paths, variant=variant, arm=arm): rows for arm in arms}
-    return Completions(asked_for, ctx.config.generation.max_new_tokens)
+    return Completions(asked_for, ctx.config.generation.max_new_tokens, at_most=asked.stop_early)
 
 
 def problem_halves(ctx: RunContext) -> dict[Half, list[str]]:

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.config.phase2 import BEST_SUBSET, Subset
 from backtracking.errors import UserError
 from backtracking.interventions import BASELINE_ARM
@@ -25,10 +26,13 @@ from backtracking.stages.phase2.job import (
     arm_files,
     arms_made,
     hook_debug,
+    in_waves,
     problem_halves,
+    search_looks,
     sweep_completions,
     sweep_inputs,
     sweep_job,
+    waves,
 )
 from backtracking.stages.phase2.subsets import buildable_subset, resources
 
@@ -52,14 +56,15 @@ class Phase2ScaleSweep(Stage):
         return inputs
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return paths(ctx.paths, [files.SCALES, files.SCALE_EVENTS, *hook_debug(ctx), files.SCALES_FIGURE])
+        tables = [files.SCALES, files.SCALE_EVENTS, *with_figures(waves(ctx, files.SCALE_WAVES))]
+        return paths(ctx.paths, [*tables, *hook_debug(ctx), files.SCALES_FIGURE])
 
     def completions(self, ctx: RunContext) -> Completions:
         """The winner of the subset sweep may be any subset, so its arms are counted as new ones."""
         sweep = ctx.phase2.scale_sweep
         names = [arm_name(sweep.subset_name, scale) for scale in sweep.scales]
         asked = sweep_completions(ctx, sweep.variant, [BASELINE_NAME, *names])
-        return replace(asked, at_most=sweep.subset_name == BEST_SUBSET)
+        return replace(asked, at_most=asked.at_most or sweep.subset_name == BEST_SUBSET)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
         return arm_files(ctx, ctx.phase2.scale_sweep.variant)
@@ -73,11 +78,13 @@ class Phase2ScaleSweep(Stage):
         subset = buildable_subset(ctx, name)
         available = resources(ctx, [subset])
         arms = [BASELINE_ARM, *scale_arms(name, subset, sweep.scales, available)]
-        job = sweep_job(ctx, sweep.variant, available, arms)
+        job = in_waves(ctx, sweep_job(ctx, sweep.variant, available, arms))
         result = run_arms(job, arms)
         files.SCALES.write(ctx.paths, first_columns(result.table, SCALE_COLUMNS))
         files.SCALE_EVENTS.write(ctx.paths, result.events)
         figures.write(ctx.paths, files.SCALES_FIGURE)
+        for table in waves(ctx, files.SCALE_WAVES):
+            figures.publish(ctx.paths, table, result.waves)
         notes = {"subset": name, "rows_generated": result.generated}
         return Result(len(result.events), notes, arms_made(job, [arm.name for arm in arms]))
 
@@ -85,8 +92,9 @@ class Phase2ScaleSweep(Stage):
 def best_subset(ctx: RunContext) -> str:
     """The winner of the subset sweep on the search half, or the strongest reduction where there is none."""
     events = files.SUBSET_EVENTS.read(ctx.paths)
-    searched = events[events["example_id"].isin(problem_halves(ctx)["search"])]
-    table = summarize_arms(searched, ctx.phase2.accuracy_margin)
+    half = problem_halves(ctx)["search"]
+    searched = events[events["example_id"].isin(half)]
+    table = summarize_arms(searched, ctx.phase2.accuracy_margin, search_looks(ctx, len(half)))
     scalable = table[table["scale"].notna() & (table["subset_name"] != BASELINE_NAME)]
     if scalable.empty:
         raise UserError(

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.errors import NotTestable, UserError
 from backtracking.interventions import BASELINE_ARM
 from backtracking.model.arms import subset_arm_name, subset_arms
@@ -18,9 +19,11 @@ from backtracking.stages.phase2.job import (
     arm_files,
     arms_made,
     hook_debug,
+    in_waves,
     sweep_completions,
     sweep_inputs,
     sweep_job,
+    waves,
 )
 from backtracking.stages.phase2.subsets import buildable_subsets, resources, why_left_out
 
@@ -37,7 +40,8 @@ class Phase2SubsetSweep(Stage):
         return sweep_inputs(ctx, ctx.phase2.subset_sweep.subsets.values())
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
-        return paths(ctx.paths, [files.SUBSETS, files.SUBSET_EVENTS, *hook_debug(ctx), files.SUBSETS_FIGURE])
+        tables = [files.SUBSETS, files.SUBSET_EVENTS, *with_figures(waves(ctx, files.SUBSET_WAVES))]
+        return paths(ctx.paths, [*tables, *hook_debug(ctx), files.SUBSETS_FIGURE])
 
     def completions(self, ctx: RunContext) -> Completions:
         scale = ctx.config.ablation_generation.effective_scale
@@ -68,10 +72,12 @@ class Phase2SubsetSweep(Stage):
         available = resources(ctx, subsets.values())
         scale = ctx.config.ablation_generation.effective_scale
         arms = [BASELINE_ARM, *subset_arms(subsets, scale, available)]
-        job = sweep_job(ctx, sweep.variant, available, arms)
+        job = in_waves(ctx, sweep_job(ctx, sweep.variant, available, arms))
         result = run_arms(job, arms)
         files.SUBSETS.write(ctx.paths, result.table)
         files.SUBSET_EVENTS.write(ctx.paths, result.events)
         figures.write(ctx.paths, files.SUBSETS_FIGURE)
+        for table in waves(ctx, files.SUBSET_WAVES):
+            figures.publish(ctx.paths, table, result.waves)
         notes = {"rows_generated": result.generated, "left_out": left_out}
         return Result(len(result.events), notes, arms_made(job, [arm.name for arm in arms]))

@@ -1,0 +1,83 @@
+"""A sweep in waves of problems: after each, arms whose verdict is settled get no more rows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from backtracking.interventions import Arm
+from backtracking.measurements.halves import half_of
+from backtracking.measurements.looks import Looks
+from backtracking.measurements.tradeoff import DESTRUCTIVE, HELD, NO_EFFECT, summarize_arms
+from backtracking.run.progress import Reporter
+from backtracking.run.records import BASELINE_NAME
+
+SETTLED = (DESTRUCTIVE, NO_EFFECT, HELD)
+"""Verdicts that more rows are not asked for."""
+
+Grow = Callable[[Sequence[Arm], int], pd.DataFrame]
+"""Sees to the rows of some arms on the first so many problems of the order, and measures them."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How many problems each arm came to, and what those that stopped are settled as."""
+
+    problems: Mapping[str, int]
+    settled: Mapping[str, str]
+
+    def table(self, looks: Looks, samples: int, arms: pd.DataFrame) -> pd.DataFrame:
+        """One line per wave and arm; at its last wave an arm has the verdict of the table of arms."""
+        verdicts = dict(zip(arms["arm"], arms["verdict"], strict=True))
+        in_full = looks.ends[-1] * samples * len(self.problems)
+        lines = []
+        for wave, end in enumerate(looks.ends, start=1):
+            spent = samples * sum(min(end, problems) for problems in self.problems.values())
+            lines += [
+                {
+                    "wave": wave,
+                    "arm": arm,
+                    "problems": end,
+                    "rows_spent": spent,
+                    "rows_in_full": in_full,
+                    "verdict": verdicts[arm] if end == last else "",
+                    "stopped": end == last and arm in self.settled,
+                }
+                for arm, last in self.problems.items()
+                if end <= last
+            ]
+        return pd.DataFrame(lines)
+
+
+def wave_order(problems: int) -> list[int]:
+    """Places in the data set in the order that waves take them: first the half that arms are picked on.
+
+    So an arm that is not settled on that half has all of its rows, and what an arm is picked by never
+    depends on the half that confirms.
+    """
+    return sorted(range(problems), key=lambda place: half_of(place) != "search")
+
+
+def run_waves(looks: Looks, arms: Sequence[Arm], grow: Grow, margin: float, reporter: Reporter) -> Course:
+    """Grow all arms wave by wave; the baseline goes on as long as any other does.
+
+    Every wave judges the arms that are left by the rules of the table, at a level that they share: an arm is
+    settled where its verdict stands at that level.
+    """
+    going, problems, settled = list(arms), dict.fromkeys((arm.name for arm in arms), 0), dict[str, str]()
+    for end in looks.ends:
+        events = grow(going, end)
+        problems |= {arm.name: end for arm in going}
+        tested = len(going) - 1
+        if end == looks.ends[-1] or not tested:
+            break
+        found = summarize_arms(events, margin, looks.shared_by(tested))
+        verdicts = dict(zip(found["arm"], found["verdict"], strict=True))
+        now = {arm: verdict for arm, verdict in verdicts.items() if verdict in SETTLED}
+        for arm, verdict in now.items():
+            reporter.say(f"  {arm} is settled after {end:,} of {looks.ends[-1]:,} problems: {verdict}")
+        settled |= now
+        going = [arm for arm in going if arm.name not in settled]
+        if [arm.name for arm in going] == [BASELINE_NAME]:
+            break
+    return Course(problems, settled)
