@@ -41,14 +41,16 @@ def dose_part(evidence: Evidence, phase1: Evidence) -> Part:
         return missing(
             f"{named} at {FEWEST_DOSES} or more strengths in {files.SCALES.file} ({len(arms)} there)"
         )
-    return _falling(events, ["baseline", *arms["arm"]], judged_on(table).outcome)
+    level = float(arms["nominal_level"].min()) if "nominal_level" in arms else None
+    return _falling(events, ["baseline", *arms["arm"]], judged_on(table).outcome, level)
 
 
-def _falling(events: pd.DataFrame, arms: list[str], outcome: str) -> Part:
+def _falling(events: pd.DataFrame, arms: list[str], outcome: str, level: float | None) -> Part:
+    """`level`: the strictest of the doses', where settled ones stopped early."""
     metric = OUTCOMES[outcome]
     rows = [events[events["arm"] == arm] for arm in arms]
-    steps = [compare(stronger, weaker, metric) for weaker, stronger in pairwise(rows)]
-    whole = compare(rows[-1], rows[0], metric)
+    steps = [compare(stronger, weaker, metric, level) for weaker, stronger in pairwise(rows)]
+    whole = compare(rows[-1], rows[0], metric, level)
     if not all(step.error > 0 for step in (*steps, whole)):
         return missing("two problems under every dose")
     says = f"{metric.label} over {len(steps)} doses to {quoted(arms[-1])}: {in_points(whole)} points"

@@ -18,7 +18,7 @@ UNKNOWN = "not judged"
 def plot_waves(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     """Each arm at the completions that the whole sweep had spent when its verdict was reached.
 
-    `table`: `subset_sweep_waves.csv` or `scale_sweep_waves.csv`; without stopping all verdicts come at the end.
+    `table`: `subset_sweep_waves.csv` or `scale_sweep_waves.csv`.
     """
     if table.empty or set(table["arm"]) == {BASELINE_NAME}:
         raise NothingToShow("the sweep holds no arms beside the baseline")
@@ -46,8 +46,8 @@ def plot_waves(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     stopped = int(last["stopped"].astype(bool).sum())
     figure.caption = Caption(
         "Verdicts reached against completions spent",
-        f"{stopped} of {len(last)} arms stopped before the last wave; the sweep took {spent:,} of {in_full:,} "
-        f"completions ({spent / in_full:.0%}).",
+        f"{stopped} of {len(last)} arms stopped before the last wave; the sweep took {spent:,} of "
+        f"{in_full:,} completions ({spent / in_full:.0%}).",
         "Each arm stands where its verdict was reached; dashed: without stopping, all come at the end.",
     )
     return figure

@@ -33,7 +33,7 @@ class Looks:
 
     def level(self, problems: int) -> float:
         """The nominal level of an interval after so many problems that is a 95% interval over all looks."""
-        return 2 * _nominal(LEVEL / 2 / self.sharing, self._shares)[self._look(problems)]
+        return 2 * self._nominal(LEVEL / 2 / self.sharing)[self._look(problems)]
 
     def overall(self, p: float, problems: int) -> float:
         """The two-sided p after so many problems as it is for one who looked at every wave before."""
@@ -48,9 +48,9 @@ class Looks:
         """The looks of a study that ends with so many of the problems."""
         return Looks((*(end for end in self.ends if end < problems), problems), self.sharing)
 
-    @property
-    def _shares(self) -> tuple[float, ...]:
-        return tuple(end / self.ends[-1] for end in self.ends)
+    def _nominal(self, level: float) -> tuple[float, ...]:
+        shares = tuple(end / self.ends[-1] for end in self.ends)
+        return nominal_levels(shares, tuple(level * share**SPENDING_POWER for share in shares))
 
     def _look(self, problems: int) -> int:
         """The look that sees so many problems: rows that failed may lack some of a wave."""
@@ -58,7 +58,7 @@ class Looks:
 
     def _curve(self, problems: int) -> tuple[Array, Array]:
         """Nominal levels of this look over overall ones, as logarithms."""
-        nominal = [_nominal(float(level), self._shares)[self._look(problems)] for level in _LEVELS]
+        nominal = [self._nominal(float(level))[self._look(problems)] for level in _LEVELS]
         return np.log(nominal), np.log(_LEVELS)
 
 
@@ -69,19 +69,16 @@ def planned(problems: int) -> Looks:
 
 
 @lru_cache(maxsize=1024)
-def _nominal(level: float, shares: tuple[float, ...]) -> tuple[float, ...]:
-    """One-sided nominal level of each look, so that what is spent by it is the level by its share's power."""
+def nominal_levels(shares: tuple[float, ...], spent: tuple[float, ...]) -> tuple[float, ...]:
+    """One-sided nominal level of each look, by the share of the data seen and what is spent by then."""
     from scipy.special import ndtr
 
-    found, spent = [], 0.0
+    found = []
     places = weights = np.empty(0)
-    before = 0.0
-    for share in shares:
-        budget = level * share**SPENDING_POWER - spent
-        bound = _bound(places, weights, before / share, budget)
+    for share, before, by_now, by_then in zip(shares, (0.0, *shares), spent, (0.0, *spent), strict=False):
+        bound = _bound(places, weights, before / share, by_now - by_then)
         places, weights = _going_on(places, weights, before / share, bound)
         found.append(float(ndtr(-bound)))
-        before, spent = share, spent + budget
     return tuple(found)
 
 

@@ -23,7 +23,7 @@ LEAST_REMOVED = 0.10
 NOTICING, NEEDLESS, ANY = "noticing of errors", "needless checks", "completions with an onset"
 AFTER_WRONG, AFTER_RIGHT = OUTCOMES["onset_after_wrong"], OUTCOMES["onset_after_right"]
 ANYWHERE = OUTCOMES["backtracking"]
-_BROKEN = ("truncation", "loop", "empty")
+BROKEN = ("truncation", "loop", "empty")
 
 
 @dataclass(frozen=True)
@@ -119,4 +119,4 @@ def judged_on(table: pd.DataFrame) -> Metric:
 
 def breaks_text(row: "pd.Series[float]", margin: float) -> bool:
     """Whether an arm surely adds more cut, looping or empty completions than the margin allows."""
-    return any(row.get(f"{what}_diff_low", float("nan")) > margin for what in _BROKEN)
+    return any(row.get(f"{what}_diff_low", float("nan")) > margin for what in BROKEN)

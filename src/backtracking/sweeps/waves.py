@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from backtracking.interventions import Arm
+from backtracking.measurements.floors import MOST_CUT
 from backtracking.measurements.halves import half_of
 from backtracking.measurements.looks import Looks
+from backtracking.measurements.outcome import BROKEN
 from backtracking.measurements.tradeoff import DESTRUCTIVE, HELD, NO_EFFECT, summarize_arms
 from backtracking.run.progress import Reporter
 from backtracking.run.records import BASELINE_NAME
@@ -58,6 +61,19 @@ def wave_order(problems: int) -> list[int]:
     return sorted(range(problems), key=lambda place: half_of(place) != "search")
 
 
+def _is_settled(row: Mapping[Any, Any]) -> bool:
+    """Whether the verdict stands, and the arm does not seem to destroy the model without surely doing so.
+
+    That some arm takes away half of the accuracy or of the text is a claim of its own.
+    """
+    if row["verdict"] not in SETTLED:
+        return False
+    base = row["accuracy"] - row["accuracy_diff"]
+    if row["accuracy_diff"] < -base / 2 < row["accuracy_diff_high"]:
+        return False
+    return not any(row[f"{what}_diff"] > MOST_CUT > row[f"{what}_diff_low"] for what in BROKEN)
+
+
 def run_waves(looks: Looks, arms: Sequence[Arm], grow: Grow, margin: float, reporter: Reporter) -> Course:
     """Grow all arms wave by wave; the baseline goes on as long as any other does.
 
@@ -72,8 +88,7 @@ def run_waves(looks: Looks, arms: Sequence[Arm], grow: Grow, margin: float, repo
         if end == looks.ends[-1] or not tested:
             break
         found = summarize_arms(events, margin, looks.shared_by(tested))
-        verdicts = dict(zip(found["arm"], found["verdict"], strict=True))
-        now = {arm: verdict for arm, verdict in verdicts.items() if verdict in SETTLED}
+        now = {str(row["arm"]): str(row["verdict"]) for row in found.to_dict("records") if _is_settled(row)}
         for arm, verdict in now.items():
             reporter.say(f"  {arm} is settled after {end:,} of {looks.ends[-1]:,} problems: {verdict}")
         settled |= now
