@@ -86,6 +86,9 @@ RIGHT = [
     "If x = 2, then 3 * 2 + 1 = 7",
 ]
 WRONG = [
+    "0.1 × 0.1 = 0.1",
+    "So he writes 6*5 = 31 pages a week.",
+    "She says hello and then 3 + 4 = 8.",
     "Check: 3(4) + 2 = 15.",
     "(2 + 1)(1 + 1) = 5",
     "13² + 1 = 160",
@@ -117,6 +120,18 @@ WRONG = [
     "\\(9 \\times 2\\) = 19",
 ]
 NOT_CHECKABLE = [
+    "3 + 4 = 8 doesn't hold.",
+    "Can't have 3 + 4 = 8.",
+    "The student wrote 12 + 5 = 18.",
+    "A common mistake is 3 + 4 = 8.",
+    "In Z_7, 4 + 5 = 2.",
+    "Define a * b = a + 2b. Then 3 * 4 = 11.",
+    "0x10 + 1 = 17",
+    "log 100 + 1 = 3",
+    "1 - 35 cents = 65 cents",
+    "20 km/h × 15 min = 5 km",
+    "1.000 + 500 = 1.500",
+    "17/5 = 3 full boxes",
     "That would mean 3 + 5 = 9, a contradiction.",
     "11 + 4 = 3 pm",
     '"3 + 5 = 9" is what the student wrote.',

@@ -12,6 +12,7 @@ from fractions import Fraction
 from backtracking.text.equalities import Side, read_equalities
 from backtracking.text.expressions import FRACTION_SLASH, Operand, Span, evaluate
 from backtracking.text.lexicon import UNITS
+from backtracking.text.refutations import is_nobodys
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Step:
 def find_steps(text: str) -> list[Step]:
     """All checkable statements of a text, in order."""
     judged = (_judge(left, right, approximate) for left, right, approximate in read_equalities(text))
-    return [step for step in judged if step is not None]
+    steps = (step for step in judged if step is not None)
+    return [step for step in steps if step.correct or not is_nobodys(text, step.start, step.end)]
 
 
 def _judge(left: Side, right: Side, approximate: bool) -> Step | None:
@@ -49,10 +51,12 @@ def _judge(left: Side, right: Side, approximate: bool) -> Step | None:
     claims = [whole, value, *([100 * value] if first.percent else [])]
     right_ones = [claim for claim in claims if _agrees(expected, claim, first.decimals, approximate)]
     claimed = (right_ones or claims)[0]
-    if not right_ones and _may_be_meant(computed, expected, claims, first):
+    counts_things = bool(stated.units) and not computed.units
+    if not right_ones and _may_be_meant(computed, expected, claims, first, counts_things=counts_things):
         return None
     other_units = left.units and right.units and not left.units & right.units
-    if other_units and (right_ones or _adds(left) or _is_conversion(expected, claimed)):
+    converts = (other_units or _mixes_units(computed.units)) and _is_conversion(expected, claimed)
+    if (converts and not right_ones) or (other_units and (right_ones or _adds(left))):
         return None
     operands = tuple(operand.span for operand in computed.operands)
     return Step(left.start, right.end, operands, first.span, expected, claimed, bool(right_ones))
@@ -60,6 +64,12 @@ def _judge(left: Side, right: Side, approximate: bool) -> Step | None:
 
 def _adds(side: Side) -> bool:
     return any(part in ("+", "-") for part in side.parts if isinstance(part, str))
+
+
+def _mixes_units(units: frozenset[str]) -> bool:
+    """Whether units of one dimension stand together: 20 km/h × 15 min = 5 km."""
+    dimensions = [UNITS[unit][0] for unit in units if unit in UNITS]
+    return len(dimensions) > len(set(dimensions))
 
 
 def _is_conversion(expected: Fraction, claimed: Fraction) -> bool:
@@ -82,18 +92,33 @@ _RATIOS = (
 )
 
 
-def _may_be_meant(computed: Side, expected: Fraction, claims: list[Fraction], first: Operand) -> bool:
+def _may_be_meant(
+    computed: Side, expected: Fraction, claims: list[Fraction], first: Operand, *, counts_things: bool
+) -> bool:
     """Whether a difference is what rounded operands, or a quotient cut to a whole number, make of it."""
     if not _OPERATORS_THAT_ROUND & {part for part in computed.parts if isinstance(part, str)}:
-        return False
+        return _has_points_between_thousands(computed, claims[0])
     difference = min(abs(expected - claim) for claim in claims)
     slack = sum((_slack(operand) for operand in computed.operands), Fraction(0))
     if difference <= slack * abs(expected):
         return True
     whole = first.decimals == 0 and expected.denominator != 1
-    return whole and difference < 1 and difference * 100 < abs(expected)
+    quotient = {part for part in computed.parts if isinstance(part, str)} <= {"/", FRACTION_SLASH}
+    small = difference * 100 < abs(expected) or (quotient and counts_things)  # 17 / 5 = 3 boxes
+    return (whole and difference < 1 and small) or _has_points_between_thousands(computed, claims[0])
 
 
+def _has_points_between_thousands(computed: Side, claim: Fraction) -> bool:
+    """1.000 + 500 = 1.500."""
+    points = [part for part in computed.operands if part.decimals == _THOUSANDS]
+    parts = [
+        part._replace(value=part.value * 1000) if isinstance(part, Operand) and part in points else part
+        for part in computed.parts
+    ]
+    return bool(points) and evaluate(parts) in (claim, claim * 1000)
+
+
+_THOUSANDS = 3
 _OPERATORS_THAT_ROUND = frozenset(("*", "/", "^", FRACTION_SLASH))
 
 
@@ -121,4 +146,8 @@ def _agrees(expected: Fraction, claimed: Fraction, decimals: int, approximate: b
         return True
     if decimals == 0 and not approximate:
         return False
-    return abs(expected - claimed) < Fraction(1, 10**decimals)
+    difference = abs(expected - claimed)
+    # to no more than half of itself: 0.01 is not 0.1
+    return difference < Fraction(1, 10**decimals) and 2 * difference <= max(
+        abs(expected), abs(claimed), 1 * approximate
+    )

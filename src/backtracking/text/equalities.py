@@ -121,6 +121,8 @@ def _runs_on_before(tokens: Sequence[Token], begin: int) -> bool:
     token, first = _before(tokens, begin), tokens[begin]
     if token.kind == "word":
         glued = token.end == first.start and first.kind != "money"
+        if token.text in say.FUNCTIONS:
+            return True
         if glued or _is_unknown_name(token) or _is_second_of_two(tokens, begin):
             return True
         return _is_unit_of_longer(tokens, begin) or _links_to_number(tokens, begin)
@@ -362,6 +364,8 @@ def _side(tokens: Sequence[Token], begin: int, end: int) -> Side | None:
         elif token.kind == "money" and at + 1 < end and tokens[at + 1].kind == "number":
             terms[-1].add("dollar")
     named = [units for units in terms if units]
+    if len(named) < len(terms) and any("cent" in units for units in named):
+        return None  # 1 - 35 cents
     if len(named) > 1 and not set.intersection(*named):
         return None
     return Side(tuple(parts), frozenset().union(*terms), tokens[begin].start, last)

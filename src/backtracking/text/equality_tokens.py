@@ -9,7 +9,7 @@ from backtracking.text.expressions import FRACTION_SLASH, Span
 from backtracking.text.lexer import Token
 
 _TOKEN = re.compile(
-    r"""[ \t]*+(?:(?P<times>[xX](?=[ ]*[\d.($\\]|[ ]+-))
+    r"""[ \t]*+(?:(?P<times>(?<!\b0)[xX](?=[ ]*[\d.($\\]|[ ]+-))
     |(?P<raised>(?<=[\d)])[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})
     |(?P<word>[^\W\d_]+)
     |(?P<skip>\*\*|&|°|\^\s?\{?\s?(?:\\circ\b|°)\s?\}?|\\[,;:! ]

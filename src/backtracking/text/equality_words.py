@@ -3,9 +3,10 @@
 from backtracking.text.lexicon import NUMBER_WORDS, word_set
 
 LINKS = word_set("of by the")
+FUNCTIONS = word_set("log ln lg sin cos tan cot sec csc exp sqrt max min gcd lcm arcsin arccos arctan")
 OPERATIONS = word_set("times plus minus over than mod divided multiplied r rem remainder")
 """Words that join the numbers on their two sides."""
-VALUES = NUMBER_WORDS | word_set("percent squared cubed")
+VALUES = NUMBER_WORDS | word_set("percent squared cubed pair pairs")
 """Words that change the value of the number before them."""
 COMPOUND = word_set(
     "year month week day hour hr h minute min mile yard foot feet ft meter m kilometer km pound lb kilogram "
