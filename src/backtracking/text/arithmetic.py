@@ -48,7 +48,8 @@ def _judge(left: Side, right: Side, approximate: bool) -> Step | None:
     first = stated.operands[0]
     value = -first.value if stated.parts[0] == "-" else first.value
     # "5 + 3 = 8 + 2 = 10" runs on: the first number alone may be what is claimed
-    claims = [whole, value, *([100 * value] if first.percent else [])]
+    several = [value] if len(stated.parts) > 1 else []
+    claims = [whole, *several, *([100 * value] if first.percent else [])]
     right_ones = [claim for claim in claims if _agrees(expected, claim, first.decimals, approximate)]
     claimed = (right_ones or claims)[0]
     counts_things = bool(stated.units) and not computed.units
@@ -147,7 +148,6 @@ def _agrees(expected: Fraction, claimed: Fraction, decimals: int, approximate: b
     if decimals == 0 and not approximate:
         return False
     difference = abs(expected - claimed)
+    size = max(abs(expected), abs(claimed), Fraction(approximate))
     # to no more than half of itself: 0.01 is not 0.1
-    return difference < Fraction(1, 10**decimals) and 2 * difference <= max(
-        abs(expected), abs(claimed), 1 * approximate
-    )
+    return difference < Fraction(1, 10**decimals) and 2 * difference <= size

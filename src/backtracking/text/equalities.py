@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from backtracking.text import equality_words as say
 from backtracking.text.equality_tokens import NOTHING, NUMERIC, neighbourhoods, tokens_of
@@ -30,8 +30,9 @@ class Side:
     start: int
     end: int
 
-    @property
+    @cached_property
     def operands(self) -> list[Operand]:
+        """The numbers in order."""
         return [part for part in self.parts if isinstance(part, Operand)]
 
     @property
@@ -296,20 +297,21 @@ def _adds_smaller_units(tokens: Sequence[Token], end: int) -> bool:
 
 def _is_supposed(tokens: Sequence[Token], begin: int) -> bool:
     """Whether a statement is only tried, denied or wished for, or belongs to another number system."""
-    if _before(tokens, begin).text in ('"', "“"):
+    words = [token.text.casefold() for token in tokens[max(0, begin - _MAX_REMARK) : begin]]
+    if words[-1:] in (['"'], ["“"]) or not say.OTHER_RULES.isdisjoint(words):
         return True
-    near = tokens[max(0, begin - _MAX_REMARK) : begin]
-    if any(token.text.casefold() in say.OTHER_RULES for token in near):
-        return True
-    for token in reversed(near):
-        if token.kind in ("end", "equals") or token.text in (".", "?", "!"):
+    if _SUPPOSING.isdisjoint(words):
+        return False
+    for back, word in enumerate(reversed(words), 1):
+        kind = tokens[begin - back].kind
+        if kind in ("end", "equals") or word in (".", "?", "!"):
             return False
-        word = token.text.casefold() if token.kind == "word" else ""
-        if word in say.MODULAR:
-            return True
-        if word in say.SUPPOSES:
-            return not _is_concluded(tokens, begin)
+        if kind == "word" and word in _SUPPOSING:
+            return word in say.MODULAR or not _is_concluded(tokens, begin)
     return False
+
+
+_SUPPOSING = say.MODULAR | say.SUPPOSES
 
 
 def _is_concluded(tokens: Sequence[Token], begin: int) -> bool:

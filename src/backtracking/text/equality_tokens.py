@@ -29,7 +29,13 @@ _TOKEN = re.compile(
     |(?P<other>\\[A-Za-z]+|.))""",
     re.VERBOSE,
 )
-_EQUALS = re.compile(r"=|≈|\\approx\b")
+_EQUALS = re.compile(r"(?:=|≈|\\approx\b)(?![ \t]*[A-Za-z])")
+"""An equals sign that a number may follow."""
+_OPERATION = re.compile(
+    r"[-+*/^×·⋅÷−–∗⁰¹²³⁴⁵⁶⁷⁸⁹]|\\(?:times|cdot|div|[dtc]?frac)"
+    r"|[\d)}%$a-z] ?[xX](?![a-zA-Z])|[\d)][ ]?\(|\d[ ]\d"
+)
+"""What a stretch without any of it cannot compute."""
 _SPACE = re.compile(r"\s")
 _REACH_BACK, _REACH_ON, _MAX_JOINT = 100, 50, 12
 _OPERATORS = {
@@ -64,7 +70,8 @@ def neighbourhoods(text: str) -> list[Span]:
             spans[-1] = (spans[-1][0], end)
         else:
             spans.append((start, end))
-    return [(_word_begin(text, start), _word_end(text, end)) for start, end in spans]
+    computing = (span for span in spans if _OPERATION.search(text, *span))
+    return [(_word_begin(text, start), _word_end(text, end)) for start, end in computing]
 
 
 def _line_joint(text: str, at: int) -> int:
@@ -87,31 +94,40 @@ def _word_end(text: str, at: int) -> int:
 def tokens_of(text: str, start: int, end: int) -> list[Token]:
     """The tokens of a stretch, with a mark where the text goes on beyond it."""
     reader = _Reader(text)
-    tokens = reader.tokens
+    tokens, kinds, new = reader.tokens, _KINDS, tuple.__new__  # without __new__'s defaults: half the time
     if start > 0:
         tokens.append(Token("cut", "", start, start, spaced=False))
+    spaced = False
     for match in _TOKEN.finditer(text, start, end):
-        kind = match.lastgroup or "other"
-        begin, stop = match.span(kind)
-        spaced = reader.spaced or begin > match.start()
-        reader.spaced = False
-        if kind == "paren" and text[begin] == "(":
-            reader.multiply(begin)
-        if kind in _AS_THEY_ARE:
-            tokens.append(Token(kind, text[begin:stop], begin, stop, spaced))
+        group = match.lastindex or 0
+        begin, stop = match.span(group)
+        apart = spaced or begin > match.start()
+        spaced = False
+        if group in _AS_THEY_ARE:
+            tokens.append(new(Token, (kinds[group], text[begin:stop], begin, stop, apart)))
+            continue
+        kind = kinds[group]
+        if kind == "skip":
+            spaced = True
         elif kind == "op" and not (tokens and tokens[-1].kind == "edge"):
             word = text[begin:stop]
-            tokens.append(Token(kind, _OPERATORS.get(word, word), begin, stop, spaced))
-        elif kind == "skip":
-            reader.spaced = True
+            tokens.append(new(Token, (kind, _OPERATORS.get(word, word), begin, stop, apart)))
+        elif kind == "paren":
+            if text[begin] == "(":
+                reader.multiply(begin)
+            tokens.append(new(Token, (kind, text[begin:stop], begin, stop, apart)))
         else:
-            reader.take(kind, begin, stop, spaced=spaced)
+            spaced = reader.take(kind, begin, stop, spaced=apart)
     if end < len(text):
         tokens.append(Token("cut", "", end, end, spaced=False))
     return tokens
 
 
-_AS_THEY_ARE = frozenset(("word", "number", "frac", "paren", "percent", "money", "end", "other"))
+_KINDS = ("", *sorted(_TOKEN.groupindex, key=_TOKEN.groupindex.__getitem__))
+"""The kind of each group of the pattern."""
+_AS_THEY_ARE = frozenset(
+    _TOKEN.groupindex[kind] for kind in ("word", "number", "frac", "percent", "money", "end", "other")
+)
 
 
 class _Reader:
@@ -119,25 +135,23 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.tokens: list[Token] = []
-        self.spaced = False
         self._text = text
         self._groups: list[str] = []
         self._bottom_opens = -1
 
-    def take(self, kind: str, start: int, end: int, *, spaced: bool) -> None:
-        """Take in an operator, an equals sign, the edge of a formula or a brace."""
+    def take(self, kind: str, start: int, end: int, *, spaced: bool) -> bool:
+        """Take in an operator, an equals sign, an edge or a brace; whether it is left out, as space is."""
         taken = self._text[start:end]
         last = self.tokens[-1] if self.tokens else NOTHING
         if kind == "raised":
             self._add("op", "^", start, end)
             self._add("number", taken.translate(_RAISED), start, end)
-            return
+            return False
         if kind == "group":
             self._group(taken, start, end)
-            return
+            return False
         if kind == "edge" and last.kind in ("op", "equals") and taken in ("\\(", "\\["):
-            self.spaced = True  # 5 + \(3\)
-            return
+            return True  # 5 + \(3\)
         while kind == "equals" and self.tokens and self.tokens[-1].text in ("\n", "\\\\"):
             self.tokens.pop()  # a chain that goes on in the next line
         if kind == "times":
@@ -147,6 +161,7 @@ class _Reader:
         elif kind in ("op", "equals") and last.text in ("\\)", "\\]"):
             self.tokens.pop()  # \(9 \times 2\) = 18
         self.tokens.append(Token(kind, _OPERATORS.get(taken, taken), start, end, spaced))
+        return False
 
     def multiply(self, start: int) -> None:
         """Add the sign that 3(4) and (2 + 1)(3 + 1) leave out; 6 / 2(3) is read in two ways."""

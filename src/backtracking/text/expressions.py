@@ -32,6 +32,8 @@ class _UnclearError(Exception):
 
 def evaluate(expression: Sequence[Part]) -> Fraction | None:
     """The value of an expression; none when it has none or is too large to be meant."""
+    if len(expression) == 1 and isinstance(expression[0], Operand):
+        return expression[0].value
     parts = list(expression)
     try:
         value = _sum(parts)

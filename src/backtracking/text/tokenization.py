@@ -156,7 +156,8 @@ def _from_bytes(parts: Sequence[bytes]) -> TokenText:
 
 def _from_characters(parts: Sequence[bytes], data: bytes, text: str, starts: Sequence[int]) -> TokenText:
     """The spans where all bytes are whole characters: each begins with the one byte that continues none."""
-    last = list(accumulate(len(part.translate(None, _CONTINUING)) for part in parts))
+    widths = (len(part) if part.isascii() else len(part.translate(None, _CONTINUING)) for part in parts)
+    last = list(accumulate(widths))
     ended = data + b"\n"
     first = [begun - (0x80 <= ended[at] < 0xC0) for begun, at in zip([0, *last], starts, strict=False)]
     stops = [stop if part else begin for part, begin, stop in zip(parts, first, last, strict=True)]
