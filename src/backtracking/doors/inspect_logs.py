@@ -19,8 +19,8 @@ from backtracking.text.onsets import DEFAULT_CLOSE, reasoning_end
 from backtracking.traces.inspect_logs import ORIGINAL
 
 if TYPE_CHECKING:
-    from inspect_ai.log import EvalLog, EvalSample, EvalScore
-    from inspect_ai.model import ModelOutput
+    from inspect_ai.log import EvalLog, EvalSample, EvalScore, EvalSpec
+    from inspect_ai.model import ModelOutput, ModelUsage
     from inspect_ai.scorer import Score
 
 SCORERS = {"answer": "accuracy", "backtracking": "backtracking_rate"}
@@ -47,41 +47,42 @@ def export_inspect(study: Study, arms: Sequence[Arm], out: Path, told: Told) -> 
 
 def eval_log(study: Study, arm: Arm) -> "EvalLog":
     """The completions of an arm as the log of one task."""
-    from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalPlan, EvalResults, EvalSpec, EvalStats
+    from inspect_ai.log import EvalLog, EvalPlan, EvalResults, EvalStats
 
-    meta = Evidence(study.paths).meta
-    found = list(completions(study, arm))
-    created = _moment(meta)
-    identity = digest([study.name, arm.variant, arm.name])[:22]
-    spec = EvalSpec(
-        eval_id=identity,
-        run_id=digest([study.name])[:22],
-        created=created,
-        task=f"{arm.variant}.{arm.name}",
-        task_id=identity,
-        task_args={"run": study.name, "variant": arm.variant, "condition": arm.name},
-        dataset=EvalDataset(
-            name=study.config.dataset.name,
-            samples=len({one.record.example_id for one in found}),
-            shuffled=False,
-        ),
-        model=f"hf/{study.config.model.hf_id}",
-        config=EvalConfig(epochs=max((one.record.sample_id + 1 for one in found), default=1)),
-        packages={"backtracking": __version__},
-        metadata={"arm": arm.name, "code": meta.get("environment", {}).get("git")},
-    )
+    found, spec = list(completions(study, arm)), _spec(study, arm)
+    spec.dataset.samples = len({one.record.example_id for one in found})
+    spec.config.epochs = max((one.record.sample_id + 1 for one in found), default=1)
     return EvalLog(
         status="success",
         eval=spec,
         plan=EvalPlan(name="backtracking"),
         results=EvalResults(total_samples=len(found), completed_samples=len(found), scores=_summaries(found)),
-        stats=EvalStats(started_at=created, completed_at=created),
-        samples=[_sample(one, study.config.model.hf_id) for one in found],
+        stats=EvalStats(
+            started_at=spec.created, completed_at=spec.created, model_usage={spec.model: _usage(found)}
+        ),
+        samples=[_sample(one, spec.model) for one in found],
     )
 
 
-def _moment(meta: dict[str, Any]) -> str:
-    return str(meta.get("created") or "1970-01-01T00:00:00+00:00")
+def _spec(study: Study, arm: Arm) -> "EvalSpec":
+    """Which task it is, of which run."""
+    from inspect_ai.log import EvalConfig, EvalDataset, EvalSpec
+
+    meta = Evidence(study.paths).meta
+    identity = digest([study.name, arm.variant, arm.name])[:22]
+    return EvalSpec(
+        eval_id=identity,
+        run_id=digest([study.name])[:22],
+        created=str(meta.get("created") or "1970-01-01T00:00:00+00:00"),
+        task=f"{arm.variant}.{arm.name}",
+        task_id=identity,
+        task_args={"run": study.name, "variant": arm.variant, "condition": arm.name},
+        dataset=EvalDataset(name=study.config.dataset.name, shuffled=False),
+        model=f"hf/{study.config.model.hf_id}",
+        config=EvalConfig(),
+        packages={"backtracking": __version__},
+        metadata={"arm": arm.name, "code": meta.get("environment", {}).get("git")},
+    )
 
 
 def _file(log: "EvalLog") -> str:
@@ -104,6 +105,7 @@ def _sample(one: Completion, model: str) -> "EvalSample":
         target=one.gold,
         messages=[asked, output.choices[0].message],
         output=output,
+        model_usage={model: _usage([one])},
         scores=_scores(one),
         metadata={
             "arm": record.condition,
@@ -123,7 +125,6 @@ def _output(one: Completion, model: str) -> "ModelOutput":
         ContentReasoning,
         ContentText,
         ModelOutput,
-        ModelUsage,
     )
 
     record = one.record
@@ -136,12 +137,17 @@ def _output(one: Completion, model: str) -> "ModelOutput":
     return ModelOutput(
         model=model,
         choices=[ChatCompletionChoice(message=message, stop_reason=stopped)],
-        usage=ModelUsage(
-            input_tokens=record.prompt_tokens,
-            output_tokens=record.completion_tokens,
-            total_tokens=record.prompt_tokens + record.completion_tokens,
-        ),
+        usage=_usage([one]),
     )
+
+
+def _usage(found: Sequence[Completion]) -> "ModelUsage":
+    """How many tokens were read and written; texts from elsewhere may have none."""
+    from inspect_ai.model import ModelUsage
+
+    read = sum(max(one.record.prompt_tokens, 0) for one in found)
+    written = sum(max(one.record.completion_tokens, 0) for one in found)
+    return ModelUsage(input_tokens=read, output_tokens=written, total_tokens=read + written)
 
 
 def parts(study: Study, record: GenerationRecord) -> tuple[str | None, str]:
@@ -158,13 +164,7 @@ def _scores(one: Completion) -> "dict[str, Score]":
 
     event = one.measured.event
     answer = one.study.answer(one.record)
-    scores = {
-        "backtracking": Score(
-            value=int(event["has_backtracking_strict"]),
-            answer=event["onset_phrase"],
-            explanation=_onsets_in_words(one),
-        )
-    }
+    scores = {}  # the viewer shows the answer that the first score names
     if event["has_gold"]:
         value = {True: CORRECT, False: INCORRECT, None: NOANSWER}[event["is_correct"]]
         read = (
@@ -172,6 +172,11 @@ def _scores(one: Completion) -> "dict[str, Score]":
         )
         explanation = f"{read}; the gold answer is {one.gold!r}"
         scores["answer"] = Score(value=value, answer=answer.text, explanation=explanation)
+    scores["backtracking"] = Score(
+        value=int(event["has_backtracking_strict"]),
+        answer=event["onset_phrase"],
+        explanation=_onsets_in_words(one),
+    )
     return scores
 
 

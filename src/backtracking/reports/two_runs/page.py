@@ -1,5 +1,6 @@
 """Two runs side by side, in words and tables."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -19,9 +20,11 @@ Data = Mapping[str, Any]
 
 def page(data: Data) -> Document:
     """What `compared` found."""
-    names = [quoted(data[side]["name"]) for side in "ab"]
+    names = [data[side]["name"] for side in "ab"]
     document = Document(f"Runs {names[0]} and {names[1]}")
-    document.say(f"A is {names[0]}, B is {names[1]}; differences are B − A, with 95% intervals.")
+    document.say(
+        f"A is {quoted(names[0])}, B is {quoted(names[1])}; differences are B − A, with 95% intervals."
+    )
     _lacking(document, data)
     _verdicts(document, data["verdicts"])
     _rates(document, data["rates"])
@@ -57,6 +60,7 @@ def _verdicts(document: Document, verdicts: Sequence[Data]) -> None:
             [_marked(verdict, verdict in differ), _outcome(verdict["a"]), _outcome(verdict["b"])]
             for verdict in verdicts
         ],
+        holds="text",
     )
     if differ:
         document.bullets(
@@ -126,7 +130,7 @@ def _components(document: Document, data: Data) -> None:
         return
     rules = " and ".join(f"{side.upper()} by {data['selected_by'][side]}" for side in "ab")
     document.say(f"Selected: {rules}; beside it what the removal changed, as the run's scan measured it.")
-    _table(document, "Components that a run selected", ["Component", "A", "B"], rows)
+    _table(document, "Components that a run selected", ["Component", "A", "B"], rows, holds="text")
 
 
 def _component_rows(found: Sequence[Data]) -> Iterator[list[str]]:
@@ -149,16 +153,24 @@ def _differences(document: Document, name: str, lines: Sequence[Data]) -> None:
         document.say(SAME)
         return
     rows = [[quoted(line["key"]), *(_value(line[side]) for side in "ab")] for line in lines]
-    _table(document, name, ["What", "A", "B"], rows)
+    _table(document, name, ["What", "A", "B"], rows, holds="text")
 
 
 def _value(value: object) -> str:
-    return "not set" if value is None else quoted(value, limit=_SHOWN)
+    if value is None:
+        return "not set"
+    return quoted(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), limit=_SHOWN)
 
 
-def _table(document: Document, name: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _table(
+    document: Document,
+    name: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    holds: str = "numbers",
+) -> None:
     """A table of cells that are written already; the first column names what each line is about."""
     lines = Lines([dict(zip(head, row, strict=True)) for row in rows])
     first, *others = head
     names = lines.column(first, itemgetter(first), holds="names")
-    document.table(name, [names, *(lines.column(one, itemgetter(one)) for one in others)])
+    document.table(name, [names, *(lines.column(one, itemgetter(one), holds=holds) for one in others)])
