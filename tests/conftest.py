@@ -1,9 +1,11 @@
 """Fixtures shared by all tests."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from transformers import AutoTokenizer
 
 
@@ -31,3 +33,22 @@ if (_shared := find_shared_data()) is not None:
 def r1_tokenizer(request):
     """A reasoning model's kind of tokenizer: the small one shipped here, and the 1.5B model's where it is."""
     return AutoTokenizer.from_pretrained(REASONER_TOKENIZERS[request.param])
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """`made_once(name, make)`: a folder that `make` fills, once for all processes that share the tests."""
+
+    def folder_of(name, make):
+        base = tmp_path_factory.getbasetemp()
+        shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return folder_of

@@ -4,7 +4,8 @@ What stands in for what, and nothing else does:
 
 - configs: the bundled reasoner for the real model, its problems for GSM8K, a short cap, few problems and
   samples; the last layers of six for those of 28 (`SMALL`, `REAL`, `LAYERS`);
-- `.venv`: the checkout's own source, and the packages of the environment that the tests run in;
+- `.venv`: the checkout's own source, and the packages of the environment that the tests run in; its
+  `backtracking` runs in a process that has loaded these packages already (`warm.py`);
 - `.venv-bench`: the same, with the bundled reasoner in the place of SmolLM2;
 - the commands of `SHORTER` and the calls of `SHORTER_PYTHON`: the same program, told to do less;
 - `PHASE1_RUN_ID`: the run that the command before has made.
@@ -16,20 +17,24 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.docs.fences import ROOT, Fence
+from tests.docs.warm import CLIENT
 
 SMALL = {
-    "dataset": {"max_examples": 16},
+    "dataset": {"max_examples": 10},
     "generation": {"num_samples_per_prompt": 2},
-    "analysis": {"max_events": 12, "control_samples": 12, "max_injections": 6},
+    "analysis": {"max_events": 8, "control_samples": 8, "max_injections": 4},
     "ablation_generation": {"random_draws": 2},
 }
-SMALL_PHASE2 = {"max_examples": 12, "num_samples_per_prompt": 2}
+SMALL_PHASE2 = {"max_examples": 6, "num_samples_per_prompt": 2}
 REAL = {
     "model": {"hf_id": "bundled", "torch_dtype": "auto"},
     "dataset": {"name": "tiny_arithmetic"},
@@ -44,7 +49,11 @@ SHORTER = (
     (r"(backtracking explore [\w-]+) {2,}#", r"\1 --export explored.html  #"),
     (r"make test", "make test PYTEST_ADDOPTS=tests/foundation/test_checkout.py"),
     (r"(backtracking organism evaluate).*", r"\1 --problems 20 --samples 2 || test $? = 1"),
-    (r"(-m backtracking\.organism\.train --out).*", r"\1 runs/organism --smoke"),
+    (
+        r"(-m backtracking\.organism\.train --out) runs/doubter( --design doubter).*",
+        r"\1 runs/doubter\2 --smoke",
+    ),
+    (r"(-m backtracking\.organism\.train --out) (?!runs/doubter).*", r"\1 runs/organism --smoke"),
     (
         r"(benchmarks/generation\.py --only ratios) .*",
         r"\1 --rounds 1 --dtypes float32 --contenders 'one by one,engine,floor'",
@@ -115,6 +124,28 @@ def _environment(folder: Path, name: str) -> None:
     stamp = "cat pyproject.toml constraints.txt scripts/bootstrap.sh | cksum"
     made_of = subprocess.run(stamp, cwd=folder, shell=True, check=True, capture_output=True, text=True)
     (folder / name / ".installed").write_text(made_of.stdout)
+
+
+@contextmanager
+def warmed(checkout: Path) -> Iterator[Path]:
+    """The checkout, its `backtracking` served by a process that has loaded the libraries."""
+    python, command = checkout / ".venv/bin/python", checkout / ".venv/bin/backtracking"
+    with tempfile.TemporaryDirectory() as folder:
+        address = f"{folder}/commands"
+        server = subprocess.Popen(
+            [python, ROOT / "tests/docs/warm.py", address],
+            env=_env(checkout),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == "ready\n"
+            command.write_text(CLIENT.format(python=python, address=address))
+            yield checkout
+        finally:
+            server.kill()
+            server.communicate()
 
 
 def run_block(fence: Fence, checkout: Path) -> subprocess.CompletedProcess[str]:

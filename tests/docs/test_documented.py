@@ -3,7 +3,7 @@
 import pytest
 
 from backtracking.config.load import load_config
-from tests.docs.checkout import make_checkout, run_block, run_python
+from tests.docs.checkout import make_checkout, run_block, run_python, warmed
 from tests.docs.fences import COMMANDS, NOT_RUN, PYTHON, ROOT, YAML, all_fences
 
 FENCES = all_fences()
@@ -27,15 +27,15 @@ def test_documented_yaml_is_a_config(fence, tmp_path):
 @pytest.mark.slow
 def test_documented_commands_work_in_a_fresh_checkout(tmp_path):
     """One after the other, as a reader would type them; all that fail are told at once."""
-    checkout = make_checkout(tmp_path / "checkout")
     failed = []
-    for fence in (fence for fence in FENCES if fence.language == COMMANDS):
-        done = run_block(fence, checkout)
-        if done.returncode:
-            failed.append(f"{fence.place}: exit {done.returncode}\n{(done.stdout + done.stderr)[-1500:]}")
-    for page in dict.fromkeys(fence.page for fence in FENCES if fence.language == PYTHON):
-        blocks = [fence for fence in FENCES if fence.page == page and fence.language == PYTHON]
-        done = run_python("\n".join(fence.text for fence in blocks), checkout)
-        if done.returncode:
-            failed.append(f"{blocks[0].place}: the page's Python\n{done.stderr[-1500:]}")
+    with warmed(make_checkout(tmp_path / "checkout")) as checkout:
+        for fence in (fence for fence in FENCES if fence.language == COMMANDS):
+            done = run_block(fence, checkout)
+            if done.returncode:
+                failed.append(f"{fence.place}: exit {done.returncode}\n{(done.stdout + done.stderr)[-1500:]}")
+        for page in dict.fromkeys(fence.page for fence in FENCES if fence.language == PYTHON):
+            blocks = [fence for fence in FENCES if fence.page == page and fence.language == PYTHON]
+            done = run_python("\n".join(fence.text for fence in blocks), checkout)
+            if done.returncode:
+                failed.append(f"{blocks[0].place}: the page's Python\n{done.stderr[-1500:]}")
     assert not failed, "\n\n".join(failed)

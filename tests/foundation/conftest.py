@@ -7,9 +7,9 @@ from tests.foundation.command import CommandLine
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
+def finished(made_once):
     """Both phases, run once by the command line; tests work on copies."""
-    return study.make(tmp_path_factory.mktemp("finished"))
+    return made_once("finished", study.make)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def sets(*pairs):
     return [part for pair in pairs for part in ("--set", pair)]
 
 
-def make(folder: Path) -> Path:
+def make(folder: Path) -> None:
     """Run both phases in a folder; what each stage opened and read is kept beside them, as `<run>.json`."""
     env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     for run, (config, settings) in PHASES.items():
@@ -43,7 +43,6 @@ def make(folder: Path) -> Path:
         command += ["run", "-c", str(CONFIGS / config), *sets(*settings)]
         done = subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-    return folder
 
 
 def record(folder: Path, run: str) -> dict:

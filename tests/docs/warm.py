@@ -1,0 +1,81 @@
+"""The command line with its libraries loaded beforehand: a server that splits itself for every command.
+
+Half of what a documented command costs here is loading torch and transformers. What stands in for the
+installed script (`CLIENT`) hands its arguments, folder, environment and terminal to this server; the copy
+that the server makes of itself imports the project as it lies in the checkout, and does the command.
+
+    python tests/docs/warm.py ADDRESS     # says "ready", and goes on until it is stopped
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+from importlib import import_module
+
+CLIENT = """#!{python} -IS
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect({address!r})
+    asked = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    socket.send_fds(server, [len(asked).to_bytes(4, "big")], [0, 1, 2])
+    server.sendall(asked)
+    sys.exit(int.from_bytes(server.recv(1) or b"\\x01", "big"))
+"""
+
+
+LIBRARIES = (
+    "math_verify",
+    "matplotlib.figure",
+    "pandas",
+    "scipy.stats",
+    "statsmodels.stats.contingency_tables",
+    "torch",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto",
+    "transformers.models.qwen2.modeling_qwen2",
+    "typer",
+)
+"""What commands load, none of it of the project."""
+
+
+def serve(address: str) -> None:
+    """Wait for commands; returns in the copy that is to do one, ready to do it."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(address)
+        listening.listen()
+        os.write(1, b"ready\n")
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        while True:
+            client, _ = listening.accept()
+            if os.fork() == 0:
+                break
+            client.close()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with client:
+        length, places, *_ = socket.recv_fds(client, 4, 3)
+        asked = b""
+        while len(asked) < int.from_bytes(length, "big"):
+            asked += client.recv(1 << 16)
+        if (command := os.fork()) > 0:
+            _, status = os.waitpid(command, 0)
+            client.sendall(bytes([os.waitstatus_to_exitcode(status) & 255]))
+            os._exit(0)
+    arguments, folder, environment = json.loads(asked)
+    for place, stream in enumerate(places):
+        os.dup2(stream, place)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["backtracking", *arguments]
+
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # this folder
+    for library in LIBRARIES:
+        import_module(library)
+    serve(sys.argv[1])
+    from backtracking.cli import main
+
+    main()
