@@ -48,8 +48,8 @@ and notes such as the layers of each random draw.
 
 Each line of `work/` carries a digest: one that was damaged or edited is computed again. A result that was
 made by other code (`source` in its record is the digest of the package's sources) stays *done*, and
-`status` says so beside it: most changes of code leave results as they are, and a night's work should not go
-stale by an upgrade. To make a result again with the code of now, run its stage with `--force`.
+`status` says so below the table: most changes of code leave results as they are, and a night's work should
+not go stale by an upgrade. To make a result again with the code of now, run its stage with `--force`.
 
 ## Columns
 

@@ -146,7 +146,8 @@ def test_other_code_is_said_and_does_not_force(run, cli, monkeypatch):
     monkeypatch.setattr(provenance, "source_digest", lambda: "of another version")
     assert set(states(ONE).values()) == {"done"}
     shown = cli("run", "-c", CONFIGS / "demo.yaml", *sets(*SMALL))
-    assert "made by other code" in shown.err
+    assert shown.err.count("made by other code") == 1
+    assert cli("status", "--run-id", ONE).out.count("made by other code") == 1
     assert "nothing to do" in shown.out
 
 

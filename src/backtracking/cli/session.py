@@ -169,7 +169,7 @@ def _in_words(outcome: "Outcome") -> str:
     if outcome.not_testable:
         return f"not testable: {outcome.not_testable}"
     if outcome.skipped:
-        return "up to date" + (f", {outcome.note}" if outcome.note else "")
+        return "up to date"
     rows = f"{outcome.rows:,} rows, " if outcome.rows is not None else ""
     return f"done: {rows}{outcome.seconds:.1f} s"
 
@@ -179,10 +179,10 @@ def run_stages(
 ) -> int:
     """Execute stages in order under the run's lock; returns how many were not up to date."""
     from backtracking.doors.tracking import tracking
-    from backtracking.stages.execute import execute
+    from backtracking.stages.execute import execute, in_words
     from backtracking.stages.init_run import opened
 
-    worked = 0
+    worked, other_code = 0, []
     phase1 = ctx.phase1.run_id if ctx.phase1 else None
     with (
         opened(ctx.paths, ctx.meta, ctx.loaded, phase1),
@@ -193,7 +193,10 @@ def run_stages(
             ctx.reporter.say(f"{place}{stage.key}")
             outcome = execute(stage, ctx, force=request.force or stage.name in forced or stage.key in forced)
             worked += not outcome.skipped
+            other_code += [outcome.other_code] if outcome.other_code else []
             ctx.reporter.say(f"  {_in_words(outcome)}")
             if not outcome.skipped:
                 tracked.tell(stage.key, ctx.meta.stages[stage.key], ctx.paths.root)
+    if other_code:
+        ctx.reporter.say(f"note: {in_words(other_code)}")
     return worked

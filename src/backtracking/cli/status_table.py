@@ -87,7 +87,8 @@ def _stage(name: str, status: "Status", record: "StageRecord | None") -> dict[st
     told = {"rows": None, "started": None, "finished": None, "seconds": None}
     if record is not None:
         told = {key: getattr(record, key) for key in told}
-    return {"stage": name, "state": status.state, "reason": status.reason, **told}
+    standing = {"state": status.state, "reason": status.reason, "other_code": status.other_code or None}
+    return {"stage": name, **standing, **told}
 
 
 def show_stages(
@@ -100,6 +101,8 @@ def show_stages(
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
+
+    from backtracking.stages.execute import in_words
 
     is_wide = console.width >= WIDE
     names = max(map(len, stages))
@@ -119,3 +122,5 @@ def show_stages(
     for line in heading.lines():
         console.print(Text(line))
     console.print(table)
+    if other_code := [status.other_code for status in stages.values() if status.other_code]:
+        console.print(Text(in_words(other_code), "dim"))

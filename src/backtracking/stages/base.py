@@ -136,7 +136,9 @@ class Completions:
     files: Mapping[Path, int]
     cap: int
     others: int = 0
-    """Rows of arms that have no name yet, and rows that are measured and not kept."""
+    """Rows of arms that have no name yet."""
+    unkept: int = 0
+    """Rows that are measured and not kept."""
     at_most: bool = False
     """Whether what comes before the stage decides how many of these there are."""
 

@@ -32,6 +32,8 @@ class Status:
 
     state: State
     reason: str = ""
+    other_code: str = ""
+    """The code that made the result, where that is not the code of now; it does not make it stale."""
 
     @property
     def is_settled(self) -> bool:
@@ -48,8 +50,8 @@ class Outcome:
     rows: int | None = None
     not_testable: str = ""
     """Why the stage's question is not testable, where it is not."""
-    note: str = ""
-    """What to know of a result that was kept."""
+    other_code: str = ""
+    """The code that made a result that was kept, where that is not the code of now."""
 
 
 def status_of(stage: Stage, ctx: RunContext) -> Status:
@@ -75,7 +77,7 @@ def _status_of_result(
         return Status("missing", f"{lost} is gone")
     if reason := _why_stale(stage, ctx, record):
         return Status("stale", reason)
-    return Status(outcome, record.reason or _note_of_code(record))
+    return Status(outcome, record.reason, _other_code(record))
 
 
 def stale_results(ctx: RunContext, beside: Stage) -> dict[str, str]:
@@ -118,11 +120,14 @@ def _is_as_made(name: str, made: str, ctx: RunContext) -> bool:
     return now in ("", made) or now in (other.outputs.get(name) for other in ctx.meta.stages.values())
 
 
-def _note_of_code(record: StageRecord) -> str:
-    """Other code does not make a result stale, but is said."""
-    if record.source in (None, provenance.source_digest()):
-        return ""
-    return f"made by other code ({record.code})"
+def _other_code(record: StageRecord) -> str:
+    return "" if record.source in (None, provenance.source_digest()) else record.code
+
+
+def in_words(other_code: Sequence[str]) -> str:
+    """What is said, once, of results that other code has made."""
+    results = "1 result was" if len(other_code) == 1 else f"{len(other_code)} results were"
+    return f"{results} made by other code ({', '.join(sorted(set(other_code)))}); --force makes them again"
 
 
 def _differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -151,8 +156,9 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
     status = status_of(stage, ctx)
     if not force and status.is_settled:
         record = ctx.meta.stages[stage.key]
-        note = "" if record.reason else status.reason
-        return Outcome(skipped=True, rows=record.rows, not_testable=record.reason, note=note)
+        return Outcome(
+            skipped=True, rows=record.rows, not_testable=record.reason, other_code=status.other_code
+        )
     _make_room(stage, ctx, force)
     record = _begin(stage, ctx)
     start = time.perf_counter()

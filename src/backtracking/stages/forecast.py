@@ -30,6 +30,8 @@ class Step:
     is_forced: bool
     rows: int = 0
     """Completions still to be generated."""
+    kept: int = 0
+    """Those of them that are written into `generations/`."""
     cap: int = 0
     """Tokens of each of them, at most."""
     at_most: bool = False
@@ -88,9 +90,13 @@ class Forecast:
 
     @property
     def bytes_expected(self) -> float:
+        """What is kept; rows that are only measured take no room."""
         if self.length.tokens is not None:
-            return self.rows * self.length.bytes
-        return self.rows * BYTES_PER_ROW + self.tokens_expected * BYTES_PER_TOKEN
+            return sum(step.kept for step in self.steps) * self.length.bytes
+        return sum(
+            step.kept * (BYTES_PER_ROW + self.length.within(step.cap) * BYTES_PER_TOKEN)
+            for step in self.steps
+        )
 
 
 def forecast(ctx: RunContext, stages: Sequence[Stage], forced: Iterable[str] = ()) -> Forecast:
@@ -105,22 +111,23 @@ def forecast(ctx: RunContext, stages: Sequence[Stage], forced: Iterable[str] = (
             action, upstream = "run", True
         # Rows of other settings are made again; which of them still fit is seen only when the stage runs.
         is_afresh = is_forced or status.state == "stale"
-        rows, cap, at_most = (0, 0, False) if action == "skip" else _pending(stage, ctx, counted, is_afresh)
-        steps.append(Step(stage, action, status, is_forced, rows, cap, at_most))
+        step = Step(stage, action, status, is_forced)
+        steps.append(step if action == "skip" else _with_rows(step, ctx, counted, is_afresh))
     return Forecast(steps, _length(ctx))
 
 
-def _pending(stage: Stage, ctx: RunContext, counted: dict[Path, int], afresh: bool) -> tuple[int, int, bool]:
-    """Rows that neither lie on disk nor are made by a stage before; their cap; whether they may be fewer."""
-    asked = stage.completions(ctx)
+def _with_rows(step: Step, ctx: RunContext, counted: dict[Path, int], afresh: bool) -> Step:
+    """A step with its rows that neither lie on disk nor are made by a stage before."""
+    asked = step.stage.completions(ctx)
     if asked is None:
-        return 0, 0, False
-    rows = asked.others
+        return step
+    kept = asked.others
     for path, wanted in asked.files.items():
         there = counted.get(path, 0 if afresh else io.count_lines(path))
-        rows += max(wanted - there, 0)
+        kept += max(wanted - there, 0)
         counted[path] = max(wanted, there)
-    return rows, asked.cap, asked.at_most or (afresh and any(map(Path.exists, asked.files)))
+    at_most = asked.at_most or (afresh and any(map(Path.exists, asked.files)))
+    return replace(step, rows=kept + asked.unkept, kept=kept, cap=asked.cap, at_most=at_most)
 
 
 def _length(ctx: RunContext) -> Length:

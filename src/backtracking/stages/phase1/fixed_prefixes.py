@@ -59,7 +59,7 @@ class FixedPrefixes(Stage):
         asked, analysis = ctx.config.ablation_generation, ctx.config.analysis
         alone = len(analysis.ablation_components) * analysis.topk_layers_for_generation
         rows = 2 * asked.fixed_prefixes * (2 + alone + asked.random_draws)
-        return Completions({}, ctx.config.generation.max_new_tokens, others=rows, at_most=True)
+        return Completions({}, ctx.config.generation.max_new_tokens, unkept=rows, at_most=True)
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
         return [ctx.paths.work(self._work)]

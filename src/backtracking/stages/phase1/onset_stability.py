@@ -52,7 +52,7 @@ class OnsetStability(Stage):
         asked = ctx.config.analysis
         rows = 2 * asked.stability_events * asked.stability_samples
         tokens = continuation_tokens(asked.stability_window, asked.onsets)
-        return Completions({}, tokens, others=rows, at_most=True)
+        return Completions({}, tokens, unkept=rows, at_most=True)
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
         return [ctx.paths.work(self._work)]

@@ -80,8 +80,8 @@ class Phase2Confirm(Stage):
         arms = 4 if asked.search.enabled else 3
         rows = (min(ctx.problem_count(), asked.max_examples) + 1) // 2 * asked.num_samples_per_prompt
         behind_prefixes = 2 * 5 * asked.confirm.fixed_prefixes
-        others = arms * rows + behind_prefixes
-        return Completions({}, ctx.config.generation.max_new_tokens, others=others, at_most=True)
+        cap = ctx.config.generation.max_new_tokens
+        return Completions({}, cap, others=arms * rows, unkept=behind_prefixes, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.figures import catalogue as figures

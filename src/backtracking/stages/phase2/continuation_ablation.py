@@ -58,7 +58,7 @@ class Phase2ContinuationAblation(Stage):
     def completions(self, ctx: RunContext) -> Completions | None:
         asked = ctx.phase2.continuation_ablation
         rows = asked.num_continuations * asked.max_events * (1 + len(asked.scales))
-        return Completions({}, asked.continuation_tokens, others=rows, at_most=True) if rows else None
+        return Completions({}, asked.continuation_tokens, unkept=rows, at_most=True) if rows else None
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.figures import catalogue as figures

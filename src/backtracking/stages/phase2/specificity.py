@@ -49,7 +49,7 @@ class Phase2Specificity(Stage):
         asked = ctx.phase2
         arms = 1 + len(asked.subset_sweep.subsets) + len(asked.scale_sweep.scales)
         cap = ctx.config.generation.max_new_tokens
-        return Completions({}, cap, others=FORCED_ERRORS * arms, at_most=True)
+        return Completions({}, cap, unkept=FORCED_ERRORS * arms, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.sweeps.sweep import asked_rows, evaluate_generations
