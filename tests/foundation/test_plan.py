@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.foundation.command import assert_one_clear_message
 
 PHASE2 = """
@@ -95,7 +97,8 @@ def test_expected_tokens_come_from_the_rows_that_are_there(cli, small_config, wo
     assert mean == CAP, "so that the rows of other stages are as long as they may get"
     others = sum(step.get("tokens_at_cap") or 0 for name, step in steps if not name.startswith("generate"))
     assert cost["tokens_expected"] == round(80 * mean) + others
-    assert cost["bytes_expected"] > 3.9 * path.stat().st_size
+    assert cost["rows"] > 80, "rows that are measured and not kept take time, and no room"
+    assert cost["bytes_expected"] == pytest.approx(5 * path.stat().st_size, rel=0.05)
 
 
 def test_sweeps_generate_the_rows_that_were_promised(cli, small_config, workdir):
