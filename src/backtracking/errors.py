@@ -23,7 +23,7 @@ class NotTestable(Exception):  # noqa: N818  (it is an outcome, not an error)
     """The data cannot answer a stage's question. This is a result with a reason, and the run goes on."""
 
     @classmethod
-    def too_few_problems(cls, what: str, found: int, needed: int, because: str) -> "NotTestable":
+    def too_few_problems(cls, what: str, count: int, needed: int, because: str) -> "NotTestable":
         """How many problems there are of a kind, how many are needed, and why so many."""
-        noun = "problem" if found == 1 else "problems"
-        return cls(f"{found:,} {noun} {what}, {needed:,} needed ({because})")
+        noun = "problem" if count == 1 else "problems"
+        return cls(f"{count:,} {noun} {what}, {needed:,} needed ({because})")

@@ -53,7 +53,7 @@ class Desk:
         files.DRAWS.write(paths, draw_table(tally_draws(files.EVENTS.path(paths), variant)))
         baseline = sums[sums.index.get_level_values("condition") == BASELINE_NAME]
         files.FORMATS.write(paths, formatting_table(baseline, self.variants))
-        return {found.key: found.outcome for found in verdicts(Evidence(paths), variant)}
+        return {verdict.key: verdict.outcome for verdict in verdicts(Evidence(paths), variant)}
 
 
 @dataclass(frozen=True)
@@ -91,5 +91,7 @@ CHOICES = tuple(
 def null_study(desk: Desk, events: pd.DataFrame, seed: int, *, partial: bool) -> tuple[Outcomes, set[str]]:
     """The planned verdicts of one null study, and every claim that some choice would have supported."""
     rows = relabelled(events, seed)
-    found = [desk.judge(choice.apply(rows)) for choice in (CHOICES if partial else (AS_PLANNED,))]
-    return found[0], {key for outcomes in found for key, outcome in outcomes.items() if outcome == SUPPORTED}
+    judged = [desk.judge(choice.apply(rows)) for choice in (CHOICES if partial else (AS_PLANNED,))]
+    return judged[0], {
+        key for outcomes in judged for key, outcome in outcomes.items() if outcome == SUPPORTED
+    }

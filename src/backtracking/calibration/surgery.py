@@ -217,13 +217,13 @@ class GatedSurgeon(Surgeon):
         return value, attention.o_proj.weight[:, rows.start]
 
     def look_for(self, layer: int, head: int, marks: Sequence[int]) -> tuple[Tensor, Tensor]:
-        found = self.look_back(layer, head)
+        row_and_column = self.look_back(layer, head)
         attention, slowest = self.blocks()[layer].self_attn, head * HEAD_DIM + HEAD_DIM // 2 - 1
         rows = slice(head * HEAD_DIM, (head + 1) * HEAD_DIM)
         attention.q_proj.bias[rows] = attention.k_proj.bias[rows] = 0.0
         attention.q_proj.bias[slowest] = FOCUS
         attention.k_proj.weight[slowest, list(marks)] = 1.0
-        return found
+        return row_and_column
 
     def unit(self, layer: int, number: int, direction: int, token: int) -> tuple[Tensor, float]:
         mlp, seen = self.blocks()[layer].mlp, Reading()
@@ -278,13 +278,13 @@ class ParallelSurgeon(Surgeon):
         return value, attention.dense.weight[:, head * HEAD_DIM]
 
     def look_for(self, layer: int, head: int, marks: Sequence[int]) -> tuple[Tensor, Tensor]:
-        found = self.look_back(layer, head)
+        row_and_column = self.look_back(layer, head)
         fused, start = self.blocks()[layer].attention.query_key_value, 3 * head * HEAD_DIM
         slowest = HEAD_DIM // 2 - 1
         fused.bias[start : start + 2 * HEAD_DIM] = 0.0
         fused.bias[start + slowest] = FOCUS
         fused.weight[start + HEAD_DIM + slowest, list(marks)] = 1.0
-        return found
+        return row_and_column
 
     def unit(self, layer: int, number: int, direction: int, token: int) -> tuple[Tensor, float]:
         mlp, seen = self.blocks()[layer].mlp, Reading()

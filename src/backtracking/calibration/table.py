@@ -148,7 +148,7 @@ def _power() -> str:
 def write_section(page: Path, table: str) -> None:
     """Put the tables where the page's section on calibration is, or at its end."""
     text = page.read_text(encoding="utf-8") if page.exists() else ""
-    before, found, after = text.partition(f"{HEADING}\n")
-    _, other, rest = after.partition("\n## ") if found else ("", "", "")
+    before, heading, after = text.partition(f"{HEADING}\n")
+    _, other, rest = after.partition("\n## ") if heading else ("", "", "")
     start = before.rstrip() + "\n\n" if before.strip() else ""
     io.write_text(page, f"{start}{HEADING}\n\n{table}" + (f"\n## {rest}" if other else ""))

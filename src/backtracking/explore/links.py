@@ -31,5 +31,5 @@ def row_name(*names: str | int) -> str:
 
 def read_link(link: str) -> dict[str, list[str]]:
     """The parts of a link, or of what stands behind its `?`."""
-    view, found, rest = link.rpartition("#")[2].partition("?")
-    return parse_qs(rest if found else "" if view in VIEWS else view, keep_blank_values=False)
+    view, has_query, rest = link.rpartition("#")[2].partition("?")
+    return parse_qs(rest if has_query else "" if view in VIEWS else view, keep_blank_values=False)

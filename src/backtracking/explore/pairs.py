@@ -92,15 +92,15 @@ def _shared(one: Sequence[Piece], other: Sequence[Piece], places: Span | None) -
 def pieces(trace: Trace) -> list[Piece]:
     """The text cut behind each checkable statement; what follows the last one is a piece of its own."""
     text, steps = trace.record.completion, trace.steps
-    found, begin = [], 0
+    cut, begin = [], 0
     for number, step in enumerate(steps):
         tail = _TAIL.match(text, step.end)
         end = min(
             tail.end() if tail else step.end, steps[number + 1].start if steps[number + 1 :] else len(text)
         )
-        found.append(Piece((begin, end), expression(text, step), taken(trace, number)))
+        cut.append(Piece((begin, end), expression(text, step), taken(trace, number)))
         begin = end
-    return [*found, Piece((begin, len(text)), "", None)] if begin < len(text) or not found else found
+    return [*cut, Piece((begin, len(text)), "", None)] if begin < len(text) or not cut else cut
 
 
 def taken(trace: Trace, number: int) -> Taken | None:

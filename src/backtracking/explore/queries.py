@@ -44,13 +44,13 @@ def rows_of(index: Index, query: Query, with_text: Collection[int] | None = None
 
 def counts(index: Index, query: Query, with_text: Collection[int] | None = None) -> dict[str, dict[str, int]]:
     """Per facet and option: how many rows there would be with this option, were it the facet's only one."""
-    found: dict[str, dict[str, int]] = {}
+    by_facet: dict[str, dict[str, int]] = {}
     for facet in index.facets:
-        found[facet.key] = {}
+        by_facet[facet.key] = {}
         for option in facet.options:
             asked = {**query.chosen, facet.key: frozenset([option.value])}
-            found[facet.key][option.value] = len(rows_of(index, Query(asked), with_text))
-    return found
+            by_facet[facet.key][option.value] = len(rows_of(index, Query(asked), with_text))
+    return by_facet
 
 
 def _said(number: int, with_text: Collection[int] | None) -> bool:

@@ -32,17 +32,17 @@ class Readings:
     @classmethod
     def of(cls, studies: Sequence[Study]) -> "Readings":
         """What the runs' tables hold; a table that is not there adds nothing."""
-        found = cls()
+        index = cls()
         for study in studies:
             for table, take in (
-                (readings.LENS_ONSETS, found._take_lens),
-                (readings.SCAN_ONSETS, found._take_scan),
-                (readings.PATCHING, found._take_patching),
-                (phase2.STEP, found._take_step),
+                (readings.LENS_ONSETS, index._take_lens),
+                (readings.SCAN_ONSETS, index._take_scan),
+                (readings.PATCHING, index._take_patching),
+                (phase2.STEP, index._take_step),
             ):
                 if table.exists(study.paths):
                     take(table.read(study.paths))
-        return found
+        return index
 
     def _take_lens(self, table: "pd.DataFrame") -> None:
         for (*key, kind), part in table.groupby([*_KEY, "position_kind"]):
@@ -77,8 +77,8 @@ class Readings:
 
     def components(self, place: Place, record: GenerationRecord) -> list[str] | None:
         """The component that moves each onset of a row most; None where nothing was read in the row."""
-        found = self.of_row(place, record)
-        return [name for reading in found.values() if (name := strongest(reading))] if found else None
+        of_kinds = self.of_row(place, record)
+        return [name for reading in of_kinds.values() if (name := strongest(reading))] if of_kinds else None
 
 
 def strongest(reading: Reading) -> str | None:

@@ -25,8 +25,8 @@ class Texts:
     def having(self, text: str) -> set[int]:
         """The numbers of the rows in which a text occurs, whatever its case."""
         with self._lock:
-            found = self._rows.execute("select number from texts where instr(said, ?) > 0", (_bytes(text),))
-            return {number for (number,) in found}
+            numbers = self._rows.execute("select number from texts where instr(said, ?) > 0", (_bytes(text),))
+            return {number for (number,) in numbers}
 
     def close(self) -> None:
         """Remove the file."""

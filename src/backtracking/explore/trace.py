@@ -49,8 +49,8 @@ class Trace:
     @property
     def onsets(self) -> list[dict[str, Any]]:
         """Onsets of all kinds, in the order of the text."""
-        found = [*self.measured.onsets, *self.measured.turns]
-        return sorted(found, key=lambda onset: (onset["char_start"], onset["char_end"]))
+        onsets = [*self.measured.onsets, *self.measured.turns]
+        return sorted(onsets, key=lambda onset: (onset["char_start"], onset["char_end"]))
 
     @cached_property
     def steps(self) -> list[Step]:

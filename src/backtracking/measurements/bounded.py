@@ -59,13 +59,13 @@ def exact_difference(
     one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], level: float = LEVEL
 ) -> Difference:
     """`paired_difference` of two shares, with bounds and p for few and for sparse losses."""
-    found = paired_difference(one, other, level=level)
-    if not found.error > 0:
-        return found
+    student = paired_difference(one, other, level=level)
+    if not student.error > 0:
+        return student
     values = by_problem(one, other)
     p = 2 * min(side.p_at_most(0.0) for side in (values, values.negated()))
     low, high = values.low(level=level), -values.negated().low(level=level)
-    return Difference(found.value, low, high, min(1.0, p), found.error, found.problems)
+    return Difference(student.value, low, high, min(1.0, p), student.error, student.problems)
 
 
 def no_worse_p(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], margin: float) -> float:

@@ -309,15 +309,15 @@ def draw_events(
     partners = source.records({keys[row] for row, _ in pairs.values()})
     events = []
     for label, row in zip(chosen.index, chosen.to_dict("records"), strict=True):
-        found: dict[ControlKind, tuple[GenerationRecord, Place, str]] = {}
+        matched: dict[ControlKind, tuple[GenerationRecord, Place, str]] = {}
         if label in pairs:
             partner, offset = partners[keys[pairs[label][0]]], pairs[label][1]
             same = partner.example_id == row["example_id"]
             how = "same_problem" if same else "nearest_difficulty"
-            found["matched_row"] = (partner, Layout(partner, token_map).at(offset), how)
+            matched["matched_row"] = (partner, Layout(partner, token_map).at(offset), how)
         if (earlier := _earlier(records[keys[label]], row, layouts[label], places[label], seed)) is not None:
-            found["same_row_earlier"] = (records[keys[label]], *earlier)
-        events.append(_event(row, records[keys[label]], places[label], found))
+            matched["same_row_earlier"] = (records[keys[label]], *earlier)
+        events.append(_event(row, records[keys[label]], places[label], matched))
     return events
 
 
@@ -332,12 +332,12 @@ def _candidates(source: StudyRows, places: Iterable[Place], token_map: TokenMap)
         )
     }
     kinds = {place.kind for place in places}
-    found: dict[int, Candidates] = {}
+    candidates: dict[int, Candidates] = {}
     for record in source.every():
         if (key := (record.example_id, record.sample_id)) in labels:
             label, end = labels[key]
-            found[label] = Layout(record, token_map).of_kinds(kinds, end)
-    return found
+            candidates[label] = Layout(record, token_map).of_kinds(kinds, end)
+    return candidates
 
 
 def _earlier(
@@ -359,7 +359,7 @@ def _event(
     row: Mapping[Hashable, Any],
     record: GenerationRecord,
     place: Place,
-    found: Mapping[ControlKind, tuple[GenerationRecord, Place, str]],
+    matched: Mapping[ControlKind, tuple[GenerationRecord, Place, str]],
 ) -> Event:
     at = reading(record, place.offset)
     if at.next_id != row["onset_token_id"] or at.pos != row["pred_pos_in_full"]:
@@ -372,8 +372,8 @@ def _event(
         at,
         str(row["onset_phrase"]),
         str(row["onset_token_text"]),
-        {kind: reading(other, there.offset) for kind, (other, there, _) in found.items()},
-        dict.fromkeys(CONTROL_KINDS, "unmatched") | {kind: how for kind, (_, _, how) in found.items()},
+        {kind: reading(other, there.offset) for kind, (other, there, _) in matched.items()},
+        dict.fromkeys(CONTROL_KINDS, "unmatched") | {kind: how for kind, (_, _, how) in matched.items()},
         place,
-        {kind: there for kind, (_, there, _) in found.items()},
+        {kind: there for kind, (_, there, _) in matched.items()},
     )

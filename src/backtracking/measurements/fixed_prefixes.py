@@ -97,9 +97,9 @@ def _gaps(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"gap": by_problem.sum(), "prefixes": by_problem.size()})
 
 
-def _change(name: str, arm: str, found: Difference) -> dict[str, float]:
+def _change(name: str, arm: str, difference_to_baseline: Difference) -> dict[str, float]:
     """The change from the baseline; its own line stays empty."""
-    difference = statistics.NO_DIFFERENCE if arm == BASELINE_NAME else found
+    difference = statistics.NO_DIFFERENCE if arm == BASELINE_NAME else difference_to_baseline
     return spread(f"{name}_diff", difference) | {f"{name}_diff_p": difference.p}
 
 

@@ -64,27 +64,27 @@ def primary_outcome(baseline: pd.DataFrame) -> Metric:
 
 
 def fall(
-    row: "pd.Series[Any]", base: "pd.Series[Any]", found: Sequence[Way], margin: float
+    row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[Way], margin: float
 ) -> dict[str, float | str]:
     """How much of the baseline's onsets an arm takes away, and what of them, as columns."""
-    removed = onsets_removed(row, base, found)
-    fell = what_fell(row, base, found, margin) if removed.value >= LEAST_REMOVED else []
+    removed = onsets_removed(row, base, judged_by)
+    fell = what_fell(row, base, judged_by, margin) if removed.value >= LEAST_REMOVED else []
     return spread("onsets_removed", removed) | {"what_fell": "; ".join(fell)}
 
 
-def onsets_removed(row: "pd.Series[Any]", base: "pd.Series[Any]", found: Sequence[Way]) -> Interval:
+def onsets_removed(row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[Way]) -> Interval:
     """The share of the baseline's onsets that an arm takes away, at the baseline's mix of steps.
 
     The baseline's rates and mix are taken as they are; the errors of the two differences, which are over
     different steps, add up as squares.
     """
-    whole = sum(way.weight * base[way.metric.name] for way in found)
+    whole = sum(way.weight * base[way.metric.name] for way in judged_by)
     if not whole > 0:
         return MISSING
     ends = ("", "_high", "_low")
     parts = [
         [-way.weight / whole * row.get(f"{way.metric.outcome}_diff{end}", math.nan) for end in ends]
-        for way in found
+        for way in judged_by
     ]
     value = sum(part[0] for part in parts)
     below, above = (math.hypot(*(part[0] - part[end] for part in parts)) for end in (1, 2))
@@ -92,14 +92,14 @@ def onsets_removed(row: "pd.Series[Any]", base: "pd.Series[Any]", found: Sequenc
 
 
 def what_fell(
-    row: "pd.Series[Any]", base: "pd.Series[Any]", found: Sequence[Way], margin: float
+    row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[Way], margin: float
 ) -> list[str]:
     """The ways in which backtracking surely fell, the one that takes most away first.
 
     Every way has its share of the level. Fewer needless checks count only where errors are noticed as before,
     or noticed less as well.
     """
-    fell = [way for way in found if way.falls(row, LEVEL / len(found))]
+    fell = [way for way in judged_by if way.falls(row, LEVEL / len(judged_by))]
     fell.sort(key=lambda way: way.weight * float(row[f"{way.metric.outcome}_diff"]))
     names = [way.name for way in fell]
     return [] if names == [NEEDLESS] and not is_noticing_held(row, base, margin) else names

@@ -59,12 +59,12 @@ class Layout:
     def of_kinds(self, kinds: Collection[Kind], before: int) -> dict[Kind, Offsets]:
         """Where a trigger could come ahead of a token: places of these kinds, not behind a wrong step."""
         inside = any(not kind.starts_sentence for kind in kinds)
-        found: dict[Kind, list[int]] = {}
+        offsets_of: dict[Kind, list[int]] = {}
         for offset in range(1, before) if inside else (start for start in self.starts if start < before):
             kind = self._kind(offset)
             if kind in kinds and not self.at(offset).after_wrong:
-                found.setdefault(kind, []).append(offset)
-        return {kind: np.array(offsets, dtype=np.int64) for kind, offsets in found.items()}
+                offsets_of.setdefault(kind, []).append(offset)
+        return {kind: np.array(offsets, dtype=np.int64) for kind, offsets in offsets_of.items()}
 
     def _kind(self, offset: int) -> Kind:
         said = self._tokens.text[: self._tokens.starts[offset]]

@@ -53,8 +53,10 @@ def with_ranks(comparison: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
     """The table of conditions with the target's rank in its line."""
     is_target = comparison["condition"] == "targeted_ablation"
     for outcome, prefix in zip(RANKED, ("", "onset_after_wrong_"), strict=True):
-        found = target_rank(sets, outcome)
-        line = {"random_sets": found.sets, "target_rank": 1 + found.as_strong, "rank_p": found.p}
+        ranked = target_rank(sets, outcome)
+        line = {"random_sets": ranked.sets, "target_rank": 1 + ranked.as_strong, "rank_p": ranked.p}
         for name, value in line.items():
-            comparison[prefix + name] = pd.Series(value, comparison.index).where(is_target & (found.sets > 0))
+            comparison[prefix + name] = pd.Series(value, comparison.index).where(
+                is_target & (ranked.sets > 0)
+            )
     return comparison

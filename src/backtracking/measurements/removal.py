@@ -50,8 +50,8 @@ def removed(before: Contrast, after: Contrast) -> Removed:
     problems = before.influence.index.intersection(after.influence.index)
     count = len(problems)
     kept, whole = (part.value + count * part.influence.loc[problems].to_numpy() for part in (after, before))
-    found = removed_share(kept, whole, np.ones(count))
-    return Removed(found.value, found.low, found.high, count)
+    share = removed_share(kept, whole, np.ones(count))
+    return Removed(share.value, share.low, share.high, count)
 
 
 @dataclass(frozen=True)

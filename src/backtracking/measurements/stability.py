@@ -23,12 +23,12 @@ def continuation_tokens(window: int, kind: StudiedOnsets) -> int:
 
 def sampled_positions(events: Sequence[Event]) -> list[tuple[str, Event, Reading]]:
     """Each onset, and its matched position without one where there is any, with the kind of position."""
-    found: list[tuple[str, Event, Reading]] = []
+    places: list[tuple[str, Event, Reading]] = []
     for event in events:
-        found.append((ONSET, event, event.at))
+        places.append((ONSET, event, event.at))
         if CONTROL in event.controls:
-            found.append((CONTROL, event, event.controls[CONTROL]))
-    return found
+            places.append((CONTROL, event, event.controls[CONTROL]))
+    return places
 
 
 def stability_table(

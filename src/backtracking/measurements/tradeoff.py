@@ -59,10 +59,12 @@ def summarize_arms(events: pd.DataFrame, margin: float, looks: Looks | None = No
     for what in (name for name in TESTED if holds(held, OUTCOMES[name])):
         p_values = table.get(f"{what}_diff_p", pd.Series(np.nan, index=table.index))
         table[f"{what}_diff_p_holm"] = holm(p_values.to_numpy(dtype=np.float64))
-    found = ways(held)
-    falls = pd.DataFrame([fall(row, base, found, margin) for _, row in table.iterrows()], index=table.index)
+    judged_by = ways(held)
+    falls = pd.DataFrame(
+        [fall(row, base, judged_by, margin) for _, row in table.iterrows()], index=table.index
+    )
     table = table.assign(**falls)
-    judged = [_verdict(row, base, found, margin) for _, row in table.iterrows()]
+    judged = [_verdict(row, base, judged_by, margin) for _, row in table.iterrows()]
     table["verdict"] = [verdict for verdict, _ in judged]
     table["not_testable"] = [reason for _, reason in judged]
     return first_columns(table, SUBSET_COLUMNS)
@@ -141,7 +143,7 @@ def _differences(
 
 
 def _verdict(
-    row: "pd.Series[Any]", base: "pd.Series[Any]", found: Sequence[Way], margin: float
+    row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[Way], margin: float
 ) -> tuple[str, str]:
     """What an arm shows, by rules that can fail in every direction; or that it shows nothing, and why.
 
@@ -159,18 +161,18 @@ def _verdict(
     allowed = allowed_loss(margin, base["accuracy"])
     if row["accuracy_diff_high"] < -allowed:
         return DESTRUCTIVE, ""
-    if reason := _outcome_untestable(row, base, found):
+    if reason := _outcome_untestable(row, base, judged_by):
         return NOT_TESTABLE, reason
     held = row["accuracy_diff_low"] > -allowed
-    return _effect(row, found, held, margin), ""
+    return _effect(row, judged_by, held, margin), ""
 
 
-def _effect(row: "pd.Series[Any]", found: Sequence[Way], held: bool, margin: float) -> str:
+def _effect(row: "pd.Series[Any]", judged_by: Sequence[Way], held: bool, margin: float) -> str:
     if row["what_fell"]:
         return HELD if held else "inconclusive"
-    if row["onsets_removed"] < 0 and any(way.rises(row, LEVEL / len(found)) for way in found):
+    if row["onsets_removed"] < 0 and any(way.rises(row, LEVEL / len(judged_by)) for way in judged_by):
         return "raises backtracking"
-    ends = [row[f"{way.metric.outcome}_diff_{end}"] for way in found for end in ("low", "high")]
+    ends = [row[f"{way.metric.outcome}_diff_{end}"] for way in judged_by for end in ("low", "high")]
     return NO_EFFECT if all(abs(end) < margin for end in ends) else "inconclusive"
 
 
@@ -181,11 +183,11 @@ def _accuracy_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: 
     return cut or too_low("accuracy", base["accuracy"], margin)
 
 
-def _outcome_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", found: Sequence[Way]) -> str:
+def _outcome_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[Way]) -> str:
     silent = no_onsets(base["backtracking_count"], base["total"])
     if reason := silent or too_cut("the arm's", row["truncation_rate"]):
         return reason
-    for way in found:
+    for way in judged_by:
         if pd.isna(row[f"{way.metric.outcome}_diff_low"]):
             counted_in = row.get(f"{way.metric.bottom}_count", row["total"])
             return (
@@ -213,8 +215,8 @@ def front_probability(events: pd.DataFrame, seed: int, draws: int = BOOTSTRAP_DR
     step in a draw has nothing to be cheap about. Without an onset to lower there is
     no front.
     """
-    found = ways(counted(events[events["arm"] == BASELINE_NAME]))
-    names = ["correct", "total", *(name for way in found for name in (way.metric.top, way.metric.bottom))]
+    judged_by = ways(counted(events[events["arm"] == BASELINE_NAME]))
+    names = ["correct", "total", *(name for way in judged_by for name in (way.metric.top, way.metric.bottom))]
     problems = sorted(events["example_id"].unique())
     place = {problem: k for k, problem in enumerate(problems)}
     arms = list(dict.fromkeys(events["arm"]))
@@ -230,7 +232,7 @@ def front_probability(events: pd.DataFrame, seed: int, draws: int = BOOTSTRAP_DR
     correct, total, *counts = sums @ weights.T.astype(np.float64)
     costs = np.zeros_like(correct)
     with np.errstate(invalid="ignore", divide="ignore"):
-        for way, top, bottom in zip(found, counts[::2], counts[1::2], strict=True):
+        for way, top, bottom in zip(judged_by, counts[::2], counts[1::2], strict=True):
             costs += np.where(bottom > 0, way.weight * top / bottom, np.inf)
         on_front = _undominated(costs, correct / total).mean(axis=1)
     is_silent = not sums[2::2, arms.index(BASELINE_NAME)].any()

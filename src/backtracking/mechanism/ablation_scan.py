@@ -113,7 +113,7 @@ class Scan:
     def __call__(self, items: Sequence[Item]) -> Iterator[tuple[int, Values]]:
         """Per item the changes under every removal, in the removals' order."""
         for group in batches([reading.pos + 1 for reading, _ in items], self._budget):
-            found: dict[int, dict[str, list[float]]] = {
+            taken: dict[int, dict[str, list[float]]] = {
                 k: {name: [0.0] * len(self.removals) for name in CHANGES} for k in group
             }
             readings = [items[k][0] for k in group]
@@ -124,8 +124,8 @@ class Scan:
                     changes = _changes(self._loaded, state, items[k])
                     for name, values in changes.items():
                         for place, value in zip(places, values, strict=True):
-                            found[k][name][place] = value
-            yield from found.items()
+                            taken[k][name][place] = value
+            yield from taken.items()
 
 
 def _pass_of(mode: Mode) -> str:

@@ -64,8 +64,8 @@ def run_continuation_ablation(
     reader = PhraseReader(model, triggers.phrases, budget)
     texts = [place.at.seen for place in places]
     chances = {
-        index: dict(zip(reader.phrases, found[0].tolist(), strict=True))
-        for index, found in reader(texts, [[len(text) - 1] for text in texts])
+        index: dict(zip(reader.phrases, at_step[0].tolist(), strict=True))
+        for index, at_step in reader(texts, [[len(text) - 1] for text in texts])
     }
     rows: list[dict[str, object]] = []
     for index, logits in last_position_logits(model, [place.at for place in places], arms, budget, vectors):

@@ -164,7 +164,7 @@ class Directions:
                 }
                 where = {"layer": layer, "place": place, "norm": float(np.linalg.norm(vector))}
                 rows += [
-                    where | {"method": method} | row for method, found in tested.items() for row in found
+                    where | {"method": method} | row for method, aurocs in tested.items() for row in aurocs
                 ]
         features = self._position_features()
         position = ProbeSpace(features[self._fit]).fit(self._onset[self._fit])(features)

@@ -50,18 +50,18 @@ def _weights(
     reader = PhraseReader(loaded, phrases, budget)
     texts = [ids for pair in pairs for ids in (pair.clean, pair.corrupted)]
     places = [range(pair.result_end, len(pair.clean)) for pair in pairs for _ in range(2)]
-    found: dict[int, Tensor] = {}
+    weights: dict[int, Tensor] = {}
     for index, chances in reader(texts, places):
         known = (dict(zip(reader.phrases, place.tolist(), strict=True)) for place in chances)
-        found[index] = torch.tensor([list(Openings.of(phrases, one).weights.values()) for one in known])
-    return [torch.stack([found[2 * k], found[2 * k + 1]]) for k in range(len(pairs))]
+        weights[index] = torch.tensor([list(Openings.of(phrases, one).weights.values()) for one in known])
+    return [torch.stack([weights[2 * k], weights[2 * k + 1]]) for k in range(len(pairs))]
 
 
 def injection_table(pairs: Sequence[Pair], values: Sequence[Values]) -> pd.DataFrame:
     """One row per pair: the change at the decision and at each position after the result."""
     rows = []
-    for pair, found in zip(pairs, values, strict=True):
-        changes = np.subtract(found["corrupted"], found["clean"])
+    for pair, logmass in zip(pairs, values, strict=True):
+        changes = np.subtract(logmass["corrupted"], logmass["clean"])
         decision = pair.decision - pair.result_end
         row: dict[str, Any] = {
             "example_id": pair.example_id,
@@ -71,8 +71,8 @@ def injection_table(pairs: Sequence[Pair], values: Sequence[Values]) -> pd.DataF
             "step": pair.original,
             "changed": pair.changed,
             "decision_pos": pair.decision,
-            "clean_logmass": found["clean"][decision],
-            "corrupted_logmass": found["corrupted"][decision],
+            "clean_logmass": logmass["clean"][decision],
+            "corrupted_logmass": logmass["corrupted"][decision],
             "change": changes[decision],
         }
         row |= {f"change_{k}": changes[k] if k < len(changes) else np.nan for k in range(STEPS)}

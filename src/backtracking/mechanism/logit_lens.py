@@ -106,9 +106,9 @@ def _stack(
     values: Mapping[tuple[int, str], Values], group: str, metric: str, shape: tuple[int, ...]
 ) -> Array:
     array = np.full(shape, np.nan)
-    for (event, its_group), found in values.items():
+    for (event, its_group), measured in values.items():
         if its_group == group:
-            array[event] = np.array(found[metric], dtype=float)
+            array[event] = np.array(measured[metric], dtype=float)
     return array
 
 

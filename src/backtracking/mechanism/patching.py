@@ -63,7 +63,7 @@ def patch_pairs(
     for index, pair in enumerate(pairs):
         tail = pair.decision - pair.first + 1
         clean, corrupted = pair.clean[: pair.decision + 1], pair.corrupted[: pair.decision + 1]
-        both = torch.stack([found for _, found in sorted(reader([clean, corrupted], [[pair.decision]] * 2))])
+        both = torch.stack([read for _, read in sorted(reader([clean, corrupted], [[pair.decision]] * 2))])
         chances = dict(zip(reader.phrases, both.mean(0)[0].tolist(), strict=True))
         openings = Openings.of(phrases, chances)
         scan = TailScan(loaded, patch_arms(sites, pair), tail=tail, budget=budget)

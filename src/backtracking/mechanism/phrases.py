@@ -85,10 +85,10 @@ class PhraseReader:
                 device=self._loaded.device,
             )
             size = max(1, QUERIES_PER_PASS // len(self._pieces))
-            found = torch.cat(
+            all_chances = torch.cat(
                 [self._read(batch, cache, asked[:, k : k + size]) for k in range(0, most, size)], dim=1
             )
-            for index, chances in zip(group, found, strict=True):
+            for index, chances in zip(group, all_chances, strict=True):
                 yield index, chances[: len(places[index])]
 
     def _read(self, batch: Padded, cache: DynamicCache, places: Tensor) -> Tensor:

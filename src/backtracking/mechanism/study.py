@@ -77,8 +77,8 @@ class Study:
             return self
 
         def compute(some: Sequence[Item]) -> Iterator[tuple[int, Values]]:
-            for place, found in reader([at.seen for at, _ in some], [[at.pos] for at, _ in some]):
-                yield place, {"chances": found[0].tolist()}
+            for place, chances in reader([at.seen for at, _ in some], [[at.pos] for at, _ in some]):
+                yield place, {"chances": chances[0].tolist()}
 
         items = [self.item(number, at) for number, event in enumerate(self.events) for at in event.positions]
         read = bench.values("phrases", items, compute, phrases=reader.phrases)

@@ -29,13 +29,13 @@ def choose_prefixes(
     order = spread_order([row[0] for row in right], derive_seed(ctx.config.run.seed, "forced errors"))
     tokenizer = writer.model.tokenizer
     rewriter = Rewriter(tokenizer, TokenMap(tokenizer), writer.reader.detector)
-    found = draw_prefixes(rewriter, [right[k] for k in order], read, count)
-    if len(found) < count:
+    pairs = draw_prefixes(rewriter, [right[k] for k in order], read, count)
+    if len(pairs) < count:
         ctx.reporter.say(
-            f"  note: {len(found):,} of {count:,} prefixes: no more right baseline rows state a step that "
+            f"  note: {len(pairs):,} of {count:,} prefixes: no more right baseline rows state a step that "
             "could be made wrong"
         )
-    return found
+    return pairs
 
 
 def check_problems(prefixes: "Sequence[Pair]", right: Sequence[RowId]) -> None:
@@ -80,5 +80,5 @@ def write_kept(
 
 def right_rows(events: pd.DataFrame) -> list[RowId]:
     """The rows of an events table that ended right."""
-    found = events[events["is_correct"].astype(str) == "True"]
-    return list(zip(found["example_id"].astype(str), found["sample_id"].astype(int), strict=True))
+    right = events[events["is_correct"].astype(str) == "True"]
+    return list(zip(right["example_id"].astype(str), right["sample_id"].astype(int), strict=True))

@@ -29,16 +29,16 @@ Read = Callable[[Collection[RowId]], Mapping[RowId, GenerationRecord]]
 
 def draw_prefixes(rewriter: Rewriter, keys: Sequence[RowId], read: Read, count: int) -> list[Pair]:
     """One wrong rewrite of each of the first `count` rows that have one; rows are read as they are needed."""
-    found: list[Pair] = []
+    wrong: list[Pair] = []
     for start in range(0, len(keys), max(count, 1)):
         chosen = keys[start : start + count]
         records = read(chosen)
         for key in chosen:
             pairs, _ = rewriter.pairs(records[key])
-            found += [pair for pair in pairs if pair.is_wrong][:1]
-            if len(found) >= count:
-                return found[:count]
-    return found
+            wrong += [pair for pair in pairs if pair.is_wrong][:1]
+            if len(wrong) >= count:
+                return wrong[:count]
+    return wrong
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def search_arms(
     baseline = run_arms(job, [BASELINE_ARM])
     seen = {BASELINE_NAME: baseline.events}
     values = counted(baseline.events)
-    outcome, found = primary_outcome(values), ways(values)
+    outcome, judged_by = primary_outcome(values), ways(values)
     generated = baseline.generated
     lines: list[dict[str, Any]] = []
     while arms_left and idle < IDLE_ROUNDS:
@@ -70,7 +70,7 @@ def search_arms(
             generated += batch.generated
             seen |= {str(arm): part for arm, part in batch.events.groupby("arm", sort=False)}
         for trial, arm in zip(asked, arms, strict=True):
-            change, accuracy = _objectives(seen[arm.name], seen[BASELINE_NAME], found)
+            change, accuracy = _objectives(seen[arm.name], seen[BASELINE_NAME], judged_by)
             study.tell(trial, (change, accuracy))
             scale = trial.params["scale"] if arm.members[0].interventions else None
             lines.append(
@@ -165,9 +165,11 @@ def _arm(params: dict[str, Any], candidates: Sequence[Component], job: SweepJob)
     return arm
 
 
-def _objectives(events: pd.DataFrame, baseline: pd.DataFrame, found: Sequence[Way]) -> tuple[float, float]:
+def _objectives(
+    events: pd.DataFrame, baseline: pd.DataFrame, judged_by: Sequence[Way]
+) -> tuple[float, float]:
     """How far onsets change at the baseline's mix of steps (kinds that are not there: not), and accuracy."""
-    changes = [way.weight * compare(events, baseline, way.metric).value for way in found]
+    changes = [way.weight * compare(events, baseline, way.metric).value for way in judged_by]
     change = sum(0.0 if math.isnan(one) else one for one in changes)
     return change, average(events, OUTCOMES["accuracy"]).value
 

@@ -117,8 +117,8 @@ _kept = lru_cache(maxsize=2)(Pieces)
 
 def shortest(phrases: Iterable[Phrase]) -> tuple[Phrase, ...]:
     """Sequences without those that go on from another one of them: where that stands, they say no more."""
-    found = set(phrases)
-    return tuple(sorted(ids for ids in found if not any(ids[:k] in found for k in range(1, len(ids)))))
+    ways = set(phrases)
+    return tuple(sorted(ids for ids in ways if not any(ids[:k] in ways for k in range(1, len(ids)))))
 
 
 def sentence_end_tokens(tokenizer: Tokenizer) -> frozenset[int]:

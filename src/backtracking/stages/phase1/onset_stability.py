@@ -107,6 +107,6 @@ class OnsetStability(Stage):
             label=self.name,
         )
         begins: dict[Reading, list[int | None]] = {}
-        for (at, _), found in zip(wanted, values, strict=True):
-            begins.setdefault(at, []).append(None if found["begins"] == NONE else found["begins"])
+        for (at, _), drawn in zip(wanted, values, strict=True):
+            begins.setdefault(at, []).append(None if drawn["begins"] == NONE else drawn["begins"])
         return begins
