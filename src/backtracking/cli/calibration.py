@@ -96,11 +96,11 @@ def power(
 
     Example: [cyan]backtracking power --effect 0.1 --problems 200 --samples 6[/cyan]
     """
-    from backtracking.calibration import power as plans
+    from backtracking.calibration.power import Plan
 
     if like is None:
-        onsets = plans.Plan(problems, samples, rate, likeness)
-        answers = plans.Plan(problems, samples, accuracy, likeness)
+        onsets = Plan(problems, samples, rate, likeness)
+        answers = Plan(problems, samples, accuracy, likeness)
     else:
         onsets, answers = _plans_like(like, problems, samples)
     if effect > onsets.rate:
@@ -108,22 +108,27 @@ def power(
             f"--effect: a rate of {onsets.rate:.1%} cannot fall by {effect:.1%}",
             next_step="give a smaller --effect, or a larger --rate",
         )
+    for line in _in_words(onsets, answers, effect, margin):
+        typer.echo(line)
+
+
+def _in_words(onsets: "Plan", answers: "Plan", effect: float, margin: float) -> list[str]:
+    """What a study of so many problems would see of its onsets, and of its answers."""
+    from backtracking.calibration import power as plans
+
     smallest, needed = plans.smallest_effect(onsets), plans.problems_needed(onsets, effect)
-    typer.echo(
-        f"{problems:,} problems x {samples} completions; baseline backtracking {onsets.rate:.1%} (likeness "
-        f"{onsets.likeness:.2f}), accuracy {answers.rate:.1%} (likeness {answers.likeness:.2f})"
-    )
-    typer.echo(f"a fall of {_points(effect)} is seen with a power of {_chance(plans.power(onsets, effect))}")
     seen = "no fall" if math.isnan(smallest) else f"a fall of {_points(smallest)}"
-    typer.echo(f"the smallest that is seen with {plans.ENOUGH:.0%}: {seen}")
-    typer.echo(
-        f"problems that see {_points(effect)} with {plans.ENOUGH:.0%}: "
-        + (f"{needed:,}" if needed else f"more than {plans.MOST_PROBLEMS:,}")
-    )
-    typer.echo(
-        f"an accuracy that does not change is called held within {_points(margin)} with "
-        f"{_chance(plans.power_to_hold(answers, margin))}"
-    )
+    wanted = f"{needed:,}" if needed else f"more than {plans.MOST_PROBLEMS:,}"
+    held = _chance(plans.power_to_hold(answers, margin))
+    return [
+        f"{onsets.problems:,} problems x {onsets.samples} completions; baseline backtracking "
+        f"{onsets.rate:.1%} (likeness {onsets.likeness:.2f}), accuracy {answers.rate:.1%} (likeness "
+        f"{answers.likeness:.2f})",
+        f"a fall of {_points(effect)} is seen with a power of {_chance(plans.power(onsets, effect))}",
+        f"the smallest that is seen with {plans.ENOUGH:.0%}: {seen}",
+        f"problems that see {_points(effect)} with {plans.ENOUGH:.0%}: {wanted}",
+        f"an accuracy that does not change is called held within {_points(margin)} with {held}",
+    ]
 
 
 def _chance(share: float) -> str:

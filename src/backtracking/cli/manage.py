@@ -68,13 +68,9 @@ def run(
         raise UserError("--json needs --dry-run", next_step="add --dry-run, or look with: status --json")
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=quiet, verbose=verbose)
     ctx = open_run(request, may_create=True, may_lack_phase1=dry_run)
-    stages = ctx.pipeline
     forced = [*(force or []), *([start] if start else [])]
-    _check_stage_names(forced, stages)
-    if start:
-        first = next(i for i, s in enumerate(stages) if start in (s.name, s.key))
-        _warn_of_unfinished(stages[:first], ctx)
-        stages = stages[first:]
+    _check_stage_names(forced, ctx.pipeline)
+    stages = _from(start, ctx) if start else ctx.pipeline
     phase1 = phase1_to_come(ctx)
     check_can_run(ctx, phase1_comes_first=phase1 is not None)
     if dry_run:
@@ -84,20 +80,23 @@ def run(
         ctx.tokenizer()  # a model that cannot be had ends the start before it leaves a run
     worked = run_stages(ctx, stages, request, forced)
     if not quiet:
-        report = [path for path in stages[-1].outputs(ctx) if path.suffix in (".md", ".html")]
         state = "finished" if worked else "nothing to do: everything is up to date"
         typer.echo(f"{ctx.paths.run_id}: {state}")
-        for path in report:
-            typer.echo(f"report: {path}")
+        for path in stages[-1].outputs(ctx):
+            if path.suffix in (".md", ".html"):
+                typer.echo(f"report: {path}")
 
 
-def _warn_of_unfinished(skipped: "Sequence[Stage]", ctx: "RunContext") -> None:
-    """`--from` builds on what lies before it as it is; that is the person's choice, but not a silent one."""
+def _from(start: str, ctx: "RunContext") -> "Sequence[Stage]":
+    """The stages from this one on; what lies before is built on as it is, and that is said."""
     from backtracking.stages.execute import status_of
 
-    unfinished = [stage.key for stage in dict.fromkeys(skipped) if not status_of(stage, ctx).is_settled]
-    if unfinished:
+    stages = ctx.pipeline
+    first = next(number for number, stage in enumerate(stages) if start in (stage.name, stage.key))
+    skipped = dict.fromkeys(stages[:first])
+    if unfinished := [stage.key for stage in skipped if not status_of(stage, ctx).is_settled]:
         ctx.reporter.say(f"  note: not up to date, and left as they are: {', '.join(unfinished)}")
+    return stages[first:]
 
 
 def _check_stage_names(names: "Sequence[str]", stages: "Sequence[Stage]") -> None:
