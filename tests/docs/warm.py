@@ -16,6 +16,9 @@ from importlib import import_module
 
 CLIENT = """#!{python} -IS
 import json, os, socket, sys
+if "--show-completion" in sys.argv:  # asks which shell has started it
+    cold = "from backtracking.cli import main; main()"
+    os.execv(sys.executable, [sys.executable, "-c", cold, *sys.argv[1:]])
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     asked = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()

@@ -1,6 +1,7 @@
 """What a condition never lets a row say: tokens, and the pieces that would complete a phrase."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -26,10 +27,7 @@ class Bans:
         self._behind: list[tuple[str, list[int]]] = []
         """What was said of a phrase, and the tokens that are all the rest of it."""
         if self._pieces is not None:
-            ends = tuple(phrases)
-            for token, text in enumerate(self._pieces.texts):
-                if text.endswith(ends) and any(_begins(text, phrase) for phrase in ends if text != phrase):
-                    self._always.add(token)
+            self._always |= _completing(self._pieces, tuple(phrases))
             splits = {(phrase[:k], phrase[k:]) for phrase in phrases for k in range(len(phrase))}
             self._behind = [
                 (said, self._pieces.tokens[rest])
@@ -58,6 +56,16 @@ class Bans:
         """Make them impossible, in place, in some rows of logits [rows, vocabulary]; each said something."""
         for row, ids in said.items():
             logits[row, torch.tensor(self.after(ids), device=logits.device, dtype=torch.long)] = -torch.inf
+
+
+@lru_cache(maxsize=8)
+def _completing(pieces: Pieces, phrases: tuple[str, ...]) -> frozenset[int]:
+    """The tokens that end in a phrase and hold more than it, whatever was said before."""
+    return frozenset(
+        token
+        for token, text in enumerate(pieces.texts)
+        if text.endswith(phrases) and any(_begins(text, phrase) for phrase in phrases if text != phrase)
+    )
 
 
 def _begins(text: str, start: str) -> bool:

@@ -34,6 +34,7 @@ class RunContext:
     reporter: Reporter = field(default_factory=Quiet)
     load: "Callable[[ExperimentConfig], LoadedModel] | None" = None
     _model: "LoadedModel | None" = None
+    _tokenizer: Any = None
 
     @property
     def config(self) -> ExperimentConfig:
@@ -104,9 +105,11 @@ class RunContext:
         """The model's tokenizer, without its weights when they are not loaded yet."""
         if self._model is not None or self.load is not None:
             return self.model().tokenizer
-        from backtracking.model.loading import load_tokenizer
+        if self._tokenizer is None:
+            from backtracking.model.loading import load_tokenizer
 
-        return load_tokenizer(self.config.model)
+            self._tokenizer = load_tokenizer(self.config.model)
+        return self._tokenizer
 
     def weights(self) -> str | None:
         """Identity of the weights under study; None before they were ever loaded."""

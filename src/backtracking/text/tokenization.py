@@ -6,6 +6,7 @@ Positions always come from the ids that the model wrote. A decoded text is never
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Protocol
 
@@ -70,7 +71,7 @@ class TokenMap:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._all_bytes = _byte_table(tokenizer) if _is_byte_level(tokenizer) else None
+        self._all_bytes = _bytes_of(tokenizer) if _is_byte_level(tokenizer) else None
         self._shown_bytes = self._all_bytes
         if self._all_bytes is not None:
             hidden = dict.fromkeys(map(int, tokenizer.all_special_ids), b"")
@@ -124,10 +125,16 @@ class _ByteTable(dict[int, bytes]):
         return b""
 
 
-def _byte_table(tokenizer: Tokenizer) -> _ByteTable:
+def _bytes_of(tokenizer: Any) -> _ByteTable:
+    """What each id says; a vocabulary is looked through once."""
+    return _byte_table(tokenizer, len(tokenizer))
+
+
+@lru_cache(maxsize=2)
+def _byte_table(tokenizer: Any, size: int) -> _ByteTable:
     alphabet = _byte_alphabet()
     table = _ByteTable()
-    for token, piece in enumerate(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))):
+    for token, piece in enumerate(tokenizer.convert_ids_to_tokens(list(range(size)))):
         if piece is not None:
             try:
                 table[token] = bytes([alphabet[char] for char in piece])
