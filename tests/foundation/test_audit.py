@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from backtracking.artifacts.registry import TABLES
+from backtracking.stages import plan  # noqa: F401 (so that all stages are there)
+from backtracking.stages.base import Stage
 from tests.foundation.study import PHASES, record
 
 pytestmark = pytest.mark.slow
@@ -42,6 +44,11 @@ def name_of(path, folder, run):
         if Path(path).is_relative_to(root):
             return prefix + Path(path).relative_to(root).as_posix()
     return None
+
+
+def test_every_stage_was_watched(finished):
+    seen = {key.partition("[")[0] for run in PHASES for key, _, _ in audited(finished, run)}
+    assert {kind.name for kind in Stage.__subclasses__()} == seen
 
 
 @pytest.mark.parametrize("run", PHASES)
