@@ -79,6 +79,16 @@ def test_greedy_lacks_onsets(tmp_path, mass, outcome):
     assert found.outcome == outcome
 
 
+@pytest.mark.parametrize(("kept", "outcome"), [(6, "pass"), (2, "warn")])
+def test_onsets_that_one_greedy_continuation_lacks(tmp_path, kept, outcome):
+    table = pd.DataFrame({"position_kind": ["onset"] * 8 + ["matched_row"] * 8})
+    table["greedy_onset"] = [place < kept for place in range(8)] + [True] * 8
+    sure = step([0.9] * 8, family_prob_before=0.9, other_families_prob_before=0.0)
+    run = write_run(tmp_path, {"onset_stability": table, "continuation_ablation_results": sure})
+    found = checked("greedy_lacks_onsets", run)
+    assert (found.outcome, found.number) == (outcome, 1 - kept / 8)
+
+
 def test_greedy_lacks_onsets_in_an_earlier_table(tmp_path):
     table = step([0] * 8).assign(scale=1.0, onset_prob=[0.9, 0.8, 0.9, 0.2, 0.1, 0.1, 0.1, 0.1])
     found = checked("greedy_lacks_onsets", write_run(tmp_path, {"continuation_ablation_results": table}))

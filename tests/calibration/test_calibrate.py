@@ -1,13 +1,13 @@
 """The calibration on tiny studies: kept as it goes, null studies that are null, and the table."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pandas as pd
 import pytest
 
 from backtracking.artifacts.phase1 import EVENTS
 from backtracking.calibration import calibrate as calibration
-from backtracking.calibration.calibrate import SMALL_SCOPE, Scope, Study, calibrate
+from backtracking.calibration.calibrate import SMALL_SCOPE, Study, calibrate
 from backtracking.calibration.nulls import AS_PLANNED, CHOICES, LABELS, Choice, Desk, relabelled
 from backtracking.calibration.second_nulls import REDUCTION, SecondDesk, mixed, second_null, swept_rows
 from backtracking.calibration.studies import SMALL, SMALL_SECOND, outcomes, run_second, run_study
@@ -74,7 +74,7 @@ def test_a_calibration_goes_on_where_it_stopped(tmp_path, monkeypatch):
     )
     first = calibrate(tmp_path, SMALL_SCOPE, 1, lambda _: None)
     assert len(done) == len(first) == len(set(done))
-    again = calibrate(tmp_path, Scope(SMALL, nulls=2, relabelled=2, analysts=1), 1, lambda _: None)
+    again = calibrate(tmp_path, replace(SMALL_SCOPE, nulls=2), 1, lambda _: None)
     assert len(done) == len(first) + 1 == len(again), "only the second null is new"
 
 
@@ -134,7 +134,7 @@ def test_mixed_arms_keep_rows_and_the_number_of_each_arm(swept):
 
 def test_a_real_reduction_is_found_and_a_mixed_one_is_not(tmp_path):
     """The same rows: as they are, an arm checks no right step; mixed, none does anything."""
-    events = events_of(*(completions(arm, wrong=0.9, right=rate, problems=200) for arm, rate in
+    events = events_of(*(completions(arm, wrong=0.98, right=rate, problems=200) for arm, rate in
                          (("baseline", 0.45), ("calm", 0.02), ("same", 0.45))), problems=200)  # fmt: skip
     rows = as_arms(events).assign(condition=lambda table: table["arm"])
     assert SecondDesk(tmp_path / "desk").confirmed(rows)["turned_down"] == "supported"

@@ -80,6 +80,9 @@ def test_the_stage_says_how_stable_onsets_are(tmp_path):
     assert not readings.STABILITY.foreign(table) and not readings.STABILITY_SUMMARY.foreign(summary)
     assert table["position_kind"].value_counts().to_dict() == {"onset": 12, "matched_row": 12}
     by_kind = summary.set_index("position_kind")
+    assert table.loc[table["position_kind"] == "onset", "greedy_onset"].all(), (
+        "there the trigger is likeliest"
+    )
     assert by_kind.loc["onset", "share"] > 0.95 and by_kind.loc["onset", "stable_share"] == 1.0
     assert by_kind.loc["matched_row", "share"] < 0.3
     assert readings.STABILITY_FIGURE.path(ctx.paths).stat().st_size > 5_000
@@ -102,7 +105,7 @@ def test_an_interrupted_stage_goes_on(tmp_path, monkeypatch):
         execute(OnsetStability(VARIANT), ctx)
     monkeypatch.setattr(io.JsonlAppender, "append", lambda self, row: stop_after(self, row, 1000))
     execute(OnsetStability(VARIANT), ctx)
-    assert len(kept) == len(set(kept)) == 96, "every continuation is written once"
+    assert len(kept) == 96 + 24 and len(set(kept)) == 96, "every continuation is written once"
     assert readings.STABILITY.read(ctx.paths).equals(readings.STABILITY.read(whole.paths))
 
 
@@ -135,8 +138,12 @@ def test_without_onsets_there_is_nothing_to_sample(tmp_path):
 def test_shares_by_hand(tmp_path):
     study = open_study(_context(tmp_path), VARIANT)
     begins = {at: [0, 1, 2, None] for event in study.events for at in event.positions}
-    table = stability_table(study.events, begins, window=2, variant=VARIANT)
+    greedy = {at: [1 if event.at == at else None] for event in study.events for at in event.positions}
+    table = stability_table(study.events, begins, greedy, window=2, variant=VARIANT)
     assert table["share"].eq(0.5).all() and table["at_once"].eq(1).all() and table["with_onset"].eq(2).all()
+    assert table["greedy_onset"].equals(table["position_kind"].eq("onset"))
+    late = stability_table(study.events, begins, greedy, window=1, variant=VARIANT)
+    assert not late["greedy_onset"].any(), "an onset beyond the window is another one"
     stable, unstable = (
         stability_summary(table, share).set_index("position_kind")["stable_share"] for share in (0.5, 0.51)
     )

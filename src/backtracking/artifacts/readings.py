@@ -35,6 +35,7 @@ STABILITY = Table(
         with_onset: continuations in which an onset begins within `analysis.stability_window` tokens
         at_once: those in which it begins with the first token
         share: `with_onset` ÷ `continuations`
+        greedy_onset: whether an onset begins within the window where the likeliest token is always taken
         """,
         {name: ROW[name] for name in ("example_id", "sample_id", "variant")},
     ),

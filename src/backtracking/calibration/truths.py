@@ -186,7 +186,7 @@ _REDUCED = {
         "the doubter, turned down",
         "half of its backtracking is needless, and attention 4 alone writes that half",
         bundled="bundled:doubter",
-        must={"turned_down": "supported", "substantial": "supported"},
+        must={"turned_down": "supported"},
     ),
 }
 SECOND = tuple(truth for name, truth in _REDUCED.items() if name in BUNDLED)

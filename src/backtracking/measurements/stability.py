@@ -31,12 +31,16 @@ def sampled_positions(events: Sequence[Event]) -> list[tuple[str, Event, Reading
     return places
 
 
+Begins = Mapping[Reading, Sequence[int | None]]
+"""Of each continuation of a position, how many tokens behind it the first onset begins."""
+
+
 def stability_table(
-    events: Sequence[Event], begins: Mapping[Reading, Sequence[int | None]], window: int, variant: str
+    events: Sequence[Event], begins: Begins, greedy: Begins, window: int, variant: str
 ) -> pd.DataFrame:
     """One row per position: how many of its continuations have an onset within the window.
 
-    `begins` says of each continuation how many tokens behind the position its first onset begins.
+    `greedy` holds one continuation of each position, that of the likeliest tokens.
     """
     rows = []
     for kind, event, at in sampled_positions(events):
@@ -53,6 +57,7 @@ def stability_table(
                 "with_onset": sum(again),
                 "at_once": sum(begin == 0 for begin in begins[at]),
                 "share": float(np.mean(again)),
+                "greedy_onset": any(begin is not None and begin < window for begin in greedy[at]),
             }
         )
     return pd.DataFrame(rows)

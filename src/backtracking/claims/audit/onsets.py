@@ -96,16 +96,19 @@ def is_common(text: str) -> bool:
 
 
 @rule(
-    bounds=f"Warns where that is so at more than {SAMPLED:.0%} of the onsets that were read.",
+    bounds=f"Warns where that is so at more than {SAMPLED:.0%} of the onsets that were sampled again "
+    "(onset-stability, which writes one greedy continuation of each prefix), or else that were read.",
     why="An onset that only sampling brings, where the likeliest token is another, is partly luck: "
     "what is found of it holds for text at this temperature, and greedy text may lack it.",
     what_to_do="Look at a greedy run (generation.do_sample: false) beside this one, lower "
     "generation.temperature, or say that the findings are about sampled text.",
 )
 def greedy_lacks_onsets(run: AuditedRun) -> Finding:
-    """Onsets at which the untouched model would more likely go on with something else."""
+    """Onsets behind whose prefix greedy text has none, or at which something else was likelier."""
     if run.setting("generation.do_sample") is False or run.number("generation.temperature") == 0.0:
         return Finding(PASS, "the text is greedy", 0.0)
+    if (lost := _lost_when_greedy(run.untouched)) is not None:
+        return lost
     masses = [found for table in (run, run.phase1) if table is not None for found in _masses(table)]
     if len(masses) < FEWEST_ONSETS:
         return not_applicable("the model's probability of its onsets is not in this run's tables")
@@ -113,6 +116,16 @@ def greedy_lacks_onsets(run: AuditedRun) -> Finding:
     share = unlikely / len(masses)
     found = f"{percent(share)} of {len(masses):,} onsets: a trigger had less than even odds there"
     return graded(share, found, warn=SAMPLED)
+
+
+def _lost_when_greedy(run: AuditedRun) -> Finding | None:
+    """Of the onsets that were sampled again, those that greedy text from the same prefix lacks."""
+    table = run.table(readings.STABILITY, "position_kind", "greedy_onset")
+    at_onsets = None if table is None else table[table["position_kind"] == "onset"]
+    if at_onsets is None or len(at_onsets) < FEWEST_ONSETS:
+        return None
+    share = 1 - float(at_onsets["greedy_onset"].astype(str).eq("True").mean())
+    return graded(share, f"greedy text lacks {percent(share)} of {len(at_onsets):,} onsets", warn=SAMPLED)
 
 
 def _masses(run: AuditedRun) -> Iterator[float]:

@@ -1,7 +1,7 @@
 """onset-stability: how often onsets come again when their prefixes are sampled again."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,6 +16,7 @@ from backtracking.stages.phase1.onset_study import all_onsets, onset_inputs
 
 if TYPE_CHECKING:
     from backtracking.measurements.controls import Event, Reading
+    from backtracking.mechanism.stability import Again
 
 NONE = -1
 SAMPLED = (
@@ -50,12 +51,12 @@ class OnsetStability(Stage):
 
     def completions(self, ctx: RunContext) -> Completions:
         asked = ctx.config.analysis
-        rows = 2 * asked.stability_events * asked.stability_samples
+        rows = 2 * asked.stability_events * (asked.stability_samples + 1)
         tokens = continuation_tokens(asked.stability_window, asked.onsets)
         return Completions({}, tokens, unkept=rows, at_most=True)
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
-        return [ctx.paths.work(self._work)]
+        return [ctx.paths.work(name) for name in (self._work, f"{self._work}-greedy")]
 
     def run(self, ctx: RunContext) -> Result:
         from backtracking.figures import catalogue as figures
@@ -63,7 +64,11 @@ class OnsetStability(Stage):
 
         asked = ctx.config.analysis
         events = all_onsets(ctx, self.variant, asked.stability_events, asked.stability_events)
-        table = stability_table(events, self._begins(ctx, events), asked.stability_window, self.variant)
+        again = self._how(ctx)
+        greedy = replace(again, samples=1, sampling=replace(again.sampling, do_sample=False))
+        begins = self._begins(ctx, events, again, self._work)
+        likeliest = self._begins(ctx, events, greedy, f"{self._work}-greedy")
+        table = stability_table(events, begins, likeliest, asked.stability_window, self.variant)
         summary = stability_summary(table, asked.stable_share)
         figures.publish(ctx.paths, readings.STABILITY, table)
         readings.STABILITY_SUMMARY.write(ctx.paths, summary)
@@ -73,23 +78,29 @@ class OnsetStability(Stage):
     def _work(self) -> str:
         return f"{self.name}-{self.variant}"
 
-    def _begins(self, ctx: RunContext, events: "Sequence[Event]") -> "dict[Reading, list[int | None]]":
-        """Of every position the onsets of its continuations, kept as they come."""
+    def _how(self, ctx: RunContext) -> "Again":
         from backtracking.engine.generate import SamplingParams
-        from backtracking.measurements.stability import sampled_positions
-        from backtracking.mechanism.partial import compute_resumably
-        from backtracking.mechanism.stability import Again, sample_again
+        from backtracking.mechanism.stability import Again
         from backtracking.run.seed import derive_seed
-        from backtracking.text.onsets import Detector
 
         asked = ctx.config.analysis
-        how = Again(
+        return Again(
             samples=asked.stability_samples,
             window=asked.stability_window,
             sampling=SamplingParams.from_config(ctx.config.generation),
             seed=derive_seed(ctx.config.run.seed, self.name, self.variant),
             onsets=asked.onsets,
         )
+
+    def _begins(
+        self, ctx: RunContext, events: "Sequence[Event]", how: "Again", work: str
+    ) -> "dict[Reading, list[int | None]]":
+        """Of every position the onsets of its continuations, kept as they come."""
+        from backtracking.measurements.stability import sampled_positions
+        from backtracking.mechanism.partial import compute_resumably
+        from backtracking.mechanism.stability import sample_again
+        from backtracking.text.onsets import Detector
+
         positions = [at for _, _, at in sampled_positions(events)]
         wanted = [(at, sample) for at in dict.fromkeys(positions) for sample in range(how.samples)]
 
@@ -99,7 +110,7 @@ class OnsetStability(Stage):
                 yield pending[place], {"begins": NONE if begin is None else begin}
 
         values = compute_resumably(
-            ctx.paths.work(self._work),
+            ctx.paths.work(work),
             [f"{at.example_id}/{at.sample_id}/{at.pos}/{sample}" for at, sample in wanted],
             sampled,
             settings=settings_digest(ctx, SAMPLED, prefixes=[at.seen for at, _ in wanted[:: how.samples]]),
