@@ -28,7 +28,10 @@ REPORTS = {
     "demo": "backtracking_state_transition_report.html",
     "demo-phase2": "backtracking_phase2_report.html",
 }
-SHARES = ("Backtracking", "Doubt", "Redo", "Accuracy", "Cut at the cap", "No answer")
+SHARES = (
+    "Backtracking", "Doubt", "Redo", "Accuracy", "Cut at the cap", "No answer", "Completions that part",
+    "At the first onset",
+)  # fmt: skip
 UNFOLD = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 FATE_HEADS = {fate.text.capitalize() for fate in FATES}
 

@@ -11,6 +11,8 @@ from backtracking.reports.rows_behind import RowsBehind
 from backtracking.run.records import BASELINE_NAME
 
 SHOWN_CHANGES = 3
+_PARTED = ("before", "at", "after", "no_onset")
+"""Where a completion can part from the baseline, as the explorer's filters call it."""
 _FATES = {fate.name: fate.text for fate in FATES}
 _LOST = ("wrong", "unanswered")
 
@@ -60,7 +62,7 @@ def _divergence(page: Page, arms: pd.DataFrame, behind: RowsBehind) -> None:
         files.SPECIFICITY,
         "Where completions part from the baseline",
         lines.names("Arm", "arm", behind()),
-        lines.rates("Completions that part", "divergence_rate"),
+        lines.rates("Completions that part", "divergence_rate", link=behind(parts=_PARTED)),
         lines.plain("Median token", "median_step", spec=".0f"),
         lines.shares("At the first onset", "at_onset", link=behind(parts="at")),
         lines.plain("Specificity index", "specificity_index", spec=".1f"),

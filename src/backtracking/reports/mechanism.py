@@ -9,11 +9,16 @@ from backtracking.measurements.statistics import LEVEL
 from backtracking.reports.columns import Lines
 from backtracking.reports.lacking import say_what_lacks
 from backtracking.reports.page import Page
+from backtracking.reports.rows_behind import looked_into
 
 SEPARATION_SHARE = 0.1
 """Smaller differences than this share of the largest one do not count as separation."""
 SHOWN_COMPONENTS = 8
 _ODDS = "delta_trigger_log_odds"
+_COLUMNS = (
+    " The log-odds of all triggers say whether an onset comes at all; the share of its word, in log, says"
+    " which word it is; the KL divergence at controls is what the same removal costs elsewhere."
+)
 
 
 def write_stability(page: Page) -> None:
@@ -56,13 +61,19 @@ def write_lens(page: Page) -> None:
         page.absent(files.LENS)
         return
     page.say(
-        "Each layer's residual stream is read as if it were the last. Controls are positions without an"
-        " onset, each kind matched in one thing only."
+        "Each layer's residual stream is read as if it were the last."
+        + (
+            " Controls are positions without an onset, each kind matched in one thing only."
+            if page.evidence.is_own(files.LENS)
+            else ""
+        )
     )
+    run = page.evidence.paths
     for kind, part in table.groupby("control_matching", sort=False):
         last = records(part.sort_values("layer"))[-1]
+        onsets = f"{count(last, 'n_bt')} onsets"
         page.say(
-            f"Controls {quoted(kind)}: {count(last, 'n_bt')} onsets, {count(last, 'n_control')} controls. "
+            f"Controls {quoted(kind)}: {looked_into(run, onsets)}, {count(last, 'n_control')} controls. "
             f"At the last layer the onset token's mean logit is {plain(last, 'mean_target_logit_bt')} at "
             f"onsets and {plain(last, 'mean_target_logit_control')} at controls. {_separation(part)}"
         )
@@ -94,15 +105,14 @@ def write_scan(page: Page) -> None:
     if table is None:
         page.absent(files.IMPORTANCE)
         return
-    rule = page.evidence.scan_rule
+    rule, run = page.evidence.scan_rule, page.evidence.paths
     order = "delta_wait_logit_mean"
     lines = Lines(records(table.sort_values(order).head(SHOWN_COMPONENTS)))
     page.say(
         "Each component is removed alone at the deciding position of"
-        f" {counted(int(table['n_events'].max()), 'onset')}. The table lists the {len(lines.rows)} that lower"
-        " the onset token's mean logit most. The log-odds of all triggers say whether an onset comes at all;"
-        " the share of its word, in log, says which word it is; the KL divergence at controls is what the"
-        " same removal costs elsewhere."
+        f" {looked_into(run, counted(int(table['n_events'].max()), 'onset'))}. The table lists the"
+        f" {len(lines.rows)} that lower the onset token's mean logit most."
+        + (_COLUMNS if page.evidence.holds(files.IMPORTANCE, _ODDS, "delta_word", "kl_control") else "")
     )
     page.show(
         files.IMPORTANCE,

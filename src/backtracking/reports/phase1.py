@@ -85,10 +85,11 @@ def _conditions(page: Page) -> None:
     if table["condition"].eq(BASELINE_NAME).all():
         page.say("There are no completions under ablation, so nothing can be compared with the baseline.")
         return
-    page.say(
-        "The targeted ablation removes what stands out of the scan; the random ablation removes sets of other"
-        " components of the same shape. Both write the same problems on the same noise."
-    )
+    if page.evidence.is_own(files.COMPARISON):
+        page.say(
+            "The targeted ablation removes what stands out of the scan; the random ablation removes sets of"
+            " other components of the same shape. Both write on the same problems, with the same noise."
+        )
     rates.rate_table(page, files.COMPARISON, "Rates by condition", "variant", "condition")
     behind = page.rows_by_arm(str(table["variant"].iloc[0]))
     page.figure(files.COMPARISON_FIGURE, behind)

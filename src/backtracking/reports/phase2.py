@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from backtracking.artifacts import phase2 as files
+from backtracking.artifacts.readings import STABILITY_SUMMARY
 from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.verdict import Verdict
@@ -55,7 +56,7 @@ def phase2_report(
     write_scales(page, page.rows_by_arm(asked.scale_sweep.variant))
     write_choice(page, page.rows_by_arm(asked.subset_sweep.variant))
     write_onset_step(page)
-    if phase1 is not None:
+    if phase1 is not None and phase1.table(STABILITY_SUMMARY) is not None:
         page.say(how_stable(phase1))
     write_leaks(page, page.rows_by_arm(asked.subset_sweep.variant))
     page.name_other_figures()

@@ -82,10 +82,10 @@ def write_accuracy(page: Page) -> None:
     behind, all_lines = page.rows_by_condition(), Lines(lines)
     sides = [
         Lines([{"variant": row["variant"]} | row[side] for row in lines]).rates(
-            f"{heading(metric)}, {words}", metric, n=_COUNTS.get(metric), link=behind(metric, kind=kind)
+            f"{heading(metric)} {words}", metric, n=_COUNTS.get(metric), link=behind(metric, kind=kind)
         )
         for metric in ("accuracy", "truncation_rate", "accuracy_finished")
-        for side, words, kind in ((_WITH, "with", "strict"), (_WITHOUT, "without", "no_strict"))
+        for side, words, kind in ((_WITH, "with an onset", "strict"), (_WITHOUT, "without one", "no_strict"))
     ]
     page.show(
         files.SUMMARY,

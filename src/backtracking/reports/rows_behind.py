@@ -37,7 +37,7 @@ class RowsBehind:
     arm_of: Callable[[Row], tuple[str, str]]
     """Prompt format and arm of a line."""
 
-    def __call__(self, metric: str = "", **chosen: str) -> Link:
+    def __call__(self, metric: str = "", **chosen: str | Sequence[str]) -> Link:
         """Links to the rows that a metric counts, or that have these options; all rows without either."""
         return lambda row: self.of(row, {**FILTERS.get(metric, {}), **chosen})
 
@@ -61,6 +61,13 @@ def rows_of(run: RunPaths, variant: str, arm: str, **chosen: str | Sequence[str]
     if not any((run.root / name).exists() for name in names):
         return ""
     return ADDRESS + rows_link(run=run.run_id, variant=variant, arm=arm, **chosen)
+
+
+def looked_into(run: RunPaths, words: str) -> str:
+    """Words that lead to the completions that the analyses looked into, where the run has any."""
+    if not has_rows(run):
+        return words
+    return f"[{words}]({ADDRESS}{rows_link(run=run.run_id, studied='yes')})"
 
 
 def has_rows(run: RunPaths) -> bool:
