@@ -30,7 +30,6 @@ REPORTS = {
 }
 SHARES = (
     "Backtracking", "Doubt", "Redo", "Accuracy", "Cut at the cap", "No answer", "Completions that part",
-    "At the first onset",
 )  # fmt: skip
 UNFOLD = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 FATE_HEADS = {fate.text.capitalize() for fate in FATES}
@@ -111,6 +110,9 @@ def test_numbers_lead_to_the_rows_that_they_count(reported, run):
                 elif name in SHARES and "Completions" in cells and "n =" not in text:
                     total = number(cells["Completions"][0])
                     assert found == pytest.approx(number(text) * total, abs=0.0006 * total), (name, row)
+                elif name == "Of these, at the first onset":
+                    total = number(cells["Completions"][0]) * number(cells["Completions that part"][0])
+                    assert found == pytest.approx(number(text) * total, abs=0.01 * total), (name, row)
                 elif name in FATE_HEADS and corrected[0]:
                     whole = sum(number(cells[head][0]) for head in FATE_HEADS & set(cells))
                     assert whole == pytest.approx(1.0, abs=0.01)

@@ -64,7 +64,7 @@ def _divergence(page: Page, arms: pd.DataFrame, behind: RowsBehind) -> None:
         lines.names("Arm", "arm", behind()),
         lines.rates("Completions that part", "divergence_rate", link=behind(parts=_PARTED)),
         lines.plain("Median token", "median_step", spec=".0f"),
-        lines.shares("At the first onset", "at_onset", link=behind(parts="at")),
+        lines.shares("Of these, at the first onset", "at_onset", link=behind(parts="at")),
         lines.plain("Specificity index", "specificity_index", spec=".1f"),
         lines.text("Commonest changes", lambda row: _changes(page, row)),
         lines.counts("Completions", "total", behind()),
