@@ -54,8 +54,9 @@ def _divergence(page: Page, arms: pd.DataFrame, behind: RowsBehind) -> None:
     page.section("First divergences", level=3)
     page.say(
         "A completion shares its noise with the baseline's, so both are the same up to the first token that"
-        " the intervention changed. The specificity index says how much likelier that token is a trigger than"
-        " a token picked anywhere."
+        " the intervention changed. The share at the first onset is that of completions which part exactly"
+        " where the baseline's first onset begins, among those that part and whose baseline has one. The"
+        " specificity index says how much likelier that token is a trigger than a token picked anywhere."
     )
     lines = Lines(records(arms))
     page.show(
@@ -64,7 +65,7 @@ def _divergence(page: Page, arms: pd.DataFrame, behind: RowsBehind) -> None:
         lines.names("Arm", "arm", behind()),
         lines.rates("Completions that part", "divergence_rate", link=behind(parts=_PARTED)),
         lines.plain("Median token", "median_step", spec=".0f"),
-        lines.shares("Of these, at the first onset", "at_onset", link=behind(parts="at")),
+        lines.shares("At the first onset", "at_onset", link=behind(parts="at")),
         lines.plain("Specificity index", "specificity_index", spec=".1f"),
         lines.text("Commonest changes", lambda row: _changes(page, row)),
         lines.counts("Completions", "total", behind()),
