@@ -113,10 +113,8 @@ def plot_patching(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
         assert grid is not None
         mesh = marks.heat(ax, grid, bound=bound, clear=marked)
         marks.ticks(ax.xaxis, list(grid.columns))
-        marks.ticks(ax.yaxis, list(grid.index), most=7)
+        marks.layers_of(ax, grid)
         ax.set_title(f"{direction}: {_GROUP_NAMES[group]}")
-        ax.set_ylabel("layer")
-        ax.label_outer()
     marks.scale(figure, axes, mesh, "share of the gap moved")
     few = f" Few pairs: no finding from fewer than {FEWEST_PAIRS}." if pairs < FEWEST_PAIRS else ""
     figure.caption = Caption(

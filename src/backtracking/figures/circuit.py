@@ -136,7 +136,7 @@ def plot_heads(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
         raise NothingToShow("no heads were scanned")
     lost, clear = _lost(table)
     height = max(1.2, 0.085 * table["layer"].nunique())
-    figure, (effect, damage) = panels(width, 2, height, narrowest=3.0, share="both")
+    figure, (effect, damage) = panels(width, 2, height, narrowest=3.0, margin=1.0, share="y")
     grid = _by(lost, "head", "lost")
     mesh = marks.heat(effect, grid, clear=_by(clear, "head", "clear"))
     marks.scale(figure, [effect], mesh, _LOST)
@@ -146,9 +146,8 @@ def plot_heads(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     damage.set_title("Damage elsewhere")
     for axes in (effect, damage):
         marks.ticks(axes.xaxis, list(grid.columns), most=12)
-        marks.ticks(axes.yaxis, list(grid.index))
+        marks.layers_of(axes, grid)
         axes.set_xlabel("head")
-        axes.set_ylabel("layer")
     most = records(lost.loc[[lost["lost"].idxmax()]])[0]
     figure.caption = Caption(
         "One head removed at a time",
@@ -193,7 +192,6 @@ def plot_positions(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     for axes, kind in zip(panes, kinds, strict=True):
         mesh = _position_pane(axes, lost[lost["component"] == kind], clear[clear["component"] == kind], bound)
         axes.set_title(COMPONENTS[kind])
-        axes.label_outer()
     marks.scale(figure, panes, mesh, _LOST)
     most = records(lost.loc[[lost["lost"].idxmax()]])[0]
     figure.caption = Caption(
@@ -210,7 +208,6 @@ def _position_pane(axes: Axes, lost: pd.DataFrame, clear: pd.DataFrame, bound: f
     grid = _by(lost, "position", "lost")
     mesh = marks.heat(axes, grid, bound=bound, clear=_by(clear, "position", "clear"))
     marks.ticks(axes.xaxis, list(grid.columns))
-    marks.ticks(axes.yaxis, list(grid.index))
+    marks.layers_of(axes, grid)
     axes.set_xlabel("position")
-    axes.set_ylabel("layer")
     return mesh

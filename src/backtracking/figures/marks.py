@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.lines import Line2D
-from matplotlib.text import Annotation
+from matplotlib.text import Annotation, Text
 
+from backtracking.figures.caption import with_minus
 from backtracking.figures.colours import GREEN, INK, PAPER, SOFT, colour
 from backtracking.figures.labels import Box, Label, Segment, place, spread
 from backtracking.figures.style import TEXT, Drawing
@@ -21,6 +22,10 @@ from backtracking.figures.svg import ARM
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _LEADER_FROM = 6.0
 """Points between a label and its point from which a line leads from one to the other."""
+_SHADES = 47
+"""Of a colour scale: an odd number, so that 0 has its own; few enough to be drawn as shapes."""
+_ROOM_FOR_THREE = 80.0
+"""Points that 0%, 50% and 100% need below an axis."""
 _LINE_HEIGHT = 1.25 * TEXT
 
 
@@ -112,6 +117,20 @@ def percent_axis(axis: Any, *, whole: bool = True) -> None:
         (axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim)(-0.05, 1.05)
         axis.set_major_locator(matplotlib.ticker.FixedLocator([0.0, 0.5, 1.0]))
         axis.set_minor_locator(matplotlib.ticker.FixedLocator([0.25, 0.75]))
+        if axis.axis_name == "x":
+            _thin_out(axis)
+
+
+def _thin_out(axis: Any) -> None:
+    """Only 0% and 100% where there is no room for more."""
+    figure = axis.get_figure()
+
+    def part() -> None:
+        if axis.axes.get_window_extent().width * 72.0 / figure.dpi < _ROOM_FOR_THREE:
+            axis.set_major_locator(matplotlib.ticker.FixedLocator([0.0, 1.0]))
+            axis.set_minor_locator(matplotlib.ticker.FixedLocator([0.5]))
+
+    figure.last_touches.append(part)
 
 
 def curve(axes: Axes, at: Any, data: Points, color: str, *, marker: str = "o", line: str = "-") -> None:
@@ -190,7 +209,7 @@ def point_labels(
 
 
 def _size(text: Annotation, scale: float) -> tuple[float, float]:
-    extent = text.get_window_extent()
+    extent = Text.get_window_extent(text)  # an annotation's own takes its leader in
     return float(extent.width) * scale, float(extent.height) * scale
 
 
@@ -241,6 +260,13 @@ def heat(
     return mesh
 
 
+def layers_of(axes: Axes, grid: pd.DataFrame) -> None:
+    """Layers up the side of a heatmap, named beside the first panel of a row."""
+    ticks(axes.yaxis, list(grid.index))
+    if axes.get_subplotspec().is_first_col():
+        axes.set_ylabel("layer")
+
+
 def scale(figure: Drawing, axes: Sequence[Axes], mesh: QuadMesh, label: str) -> None:
     """What the colours of some panels mean, below them."""
     bar = figure.colorbar(mesh, ax=axes, label=label, location="bottom", aspect=30, pad=0.03, shrink=0.8)
@@ -258,18 +284,19 @@ def _mark_cells(axes: Axes, which: "np.ndarray[Any, np.dtype[np.bool_]]", marker
 def ticks(axis: Any, names: Sequence[object], most: int = 8) -> None:
     """The names of a heatmap's lines or columns, some of them where there are many."""
     step = next(step for step in (1, 2, 4, 5, 10, 20, 50, 1000) if len(names) <= most * step)
-    axis.set_ticks(range(0, len(names), step), [str(name) for name in names[::step]])
+    axis.set_ticks(range(0, len(names), step), [with_minus(str(name)) for name in names[::step]])
 
 
 def _signed_map() -> LinearSegmentedColormap:
     less, more = colour("less"), colour("more")
     steps = [(0.0, to_rgba(less, 1.0)), (0.5, to_rgba(less, 0.0)), (0.5, to_rgba(more, 0.0))]
-    return LinearSegmentedColormap.from_list("signed", [*steps, (1.0, to_rgba(more, 1.0))])
+    return LinearSegmentedColormap.from_list("signed", [*steps, (1.0, to_rgba(more, 1.0))], N=_SHADES)
 
 
 def _growing_map() -> LinearSegmentedColormap:
     damage = colour("damage")
-    return LinearSegmentedColormap.from_list("growing", [to_rgba(damage, 0.0), to_rgba(damage, 1.0)])
+    shades = [to_rgba(damage, 0.0), to_rgba(damage, 1.0)]
+    return LinearSegmentedColormap.from_list("growing", shades, N=_SHADES)
 
 
 def inside(

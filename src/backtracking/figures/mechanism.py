@@ -103,14 +103,12 @@ def plot_lens_window(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
         raise NothingToShow(NO_ONSETS)
     parts = [("onset", "family_logmass", "Before an onset")]
     parts += [(group, "onset_minus_group", f"minus {CONTROLS[group]}") for group in present]
-    figure, axes = panels(width, len(parts), 1.9, narrowest=2.2, share="y")
+    figure, axes = panels(width, len(parts), 1.9, narrowest=2.2, margin=1.0, share="y")
     compared = table[table["group"].isin(present)]["onset_minus_group"]
     bound = float(compared.abs().max()) if len(compared) else 1.0
     for ax, (group, column, title) in zip(axes, parts, strict=True):
         _window(figure, ax, table[table["group"] == group], column, bound)
         ax.set_title(title)
-        ax.set_ylabel("layer")
-        ax.label_outer()
     counts = of_positions(onset, ("n", "onsets by position"))
     figure.caption = Caption(
         "The onset's family through layers and positions", _window_says(table, present),
@@ -135,7 +133,7 @@ def _window(figure: Drawing, axes: Axes, rows: pd.DataFrame, column: str, bound:
         mesh = marks.heat(axes, grid, bound=bound, clear=clear)
         marks.scale(figure, [axes], mesh, "nats")
     marks.ticks(axes.xaxis, list(grid.columns), most=6)
-    marks.ticks(axes.yaxis, list(grid.index))
+    marks.layers_of(axes, grid)
     axes.set_xlabel("position")
 
 

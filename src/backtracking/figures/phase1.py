@@ -10,7 +10,7 @@ from backtracking.figures import marks
 from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, counted, interval, signed
 from backtracking.figures.colours import colour
 from backtracking.figures.marks import pretty
-from backtracking.figures.style import PAGE, Drawing, canvas, drawn, panels
+from backtracking.figures.style import BESIDE_NAMES, PAGE, Drawing, canvas, drawn, panels
 from backtracking.measurements.metrics import called
 
 _CONDITIONS = {"baseline": "baseline", "targeted_ablation": "targeted", "random_ablation": "random"}
@@ -53,7 +53,10 @@ def _rates(
     """Backtracking, onsets after wrong steps, accuracy and truncation side by side, where they are known."""
     shown = [column for column in _RATES if column in table and table[column].notna().any()]
     places = list(range(len(table)))[::-1]
-    figure, axes = panels(width, len(shown), 0.42 * len(table), narrowest=1.6, share="y")
+    labels = [_with_n(name, n) for name, n in zip(names, table["total"], strict=True)]
+    figure, axes = panels(
+        width, len(shown), 0.42 * len(table), narrowest=BESIDE_NAMES, names=names, share="y"
+    )
     arms = [str(name) for name in table["condition"]] if "condition" in table else []
     for ax, column in zip(axes, shown, strict=True):
         data = marks.estimates(table, column)
@@ -61,7 +64,6 @@ def _rates(
         marks.value_labels(ax, data, places)
         marks.percent_axis(ax.xaxis)
         ax.set_title(called(column))
-    labels = [_with_n(name, n) for name, n in zip(names, table["total"], strict=True)]
     axes[0].set_yticks(places, labels)
     axes[0].set_ylim(-0.5, len(table) - 0.3)
     figure.caption = Caption(title, _from_to(table, names), INTERVALS, counted(table))

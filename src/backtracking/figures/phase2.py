@@ -20,7 +20,7 @@ from backtracking.figures.caption import (
 )
 from backtracking.figures.colours import LINE, colour
 from backtracking.figures.marks import pretty
-from backtracking.figures.style import PAGE, Drawing, drawn, panels
+from backtracking.figures.style import BESIDE_NAMES, PAGE, Drawing, drawn, panels
 from backtracking.measurements.metrics import called
 from backtracking.measurements.outcome import judged_on
 from backtracking.measurements.tradeoff import with_arm_names
@@ -47,7 +47,9 @@ def plot_subset_sweep_comparison(
     columns = dict.fromkeys((outcome, "backtracking_rate", "accuracy", "truncation_rate"))
     present = [column for column in columns if column in shown]
     places = list(range(len(shown)))[::-1]
-    figure, axes = panels(width, len(present), 0.2 * len(shown) + 0.15, narrowest=1.6, share="y")
+    names = [_arm_label(row) for row in records(shown)]
+    height = 0.2 * len(shown) + 0.15
+    figure, axes = panels(width, len(present), height, narrowest=BESIDE_NAMES, names=names, share="y")
     colors, markers = looks(shown)
     for ax, column in zip(axes, present, strict=True):
         marks.reference(ax, marks.estimates(base, column))
@@ -56,7 +58,7 @@ def plot_subset_sweep_comparison(
         marks.percent_axis(ax.xaxis)
         ax.set_title(called(column))
     marks.shade_margin(axes[present.index("accuracy")].axvspan, float(base["accuracy"].iloc[0]), margin)
-    axes[0].set_yticks(places, [_arm_label(row) for row in records(shown)])
+    axes[0].set_yticks(places, names)
     axes[0].set_ylim(-0.6, len(shown) - 0.4)
     marks.key(figure, verdict_key(shown))
     figure.caption = Caption(
@@ -221,7 +223,9 @@ def plot_baseline_only_summary(summary: Mapping[str, Any], *, width: float = PAG
         "truncation_rate": "truncation_rate",
     }
     shown = {column: metric for column, metric in rates.items() if column in table}
-    figure, axes = panels(width, len(shown), 0.36 * len(table) + 0.1, narrowest=1.6, share="y")
+    names = [pretty(name) for name in table["variant"]]
+    height = 0.36 * len(table) + 0.1
+    figure, axes = panels(width, len(shown), height, narrowest=BESIDE_NAMES, names=names, share="y")
     places = list(range(len(table)))[::-1]
     for ax, (column, metric) in zip(axes, shown.items(), strict=True):
         data = marks.estimates(table, column)
@@ -229,7 +233,7 @@ def plot_baseline_only_summary(summary: Mapping[str, Any], *, width: float = PAG
         marks.value_labels(ax, data, places)
         marks.percent_axis(ax.xaxis)
         ax.set_title(called(metric))
-    axes[0].set_yticks(places, [pretty(name) for name in table["variant"]])
+    axes[0].set_yticks(places, names)
     axes[0].set_ylim(-0.5, len(table) - 0.3)
     first = records(table)[0]
     figure.caption = Caption(

@@ -1,6 +1,6 @@
 """The look of all figures: one size of text at the width of use, panels that fit it, one way to be drawn."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from io import BytesIO
@@ -20,7 +20,10 @@ TEXT = 8.0
 """The size of all text, in points."""
 NARROWEST = 1.75
 """What a panel needs at least, in inches; where there is less, panels stand below each other."""
+BESIDE_NAMES = 0.9
+"""The same for a panel whose lines are named beside it."""
 DPI = 300
+_LETTER = 0.55 * TEXT / 72.0
 _SIZES = (
     "font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize",
     "legend.title_fontsize", "figure.titlesize", "figure.labelsize",
@@ -131,11 +134,16 @@ def panels(
     height: float,
     *,
     narrowest: float = NARROWEST,
+    names: Sequence[str] = (),
     margin: float = 0.55,
     share: Literal["x", "y", "both", "none"] = "none",
 ) -> tuple[Drawing, list[Axes]]:
-    """So many panels of a height, side by side as far as the width allows; `margin` is for axes and keys."""
-    columns = max(1, min(count, int(width // narrowest)))
+    """So many panels of a height, side by side as far as the width allows; `margin` is for axes and keys.
+
+    `names` stand once, to the left of each row of panels.
+    """
+    beside = max(map(len, names), default=0) * _LETTER
+    columns = max(1, min(count, int((width - beside) // narrowest)))
     lines = -(-count // columns)
     columns = -(-count // lines)
     figure = Drawing(width, (height + margin) * lines)
