@@ -18,6 +18,10 @@ class NothingToShow(Exception):  # noqa: N818  (it is an outcome, not an error)
     """A figure that would be empty; the reason is said in its place."""
 
 
+class NotMade(NothingToShow):
+    """The run has no results that the figure could show, and it is said how they are made."""
+
+
 @dataclass(frozen=True)
 class Caption:
     """The words of a figure, as data; reports print them."""

@@ -16,7 +16,7 @@ from backtracking.artifacts.registry import figures_of
 from backtracking.claims.evidence import Evidence
 from backtracking.config.phase2 import Phase2Config
 from backtracking.figures import causes, leaks, mechanism, phase1, phase2
-from backtracking.figures.caption import NothingToShow
+from backtracking.figures.caption import NotMade
 from backtracking.figures.save import save
 from backtracking.figures.style import Drawing
 from backtracking.measurements.metrics_v2 import accuracy_by_backtracking, formatting_table
@@ -67,7 +67,7 @@ def _table(evidence: Evidence, table: Table) -> pd.DataFrame:
     """A table of the run; where it is absent, that is the reason why there is nothing to show."""
     found = evidence.table(table)
     if found is None and not table.exists(evidence.paths):
-        raise NothingToShow(evidence.absence(table).rstrip("."))
+        raise NotMade(evidence.absence(table).rstrip("."))
     return pd.DataFrame() if found is None else found
 
 
@@ -103,6 +103,8 @@ def _injection(evidence: Evidence, width: float) -> Drawing:
 
 
 def _baseline(evidence: Evidence, width: float) -> Drawing:
+    if not later.METRICS.exists(evidence.paths):
+        raise NotMade(evidence.absence(later.METRICS).rstrip("."))
     summary = evidence.data(later.METRICS).get("baseline_only_summary", {})
     return phase2.plot_baseline_only_summary(summary, width=width)
 

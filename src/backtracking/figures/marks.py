@@ -263,7 +263,8 @@ def heat(
 def layers_of(axes: Axes, grid: pd.DataFrame) -> None:
     """Layers up the side of a heatmap, named beside the first panel of a row."""
     ticks(axes.yaxis, list(grid.index))
-    if axes.get_subplotspec().is_first_col():
+    place = axes.get_subplotspec()
+    if place is None or place.is_first_col():
         axes.set_ylabel("layer")
 
 
