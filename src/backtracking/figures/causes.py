@@ -48,7 +48,7 @@ def plot_error_injection(summary: pd.DataFrame, curve: pd.DataFrame, *, width: f
         _course(figure, axes[1], curve)
     figure.caption = Caption(
         "Right steps rewritten", _injection_says(summary),
-        "Left: by kind of rewrite, n in brackets. Right: by tokens after the result. Bars and bands are 95% "
+        "First: by kind of rewrite, n in brackets. Second: by tokens after the result. Bars and bands are 95% "
         "intervals over problems.", of_positions(summary, ("n", "rewrites of a kind")),
     )  # fmt: skip
     return figure

@@ -153,7 +153,7 @@ def plot_heads(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
         "One head removed at a time",
         f"Most is lost without head {int(most['head'])} of layer {int(most['layer'])}: "
         f"{float(most['lost']):.2f} of the triggers' log-odds.",
-        "Left: what the triggers lose, with a dot where the 95% interval excludes 0. Right: KL at matched "
+        "First: what the triggers lose, with a dot where the 95% interval excludes 0. Second: KL at matched "
         "controls.",
         of_positions(table, ("n_events", "onsets"), ("n_controls", "matched controls")),
     )  # fmt: skip

@@ -58,7 +58,7 @@ def plot_logit_lens(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
         by_layer(ax)
     figure.caption = Caption(
         "The onset through the layers", _lens_says(kinds),
-        f"Left: before an onset, and at controls. Right: the difference in pairs. {BANDS}",
+        f"First: before an onset, and at controls. Second: the difference in pairs. {BANDS}",
         sentence([f"n = {int(first['n_bt'].max()):,} onsets", *_controls(kinds)]),
     )  # fmt: skip
     return figure
