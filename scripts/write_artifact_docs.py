@@ -13,8 +13,8 @@ Generated from the registry of artifacts by `make docs`.
 Everything of a run lies in `runs/<id>/`. `.gitignore` keeps `generations/`, `work/` and the problems local
 and lets `reports/`, `analysis/`, `figures/`, `config_resolved.yaml` and `meta.json` be committed. Copies of
 the figures lie in `figures/<id>/` beside `runs/`, and `figures/index.md` names run, config and time.
-Beside each `figures/NAME.png` lie `NAME.svg` and `NAME.narrow.svg` for pages, and `NAME.json` with its caption, or
-why there is nothing to show ([Figures](figures.md)).
+Beside each `figures/NAME.png` lie `NAME.svg` and `NAME.narrow.svg` for pages, and `NAME.json` with its
+caption, or why there is nothing to show ([Figures](figures.md)).
 
 | file | made by | content |
 |---|---|---|

@@ -48,8 +48,8 @@ def plot_error_injection(summary: pd.DataFrame, curve: pd.DataFrame, *, width: f
         _course(figure, axes[1], curve)
     figure.caption = Caption(
         "Right steps rewritten", _injection_says(summary),
-        "First: by kind of rewrite, n in brackets. Second: by tokens after the result. Bars and bands are 95% "
-        "intervals over problems.", of_positions(summary, ("n", "rewrites of a kind")),
+        "First: by kind of rewrite, n in brackets. Second: by tokens after the result. Bars and bands are "
+        "95% intervals over problems.", of_positions(summary, ("n", "rewrites of a kind")),
     )  # fmt: skip
     return figure
 

@@ -12,6 +12,7 @@ from backtracking.figures.colours import colour
 from backtracking.figures.marks import pretty
 from backtracking.figures.style import BESIDE_NAMES, PAGE, Drawing, canvas, drawn, panels
 from backtracking.measurements.metrics import called
+from backtracking.measurements.stability import stability_summary
 
 _CONDITIONS = {"baseline": "baseline", "targeted_ablation": "targeted", "random_ablation": "random"}
 _RATES = ("backtracking_rate", "onset_after_wrong", "accuracy", "truncation_rate")
@@ -191,22 +192,25 @@ def plot_onset_stability(table: pd.DataFrame, *, width: float = PAGE) -> Drawing
     kinds = {"onset": "onsets", "matched_row": "matched places"}
     kinds = {kind: name for kind, name in kinds.items() if (table["position_kind"] == kind).any()}
     figure, axes = panels(width, len(kinds), 1.5, share="both")
+    means = stability_summary(table, 1.0).set_index("position_kind")
     said, counts = [], []
     for ax, (kind, name) in zip(axes, kinds.items(), strict=True):
         shares = table.loc[table["position_kind"] == kind, "share"]
         heights, edges = np.histogram(shares, bins=10, range=(0.0, 1.0))
         ax.bar(edges[:-1], heights / len(shares), width=0.092, align="edge", color=colour(kind))
+        marks.reference(ax, marks.estimates(means.loc[[kind]], "share"))
         marks.percent_axis(ax.xaxis)
         marks.percent_axis(ax.yaxis)
         ax.set_title(f"{name}, n = {len(shares):,}")
         ax.set_xlabel("continuations with an onset")
-        said.append(f"{shares.mean():.0%} of continuations from {name}")
+        said.append(f"{rate(records(means.loc[[kind]])[0], 'share', n=None)} of continuations from {name}")
         counts.append(f"{len(shares):,} {name}")
     axes[0].set_ylabel("positions")
     figure.caption = Caption(
         "The same prefix sampled again",
         f"An onset comes within the window in {' and '.join(said)}.",
-        "Each bar is the share of positions where so many continuations have one.",
+        "Each bar is the share of positions where so many continuations have one; dashed: the mean over "
+        "continuations, with its 95% interval over problems.",
         f"n = {', '.join(counts)}.",
     )
     return figure
