@@ -246,6 +246,13 @@ def divergence_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     return with_ends(summary, 1.0, "specificity_index"), replaced
 
 
+def waves_table() -> pd.DataFrame:
+    """Arms that stopped in the first wave or the second, or went on to the last."""
+    spent = [800 + 400 * min(index // 4, 2) for index in range(len(ARMS))]
+    table = pd.DataFrame({"arm": ARMS, "rows_spent": spent, "rows_in_full": 3120, "verdict": "destructive"})
+    return table.assign(stopped=table["rows_spent"] < 1600)
+
+
 def write_big_study(folder: Path) -> RunPaths:
     """A run folder with these tables, for figures of both phases."""
     paths = RunPaths(folder / "runs", "big")
@@ -271,6 +278,8 @@ def write_big_study(folder: Path) -> RunPaths:
         ]
     )
     for artifact, table in (
+        (later.SUBSET_WAVES, waves_table()),
+        (later.SCALE_WAVES, waves_table()),
         (readings.LENS, lens_table()),
         (readings.LENS_WINDOW, window_table()),
         (readings.IMPORTANCE, scan_table()),
