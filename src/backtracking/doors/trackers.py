@@ -79,13 +79,7 @@ class WandbTracker:
 
     def tell(self, told: Told) -> None:
         """Log a stage, and keep its files as an artifact."""
-        logged = _metrics(told)
-        for path in told.tables:
-            if (table := _small(path)) is not None:
-                logged[_key(told, path)] = self._wandb.Table(dataframe=table)
-        for path in told.figures:
-            logged[_key(told, path)] = self._wandb.Image(str(path))
-        self._run.log(logged)
+        self._run.log(_logged(self._wandb, told))
         if artifact := _artifact(self._wandb, self._run.id, told):
             self._run.log_artifact(artifact)
 
@@ -117,14 +111,8 @@ class TrackioTracker:
 
     def tell(self, told: Told) -> None:
         """Log a stage, and keep its files as an artifact."""
-        logged = _metrics(told)
-        for path in told.tables:
-            if (table := _small(path)) is not None:
-                logged[_key(told, path)] = self._trackio.Table(dataframe=table)
-        for path in told.figures:
-            logged[_key(told, path)] = self._trackio.Image(str(path))
         with _silent():
-            self._trackio.log(logged)
+            self._trackio.log(_logged(self._trackio, told))
             if artifact := _artifact(self._trackio, self._name, told):
                 self._trackio.log_artifact(artifact)
 
@@ -134,12 +122,14 @@ class TrackioTracker:
             self._trackio.finish()
 
 
-def _metrics(told: Told) -> dict[str, Any]:
-    return {f"{told.stage}/{name}": value for name, value in told.metrics.items()}
-
-
-def _key(told: Told, path: Path) -> str:
-    return f"{told.stage}/{path.stem}"
+def _logged(library: Any, told: Told) -> dict[str, Any]:
+    """Numbers, tables and figures under the stage's name; both libraries call their kinds alike."""
+    shown: dict[str, Any] = dict(told.metrics)
+    for path in told.tables:
+        if (table := _small(path)) is not None:
+            shown[path.stem] = library.Table(dataframe=table)
+    shown |= {path.stem: library.Image(str(path)) for path in told.figures}
+    return {f"{told.stage}/{name}": value for name, value in shown.items()}
 
 
 def _small(path: Path) -> "pd.DataFrame | None":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from backtracking.config.load import LoadedConfig
 from backtracking.config.phase2 import Phase2Config
+from backtracking.config.reading import flatten
 from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
 from backtracking.run import io
@@ -203,17 +204,6 @@ def select_keys(data: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     """The values behind some dotted keys, without those named with a leading `-`."""
     dropped = tuple(key[1:] for key in keys if key.startswith("-"))
     return {key: _at(data, key, dropped) for key in keys if not key.startswith("-")}
-
-
-def flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one mapping of dotted keys."""
-    leaves: dict[str, Any] = {}
-    for name, value in data.items():
-        if isinstance(value, dict) and value:
-            leaves |= flatten(value, f"{prefix}{name}.")
-        else:
-            leaves[f"{prefix}{name}"] = value
-    return leaves
 
 
 def _at(data: Any, key: str, dropped: tuple[str, ...]) -> Any:

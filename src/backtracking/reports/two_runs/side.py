@@ -10,6 +10,7 @@ import yaml
 from backtracking.artifacts.phase1 import DATASET
 from backtracking.claims.evidence import Evidence
 from backtracking.config.load import load_config
+from backtracking.config.reading import flatten
 from backtracking.config.schema import ExperimentConfig
 from backtracking.run import io
 from backtracking.run.meta import RunMeta, prepared_problems
@@ -47,10 +48,10 @@ class Side:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Every setting by its dotted key; of an earlier implementation those alone that it wrote down."""
-        known = leaves(self.config.model_dump(mode="json"))
+        known = flatten(self.config.model_dump(mode="json"))
         if not self.is_earlier:
             return known
-        written = leaves(yaml.safe_load(self.paths.config.read_text(encoding="utf-8")) or {})
+        written = flatten(yaml.safe_load(self.paths.config.read_text(encoding="utf-8")) or {})
         return {key: value for key, value in known.items() if key in written}
 
     @cached_property
@@ -72,14 +73,3 @@ class Side:
             return None
         rows = io.read_jsonl(path, Problem, made_by=DATASET.made_by)
         return {problem.id: problem.question for problem in rows}
-
-
-def leaves(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one mapping of dotted keys."""
-    found: dict[str, Any] = {}
-    for name, value in data.items():
-        if isinstance(value, Mapping) and value:
-            found |= leaves(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found

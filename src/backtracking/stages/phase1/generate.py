@@ -9,6 +9,7 @@ import pandas as pd
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts import readings
+from backtracking.config.reading import flatten
 from backtracking.errors import NotTestable, UserError
 from backtracking.interventions import BASELINE_ARM, Arm, Place
 from backtracking.model.arms import (
@@ -29,7 +30,6 @@ from backtracking.stages.base import (
     Result,
     RunContext,
     Stage,
-    flatten,
     select_keys,
 )
 from backtracking.stages.phase1.onset_study import study_inputs
