@@ -56,9 +56,9 @@ SHORTER = (
     (r"(-m backtracking\.organism\.train --out) (?!runs/doubter).*", r"\1 runs/organism --smoke"),
     (
         r"(benchmarks/generation\.py --only ratios) .*",
-        r"\1 --rounds 1 --dtypes float32 --contenders 'one by one,engine,floor'",
+        r"\1 --rounds 1 --dtypes float32 --threads 1 --contenders 'one by one,engine,floor'",
     ),
-    (r"(benchmarks/generation\.py)  .*", r"\1 --only conditions --rounds 1 --dtypes float32"),
+    (r"(benchmarks/generation\.py)  .*", r"\1 --only conditions --rounds 1 --dtypes float32 --threads 1"),
 )
 
 SHORTER_PYTHON = (
@@ -174,4 +174,5 @@ def _shortened(text: str, table: tuple[tuple[str, str], ...]) -> str:
 def _env(checkout: Path) -> dict[str, str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "PYTHON"))}
     path = f"{checkout / '.venv/bin'}{os.pathsep}{clean['PATH']}"
-    return clean | {"PATH": path, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
+    quiet = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "MPLBACKEND": "agg"}
+    return clean | quiet | {"PATH": path}
