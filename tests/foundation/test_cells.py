@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backtracking.measurements.events import table_writer
 from backtracking.run import io
 
 TEXTS = st.text(alphabet="=+-@'\t\r\n1a,.\" ", max_size=6)
@@ -28,6 +29,17 @@ def test_what_a_spreadsheet_would_run_is_marked(tmp_path, cell):
     with (tmp_path / "t.csv").open(newline="") as file:
         written = [row[0] for row in csv.reader(file)][1:]
     assert written == [f"'{cell}", "-5", "+1,250.5", "18", "a=b"]
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=8))
+def test_row_by_row_the_same_is_written(tmp_path_factory, texts):
+    """Events, onsets and sentence labels grow row by row."""
+    folder = tmp_path_factory.mktemp("cells")
+    table = pd.DataFrame({"example_id": texts, "n": range(len(texts))})
+    with table_writer(folder / "rows.csv", list(table.columns)) as rows:
+        rows.writerows(table.to_dict("records"))
+    io.write_csv(folder / "whole.csv", table)
+    assert (folder / "rows.csv").read_bytes() == (folder / "whole.csv").read_bytes()
 
 
 def test_tables_without_such_cells_are_written_as_before(tmp_path):

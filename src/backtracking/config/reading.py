@@ -19,6 +19,10 @@ _MISREAD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 """What YAML's constructors raise for a value that is not of the kind it looks like, or is tagged as."""
 
 
+class _NullByteError(Exception):
+    """A value that no path can hold."""
+
+
 @dataclass(frozen=True)
 class ReadConfig:
     """A config's data with that of all it extends, and where each key stands."""
@@ -60,6 +64,10 @@ def parse_yaml(text: str, where: str, place: str = "correct that line") -> tuple
             "it holds half of a character (a lone surrogate), which no file can keep",
             "write the whole character",
         ) from None
+    except _NullByteError:
+        raise UserError(
+            f"{where}: a value is not text", "it holds a null byte, which no path can", "take it out"
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where
@@ -78,6 +86,8 @@ def _weight(node: yaml.Node | None, known: dict[int, int]) -> int:
     if id(node) not in known:
         if isinstance(node, yaml.ScalarNode):
             node.value.encode()  # refuses lone surrogates
+            if "\0" in node.value:
+                raise _NullByteError
             inner: list[yaml.Node] = []
         elif isinstance(node, yaml.MappingNode):
             inner = [part for pair in node.value for part in pair]

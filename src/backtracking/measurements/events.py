@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from backtracking.config.onsets import MEMBERS, TURN_KINDS, StudiedOnsets
 from backtracking.config.schema import DetectionConfig, PromptingConfig
 from backtracking.errors import UserError
 from backtracking.measurements.coupling import FRESH, follow_steps, preceded_by_error
+from backtracking.run.cells import harmless_cell
 from backtracking.run.io import atomic_path
 from backtracking.run.records import GenerationRecord
 from backtracking.text.answers import Answer, extract_answer, grade
@@ -355,10 +356,23 @@ def write_events(
     return counts
 
 
+class TableWriter:
+    """Writes a table row by row; no cell of it runs in a spreadsheet."""
+
+    def __init__(self, file: TextIO, columns: Sequence[str]) -> None:
+        self._writer = csv.DictWriter(file, columns)
+        self._writer.writeheader()
+
+    def writerow(self, row: Mapping[str, Any]) -> None:
+        self._writer.writerow({name: harmless_cell(cell) for name, cell in row.items()})
+
+    def writerows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        for row in rows:
+            self.writerow(row)
+
+
 @contextmanager
-def table_writer(path: Path, columns: Sequence[str]) -> "Iterator[csv.DictWriter[str]]":
+def table_writer(path: Path, columns: Sequence[str]) -> Iterator[TableWriter]:
     """A CSV that takes its name only when it is complete."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        yield writer
+        yield TableWriter(file, columns)

@@ -1,7 +1,8 @@
 """Cells of tables that a spreadsheet would run: text of models and problems may begin like a formula."""
 
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,8 +17,14 @@ def harmless(table: "pd.DataFrame") -> "pd.DataFrame":
     return _changed(table, _is_formula, lambda texts: "'" + texts)
 
 
+def harmless_cell(cell: Any) -> Any:
+    """One cell, as `harmless` leaves those of a table."""
+    is_formula = isinstance(cell, str) and re.match(FORMULA, cell) and not re.match(NUMBER, cell)
+    return f"'{cell}" if is_formula else cell
+
+
 def original(table: "pd.DataFrame") -> "pd.DataFrame":
-    """The table as it was before `harmless`."""
+    """The table as it was before its cells were made harmless."""
     return _changed(table, _is_marked, lambda texts: texts.str[1:])
 
 
