@@ -34,6 +34,7 @@ ONSETS = (
     "direction",
     "targeted_ablation",
     "random_ablation",
+    "single_ablation",
     "fixed-prefixes",
 )
 NOT_TESTABLE = {

@@ -57,7 +57,8 @@ def counted(table: pd.DataFrame) -> str:
     if "total" in table:
         parts.append(f"n = {_span(table['total'], '{:,.0f}')} completions")
         if "problems" in table:
-            parts[-1] += f" of {_span(table['problems'], '{:,.0f}')} problems"
+            problems = _span(table["problems"], "{:,.0f}")
+            parts[-1] += f" of {problems} problem{'' if problems == '1' else 's'}"
         if len(table) > 1:
             parts[-1] += " each"
     if "truncation_rate" in table and table["truncation_rate"].notna().any():

@@ -121,6 +121,8 @@ def plot_formatting_effect_on_backtracking(table: pd.DataFrame, *, width: float 
 def _formats_say(table: pd.DataFrame) -> str:
     """The largest change beside the first format, with its interval where the table has one."""
     changes = table["backtracking_rate"] - table["backtracking_rate"].iloc[0]
+    if not changes.abs().max() > 0:
+        return f"Under no format does backtracking differ from that under {pretty(table['variant'].iloc[0])}."
     row = table.loc[changes.abs().idxmax()]
     low, high = (100 * row.get(f"backtracking_diff_{end}", float("nan")) for end in ("low", "high"))
     largest = signed(100 * float(changes[row.name]))
@@ -175,10 +177,12 @@ def _apart(table: pd.DataFrame) -> str:
     """Accuracy with and without backtracking under the first format."""
     first = table[table["variant"] == table["variant"].iloc[0]]
     words = {bool(row["has_backtracking"]): rate(row, "accuracy", n=None) for row in records(first)}
-    return (
-        f"Under {pretty(table['variant'].iloc[0])}, completions with backtracking end right in "
-        f"{words.get(True, '—')}, those without in {words.get(False, '—')}."
-    )
+    told = {kind: words[kind] for kind in (True, False) if words.get(kind, "—") != "—"}
+    names = {True: "completions with backtracking", False: "those without"}
+    if len(told) == 1:
+        names[False] = "completions without backtracking"
+    said = " and ".join(f"{told[kind]} of {names[kind]}" for kind in told)
+    return f"Under {pretty(table['variant'].iloc[0])}, {said} end right." if said else ""
 
 
 @drawn

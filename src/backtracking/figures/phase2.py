@@ -72,6 +72,8 @@ def plot_subset_sweep_comparison(
 def _strongest(base: pd.DataFrame, arms: pd.DataFrame, outcome: str) -> str:
     """The arm that lowers the outcome most, what it does to accuracy, and how many arms hold it."""
     before, after = records(base)[0], records(arms.sort_values(outcome))[0]
+    if not after[outcome] < before[outcome]:
+        return f"No arm takes {called(outcome)} below the baseline's {rate(before, outcome, n=None)}."
     held = sum(verdict(row) == "non-destructive" for row in records(arms))
     judged = f" Arms that lower it with accuracy held: {held} of {len(arms)}." if "verdict" in arms else ""
     return (
