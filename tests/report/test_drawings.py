@@ -108,6 +108,11 @@ def test_svg_follows_the_theme_and_stands_beside_others(drawings, figure):
     assert all(f"--figure-{colour.name}:{colour.dark}" in pages[0] for colour in (*MEANINGFUL, *NEUTRAL))
 
 
+def test_the_cells_of_a_heatmap_have_no_seams(drawings):
+    page = written(drawings["ablation_heads", PAGE], "heads")
+    assert page.count('shape-rendering="crispEdges"') == 4, "two panels and their scales"
+
+
 def test_svg_is_shown_at_one_scale(drawings):
     for width in (PAGE, COLUMN):
         root = ElementTree.fromstring(written(drawings[SUBSETS_FIGURE.stem, width], "x"))

@@ -17,7 +17,7 @@ from backtracking.figures.caption import with_minus
 from backtracking.figures.colours import GREEN, INK, PAPER, SOFT, colour
 from backtracking.figures.labels import Box, Label, Segment, place, spread
 from backtracking.figures.style import TEXT, Drawing
-from backtracking.figures.svg import ARM
+from backtracking.figures.svg import ARM, CELLS
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 _LEADER_FROM = 6.0
@@ -248,6 +248,7 @@ def heat(
         vmax=bound,
         antialiased=False,
     )
+    mesh.set_gid(CELLS)
     axes.grid(visible=False)
     for side in ("top", "right"):
         axes.spines[side].set_visible(True)
@@ -274,7 +275,7 @@ def scale(figure: Drawing, axes: Sequence[Axes], mesh: QuadMesh, label: str) -> 
     bar.outline.set_linewidth(0.8)
     bar.ax.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(nbins=4))
     if bar.solids is not None:
-        bar.solids.set(antialiased=False, edgecolor="none")
+        bar.solids.set(antialiased=False, edgecolor="none", gid=CELLS)
 
 
 def _mark_cells(axes: Axes, which: "np.ndarray[Any, np.dtype[np.bool_]]", marker: str, color: str) -> None:

@@ -11,6 +11,8 @@ from backtracking.figures.colours import MEANINGFUL, NEUTRAL, theme
 
 ARM = "arm:"
 """Begins the id that a mark of one arm has in a figure."""
+CELLS = "cells"
+"""The id of a heatmap's cells in a figure: they are drawn without seams."""
 SCALE = 1.1
 """Pages show figures this much larger than paper, so that their text is read at arm's length."""
 
@@ -93,6 +95,8 @@ def _own_ids(root: ElementTree.Element, stem: str) -> None:
         own = element.attrib.pop("id", "")
         if own.startswith(ARM):
             element.set("data-arm", own.removeprefix(ARM))
+        elif own == CELLS:
+            element.set("shape-rendering", "crispEdges")
         elif own in referred:
             element.set("id", f"{stem}-{own}")
         for key, value in element.attrib.items():
