@@ -56,7 +56,7 @@ class Values:
 
 
 def exact_difference(
-    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], level: float = LEVEL
+    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], level: float | None = None
 ) -> Difference:
     """`paired_difference` of two shares, with bounds and p for few and for sparse losses."""
     student = paired_difference(one, other, level=level)
@@ -64,7 +64,7 @@ def exact_difference(
         return student
     values = by_problem(one, other)
     p = 2 * min(side.p_at_most(0.0) for side in (values, values.negated()))
-    low, high = values.low(level=level), -values.negated().low(level=level)
+    low, high = values.low(level=level or LEVEL), -values.negated().low(level=level or LEVEL)
     return Difference(student.value, low, high, min(1.0, p), student.error, student.problems)
 
 

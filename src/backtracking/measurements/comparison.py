@@ -44,7 +44,7 @@ def compare(
     one, other = paired_sums(left, right, what)
     if isinstance(what, Metric):
         return difference(what, one, other, level)
-    return statistics.paired_difference(one, other, level=level or LEVEL)
+    return statistics.paired_difference(one, other, level=level)
 
 
 def paired_sums(

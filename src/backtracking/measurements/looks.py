@@ -1,23 +1,22 @@
 """Looking again and again at data that grow: levels at which intervals and p-values stay what they say.
 
 A 95% interval that is taken after every wave misses the truth at one of them far more often than in one case
-of twenty. Here the 5% are spent over the waves (Lan and DeMets' alpha spending, by Kim and DeMets' power
-family), and the level of each look is what the joint normal distribution of all looks so far leaves for it
-(Armitage, McPherson and Rowe's recursion). Intervals at these levels are Jennison and Turnbull's repeated
-confidence intervals: they hold at all looks together, so also at the one that a sweep stops at, whatever
-made it stop.
+of twenty. Here the 5% are spent over the waves, in proportion to the problems seen (Lan and DeMets' alpha
+spending, the first of Kim and DeMets' family), and the level of each look is what the joint normal
+distribution of all looks so far leaves for it (Armitage, McPherson and Rowe's recursion). Intervals at these
+levels are Jennison and Turnbull's repeated confidence intervals: they hold at all looks together, so also at
+the one that a sweep stops at, whatever made it stop.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from backtracking.measurements.statistics import LEVEL, Array
 
-SPENDING_POWER = 1.5
-"""By a share t of the problems, t to this power of the level is spent."""
-SMALLEST_WAVE, MOST_WAVES = 12, 10
+SMALLEST_WAVE, MOST_WAVES = 8, 15
 """Problems in a wave, at least; looks, about at most."""
 _LEVELS = np.exp(np.linspace(np.log(1e-9), np.log(0.5), 48))
 _FARTHEST, _STEP = 8.5, 0.04
@@ -35,11 +34,11 @@ class Looks:
         """The nominal level of an interval after so many problems that is a 95% interval over all looks."""
         return 2 * self._nominal(LEVEL / 2 / self.sharing)[self._look(problems)]
 
-    def overall(self, p: float, problems: int) -> float:
-        """The two-sided p after so many problems as it is for one who looked at every wave before."""
-        if np.isnan(p):
-            return p
-        return float(min(1.0, 2 * np.exp(np.interp(np.log(max(p / 2, 1e-300)), *self._curve(problems)))))
+    def overall(self, p: ArrayLike, problems: int) -> Array:
+        """Two-sided p after so many problems as they are for one who looked at every wave before."""
+        logarithm = np.log(np.maximum(np.asarray(p) / 2, 1e-300))
+        found: Array = np.minimum(1.0, 2 * np.exp(np.interp(logarithm, *self._curve(problems))))
+        return found
 
     def shared_by(self, arms: int) -> "Looks":
         return Looks(self.ends, arms)
@@ -50,7 +49,7 @@ class Looks:
 
     def _nominal(self, level: float) -> tuple[float, ...]:
         shares = tuple(end / self.ends[-1] for end in self.ends)
-        return nominal_levels(shares, tuple(level * share**SPENDING_POWER for share in shares))
+        return nominal_levels(shares, tuple(level * share for share in shares))
 
     def _look(self, problems: int) -> int:
         """The look that sees so many problems: rows that failed may lack some of a wave."""

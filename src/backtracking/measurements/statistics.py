@@ -4,6 +4,7 @@ Everything here works on sums per problem (arrays with one entry, or one row, pe
 completions cost no more than their problems. Quantities that are not defined come back as NaN.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -112,7 +113,7 @@ def ratio(numerators: ArrayLike, denominators: ArrayLike, level: float = LEVEL) 
 
 
 def paired_difference(
-    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], *, level: float = LEVEL
+    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], *, level: float | None = None
 ) -> Difference:
     """First share (or ratio) minus second, each given as sums per problem in the same order of problems.
 
@@ -131,7 +132,7 @@ def paired_difference(
 
 
 def difference_within(
-    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], *, level: float = LEVEL
+    one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike], *, level: float | None = None
 ) -> Difference:
     """The mean of the problems' own differences, weighted as Mantel and Haenszel do.
 
@@ -170,15 +171,20 @@ def _shared(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]
     return [part[used] for part in parts]
 
 
-def _difference(value: float, influence: Array, largest_step: float, level: float) -> Difference:
-    """With Student's t on the problems' influences; without any, as if two differed by the largest step."""
+def _difference(value: float, influence: Array, largest_step: float, level: float | None) -> Difference:
+    """With Student's t on the problems' influences; without any, as if two differed by the largest step.
+
+    At one of several looks (`level`) it is never narrower than what no step at all would leave possible.
+    """
     problems = len(influence)
     if problems < 2:
         return Difference(value, _NAN, _NAN, _NAN, _NAN, problems)
     error = _standard_error(influence)
     if np.allclose(influence, 0):
         error = largest_step / np.sqrt(2) * np.sqrt(problems / (problems - 1))
-    reach = float(special.stdtrit(problems - 1, 1 - level / 2) * error)
+    reach = float(special.stdtrit(problems - 1, 1 - (level or LEVEL) / 2) * error)
+    if level is not None:
+        reach = max(reach, math.log(2 / level) * largest_step / 2)
     p = 2 * special.stdtr(problems - 1, -abs(value) / error)
     return Difference(value, value - reach, value + reach, float(p), float(error), problems)
 

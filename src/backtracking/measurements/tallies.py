@@ -17,7 +17,7 @@ from backtracking.measurements import statistics
 from backtracking.measurements.bounded import exact_difference
 from backtracking.measurements.coupling import FRESH
 from backtracking.measurements.metrics import COUNTS, Metric, compared_in, shown_in
-from backtracking.measurements.statistics import LEVEL, Array, Difference, Interval
+from backtracking.measurements.statistics import Array, Difference, Interval
 from backtracking.run.cells import original
 from backtracking.run.inputs import EventRows, Whole, note
 
@@ -261,8 +261,8 @@ def difference(
     """
     estimate = statistics.difference_within if metric.within_problems else statistics.paired_difference
     if not metric.to_be_held:
-        return estimate(one, other, level=level or LEVEL)
-    exact = exact_difference(one, other, level or LEVEL)
+        return estimate(one, other, level=level)
+    exact = exact_difference(one, other, level)
     if level is None:
         return exact
     students = estimate(one, other, level=level)

@@ -129,7 +129,7 @@ def _differences(
     level = looks.level(problems) if looks else None
 
     def overall(p: float) -> float:
-        return looks.overall(p, problems) if looks else p
+        return float(looks.overall(p, problems)) if looks else p
 
     for metric in (metric for metric in compared_in(2) if holds(values[BASELINE_NAME], metric)):
         what, difference = metric.outcome, compare(values[arm], values[BASELINE_NAME], metric, level)
