@@ -96,9 +96,10 @@ def specificity_table(rows: pd.DataFrame) -> pd.DataFrame:
             "completion_tokens",
         ):
             line |= spread(f"{name}_diff", compare(part, baseline, quantity(name)))
-        line |= spread("new_onset_rate", average(part.merge(had_none, on=KEY), OUTCOMES["backtracking"]))
-        line |= spread("kept_onset_rate", average(part.merge(had_some, on=KEY), OUTCOMES["backtracking"]))
-        lines.append(line | {"rows_without_onset": len(had_none), "rows_with_onset": len(had_some)})
+        without, with_some = part.merge(had_none, on=KEY), part.merge(had_some, on=KEY)
+        line |= spread("new_onset_rate", average(without, OUTCOMES["backtracking"]))
+        line |= spread("kept_onset_rate", average(with_some, OUTCOMES["backtracking"]))
+        lines.append(line | {"rows_without_onset": len(without), "rows_with_onset": len(with_some)})
     return pd.DataFrame(lines)
 
 
@@ -141,14 +142,14 @@ def correction_flow(rows: pd.DataFrame) -> pd.DataFrame:
         for came_from in CORRECTED:
             for fate in FATES:
                 count = int((both["baseline_fate"].eq(came_from) & after.eq(fate.name)).sum())
-                share = count / len(corrected) if len(corrected) else None
+                share = count / len(both) if len(both) else None
                 lines.append(
                     {
                         "arm": arm,
                         "baseline_fate": came_from,
                         "fate": fate.name,
                         "count": count,
-                        "total": len(corrected),
+                        "total": len(both),
                         "share": share,
                     }
                 )
