@@ -20,6 +20,8 @@ STEPS = {
     "fresh_right": 2,
     "onsets_after_fresh_wrong": lambda rows: rows["has_backtracking_strict"].astype(int),
     "onsets_after_fresh_right": 0,
+    "has_doubt": lambda rows: rows["has_backtracking_strict"],
+    "has_redo": False,
 }
 
 

@@ -87,7 +87,15 @@ def _density(name: str, kind: OnsetKind, words: str, compared: tuple[Phase, ...]
 
 def _turn_rate(kind: TurnKind) -> Metric:
     formula = f"completions with a {kind} ÷ all"
-    return Metric(f"{kind}_rate", f"has_{kind}", formula=formula, label=kind, outcome=kind, compared=(1,))
+    return Metric(
+        f"{kind}_rate",
+        f"has_{kind}",
+        formula=formula,
+        label=kind,
+        shown=(1, 2),
+        outcome=kind,
+        compared=(1, 2),
+    )
 
 
 METRICS = (

@@ -129,7 +129,14 @@ def _runs_on_before(tokens: Sequence[Token], begin: int) -> bool:
         return _is_unit_of_longer(tokens, begin) or _links_to_number(tokens, begin)
     if token.kind == "other":
         return _is_part_of_number(_before(tokens, begin - 1), token, first) or token.text[0] in "√∛∜\\_|"
-    return token.kind in (*NUMERIC, "op", "cut") or token.text == ")"
+    return token.kind in (*NUMERIC, "op", "cut") or (token.text == ")" and not _is_list_label(tokens, begin))
+
+
+def _is_list_label(tokens: Sequence[Token], begin: int) -> bool:
+    """(b) in front of a statement."""
+    opening, letter = _before(tokens, begin - 2), _before(tokens, begin - 1)
+    labelled = opening.text == "(" and letter.kind == "word" and len(letter.text) == 1
+    return labelled and _before(tokens, begin - 3).kind == "end"
 
 
 def _is_unknown_name(token: Token) -> bool:

@@ -186,6 +186,8 @@ def _is_rounded_away(place: Place) -> bool:
 def _is_scaled(place: Place) -> bool:
     """Half of 18, twice 18, the square root of 18."""
     nearest, farther = nearest_words(place)
+    if farther[0] in ("log", "\\log"):
+        return True  # log₂ 64
     if nearest in say.SCALING:
         return nearest not in DENOMINATORS
     return nearest == "of" and any(word in say.SCALING or word in NUMBER_WORDS for word in farther[:2])

@@ -32,7 +32,7 @@ _TOKEN = re.compile(
     |(?P<plus>\+)
     |(?P<arrow>[-=]{{1,2}}>)
     |(?P<dash>[-−–—‒―﹣－])
-    |(?P<apart>±|\\pm\b|\\mp\b)
+    |(?P<apart>[±∓]|\\pm\b|\\mp\b)
     |(?P<about>≈|≃|~|\\approx\b|\\sim\b|\\simeq\b)
     |(?P<unequal>≠|\\neq?\b|\\not\b)
     |(?P<bound>[<>≤≥≲≳]|\\(?:leq?|geq?|lt|gt|leqslant|geqslant)\b)

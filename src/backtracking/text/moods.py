@@ -55,7 +55,7 @@ _HEARSAY = (
     r"|\b(?!problem|question|today|it|that|here|there|what)\w+'s (?:answer|guess)\b"
 )
 _MISTAKEN = (
-    r"\bmis(?:read|typed?|counted|calculated|took|understood|heard|placed|added)\b"
+    r"\bmis(?:read|typed?|counted|calculated|took|understood|heard|placed|added)\b(?! ?[:,;.—–-])"
     r"|\bby (?:mistake|accident)\b|\b(?:check|test) fails\b|\b(?:one|all|they) (?:is|are) wrong\b"
     r"|\b(?:at|on my) first (?:glance|try|sight|attempt|look)\b"
     r"|\bif (?:we|you|one|i) (?:forget|ignore|neglect|omit|overlook|don't)\b"
@@ -74,7 +74,9 @@ _SAID_OF_ANSWER = (
 )
 """Something of the answer, not the answer: it has 18 digits, half of it is 18."""
 _SAID_OF_ANOTHER = (
-    r"\bused to be\b|\bno longer\b|\b(?:approaches|approaching|nearing|tends to|ending in|ends in)\b"
+    r"\b(?:wrong|incorrect|naive|tempting|previous|common|usual) (?:answer|guess|result)\b(?!.*\bbut\b)"
+    r"|\banswer to (?:the (?:first|previous|other|last|next|second)|a similar|another|last|part)\b"
+    r"|\bused to be\b|\bno longer\b|\b(?:approaches|approaching|nearing|tends to|ending in|ends in)\b"
     r"|^\W*(?:the |an? |my )?(?:wrong|incorrect|false|naive|not|old|previous|initial|first|rough|upper|lower"
     r"|estimated?|tentative(?:ly)?|distractor|decoy|trap|draft|placeholder|ballpark|non-?)\b[^=\d]{0,20}[:=,]"
     r"|^\W*(?:the )?(?:sub-?total|intermediate|partial|interim|running|preliminary|step result)\b"

@@ -10,6 +10,8 @@ _BEFORE = re.compile(
     r"|(?<!/)\b(?:wrong|false|mistaken|erroneous|incorrect)(?:ly)?\b"
     r"|\b(?:a |common |usual |frequent |typical )(?:mistake|error)\b|\btempt(?:ed|ing)\b|\bnaive(?:ly)?\b"
     r"|\b(?!i\b|we\b)\w+ (?:thinks?|says|claims?|claimed|believes?|answered) (?:that )?\W{0,3}$"
+    r"|\b(?:students|people|many|some|others) (?:\w+ )?(?:write|think|say|get|believe|claim) \W{0,3}$"
+    r"|\btrap is (?:that )?\W{0,3}$"
     r"|\b(?:student|pupil|teacher|book|friend|someone) (?:wrote|writes) (?:that )?\W{0,3}$"
     r"|\b(?:riddle|matchstick|one match|boolean|gf ?\(|modulo|mod|modular|operation)\b|\bz_\{?\d|\{z\}"
     r"|\b(?:clock|hour time|binary|octal|hexadecimal)\b|\bbase[- ]?\d",
@@ -21,7 +23,8 @@ _BEHIND = re.compile(
     r"(?:is|was|would be|seems|looks) (?:\w+ ){0,2}?"
     r"(?:wrong|false|incorrect|untrue|impossible|absurd|nonsense|mistaken|mistake|error|contradiction)\b"
     r"|(?:isn|wasn|doesn)['’]t\b|(?:does|is|was) ?not\b|(?:can['’]t|cannot|can not|couldn['’]t) be\b"
-    r"|contradicts\b|fails\b|has no\b|in (?:boolean|binary|base|hex|octal|mod|z_|gf)"
+    r"|(?:with a )?(?:carry|borrow)\b|contradicts\b|fails\b|has no\b"
+    r"|in (?:boolean|binary|base|hex|octal|mod|z_|gf)"
     r"|\( ?(?:wrong|incorrect|false|no\b|not\b|next\b)|[✗✘❌])",
     re.IGNORECASE,
 )

@@ -57,6 +57,12 @@ _ALTERED = tuple(
         r"in debt\b|in the (?:red|hole)\b|overdrawn\b",
         r"tops\b|at the outside\b|and (?:up|above|over|under|below|older|younger)\b",
         r"in the worst case\b|on average\b|at a guess\b|perhaps\b|presumably\b|possibly\b|probably\b",
+        r"(?:once |after |when |if )?(?:doubl|halv|tripl|quadrupl|squar)(?:ed|ing)\b",
+        r"rounded (?:up |down )?from\b",
+        r"(?:take|taken|takes) away\b|with \d+ (?:more|less|taken|added|removed)\b",
+        r"when \d+ (?:is|are) added\b",
+        r"and some (?:cents|odd|extra)\b|(?:grows|shrinks|rises|falls|increases|decreases) by\b",
+        r"approximately\b|roughly\b|supposedly\b|allegedly\b|apparently\b|more or less\b|give or take\b",
         r"reversed\b|(?:with|after) (?:the |its )?digits\b|written (?:back|in)|backwards?\b|in reverse\b",
         r"by \d[\d.,]* ?\.?$|into \d|shared (?:by|among|between|equally)\b|split\b",
         r"to the (?:second|third|fourth|n)\b",
@@ -107,7 +113,8 @@ _CONDITION = (
 _BRACKETED_DOUBT = (
     r"\( [^)]*?\b(?:approx(?:imat\w+)?|est|estimated?|roughly|guess(?:ed)?|tentative|unverified|unconfirmed"
     r"|uncertain|unsure|max|maximum|min|minimum|maybe|possibly|perhaps|probably|rejected|invalid|impossible|no)\b",
-    r"\( [^)]*\?",
+    r"\( [^)]*\?|[([] (?:upper|lower|an? upper|an? lower|at most|at least|rounded|formerly)\b",
+    r"\( (?:[$€£\\] ?)*\d[\d.,]* (?:with|without|if|before|after|including|excluding)\b",
 )
 """18 (approx.), 18 (rejected)."""
 
@@ -135,7 +142,7 @@ _NEGATIVE = (
 )
 _SUBJECT_IS = r"(?:is|was|would be|seems|looks|must be|it's)"
 _DENIES = re.compile(
-    r"(?:\( ?)?(?:wrong|incorrect|false)\b|[✗✘❌🚫⛔👎]"
+    r"(?:[([—–!-] ?)?(?:wrong|incorrect|false)\b|[✗✘❌🚫⛔👎]"
     r"|[—–,(-] (?:nope|nah|no(?= ?(?:$|[.,;!—–)]|wait|sorry|it|that|scratch))"
     r"|not (?:at all|quite|right|correct|really)|never|impossible)\b"
     r"|(?:\w+ ){0,2}?(?:, )?(?:which |that |this )?"

@@ -93,7 +93,7 @@ NO_AMOUNTS = word_set(
 LABELS = word_set(
     "step problem question part example case equation line section figure table chapter page exercise option "
     "note method day item nr version attempt level grade room round week row column channel gate lane "
-    "seat verse volume appendix footnote iteration trial highway route flight psalm"
+    "seat verse volume position apt apartment appendix footnote iteration trial highway route flight psalm"
 )
 """What a number behind it only tells apart from others."""
 MONTHS = word_set("January February March April May June July August September October November December")
@@ -117,9 +117,10 @@ SUBORDINATORS = word_set("after before because since when while by")
 YIELDS = word_set("is are gives makes yields leaves totals was costs becomes takes took cost lasts weighs")
 EVALUATES = word_set("equals equal")
 RESTATES = re.compile(
-    r"\b(?:i\.e\.|that is|namely|in other words|rounds? (?:\w+ )?to|rounded to"
-    r"|which (?:is|means|makes|gives|leaves|equals|comes to|amounts to)"
-    r"|(?:for|making|giving) a (?:\w+ )?total of|totall?ing\b|leaving (?:\w+ )?with|leaving\b|yielding\b"
-    r"|resulting in\b|bringing the \w+ to\b)",
+    r"\bi\.e\.|\b(?:that is|namely|in other words|rounds? (?:\w+ )?to|rounded to|yielding"
+    r"|which (?:is|means|makes|gives|leaves|equals|comes to|amounts to)|resulting in|bringing the \w+ to"
+    r"|(?:for|making|giving) a (?:\w+ )?total of|totall?ing|leaving (?:\w+ )?with)\b"
+    r"|, (?:giving|making)\b|\b(?:sold|gave|ate|lost|used|spent|broke)\b[^.:]*, leaving\b"
+    r"|\bto (?:get|obtain) (?=\W{0,3}\d)|, for (?=[^,.]* (?:in all|in total|altogether))",
     re.IGNORECASE,
 )
