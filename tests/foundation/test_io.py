@@ -1,6 +1,7 @@
 """Files survive crashes, full disks and second writers."""
 
 import errno
+import json
 import multiprocessing
 import os
 import platform
@@ -11,8 +12,11 @@ import pandas as pd
 import pytest
 
 from backtracking.errors import UserError
+from backtracking.mechanism.partial import compute_resumably
 from backtracking.run import io
 from backtracking.run.lock import is_locked, run_lock
+from backtracking.run.progress import Quiet
+from backtracking.run.provenance import environment
 from backtracking.run.records import Problem
 
 
@@ -175,3 +179,24 @@ def test_tables_keep_any_text_apart_from_empty_cells(tmp_path):
     assert read["text"].tolist()[:-1] == HOSTILE_TEXTS
     assert pd.isna(read["text"].iloc[-1])
     assert read["example_id"].tolist() == table["example_id"].tolist()
+
+
+def test_kept_values_that_were_edited_are_computed_again(tmp_path):
+    path, asked = tmp_path / "values.jsonl", []
+
+    def compute(pending):
+        asked.append(pending)
+        yield from ((place, {"value": place + 0.5}) for place in pending)
+
+    def values():
+        return compute_resumably(path, "abc", compute, settings="s", reporter=Quiet(), label="values")
+
+    whole = values()
+    path.write_text(path.read_text().replace("1.5", "1.6"))
+    assert values() == whole
+    assert asked == [[0, 1, 2], [1]]
+
+
+def test_what_meta_json_says_of_the_machine_does_not_name_it(monkeypatch):
+    monkeypatch.setattr(platform, "node", lambda: "one-of-a-kind")
+    assert "one-of-a-kind" not in json.dumps(environment())
