@@ -18,7 +18,8 @@ _READ_OFF = ("completion_tokens", "onset_char", "predicted_answer", "strict")
 
 
 @rule(
-    bounds=f"Warns above {MOST_DIVERGED:.0%} of the rows, fails above {FAR_TOO_MANY:.0%}.",
+    bounds=f"Warns above {MOST_DIVERGED:.0%} of the rows, fails above {FAR_TOO_MANY:.0%}. Measured where two "
+    "phases sampled the same baseline alike; elsewhere not applicable, except in float32.",
     why="Rows of the same seed are paired across arms. In half precision some part for the "
     "arrangement of the batch alone, which passes for an effect and hides the first token that an "
     "arm changed.",
