@@ -15,6 +15,7 @@ from backtracking.artifacts.kinds import Figure, Table
 from backtracking.artifacts.registry import figures_of
 from backtracking.claims.evidence import Evidence
 from backtracking.config.phase2 import Phase2Config
+from backtracking.errors import UserError
 from backtracking.figures import causes, leaks, mechanism, phase1, phase2
 from backtracking.figures.caption import NotMade
 from backtracking.figures.save import save
@@ -43,7 +44,7 @@ def write(paths: RunPaths, figure: Figure) -> None:
 def draw(figure: Figure, evidence: Evidence, width: float) -> Drawing:
     """A figure of a run at a width in inches; raises `NothingToShow` where it would be empty."""
     drawing = _OF_SEVERAL.get(figure.stem, _of_one_table(figure))(evidence, width)
-    if "cut at the cap" not in drawing.caption.counts and (cut := _share_cut(evidence)):
+    if "cut at the cap" not in drawing.caption.counts and (cut := _share_cut(evidence, figure)):
         drawing.caption = replace(drawing.caption, counts=f"{drawing.caption.counts} {cut}".strip())
     return drawing
 
@@ -159,11 +160,29 @@ def _margin(evidence: Evidence) -> float:
     return float(margin)
 
 
-def _share_cut(evidence: Evidence) -> str:
-    """How many baseline rows were cut, for figures of an analysis that reads them."""
-    groups = evidence.data(files.SUMMARY).get("groups", {})
-    rates = [by_condition.get(BASELINE_NAME, {}).get("truncation_rate") for by_condition in groups.values()]
-    if not rates and (sweep := evidence.table(later.SUBSETS)) is not None and "truncation_rate" in sweep:
-        rates = list(sweep.loc[sweep["subset_name"] == BASELINE_NAME, "truncation_rate"])
-    known = [100 * float(rate) for rate in rates if rate is not None]
-    return f"Baseline rows cut at the cap: {known[0]:.1f}%." if known else ""
+def _share_cut(evidence: Evidence, figure: Figure) -> str:
+    """How many baseline rows were cut, from what the figure's stage reads, or it grows old unseen."""
+    rates = _rates_cut(evidence) or ([] if figure is later.STEP_FIGURE else _rates_cut_in_sweep(evidence))
+    return f"Baseline rows cut at the cap: {100 * rates[0]:.1f}%." if rates else ""
+
+
+def _rates_cut(evidence: Evidence) -> list[float]:
+    """Of each prompt format's baseline, by Phase 1's completions."""
+    if not files.EVENTS.exists(evidence.paths):
+        return []
+    try:
+        sums = tally_file(files.EVENTS.path(evidence.paths))
+    except UserError:  # a table of another program that says less
+        return []
+    if "truncated" not in sums or BASELINE_NAME not in sums.index.unique("condition"):
+        return []
+    baseline = sums.xs(BASELINE_NAME, level="condition").groupby(level="variant", sort=False).sum()
+    return list(baseline["truncated"] / baseline["total"])
+
+
+def _rates_cut_in_sweep(evidence: Evidence) -> list[float]:
+    """Of the sweep's baseline, whose prompt format is one."""
+    sweep = evidence.table(later.SUBSETS)
+    if sweep is None or "truncation_rate" not in sweep:
+        return []
+    return list(sweep.loc[sweep["subset_name"] == BASELINE_NAME, "truncation_rate"].dropna().astype(float))

@@ -9,7 +9,8 @@ out rather than guessed, whether it would look right or wrong.
 from dataclasses import dataclass
 from fractions import Fraction
 
-from backtracking.text.equalities import Side, read_equalities
+from backtracking.text.equalities import read_equalities
+from backtracking.text.equality_sides import Side
 from backtracking.text.expressions import FRACTION_SLASH, Operand, Span, evaluate
 from backtracking.text.lexicon import UNITS
 from backtracking.text.refutations import is_nobodys

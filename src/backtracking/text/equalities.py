@@ -4,49 +4,17 @@ An expression that runs on into something that cannot be evaluated is refused: a
 without an operator, words such as "times". Half of it would have a value that nobody meant.
 """
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import cached_property, lru_cache
 
 from backtracking.text import equality_words as say
+from backtracking.text.equality_sides import Side, is_letter, is_unknown_name, side_of, unit_of
 from backtracking.text.equality_tokens import NOTHING, NUMERIC, neighbourhoods, tokens_of
-from backtracking.text.expressions import FRACTION_SLASH, Operand, Part
 from backtracking.text.lexer import Token
 
 _MAX_UNIT_WORDS = 3
 _MAX_TOKENS = 40
 _NEVER_BEHIND = "√∛∜_|²³!^["
 _MAX_REMARK = 8
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side of an equality: operands and operators in order, parentheses kept as text."""
-
-    parts: tuple[Part, ...]
-    units: frozenset[str]
-    start: int
-    end: int
-
-    @cached_property
-    def operands(self) -> list[Operand]:
-        """The numbers in order."""
-        return [part for part in self.parts if isinstance(part, Operand)]
-
-    @property
-    def has_operator(self) -> bool:
-        return len(self.operands) > 1 or any(operand.quotient for operand in self.operands)
-
-    @property
-    def is_share(self) -> bool:
-        """Whether it is a proper fraction and nothing else."""
-        values = [part.value for part in self.operands]
-        if len(values) == 1:
-            return self.operands[0].quotient and 0 < values[0] < 1
-        quotient = any(part in ("/", FRACTION_SLASH) for part in self.parts if isinstance(part, str))
-        return len(values) == 2 and quotient and 0 < values[0] < values[1]
 
 
 def read_equalities(text: str) -> Iterator[tuple[Side, Side, bool]]:
@@ -60,7 +28,7 @@ def read_equalities(text: str) -> Iterator[tuple[Side, Side, bool]]:
             stop = _right_stop(tokens, place) if begin >= 0 else -1
             if stop < 0 or not _computes(tokens, begin, stop) or _is_supposed(tokens, begin):
                 continue
-            left, right = _side(tokens, begin, place), _side(tokens, place + 1, stop)
+            left, right = side_of(tokens, begin, place), side_of(tokens, place + 1, stop)
             if left and right and (left.has_operator or right.has_operator):
                 yield left, right, token.text[0] != "="
 
@@ -124,7 +92,7 @@ def _runs_on_before(tokens: Sequence[Token], begin: int) -> bool:
         glued = token.end == first.start and first.kind != "money"
         if token.text in say.FUNCTIONS:
             return True
-        if glued or _is_unknown_name(token) or _is_second_of_two(tokens, begin):
+        if glued or is_unknown_name(token) or _is_second_of_two(tokens, begin):
             return True
         return _is_unit_of_longer(tokens, begin) or _links_to_number(tokens, begin)
     if token.kind == "other":
@@ -139,15 +107,6 @@ def _is_list_label(tokens: Sequence[Token], begin: int) -> bool:
     return labelled and _before(tokens, begin - 3).kind == "end"
 
 
-def _is_unknown_name(token: Token) -> bool:
-    """A single letter that is neither a unit nor a word: x, p, n."""
-    return _is_letter(token) and token.text not in "aAI"
-
-
-def _is_letter(token: Token) -> bool:
-    return len(token.text) == 1 and token.text not in say.UNIT_LETTERS
-
-
 def _is_second_of_two(tokens: Sequence[Token], begin: int) -> bool:
     """The product of 3 and 4 - 2."""
     if _before(tokens, begin).text != "and" or _before(tokens, begin - 1).kind not in NUMERIC:
@@ -159,7 +118,7 @@ def _is_second_of_two(tokens: Sequence[Token], begin: int) -> bool:
 
 def _is_unit_of_longer(tokens: Sequence[Token], begin: int) -> bool:
     """5 feet 6 inches."""
-    return _unit(tokens[begin - 1].text) in say.COMPOUND and _before(tokens, begin - 1).kind in NUMERIC
+    return unit_of(tokens[begin - 1].text) in say.COMPOUND and _before(tokens, begin - 1).kind in NUMERIC
 
 
 def _links_to_number(tokens: Sequence[Token], begin: int) -> bool:
@@ -204,7 +163,7 @@ def _operand_start(tokens: Sequence[Token], at: int) -> int:
     while at >= 0 and _is_unit(tokens[at]) and words < _MAX_UNIT_WORDS:
         words += tokens[at].kind == "word"
         if tokens[at].kind == "word" and at and tokens[at - 1].text == "/":
-            if _is_letter(tokens[at]):
+            if is_letter(tokens[at]):
                 return -1  # 1/n
             at -= 1  # "$4/hour"
         at -= 1
@@ -260,7 +219,7 @@ def _runs_on_after(tokens: Sequence[Token], end: int) -> bool:
     if token.kind in ("number", "frac"):
         return (
             last.kind != "word"
-            or _unit(last.text) in say.COMPOUND
+            or unit_of(last.text) in say.COMPOUND
             or last.text.casefold() in say.LINKS | say.OPERATIONS
         )
     glued = token.kind == "word" and token.start == last.end
@@ -338,76 +297,9 @@ def _operand_stop(tokens: Sequence[Token], at: int) -> int:
     words = 0
     while at < len(tokens) and words < _MAX_UNIT_WORDS:
         following = _after(tokens, at + 1)
-        per = tokens[at].text == "/" and following.kind == "word" and not _is_letter(following)
+        per = tokens[at].text == "/" and following.kind == "word" and not is_letter(following)
         if not _is_unit(tokens[at]) and not per:
             break
         words += tokens[at].kind == "word"
         at += 1
     return at
-
-
-def _side(tokens: Sequence[Token], begin: int, end: int) -> Side | None:
-    """Operands and operators of tokens begin..end, units aside; none when the units forbid to compute."""
-    parts: list[Part] = []
-    terms: list[set[str]] = [set()]
-    last = tokens[begin].end
-    for at in range(begin, end):
-        token = tokens[at]
-        if token.kind in ("number", "frac"):
-            operand = _operand(token, percent=at + 1 < end and tokens[at + 1].kind == "percent")
-            if operand is None:
-                return None
-            parts.append(operand)
-            last = token.end
-        elif token.kind in ("op", "paren"):
-            if token.text in ("+", "-"):
-                terms.append(set())
-            parts.append(token.text)
-            last = token.end if token.kind == "paren" else last
-        elif token.kind == "word":
-            if _is_unknown(tokens[at - 1], token):
-                return None
-            terms[-1].add(_unit(token.text))
-            if parts and parts[-1] == "/":
-                parts.pop()  # "$4/hour": a unit, no division
-        elif token.kind == "money" and at + 1 < end and tokens[at + 1].kind == "number":
-            terms[-1].add("dollar")
-    named = [units for units in terms if units]
-    if len(named) < len(terms) and any("cent" in units for units in named):
-        return None  # 1 - 35 cents
-    if len(named) > 1 and not set.intersection(*named):
-        return None
-    return Side(tuple(parts), frozenset().union(*terms), tokens[begin].start, last)
-
-
-def _is_unknown(number: Token, word: Token) -> bool:
-    """Whether the word behind a number is no unit: 2y, 3ab, 5², 2 dozen, 5 times."""
-    if number.kind not in NUMERIC:
-        return False
-    letters = word.text.rstrip("²³")
-    glued = word.start == number.end and len(letters) <= 2 and letters not in say.SHORT_UNITS
-    return glued or _is_unknown_name(word) or word.text in "xX" or word.text.casefold() in say.VALUES
-
-
-def _operand(token: Token, *, percent: bool) -> Operand | None:
-    span = (token.start, token.end)
-    if token.kind == "frac":
-        *whole, top, bottom = (int(part) for part in re.findall(r"\d+", token.text))
-        if not bottom or (whole and top >= bottom):
-            return None
-        return Operand(sum(whole) + Fraction(top, bottom), span, 0, percent, quotient=not whole)
-    value, decimals = _number(token.text)
-    if percent:
-        value, decimals = value / 100, decimals + 2
-    return Operand(value, span, decimals, percent)
-
-
-@lru_cache(maxsize=65_536)
-def _number(text: str) -> tuple[Fraction, int]:
-    """The value of a number and how many decimals it shows."""
-    digits = re.sub(r"[^\d.]", "", text).rstrip(".")
-    return Fraction(digits), len(digits.partition(".")[2])
-
-
-def _unit(word: str) -> str:
-    return word.casefold().rstrip("s")

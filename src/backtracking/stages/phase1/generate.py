@@ -88,7 +88,7 @@ class Generate(Stage):
         """What decides a row's text; how many rows there are does not."""
         keys = [*self.config_keys, "-generation.num_samples_per_prompt"]
         if self.condition != BASELINE_NAME:
-            keys += ["ablation_generation.mode", "ablation_generation.scale"]
+            keys += ["ablation_generation.mode", "ablation_generation.scale", "analysis.ablation_scale"]
         if self.condition == "random_ablation":
             keys += ["ablation_generation.random_control_seed", "ablation_generation.random_draws"]
         chosen = [v.model_dump() for v in ctx.config.prompting.formatting_variants if v.name == self.variant]

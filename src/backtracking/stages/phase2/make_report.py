@@ -21,6 +21,8 @@ class MakeReportPhase2(Stage):
     config_keys: ClassVar[tuple[str, ...]] = (
         "phase2.report",
         "phase2.accuracy_margin",
+        "phase2.subset_sweep.variant",
+        "phase2.scale_sweep.variant",
         "model.hf_id",
         "prompting.formatting_variants",
     )

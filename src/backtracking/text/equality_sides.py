@@ -1,0 +1,118 @@
+"""One side of an equality: the operands and operators that its tokens spell, units aside."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+
+from backtracking.text import equality_words as say
+from backtracking.text.equality_tokens import NUMERIC
+from backtracking.text.expressions import FRACTION_SLASH, Operand, Part
+from backtracking.text.lexer import Token
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of an equality: operands and operators in order, parentheses kept as text."""
+
+    parts: tuple[Part, ...]
+    units: frozenset[str]
+    start: int
+    end: int
+
+    @cached_property
+    def operands(self) -> list[Operand]:
+        """The numbers in order."""
+        return [part for part in self.parts if isinstance(part, Operand)]
+
+    @property
+    def has_operator(self) -> bool:
+        return len(self.operands) > 1 or any(operand.quotient for operand in self.operands)
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is a proper fraction and nothing else."""
+        values = [part.value for part in self.operands]
+        if len(values) == 1:
+            return self.operands[0].quotient and 0 < values[0] < 1
+        quotient = any(part in ("/", FRACTION_SLASH) for part in self.parts if isinstance(part, str))
+        return len(values) == 2 and quotient and 0 < values[0] < values[1]
+
+
+def side_of(tokens: Sequence[Token], begin: int, end: int) -> Side | None:
+    """Operands and operators of tokens begin..end, units aside; none when the units forbid to compute."""
+    parts: list[Part] = []
+    terms: list[set[str]] = [set()]
+    last = tokens[begin].end
+    for at in range(begin, end):
+        token = tokens[at]
+        if token.kind in ("number", "frac"):
+            operand = _operand(token, percent=at + 1 < end and tokens[at + 1].kind == "percent")
+            if operand is None:
+                return None
+            parts.append(operand)
+            last = token.end
+        elif token.kind in ("op", "paren"):
+            if token.text in ("+", "-"):
+                terms.append(set())
+            parts.append(token.text)
+            last = token.end if token.kind == "paren" else last
+        elif token.kind == "word":
+            if _is_unknown(tokens[at - 1], token):
+                return None
+            terms[-1].add(unit_of(token.text))
+            if parts and parts[-1] == "/":
+                parts.pop()  # "$4/hour": a unit, no division
+        elif token.kind == "money" and at + 1 < end and tokens[at + 1].kind == "number":
+            terms[-1].add("dollar")
+    named = [units for units in terms if units]
+    if len(named) < len(terms) and any("cent" in units for units in named):
+        return None  # 1 - 35 cents
+    if len(named) > 1 and not set.intersection(*named):
+        return None
+    return Side(tuple(parts), frozenset().union(*terms), tokens[begin].start, last)
+
+
+def _is_unknown(number: Token, word: Token) -> bool:
+    """Whether the word behind a number is no unit: 2y, 3ab, 5², 2 dozen, 5 times."""
+    if number.kind not in NUMERIC:
+        return False
+    letters = word.text.rstrip("²³")
+    glued = word.start == number.end and len(letters) <= 2 and letters not in say.SHORT_UNITS
+    return glued or is_unknown_name(word) or word.text in "xX" or word.text.casefold() in say.VALUES
+
+
+def _operand(token: Token, *, percent: bool) -> Operand | None:
+    span = (token.start, token.end)
+    if token.kind == "frac":
+        *whole, top, bottom = (int(part) for part in re.findall(r"\d+", token.text))
+        if not bottom or (whole and top >= bottom):
+            return None
+        return Operand(sum(whole) + Fraction(top, bottom), span, 0, percent, quotient=not whole)
+    value, decimals = _number(token.text)
+    if percent:
+        value, decimals = value / 100, decimals + 2
+    return Operand(value, span, decimals, percent)
+
+
+@lru_cache(maxsize=65_536)
+def _number(text: str) -> tuple[Fraction, int]:
+    """The value of a number and how many decimals it shows."""
+    digits = re.sub(r"[^\d.]", "", text).rstrip(".")
+    return Fraction(digits), len(digits.partition(".")[2])
+
+
+def unit_of(word: str) -> str:
+    """The word in the singular and in small letters."""
+    return word.casefold().rstrip("s")
+
+
+def is_unknown_name(token: Token) -> bool:
+    """A single letter that is neither a unit nor a word: x, p, n."""
+    return is_letter(token) and token.text not in "aAI"
+
+
+def is_letter(token: Token) -> bool:
+    """A single letter that is no unit."""
+    return len(token.text) == 1 and token.text not in say.UNIT_LETTERS
