@@ -40,6 +40,7 @@ class FixedPrefixes(Stage):
         "-generation.batch_size",
         "detection",
         "ablation_generation",
+        "analysis.ablation_scale",
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
