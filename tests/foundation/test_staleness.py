@@ -7,7 +7,7 @@ import pytest
 from backtracking.config.schema import GenerationConfig
 from backtracking.run import provenance
 from backtracking.stages.phase2.continuation_ablation import Phase2ContinuationAblation
-from tests.foundation.study import CONFIGS, SMALL, SMALL_PHASE2, not_done, sets, states
+from tests.foundation.study import CONFIGS, SMALL, SMALL_PHASE2, not_done, sets
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +69,7 @@ CHANGES = {
         add_a_blank,
         {"phase2-subset-sweep", "make-report-phase2"},
     ),
-    "a figure": (f"{TWO}/figures/phase2_choice.png", None, {"phase2-confirm", "make-report-phase2"}),
+    "a figure": (f"{TWO}/figures/phase2_choice.svg", None, {"phase2-confirm", "make-report-phase2"}),
     "the scan of Phase 1": (f"{ONE}/analysis/ablation_importance.csv", swap_digits, {"phase2-search"}),
 }
 
@@ -144,7 +144,7 @@ def test_a_report_says_what_is_out_of_date(run, cli):
 
 def test_other_code_is_said_and_does_not_force(run, cli, monkeypatch):
     monkeypatch.setattr(provenance, "source_digest", lambda: "of another version")
-    assert set(states(ONE).values()) == {"done"}
+    assert not_done(ONE) == set()
     shown = cli("run", "-c", CONFIGS / "demo.yaml", *sets(*SMALL))
     assert shown.err.count("made by other code") == 1
     assert cli("status", "--run-id", ONE).out.count("made by other code") == 1
