@@ -52,7 +52,8 @@ def name_of(path, folder, run):
 
 def test_every_stage_was_watched(finished):
     seen = {key.partition("[")[0] for run in PHASES for key, _, _ in audited(finished, run)}
-    assert {kind.name for kind in Stage.__subclasses__()} == seen
+    ours = [kind for kind in Stage.__subclasses__() if kind.__module__.startswith("backtracking.")]
+    assert {kind.name for kind in ours} == seen
 
 
 @pytest.mark.parametrize("run", PHASES)
