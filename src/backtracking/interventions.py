@@ -43,6 +43,8 @@ class Mode:
     """What it can be done to."""
     needs_vector: bool = False
     """Whether it takes a saved direction or mean."""
+    own_vector: bool = False
+    """Whether the vector is that of the component itself: another component takes its own."""
     unit_vector: bool = False
     """Whether the vector is brought to length one."""
     fixed: float | None = None
@@ -72,7 +74,7 @@ def _project(output: Any, strength: Any, vector: Any) -> Any:
 MODES: dict[str, Mode] = {
     "scale": Mode(_scale, neutral=1.0),
     "zero": Mode(_scale, neutral=1.0, fixed=0.0, same_as="scale"),
-    "mean": Mode(_replace, neutral=0.0, fixed=1.0, needs_vector=True, has_doses=False),
+    "mean": Mode(_replace, neutral=0.0, fixed=1.0, needs_vector=True, own_vector=True, has_doses=False),
     "add": Mode(_add, neutral=0.0, components=("resid",), needs_vector=True),
     "project": Mode(_project, neutral=0.0, components=("resid",), needs_vector=True, unit_vector=True),
 }

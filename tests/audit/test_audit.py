@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from backtracking.claims.audit.check import OUTCOMES
+from backtracking.claims.audit.check import CHECK_OUTCOMES
 from backtracking.claims.audit.checks import CHECKS, audit
 from backtracking.claims.evidence import Evidence
 from tests.audit.folders import arms, events, write_run
@@ -151,7 +151,7 @@ def test_hostile_tables_get_an_answer_from_every_check(tmp_path, kind):
     phase1 = write_run(tmp_path, tables, data, config=":\n- not yaml: [", run_id="two")
     for checks in (audit(run), audit(run, phase1)):
         assert [check.name for check in checks] == [check.name for check in CHECKS]
-        assert all(check.outcome in OUTCOMES and check.found for check in checks)
+        assert all(check.outcome in CHECK_OUTCOMES and check.found for check in checks)
         json.dumps([check.number for check in checks], allow_nan=False)
         assert not any("\x1b" in text for check in checks for text in (check.found, *check.details))
 

@@ -75,7 +75,7 @@ def taken_in(folder):
 def theirs(model, folder, examples=(0, 1, 2), **options):
     """Greedy tokens of `model.generate` under the arm."""
     ids = torch.tensor([prompt(k, LENGTH).ids for k in examples])
-    with taken_in(folder).Arm(model.model) as arm, torch.no_grad():
+    with taken_in(folder).AppliedArm(model.model) as arm, torch.no_grad():
         said = model.model.generate(
             ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=TOKENS,
             logits_processor=arm.logits_processors, eos_token_id=1, pad_token_id=0, **options,
@@ -137,7 +137,7 @@ def test_the_model_is_its_own_again_afterwards(vectors, tmp_path):
     theirs(model, tmp_path / "arm")
     assert torch.equal(model.model(torch.tensor([prompt(0).ids])).logits, before)
     with pytest.raises(ValueError, match="the arm is for"):
-        taken_in(tmp_path / "arm").Arm(tiny("gpt_neox").model)
+        taken_in(tmp_path / "arm").AppliedArm(tiny("gpt_neox").model)
 
 
 def test_every_mode_has_a_form_outside(vectors, tmp_path, monkeypatch):
@@ -162,11 +162,11 @@ import json, sys
 sys.modules["backtracking"] = None
 sys.path.insert(0, sys.argv[1])
 import torch
-from apply_arm import Arm
+from apply_arm import AppliedArm
 from transformers import AutoModelForCausalLM
 row = json.loads(sys.argv[3])
 model = AutoModelForCausalLM.from_pretrained(sys.argv[2], dtype=torch.float32)
-with Arm(model) as arm:
+with AppliedArm(model) as arm:
     said = model.generate(torch.tensor([row]), do_sample=False, max_new_tokens=int(sys.argv[4]),
                           logits_processor=arm.logits_processors)
 print(json.dumps(said[0, len(row):].tolist()))

@@ -11,7 +11,7 @@ from backtracking.artifacts.phase1 import EVENTS
 from backtracking.doors.completions import SCHEMA
 from backtracking.doors.datasets_folder import split_names
 from backtracking.errors import UserError
-from backtracking.explore.study import Arm, arms_named
+from backtracking.explore.study import ArmFile, arms_named
 from backtracking.run.io import read_jsonl
 from backtracking.run.records import GenerationRecord
 from backtracking.traces.sources import read_rows
@@ -127,7 +127,7 @@ def test_hugging_face_loads_the_same_rows(folder, tmp_path):
 
 
 def test_split_names_are_taken_once():
-    arms = [Arm("v", name, None) for name in ("a-b", "a_b", "x0.5", "..", "a+b")]
+    arms = [ArmFile("v", name, None) for name in ("a-b", "a_b", "x0.5", "..", "a+b")]
     names = split_names(arms)
     assert len(set(names.values())) == len(arms)
     assert names[arms[2]] == "x0.5"

@@ -57,7 +57,7 @@ def modules() -> list[Path]:
 
 
 def part(module: str) -> str:
-    """`backtracking.figures.phase1` belongs to `analysis`."""
+    """`backtracking.figures.phase1` belongs to `figures`."""
     pieces = module.split(".")
     return pieces[1] if len(pieces) > 1 else ""
 

@@ -21,6 +21,8 @@ from backtracking.artifacts import phase1
 from backtracking.config.schema import DetectionConfig
 from backtracking.measurements import metrics
 from backtracking.measurements.events import EVENT_COLUMNS
+from backtracking.explore import facets
+from backtracking.reports.rows_behind import FILTERS
 from backtracking.text.onsets import Detector
 turns = Detector(DetectionConfig()).turns("Well done, that was it. Wait, no.")
 print(json.dumps({
@@ -28,6 +30,9 @@ print(json.dumps({
     "events": [name for name in EVENT_COLUMNS if "praise" in name],
     "rates": [name for name in phase1.FORMATS.columns if "praise" in name],
     "described": all(phase1.EVENTS.meaning(name) for name in EVENT_COLUMNS),
+    "options": [one.value for facet in facets.ONSETS for one in facet.options if one.value == "praise"],
+    "bits": facets.onset_bits([{"kind": "praise", "region": "think", "preceded_by_error": None}]) > 0,
+    "linked": FILTERS["praise_rate"],
 }))
 """
 
@@ -54,3 +59,4 @@ def test_a_new_kind_is_counted_and_rated_everywhere(tmp_path):
     assert found["events"] == ["has_praise", "n_onsets_praise"]
     assert {"praise_rate", "praises_per_1k_tokens", "praise_diff", "praise_count"} <= set(found["rates"])
     assert found["described"]
+    assert found["options"] == ["praise"] and found["bits"] and found["linked"] == {"kind": "praise"}

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from backtracking.measurements.controls import Reading
+from backtracking.measurements.separation import first_separation
 from backtracking.mechanism.logit_lens import (
     WINDOW,
     LensReadings,
-    first_separation,
     items_of,
     lens_table,
     read_lens,
@@ -80,7 +80,7 @@ def test_planted_block_is_where_onsets_part_from_controls(tmp_path):
     table = lens_table(readings)
     assert set(table["control_matching"]) == {"matched_row", "same_row_earlier"}
     for kind in ("matched_row", "same_row_earlier"):
-        assert first_separation(table, kind) == 4
+        assert first_separation(table[table["control_matching"] == kind]) == 4
     window = window_table(readings)
     apart = window[window["group"] == "matched_row"].pivot(
         index="layer", columns="offset", values="onset_minus_group"

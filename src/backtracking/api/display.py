@@ -49,3 +49,9 @@ def marked(text: str, onsets: Sequence[Mapping[str, Any]]) -> str:
 def table_html(title: str, table: "pd.DataFrame", rows: int = 12) -> str:
     """A title over the first rows of a table; pandas escapes the cells."""
     return f"<p>{escape(title)}</p>{table.head(rows).to_html(index=False, max_cols=10)}"
+
+
+def facts_html(title: str, facts: Mapping[str, Sequence[str]]) -> str:
+    """A title over a list of what there is of each kind."""
+    items = [f"<li>{name}: {escape(', '.join(there)) or 'none'}</li>" for name, there in facts.items()]
+    return f"<p>{escape(title)}</p><ul>{''.join(items)}</ul>"

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from backtracking.api.arms import ArmRecipe, as_arms, baseline
+from backtracking.api.display import facts_html
 from backtracking.api.problems import problems as as_problems
 from backtracking.api.results import Directions, Lens, Scan
-from backtracking.api.rows import Detector, Reading, Rows
+from backtracking.api.rows import Detector, RowReading, Rows
 from backtracking.api.settings import as_section
 from backtracking.config.schema import (
     AnalysisConfig,
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from backtracking.engine.rows import Prompt, Row
-    from backtracking.measurements.controls import Event
-    from backtracking.measurements.controls import Reading as Position
+    from backtracking.measurements.controls import Event, Reading
     from backtracking.mechanism.study import Bench, Study
     from backtracking.model.loading import LoadedModel
 
@@ -216,6 +216,15 @@ class LanguageModel:
         kind = str(loaded.dtype).removeprefix("torch.")
         return f"LanguageModel({loaded.name!r}, {shape}, {kind} on {loaded.device})"
 
+    def _repr_html_(self) -> str:
+        sampled = self.sampling.model_dump(include={"temperature", "top_p", "top_k", "max_new_tokens"})
+        facts = {
+            "prompt variants": self.prompting.variant_names,
+            "counted as onsets": self.detection.triggers_strict,
+            "sampling": [f"{key} {value}" for key, value in sampled.items()],
+        }
+        return facts_html(repr(self), facts)
+
     @property
     def _reporter(self) -> Reporter:
         return reporter(quiet=not self.progress)
@@ -233,8 +242,8 @@ class LanguageModel:
         text, ids = render_prompt(question, self.prompting, variant, self.tokenizer)
         return Prompt(example_id=example_id, variant=variant, text=text, ids=tuple(ids))
 
-    def _reading(self, problems: Sequence[Problem]) -> Reading:
-        return Reading(tuple(problems), lambda: self.tokenizer, self.prompting, self.detection)
+    def _reading(self, problems: Sequence[Problem]) -> RowReading:
+        return RowReading(tuple(problems), lambda: self.tokenizer, self.prompting, self.detection)
 
     def _fit(self, arms: Sequence[ArmRecipe], seed: int) -> list[Arm]:
         from backtracking.model.random_control import limits
@@ -252,7 +261,7 @@ class LanguageModel:
         saved = {name: vector for arm in recipes for name, vector in arm.vectors.items()}
         return resolve_vectors(arms, self.loaded, saved, self._averaged_over(recipes, seed), seed=seed)
 
-    def _averaged_over(self, recipes: Sequence[ArmRecipe], seed: int) -> "list[Position]":
+    def _averaged_over(self, recipes: Sequence[ArmRecipe], seed: int) -> "list[Reading]":
         """The positions over which means are taken: the matched controls of the rows that arms name."""
         sources = [arm.over for arm in recipes if arm.over is not None]
         if not sources:

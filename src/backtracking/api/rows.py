@@ -26,7 +26,7 @@ function from a text to (start, end) spans or matches."""
 
 
 @dataclass(frozen=True)
-class Reading:
+class RowReading:
     """How completions are read: their problems, the tokenizer behind their ids, and the detector."""
 
     problems: tuple[Problem, ...]
@@ -36,7 +36,7 @@ class Reading:
     detection: DetectionConfig
     finder: Finder | None = None
 
-    def with_detector(self, detector: Detector | None) -> "Reading":
+    def with_detector(self, detector: Detector | None) -> "RowReading":
         """The same reading under another detector; none changes nothing."""
         if detector is None:
             return self
@@ -55,7 +55,7 @@ class Reading:
         detection = as_section(DetectionConfig, detector, "detector", self.detection)
         return replace(self, detection=detection, finder=None)
 
-    def joined(self, other: "Reading") -> "Reading":
+    def joined(self, other: "RowReading") -> "RowReading":
         """This way of reading over the problems of both, where both read alike."""
         ways = [(one.prompting, one.detection, one.finder) for one in (self, other)]
         if ways[0] != ways[1]:
@@ -89,7 +89,7 @@ class Rows(Sequence[GenerationRecord]):
     take the problem as their unit, not the completion.
     """
 
-    def __init__(self, records: Sequence[GenerationRecord], reading: Reading) -> None:
+    def __init__(self, records: Sequence[GenerationRecord], reading: RowReading) -> None:
         self.records = tuple(records)
         self.reading = reading
 

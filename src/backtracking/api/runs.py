@@ -5,7 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backtracking.api.rows import Reading, Rows
+from backtracking.api.display import facts_html
+from backtracking.api.rows import RowReading, Rows
 from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.artifacts.phase2 import ARM_PREFIX, ARM_ROWS
 from backtracking.config.load import load_config
@@ -108,7 +109,7 @@ class Run:
                 path = ARM_ROWS.path(self.paths, variant=chosen, arm=name)
             if not path.exists():
                 raise self._missing(f"completions of {chosen} under", condition, self.conditions)
-            records += read_jsonl(path, GenerationRecord, made_by="backtracking generate")
+            records += read_jsonl(path, GenerationRecord, made_by=GENERATIONS.made_by)
         return Rows(records, self._reading)
 
     @property
@@ -123,11 +124,8 @@ class Run:
         return f"Run({str(self.paths.root)!r}, {len(self.tables)} tables, {len(self.figures)} figures)"
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        parts = {"tables": self.tables, "figures": self.figures, "conditions": self.conditions}
-        items = [f"<li>{name}: {escape(', '.join(names)) or 'none'}</li>" for name, names in parts.items()]
-        return f"<p>{escape(repr(self))}</p><ul>{''.join(items)}</ul>"
+        facts = {"tables": self.tables, "figures": self.figures, "conditions": self.conditions}
+        return facts_html(repr(self), facts)
 
     def studies(self) -> "list[Study]":
         """What the explorer reads: this run, behind the Phase 1 run that it builds on."""
@@ -146,7 +144,7 @@ class Run:
         ]
 
     @cached_property
-    def _reading(self) -> Reading:
+    def _reading(self) -> RowReading:
         from backtracking.model.loading import load_tokenizer
 
         config, earlier = self.config, RunMeta.load(self.paths.meta).phase1_run_id
@@ -154,7 +152,7 @@ class Run:
         if path is None and earlier is not None:
             path = prepared_problems(RunPaths(self.paths.output_dir, earlier))
         problems = tuple(read_jsonl(path or self.paths.dataset, Problem, made_by="backtracking prepare-data"))
-        return Reading(problems, lambda: load_tokenizer(config.model), config.prompting, config.detection)
+        return RowReading(problems, lambda: load_tokenizer(config.model), config.prompting, config.detection)
 
     def _names(self, folder: Path, *endings: str) -> tuple[str, ...]:
         files = sorted(folder.iterdir()) if folder.is_dir() else []

@@ -163,7 +163,9 @@ _SCORED = meanings(
 IMPORTANCE = Table(
     "analysis/ablation_importance.csv", "ablation-scan", "effect and damage of each component", _SCORED
 )
-MODES = Table("analysis/ablation_modes.csv", "ablation-scan", "the same for every way of removal", _SCORED)
+IMPORTANCE_BY_MODE = Table(
+    "analysis/ablation_modes.csv", "ablation-scan", "the same for every way of removal", _SCORED
+)
 SCAN_ONSETS = Table(
     "analysis/ablation_onsets.csv",
     "ablation-scan",

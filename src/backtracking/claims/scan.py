@@ -99,7 +99,7 @@ def _parts(evidence: Evidence) -> dict[str, pd.DataFrame] | str:
     table, rule = evidence.table(readings.IMPORTANCE), evidence.scan_rule
     if table is None:
         return evidence.lack(readings.IMPORTANCE)
-    parts = _by_whole_removal(evidence.table(readings.MODES)) or {"": table}
+    parts = _by_whole_removal(evidence.table(readings.IMPORTANCE_BY_MODE)) or {"": table}
     if any(f"{rule}_p_holm" not in part or part[f"{rule}_p_holm"].isna().all() for part in parts.values()):
         return f"tests of {rule} against the ensemble in {readings.IMPORTANCE.file}"
     return parts

@@ -10,7 +10,7 @@ from backtracking.cli import options as opt
 
 if TYPE_CHECKING:
     from backtracking.doors.completions import Told
-    from backtracking.explore.study import Arm, Study
+    from backtracking.explore.study import ArmFile, Study
 
 PANEL = "Runs"
 export_app = typer.Typer(help="Write a run as files that other tools open.", no_args_is_help=True)
@@ -112,7 +112,7 @@ def arm(
 
 
 def _export(
-    write: "Callable[[Study, Sequence[Arm], Path, Told], int]",
+    write: "Callable[[Study, Sequence[ArmFile], Path, Told], int]",
     run: str | None,
     out: Path,
     names: Sequence[str] | None,
@@ -126,7 +126,7 @@ def _export(
     study = open_run(run or current_id()).studies()[-1]
     arms = arms_named(study, names or ())
 
-    def told(arm: "Arm", rows: int) -> None:
+    def told(arm: "ArmFile", rows: int) -> None:
         if not quiet:
             typer.echo(f"  {arm.variant} {arm.name}: {rows:,} rows")
 

@@ -143,7 +143,7 @@ def _baseline(ctx: "RunContext") -> "Iterator[GenerationRecord]":
             next_step="run: backtracking generate --condition baseline",
         )
     for path in present:
-        rows = io.read_jsonl(path, GenerationRecord, made_by="backtracking generate")
+        rows = io.read_jsonl(path, GenerationRecord, made_by=GENERATIONS.made_by)
         yield from (row for row in rows if row.finish_reason != "error")
 
 

@@ -143,7 +143,7 @@ def _card(condition: Condition, model: "LoadedModel") -> str:
                 changes,
                 bans,
                 _CONVENTION,
-                f"```python\nfrom {Path(CODE).stem} import Arm\n\nwith Arm(model) as arm:\n"
+                f"```python\nfrom {Path(CODE).stem} import AppliedArm\n\nwith AppliedArm(model) as arm:\n"
                 "    model.generate(**inputs, do_sample=False, logits_processor=arm.logits_processors)\n```",
                 "`arm.json` is the record, with the module of every change.",
             ],

@@ -13,7 +13,7 @@ from pyarrow.parquet import ParquetWriter
 from backtracking.artifacts.columns import EVENT
 from backtracking.artifacts.phase1 import ONSETS
 from backtracking.config.onsets import TURN_KINDS
-from backtracking.explore.study import Arm, Study, read_arm
+from backtracking.explore.study import ArmFile, Study, read_arm
 from backtracking.measurements.events import EVENT_COLUMNS, ONSET_COLUMNS, Measured
 from backtracking.run.records import GenerationRecord
 
@@ -111,14 +111,14 @@ class Completion:
         return {**self.measured.event, **stored, **given, "onsets": onsets}
 
 
-def completions(study: Study, arm: Arm) -> Iterator[Completion]:
+def completions(study: Study, arm: ArmFile) -> Iterator[Completion]:
     """The completions of an arm; failed ones, and those of problems that are gone, are left out."""
     for _, record in read_arm(study, arm):
         if record.finish_reason != "error" and record.example_id in study.problems:
             yield Completion(study, record, study.reader(record))
 
 
-def write_parquet(study: Study, arm: Arm, path: Path) -> int:
+def write_parquet(study: Study, arm: ArmFile, path: Path) -> int:
     """The rows of an arm as one Parquet file; how many there are."""
     path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
@@ -136,11 +136,11 @@ def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield part
 
 
-Told = Callable[[Arm, int], None]
+Told = Callable[[ArmFile, int], None]
 """Is told of each arm that was written, with the number of its rows."""
 
 
-def write_arms(study: Study, arms: Sequence[Arm], place: Callable[[Arm], Path], told: Told) -> int:
+def write_arms(study: Study, arms: Sequence[ArmFile], place: Callable[[ArmFile], Path], told: Told) -> int:
     """A Parquet file for every arm that has rows, where `place` says; how many rows there are."""
     total = 0
     for arm in arms:

@@ -9,11 +9,11 @@ import yaml
 from backtracking.doors.card import about_columns, about_run
 from backtracking.doors.completions import Told, write_arms
 from backtracking.doors.folder import new_folder
-from backtracking.explore.study import Arm, Study
+from backtracking.explore.study import ArmFile, Study
 from backtracking.run.io import write_text
 
 
-def export_datasets(study: Study, arms: Sequence[Arm], out: Path, told: Told) -> int:
+def export_datasets(study: Study, arms: Sequence[ArmFile], out: Path, told: Told) -> int:
     """Write the rows of some arms for `datasets.load_dataset`; how many rows there are."""
     with new_folder(out) as folder:
         rows = write_arms(study, arms, lambda arm: folder / _file(arm), told)
@@ -21,9 +21,9 @@ def export_datasets(study: Study, arms: Sequence[Arm], out: Path, told: Told) ->
     return rows
 
 
-def split_names(arms: Sequence[Arm]) -> dict[Arm, str]:
+def split_names(arms: Sequence[ArmFile]) -> dict[ArmFile, str]:
     """What each condition's split is called: its name, with `_` for what a split's name may not hold."""
-    names: dict[Arm, str] = {}
+    names: dict[ArmFile, str] = {}
     for arm in arms:
         name = ".".join(filter(None, re.sub(r"[^\w.]", "_", arm.name).split(".")))
         taken = {other for known, other in names.items() if known.variant == arm.variant}
@@ -33,11 +33,11 @@ def split_names(arms: Sequence[Arm]) -> dict[Arm, str]:
     return names
 
 
-def _file(arm: Arm) -> Path:
+def _file(arm: ArmFile) -> Path:
     return Path("data") / arm.variant / f"{arm.name}.parquet"
 
 
-def _card(study: Study, arms: Sequence[Arm], out: Path) -> str:
+def _card(study: Study, arms: Sequence[ArmFile], out: Path) -> str:
     names = split_names(arms)
     variants = list(dict.fromkeys(arm.variant for arm in arms))
     configs = [

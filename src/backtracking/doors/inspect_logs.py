@@ -9,7 +9,7 @@ from backtracking.claims.evidence import Evidence
 from backtracking.doors.completions import Completion, Told, completions
 from backtracking.doors.extras import require
 from backtracking.doors.folder import new_folder
-from backtracking.explore.study import Arm, Study
+from backtracking.explore.study import ArmFile, Study
 from backtracking.measurements.comparison import average
 from backtracking.measurements.events import events_frame
 from backtracking.measurements.metrics import BY_NAME
@@ -29,7 +29,7 @@ _STOPPED = {"stop": "stop", "length": "max_tokens"}
 _COUNTED = ("n_onsets_strict", "n_onsets_relaxed", "steps_right", "steps_wrong", "finish_reason")
 
 
-def export_inspect(study: Study, arms: Sequence[Arm], out: Path, told: Told) -> int:
+def export_inspect(study: Study, arms: Sequence[ArmFile], out: Path, told: Told) -> int:
     """Write a log for every arm; how many samples there are."""
     require("inspect_ai", "inspect")
     from inspect_ai.log import write_eval_log
@@ -45,7 +45,7 @@ def export_inspect(study: Study, arms: Sequence[Arm], out: Path, told: Told) -> 
     return total
 
 
-def eval_log(study: Study, arm: Arm) -> "EvalLog":
+def eval_log(study: Study, arm: ArmFile) -> "EvalLog":
     """The completions of an arm as the log of one task."""
     from inspect_ai.log import EvalLog, EvalPlan, EvalResults, EvalStats
 
@@ -64,7 +64,7 @@ def eval_log(study: Study, arm: Arm) -> "EvalLog":
     )
 
 
-def _spec(study: Study, arm: Arm) -> "EvalSpec":
+def _spec(study: Study, arm: ArmFile) -> "EvalSpec":
     """Which task it is, of which run."""
     from inspect_ai.log import EvalConfig, EvalDataset, EvalSpec
 

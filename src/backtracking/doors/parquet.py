@@ -12,7 +12,7 @@ from backtracking.claims.evidence import Evidence
 from backtracking.doors.card import about_columns, about_run
 from backtracking.doors.completions import Told, write_arms
 from backtracking.doors.folder import new_folder
-from backtracking.explore.study import Arm, Study
+from backtracking.explore.study import ArmFile, Study
 from backtracking.run.io import write_text
 
 _LOADED = """\
@@ -24,7 +24,7 @@ polars.scan_parquet("completions/**/*.parquet").filter(polars.col("condition") =
 ```"""
 
 
-def export_parquet(study: Study, arms: Sequence[Arm], out: Path, told: Told) -> int:
+def export_parquet(study: Study, arms: Sequence[ArmFile], out: Path, told: Told) -> int:
     """Write the rows of some arms, and all tables of the run; how many rows there are."""
     with new_folder(out) as folder:
         rows = write_arms(study, arms, lambda arm: folder / "completions" / _partition(arm), told)
@@ -33,7 +33,7 @@ def export_parquet(study: Study, arms: Sequence[Arm], out: Path, told: Told) -> 
     return rows
 
 
-def _partition(arm: Arm) -> Path:
+def _partition(arm: ArmFile) -> Path:
     return Path(f"variant={arm.variant}") / f"condition={arm.name}" / "rows.parquet"
 
 

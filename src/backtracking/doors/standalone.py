@@ -1,8 +1,8 @@
 """An arm of a `backtracking` run on a plain transformers model; takes torch, transformers, safetensors.
 
-    from apply_arm import Arm
+    from apply_arm import AppliedArm
 
-    with Arm(model) as arm:
+    with AppliedArm(model) as arm:
         model.generate(**inputs, do_sample=False, logits_processor=arm.logits_processors)
 
 What is generated inside the `with` is generated under the arm. Rows of a batch are padded on the left, as
@@ -40,7 +40,7 @@ CHANGES: dict[str, Change] = {
 """What each mode makes of a module's output."""
 
 
-class Arm:
+class AppliedArm:
     """An arm on a model, from `with` to its end."""
 
     def __init__(self, model: Any, folder: str | Path = FOLDER) -> None:
@@ -61,7 +61,7 @@ class Arm:
         self.logits_processors = LogitsProcessorList([_Bans(self, suppressed)] if suppressed else [])
         """For `model.generate(logits_processor=...)`: what the arm never lets a row say; mostly empty."""
 
-    def __enter__(self) -> "Arm":
+    def __enter__(self) -> "AppliedArm":
         self.ids, self.prompt_length = torch.zeros(0, 0, dtype=torch.long), 0
         self._handles = [self.model.register_forward_pre_hook(self._see, with_kwargs=True)]
         for change in self.spec["changes"]:
@@ -146,7 +146,7 @@ class Arm:
 class _Bans:
     """Makes impossible what the arm never lets a row say: tokens, and pieces that would complete a phrase."""
 
-    def __init__(self, arm: Arm, suppressed: dict[str, Any]) -> None:
+    def __init__(self, arm: AppliedArm, suppressed: dict[str, Any]) -> None:
         self.arm = arm
         self.always: list[int] = suppressed["always"]
         self.behind: list[tuple[str, list[int]]] = suppressed["behind"]

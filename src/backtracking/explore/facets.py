@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
+from backtracking.config.onsets import TURN_KINDS
 from backtracking.measurements.specificity import FATES
 
-KINDS = ("strict", "relaxed", "doubt", "redo")
+KINDS = ("strict", "relaxed", *TURN_KINDS)
 REGIONS = ("think", "answer")
 AFTER = ("wrong", "right", "none")
 _CELLS = {cell: 1 << place for place, cell in enumerate(product(KINDS, REGIONS, AFTER))}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from backtracking.artifacts.phase1 import DATASET
+from backtracking.artifacts.phase1 import DATASET, GENERATIONS
 from backtracking.artifacts.phase2 import ARM_PREFIX
 from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
@@ -22,7 +22,7 @@ _SET_ASIDE = ".previous"
 
 
 @dataclass(frozen=True)
-class Arm:
+class ArmFile:
     """One file of completions: one arm of one prompt format."""
 
     variant: str
@@ -56,10 +56,10 @@ class Study:
     def name(self) -> str:
         return self.paths.run_id
 
-    def arms(self) -> list[Arm]:
+    def arms(self) -> list[ArmFile]:
         """Its files of completions, each prompt format's baseline first."""
         found = [
-            Arm(path.parent.name, path.stem.removeprefix(ARM_PREFIX), path)
+            ArmFile(path.parent.name, path.stem.removeprefix(ARM_PREFIX), path)
             for path in sorted(self.paths.generations.glob("*/*.jsonl"))
             if _SET_ASIDE not in path.stem and path.parent.name in self.config.prompting.variant_names
         ]
@@ -104,18 +104,18 @@ class Place:
     """Where a completion stands on disk."""
 
     study: Study
-    arm: Arm
+    arm: ArmFile
     start: int
 
     def read(self) -> GenerationRecord:
         """The row, read now."""
-        return io.read_row(self.arm.path, self.start, GenerationRecord, made_by="backtracking generate")
+        return io.read_row(self.arm.path, self.start, GenerationRecord, made_by=GENERATIONS.made_by)
 
 
-def read_arm(study: Study, arm: Arm) -> Iterator[tuple[Place, GenerationRecord]]:
+def read_arm(study: Study, arm: ArmFile) -> Iterator[tuple[Place, GenerationRecord]]:
     """The rows of a file, each with its place."""
     starts = io.line_starts(arm.path)
-    rows = io.read_jsonl(arm.path, GenerationRecord, made_by="backtracking generate", grows=True)
+    rows = io.read_jsonl(arm.path, GenerationRecord, made_by=GENERATIONS.made_by, grows=True)
     for start, record in zip(starts, rows, strict=False):
         yield Place(study, arm, start), record
 
@@ -131,7 +131,7 @@ def require_rows(studies: Sequence[Study]) -> None:
         )
 
 
-def arms_named(study: Study, names: Sequence[str]) -> list[Arm]:
+def arms_named(study: Study, names: Sequence[str]) -> list[ArmFile]:
     """The arms of these names (of none: all) in every prompt format; a run without completions is refused."""
     require_rows([study])
     arms = study.arms()

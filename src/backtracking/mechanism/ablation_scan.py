@@ -27,7 +27,7 @@ from backtracking.mechanism.readouts import Target, change_readout
 from backtracking.model.loading import LoadedModel
 from backtracking.run.seed import derive_seed
 
-Mode = Literal["zero", "scale", "mean", "resample"]
+RemovalMode = Literal["zero", "scale", "mean", "resample"]
 Values = dict[str, Any]
 Item = tuple[Reading, Target]
 LOGITS_AT_ONCE = 1 << 25
@@ -70,7 +70,7 @@ class Removal:
     """One component, how it is removed, and how far before the deciding position (0: there)."""
 
     site: Site
-    mode: Mode = "zero"
+    mode: RemovalMode = "zero"
     back: int = 0
     also: tuple[Site, ...] = ()
     """Removed together with it."""
@@ -128,7 +128,7 @@ class Scan:
             yield from taken.items()
 
 
-def _pass_of(mode: Mode) -> str:
+def _pass_of(mode: RemovalMode) -> str:
     return mode if scale_factor(mode, 1.0) is None else "factor"
 
 
@@ -230,7 +230,7 @@ class ScanResult:
             {name: np.hstack([values, other.control[name]]) for name, values in self.control.items()},
         )
 
-    def of_mode(self, mode: Mode) -> "ScanResult":
+    def of_mode(self, mode: RemovalMode) -> "ScanResult":
         """The part of the scan that removes in one way."""
         return self.where(lambda removal: removal.mode == mode)
 

@@ -8,10 +8,11 @@ import pandas as pd
 
 from backtracking.errors import NotTestable
 from backtracking.measurements.controls import CONTROL_KINDS, FEWEST_PROBLEMS
+from backtracking.measurements.separation import first_separation
 from backtracking.mechanism.ablation_scan import (
     Donors,
-    Mode,
     Removal,
+    RemovalMode,
     Scan,
     ScanResult,
     head_sites,
@@ -25,7 +26,6 @@ from backtracking.mechanism.interactions import interaction_table, pair_removals
 from backtracking.mechanism.logit_lens import (
     LensReadings,
     Translate,
-    first_separation,
     items_of,
     lens_table,
     read_lens,
@@ -54,7 +54,10 @@ class LensTables:
 
     def first_separations(self) -> dict[str, int | None]:
         """Per kind of control the first layer at which onsets clearly lie above."""
-        return {kind: first_separation(self.table, kind) for kind in CONTROL_KINDS}
+        return {
+            kind: first_separation(self.table[self.table["control_matching"] == kind])
+            for kind in CONTROL_KINDS
+        }
 
 
 def through_the_lens(bench: Bench, study: Study, rows: Iterable[GenerationRecord]) -> LensTables:
@@ -123,13 +126,13 @@ class BlockScan:
 
     study: Study
     result: ScanResult
-    by_mode: Mapping[Mode, pd.DataFrame]
+    by_mode: Mapping[RemovalMode, pd.DataFrame]
     rule: Rule
     count: int
     """How many components of each kind are selected."""
 
     @property
-    def mode(self) -> Mode:
+    def mode(self) -> RemovalMode:
         """The mode that decides: the first."""
         return next(iter(self.by_mode))
 
@@ -172,7 +175,7 @@ def scan_blocks(bench: Bench, study: Study) -> BlockScan:
     return BlockScan(study, result, tables, rule, bench.config.topk_layers_for_generation)
 
 
-def _modes(bench: Bench, study: Study) -> tuple[Mode, ...]:
+def _modes(bench: Bench, study: Study) -> tuple[RemovalMode, ...]:
     """The ways of removal asked for, without those that lack the control positions they draw on."""
     asked = bench.config.ablation_modes
     if study.matched:
@@ -220,7 +223,9 @@ def scan_positions(bench: Bench, study: Study) -> pd.DataFrame:
     return importance_table(scan(bench, study, "positions", removals))
 
 
-def scan_pairs(bench: Bench, study: Study, chosen: Mapping[str, Sequence[int]], mode: Mode) -> pd.DataFrame:
+def scan_pairs(
+    bench: Bench, study: Study, chosen: Mapping[str, Sequence[int]], mode: RemovalMode
+) -> pd.DataFrame:
     """Remove the chosen blocks two at a time, and compare with the sum of either alone."""
     sites = sorted(Site(kind, layer) for kind in KINDS for layer in chosen[kind])
     return interaction_table(scan(bench, study, "pairs", pair_removals(sites, mode)))

@@ -8,11 +8,11 @@ import pandas as pd
 
 from backtracking.measurements.jackknife import means
 from backtracking.measurements.statistics import LEVEL, holm
-from backtracking.mechanism.ablation_scan import Mode, Removal, ScanResult
+from backtracking.mechanism.ablation_scan import Removal, RemovalMode, ScanResult
 from backtracking.mechanism.passes import Site
 
 
-def pair_removals(sites: Sequence[Site], mode: Mode) -> list[Removal]:
+def pair_removals(sites: Sequence[Site], mode: RemovalMode) -> list[Removal]:
     """Every component alone, then every pair."""
     alone = [Removal(site, mode) for site in sites]
     return alone + [Removal(one, mode, also=(other,)) for one, other in combinations(sites, 2)]

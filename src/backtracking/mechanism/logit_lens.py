@@ -11,7 +11,7 @@ from torch import Tensor
 
 from backtracking.measurements.controls import CONTROL_KINDS, Event, Reading
 from backtracking.measurements.jackknife import Array, means
-from backtracking.measurements.statistics import LEVEL, holm
+from backtracking.measurements.statistics import holm
 from backtracking.mechanism.passes import Padded, batches, read_padded, recording, residuals
 from backtracking.mechanism.readouts import Target, lens_readout, opening_mass
 from backtracking.mechanism.study import Study
@@ -21,7 +21,6 @@ WINDOW = tuple(range(-12, 2))
 """Positions around the one that decides (0): in the last two the onset is decided, and stands there."""
 METRICS = ("logit", "logprob", "rank", "family", "continue", "end")
 GROUPS = ("onset", *CONTROL_KINDS)
-SEPARATION_SHARE = 0.1
 LOGITS_AT_ONCE = 1 << 26
 
 Translate = Callable[[int, Tensor], Tensor]
@@ -170,18 +169,6 @@ def _std(values: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         std: Array = np.sqrt((centred**2).sum(0) / (known.sum(0) - 1))
     return std
-
-
-def first_separation(table: pd.DataFrame, kind: str, metric: str = "family") -> int | None:
-    """The first layer at which onsets clearly lie above their controls.
-
-    Clearly: significant (Holm-corrected over layers) and at least a tenth of the largest difference.
-    """
-    rows = table[table["control_matching"] == kind]
-    difference = rows[f"{metric}_diff"]
-    enough = difference >= max(0.0, SEPARATION_SHARE * float(difference.max()))
-    apart = enough & (difference > 0) & (rows[f"{metric}_diff_p_holm"] < LEVEL)
-    return int(rows.loc[apart, "layer"].min()) if apart.any() else None
 
 
 def window_table(readings: LensReadings) -> pd.DataFrame:

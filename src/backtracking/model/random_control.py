@@ -8,7 +8,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from backtracking.interventions import Arm, Component, Condition, Intervention, Place, Shape, mean_vector
+from backtracking.interventions import (
+    MODES,
+    Arm,
+    Component,
+    Condition,
+    Intervention,
+    Place,
+    Shape,
+    mean_vector,
+)
 from backtracking.run.seed import derive_seed
 
 RANDOM_VECTOR = "random"
@@ -79,7 +88,7 @@ def matched_arm(
 def _moved(member: Intervention, layer: int, head: int | None) -> Intervention:
     """The same done to another component; what is replaced by its mean is replaced by the other's."""
     moved: dict[str, object] = {"layer": layer, "head": head}
-    if member.mode == "mean":
+    if MODES[member.mode].own_vector:
         moved["vector"] = mean_vector(member.component, layer)
     return member.model_copy(update=moved)
 
@@ -156,7 +165,7 @@ def components_of(member: Condition) -> str:
     return ", ".join(
         f"{i.component} {i.layer}"
         + ("" if i.head is None else f" head {i.head}")
-        + ("" if i.vector is None or i.mode == "mean" else f" along {i.vector}")
+        + ("" if i.vector is None or MODES[i.mode].own_vector else f" along {i.vector}")
         for i in member.interventions
     )
 

@@ -5,14 +5,12 @@ import pandas as pd
 from backtracking.artifacts import readings as files
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.wording import Row, count, counted, plain, quoted, rate, records
-from backtracking.measurements.statistics import LEVEL
+from backtracking.measurements.separation import first_separation
 from backtracking.reports.columns import Lines
 from backtracking.reports.lacking import say_what_lacks
 from backtracking.reports.page import Page
 from backtracking.reports.rows_behind import looked_into
 
-SEPARATION_SHARE = 0.1
-"""Smaller differences than this share of the largest one do not count as separation."""
 SHOWN_COMPONENTS = 8
 _ODDS = "delta_trigger_log_odds"
 _COLUMNS = (
@@ -87,15 +85,9 @@ def _separation(part: pd.DataFrame) -> str:
         return "Where the family's log-mass separates is not in this table."
     if part["family_diff_p_holm"].isna().all():
         return "Too few matched pairs to test where the family's log-mass separates."
-    apart = _first_apart(part)
+    apart = first_separation(part)
     where = "at no layer" if apart is None else f"first at layer {apart}"
     return f"The family's log-mass separates {where} (Holm-corrected over layers)."
-
-
-def _first_apart(part: pd.DataFrame) -> int | None:
-    clear = part["family_diff"] >= SEPARATION_SHARE * max(0.0, part["family_diff"].max())
-    apart = part[clear & (part["family_diff"] > 0) & (part["family_diff_p_holm"] < LEVEL)]
-    return None if apart.empty else int(apart["layer"].min())
 
 
 def write_scan(page: Page) -> None:

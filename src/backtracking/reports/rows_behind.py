@@ -7,6 +7,7 @@ from types import MappingProxyType
 from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.artifacts.phase2 import ARM_ROWS
 from backtracking.claims.wording import Row
+from backtracking.config.onsets import TURN_KINDS
 from backtracking.explore.links import ADDRESS, rows_link
 from backtracking.reports.columns import Link
 from backtracking.run.paths import RunPaths
@@ -14,8 +15,7 @@ from backtracking.run.paths import RunPaths
 FILTERS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "backtracking_rate": {"kind": "strict"},
-        "doubt_rate": {"kind": "doubt"},
-        "redo_rate": {"kind": "redo"},
+        **{f"{kind}_rate": {"kind": kind} for kind in TURN_KINDS},
         "accuracy": {"answer": "right"},
         "accuracy_graded": {"answer": "right"},
         "accuracy_finished": {"answer": "right", "ending": "stop"},

@@ -21,6 +21,9 @@ from backtracking.run.provenance import weights_digest
 if TYPE_CHECKING:
     from backtracking.model.loading import LoadedModel
 
+SAMPLING_KEYS = ("generation", "-generation.num_samples_per_prompt", "-generation.batch_size")
+"""What decides how tokens are chosen: all of the section but how many rows there are, or stand side by side."""
+
 
 @dataclass
 class RunContext:

@@ -26,7 +26,7 @@ from backtracking.sweeps.sweep import SweepJob, run_arms
 if TYPE_CHECKING:
     import optuna
 
-Component = tuple[Literal["attn", "mlp"], int]
+Candidate = tuple[Literal["attn", "mlp"], int]
 SINGLES = 6
 LONGEST_NAME = 60
 STARTING_SCALES = (0.0, 0.5)
@@ -44,7 +44,7 @@ class SearchResult:
 
 
 def search_arms(
-    job: SweepJob, candidates: Sequence[Component], config: SearchConfig, seed: int
+    job: SweepJob, candidates: Sequence[Candidate], config: SearchConfig, seed: int
 ) -> SearchResult:
     """Spend the budget of rows on subsets of the candidates (best first) and scales.
 
@@ -95,7 +95,7 @@ def _affordable_arms(budget_rows: int, rows_per_arm: int) -> int:
     return arms
 
 
-def _study(candidates: Sequence[Component], config: SearchConfig, seed: int) -> "optuna.Study":
+def _study(candidates: Sequence[Candidate], config: SearchConfig, seed: int) -> "optuna.Study":
     """Two objectives; the first trials are single components and growing sets in the candidates' order."""
     optuna = _optuna()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -123,8 +123,8 @@ def _optuna() -> Any:
     return optuna
 
 
-def _starting_sets(candidates: Sequence[Component]) -> list[Sequence[Component]]:
-    singles: list[Sequence[Component]] = [[component] for component in candidates[:SINGLES]]
+def _starting_sets(candidates: Sequence[Candidate]) -> list[Sequence[Candidate]]:
+    singles: list[Sequence[Candidate]] = [[component] for component in candidates[:SINGLES]]
     return singles + [candidates[:size] for size in (2, 3, 4) if size <= len(candidates)]
 
 
@@ -132,7 +132,7 @@ def _starting_scales(config: SearchConfig) -> list[float]:
     return [scale for scale in STARTING_SCALES if scale in config.scales] or [config.scales[0]]
 
 
-def _space(candidates: Sequence[Component], config: SearchConfig) -> dict[str, Any]:
+def _space(candidates: Sequence[Candidate], config: SearchConfig) -> dict[str, Any]:
     from optuna.distributions import CategoricalDistribution
 
     space: dict[str, Any] = {
@@ -141,11 +141,11 @@ def _space(candidates: Sequence[Component], config: SearchConfig) -> dict[str, A
     return space | {"scale": CategoricalDistribution(list(config.scales))}
 
 
-def _key(component: Component) -> str:
+def _key(component: Candidate) -> str:
     return f"{component[0]}{component[1]}"
 
 
-def _arm(params: dict[str, Any], candidates: Sequence[Component], job: SweepJob) -> Arm:
+def _arm(params: dict[str, Any], candidates: Sequence[Candidate], job: SweepJob) -> Arm:
     """The trial as an arm; no component at all is the baseline."""
     chosen = [component for component in candidates if params[_key(component)]]
     if not chosen:
@@ -174,7 +174,7 @@ def _objectives(
     return change, average(events, OUTCOMES["accuracy"]).value
 
 
-def ranked_components(importance: pd.DataFrame | None, n_layers: int, count: int) -> list[Component]:
+def ranked_components(importance: pd.DataFrame | None, n_layers: int, count: int) -> list[Candidate]:
     """The scan's most selective components, strongest first; without a scan, all from the last layer on.
 
     Without controls no component has a selectivity; then the effect on the onset's logit ranks.

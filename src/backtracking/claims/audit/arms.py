@@ -18,7 +18,7 @@ from backtracking.run.records import BASELINE_NAME
 SMALLEST_CLAIM = 0.10
 """An interval narrower than this is never too wide, however small the effect."""
 _SAME_ROW = ("completion_tokens", "onset_char", "predicted_answer", "strict", "correct")
-OUTCOMES = {"backtracking": "backtracking", "onset_after_wrong": "onsets after fresh wrong steps"}
+_CLAIMED = {"backtracking": "backtracking", "onset_after_wrong": "onsets after fresh wrong steps"}
 _RATES = ("total", "backtracking_count", "correct_count", "backtracking_rate", "accuracy")
 _CONFIRMS = ("winner", "scale neighbour")
 
@@ -237,7 +237,7 @@ def _changes_in(run: AuditedRun, table: Table) -> Iterator[_Change]:
     found = run.evidence.table(table)
     rows = records(found) if found is not None else ()
     for row in (row for row in rows if not _is_control(row)):
-        for outcome, what in OUTCOMES.items():
+        for outcome, what in _CLAIMED.items():
             value, low, high = (number(row, f"{outcome}_diff{end}") for end in ("", "_low", "_high"))
             if value is not None and low is not None and high is not None:
                 text = f"{_name(row)}, {what}: {points(row, f'{outcome}_diff')} points ({table.file})"

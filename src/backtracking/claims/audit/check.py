@@ -9,8 +9,8 @@ from backtracking.claims.audit.audited import AuditedRun
 
 CheckOutcome = Literal["pass", "warn", "fail", "not applicable"]
 
-OUTCOMES: tuple[CheckOutcome, ...] = get_args(CheckOutcome)
-PASS, WARN, FAIL, NOT_APPLICABLE = OUTCOMES
+CHECK_OUTCOMES: tuple[CheckOutcome, ...] = get_args(CheckOutcome)
+PASS, WARN, FAIL, NOT_APPLICABLE = CHECK_OUTCOMES
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from backtracking.artifacts.kinds import Data
 from backtracking.claims.audit import answers, arms, chance, components, conditions, onsets, provenance, rows
 from backtracking.claims.audit.audited import AuditedRun
-from backtracking.claims.audit.check import FAIL, NOT_APPLICABLE, OUTCOMES, PASS, WARN, Check, Rule
+from backtracking.claims.audit.check import CHECK_OUTCOMES, FAIL, NOT_APPLICABLE, PASS, WARN, Check, Rule
 from backtracking.claims.evidence import Evidence
 from backtracking.run.paths import RunPaths
 
@@ -43,7 +43,7 @@ def audit_into(
 def in_short(checks: Sequence[Check]) -> str:
     """How many checks came out how: `16 pass, 1 warn, 0 fail, 3 not applicable`."""
     counts = Counter(check.outcome for check in checks)
-    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in CHECK_OUTCOMES)
 
 
 def worst_first(checks: Sequence[Check]) -> list[Check]:
@@ -57,6 +57,6 @@ def described(run_id: str, checks: Sequence[Check]) -> dict[str, Any]:
     counts = Counter(check.outcome for check in checks)
     return {
         "run_id": run_id,
-        "counts": {outcome: counts[outcome] for outcome in OUTCOMES},
+        "counts": {outcome: counts[outcome] for outcome in CHECK_OUTCOMES},
         "checks": [asdict(check) for check in checks],
     }

@@ -2,12 +2,12 @@
 
 import { el, shown } from "./dom.js";
 
-const FLAGS = ["strict", "relaxed", "doubt", "redo", "step-right", "step-wrong", "graded", "closing", "dim", "parting"];
-const FLAG = Object.fromEntries(FLAGS.map((name, place) => [name, 1 << place]));
+const MARKS = ["step-right", "step-wrong", "graded", "closing", "dim", "parting"];
 
 export class Rendering {
   constructor(row) {
     this.row = row;
+    this.names = [...new Set(row.onsets.map((onset) => onset.kind)), ...MARKS];
     this.flags = new Uint16Array(row.text.length + 1);
     this.notes = new Map();
     this.markSteps();
@@ -17,7 +17,8 @@ export class Rendering {
   }
 
   mark(name, start, end) {
-    for (let place = start; place < end; place++) this.flags[place] |= FLAG[name];
+    const flag = 1 << this.names.indexOf(name);
+    for (let place = start; place < end; place++) this.flags[place] |= flag;
   }
 
   put(place, node, atEnd = false) {
@@ -68,7 +69,7 @@ export class Rendering {
   }
 
   span(text, place, owner) {
-    const classes = ["token", ...FLAGS.filter((name) => this.flags[place] & FLAG[name])];
+    const classes = ["token", ...this.names.filter((_, bit) => this.flags[place] & (1 << bit))];
     return el("span", { class: classes.join(" "), "data-token": owner ? owner[place] : null }, ...shown(text));
   }
 }

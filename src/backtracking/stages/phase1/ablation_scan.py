@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FEWEST_CONTROLLED = 10
 MADE = (
     readings.IMPORTANCE,
-    readings.MODES,
+    readings.IMPORTANCE_BY_MODE,
     readings.SCAN_ONSETS,
     readings.SELECTION,
     readings.DIRECT,
@@ -130,7 +130,9 @@ class AblationScan(Stage):
         from backtracking.mechanism.by_onset import scan_by_onset
 
         readings.IMPORTANCE.write(ctx.paths, scanned.table)
-        readings.MODES.write(ctx.paths, pd.concat(list(scanned.by_mode.values()), ignore_index=True))
+        readings.IMPORTANCE_BY_MODE.write(
+            ctx.paths, pd.concat(list(scanned.by_mode.values()), ignore_index=True)
+        )
         readings.SCAN_ONSETS.write(ctx.paths, scan_by_onset(scanned.result, scanned.study))
         readings.SELECTED.write(ctx.paths, scanned.selected)
         readings.SELECTION.write(ctx.paths, {"variant": self.variant, **scanned.summary()})

@@ -76,7 +76,7 @@ class DetectEvents(Stage):
         """All completions of the run's problems; those of problems taken out of the data set are left out."""
         kept, left_out = 0, Counter[str]()
         for path in generations:
-            for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate"):
+            for record in io.read_jsonl(path, GenerationRecord, made_by=files.GENERATIONS.made_by):
                 bar.advance()
                 if record.example_id in gold:
                     kept += 1

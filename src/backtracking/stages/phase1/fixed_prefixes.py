@@ -11,7 +11,7 @@ from backtracking.artifacts.kinds import paths
 from backtracking.artifacts.registry import with_figures
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
-from backtracking.stages.base import Completions, Result, RunContext, Stage
+from backtracking.stages.base import SAMPLING_KEYS, Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.generate import note_model, read_collateral, read_standouts
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
 from backtracking.stages.phase1.regeneration import mean_outputs, mean_positions, way_of_regeneration
@@ -35,9 +35,7 @@ class FixedPrefixes(Stage):
         "model",
         "-model.use_cache",
         "prompting",
-        "generation",
-        "-generation.num_samples_per_prompt",
-        "-generation.batch_size",
+        *SAMPLING_KEYS,
         "detection",
         "ablation_generation",
         "analysis.ablation_scale",

@@ -60,7 +60,7 @@ class LogitLens(Stage):
         bench = open_bench(ctx, self._work, self.config_keys)
         study = open_study(ctx, self.variant, bench).weighed(bench)
         generations = files.GENERATIONS.path(ctx.paths, variant=self.variant, condition=BASELINE_NAME)
-        rows = io.read_jsonl(generations, GenerationRecord, made_by="backtracking generate")
+        rows = io.read_jsonl(generations, GenerationRecord, made_by=files.GENERATIONS.made_by)
         unseen = held_out(ctx)
         lens = through_the_lens(bench, study, (row for row in rows if row.example_id not in unseen))
         if lens.translators is not None:

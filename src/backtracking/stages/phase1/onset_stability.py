@@ -10,7 +10,7 @@ from backtracking.artifacts.kinds import paths
 from backtracking.artifacts.registry import with_figures
 from backtracking.measurements.stability import continuation_tokens
 from backtracking.run.inputs import Input
-from backtracking.stages.base import Completions, Result, RunContext, Stage
+from backtracking.stages.base import SAMPLING_KEYS, Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.bench import MODEL_KEYS, settings_digest
 from backtracking.stages.phase1.onset_study import all_onsets, onset_inputs
 
@@ -27,9 +27,7 @@ SAMPLED = (
     "analysis.stability_events",
     "analysis.stability_samples",
     "analysis.stability_window",
-    "generation",
-    "-generation.num_samples_per_prompt",
-    "-generation.batch_size",
+    *SAMPLING_KEYS,
 )
 
 

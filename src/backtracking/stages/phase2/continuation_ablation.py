@@ -10,7 +10,7 @@ from backtracking.artifacts.kinds import paths
 from backtracking.artifacts.registry import with_figures
 from backtracking.config.phase2 import Subset
 from backtracking.run.inputs import Input
-from backtracking.stages.base import Completions, Result, RunContext, Stage
+from backtracking.stages.base import SAMPLING_KEYS, Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.generate import note_model
 from backtracking.stages.phase1.onset_study import study_inputs
 from backtracking.stages.phase2.from_phase1 import phase1_study, vectors
@@ -38,9 +38,7 @@ class Phase2ContinuationAblation(Stage):
         "phase2.continuation_ablation",
         "phase2.decode_only",
         "ablation_generation.random_control_seed",
-        "generation",
-        "-generation.num_samples_per_prompt",
-        "-generation.batch_size",
+        *SAMPLING_KEYS,
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:

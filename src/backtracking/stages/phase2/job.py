@@ -18,7 +18,7 @@ from backtracking.measurements.looks import Looks, planned
 from backtracking.model.arms import Resources
 from backtracking.run.inputs import FirstRows, Input, Whole
 from backtracking.run.records import BASELINE_NAME
-from backtracking.stages.base import Completions, RunContext, select_keys
+from backtracking.stages.base import SAMPLING_KEYS, Completions, RunContext, select_keys
 from backtracking.stages.phase1.generate import note_model
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
 from backtracking.stages.phase2.from_phase1 import vectors
@@ -34,9 +34,7 @@ TEXT_KEYS = (
     "run.seed",
     "model",
     "prompting",
-    "generation",
-    "-generation.num_samples_per_prompt",
-    "-generation.batch_size",
+    *SAMPLING_KEYS,
     "-model.use_cache",
 )
 """Config keys that decide what a sweep's rows say."""
