@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from backtracking.model.loading import LoadedModel
 
 SAMPLING_KEYS = ("generation", "-generation.num_samples_per_prompt", "-generation.batch_size")
-"""What decides how tokens are chosen: all of the section but how many rows there are or stand side by side."""
+"""What decides how tokens are chosen: the whole section but for the number of rows, and of those at once."""
 
 
 @dataclass
