@@ -1,6 +1,6 @@
-"""Python names that users of the earlier study know, each a thin alias of what stands in the house.
+"""Python names that users of the earlier study know, each a thin alias of its name now.
 
-Nothing in the house uses them. The paths that led to them still do: `backtracking.hooks`, `.prompts`,
+Nothing in the package uses them. The paths that led to them still do: `backtracking.hooks`, `.prompts`,
 `.paths`, `.config`, and `.analysis.sweeps`, `.continuations`, `.metrics_v2`, `.plots_phase2`.
 """
 

@@ -90,7 +90,7 @@ def test_a_missing_model_leaves_no_run(command, cli, workdir):
 
 
 class Hub:
-    """A hub that gives this answer when it is asked for a data set or a model."""
+    """A hub that gives this answer when it is asked for a dataset or a model."""
 
     def __init__(self, answer: Exception) -> None:
         self.answer = answer

@@ -158,7 +158,7 @@ def test_gold_is_looked_up_by_id(read, make_record):
     completion = "</think>Final: 18"
     assert read(make_record(completion, example_id="p1")).event["is_correct"] is False
     assert read(make_record(completion, example_id="p2")).event["is_correct"] is True
-    with pytest.raises(UserError, match="'p3' has generations but is not in the data set"):
+    with pytest.raises(UserError, match="'p3' has generations but is not in the dataset"):
         read(make_record(completion, example_id="p3"))
 
 

@@ -1,4 +1,4 @@
-"""The halves of the problems: fixed by place, one of each pair, the same for a part of the data set."""
+"""The halves of the problems: fixed by place, one of each pair, the same for a part of the dataset."""
 
 from backtracking.measurements.halves import half_of, split_problems
 

@@ -1,1 +1,1 @@
-"""Import paths of the earlier study; what they lead to lives in the rooms."""
+"""Import paths of the earlier study; the code itself lives in the other folders."""

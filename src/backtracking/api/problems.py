@@ -25,7 +25,7 @@ def problems(
     """Word problems with gold answers.
 
     - `problems(20)`: that many for the bundled reasoner, made on the spot;
-    - `problems("gsm8k", 50)`: of a hub data set with `question` and `answer` columns;
+    - `problems("gsm8k", 50)`: of a hub dataset with `question` and `answer` columns;
     - `problems("mine.jsonl")`: of a JSONL, JSON, CSV or Parquet file, or a folder of `datasets`;
     - `problems([{"question": "2 + 3?", "answer": 5}])`: your own, any iterable of mappings, so also a
       `datasets.Dataset`. An answer is the value itself, or a solution that ends in `#### value`.
@@ -74,7 +74,7 @@ def _items(source: Any) -> Iterable[Any]:
 
 
 def _row(item: Problem | Mapping[str, Any]) -> Problem | Mapping[str, Any]:
-    """A row in the shape of a data set's; an answer of one word is the value itself."""
+    """A row in the shape of a dataset's; an answer of one word is the value itself."""
     if isinstance(item, Problem) or not isinstance(item, Mapping):
         return item
     answer = str(item.get("answer", "")).strip()

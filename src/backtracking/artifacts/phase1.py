@@ -32,7 +32,7 @@ GENERATIONS = Rows("generations/{variant}/{condition}.jsonl", "generate", "one r
 WORK = Rows(
     "work/{stage}.jsonl",
     "the analyses",
-    "values per position, from which an interrupted analysis goes on; may be deleted",
+    "values per position, from which an interrupted analysis resumes; may be deleted",
 )
 
 EVENTS = Table(

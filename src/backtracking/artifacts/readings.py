@@ -71,7 +71,7 @@ _LENS_READINGS = (
     ("logprob", "its log-probability"),
     ("rank", "its rank"),
     ("family", "log-mass of its family"),
-    ("continue", "family log-mass − that of the words that go on"),
+    ("continue", "family log-mass − that of the words that continue"),
     ("end", "family log-mass − that of the end tokens"),
 )
 LENS = Table(

@@ -30,7 +30,7 @@ from backtracking.run.paths import RunPaths
 from backtracking.run.records import Record
 
 TEMPLATES = ("one writer", NULL.name)
-"""Finished studies whose rows make null studies: with components that stand out of the scan, and without."""
+"""Finished studies whose rows make null studies: with components that stand out in the scan, and without."""
 VARIANTS = ("baseline_think_newline", "think_same_line", "no_think_tags")
 Kind = Literal["truth", "null", "relabelled", "analyst", "second", "mixed", "second analyst"]
 """Studies of planted models and of null models, null studies made of rows, those of an analyst; then the same

@@ -67,7 +67,7 @@ def log_odds(wait: float) -> float:
 
 
 def write_problems(path: Path, count: int, seed: int = 0) -> None:
-    """Problems as a data set: they differ in their words alone."""
+    """Problems as a dataset: they differ in their words alone."""
     rng = random.Random(seed)
     lines = []
     for number in range(count):

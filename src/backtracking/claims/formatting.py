@@ -13,7 +13,7 @@ from backtracking.claims.completions import MARGIN, STEP_COLUMNS
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.parts import Measured, Part, above, measured, missing, problems_to_decide, within
 from backtracking.claims.verdict import Claim, Verdict
-from backtracking.claims.wording import number, points, quoted, records, span
+from backtracking.claims.wording import as_points, number, points, quoted, records, span
 from backtracking.measurements.floors import no_onsets, too_low
 from backtracking.measurements.jackknife import Array, jackknife
 from backtracking.measurements.statistics import LEVEL
@@ -26,10 +26,10 @@ FORMAT = Claim(
     "format_effect",
     "Formatting changes backtracking",
     "Supported when some variant's paired difference to the main variant, by problem, is surely larger than "
-    f"is of interest: the whole interval lies beyond {MARGIN:.0%}, on either side, and its Holm-corrected p "
-    f"is below {LEVEL}. Contradicted when every variant's interval lies inside ±{MARGIN:.0%}. A variant that "
-    f"surely loses more than {MARGIN:.0%} of accuracy against the main one does not count: it breaks the "
-    "model, and is no mere format.",
+    f"is of interest: the whole interval lies beyond {as_points(MARGIN)}, on either side, and its "
+    f"Holm-corrected p is below {LEVEL}. Contradicted when every variant's interval lies inside "
+    f"±{as_points(MARGIN)}. A variant that surely loses more than {as_points(MARGIN)} of accuracy against the "
+    "main one does not count: it breaks the model, which is more than a change of format.",
     _FORMATS,
     "Five points are a convention: a significant difference that may be smaller stays inconclusive. A format "
     "changes the number of steps too, which this claim counts as its effect; H2 does not.",
@@ -46,7 +46,7 @@ H2 = Claim(
     f"{2 * MARGIN:.0%} of the steps of either kind.",
     (*_FORMATS, "common_trigger_words"),
     "A variance over three formats depends on which three were tried. Errors get all of the variation "
-    "between wrong and right steps, also what comes from the kinds of step that go wrong.",
+    "between wrong and right steps, including what comes from the kinds of step that go wrong.",
 )
 
 

@@ -23,7 +23,7 @@ from backtracking.claims.parts import (
 )
 from backtracking.claims.scan import Standouts
 from backtracking.claims.verdict import Claim, Verdict
-from backtracking.claims.wording import Estimate, in_points, percent, records, span
+from backtracking.claims.wording import Estimate, as_points, in_points, percent, records, span
 from backtracking.measurements.floors import SMALLEST_LOSS, too_low
 from backtracking.measurements.injections import FEWEST_PAIRS
 from backtracking.measurements.removal import Rank, rank, removed
@@ -50,9 +50,9 @@ H1 = Claim(
     f"target's rank among them has p ≤ {LEVEL}. (3) It takes at least {MOST:.0%} of the response, the "
     f"interval wholly above {SURELY:.0%}. (4) The effect grows with the dose over at least three strengths. "
     "(5) Accuracy on completions without a wrong step is held: the whole interval of its change lies above "
-    f"minus what may be lost ({MARGIN:.0%}, and no more than a quarter of it). The response is P(onset | "
-    "wrong step) − P(onset | right step), behind the same injected errors where there are fixed prefixes, "
-    "else in free text; where steps cannot be checked, the share of completions with an "
+    f"minus what may be lost ({as_points(MARGIN)}, and no more than a quarter of it). The response is "
+    "P(onset | wrong step) − P(onset | right step), behind the same injected errors where there are fixed "
+    "prefixes, else in free text; where steps cannot be checked, the share of completions with an "
     "onset, and the verdict says which. The doses are Phase 2's scale sweep: without them H1 is not "
     "testable, and the Phase 2 report judges it as a whole. Contradicted when the removal surely takes less "
     "than half of the response, when random sets surely do as much more often than one time in twenty, when "
@@ -67,7 +67,7 @@ H1 = Claim(
 )
 CONTRIBUTES = Claim(
     "contributes",
-    "What stands out of the scan contributes to the onset",
+    "What stands out in the scan contributes to the onset",
     "Supported when components stand out, the same however removed, and removing them takes more than "
     f"{SOME:.0%} of the response away (as for H1): the whole interval of the share lies above that. "
     "Contradicted when it lies below. H1 says more: most of the response, more than random sets do, and "
@@ -79,11 +79,11 @@ CONTRIBUTES = Claim(
 H0 = Claim(
     "H0",
     "H0: there is no localised mechanism",
-    "Supported when no component stands out of the scan, however removed, although one whose removal halves "
+    "Supported when no component stands out in the scan, however removed, although one whose removal halves "
     f"the odds of the onset ({HALVED:.2f} nats) would have been seen: by the standard errors of the scan, "
     "the smallest loss that it finds in any component it tests with a probability of 80% is smaller than "
     "that. Where components were ablated in generation all the same, targeted and random ablation must also "
-    f"differ by less than {MARGIN:.0%} in backtracking: the whole paired interval lies inside that. "
+    f"differ by less than {as_points(MARGIN)} in backtracking: the whole paired interval lies inside that. "
     "Contradicted when components stand out in every mode. Never supported because nothing was significant.",
     (*_TESTED, *_SCANNED),
     "Halving the odds is a convention; a mechanism spread over many components, each below it, is H0 here "
@@ -145,13 +145,13 @@ def _standing(found: Standouts | str, h0: Verdict) -> Part:
     """Whether anything stands out; where nothing does, the claim falls only if it would have been seen."""
     if isinstance(found, str):
         return missing(found)
-    says = f"stand out of the scan: {scan.listed(found)}"
+    says = f"standing out in the scan: {scan.listed(found)}"
     if any(found.values()):
         return fact(True, says) if scan.agree(found) else undecided(says)
     if h0.outcome == "supported":
         return fact(False, f"{says}, and a component that halves the odds of the onset would have been seen")
     return missing(
-        "a component that stands out of the scan (none does, so there is nothing to regenerate without)"
+        "a component that stands out in the scan (none does, so there is nothing to regenerate without)"
     )
 
 
@@ -252,7 +252,7 @@ def _sound_rows(evidence: Evidence, main: str) -> Part:
 def _judge_h0(evidence: Evidence, main: str, found: Standouts | str, broken: str) -> Verdict:
     if isinstance(found, str):
         return H0.missing(found)
-    says = f"stand out of the scan: {scan.listed(found)}"
+    says = f"standing out in the scan: {scan.listed(found)}"
     if not scan.agree(found):
         return H0.mode_dependent(undecided(says))
     parts = [fact(not any(found.values()), says), _power_part(evidence)]
@@ -322,12 +322,12 @@ def _judge_writes(evidence: Evidence, found: Standouts | str) -> Verdict:
         return WRITES.missing(found)
     if table is None:
         return WRITES.missing(evidence.lack(readings.DIRECT))
-    says = f"stand out of the scan: {scan.listed(found)}"
+    says = f"standing out in the scan: {scan.listed(found)}"
     names = scan.in_every_mode(found)
     blocks = table[table["head"].isna()] if "head" in table else table
     rows = blocks[(blocks["component"] + " " + blocks["layer"].astype(str)).isin(names)]
     if rows.empty and scan.agree(found):
-        return WRITES.missing("a component that stands out of the scan however it is removed")
+        return WRITES.missing("a component that stands out in the scan however it is removed")
     problems = _events_studied(evidence)
     weaker = [_weaker_effect(row, problems) for row in records(rows)]
     nearest = max(weaker, key=lambda part: WORST_FIRST.index(part.state), default=undecided(says))

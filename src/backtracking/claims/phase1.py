@@ -13,7 +13,7 @@ from backtracking.claims.completions import MARGIN, TARGETED
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.parts import Measured, above, below, measured, missing
 from backtracking.claims.verdict import Claim, Verdict, upheld
-from backtracking.claims.wording import in_points, number, percent, plain, records
+from backtracking.claims.wording import as_points, in_points, number, percent, plain, records
 from backtracking.measurements.floors import too_low
 from backtracking.run.records import BASELINE_NAME
 
@@ -27,8 +27,8 @@ NO_DOSES = missing(
 DETECTS = Claim(
     "error_detection",
     "Onsets are error detection",
-    f"Supported when an onset is likelier by more than {MARGIN:.0%} after a wrong checkable step than after "
-    "a right one: the whole interval of the difference, paired by problem, lies above that; and, where "
+    f"Supported when an onset is likelier by more than {as_points(MARGIN)} after a wrong checkable step than "
+    "after a right one: the whole interval of the difference, paired by problem, lies above that; and, where "
     "errors were injected into right completions, they raise the onset's log-mass by more than "
     f"{SMALLEST_RISE} nats beyond what harmless rewrites do. Contradicted when one of the two surely falls "
     f"short. Not testable where onsets follow fewer than {2 * MARGIN:.0%} of the steps of either kind.",
@@ -40,10 +40,11 @@ KEPT = Claim(
     "accuracy_intact",
     "The targeted ablation leaves accuracy intact",
     f"Supported when the whole interval of the paired change in accuracy lies above minus what may be lost "
-    f"({MARGIN:.0%}, and no more than a quarter of the baseline's accuracy), and completions that do not end "
-    f"by themselves become more by less than {MARGIN:.0%}: degeneration is loss. Contradicted when one of "
-    "the two lies wholly beyond. A difference that is merely not significant does not count. Not testable "
-    f"where the baseline's accuracy is below {2 * MARGIN:.0%} or most of its completions are cut.",
+    f"({as_points(MARGIN)}, and no more than a quarter of the baseline's accuracy), and the share of "
+    f"completions that do not end by themselves rises by less than {as_points(MARGIN)}: degeneration is "
+    "loss. Contradicted when one of the two lies wholly beyond. A difference that is merely not significant "
+    f"does not count. Not testable where the baseline's accuracy is below {2 * MARGIN:.0%} or most of its "
+    "completions are cut.",
     (
         "rows_cut",
         "answers_without_digit",

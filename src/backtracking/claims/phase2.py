@@ -13,7 +13,7 @@ from backtracking.claims.evidence import Evidence
 from backtracking.claims.parts import WORST_FIRST, Measured, Part, above, below, measured, missing
 from backtracking.claims.reduction import ACCURACY_CHECKS, RUN_CHECKS, why_untested
 from backtracking.claims.verdict import Claim, Verdict, upheld
-from backtracking.claims.wording import number, plain, points, quoted, rate, records
+from backtracking.claims.wording import as_points, number, plain, points, quoted, rate, records
 from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE
 
 STEP = Claim(
@@ -31,8 +31,8 @@ DESTROYS = Claim(
     "destroys",
     "Full strength destroys the model",
     "Supported when some arm loses more than half of the baseline's accuracy, the whole paired interval "
-    f"beyond that, or when cut, looping or empty completions surely become more by {MOST_CUT:.0%}. "
-    "Contradicted when every arm surely stays short of both.",
+    "beyond that, or when the share of cut, looping or empty completions surely rises by "
+    f"{as_points(MOST_CUT)}. Contradicted when every arm surely stays short of both.",
     (*RUN_CHECKS, *ACCURACY_CHECKS),
     "One half is a convention. An arm may be named that nobody would use.",
 )

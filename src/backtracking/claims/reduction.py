@@ -19,7 +19,7 @@ from backtracking.claims.parts import (
     undecided,
 )
 from backtracking.claims.verdict import Claim, Verdict
-from backtracking.claims.wording import number, points, quoted, records, span
+from backtracking.claims.wording import as_points, number, points, quoted, records, span
 from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE, allowed_loss
 from backtracking.measurements.metrics import Metric
 from backtracking.measurements.outcome import (
@@ -60,13 +60,14 @@ def turned_down(margin: float) -> Claim:
         f"wholly below zero (Holm-corrected over the arms beside it, p < {LEVEL} shared by the two ways). "
         "(2) At the baseline's own mix of wrong and right steps it takes, by the estimate, at least "
         f"{LEAST_REMOVED:.0%} of the onsets away, so fewer errors made count for nothing. (3) Accuracy is "
-        f"held: the whole interval of the paired change lies above minus what may be lost ({margin:.0%}, "
-        "and no more than a quarter of the baseline's accuracy), and cut, looping and empty completions do "
-        "not surely become more by that margin. (4) Where the confirmation was run, the arm picked on the "
-        "search half passes on the held-out problems, and nothing else counts; behind its fixed prefixes, "
-        "the same for all arms, what fell falls too (interval wholly below zero), and noticing that is "
-        "said to be held is not surely lost. Without a confirmation the verdict rests on the problems that "
-        "the arm was picked on, and says so. Contradicted when every arm surely fails one of these. Not "
+        "held: the whole interval of the paired change lies above minus what may be lost "
+        f"({as_points(margin)}, and no more than a quarter of the baseline's accuracy), and the share of "
+        "cut, looping and empty completions does not surely rise by more than that margin. (4) Where the "
+        "confirmation was run, the arm picked on the search half passes on the held-out problems, and "
+        "nothing else counts; behind its fixed prefixes, the same for all arms, what fell falls too "
+        "(interval wholly below zero), and noticing that is said to be held is not surely lost. Without a "
+        "confirmation the verdict rests on the problems that the arm was picked on, and says so. "
+        "Contradicted when every arm surely fails one of these. Not "
         f"testable where the baseline has no onset, an accuracy below {2 * margin:.0%}, or more than "
         f"{MOST_CUT:.0%} of its completions cut at the cap.",
         (*RUN_CHECKS, *ACCURACY_CHECKS, "winner_unconfirmed", "baselines_disagree"),
@@ -85,8 +86,8 @@ SUBSTANTIAL = Claim(
     "completions with one), on the problems that the rule above was judged on: the whole interval of the "
     "share lies above that. Contradicted when it lies wholly short of it. Not testable where no arm passes.",
     (*RUN_CHECKS, "winner_unconfirmed"),
-    "Three tenths is a convention, and the arm was picked for being strongest (which the held-out problems "
-    "mend).",
+    "Three tenths is a convention, and the arm was picked for being strongest (which the "
+    "held-out problems correct for).",
 )
 
 

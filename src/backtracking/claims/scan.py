@@ -14,7 +14,7 @@ from backtracking.measurements.floors import SMALLEST_LOSS
 from backtracking.measurements.statistics import LEVEL, POWER
 
 Standouts = Mapping[str, Sequence[str]]
-"""The components that stand out of the scan, by mode of removal."""
+"""The components that stand out in the scan, by mode of removal."""
 _LOST = {"selectivity": "delta_log_odds", "effect": "delta_logit"}
 """What a component's removal takes away, by the rule that the scan ranks by (changes: a loss is negative)."""
 

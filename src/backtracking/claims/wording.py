@@ -91,6 +91,11 @@ def points(row: Row, column: str) -> str:
     return _with_ends(100 * value, [None if end is None else 100 * end for end in ends], "+.1f")
 
 
+def as_points(share: float) -> str:
+    """A difference of rates as a rule names it: `5 points`."""
+    return f"{100 * share:g} points"
+
+
 def in_points(found: Estimate) -> str:
     """A computed difference of rates in percentage points with its interval."""
     return points({"found": found.value, "found_low": found.low, "found_high": found.high}, "found")

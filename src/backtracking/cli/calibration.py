@@ -33,14 +33,14 @@ def calibrate(
         int, typer.Option("--relabelled", min=0, help="Null studies made of each template's rows.")
     ] = 200,
     analysts: Annotated[
-        int, typer.Option("--analysts", min=0, help="Those that are also analysed in every way.")
+        int, typer.Option("--analysts", min=0, help="How many are also analysed in every way.")
     ] = 10,
     second_seeds: Annotated[
         int, typer.Option("--second-seeds", min=0, help="Studies of Phase 2 per model that ships.")
     ] = 3,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes side by side.")] = 2,
     page: Annotated[
-        Path | None, typer.Option("--page", help="A page whose section `Calibration` is written anew.")
+        Path | None, typer.Option("--page", help="A page whose `Calibration` section is rewritten.")
     ] = None,
     small: Annotated[
         bool, typer.Option("--small", help="A few tiny studies, to see that all of it works.")
@@ -71,7 +71,7 @@ def calibrate(
 
 
 def power(
-    effect: Annotated[float, typer.Option("--effect", min=0.001, max=1, help="Fall of the rate.")],
+    effect: Annotated[float, typer.Option("--effect", min=0.001, max=1, help="Fall of the rate (0.1: 10 points).")],
     problems: Annotated[int, typer.Option("--problems", min=2, help="Problems of the study.")] = 200,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Completions per problem.")] = 6,
     rate: Annotated[

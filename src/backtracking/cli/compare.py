@@ -35,11 +35,11 @@ def compare(
     run_a: OneRun,
     run_b: OtherRun,
     html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Write it as one page, and end.")
+        Path | None, typer.Option("--html", metavar="FILE", help="Write one HTML page instead.")
     ] = None,
     as_json: opt.Json = False,
 ) -> None:
-    """Two runs side by side: settings, code, verdicts, rates with the difference, selected components.
+    """Compare two runs: settings, code, verdicts, rates with their differences, selected components.
 
     Example: [cyan]backtracking compare demo demo-2[/cyan]
     """

@@ -28,7 +28,7 @@ def explore(
     ] = PORT,
     export: Annotated[
         Path | None,
-        typer.Option("--export", metavar="FILE", help="Write one page that opens from disk, and end."),
+        typer.Option("--export", metavar="FILE", help="Write one page that opens from disk instead."),
     ] = None,
     rows: Annotated[
         str,
@@ -36,7 +36,7 @@ def explore(
     ] = "",
     quiet: opt.Quiet = False,
 ) -> None:
-    """Read a run's completions: filter them, see an arm beside its baseline, look into an onset.
+    """Read a run's completions: filter them, see an arm beside its baseline, inspect an onset.
 
     Example: [cyan]backtracking explore demo --export demo.html --rows "#rows?answer=wrong"[/cyan]
     """

@@ -29,11 +29,11 @@ def figures(
     ] = 3.25,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where to. Default: a folder beside the run's figures."),
+        typer.Option("--out", metavar="DIR", help="Where to. Default: beside the run's figures."),
     ] = None,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Draw a run's figures again for a paper: one size of text at the width of its column, captions beside.
+    """Redraw a run's figures for a paper, at its column width and one text size, with captions.
 
     Example: [cyan]backtracking figures demo --format pdf --width 3.25 --out paper/figures[/cyan]
     """

@@ -37,7 +37,7 @@ def prompts(
     overrides: Overrides = None,
     variant: Variant = None,
     example: Annotated[
-        str, typer.Option("--example", help="The problem: its place, from 0, or its id.")
+        str, typer.Option("--example", help="The problem: its index, from 0, or its id.")
     ] = "0",
     ids: Annotated[bool, typer.Option("--ids", help="Also list every token with its id.")] = False,
 ) -> None:

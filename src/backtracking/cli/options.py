@@ -64,9 +64,9 @@ Condition = Annotated[
         help="baseline, targeted_ablation, single_ablation or random_ablation.",
     ),
 ]
-Heads = Annotated[bool, typer.Option("--heads", help="Also remove every attention head alone.")]
+Heads = Annotated[bool, typer.Option("--heads", help="Also remove each attention head alone.")]
 Positions = Annotated[
-    bool, typer.Option("--positions", help="Also remove every block at the three positions before.")
+    bool, typer.Option("--positions", help="Also remove each block at the three positions before that.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run it even if the result is up to date.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output, and nothing else there.")]

@@ -40,7 +40,7 @@ COMMANDS = (
     StageCommand(
         "generate",
         "phase1.generate:Generate",
-        "Sample completions of every problem; resumes where an earlier start stopped.",
+        "Sample completions of every problem; resumes where it was stopped.",
         "backtracking generate --run-id demo --condition baseline",
         ("variant", "condition"),
     ),
@@ -53,7 +53,7 @@ COMMANDS = (
     StageCommand(
         "onset-stability",
         "phase1.onset_stability:OnsetStability",
-        "Sample the prefixes of onsets again, and see how often an onset comes again.",
+        "Sample again from just before onsets, and see how often an onset recurs.",
         "backtracking onset-stability --run-id demo --variant baseline_think_newline",
         ("variant",),
     ),
@@ -67,14 +67,14 @@ COMMANDS = (
     StageCommand(
         "ablation-scan",
         "phase1.ablation_scan:AblationScan",
-        "Remove each attention and MLP block at the onset, see what it does, select the strongest.",
+        "Remove each attention and MLP block at the onset, see what that does, and select the strongest.",
         "backtracking ablation-scan --run-id demo --variant baseline_think_newline",
         ("variant", "heads", "positions"),
     ),
     StageCommand(
         "error-injection",
         "phase1.error_injection:ErrorInjection",
-        "Turn right steps wrong, see whether an onset follows, and trace which components carry it.",
+        "Make right steps wrong, see whether an onset follows, and trace which components carry the error.",
         "backtracking error-injection --run-id demo --variant baseline_think_newline",
         ("variant",),
     ),
@@ -88,21 +88,21 @@ COMMANDS = (
     StageCommand(
         "compare-conditions",
         "phase1.compare_conditions:CompareConditions",
-        "Set baseline, targeted and random ablation side by side within one prompt format.",
+        "Compare baseline, targeted and random ablation within one prompt format.",
         "backtracking compare-conditions --run-id demo",
         ("variant",),
     ),
     StageCommand(
         "fixed-prefixes",
         "phase1.fixed_prefixes:FixedPrefixes",
-        "Write on from the same prefixes, right and wrong, under baseline, targeted and every random set.",
+        "Continue the same prefixes, right and wrong, under the baseline, targeted and random ablation.",
         "backtracking fixed-prefixes --run-id demo --variant baseline_think_newline",
         ("variant",),
     ),
     StageCommand(
         "formatting-sweep",
         "phase1.formatting_sweep:FormattingSweep",
-        "Set the prompt formats side by side, baseline only.",
+        "Compare the prompt formats, baseline only.",
         "backtracking formatting-sweep --run-id demo",
     ),
     StageCommand(

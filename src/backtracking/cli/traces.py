@@ -43,7 +43,7 @@ IdColumn = Annotated[
 ]
 Gold = Annotated[str | None, typer.Option("--gold", help="Column of gold answers.")]
 Labels = Annotated[str | None, typer.Option("--labels", help="Column of sentence labels.")]
-Split = Annotated[str | None, typer.Option("--split", help="Split of a hub data set. Default: train.")]
+Split = Annotated[str | None, typer.Option("--split", help="Split of a hub dataset. Default: train.")]
 TokenizerId = Annotated[
     str | None, typer.Option("--tokenizer", help="Hub id or folder; without one, no token positions.")
 ]

@@ -208,7 +208,7 @@ class Phase2Config(Section):
     """Deconfounded metrics, sweeps of decode-only interventions, and the onset step."""
 
     max_examples: PositiveInt = 120
-    """Problems per arm (the first ones of the prepared data set)."""
+    """Problems per arm (the first ones of the prepared dataset)."""
     num_samples_per_prompt: PositiveInt = 4
     """Completions per problem and arm."""
     compute_baseline_only_metrics: bool = True

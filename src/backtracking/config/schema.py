@@ -283,7 +283,7 @@ class AnalysisConfig(Section):
     lens: Literal["logit", "tuned"] = "logit"
     """`tuned` fits an affine translator per layer on the run's own baseline rows before reading."""
     contrast_words: tuple[str, ...] = ("so", "then", "now")
-    """Words that go on without turning back; the onset is compared with them."""
+    """Words that continue without turning back; the onset is compared with them."""
     selection: Literal["selectivity", "effect"] = "selectivity"
     """What ranks components: log-odds of the triggers lost per nat of damage elsewhere, or the
     onset's logit alone."""

@@ -84,8 +84,8 @@ def _lens_says(kinds: Mapping[str, pd.DataFrame]) -> str:
     last = records(rows)[-1]
     from_layer = f"From layer {int(lasting.min())} on" if len(lasting) else "In no layer up to the last"
     return (
-        f"{from_layer}, the onset's family stands above {CONTROLS[kind]}; in the last layer by "
-        f"{plain(last, 'family_diff', '.2f')} nats."
+        f"{from_layer}, the onset's family stands above {CONTROLS[kind]}, by each layer's own interval; "
+        f"in the last layer by {plain(last, 'family_diff', '.2f')} nats."
     )
 
 

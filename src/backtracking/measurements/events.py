@@ -193,7 +193,7 @@ class EventReader:
         gold = self._gold.get(record.example_id)
         if gold is None:
             raise UserError(
-                f"problem {record.example_id!r} has generations but is not in the data set",
+                f"problem {record.example_id!r} has generations but is not in the dataset",
                 "answers are graded by problem id, never by position",
                 "run prepare-data and generate with the same dataset settings",
             )

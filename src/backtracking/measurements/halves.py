@@ -9,7 +9,7 @@ Half = Literal["search", "confirm"]
 
 
 def half_of(place: int) -> Half:
-    """The half that a problem belongs to: of two neighbours in the data set, a coin sends one into each.
+    """The half that a problem belongs to: of two neighbours in the dataset, a coin sends one into each.
 
     The place alone decides. So both phases agree without asking each other, whatever their seeds, and
     problems stay where they are when more are studied.
@@ -19,7 +19,7 @@ def half_of(place: int) -> Half:
 
 
 def split_problems(problems: Sequence[str]) -> dict[Half, list[str]]:
-    """The problems of a data set, in its order, by their half."""
+    """The problems of a dataset, in its order, by their half."""
     halves: dict[Half, list[str]] = {"search": [], "confirm": []}
     for place, problem in enumerate(problems):
         halves[half_of(place)].append(problem)

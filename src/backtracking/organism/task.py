@@ -273,7 +273,7 @@ def tiny_problems(split: Split, n: int, seed: int) -> list[TinyProblem]:
 
 
 def problems(split: str, n: int, seed: int) -> list[Problem]:
-    """The same problems as records, for a run's data set."""
+    """The same problems as records, for a run's dataset."""
     if split not in get_args(Split):
         raise UserError(
             f"tiny_arithmetic has no split {split!r}",

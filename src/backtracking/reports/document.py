@@ -1,7 +1,7 @@
 """A report as blocks in reading order: what it says, not yet how it looks.
 
 Running text knows `**bold**`, `*stress*`, `` `code` `` and `[label](target)` only; text from a model or a
-data set enters through `quoted`.
+dataset enters through `quoted`.
 """
 
 import re

@@ -41,7 +41,7 @@ def _resumed(page: Page) -> None:
         return
     page.say(
         "Continuations are sampled from there; the intervention acts on that one choice, and the untouched"
-        " model goes on. Does an onset come at once, or later?"
+        " model continues. Does an onset come at once, or later?"
     )
     lines = Lines(records(resumed))
     page.show(

@@ -87,7 +87,7 @@ def _conditions(page: Page) -> None:
         return
     if page.evidence.is_own(files.COMPARISON):
         page.say(
-            "The targeted ablation removes what stands out of the scan; the random ablation removes sets of"
+            "The targeted ablation removes what stands out in the scan; the random ablation removes sets of"
             " other components of the same shape. Both write on the same problems, with the same noise."
         )
     rates.rate_table(page, files.COMPARISON, "Rates by condition", "variant", "condition")

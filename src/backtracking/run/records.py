@@ -42,7 +42,7 @@ class Problem(Record):
     answer_value: str
     """The number after `####`, without thousands separators."""
     truth: dict[str, Any] | None = None
-    """What is known about the problem's steps, where the data set knows it."""
+    """What is known about the problem's steps, where the dataset knows it."""
 
 
 class SealedRecord(Record):

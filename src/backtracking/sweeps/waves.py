@@ -53,7 +53,7 @@ class Course:
 
 
 def wave_order(problems: int) -> list[int]:
-    """Places in the data set in the order that waves take them: first the half that arms are picked on.
+    """Places in the dataset in the order that waves take them: first the half that arms are picked on.
 
     So an arm that is not settled on that half has all of its rows, and what an arm is picked by never
     depends on the half that confirms.

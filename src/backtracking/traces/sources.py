@@ -1,4 +1,4 @@
-"""Rows of trace files, folders, hub data sets and Inspect logs, one at a time."""
+"""Rows of trace files, folders, hub datasets and Inspect logs, one at a time."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ ENDINGS = (".jsonl", ".json", ".csv", ".parquet", ".eval")
 
 
 def read_rows(source: str, split: str | None = None) -> Iterator[Row]:
-    """All rows of a file, of the files in a folder, or of a data set on the hub."""
+    """All rows of a file, of the files in a folder, or of a dataset on the hub."""
     path = Path(source)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in ENDINGS)
@@ -101,7 +101,7 @@ def _read_hub(name: str, split: str | None) -> Iterator[Row]:
         raise
     except Exception as error:  # the hub client raises many kinds; all mean that it could not be had
         raise UserError(
-            f"cannot load data set {name!r} (split {split or 'train'}) from the hub",
+            f"cannot load dataset {name!r} (split {split or 'train'}) from the hub",
             f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no detail'}",
             "check the name, --split and the network, or give a local file",
         ) from error

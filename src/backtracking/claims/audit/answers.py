@@ -50,7 +50,7 @@ def answers_without_digit(run: AuditedRun) -> Finding:
     bounds=_BOUNDS,
     why="Where grading the answers again gives something else, the accuracies of this run are those "
     "of another rule, or of another problem's gold answer.",
-    what_to_do="Run detect-events again; where the tables come from elsewhere, compute accuracy anew from "
+    what_to_do="Run detect-events again; where the tables come from elsewhere, compute accuracy again from "
     "the answers and the problems.",
 )
 def regrade_disagreement(run: AuditedRun) -> Finding:

@@ -37,7 +37,7 @@ def bfloat16_divergence(run: AuditedRun) -> Finding:
     if dtype in HALF_FORMATS:
         return not_applicable(f"{dtype}: how many rows part by arithmetic alone was not measured here")
     if dtype == "float32":
-        return Finding(PASS, "float32: a row does not hang on its batch", 0.0)
+        return Finding(PASS, "float32: a row does not depend on its batch", 0.0)
     return not_applicable("the number format is not in this run's record")
 
 
@@ -73,7 +73,7 @@ def _unequal(one: Any, other: Any) -> Any:
     bounds="Warns at uncommitted changes, at several revisions, and where none is recorded.",
     why="Numbers can be made again only by code that is known: uncommitted changes, or no revision at "
     "all, leave nobody able to say what made them.",
-    what_to_do="Commit the code, then make the results anew (`backtracking run --force STAGE`), or publish "
+    what_to_do="Commit the code, then make the results again (`backtracking run --force STAGE`), or publish "
     "the code as it is with the run.",
 )
 def code_revision(run: AuditedRun) -> Finding:

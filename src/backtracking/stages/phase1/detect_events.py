@@ -73,7 +73,7 @@ class DetectEvents(Stage):
     def _rows(
         self, ctx: RunContext, generations: Iterable[Path], gold: Collection[str], bar: Bar
     ) -> Iterator[GenerationRecord]:
-        """All completions of the run's problems; those of problems taken out of the data set are left out."""
+        """All completions of the run's problems; those of problems taken out of the dataset are left out."""
         kept, left_out = 0, Counter[str]()
         for path in generations:
             for record in io.read_jsonl(path, GenerationRecord, made_by=files.GENERATIONS.made_by):
@@ -92,7 +92,7 @@ class DetectEvents(Stage):
                 "run prepare-data and generate with the same dataset settings",
             )
         ctx.reporter.say(
-            f"  note: completions of problems that are no longer in the data set are left out: "
+            f"  note: completions of problems that are no longer in the dataset are left out: "
             f"{left_out.total():,} rows, {len(left_out):,} problem{'s' if len(left_out) > 1 else ''}"
         )
 

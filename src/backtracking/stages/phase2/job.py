@@ -59,7 +59,7 @@ def sweep_inputs(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
 
 
 def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequence[Arm]) -> "SweepJob":
-    """The rows of a sweep: the first problems of the data set, prompted and sampled as in Phase 1."""
+    """The rows of a sweep: the first problems of the dataset, prompted and sampled as in Phase 1."""
     from backtracking.engine.generate import Prompt, SamplingParams
     from backtracking.sweeps.sweep import SweepJob
 
