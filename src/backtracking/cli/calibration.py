@@ -71,7 +71,9 @@ def calibrate(
 
 
 def power(
-    effect: Annotated[float, typer.Option("--effect", min=0.001, max=1, help="Fall of the rate (0.1: 10 points).")],
+    effect: Annotated[
+        float, typer.Option("--effect", min=0.001, max=1, help="Fall of the rate (0.1: 10 points).")
+    ],
     problems: Annotated[int, typer.Option("--problems", min=2, help="Problems of the study.")] = 200,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Completions per problem.")] = 6,
     rate: Annotated[

@@ -13,8 +13,7 @@ def write_audit(page: Page, checks: Sequence[Check]) -> None:
     troubled = [check for check in worst_first(checks) if check.outcome in (FAIL, WARN)]
     failed = " A claim that rests on a failed check is not testable." if any(c.failed for c in checks) else ""
     page.say(
-        f"{len(checks)} checks asked whether these numbers can carry claims:"
-        f" {in_short(checks)}.{failed}"
+        f"{len(checks)} checks asked whether these numbers can carry claims: {in_short(checks)}.{failed}"
     )
     page.bullets([_told(check) for check in troubled])
 

@@ -23,8 +23,8 @@ def write_direct(page: Page) -> None:
     repaired = [row for row in records(blocks) if (number(row, "self_repair_low") or 0.0) > 0]
     page.say(
         "The direct effect is what a component itself writes towards the onset token and away from the words"
-        " that would continue instead. The total effect is what its removal takes away, with everything behind"
-        " it. Where the total is smaller, later components make up for the loss: surely so for"
+        " that would continue instead. The total effect is what its removal takes away, with everything"
+        " downstream of it. Where the total is smaller, later components make up for the loss: surely so for"
         f" {len(repaired)} of {counted(len(blocks), 'component')}."
     )
     page.figure(files.DIRECT_FIGURE)
