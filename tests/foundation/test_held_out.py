@@ -79,14 +79,14 @@ def test_what_an_earlier_phase_1_looked_into_is_left_out_by_name(run, cli):
     config, settings = PHASES["demo-phase2"]
     cli("make-report-phase2", "-c", config.removesuffix(".yaml"), *sets(*settings))
     report = (run / TWO / "reports/backtracking_phase2_report.md").read_text()
-    assert "Phase 1 had looked into 1 more" in report
+    assert "Phase 1 had looked at 1 more" in report
 
 
 def test_with_all_of_them_seen_nothing_is_confirmed(run, cli):
     look_into(run, data(run, f"{TWO}/analysis/problem_split.json")["confirm"])
     done = confirm(cli)
     assert done.code == 0, done.err
-    assert "0 problems in the half that confirms that Phase 1 has not looked into" in done.out + done.err
+    assert "0 problems in the half that confirms that Phase 1 has not looked at" in done.out + done.err
     assert not (run / TWO / "analysis/confirm_results.csv").exists()
     config, settings = PHASES["demo-phase2"]
     assert cli("make-report-phase2", "-c", config.removesuffix(".yaml"), *sets(*settings)).code == 0

@@ -1,4 +1,4 @@
-"""Only what stands out of the scan is regenerated without; that nothing does is a result."""
+"""Only what stands out in the scan is regenerated without; that nothing does is a result."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pandas as pd
 from backtracking.mechanism.selection import selected, strongest
 from tests.foundation.study import PHASES, sets
 
-NOTHING = "nothing stands out of the ablation scan"
+NOTHING = "nothing stands out in the ablation scan"
 SECTIONS = {"demo": "analysis.max_collateral=0.0001", "demo-phase2": "phase2.search.enabled=false"}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backtracking.claims.wording import counted
 from backtracking.config.load import LoadedConfig, load_config
 from backtracking.errors import UserError
 from backtracking.run.meta import RunMeta
@@ -170,7 +171,7 @@ def _in_words(outcome: "Outcome") -> str:
         return f"not testable: {outcome.not_testable}"
     if outcome.skipped:
         return "up to date"
-    rows = f"{outcome.rows:,} rows, " if outcome.rows is not None else ""
+    rows = f"{counted(outcome.rows, 'row')}, " if outcome.rows is not None else ""
     return f"done: {rows}{outcome.seconds:.1f} s"
 
 

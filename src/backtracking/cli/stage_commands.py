@@ -201,7 +201,8 @@ def _function(command: StageCommand) -> Callable[..., None]:
         if not request.quiet:
             for stage in stages:
                 for path in stage.outputs(ctx):
-                    typer.echo(path)
+                    if path.exists():
+                        typer.echo(path)
 
     run.__name__ = command.name.replace("-", "_")
     return options.with_options(run, (*command.takes, *options.RUN))

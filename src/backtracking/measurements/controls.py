@@ -289,7 +289,7 @@ def draw_events(
     onset_rows = rows[rows["has_onset"] & (rows["pred_pos_in_full"] >= 0)]
     if (problems := onset_rows["example_id"].nunique()) < FEWEST_PROBLEMS:
         raise NotTestable.too_few_problems(
-            f"with {source.sought} in {len(rows):,} baseline completions looked into",
+            f"with {source.sought} in {len(rows):,} baseline completions studied",
             problems,
             FEWEST_PROBLEMS,
             "an interval is taken over problems",

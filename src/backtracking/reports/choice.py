@@ -60,7 +60,7 @@ def _how(page: Page, searched: pd.DataFrame) -> str:
             f"Arms are picked on {counted(searching, 'problem')} and measured again on {confirming:,} others;"
             " only the second numbers may be quoted."
         ),
-        f"Phase 1 had looked into {left_out:,} more, so they confirm nothing." if left_out else "",
+        f"Phase 1 had looked at {left_out:,} more, so they confirm nothing." if left_out else "",
         f"{counted(len(searched) - 1, 'arm')} were tried, and the p-values are corrected for their number.",
         (
             ""

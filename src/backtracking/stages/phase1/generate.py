@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from backtracking.engine.generate import Row
     from backtracking.measurements.controls import Reading
 
-NOTHING_STANDS_OUT = "nothing stands out of the ablation scan, so there is nothing to remove"
+NOTHING_STANDS_OUT = "nothing stands out in the ablation scan, so there is nothing to remove"
 ONE_STANDS_OUT = "one component stands out, so removed alone and together are the same (targeted_ablation)"
 
 

@@ -110,7 +110,7 @@ class Phase2Confirm(Stage):
         halves, seen = problem_halves(ctx), looked_into(ctx)
         fresh = [problem for problem in halves["confirm"] if problem not in seen]
         left_out = [problem for problem in halves["confirm"] if problem in seen]
-        of_them = f" that Phase 1 has not looked into ({len(left_out):,} it has)" if left_out else ""
+        of_them = f" that Phase 1 has not looked at ({len(left_out):,} it has)" if left_out else ""
         if len(fresh) < FEWEST_PROBLEMS:
             raise NotTestable.too_few_problems(
                 f"in the half that confirms{of_them}",
@@ -121,7 +121,7 @@ class Phase2Confirm(Stage):
         if left_out:
             ctx.reporter.say(
                 f"  note: problems left out of the confirmation: {len(left_out):,}, as Phase 1 has looked "
-                f"into them (problem_split.json names them); {len(fresh):,} remain"
+                f"at them (problem_split.json names them); {len(fresh):,} remain"
             )
         return {"search": halves["search"], "confirm": fresh, "left_out": left_out}
 
