@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backtracking.claims.wording import counted
 from backtracking.config.load import LoadedConfig, load_config
 from backtracking.errors import UserError
 from backtracking.run.meta import RunMeta
@@ -167,6 +166,8 @@ def prepare_libraries(verbose: bool = False) -> None:
 
 
 def _in_words(outcome: "Outcome") -> str:
+    from backtracking.claims.wording import counted
+
     if outcome.not_testable:
         return f"not testable: {outcome.not_testable}"
     if outcome.skipped:
