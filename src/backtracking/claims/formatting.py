@@ -28,8 +28,8 @@ FORMAT = Claim(
     "Supported when some variant's paired difference to the main variant, by problem, is surely larger than "
     f"is of interest: the whole interval lies beyond {as_points(MARGIN)}, on either side, and its "
     f"Holm-corrected p is below {LEVEL}. Contradicted when every variant's interval lies inside "
-    f"±{as_points(MARGIN)}. A variant that surely loses more than {as_points(MARGIN)} of accuracy against "
-    "the main one does not count: it breaks the model, which is more than a change of format.",
+    f"±{as_points(MARGIN)}. A variant that surely loses more than {as_points(MARGIN)} of accuracy "
+    "against the main one does not count: it breaks the model, which is more than a change of format.",
     _FORMATS,
     "Five points are a convention: a significant difference that may be smaller stays inconclusive. A format "
     "changes the number of steps too, which this claim counts as its effect; H2 does not.",
