@@ -56,7 +56,7 @@ def resolve_vectors(
             raise UserError(
                 f"an arm names the vector {original!r}, which does not exist",
                 f"saved directions: {known}; means are called mean_attn_LAYER and mean_mlp_LAYER",
-                "run in the Phase 1 run: backtracking direction --run-id PHASE1_RUN_ID; or take the arm out of "
+                "run backtracking direction --run-id PHASE1_RUN_ID, or take the arm out of "
                 "phase2.subset_sweep.subsets",
             )
         vectors[name] = _random_like(vector, derive_seed(seed, name)) if drawn else vector.float()
