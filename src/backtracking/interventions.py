@@ -170,6 +170,7 @@ class Intervention(_Data):
 
     @property
     def place(self) -> Place:
+        """Which component it acts on: its kind, layer and head."""
         return (self.component, self.layer, self.head)
 
 
@@ -239,6 +240,7 @@ class Arm:
 
     @property
     def num_components(self) -> int:
+        """How many components a member changes; draws of one control change equally many."""
         return len({intervention.place for intervention in self.members[0].interventions})
 
     @property

@@ -32,17 +32,21 @@ class Artifact:
 
     @property
     def file(self) -> str:
+        """The last part of its name, without folders."""
         return Path(self.name).name
 
     @property
     def stem(self) -> str:
+        """The file without its ending; tables and figures are asked for by it."""
         return Path(self.name).stem
 
     @property
     def made_by(self) -> str:
+        """The command to type for it."""
         return f"backtracking {self.maker}"
 
     def path(self, run: RunPaths) -> Path:
+        """Where it lies in a run."""
         return run.root / self.name
 
     def of(self, run: RunPaths) -> Whole:
@@ -62,10 +66,12 @@ class Table(Artifact):
     """What each column means; `SUFFIXES` may follow any of them."""
 
     def read(self, run: RunPaths) -> "pd.DataFrame":
+        """The whole table; where there is none, an error that names the command that makes it."""
         self.of(run).require()
         return io.read_csv(self.path(run))
 
     def write(self, run: RunPaths, table: "pd.DataFrame") -> None:
+        """Writes atomically: a reader sees the old table or the new one."""
         io.write_csv(self.path(run), table)
 
     def figure(self, stem: str, about: str, drawn_by: str) -> "Figure":
@@ -99,9 +105,11 @@ class Data(Artifact):
     """A JSON file."""
 
     def read(self, run: RunPaths) -> Any:
+        """What the file holds, as plain Python."""
         return io.read_json(self.path(run), made_by=self.made_by)
 
     def write(self, run: RunPaths, data: Any) -> None:
+        """Writes atomically: a reader sees the old contents or the new ones."""
         io.write_json(self.path(run), data)
 
 
@@ -114,6 +122,7 @@ class Rows(Artifact):
         return run.root / self.name.format(**{kind: check_id(kind, name) for kind, name in names.items()})
 
     def of(self, run: RunPaths, **names: str) -> Whole:
+        """One such file as a stage's input; the names fill the braces."""
         return Whole(self.path(run, **names), made_by=self.made_by)
 
 
@@ -122,12 +131,14 @@ class Vectors(Artifact):
     """Named vectors, as safetensors."""
 
     def read(self, run: RunPaths) -> "dict[str, Tensor]":
+        """Every vector by name, on the CPU."""
         from safetensors.torch import load
 
         self.of(run).require()
         return dict(load(io.read_bytes(self.path(run))))
 
     def write(self, run: RunPaths, vectors: "Mapping[str, Tensor]") -> None:
+        """Writes atomically: a reader sees the old vectors or the new ones."""
         from safetensors.torch import save_file
 
         with io.atomic_path(self.path(run)) as temporary:

@@ -197,15 +197,18 @@ class GatedSurgeon(Surgeon):
             self.model = LlamaForCausalLM(LlamaConfig(**sizes, attention_bias=True))
 
     def blocks(self) -> Sequence[Any]:
+        """The decoder blocks, lowest first."""
         return list(self.model.model.layers)
 
     def mute(self, layer: int) -> None:
+        """Keeps a block from writing into the planted directions."""
         block = self.blocks()[layer]
         silent = list(DIRECTION.values())
         block.self_attn.o_proj.weight[silent] = 0.0
         block.mlp.down_proj.weight[silent] = 0.0
 
     def look_back(self, layer: int, head: int) -> tuple[Tensor, Tensor]:
+        """Biases on the separate query and key projections point the head one place back."""
         attention = self.blocks()[layer].self_attn
         rows = slice(head * HEAD_DIM, (head + 1) * HEAD_DIM)
         query, key = _previous(HEAD_DIM // 2, FOCUS)
@@ -217,6 +220,7 @@ class GatedSurgeon(Surgeon):
         return value, attention.o_proj.weight[:, rows.start]
 
     def look_for(self, layer: int, head: int, marks: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """A constant query meets keys that only the marks have, in the slowest rotation."""
         row_and_column = self.look_back(layer, head)
         attention, slowest = self.blocks()[layer].self_attn, head * HEAD_DIM + HEAD_DIM // 2 - 1
         rows = slice(head * HEAD_DIM, (head + 1) * HEAD_DIM)
@@ -226,6 +230,7 @@ class GatedSurgeon(Surgeon):
         return row_and_column
 
     def unit(self, layer: int, number: int, direction: int, token: int) -> tuple[Tensor, float]:
+        """The gate reads the direction, the other factor reads the token."""
         mlp, seen = self.blocks()[layer].mlp, Reading()
         for projection in (mlp.gate_proj, mlp.up_proj):
             projection.weight[number] = 0.0
@@ -259,15 +264,18 @@ class ParallelSurgeon(Surgeon):
         )
 
     def blocks(self) -> Sequence[Any]:
+        """The decoder blocks, lowest first."""
         return list(self.model.gpt_neox.layers)
 
     def mute(self, layer: int) -> None:
+        """Keeps a block from writing into the planted directions."""
         block = self.blocks()[layer]
         silent = list(DIRECTION.values())
         block.attention.dense.weight[silent] = 0.0
         block.mlp.dense_4h_to_h.weight[silent] = 0.0
 
     def look_back(self, layer: int, head: int) -> tuple[Tensor, Tensor]:
+        """Biases on the head's part of the fused projection point it one place back."""
         attention = self.blocks()[layer].attention
         fused, start = attention.query_key_value, 3 * head * HEAD_DIM
         query, key = _previous(HEAD_DIM // 2, FOCUS)
@@ -278,6 +286,7 @@ class ParallelSurgeon(Surgeon):
         return value, attention.dense.weight[:, head * HEAD_DIM]
 
     def look_for(self, layer: int, head: int, marks: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """A constant query meets keys that only the marks have, in the slowest rotation."""
         row_and_column = self.look_back(layer, head)
         fused, start = self.blocks()[layer].attention.query_key_value, 3 * head * HEAD_DIM
         slowest = HEAD_DIM // 2 - 1
@@ -287,6 +296,7 @@ class ParallelSurgeon(Surgeon):
         return row_and_column
 
     def unit(self, layer: int, number: int, direction: int, token: int) -> tuple[Tensor, float]:
+        """Direction and token are added, and only both together lift the unit above its bias."""
         mlp, seen = self.blocks()[layer].mlp, Reading()
         mlp.dense_h_to_4h.weight[number] = 0.0
         # The token alone leaves the unit well below zero, where it is silent.

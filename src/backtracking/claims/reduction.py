@@ -100,6 +100,7 @@ class Tried:
 
     @property
     def name(self) -> str:
+        """The arm as a report quotes it."""
         return quoted(self.row["arm"])
 
     @property
@@ -130,16 +131,19 @@ class Tried:
 
     @property
     def removes(self) -> str:
+        """The share of onsets that it takes away, with the interval, and of which onsets."""
         of = "completions with an onset" if self.outcome == ANYWHERE else "onsets at equal error rate"
         found = self.removed
         share = "—" if found is None else span(found, percent=True)
         return f"takes away {share} of {of} ({', '.join(map(self.by_points, self.ways))})"
 
     def by_points(self, way: Metric) -> str:
+        """By how many points it changes one outcome, in words."""
         return f"{way.label} {points(self.row, f'{way.outcome}_diff')} points"
 
     @property
     def accuracy_by(self) -> str:
+        """By how many points it changes accuracy, in words."""
         return f"accuracy {points(self.row, 'accuracy_diff')} points"
 
     def numbers(self) -> dict[str, float | str]:
@@ -169,6 +173,7 @@ class Contest:
 
     @property
     def tried(self) -> list[Tried]:
+        """Every arm of the table, read by the outcome that all were judged on."""
         outcome = judged_on(self.arms)
         return [Tried(row, outcome) for row in records(self.arms)]
 

@@ -67,6 +67,7 @@ class Claim:
         return verdict
 
     def missing(self, what: str) -> Verdict:
+        """The verdict where a table or a column is lacking: not testable."""
         return self.judge(Part("missing", lacks=what))
 
     def mode_dependent(self, *parts: Part) -> Verdict:

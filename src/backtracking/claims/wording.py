@@ -13,13 +13,20 @@ class Estimate(Protocol):
     """A number with its 95% interval, over so many problems."""
 
     @property
-    def value(self) -> float: ...
+    def value(self) -> float:
+        """The number itself."""
+
     @property
-    def low(self) -> float: ...
+    def low(self) -> float:
+        """Where its interval begins."""
+
     @property
-    def high(self) -> float: ...
+    def high(self) -> float:
+        """Where its interval ends."""
+
     @property
-    def problems(self) -> int: ...
+    def problems(self) -> int:
+        """How many problems stand behind it."""
 
 
 _MAX_QUOTE = 80

@@ -22,6 +22,7 @@ class SpeaksPlainly(TyperGroup):
     """Turns the user's mistakes into one clear message; anything else is a bug and keeps its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
+        """Runs the command and turns what ended it into words and an exit code."""
         try:
             return super().invoke(ctx)
         except UserError as error:

@@ -55,6 +55,7 @@ class LoadedConfig:
 
     @property
     def hash(self) -> str:
+        """A digest of all values, the same for configs that ask for the same."""
         return config_hash(self.config)
 
 

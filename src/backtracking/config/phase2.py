@@ -239,4 +239,5 @@ class Phase2Config(Section):
 
     @property
     def when(self) -> When:
+        """Where the arms act: at generated tokens alone, or in the prompt too."""
         return When(phase="decode" if self.decode_only else "all")

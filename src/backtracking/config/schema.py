@@ -149,6 +149,7 @@ class PromptingConfig(Section):
 
     @property
     def variant_names(self) -> tuple[str, ...]:
+        """The prompt variants in the order of the config."""
         return tuple(variant.name for variant in self.formatting_variants)
 
 
@@ -324,6 +325,7 @@ class AblationGenerationConfig(Section):
 
     @property
     def effective_scale(self) -> float:
+        """The factor on a component's output: removing it whole is factor 0."""
         return 0.0 if self.mode == "zero" else self.scale
 
 

@@ -85,10 +85,12 @@ class Completion:
 
     @property
     def question(self) -> str:
+        """The problem as it was put to the model."""
         return self.study.problems[self.record.example_id].question
 
     @property
     def gold(self) -> str:
+        """The right answer."""
         return self.study.problems[self.record.example_id].answer_value
 
     @property

@@ -16,9 +16,11 @@ from backtracking.run.progress import Reporter
 class Tracker(Protocol):
     """Keeps what stages found."""
 
-    def tell(self, told: Told) -> None: ...
+    def tell(self, told: Told) -> None:
+        """Passes on what one stage showed."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Nothing more comes: what is still held back goes out."""
 
 
 class Tracking:

@@ -180,6 +180,7 @@ class Batch:
 
     @property
     def active(self) -> int:
+        """How many slots hold a row that goes on."""
         return len(self.drafts)
 
     def turn(self, queue: _Queue) -> list[Draft]:

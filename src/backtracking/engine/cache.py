@@ -83,6 +83,7 @@ class SlotCache(Cache):  # type: ignore[misc]
 
     @property
     def capacity(self) -> int:
+        """How many positions a slot has room for."""
         return int(self.all_keys.shape[4])
 
     def set_pass(self, positions: Tensor, length: int) -> None:

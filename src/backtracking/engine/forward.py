@@ -35,6 +35,7 @@ class PackedPrompts:
 
     @classmethod
     def of(cls, prompts: Sequence[Sequence[int]]) -> Self:
+        """Packs prompts, and says where each begins and ends."""
         lengths = [len(prompt) for prompt in prompts]
         ends = np.cumsum(lengths)
         spare = max(MIN_ROWS - int(ends[-1]), 0)

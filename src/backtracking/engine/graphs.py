@@ -64,6 +64,7 @@ class GraphedDecoder(EagerDecoder):
         self._can_capture = True
 
     def padded(self, rows: int) -> int:
+        """Always all slots: a captured pass has one size."""
         return len(self._tokens)
 
     def capacity(self, needed: int, present: int) -> int:
@@ -80,6 +81,7 @@ class GraphedDecoder(EagerDecoder):
         conditions: NDArray[np.int64],
         is_active: Mask,
     ) -> Tensor:
+        """One pass: replayed where it was captured, else run plainly."""
         if not self._can_capture:
             return super().step(cache, tokens, positions, conditions, is_active)
         self._tokens.copy_(torch.from_numpy(tokens))

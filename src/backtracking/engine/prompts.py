@@ -41,6 +41,7 @@ class PromptReader:
         return [known[key] for key in keys]
 
     def forget(self) -> None:
+        """Lets go of the kept prompts and their memory."""
         self._kept.clear()
 
     def _pass(self, prompts: list[_Ids], rows: list[int]) -> list[Prefilled]:

@@ -47,6 +47,7 @@ class Row:
 
     @property
     def label(self) -> str:
+        """How messages call the row."""
         return (
             f"example {self.prompt.example_id!r}, sample {self.sample_id}, condition {self.condition.name!r}"
         )
@@ -137,6 +138,7 @@ class Draft:
             self.finish_reason = "length"
 
     def fail(self, why: str) -> None:
+        """Ends the row as an error, and says at which step."""
         self.finish_reason = "error"
         self.error = f"{self.row.label}, step {len(self.tokens)}: {why}"
 

@@ -62,6 +62,7 @@ class SamplingParams:
 
     @classmethod
     def from_config(cls, config: GenerationConfig) -> Self:
+        """What a config's `generation` section asks for."""
         return cls(
             max_new_tokens=config.max_new_tokens,
             temperature=config.temperature,

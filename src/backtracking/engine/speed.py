@@ -30,6 +30,7 @@ class Speed:
     """Mean length, where enough rows ended to tell."""
 
     def seconds_for(self, rows: float, tokens: float) -> float:
+        """How long so many rows with so many tokens in all would take."""
         return rows * self.seconds_per_prompt + tokens / self.tokens_per_second
 
 

@@ -48,6 +48,7 @@ class OwnPagesOnly:
         self._hosts = {f"{name}:{port}" for name in NAMES}
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Answers what its own page asks; anything from another site is refused."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -31,6 +31,7 @@ class ArmFile:
 
     @property
     def is_baseline(self) -> bool:
+        """Whether nothing was done to the model in it."""
         return self.name == BASELINE_NAME
 
 
@@ -54,6 +55,7 @@ class Study:
 
     @property
     def name(self) -> str:
+        """The id of the run."""
         return self.paths.run_id
 
     def arms(self) -> list[ArmFile]:

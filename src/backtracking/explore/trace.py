@@ -40,10 +40,12 @@ class Trace:
 
     @classmethod
     def at(cls, place: Place) -> "Trace":
+        """The completion that stands at a place of a file."""
         return cls(place.study, place.read())
 
     @cached_property
     def measured(self) -> Measured:
+        """Its onsets, answer and steps, by the run's own settings."""
         return self.study.reader(self.record)
 
     @property
@@ -54,10 +56,12 @@ class Trace:
 
     @cached_property
     def steps(self) -> list[Step]:
+        """The arithmetic statements in it, right and wrong."""
         return find_steps(self.record.completion)
 
     @cached_property
     def tokens(self) -> TokenText | None:
+        """Its tokens laid over its text; none where the run's tokenizer is out of reach."""
         return self.study.tokens(self.record)
 
     def as_json(self) -> dict[str, Any]:

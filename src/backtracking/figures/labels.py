@@ -27,18 +27,22 @@ class Box:
 
     @classmethod
     def around(cls, centre: Point, width: float, height: float) -> "Box":
+        """The box of that size about a point."""
         x, y = centre
         return cls(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
     @property
     def centre(self) -> Point:
+        """The point in the middle."""
         return (self.left + self.right) / 2, (self.bottom + self.top) / 2
 
     def overlaps(self, other: "Box") -> bool:
+        """Whether the two share more than an edge."""
         across = self.left < other.right and other.left < self.right
         return across and self.bottom < other.top and other.bottom < self.top
 
     def inside(self, other: "Box") -> bool:
+        """Whether it lies in the other whole, edges included."""
         across = other.left <= self.left and self.right <= other.right
         return across and other.bottom <= self.bottom and self.top <= other.top
 

@@ -52,6 +52,7 @@ class Values:
         return _negative(places, np.append(counts * weight, 1.0))
 
     def negated(self) -> "Values":
+        """The same for the difference the other way round."""
         return Values(-self.each, self.most)
 
 

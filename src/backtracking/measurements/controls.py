@@ -49,6 +49,7 @@ class Reading:
 
     @property
     def seen(self) -> tuple[int, ...]:
+        """The tokens that the model has read there."""
         return self.ids[: self.pos + 1]
 
     @property
@@ -72,6 +73,7 @@ class Event:
 
     @property
     def onset_id(self) -> int:
+        """The token that the onset begins with."""
         return self.at.next_id
 
     @property
@@ -225,10 +227,12 @@ class StudyRows:
         every: Callable[[], Iterable[GenerationRecord]],
         kind: StudiedOnsets,
     ) -> "StudyRows":
+        """A study of rows in memory."""
         return cls(with_onsets(rows, onsets, variant, kind), records, every)
 
     @classmethod
     def read(cls, files: StudyFiles, variant: str, kind: StudiedOnsets) -> "StudyRows":
+        """A study of a run's files."""
         rows, onsets = read_baseline(files.events, variant), read_onsets(files.onsets, variant)
         made_by = "backtracking generate"
         return cls.of(

@@ -128,6 +128,7 @@ class EventReader:
         self._coupled = MEMBERS[coupled]
 
     def __call__(self, record: GenerationRecord) -> Measured:
+        """Reads one completion: its onsets, its answer and grade, its steps."""
         close_mark = self._close_marks.get(record.variant, "")
         text, truncated = record.completion, record.finish_reason != "stop"
         matches = self.detector.all_matches(text, close_mark)
@@ -364,9 +365,11 @@ class TableWriter:
         self._writer.writeheader()
 
     def writerow(self, row: Mapping[str, Any]) -> None:
+        """Writes one row, its cells made harmless."""
         self._writer.writerow({name: harmless_cell(cell) for name, cell in row.items()})
 
     def writerows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes many rows, their cells made harmless."""
         for row in rows:
             self.writerow(row)
 

@@ -83,6 +83,7 @@ class Pair:
 
     @property
     def is_wrong(self) -> bool:
+        """Whether what was changed makes the statement wrong."""
         return self.kind in WRONG
 
 

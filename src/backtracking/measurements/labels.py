@@ -63,6 +63,7 @@ class Sentence:
 
     @property
     def stratum(self) -> str:
+        """The stratum that it is drawn from: the first detector that speaks up."""
         fits = (name for name in STRATA if self.detected.get(_STRATUM_OF.get(name, name)))
         return next(fits, "no phrase")
 

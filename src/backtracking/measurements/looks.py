@@ -41,6 +41,7 @@ class Looks:
         return found
 
     def shared_by(self, arms: int) -> "Looks":
+        """The same looks where so many arms share the error rate."""
         return Looks(self.ends, arms)
 
     def within(self, problems: int) -> "Looks":

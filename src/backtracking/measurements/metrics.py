@@ -42,10 +42,12 @@ class Metric:
 
     @property
     def is_share(self) -> bool:
+        """Whether it is a part of a whole, between 0 and 1."""
         return self.unit == "share"
 
     @property
     def factor(self) -> float:
+        """What the quotient is multiplied by to be in the metric's unit."""
         return 1000.0 if self.unit == "per 1,000 tokens" else 1.0
 
 

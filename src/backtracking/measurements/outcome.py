@@ -36,9 +36,11 @@ class Way:
     """What its rate weighs in the rate of onsets at the baseline's mix."""
 
     def falls(self, row: "pd.Series[Any]", level: float) -> bool:
+        """Whether an arm lowers it significantly."""
         return self._differs(row, level) and row[f"{self.metric.outcome}_diff"] < 0
 
     def rises(self, row: "pd.Series[Any]", level: float) -> bool:
+        """Whether an arm raises it significantly."""
         return self._differs(row, level) and row[f"{self.metric.outcome}_diff"] > 0
 
     def _differs(self, row: "pd.Series[Any]", level: float) -> bool:

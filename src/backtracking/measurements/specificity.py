@@ -19,13 +19,16 @@ class Step(Protocol):
     """A checkable statement of a completion: where it stands, what it computes, and whether it is right."""
 
     @property
-    def start(self) -> int: ...
+    def start(self) -> int:
+        """The character that it begins at."""
 
     @property
-    def expression(self) -> str: ...
+    def expression(self) -> str:
+        """What it computes, as written."""
 
     @property
-    def is_right(self) -> bool: ...
+    def is_right(self) -> bool:
+        """Whether both sides are equal."""
 
 
 Steps = Callable[[str], Sequence[Step]]

@@ -76,6 +76,7 @@ class Removal:
     """Removed together with it."""
 
     def arm(self, scale: float) -> Edits:
+        """Its edits of one pass, at a scale."""
         factor = scale_factor(self.mode, scale)
         return tuple(Edit(site, factor, (self.back,)) for site in (self.site, *self.also))
 
@@ -199,6 +200,7 @@ class ScanResult:
         at_onset: Sequence[Values],
         at_control: Mapping[int, Values],
     ) -> "ScanResult":
+        """Lays the passes' values out as arrays."""
         shape = (len(events), len(removals))
         control = {name: np.full(shape, np.nan) for name in CHANGES}
         for event, values in at_control.items():

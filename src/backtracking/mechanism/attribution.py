@@ -40,6 +40,7 @@ class LinearReadout:
 
     @classmethod
     def of(cls, loaded: LoadedModel) -> "LinearReadout":
+        """Takes scale and shift from the model's final norm."""
         norm = loaded.final_norm
         ones = torch.ones(loaded.hidden_size, device=loaded.device)
         if isinstance(norm, nn.LayerNorm):
@@ -71,6 +72,7 @@ class Gap:
 
     @classmethod
     def of(cls, loaded: LoadedModel, item: Item) -> "Gap":
+        """Takes an item's onset and contrast from the output embedding."""
         _, target = item
         head = loaded.model.get_output_embeddings()
         # Only the rows that are read: the whole matrix in float32 can take a gigabyte.

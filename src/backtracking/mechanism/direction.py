@@ -42,6 +42,7 @@ class Sample:
 
     @property
     def is_onset(self) -> bool:
+        """Whether an onset follows the position."""
         return self.kind == "onset"
 
 
@@ -127,6 +128,7 @@ class Directions:
 
     @property
     def samples(self) -> list[Sample]:
+        """The positions in the order of the states."""
         return self.split.samples
 
     @property

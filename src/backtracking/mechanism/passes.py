@@ -68,6 +68,7 @@ class Padded:
 
     @classmethod
     def of(cls, sequences: Sequence[Sequence[int]], device: torch.device) -> "Padded":
+        """Lays sequences into one batch, on a device."""
         width = max(map(len, sequences))
         ids = torch.zeros(len(sequences), width, dtype=torch.long)
         mask = torch.zeros_like(ids)

@@ -40,6 +40,7 @@ class Openings:
 
     @property
     def tokens(self) -> tuple[int, ...]:
+        """The first pieces of all phrases."""
         return tuple(self.weights)
 
 
@@ -89,6 +90,7 @@ class Targets:
         )
 
     def __call__(self, event: Event) -> Target:
+        """The tokens that stand for the event's onset, for its family, and for any onset."""
         onset = event.onset_id if self._fixed is None else self._fixed
         spelled = self._spell(event.phrase)
         # An onset in a spelling of its own stands for its phrase.

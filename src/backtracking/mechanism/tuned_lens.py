@@ -25,11 +25,13 @@ class Translators:
     shifts: Tensor
 
     def __call__(self, layer: int, hidden: Tensor) -> Tensor:
+        """The state of a layer as the last layer would put it."""
         state = hidden.to(self.maps.dtype)
         moved = state + state @ self.maps[layer].T + self.shifts[layer]
         return moved.to(hidden.dtype)
 
     def save(self, path: Path) -> None:
+        """Writes maps and shifts as safetensors."""
         from safetensors.torch import save_file
 
         save_file({"maps": self.maps.cpu().contiguous(), "shifts": self.shifts.cpu().contiguous()}, path)

@@ -44,6 +44,7 @@ class Resources:
 
     @property
     def shape(self) -> Shape:
+        """Layers and heads, by which arms are checked."""
         return Shape(self.n_layers, self.n_heads)
 
 

@@ -34,6 +34,7 @@ class Operation:
 
     @property
     def rule(self) -> Mode:
+        """The line of `MODES` that says how it acts."""
         return MODES[self.mode]
 
 

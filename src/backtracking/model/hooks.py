@@ -116,6 +116,7 @@ class GateHooks:
             raise RuntimeError(f"interventions were not applied in a forward pass: {names}")
 
     def remove(self) -> None:
+        """Takes every hook off the model again."""
         for handle in self._handles.values():
             handle.remove()
         self._handles.clear()
@@ -253,6 +254,7 @@ class CallTracker:
         return Positions(tokens, steps, seen[:, start:])
 
     def after(self, *_: Any) -> None:
+        """Checks, behind a call, that each gate acted where it should."""
         self.hooks.verify()
 
 

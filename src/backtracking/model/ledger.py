@@ -38,6 +38,7 @@ class Ledger:
     expected_applied: Counter[Key] = field(default_factory=Counter)
 
     def record(self, key: Key, called: int, applied: int, sequence_length: int) -> None:
+        """Counts calls of one intervened module, and how many of them were changed."""
         if self.enabled and called:
             self.called[key] += called
             self.applied[key] += applied
@@ -52,6 +53,7 @@ class Ledger:
         self.sequence_lengths.update(other.sequence_lengths if self.enabled else {})
 
     def reset(self) -> None:
+        """Begins again at nothing."""
         counters = (
             self.called,
             self.applied,
@@ -64,14 +66,17 @@ class Ledger:
 
     @property
     def total_calls(self) -> int:
+        """Calls of intervened modules, changed or not."""
         return self.called.total()
 
     @property
     def ablation_calls(self) -> int:
+        """Calls whose output was changed."""
         return self.applied.total()
 
     @property
     def skipped_calls(self) -> int:
+        """Calls that the schedule let pass unchanged."""
         return self.total_calls - self.ablation_calls
 
     def as_dict(self) -> dict[str, Any]:
@@ -98,6 +103,7 @@ class Ledger:
         }
 
     def write(self, path: Path) -> None:
+        """Writes the counts as JSON, in the form of `hook_debug.json`."""
         path.write_text(json.dumps(self.as_dict(), indent=2) + "\n", encoding="utf-8")
 
     def expect(

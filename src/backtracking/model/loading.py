@@ -50,10 +50,12 @@ class LoadedModel:
 
     @property
     def n_layers(self) -> int:
+        """How many decoder blocks the model has."""
         return len(self.blocks)
 
     @property
     def n_heads(self) -> int:
+        """How many query heads a block's attention has."""
         return int(_text_config(self.model).num_attention_heads)
 
     @property
@@ -63,15 +65,18 @@ class LoadedModel:
 
     @property
     def head_dim(self) -> int:
+        """The width of one head."""
         config = _text_config(self.model)
         return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
     @property
     def hidden_size(self) -> int:
+        """The width of the residual stream."""
         return int(_text_config(self.model).hidden_size)
 
     @property
     def vocab_size(self) -> int:
+        """How many tokens the output can choose from."""
         return int(self.model.get_output_embeddings().weight.shape[0])
 
     def has_separable_heads(self, layer: int) -> bool:

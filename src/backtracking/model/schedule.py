@@ -26,6 +26,7 @@ class Positions:
 
     @classmethod
     def of_prompt(cls, prompt_ids: Sequence[int]) -> "Positions":
+        """The positions of one prompt, read in one pass."""
         tokens = np.asarray([prompt_ids], dtype=np.int64)
         return cls(tokens, np.zeros_like(tokens), np.zeros(tokens.shape, dtype=np.bool_))
 

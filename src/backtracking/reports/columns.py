@@ -64,15 +64,19 @@ class Lines:
         return Column(head, cells, holds)
 
     def names(self, head: str, column: str, link: Link | None = None) -> Column:
+        """A column of names, quoted as code."""
         return self.column(head, lambda row: quoted(row[column]), link, "names")
 
     def text(self, head: str, write: Callable[[Row], str]) -> Column:
+        """A column of words, written line by line."""
         return self.column(head, write, holds="text")
 
     def counts(self, head: str, column: str, link: Link | None = None) -> Column:
+        """A column of whole numbers."""
         return self.column(head, lambda row: count(row, column), link)
 
     def rates(self, head: str, column: str, n: str | None = None, link: Link | None = None) -> Column:
+        """A column of rates with their intervals, and the number of problems where it is asked for."""
         return self.column(head, lambda row: rate(row, column, n=n), link)
 
     def shares(self, head: str, column: str, digits: int = 0, link: Link | None = None) -> Column:
@@ -80,9 +84,11 @@ class Lines:
         return self.column(head, lambda row: percent(number(row, column), digits), link)
 
     def points(self, head: str, column: str) -> Column:
+        """A column of differences in percentage points, with their intervals."""
         return self.column(head, lambda row: points(row, column))
 
     def p_values(self, head: str, column: str) -> Column:
+        """A column of p-values."""
         return self.column(head, lambda row: p_value(number(row, column)))
 
     def plain(

@@ -63,10 +63,12 @@ class Table:
 
     @property
     def lines(self) -> int:
+        """How many lines stand below the heads."""
         return len(self.columns[0].cells)
 
     @property
     def shown(self) -> Sequence[Column]:
+        """The columns that are seen at once."""
         return self.columns[:SHOWN_COLUMNS]
 
 
@@ -83,6 +85,7 @@ class Picture:
 
     @property
     def name(self) -> str:
+        """The file without folder and ending."""
         return Path(self.path).stem
 
 
@@ -114,6 +117,7 @@ class Document:
     blocks: list[Block] = field(default_factory=list)
 
     def section(self, text: str, level: int = 2) -> None:
+        """Begins a section, with an anchor of its own."""
         taken = {heading.anchor for heading in self.headings}
         anchor = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "section"
         while anchor in taken:
@@ -121,9 +125,11 @@ class Document:
         self.blocks.append(Heading(level, text, anchor))
 
     def say(self, text: str) -> None:
+        """Adds a paragraph."""
         self.blocks.append(Paragraph(text))
 
     def bullets(self, items: Sequence[str]) -> None:
+        """Adds a list; nothing where it is empty."""
         if items:
             self.blocks.append(Bullets(items))
 
@@ -134,6 +140,7 @@ class Document:
             self.blocks.append(Table(name, told, csv))
 
     def judge(self, verdicts: Sequence[Verdict]) -> None:
+        """Adds verdicts with what they rest on."""
         self.blocks.append(Verdicts(verdicts))
 
     @contextmanager

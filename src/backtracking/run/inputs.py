@@ -42,6 +42,7 @@ class Input(ABC):
 
     @property
     def name(self) -> str:
+        """How records and messages call it: the path, and the part in brackets."""
         return f"{self.path}[{self.part}]" if self.part else str(self.path)
 
     def require(self) -> None:
@@ -81,13 +82,16 @@ class EventRows(Input):
 
     @property
     def part(self) -> str:
+        """The variant and the condition, as a record names them."""
         return f"{self.variant or ANY}/{self.condition or ANY}"
 
     @property
     def has_all(self) -> bool:
+        """Whether it is the whole table."""
         return self.variant is None and self.condition is None
 
     def has(self, variant: str | None, condition: str | None) -> bool:
+        """Whether rows of that variant and condition are among them."""
         return self.variant in (None, variant) and self.condition in (None, condition)
 
     def of(self, table: "pd.DataFrame") -> "pd.DataFrame":
@@ -120,6 +124,7 @@ class FirstRows(Input):
 
     @property
     def part(self) -> str:
+        """How many rows, as a record names them."""
         return f"first {self.count} rows"
 
     def _digest(self) -> str:
@@ -138,9 +143,11 @@ class Setting(Input):
 
     @property
     def part(self) -> str:
+        """The dotted key."""
         return self.key
 
     def value(self) -> Any:
+        """What the file says there; none where it says nothing."""
         data = yaml.safe_load(self.path.read_text(encoding="utf-8")) if self.path.exists() else None
         for step in self.key.split("."):
             data = data.get(step) if isinstance(data, dict) else None
@@ -158,9 +165,11 @@ class Listing(Input):
 
     @property
     def part(self) -> str:
+        """The pattern."""
         return self.pattern
 
     def files(self) -> list[Path]:
+        """The files that fit it now, in order."""
         return sorted(self.path.glob(self.pattern))
 
     def _digest(self) -> str:
@@ -173,6 +182,7 @@ class NotTestableQuestions(Input):
 
     @property
     def part(self) -> str:
+        """The part of `meta.json` that is meant, as a record names it."""
         return "not testable"
 
     def _digest(self) -> str:

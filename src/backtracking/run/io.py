@@ -222,6 +222,7 @@ class JsonlAppender:
         self._file = path.open("ab", buffering=0)
 
     def append(self, row: Record) -> None:
+        """Adds one row; it is in the file when this returns."""
         line = memoryview(row.model_dump_json(exclude_none=True).encode() + b"\n")
         start = self._file.seek(0, os.SEEK_END)
         try:
@@ -233,6 +234,7 @@ class JsonlAppender:
             raise
 
     def close(self) -> None:
+        """Brings the rows to the disk and lets go of the file."""
         with contextlib.suppress(OSError):
             os.fsync(self._file.fileno())
         self._file.close()

@@ -62,10 +62,12 @@ class RunMeta:
     schema: int = META_SCHEMA
 
     def save(self, path: Path) -> None:
+        """Writes it atomically."""
         io.write_json(path, asdict(self))
 
     @classmethod
     def load(cls, path: Path) -> "RunMeta":
+        """Reads it; runs of the earlier study, whose form was another, are recognised."""
         data = io.read_record(path, made_by="backtracking init-run --config CONFIG")
         try:
             if isinstance(data, dict) and "schema" not in data:

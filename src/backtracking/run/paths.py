@@ -31,14 +31,17 @@ class RunPaths:
 
     @property
     def root(self) -> Path:
+        """The run's folder."""
         return self.output_dir / self.run_id
 
     @property
     def lock(self) -> Path:
+        """Who writes into the run now, if anybody does."""
         return self.root / ".lock"
 
     @property
     def config(self) -> Path:
+        """The config as it was resolved."""
         return self.root / "config_resolved.yaml"
 
     @property
@@ -48,6 +51,7 @@ class RunPaths:
 
     @property
     def meta(self) -> Path:
+        """The record of what was done and from what."""
         return self.root / "meta.json"
 
     @property
@@ -57,10 +61,12 @@ class RunPaths:
 
     @property
     def generations(self) -> Path:
+        """Completions, a folder per prompt variant."""
         return self.root / "generations"
 
     @property
     def analysis(self) -> Path:
+        """The tables."""
         return self.root / "analysis"
 
     def table(self, name: str) -> Path:
@@ -73,13 +79,16 @@ class RunPaths:
 
     @property
     def figures(self) -> Path:
+        """The run's own figures."""
         return self.root / "figures"
 
     def figure(self, name: str) -> Path:
+        """One figure by its name, as PNG."""
         return self.figures / f"{name}.png"
 
     @property
     def gallery(self) -> "Gallery":
+        """The figures of all runs beside this one."""
         return Gallery(self.output_dir)
 
     def proposal_figure(self, name: str) -> Path:
@@ -88,6 +97,7 @@ class RunPaths:
 
     @property
     def proposal_figures(self) -> Path:
+        """The run's folder in the gallery."""
         return self.gallery.folder / self.run_id
 
     def inside(self, relative: str, key: str) -> Path:
@@ -109,10 +119,12 @@ class Gallery:
 
     @property
     def folder(self) -> Path:
+        """The folder, beside that of the runs."""
         return self.output_dir.parent / "figures"
 
     @property
     def index(self) -> Path:
+        """The page that shows them all."""
         return self.folder / "index.md"
 
     def runs(self) -> list[RunPaths]:

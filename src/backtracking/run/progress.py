@@ -17,15 +17,18 @@ PLAIN_EVERY_SECONDS = 10.0
 class Bar(Protocol):
     """What a long job calls as it goes."""
 
-    def advance(self, count: int = 1, note: str = "") -> None: ...
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Says that so many more are done, with a word on how it goes."""
 
 
 class Reporter(Protocol):
     """Makes bars and says lines; the CLI decides where they go."""
 
-    def bar(self, label: str, total: int, unit: str = "rows") -> AbstractContextManager[Bar]: ...
+    def bar(self, label: str, total: int, unit: str = "rows") -> AbstractContextManager[Bar]:
+        """A bar for a job of `total` units, shown while the block runs."""
 
-    def say(self, message: str) -> None: ...
+    def say(self, message: str) -> None:
+        """Shows one line of text."""
 
 
 class _Silent:
@@ -38,9 +41,11 @@ class Quiet:
 
     @contextmanager
     def bar(self, label: str, total: int, unit: str = "rows") -> Iterator[Bar]:
+        """A bar that nobody sees."""
         yield _Silent()
 
     def say(self, message: str) -> None:
+        """Says nothing."""
         pass
 
 
@@ -92,6 +97,7 @@ class Plain:
 
     @contextmanager
     def bar(self, label: str, total: int, unit: str = "rows") -> Iterator[Bar]:
+        """A bar that writes a line when enough has happened."""
         bar = _PlainBar(label, total, unit)
         try:
             yield bar
@@ -99,6 +105,7 @@ class Plain:
             bar.finish()
 
     def say(self, message: str) -> None:
+        """Writes the line to standard error at once."""
         sys.stderr.write(message + "\n")
         sys.stderr.flush()
 
@@ -113,6 +120,7 @@ class Terminal:
 
     @contextmanager
     def bar(self, label: str, total: int, unit: str = "rows") -> Iterator[Bar]:
+        """A live bar with count and time left."""
         from rich import progress as rp
         from rich.table import Column
 
@@ -135,6 +143,7 @@ class Terminal:
             yield _RichBar(live, task)
 
     def say(self, message: str) -> None:
+        """Prints the line above the live bars, as it is."""
         self._console.print(message, markup=False)
 
 

@@ -63,6 +63,7 @@ class SealedRecord(Record):
 
     @property
     def is_intact(self) -> bool:
+        """Whether the contents fit the digest; rows without one pass."""
         return self.digest is None or self.digest == self._content_digest()
 
     def _content_digest(self) -> str:

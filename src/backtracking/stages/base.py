@@ -42,10 +42,12 @@ class RunContext:
 
     @property
     def config(self) -> ExperimentConfig:
+        """What the run is asked to do."""
         return self.loaded.config
 
     @property
     def phase2(self) -> Phase2Config:
+        """The section for Phase 2; its defaults for a run of the earlier study."""
         if self.config.phase2 is None and self.meta.earlier is not None:
             return Phase2Config()  # such a run may hold Phase 2's tables beside a config that does not say so
         if self.config.phase2 is None:
@@ -58,6 +60,7 @@ class RunContext:
 
     @property
     def phase1_paths(self) -> RunPaths:
+        """Where the Phase 1 run lies that this one builds on."""
         if self.phase1 is None:
             raise UserError(
                 "no Phase 1 run given",
@@ -73,6 +76,7 @@ class RunContext:
 
     @property
     def own_dataset_path(self) -> Path:
+        """Where this run writes its problems."""
         saved = self.config.dataset.save_path
         return Path(saved) if saved else self.paths.dataset
 
@@ -120,6 +124,7 @@ class RunContext:
         return weights_digest(self.config.model.hf_id, self.config.model.revision)
 
     def check_variant(self, variant: str) -> str:
+        """The variant, if the config has it."""
         known = self.config.prompting.variant_names
         if variant not in known:
             raise UserError(f"unknown variant {variant!r}", next_step=f"choose one of: {', '.join(known)}")
@@ -165,13 +170,16 @@ class Stage(ABC):
         return f"{self.name}[{'/'.join(values)}]" if values else self.name
 
     @abstractmethod
-    def inputs(self, ctx: RunContext) -> Sequence[Input]: ...
+    def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """What it reads, and how far each matters."""
 
     @abstractmethod
-    def outputs(self, ctx: RunContext) -> Sequence[Path]: ...
+    def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The files that it makes."""
 
     @abstractmethod
-    def run(self, ctx: RunContext) -> Result: ...
+    def run(self, ctx: RunContext) -> Result:
+        """Does the work, and says what is to be remembered of it."""
 
     def completions(self, _ctx: RunContext) -> Completions | None:
         """The completions that it generates, known before anything is loaded; None for the other stages."""

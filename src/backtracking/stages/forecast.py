@@ -39,6 +39,7 @@ class Step:
 
     @property
     def tokens_at_cap(self) -> int:
+        """The tokens if every row ran to the cap."""
         return self.rows * self.cap
 
 
@@ -65,18 +66,22 @@ class Forecast:
 
     @property
     def rows(self) -> int:
+        """Completions to generate in all."""
         return sum(step.rows for step in self.steps)
 
     @property
     def tokens_at_cap(self) -> int:
+        """The tokens if every row of every step ran to its cap."""
         return sum(step.tokens_at_cap for step in self.steps)
 
     @property
     def tokens_expected(self) -> float:
+        """The tokens to expect, by the lengths seen so far."""
         return sum(step.rows * self.length.within(step.cap) for step in self.steps)
 
     @property
     def at_most(self) -> bool:
+        """Whether some step may need fewer rows than are counted."""
         return any(step.at_most and step.rows for step in self.steps)
 
     def with_measured_length(self, tokens: float | None) -> "Forecast":

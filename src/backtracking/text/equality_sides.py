@@ -28,6 +28,7 @@ class Side:
 
     @property
     def has_operator(self) -> bool:
+        """Whether it computes anything."""
         return len(self.operands) > 1 or any(operand.quotient for operand in self.operands)
 
     @property

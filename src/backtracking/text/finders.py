@@ -14,11 +14,14 @@ Found = Iterable[tuple[int, int] | re.Match[str]]
 class Finder(Protocol):
     """Finds all candidates in a text, and says which of them count as onsets."""
 
-    def all_matches(self, text: str, think_close: str = "") -> list[Onset]: ...
+    def all_matches(self, text: str, think_close: str = "") -> list[Onset]:
+        """Every candidate, counted or not, in the order of the text."""
 
-    def counted(self, matches: Iterable[Onset]) -> list[Onset]: ...
+    def counted(self, matches: Iterable[Onset]) -> list[Onset]:
+        """Those that count as onsets."""
 
-    def find(self, text: str, think_close: str = "") -> list[Onset]: ...
+    def find(self, text: str, think_close: str = "") -> list[Onset]:
+        """The onsets: candidates that count."""
 
 
 class OwnFinder:

@@ -27,14 +27,17 @@ class Place(NamedTuple):
 
     @property
     def previous(self) -> Token:
+        """The token before the number."""
         return token_at(self.tokens, self.at - 1)
 
     @property
     def following(self) -> Token:
+        """The token behind the number."""
         return token_at(self.tokens, self.stop)
 
     @property
     def beyond(self) -> Token:
+        """The second token behind the number."""
         return token_at(self.tokens, self.stop + 1)
 
 

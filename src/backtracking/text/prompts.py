@@ -18,9 +18,11 @@ class ChatTokenizer(Tokenizer, Protocol):
     bos_token: Any
     bos_token_id: Any
 
-    def get_added_vocab(self) -> dict[str, int]: ...
+    def get_added_vocab(self) -> dict[str, int]:
+        """Tokens that were added to the vocabulary, with their ids."""
 
-    def apply_chat_template(self, conversation: Any, **kwargs: Any) -> Any: ...
+    def apply_chat_template(self, conversation: Any, **kwargs: Any) -> Any:
+        """The conversation as the template renders it."""
 
 
 def find_variant(prompting: PromptingConfig, name: str) -> FormattingVariant:

@@ -41,10 +41,12 @@ class Statement:
 
     @property
     def claims(self) -> list[Mention]:
+        """The numbers that it claims."""
         return [mention for mention in self.counted if mention.stance is Stance.CLAIMED]
 
     @property
     def has_expression(self) -> bool:
+        """Whether some number is part of a computation."""
         return any(mention.stance is Stance.PART for mention in self.counted)
 
     def denies(self, quantity: Quantity) -> bool:

@@ -23,13 +23,17 @@ class Tokenizer(Protocol):
     """What the text modules ask of a tokenizer; every Hugging Face tokenizer has it."""
 
     @property
-    def all_special_ids(self) -> Any: ...
+    def all_special_ids(self) -> Any:
+        """Ids of tokens that are no text."""
 
-    def encode(self, text: str, *, add_special_tokens: bool = ...) -> Any: ...
+    def encode(self, text: str, *, add_special_tokens: bool = ...) -> Any:
+        """The token ids of a text."""
 
-    def decode(self, token_ids: Any, *, skip_special_tokens: bool = ..., **kwargs: Any) -> Any: ...
+    def decode(self, token_ids: Any, *, skip_special_tokens: bool = ..., **kwargs: Any) -> Any:
+        """The text of token ids."""
 
-    def convert_ids_to_tokens(self, ids: Any) -> Any: ...
+    def convert_ids_to_tokens(self, ids: Any) -> Any:
+        """The vocabulary's own spelling of each id."""
 
     def __len__(self) -> int: ...
 

@@ -52,6 +52,7 @@ class LabelCounts:
     meanings: Counter[tuple[str, Label]] = field(default_factory=Counter)
 
     def add(self, one: Placed) -> None:
+        """Counts a sentence whose place was found."""
         self.placed += 1
         self.meanings[one.given, one.label] += 1
 

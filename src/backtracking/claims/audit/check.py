@@ -28,6 +28,7 @@ class Check:
 
     @property
     def failed(self) -> bool:
+        """Whether the run fails it; a warning is no failure."""
         return self.outcome == FAIL
 
 
@@ -56,6 +57,7 @@ class Rule:
     finder: Finder
 
     def __call__(self, run: AuditedRun) -> Check:
+        """Looks at the run and says what it found, with the words that are the same for every run."""
         found = self.finder(run)
         number = found.number if found.number is not None and math.isfinite(found.number) else None
         return Check(self.name, found.outcome, found.found, self.why, self.what_to_do, number, found.details)

@@ -30,10 +30,12 @@ class Group:
 
     @property
     def name(self) -> str:
+        """How messages call the group: its format and its condition."""
         return named(self.variant, self.condition)
 
     @property
     def is_baseline(self) -> bool:
+        """Whether nothing was done to the model in it."""
         return self.condition == BASELINE_NAME
 
     def holds(self, *columns: str) -> bool:

@@ -44,6 +44,7 @@ class Measured:
     line: Mapping[str, Any] | None = None
 
     def holds(self, metric: Metric) -> bool:
+        """Whether it has what the metric needs."""
         if self.sums is not None:
             return holds(self.sums, metric)
         return self.line is not None and number(self.line, metric.name) is not None
@@ -57,9 +58,11 @@ class Measured:
 
     @cached_property
     def problems(self) -> frozenset[str]:
+        """The ids of its problems; none where only rates are left."""
         return frozenset() if self.sums is None else frozenset(self.sums["example_id"])
 
     def of(self, problems: frozenset[str]) -> pd.DataFrame:
+        """The sums of some problems alone."""
         assert self.sums is not None
         return self.sums[self.sums["example_id"].isin(problems)]
 

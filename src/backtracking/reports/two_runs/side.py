@@ -34,6 +34,7 @@ class Side:
 
     @cached_property
     def evidence(self) -> Evidence:
+        """Its tables, as claims and reports read them."""
         return Evidence(self.paths)
 
     @cached_property
@@ -43,6 +44,7 @@ class Side:
 
     @cached_property
     def config(self) -> ExperimentConfig:
+        """What the run was asked to do; unknown keys of an earlier study's run are passed over."""
         return load_config(self.paths.config, [], skip_unknown=self.is_earlier).config
 
     @cached_property

@@ -76,13 +76,16 @@ class AblationScan(Stage):
         return f"{self.name}[{self.variant}]"
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The events and completions that the study is drawn from."""
         return study_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The tables of the scan and of the readings that the config asks for beside it."""
         extras = [EXTRAS[part] for part in self._extras(ctx)]
         return paths(ctx.paths, with_figures([*MADE, *extras]))
 
     def run(self, ctx: RunContext) -> Result:
+        """Removes each component at the onsets and at their controls, and ranks what that did."""
         from backtracking.mechanism.analyses import direct_effects, removed_whole, scan_blocks
 
         bench = open_bench(ctx, self._work, SCAN_KEYS)
@@ -102,6 +105,7 @@ class AblationScan(Stage):
         return Result(rows=len(scanned.table), notes=study.notes() | notes)
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
+        """The values of each reading so far, event by event."""
         return [ctx.paths.work(work_name(self._work, part)) for part in PARTS]
 
     def _extras(self, ctx: RunContext) -> list[str]:

@@ -29,6 +29,7 @@ class KeptBench(Bench):
     """All config that the values depend on."""
 
     def values(self, part: str, items: Sequence[Item], compute: Compute, **depends_on: Any) -> list[Values]:
+        """The value of each item: kept ones from the file, the others computed and kept."""
         name = work_name(self.name, part)
 
         def of_pending(pending: list[int]) -> Iterator[tuple[int, Values]]:

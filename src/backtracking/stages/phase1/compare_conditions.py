@@ -24,12 +24,15 @@ class CompareConditions(Stage):
     config_keys: ClassVar[tuple[str, ...]] = ("detection",)
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The events of the variant under every condition."""
         return [files.EVENTS.rows(ctx.paths, ctx.check_variant(self.variant), None)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The table of conditions, and the draws of the random control one by one."""
         return paths(ctx.paths, with_figures([files.COMPARISON, files.DRAWS]))
 
     def run(self, ctx: RunContext) -> Result:
+        """Compares each condition with the baseline, problem by problem."""
         from backtracking.figures import catalogue as figures
         from backtracking.measurements.metrics_v2 import condition_table, draw_table
         from backtracking.measurements.random_sets import beside_the_target, with_ranks

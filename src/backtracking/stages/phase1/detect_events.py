@@ -39,13 +39,16 @@ class DetectEvents(Stage):
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The problems and all files of completions."""
         return [dataset_input(ctx), *(Whole(path) for path in generation_files(ctx))]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """A line per completion and per onset, and the first summaries of them."""
         tables = [files.EVENTS, files.ONSETS, files.SUMMARY, files.COUPLING, files.FAMILIES, files.BY_CAP]
         return paths(ctx.paths, [*tables, files.SPLIT, files.RATE_BY_VARIANT, files.RATE_VS_ACCURACY])
 
     def run(self, ctx: RunContext) -> Result:
+        """Reads every completion: onsets with their positions, answer and grade, steps."""
         generations = generation_files(ctx)
         if not generations:
             raise UserError(

@@ -29,14 +29,17 @@ class Direction(Stage):
     config_keys: ClassVar[tuple[str, ...]] = STUDY_KEYS
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The events and completions that the study is drawn from."""
         return study_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """How well each direction tells onsets from controls, and the vectors themselves."""
         return paths(
             ctx.paths, with_figures([readings.DIRECTION, readings.DIRECTIONS, readings.DIRECTIONS_CARD])
         )
 
     def run(self, ctx: RunContext) -> Result:
+        """Fits a direction per layer on some problems and tests it on the others."""
         from backtracking.figures import catalogue as figures
         from backtracking.mechanism.analyses import find_directions
 
@@ -53,6 +56,7 @@ class Direction(Stage):
         return Result(rows=len(vectors), notes=study.notes() | notes)
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
+        """The states read so far."""
         return [ctx.paths.work(self._work)]
 
     @property

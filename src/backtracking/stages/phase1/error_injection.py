@@ -42,6 +42,7 @@ class ErrorInjection(Stage):
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The baseline's events and completions of the variant."""
         ctx.check_variant(self.variant)
         return [
             *split_inputs(ctx),
@@ -50,10 +51,12 @@ class ErrorInjection(Stage):
         ]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """Every pair, its summaries, and where patching undoes the error."""
         tables = [readings.INJECTION, readings.INJECTION_SUMMARY, readings.INJECTION_CURVE, readings.PATCHING]
         return paths(ctx.paths, with_figures([*tables, readings.INJECTION_FIGURE]))
 
     def run(self, ctx: RunContext) -> Result:
+        """Makes right steps wrong and reads how the model's wish for an onset changes."""
         from backtracking.figures import catalogue as figures
         from backtracking.mechanism.error_injection import (
             curve_table,
@@ -76,6 +79,7 @@ class ErrorInjection(Stage):
         return Result(rows=len(pairs), notes={"pairs": len(pairs), **notes})
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
+        """The pairs read and patched so far."""
         return [ctx.paths.work(self._work(part)) for part in ("read", "patch")]
 
     def _work(self, part: str) -> str:

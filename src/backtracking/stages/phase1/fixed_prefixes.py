@@ -42,6 +42,7 @@ class FixedPrefixes(Stage):
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The problems, the selected components and the baseline's rows."""
         variant = ctx.check_variant(self.variant)
         return [
             dataset_input(ctx),
@@ -51,6 +52,7 @@ class FixedPrefixes(Stage):
         ]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The rates by condition and kind of prefix, and the rows behind them."""
         return paths(ctx.paths, with_figures([files.PREFIXES, files.PREFIX_ROWS]))
 
     def completions(self, ctx: RunContext) -> Completions:
@@ -61,6 +63,7 @@ class FixedPrefixes(Stage):
         return Completions({}, ctx.config.generation.max_new_tokens, unkept=rows, at_most=True)
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
+        """The continuations generated so far."""
         return [ctx.paths.work(self._work)]
 
     @property
@@ -68,6 +71,7 @@ class FixedPrefixes(Stage):
         return f"{self.name}-{self.variant}"
 
     def run(self, ctx: RunContext) -> Result:
+        """Goes on from the same prefixes under each condition and counts onsets."""
         from backtracking.figures import catalogue as figures
         from backtracking.measurements.controls import read_baseline, read_records
         from backtracking.measurements.fixed_prefixes import prefix_table

@@ -23,12 +23,15 @@ class FormattingSweep(Stage):
     config_keys: ClassVar[tuple[str, ...]] = ("detection", "prompting.formatting_variants")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The baseline's events of every variant."""
         return [files.EVENTS.rows(ctx.paths, None, BASELINE_NAME)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The table of variants and its figure."""
         return paths(ctx.paths, with_figures([files.FORMATS]))
 
     def run(self, ctx: RunContext) -> Result:
+        """Lays the variants side by side."""
         from backtracking.figures import catalogue as figures
         from backtracking.measurements.metrics_v2 import formatting_table
         from backtracking.measurements.tallies import names, tally_file

@@ -65,6 +65,7 @@ class Generate(Stage):
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The problems; with components removed, also which were selected."""
         needed: list[Input] = [dataset_input(ctx)]
         if check_condition(self.condition) != BASELINE_NAME:
             needed.append(readings.SELECTED.of(ctx.paths))
@@ -73,6 +74,7 @@ class Generate(Stage):
         return needed
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The file of completions; for the random control, also its draws."""
         listed = [files.RANDOM_SETS.path(ctx.paths)] if self.condition == "random_ablation" else []
         return [self._completions(ctx), *listed]
 
@@ -81,6 +83,7 @@ class Generate(Stage):
         return files.GENERATIONS.path(ctx.paths, variant=variant, condition=self.condition)
 
     def config_values(self, ctx: RunContext) -> dict[str, Any]:
+        """The keys that shape the text, and the number of samples."""
         count = {"generation.num_samples_per_prompt": ctx.config.generation.num_samples_per_prompt}
         return flatten(self._text_config(ctx)) | count
 
@@ -95,6 +98,7 @@ class Generate(Stage):
         return select_keys(ctx.config.model_dump(mode="json"), keys) | {"variant": chosen}
 
     def run(self, ctx: RunContext) -> Result:
+        """Generates the rows that are still missing."""
         from backtracking.engine.generate import SamplingParams, generate_rows
         from backtracking.model.ledger import Ledger
 
@@ -131,12 +135,14 @@ class Generate(Stage):
         return Result(rows=len(rows), notes=notes)
 
     def completions(self, ctx: RunContext) -> Completions:
+        """All rows of the variant under the condition."""
         generation = ctx.config.generation
         rows = ctx.problem_count() * generation.num_samples_per_prompt
         at_most = self.condition == SINGLE  # where two stand out
         return Completions({self._completions(ctx): rows}, generation.max_new_tokens, at_most=at_most)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        """The file that a stopped run goes on with."""
         return [self._completions(ctx)]
 
     def _rows(self, ctx: RunContext, problems: list[Problem], arm: Arm) -> "Iterator[Row]":

@@ -38,9 +38,11 @@ class LogitLens(Stage):
     config_keys: ClassVar[tuple[str, ...]] = (*STUDY_KEYS, "analysis.lens")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The events and completions that the study is drawn from."""
         return study_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The lens by layer, by position and by onset; the translators of a tuned lens."""
         tuned = [readings.TRANSLATORS] if ctx.config.analysis.lens == "tuned" else []
         tables = [
             readings.LENS,
@@ -54,6 +56,7 @@ class LogitLens(Stage):
         return paths(ctx.paths, with_figures(tables))
 
     def run(self, ctx: RunContext) -> Result:
+        """Reads the onset's chance off every layer, at onsets and at controls."""
         from backtracking.figures import catalogue as figures
         from backtracking.mechanism.analyses import through_the_lens
 
@@ -74,6 +77,7 @@ class LogitLens(Stage):
         return Result(rows=len(study.events), notes=study.notes())
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
+        """What was read so far."""
         return [ctx.paths.work(work_name(self._work, part)) for part in ("phrases", "")]
 
     @property

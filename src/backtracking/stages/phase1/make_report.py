@@ -27,6 +27,7 @@ class MakeReport(Stage):
         return [NotTestableQuestions(ctx.paths.meta), *([events] if is_needed else ())]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The claims as data, and the report as Markdown and HTML."""
         target = ctx.paths.inside(ctx.config.report.report_path, "report.report_path")
         return [files.CLAIMS.path(ctx.paths), *report_files(target), *self.rewrites(ctx)]
 
@@ -35,6 +36,7 @@ class MakeReport(Stage):
         return [files.AUDIT.path(ctx.paths)]
 
     def run(self, ctx: RunContext) -> Result:
+        """Writes the report, and says in it which results are out of date."""
         stale = stale_results(ctx, beside=self)
         write_phase1_report(ctx.paths, ctx.config, stale)
         return Result(notes={"stale": stale} if stale else {})

@@ -42,21 +42,26 @@ class OnsetStability(Stage):
     config_keys: ClassVar[tuple[str, ...]] = (*SAMPLED, "analysis.stable_share")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The onsets and the completions that hold them."""
         return onset_inputs(ctx, self.variant)
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """How often each onset comes again, and the summary."""
         return paths(ctx.paths, with_figures([readings.STABILITY, readings.STABILITY_SUMMARY]))
 
     def completions(self, ctx: RunContext) -> Completions:
+        """Several samples and a greedy one, from each onset and from each control."""
         asked = ctx.config.analysis
         rows = 2 * asked.stability_events * (asked.stability_samples + 1)
         tokens = continuation_tokens(asked.stability_window, asked.onsets)
         return Completions({}, tokens, unkept=rows, at_most=True)
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
+        """The continuations so far, sampled and greedy."""
         return [ctx.paths.work(name) for name in (self._work, f"{self._work}-greedy")]
 
     def run(self, ctx: RunContext) -> Result:
+        """Samples on from before each onset and counts how often it comes again."""
         from backtracking.figures import catalogue as figures
         from backtracking.measurements.stability import stability_summary, stability_table
 

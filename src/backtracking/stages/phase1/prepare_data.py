@@ -25,15 +25,18 @@ class PrepareData(Stage):
     config_keys: ClassVar[tuple[str, ...]] = ("dataset",)
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The local file of problems; none from the hub or made on the spot."""
         path = ctx.config.dataset.path
         if path is None or not Path(path).exists():
             return []
         return [Whole(Path(path))]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The file of problems in the one record shape."""
         return [ctx.own_dataset_path]
 
     def run(self, ctx: RunContext) -> Result:
+        """Loads the problems and writes them with ids and right answers."""
         problems = load_problems(ctx.config.dataset)
         path = ctx.own_dataset_path
         _refuse_foreign_file(path)

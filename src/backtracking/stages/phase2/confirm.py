@@ -64,11 +64,13 @@ class Phase2Confirm(Stage):
         return [dataset_input(ctx), *tables]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The split, the choice, and what it did on the problems held out."""
         tables = [earlier.SPLIT, files.CHOICE, files.CONFIRMED, files.CONFIRM_EVENTS]
         tables += with_figures([files.CONFIRM_PREFIXES, files.CONFIRM_PREFIX_ROWS])
         return paths(ctx.paths, [*tables, *hook_debug(ctx), files.CHOICE_FIGURE])
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
+        """The continuations of forced prefixes so far."""
         return [ctx.paths.work(self.name)]
 
     def completions(self, ctx: RunContext) -> Completions:
@@ -84,6 +86,7 @@ class Phase2Confirm(Stage):
         return Completions({}, cap, others=arms * rows, unkept=behind_prefixes, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
+        """Chooses an arm on one half of the problems and tests it on the other."""
         from backtracking.figures import catalogue as figures
 
         halves = self._halves(ctx)

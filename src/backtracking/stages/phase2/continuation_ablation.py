@@ -42,23 +42,27 @@ class Phase2ContinuationAblation(Stage):
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """Phase 1's study, and what the subset is made of."""
         asked, phase1 = ctx.phase2.continuation_ablation, ctx.phase1_paths
         variant = ctx.check_variant(asked.variant)
         inputs = study_inputs(ctx, variant, phase1)
         return [*inputs, *selection_input(ctx, [self._subset(ctx)])]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The onset's chance under each scale, and resumed rows where they are asked for."""
         tables = [files.STEP, files.STEP_SUMMARY]
         if ctx.phase2.continuation_ablation.num_continuations:
             tables += [files.RESUMED, files.RESUMED_SUMMARY]
         return paths(ctx.paths, with_figures(tables))
 
     def completions(self, ctx: RunContext) -> Completions | None:
+        """Rows resumed before an onset, under every scale and unchanged."""
         asked = ctx.phase2.continuation_ablation
         rows = asked.num_continuations * asked.max_events * (1 + len(asked.scales))
         return Completions({}, asked.continuation_tokens, unkept=rows, at_most=True) if rows else None
 
     def run(self, ctx: RunContext) -> Result:
+        """Reads the onset's chance at its deciding position under each scale."""
         from backtracking.figures import catalogue as figures
         from backtracking.mechanism.continuations import (
             run_continuation_ablation,

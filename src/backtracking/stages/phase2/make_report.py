@@ -32,6 +32,7 @@ class MakeReportPhase2(Stage):
         return [NotTestableQuestions(ctx.paths.meta)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The claims as data, and the report as Markdown and HTML."""
         target = ctx.paths.inside(ctx.phase2.report.report_path, "phase2.report.report_path")
         return [CLAIMS.path(ctx.paths), *report_files(target), *self.rewrites(ctx)]
 
@@ -40,6 +41,7 @@ class MakeReportPhase2(Stage):
         return [AUDIT.path(ctx.paths)]
 
     def run(self, ctx: RunContext) -> Result:
+        """Writes the report, and says in it which results are out of date."""
         stale = stale_results(ctx, beside=self)
         write_phase2_report(ctx.paths, ctx.phase1, ctx.config, stale)
         return Result(notes={"stale": stale} if stale else {})

@@ -21,13 +21,16 @@ class MetricsV2(Stage):
     config_keys: ClassVar[tuple[str, ...]] = ()
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """Phase 1's events."""
         made_by = f"{earlier.EVENTS.made_by} (in the Phase 1 run)"
         return [Whole(earlier.EVENTS.path(ctx.phase1_paths), made_by=made_by)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The metrics, their figure, and the audit of the Phase 1 run."""
         return paths(ctx.paths, [files.METRICS, files.METRICS_FIGURE, files.METRICS_AUDIT])
 
     def run(self, ctx: RunContext) -> Result:
+        """Computes the metrics from the baseline alone, and audits what they rest on."""
         from backtracking.claims.audit.checks import audit_into, in_short
         from backtracking.claims.evidence import Evidence
         from backtracking.figures import catalogue as figures

@@ -50,12 +50,14 @@ class Phase2ScaleSweep(Stage):
     )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """What the subset is made of; where the best is wanted, the subset sweep's events."""
         inputs = list(sweep_inputs(ctx, _candidates(ctx)))
         if ctx.phase2.scale_sweep.subset_name == BEST_SUBSET:
             inputs.append(files.SUBSET_EVENTS.of(ctx.paths))
         return inputs
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The table of scales, the rows behind it and the counts of the hooks."""
         tables = [files.SCALES, files.SCALE_EVENTS, *with_figures(waves(ctx, files.SCALE_WAVES))]
         return paths(ctx.paths, [*tables, *hook_debug(ctx), files.SCALES_FIGURE])
 
@@ -67,9 +69,11 @@ class Phase2ScaleSweep(Stage):
         return replace(asked, at_most=asked.at_most or sweep.subset_name == BEST_SUBSET)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        """The arms' files of completions."""
         return arm_files(ctx, ctx.phase2.scale_sweep.variant)
 
     def run(self, ctx: RunContext) -> Result:
+        """Generates and measures the subset at each scale, beside the baseline."""
         from backtracking.figures import catalogue as figures
         from backtracking.sweeps.sweep import run_arms
 

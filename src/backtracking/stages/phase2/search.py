@@ -30,16 +30,20 @@ class Phase2Search(Stage):
     config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.search", "phase2.subset_sweep.variant")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The problems."""
         return [dataset_input(ctx)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The arms tried, round by round, and the counts of the hooks."""
         return paths(ctx.paths, [*TABLES, *hook_debug(ctx)])
 
     def completions(self, ctx: RunContext) -> Completions:
+        """No more rows than the budget."""
         generation = ctx.config.generation
         return Completions({}, generation.max_new_tokens, others=ctx.phase2.search.budget_rows, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
+        """Tries subsets and scales within the budget, the promising ones on more problems."""
         from backtracking.sweeps.search import ranked_components, search_arms
 
         config = ctx.phase2.search

@@ -39,9 +39,11 @@ class Phase2Specificity(Stage):
     config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep", "phase2.scale_sweep")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """The rows behind the sweeps that were run."""
         return [table.of(ctx.paths) for table in _sweeps(ctx)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """What else each arm changes, and where its texts part from the baseline's."""
         return paths(ctx.paths, with_figures([*TABLES, files.DIVERGENCE_FIGURE]))
 
     def completions(self, ctx: RunContext) -> Completions:
@@ -52,6 +54,7 @@ class Phase2Specificity(Stage):
         return Completions({}, cap, unkept=FORCED_ERRORS * arms, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
+        """Measures onsets by cause, errors, and the tokens at which texts part."""
         from backtracking.sweeps.sweep import asked_rows, evaluate_generations
         from backtracking.text.triggers import Triggers
 

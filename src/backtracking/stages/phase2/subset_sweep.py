@@ -37,22 +37,27 @@ class Phase2SubsetSweep(Stage):
     config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
+        """What the subsets are made of."""
         return sweep_inputs(ctx, ctx.phase2.subset_sweep.subsets.values())
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
+        """The table of subsets, the rows behind it and the counts of the hooks."""
         tables = [files.SUBSETS, files.SUBSET_EVENTS, *with_figures(waves(ctx, files.SUBSET_WAVES))]
         return paths(ctx.paths, [*tables, *hook_debug(ctx), files.SUBSETS_FIGURE])
 
     def completions(self, ctx: RunContext) -> Completions:
+        """The rows of every subset and of the baseline."""
         scale = ctx.config.ablation_generation.effective_scale
         subsets = ctx.phase2.subset_sweep.subsets
         names = [subset_arm_name(name, subset, scale) for name, subset in subsets.items()]
         return sweep_completions(ctx, ctx.phase2.subset_sweep.variant, [BASELINE_NAME, *names])
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
+        """The arms' files of completions."""
         return arm_files(ctx, ctx.phase2.subset_sweep.variant)
 
     def run(self, ctx: RunContext) -> Result:
+        """Generates and measures every subset, in one batch with the baseline."""
         from backtracking.figures import catalogue as figures
         from backtracking.sweeps.sweep import run_arms
 
