@@ -29,7 +29,7 @@ def targeted(after_wrong, **how):
     ("case", "outcome", "contributes", "says"),
     [
         ((targeted(0.1), random_sets(0.8)), "supported", "supported", "0 of 20 random sets"),
-        ((targeted(0.78), random_sets(0.8)), "contradicted", "contradicted", "(fails)"),
+        ((targeted(0.78), random_sets(0.8)), "contradicted", "contradicted", "Not met: "),
         ((targeted(0.6), random_sets(0.8)), "contradicted", "supported", "removes"),
         ((targeted(0.1), random_sets(0.03)), "contradicted", "supported", "random sets remove as much"),
         (
@@ -45,7 +45,7 @@ def targeted(after_wrong, **how):
             "1 of 20 random sets",
         ),
         ((targeted(0.1), random_sets(0.8, sets=5)), "not testable", "supported", "distinct random sets: 5"),
-        ((targeted(0.1, sound_accuracy=0.4), random_sets(0.8)), "contradicted", "supported", "(fails)"),
+        ((targeted(0.1, sound_accuracy=0.4), random_sets(0.8)), "contradicted", "supported", "Not met: "),
     ],
     ids=[
         "most of it",

@@ -12,6 +12,12 @@ from backtracking.measurements.statistics import LEVEL, POWER
 
 State = Literal["holds", "fails", "open", "missing"]
 WORST_FIRST: tuple[State, ...] = ("fails", "missing", "open", "holds")
+STATE_NAMES: dict[State, str] = {
+    "fails": "Not met",
+    "missing": "Lacking",
+    "open": "Undecided",
+    "holds": "Met",
+}
 
 
 @dataclass(frozen=True)

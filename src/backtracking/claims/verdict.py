@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from backtracking.claims.audit.check import Check
-from backtracking.claims.parts import Part
+from backtracking.claims.parts import STATE_NAMES, WORST_FIRST, Part
 from backtracking.measurements.floors import NOT_TESTABLE
 
 Outcome = Literal["supported", "contradicted", "inconclusive", "not testable"]
@@ -70,13 +70,14 @@ class Claim:
         """The verdict where a table or a column is lacking: not testable."""
         return self.judge(Part("missing", lacks=what))
 
-    def mode_dependent(self, *parts: Part) -> Verdict:
-        """Inconclusive: what is found hinges on how a component is removed."""
-        found = self.judge(*parts)
+    def mode_dependent(self, split: Part, *others: Part) -> Verdict:
+        """Inconclusive: what is found hinges on how a component is removed, as the first part says."""
+        found = self.judge(split, *others)
+        others_say = _because(others, named=True)
         return replace(
             found,
             outcome="inconclusive",
-            because=MODE_DEPENDENT + _because(parts),
+            because=MODE_DEPENDENT + ". ".join(said for said in (split.says, others_say) if said),
             missing="",
             deciding_problems=None,
         )
@@ -91,10 +92,14 @@ def _outcome(parts: Sequence[Part]) -> Outcome:
     return "inconclusive" if "open" in states else "supported"
 
 
-def _because(parts: Sequence[Part]) -> str:
-    """What each part found; where there are several, those that do not hold are marked."""
-    marks = {"fails": " (fails)", "open": " (open)"} if len(parts) > 1 else {}
-    return "; ".join(part.says + marks.get(part.state, "") for part in parts if part.says)
+def _because(parts: Sequence[Part], named: bool = False) -> str:
+    """What each part found; parts of different states stand under the name of theirs, the weightiest first."""
+    telling = [part for part in parts if part.says]
+    states = [state for state in WORST_FIRST if any(part.state == state for part in telling)]
+    found = {state: "; ".join(part.says for part in telling if part.state == state) for state in states}
+    if len(states) == 1 and not named:
+        return found[states[0]]
+    return ". ".join(f"{STATE_NAMES[state]}: {said}" for state, said in found.items())
 
 
 def _with_problems(verdict: Verdict, deciding: Sequence[float]) -> Verdict:
