@@ -93,7 +93,7 @@ def _outcome(parts: Sequence[Part]) -> Outcome:
 
 
 def _because(parts: Sequence[Part], named: bool = False) -> str:
-    """What each part found; parts of different states stand under the name of theirs, the weightiest first."""
+    """What each part found; where states differ, each under the name of its own, the weightiest first."""
     telling = [part for part in parts if part.says]
     states = [state for state in WORST_FIRST if any(part.state == state for part in telling)]
     found = {state: "; ".join(part.says for part in telling if part.state == state) for state in states}
