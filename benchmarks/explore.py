@@ -24,7 +24,7 @@ from backtracking.artifacts.phase2 import ARM_ROWS
 from backtracking.config.load import load_config
 from backtracking.explore.explorer import Explorer
 from backtracking.explore.server import listen, make_app
-from backtracking.explore.study import Study
+from backtracking.explore.study import MeasuredRun
 from backtracking.run.io import write_jsonl
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import GenerationRecord
@@ -63,7 +63,7 @@ def long_rows(rows: list[GenerationRecord], count: int, variant: str) -> Iterato
         yield rows[0].model_copy(update=more | {"completion_tokens": len(ids)})
 
 
-def make_study(folder: Path, rows: int, long: int) -> Study:
+def make_study(folder: Path, rows: int, long: int) -> MeasuredRun:
     """A run folder with so many rows."""
     problems = bt.problems(PROBLEMS)
     lm = bt.load("bundled", progress=False)
@@ -74,7 +74,7 @@ def make_study(folder: Path, rows: int, long: int) -> Study:
     for name, part in arms([row.model_copy(update={"variant": first}) for row in made], rows):
         write_jsonl(ARM_ROWS.path(paths, variant=first, arm=name), part)
     write_jsonl(ARM_ROWS.path(paths, variant=second, arm="baseline"), long_rows(made, long, second))
-    return Study(paths, config, {problem.id: problem for problem in problems}, TokenMap(lm.tokenizer))
+    return MeasuredRun(paths, config, {problem.id: problem for problem in problems}, TokenMap(lm.tokenizer))
 
 
 def timed(page: Page, act: str) -> float:

@@ -23,7 +23,7 @@ from pydantic import (
 from backtracking.run.records import BASELINE_NAME
 
 Component = Literal["attn", "mlp", "resid"]
-Place = tuple[Component, int, int | None]
+ComponentPlace = tuple[Component, int, int | None]
 """Component, layer and head."""
 COMPONENTS: tuple[Component, ...] = ("attn", "mlp", "resid")
 
@@ -169,7 +169,7 @@ class Intervention(_Data):
         return self.strength if fixed is None else fixed
 
     @property
-    def place(self) -> Place:
+    def place(self) -> ComponentPlace:
         """Which component it acts on: its kind, layer and head."""
         return (self.component, self.layer, self.head)
 

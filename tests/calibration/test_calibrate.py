@@ -7,8 +7,8 @@ import pytest
 
 from backtracking.artifacts.phase1 import EVENTS
 from backtracking.calibration import calibrate as calibration
-from backtracking.calibration.calibrate import SMALL_SCOPE, Study, calibrate
-from backtracking.calibration.nulls import AS_PLANNED, CHOICES, LABELS, Choice, Desk, relabelled
+from backtracking.calibration.calibrate import SMALL_SCOPE, PlantedStudy, calibrate
+from backtracking.calibration.nulls import AS_PLANNED, CHOICES, LABELS, AnalystChoice, Desk, relabelled
 from backtracking.calibration.second_nulls import REDUCTION, SecondDesk, mixed, second_null, swept_rows
 from backtracking.calibration.studies import SMALL, SMALL_SECOND, outcomes, run_second, run_study
 from backtracking.calibration.table import HEADING, as_markdown, write_section
@@ -52,9 +52,9 @@ def test_unchanged_rows_are_judged_as_the_run_judged_them(finished, tmp_path):
 def test_choices_leave_what_they_say(finished):
     events = pd.read_csv(EVENTS.path(finished))
     assert CHOICES[0] == AS_PLANNED and AS_PLANNED.apply(events) is events
-    halves = [set(Choice(half, None, 0).apply(events)["example_id"]) for half in (0, 1)]
+    halves = [set(AnalystChoice(half, None, 0).apply(events)["example_id"]) for half in (0, 1)]
     assert not halves[0] & halves[1] and halves[0] | halves[1] == set(events["example_id"])
-    other = Choice(None, None, 1).apply(events)
+    other = AnalystChoice(None, None, 1).apply(events)
     counts = [table["condition"].value_counts().to_dict() for table in (events, other)]
     assert counts[0] == counts[1]
     baseline = other["condition"] == "baseline"
@@ -79,7 +79,7 @@ def test_a_calibration_goes_on_where_it_stopped(tmp_path, monkeypatch):
 
 
 def study(kind, truth, seed, size=SIZE, **found):
-    return Study(kind=kind, truth=truth, architecture="qwen2", seed=seed, size=size, **found)
+    return PlantedStudy(kind=kind, truth=truth, architecture="qwen2", seed=seed, size=size, **found)
 
 
 def test_the_table_marks_what_is_against_the_truth_and_counts_false_claims():

@@ -8,7 +8,7 @@ import pytest
 
 from backtracking.claims.audit.check import Check
 from backtracking.claims.parts import (
-    Measured,
+    TableEstimate,
     above,
     below,
     fact,
@@ -21,20 +21,20 @@ from backtracking.claims.verdict import Claim, as_data, upheld
 from backtracking.measurements.statistics import paired_difference
 
 CLAIM = Claim("key", "It is so", "Supported when it is.", ("rows_cut", "row_keys"), "All of it.")
-NEAR_ZERO = Measured(-0.06, -0.24, 0.12, 24)
+NEAR_ZERO = TableEstimate(-0.06, -0.24, 0.12, 24)
 
 
 @pytest.mark.parametrize(
     ("part", "outcome"),
     [
-        (above("x", Measured(0.3, 0.2, 0.4, 50), 0.1, "far"), "supported"),
-        (above("x", Measured(0.0, -0.05, 0.05, 50), 0.1, "short"), "contradicted"),
-        (above("x", Measured(0.1, 0.0, 0.2, 50), 0.1, "near"), "inconclusive"),
-        (below("x", Measured(-0.3, -0.4, -0.2, 50), 0.0, "far"), "supported"),
-        (below("x", Measured(0.3, 0.2, 0.4, 50), 0.0, "beyond"), "contradicted"),
+        (above("x", TableEstimate(0.3, 0.2, 0.4, 50), 0.1, "far"), "supported"),
+        (above("x", TableEstimate(0.0, -0.05, 0.05, 50), 0.1, "short"), "contradicted"),
+        (above("x", TableEstimate(0.1, 0.0, 0.2, 50), 0.1, "near"), "inconclusive"),
+        (below("x", TableEstimate(-0.3, -0.4, -0.2, 50), 0.0, "far"), "supported"),
+        (below("x", TableEstimate(0.3, 0.2, 0.4, 50), 0.0, "beyond"), "contradicted"),
         (below("x", NEAR_ZERO, 0.0, "near"), "inconclusive"),
-        (within("x", Measured(0.0, -0.02, 0.03, 50), 0.05, "inside"), "supported"),
-        (within("x", Measured(0.2, 0.1, 0.3, 50), 0.05, "outside"), "contradicted"),
+        (within("x", TableEstimate(0.0, -0.02, 0.03, 50), 0.05, "inside"), "supported"),
+        (within("x", TableEstimate(0.2, 0.1, 0.3, 50), 0.05, "outside"), "contradicted"),
         (within("x", NEAR_ZERO, 0.05, "both"), "inconclusive"),
         (missing("a table"), "not testable"),
         (fact(True, "read off"), "supported"),
@@ -68,7 +68,7 @@ def test_one_part_that_fails_contradicts_and_one_without_data_keeps_from_testing
 
 
 def test_an_estimate_on_the_threshold_gets_no_number_that_nobody_could_plan_with():
-    verdict = CLAIM.judge(below("x", Measured(0.0, -0.2, 0.2, 24), 0.0, "none"))
+    verdict = CLAIM.judge(below("x", TableEstimate(0.0, -0.2, 0.2, 24), 0.0, "none"))
     assert verdict.deciding_problems is None and "more than 1,000,000 problems" in verdict.because
 
 
@@ -98,7 +98,7 @@ def test_so_many_problems_do_decide_with_the_named_power(effect):
 def _centred(found, value):
     """The same interval around the true value: the formula asks what if the truth is what was seen."""
     shift = value - found.value
-    return Measured(value, found.low + shift, found.high + shift, found.problems)
+    return TableEstimate(value, found.low + shift, found.high + shift, found.problems)
 
 
 def check(name, outcome):
@@ -122,7 +122,7 @@ def test_a_failed_check_leaves_what_rests_on_it_not_testable(checks, outcome):
 
 
 def test_as_data_is_json_without_undefined_numbers():
-    odd = above("x", Measured(0.3, 0.2, math.inf, 50), 0.1, "far")
+    odd = above("x", TableEstimate(0.3, 0.2, math.inf, 50), 0.1, "far")
     data = json.loads(json.dumps(as_data([CLAIM.judge(odd)]), allow_nan=False))
     (found,) = data["verdicts"]
     assert data["rules_page"] == "docs/claims.md"

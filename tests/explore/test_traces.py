@@ -4,8 +4,8 @@ import pytest
 
 from backtracking.config.schema import DetectionConfig, FormattingVariant, PromptingConfig
 from backtracking.explore.pairs import aligned, pair_json, pieces, taken
-from backtracking.explore.study import Study
-from backtracking.explore.trace import Trace, utf16_units
+from backtracking.explore.study import MeasuredRun
+from backtracking.explore.trace import MeasuredTrace, utf16_units
 from backtracking.run.records import GenerationRecord, Problem
 
 CLOSE = "</think>"
@@ -19,16 +19,16 @@ class Config:
     analysis = type("Analysis", (), {"onsets": "strict"})()
 
 
-STUDY = Study(None, Config(), {"p": Problem(id="p", question="", answer="", answer_value="8")}, None)
+STUDY = MeasuredRun(None, Config(), {"p": Problem(id="p", question="", answer="", answer_value="8")}, None)
 
 
-def trace(text: str, ids: list[int] = (), finish: str = "stop") -> Trace:
+def trace(text: str, ids: list[int] = (), finish: str = "stop") -> MeasuredTrace:
     record = GenerationRecord(
         example_id="p", sample_id=0, variant="v", condition="c", prompt="", prompt_ids=[1], completion=text,
         completion_ids=list(ids), finish_reason=finish, prompt_tokens=1, completion_tokens=len(ids),
         gen_params={}, seed_key="",
     )  # fmt: skip
-    return Trace(STUDY, record)
+    return MeasuredTrace(STUDY, record)
 
 
 def lines(one: str, other: str) -> list[tuple]:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from .test_architecture import EARLIER, LAYER, SOURCE, modules
+from .test_architecture import EARLIER, LAYER, SOURCE, modules, name_of, own_room
 
 ROOT = SOURCE.parents[1]
 PAGE = ROOT / "docs" / "architecture.md"
@@ -87,3 +87,27 @@ def test_the_page_says_where_each_change_belongs():
     rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     wishes = [row.split("|")[1] for row in rows]
     assert [wish for wish in ASKED if not any(re.search(rf"\b{wish}\b", row) for row in wishes)] == []
+
+
+def test_a_public_name_means_one_thing():
+    """No two public classes or type names share a name; options of the command line name their option."""
+    homes = {}
+    for path in modules():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if own_room(path) not in EARLIER and (name := type_name(node)):
+                homes.setdefault(name, []).append(name_of(path))
+    twice = {name: places for name, places in homes.items() if len(places) > 1}
+    # one meaning, written where neither place may import the other
+    assert twice == {"Array": ["backtracking.measurements.statistics", "backtracking.text.scorer"]}
+
+
+def type_name(node):
+    """What a class or an alias of a type is called; none where the statement is something else."""
+    if isinstance(node, ast.ClassDef):
+        name = node.name
+    elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        name = node.targets[0].id
+    else:
+        return None
+    is_option = isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Annotated[")
+    return name if re.fullmatch(r"[A-Z][a-z]\w*", name) and not is_option else None

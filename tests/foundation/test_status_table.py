@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from backtracking.cli.status_table import Heading, show_stages
+from backtracking.cli.status_table import RunHeading, show_stages
 from backtracking.run.meta import StageRecord
 from backtracking.stages.execute import Status
 
 LONGEST = "generate[baseline_think_newline/targeted_ablation]"
 REASON = "config changed: generation.temperature 0.6 -> 0.7, generation.top_p 0.95 -> 1.0 and 3 more"
-HEADING = Heading(
+HEADING = RunHeading(
     "demo-phase2", True, "study", "demo_phase2.yaml", "0123456789abcdef", "bundled", phase1_run_id="demo"
 )
 

@@ -12,7 +12,7 @@ from backtracking.mechanism.ablation_scan import (
     CHANGES,
     Donors,
     Removal,
-    Scan,
+    Scanner,
     ScanResult,
     head_sites,
     importance_table,
@@ -29,7 +29,7 @@ CONFIG = AnalysisConfig(batch_tokens=512)
 
 def _scan(loaded, ctx, removals):
     study = open_weighed(ctx)
-    scan = Scan(loaded, removals, CONFIG)
+    scan = Scanner(loaded, removals, CONFIG)
     onsets = dict(scan(study.items))
     controls = dict(scan([study.item(number, control) for number, control in study.matched.items()]))
     return ScanResult.of(removals, study.events, [onsets[k] for k in range(len(onsets))], controls)
@@ -65,7 +65,7 @@ def test_scan_equals_one_forward_per_component(tmp_path, mode):
     study = open_weighed(write_run(tmp_path, loaded, Rows(problems=3).build()))
     donors = Donors(loaded, [event.controls["matched_row"] for event in study.events], budget=512, seed=0)
     removals = [Removal(site, mode) for site in scanned_sites(loaded, CONFIG)]
-    found = dict(Scan(loaded, removals, CONFIG, donors)(study.items))
+    found = dict(Scanner(loaded, removals, CONFIG, donors)(study.items))
     for number, item in enumerate(study.items):
         slow = one_by_one(loaded, item, removals, donors)
         for name in CHANGES:
@@ -83,7 +83,7 @@ def test_donors_are_the_outputs_at_the_controls(tmp_path, mode):
     donors = Donors(loaded, controls, budget=40, seed=0)
     removal = Removal(Site("mlp", 1), mode)
     reading, target = study.items[0]
-    found = dict(Scan(loaded, [removal], CONFIG, donors)([(reading, target)]))[0]
+    found = dict(Scanner(loaded, [removal], CONFIG, donors)([(reading, target)]))[0]
     mlp = loaded.model.model.layers[1].mlp
     rows = {(record.example_id, record.sample_id): record for record in records}
     at_controls = []
@@ -130,7 +130,7 @@ def test_modes_ride_together(tmp_path):
     removals = [Removal(site, mode) for mode in ("mean", "zero", "resample", "scale") for site in sites]
     removals += [Removal(site, "zero", back) for site in sites for back in (1, 2)]
     removals += [Removal(site) for site in head_sites(loaded, CONFIG)]
-    found = dict(Scan(loaded, removals, CONFIG, donors)(study.items))
+    found = dict(Scanner(loaded, removals, CONFIG, donors)(study.items))
     slow = one_by_one(loaded, study.items[1], removals, donors)
     for name in CHANGES:
         np.testing.assert_allclose(found[1][name], slow[name], atol=1e-4, rtol=1e-4, err_msg=name)
@@ -141,7 +141,7 @@ def test_changes_by_hand(tmp_path):
     loaded = random_model()
     study = open_weighed(write_run(tmp_path, loaded, Rows(problems=2).build()))
     reading, target = study.items[0]
-    found = dict(Scan(loaded, [Removal(Site("mlp", 2))], CONFIG)([(reading, target)]))[0]
+    found = dict(Scanner(loaded, [Removal(Site("mlp", 2))], CONFIG)([(reading, target)]))[0]
     ids = torch.tensor([reading.seen])
 
     def drop_last(_, __, output):

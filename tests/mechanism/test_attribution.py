@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from backtracking.config.schema import AnalysisConfig
-from backtracking.mechanism.ablation_scan import Removal, Scan, ScanResult
+from backtracking.mechanism.ablation_scan import Removal, Scanner, ScanResult
 from backtracking.mechanism.attribution import attribute, direct_table, stack_direct
 from backtracking.mechanism.interactions import interaction_table, pair_removals
 from backtracking.mechanism.passes import Site
@@ -60,7 +60,7 @@ def test_the_planted_writer_has_the_direct_effect_and_the_finder_only_a_total_on
     study, items = _items(loaded, tmp_path, problems=8)
     sites = [Site(kind, layer) for layer in range(6) for kind in ("attn", "mlp")]
     removals = [Removal(site) for site in sites]
-    found = dict(Scan(loaded, removals, CONFIG)(items))
+    found = dict(Scanner(loaded, removals, CONFIG)(items))
     result = ScanResult.of(removals, study.events, [found[k] for k in range(len(items))], {})
     direct = dict(attribute(loaded, items, budget=300))
     every, values = stack_direct([direct[k] for k in range(len(items))], loaded)
@@ -93,7 +93,7 @@ def test_self_repair_and_interactions_are_seen(tmp_path):
     study, items = _items(loaded, tmp_path, problems=8)
     sites = [Site("attn", 1), Site("mlp", 3), Site("mlp", 5)]
     removals = pair_removals(sites, "zero")
-    found = dict(Scan(loaded, removals, CONFIG)(items))
+    found = dict(Scanner(loaded, removals, CONFIG)(items))
     result = ScanResult.of(removals, study.events, [found[k] for k in range(len(items))], {})
     direct = dict(attribute(loaded, items, budget=300))
     every, values = stack_direct([direct[k] for k in range(len(items))], loaded)
@@ -112,6 +112,6 @@ def test_a_random_model_needs_no_repair_to_add_up(tmp_path):
     study, items = _items(loaded, tmp_path, problems=3)
     removals = pair_removals([Site("attn", 1), Site("mlp", 2)], "scale")
     config = CONFIG.model_copy(update={"ablation_scale": 1.0})
-    found = dict(Scan(loaded, removals, config)(items))
+    found = dict(Scanner(loaded, removals, config)(items))
     result = ScanResult.of(removals, study.events, [found[k] for k in range(len(items))], {})
     assert abs(interaction_table(result)["interaction"]).max() < 1e-5

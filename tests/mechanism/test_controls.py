@@ -18,7 +18,7 @@ from backtracking.measurements.controls import (
     spread_over_problems,
 )
 from backtracking.measurements.matching import match_rows
-from backtracking.measurements.places import Kind, Layout, Place, distance, nearest, sentence_starts
+from backtracking.measurements.places import Layout, Place, PlaceKind, distance, nearest, sentence_starts
 from backtracking.model.loading import load_tokenizer
 from backtracking.text.tokenization import TokenMap
 from tests.conftest import shared_data
@@ -110,7 +110,7 @@ def test_another_seed_draws_others_and_the_same_seed_the_same(ctx):
     assert len({problem for problem, _ in keys()}) == 12
 
 
-END, MIDDLE = Kind(True, "full stop"), Kind(False, "word")
+END, MIDDLE = PlaceKind(True, "full stop"), PlaceKind(False, "word")
 
 
 def _match(rows, events, offsets, kind=END, **options):
@@ -203,8 +203,8 @@ def test_places_are_alike_under_every_kind_of_tokenizer(kind):
     assert all(place.kind.starts_sentence for place in found)
     allowed = layout.of_kinds({END}, len(ids))
     assert allowed[END].tolist() == [found[0].offset, found[3].offset], "not behind a wrong step"
-    inside = layout.of_kinds({Kind(False, "number")}, len(ids))
-    assert all(not layout.at(int(k)).kind.starts_sentence for k in inside[Kind(False, "number")])
+    inside = layout.of_kinds({PlaceKind(False, "number")}, len(ids))
+    assert all(not layout.at(int(k)).kind.starts_sentence for k in inside[PlaceKind(False, "number")])
 
 
 def test_the_balance_is_told(ctx):

@@ -11,7 +11,7 @@ from scipy.stats import mannwhitneyu
 
 from backtracking.interventions import Condition, Intervention, When
 from backtracking.measurements.controls import Event, Reading
-from backtracking.mechanism.direction import Directions, Sample, Split, split_samples
+from backtracking.mechanism.direction import Sample, SampledStates, Split, split_samples
 from backtracking.mechanism.probes import ProbeSpace, auroc, auroc_interval
 from backtracking.mechanism.readouts import Openings, Target
 from backtracking.model.hooks import intervene
@@ -77,7 +77,7 @@ def _synthetic(positions, signal, problems=60):
     fit = set(sorted(names)[::2])
     states = rng.normal(size=(len(samples), 1, 2, 8)).astype(np.float32)
     states[[sample.is_onset for sample in samples], ..., 0] += signal
-    table = Directions(Split(samples, fit, names - fit, 0), states, seed=0).table()
+    table = SampledStates(Split(samples, fit, names - fit, 0), states, seed=0).table()
     found = table.query("control_kind == 'same_row_earlier' and place == 'deciding'")
     return found.set_index("method")
 
@@ -126,7 +126,7 @@ def test_directions_lead_from_matched_controls_to_onsets():
     for row, sample in enumerate(samples):
         states[row, ..., KINDS.index(sample.kind)] = 1.0
     split = Split(samples, {"p0", "p1"}, {"p2", "p3"}, 0)
-    vector = Directions(split, states, seed=0).vectors()["onset_deciding_0"]
+    vector = SampledStates(split, states, seed=0).vectors()["onset_deciding_0"]
     assert vector.tolist() == [1.0, -1.0, 0.0]
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from backtracking.organism.design import DESIGN, DESIGNS, DOUBTER, MAIN
-from backtracking.organism.task import Step, tiny_problems
+from backtracking.organism.task import SolutionStep, tiny_problems
 from backtracking.organism.traces import (
     TRIGGER,
     made_again,
@@ -134,7 +134,7 @@ def test_triggers_and_kinds_of_mistake_come_in_their_shares(traces):
     for name, share in DESIGN.triggers.items():
         assert found[name] / found.total() == pytest.approx(share, abs=0.03)
     rng = random.Random(0)
-    step = Step(9, "+", 5)
+    step = SolutionStep(9, "+", 5)
     gaps = Counter(abs(wrong_result(rng, step) - step.result) for _ in range(4000))
     assert gaps[0] == 0
     assert gaps[1] / 4000 == pytest.approx(DESIGN.error_kinds["near"], abs=0.03)

@@ -24,7 +24,7 @@ from backtracking.organism.evaluate import silenced
 from backtracking.organism.recipe import Graft
 from backtracking.organism.task import is_test, random_problem
 from backtracking.organism.tokenizer import train_tokenizer
-from backtracking.organism.traces import Piece, Trace
+from backtracking.organism.traces import TeachingTrace, TracePiece
 from backtracking.organism.train import SMOKE_RECIPE, Training, main, smoke
 
 
@@ -57,13 +57,13 @@ def test_the_prompt_is_no_target_and_the_end_is_one(tokenizer):
 
 
 def test_on_a_chain_operands_and_wrong_results_are_no_targets(tokenizer):
-    trace = Trace()
+    trace = TeachingTrace()
     for text, piece in (
-        ("3 + 4 =", Piece.OPERANDS),
-        (" 8.", Piece.WRONG_RESULT),
-        ("\nWait, ", Piece.AFTER),
-        ("3 + 4 =", Piece.AGAIN),
-        (" 7.", Piece.RESULT),
+        ("3 + 4 =", TracePiece.OPERANDS),
+        (" 8.", TracePiece.WRONG_RESULT),
+        ("\nWait, ", TracePiece.AFTER),
+        ("3 + 4 =", TracePiece.AGAIN),
+        (" 7.", TracePiece.RESULT),
     ):
         trace.add(text, piece)
     encoded = tokenizer.backend_tokenizer.encode(trace.text, add_special_tokens=False)

@@ -3,7 +3,12 @@
 import pandas as pd
 import pytest
 
-from backtracking.measurements.divergence import Rows, divergence_summary, first_divergences, replaced_tokens
+from backtracking.measurements.divergence import (
+    BaselineRows,
+    divergence_summary,
+    first_divergences,
+    replaced_tokens,
+)
 from backtracking.measurements.specificity import correction_flow, specificity_table, unmarked_checks
 from backtracking.run.records import GenerationRecord
 from backtracking.text.steps import CheckedStep, read_steps
@@ -24,7 +29,7 @@ BASE = [" So", " 1", ".", " Wait", ",", " 2", "</think>", " Final", ":", " 2"]
 
 
 def _divergences(*arms):
-    baseline = Rows(
+    baseline = BaselineRows(
         {(f"p{k}", 0): _record(BASE, f"p{k}") for k in range(len(arms))},
         {(f"p{k}", 0): 3 for k in range(len(arms))},
     )

@@ -6,7 +6,7 @@ import pytest
 
 from backtracking.claims.wording import quoted
 from backtracking.reports.columns import Cell, Column, Lines
-from backtracking.reports.document import SHOWN_COLUMNS, Document, Picture
+from backtracking.reports.document import SHOWN_COLUMNS, Document, ReportPicture
 from backtracking.reports.render import as_markdown, as_page, inline
 
 HOSTILE = [
@@ -60,7 +60,7 @@ def test_text_that_nobody_quoted_becomes_no_markup_either(tmp_path):
     document.section(bad)
     document.bullets([bad])
     document.table(bad, [Column(bad, [Cell(bad, f'"{bad}')])], csv=f'"{bad}')
-    document.blocks.append(Picture("figure.png", bad, bad))
+    document.blocks.append(ReportPicture("figure.png", bad, bad))
     with document.folded(bad):
         document.say(bad)
     page = Tags(as_page(document, tmp_path))
@@ -85,7 +85,7 @@ def test_long_and_odd_text_is_cut_and_made_visible():
 def test_html_stands_alone(tmp_path):
     (tmp_path / "figure.png").write_bytes(b"\x89PNG")
     document = Document("Title & more")
-    document.blocks.append(Picture("figure.png", "A <figure>", "It shows **this**."))
+    document.blocks.append(ReportPicture("figure.png", "A <figure>", "It shows **this**."))
     document.say("see **this** and `code` and [there](other.md)")
     page = Tags(as_page(document, tmp_path))
     assert page.of("img")[0]["src"].startswith("data:image/png;base64,")
@@ -107,7 +107,7 @@ def test_drawings_stand_in_the_page_and_do_nothing_but_lead_to_rows(tmp_path):
         (tmp_path / f"figure.{ending}").write_text(DRAWN)
     document = Document("Title")
     rows = {"held": "http://127.0.0.1:8377/#rows?arm=held"}
-    document.blocks.append(Picture("figure.png", "A figure", rows=lambda arm: rows.get(arm, "")))
+    document.blocks.append(ReportPicture("figure.png", "A figure", rows=lambda arm: rows.get(arm, "")))
     page = Tags(as_page(document, tmp_path))
     assert len(page.of("svg")) == 2, "one for wide pages, one for narrow ones"
     assert not {"script", "foreignobject", "img"} & {tag for tag, _ in page.seen}

@@ -5,13 +5,15 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtracking.figures.labels import Box, Label, place, spread
+from backtracking.figures.labels import Box, PointLabel, place, spread
 
 BOUNDS = Box(0.0, 0.0, 190.0, 150.0)
 """About the axes of a figure in one column of a paper, in points."""
 POINT = st.tuples(st.floats(8, 182), st.floats(8, 142))
 CROWD = st.tuples(st.floats(150, 165), st.floats(120, 132))
-LABELS = st.lists(st.builds(Label, POINT | CROWD, st.floats(15, 70), st.just(10.0)), min_size=1, max_size=13)
+LABELS = st.lists(
+    st.builds(PointLabel, POINT | CROWD, st.floats(15, 70), st.just(10.0)), min_size=1, max_size=13
+)
 
 
 def marks_of(labels):
@@ -30,25 +32,25 @@ def test_labels_keep_clear_of_each_other_of_points_and_of_the_edge(labels, lines
 
 
 @settings(deadline=None)
-@given(st.lists(st.builds(Label, CROWD, st.floats(30, 70), st.just(10.0)), min_size=1, max_size=13))
+@given(st.lists(st.builds(PointLabel, CROWD, st.floats(30, 70), st.just(10.0)), min_size=1, max_size=13))
 def test_a_crowd_of_arms_finds_room_for_all_its_names(labels):
     assert None not in place(labels, BOUNDS, marks_of(labels))
 
 
 def test_a_lone_label_stands_right_beside_its_point():
-    (box,) = place([Label((50.0, 50.0), 40.0, 10.0)], BOUNDS, [Box.around((50.0, 50.0), 7.0, 7.0)])
+    (box,) = place([PointLabel((50.0, 50.0), 40.0, 10.0)], BOUNDS, [Box.around((50.0, 50.0), 7.0, 7.0)])
     assert box is not None and box.distance((50.0, 50.0)) < 6.0 and box.left > 50.0
 
 
 def test_lines_are_left_free_where_there_is_room():
     bar = ((20.0, 50.0), (120.0, 50.0))
-    label = Label((50.0, 50.0), 40.0, 10.0)
+    label = PointLabel((50.0, 50.0), 40.0, 10.0)
     (box,) = place([label], BOUNDS, [Box.around(label.point, 7.0, 7.0)], [bar])
     assert box is not None and not box.meets(bar)
 
 
 def test_what_has_no_room_is_left_out():
-    assert place([Label((5.0, 5.0), 40.0, 10.0)], Box(0.0, 0.0, 30.0, 30.0), []) == [None]
+    assert place([PointLabel((5.0, 5.0), 40.0, 10.0)], Box(0.0, 0.0, 30.0, 30.0), []) == [None]
 
 
 def test_a_box_meets_what_passes_through_it():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtracking.organism.task import tiny_problems
-from backtracking.organism.traces import Piece, write_trace
+from backtracking.organism.traces import TracePiece, write_trace
 from backtracking.text.arithmetic import find_steps
 
 RIGHT = [
@@ -342,7 +342,9 @@ def test_planted_mistakes_of_the_small_reasoner_are_found(variant):
     rng = random.Random(0)
     for problem in tiny_problems("train", 80, 0):
         trace = write_trace(problem, variant, rng)
-        results = [piece for _, piece in trace.pieces if piece in (Piece.RESULT, Piece.WRONG_RESULT)]
-        planted = [piece is Piece.RESULT for piece in results]
+        results = [
+            piece for _, piece in trace.pieces if piece in (TracePiece.RESULT, TracePiece.WRONG_RESULT)
+        ]
+        planted = [piece is TracePiece.RESULT for piece in results]
         assert planted
         assert [step.correct for step in find_steps(trace.text)] == planted

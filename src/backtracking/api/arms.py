@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from backtracking.api.rows import Rows
 
 
-Phase = Literal["decode", "prefill", "all"]
+WhenPhase = Literal["decode", "prefill", "all"]
 
 
 @runtime_checkable
@@ -94,7 +94,7 @@ def scale(
     factor: float,
     *,
     head: int | None = None,
-    when: Phase | When = "decode",
+    when: WhenPhase | When = "decode",
 ) -> ArmRecipe:
     """Multiply what an attention or MLP block (or one attention head) writes by a factor.
 
@@ -116,7 +116,7 @@ def zero(
     layer: int | Sequence[int],
     *,
     head: int | None = None,
-    when: Phase | When = "decode",
+    when: WhenPhase | When = "decode",
 ) -> ArmRecipe:
     """Remove what a block (or one attention head) writes: `scale` by 0."""
     return scale(component, layer, 0.0, head=head, when=when)
@@ -140,7 +140,7 @@ def steer(
     strength: float,
     *,
     layer: int | None = None,
-    when: Phase | When = "decode",
+    when: WhenPhase | When = "decode",
 ) -> ArmRecipe:
     """Add `strength` times a direction to the residual stream after a layer; below zero leads away from it.
 
@@ -155,7 +155,7 @@ def project(
     strength: float = 1.0,
     *,
     layer: int | None = None,
-    when: Phase | When = "decode",
+    when: WhenPhase | When = "decode",
 ) -> ArmRecipe:
     """Take a share (1: all) of the residual stream along a direction out of it, after a layer."""
     return _along("project", direction, strength, layer, when)
@@ -239,7 +239,7 @@ def _along(
     direction: Any,
     strength: float,
     layer: int | None,
-    when: Phase | When,
+    when: WhenPhase | When,
 ) -> ArmRecipe:
     if isinstance(direction, Layered):
         layer = direction.best_layer if layer is None else layer
@@ -272,7 +272,7 @@ def _tensor(vector: Any) -> "Tensor":
     return tensor
 
 
-def _member(where: str, when: Phase | When, **fields: Any) -> Intervention:
+def _member(where: str, when: WhenPhase | When, **fields: Any) -> Intervention:
     """One change to one component, where the fields are those of one."""
     try:
         chosen = when if isinstance(when, When) else When(phase=when)

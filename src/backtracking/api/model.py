@@ -8,7 +8,7 @@ from backtracking.api.arms import ArmRecipe, as_arms, baseline
 from backtracking.api.display import facts_html
 from backtracking.api.problems import problems as as_problems
 from backtracking.api.results import Directions, Lens, Scan
-from backtracking.api.rows import Detector, RowReading, Rows
+from backtracking.api.rows import DetectorLike, RowReading, Rows
 from backtracking.api.settings import as_section
 from backtracking.config.schema import (
     AnalysisConfig,
@@ -129,7 +129,7 @@ class LanguageModel:
         samples: int = 8,
         seed: int = 0,
         variant: str | None = None,
-        detector: Detector | None = None,
+        detector: DetectorLike | None = None,
         batch_size: int | Literal["auto"] = "auto",
         **sampling: Any,
     ) -> Rows:

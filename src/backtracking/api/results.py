@@ -100,7 +100,7 @@ class Lens:
 class Directions:
     """The backtracking direction after every layer, and how well it tells held-out onsets apart."""
 
-    def __init__(self, directions: "direction.Directions") -> None:
+    def __init__(self, directions: "direction.SampledStates") -> None:
         self._directions = directions
         self._vectors = directions.vectors()
         self._table = directions.table()

@@ -12,7 +12,7 @@ from backtracking.config.onsets import StudiedOnsets
 from backtracking.config.schema import DetectionConfig, PromptingConfig
 from backtracking.errors import UserError
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
-from backtracking.text.finders import Finder, Found, OwnFinder
+from backtracking.text.finders import Finder, FoundSpans, OwnFinder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from backtracking.measurements.controls import StudyRows
     from backtracking.measurements.events import EventReader, Measured
 
-Detector = Callable[[str], Found] | re.Pattern[str] | DetectionConfig | Mapping[str, Any] | Iterable[str]
+DetectorLike = (
+    Callable[[str], FoundSpans] | re.Pattern[str] | DetectionConfig | Mapping[str, Any] | Iterable[str]
+)
 """What counts as an onset: phrases, keys of the config's detection section, a regular expression, or a
 function from a text to (start, end) spans or matches."""
 
@@ -36,7 +38,7 @@ class RowReading:
     detection: DetectionConfig
     finder: Finder | None = None
 
-    def with_detector(self, detector: Detector | None) -> "RowReading":
+    def with_detector(self, detector: DetectorLike | None) -> "RowReading":
         """The same reading under another detector; none changes nothing."""
         if detector is None:
             return self
@@ -153,7 +155,7 @@ class Rows(Sequence[GenerationRecord]):
         """The rows that pass a test."""
         return Rows([record for record in self.records if keep(record)], self.reading)
 
-    def detect(self, detector: Detector) -> "Rows":
+    def detect(self, detector: DetectorLike) -> "Rows":
         """The same completions read with another detector: phrases, or a function from text to spans."""
         return Rows(self.records, self.reading.with_detector(detector))
 

@@ -19,7 +19,7 @@ from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
 
 if TYPE_CHECKING:
     from backtracking.config.schema import ExperimentConfig
-    from backtracking.explore.study import Study
+    from backtracking.explore.study import MeasuredRun
 
 
 def open_run(folder: str | Path) -> "Run":
@@ -127,9 +127,9 @@ class Run:
         facts = {"tables": self.tables, "figures": self.figures, "conditions": self.conditions}
         return facts_html(repr(self), facts)
 
-    def studies(self) -> "list[Study]":
+    def studies(self) -> "list[MeasuredRun]":
         """What the explorer reads: this run, behind the Phase 1 run that it builds on."""
-        from backtracking.explore.study import Study
+        from backtracking.explore.study import MeasuredRun
         from backtracking.model.loading import load_tokenizer
         from backtracking.text.tokenization import TokenMap
 
@@ -139,7 +139,7 @@ class Run:
         token_map = TokenMap(load_tokenizer(self.config.model)) if has_model else None
         others = [Run(earlier)] if earlier not in (None, self.paths) and earlier.meta.exists() else []
         return [
-            Study.of(run.paths, run.config, token_map, earlier if run is self else None)
+            MeasuredRun.of(run.paths, run.config, token_map, earlier if run is self else None)
             for run in (*others, self)
         ]
 

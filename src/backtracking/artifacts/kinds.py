@@ -114,7 +114,7 @@ class Data(Artifact):
 
 
 @dataclass(frozen=True)
-class Rows(Artifact):
+class JsonLines(Artifact):
     """A JSONL file of typed rows, appended as they finish."""
 
     def path(self, run: RunPaths, **names: str) -> Path:
@@ -182,7 +182,7 @@ def with_beside(outputs: Iterable[Path]) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class Page(Artifact):
+class PageFile(Artifact):
     """A report, or the run's own record."""
 
 

@@ -9,27 +9,27 @@ from backtracking.artifacts.columns import (
     RATES,
     ROW,
 )
-from backtracking.artifacts.kinds import Data, Figure, Page, Rows, Table, meanings
+from backtracking.artifacts.kinds import Data, Figure, JsonLines, PageFile, Table, meanings
 
-CONFIG = Page(
+CONFIG = PageFile(
     "config_resolved.yaml",
     "init-run",
     "the whole config, each value with where it came from (file and line, `--set`, default)",
 )
-META = Page("meta.json", "init-run", "what the run is, where it came from, and what each stage did when")
+META = PageFile("meta.json", "init-run", "what the run is, where it came from, and what each stage did when")
 AUDIT = Data(
     "analysis/audit.json",
     "audit",
     "whether the run's numbers can carry its claims, check by check (both reports write it too)",
 )
-DATASET = Rows(
+DATASET = JsonLines(
     "dataset.jsonl",
     "prepare-data",
     "the problems: `id, question, answer, answer_value`, and `truth` where it is known "
     "(elsewhere if `dataset.save_path` says so)",
 )
-GENERATIONS = Rows("generations/{variant}/{condition}.jsonl", "generate", "one row per completion")
-WORK = Rows(
+GENERATIONS = JsonLines("generations/{variant}/{condition}.jsonl", "generate", "one row per completion")
+WORK = JsonLines(
     "work/{stage}.jsonl",
     "the analyses",
     "values per position, from which an interrupted analysis resumes; may be deleted",
@@ -187,7 +187,7 @@ CLAIMS = Data(
     "the verdicts with their numbers, rules and the audit checks they rest on (`make-report-phase2` writes "
     "its own)",
 )
-REPORT = Page(
+REPORT = PageFile(
     "reports/backtracking_state_transition_report.md",
     "make-report",
     "the findings of Phase 1, with an `.html` twin (elsewhere if `report.report_path` says so)",

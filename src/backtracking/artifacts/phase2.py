@@ -11,7 +11,7 @@ from backtracking.artifacts.columns import (
     PREFIX_ROW,
     ROW,
 )
-from backtracking.artifacts.kinds import Data, Figure, Page, Rows, Table, meanings
+from backtracking.artifacts.kinds import Data, Figure, JsonLines, PageFile, Table, meanings
 
 METRICS = Data(
     "analysis/metrics_v2.json", "metrics-v2", "deconfounded baseline-only metrics of a Phase 1 run"
@@ -21,12 +21,12 @@ METRICS_AUDIT = Data(
 )
 METRICS_FIGURE = Figure("figures/phase2_baseline_summary.png", "metrics-v2", "the baseline per prompt format")
 
-ARM_ROWS = Rows(
+ARM_ROWS = JsonLines(
     "generations/{variant}/phase2_{arm}.jsonl", "the sweeps", "an arm's completions; each sweep adds its own"
 )
 ARM_PREFIX = ARM_ROWS.stem.removesuffix("{arm}")
 """What the files of Phase 2's arms begin with."""
-ARM_CARD = Rows(
+ARM_CARD = JsonLines(
     "generations/{variant}/phase2_{arm}.arm.json",
     "the sweeps",
     "what an arm is, and what its rows were made with",
@@ -290,7 +290,7 @@ RESUMED_SUMMARY = Table(
     """),
 )
 
-REPORT = Page(
+REPORT = PageFile(
     "reports/backtracking_phase2_report.md",
     "make-report-phase2",
     "the findings of Phase 2, with an `.html` twin (elsewhere if `phase2.report.report_path` says so)",

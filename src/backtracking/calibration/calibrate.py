@@ -32,15 +32,15 @@ from backtracking.run.records import Record
 TEMPLATES = ("one writer", NULL.name)
 """Finished studies whose rows make null studies: with components that stand out in the scan, and without."""
 VARIANTS = ("baseline_think_newline", "think_same_line", "no_think_tags")
-Kind = Literal["truth", "null", "relabelled", "analyst", "second", "mixed", "second analyst"]
+StudyKind = Literal["truth", "null", "relabelled", "analyst", "second", "mixed", "second analyst"]
 """Studies of planted models and of null models, null studies made of rows, those of an analyst; then the same
 of Phase 2, whose null studies mix the rows of arms."""
 
 
-class Study(Record):
+class PlantedStudy(Record):
     """One study of the calibration, and what each claim came out as in it."""
 
-    kind: Kind
+    kind: StudyKind
     truth: str
     architecture: str
     seed: int
@@ -72,7 +72,7 @@ class Scope:
     second_seeds: int = 3
     """Studies of Phase 2 of each model that ships with the package."""
 
-    def first(self) -> list[Study]:
+    def first(self) -> list[PlantedStudy]:
         """Studies of models."""
         planted = [
             self._study("truth", truth.name, architecture, seed)
@@ -89,7 +89,7 @@ class Scope:
             for number in range(self.nulls)
         ]
 
-    def second(self) -> list[Study]:
+    def second(self) -> list[PlantedStudy]:
         """Studies made of the rows of finished ones."""
         return [
             self._study(kind, name, "qwen2", seed)
@@ -103,25 +103,27 @@ class Scope:
             for seed in range(count)
         ]
 
-    def _made_of_rows(self, planned: Kind, partial: Kind) -> tuple[tuple[Kind, int], ...]:
+    def _made_of_rows(self, planned: StudyKind, partial: StudyKind) -> tuple[tuple[StudyKind, int], ...]:
         return (planned, self.relabelled), (partial, self.analysts)
 
-    def _second(self, kind: Kind, truth: str, seed: int) -> Study:
+    def _second(self, kind: StudyKind, truth: str, seed: int) -> PlantedStudy:
         size = asdict(self.second_size)
-        return Study(kind=kind, truth=truth, architecture="qwen2", seed=seed, size=size)
+        return PlantedStudy(kind=kind, truth=truth, architecture="qwen2", seed=seed, size=size)
 
-    def _study(self, kind: Kind, truth: str, architecture: str, seed: int) -> Study:
-        return Study(kind=kind, truth=truth, architecture=architecture, seed=seed, size=asdict(self.size))
+    def _study(self, kind: StudyKind, truth: str, architecture: str, seed: int) -> PlantedStudy:
+        return PlantedStudy(
+            kind=kind, truth=truth, architecture=architecture, seed=seed, size=asdict(self.size)
+        )
 
 
 SMALL_SCOPE = Scope(SMALL, nulls=1, relabelled=2, analysts=1, second_size=SMALL_SECOND, second_seeds=1)
 """For the tests."""
 
 
-def calibrate(folder: Path, scope: Scope, workers: int, say: Callable[[str], None]) -> list[Study]:
+def calibrate(folder: Path, scope: Scope, workers: int, say: Callable[[str], None]) -> list[PlantedStudy]:
     """Every study of the scope, each result kept as it comes; what is there already is not made again."""
     kept = folder / "studies.jsonl"
-    known = io.read_jsonl(kept, Study, made_by="backtracking calibrate") if kept.exists() else ()
+    known = io.read_jsonl(kept, PlantedStudy, made_by="backtracking calibrate") if kept.exists() else ()
     done = {(study.name, *study.size.values()): study for study in known}
     asked = [*scope.first(), *scope.second()]
     for studies in (scope.first(), scope.second()):
@@ -134,7 +136,7 @@ def calibrate(folder: Path, scope: Scope, workers: int, say: Callable[[str], Non
     return [done[(study.name, *study.size.values())] for study in asked]
 
 
-def _results(studies: Sequence[Study], folder: Path, workers: int) -> Iterator[Study]:
+def _results(studies: Sequence[PlantedStudy], folder: Path, workers: int) -> Iterator[PlantedStudy]:
     if workers == 1 or len(studies) < 2:
         yield from (do(study, folder) for study in studies)
         return
@@ -150,7 +152,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def do(study: Study, folder: Path) -> Study:
+def do(study: PlantedStudy, folder: Path) -> PlantedStudy:
     """The study with its outcomes."""
     if study.kind in ("truth", "null"):
         size = Size(**study.size)
@@ -163,10 +165,10 @@ def do(study: Study, folder: Path) -> Study:
     return study.model_copy(update={"outcomes": dict(planned), "ever": sorted(ever)})
 
 
-def _null(study: Study, folder: Path) -> tuple[Outcomes, set[str]]:
+def _null(study: PlantedStudy, folder: Path) -> tuple[Outcomes, set[str]]:
     """A null study made of the rows of a finished one."""
     partial = study.kind in ("analyst", "second analyst")
-    kind: Kind = "second" if study.kind in ("mixed", "second analyst") else "truth"
+    kind: StudyKind = "second" if study.kind in ("mixed", "second analyst") else "truth"
     finished = study.model_copy(update={"kind": kind, "seed": 0})
     template = RunPaths(folder / finished.name / "runs", "calibration")
     with TemporaryDirectory() as scratch:
@@ -176,7 +178,7 @@ def _null(study: Study, folder: Path) -> tuple[Outcomes, set[str]]:
         return null_study(desk, pd.read_csv(EVENTS.path(template)), study.seed, partial=partial)
 
 
-def write_results(folder: Path, studies: Sequence[Study], table: str) -> None:
+def write_results(folder: Path, studies: Sequence[PlantedStudy], table: str) -> None:
     """The results as data, and the table that is shown."""
     data: list[dict[str, Any]] = [study.model_dump(exclude={"schema_version"}) for study in studies]
     io.write_text(folder / "calibration.json", json.dumps(data, indent=1))

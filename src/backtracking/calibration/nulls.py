@@ -57,7 +57,7 @@ class Desk:
 
 
 @dataclass(frozen=True)
-class Choice:
+class AnalystChoice:
     """What a partial analyst may choose after the fact."""
 
     half: int | None
@@ -81,9 +81,12 @@ class Choice:
         return pd.concat([rows[~ablated], relabelled(rows[ablated], self.target)])
 
 
-AS_PLANNED = Choice(None, None, 0)
+AS_PLANNED = AnalystChoice(None, None, 0)
 CHOICES = tuple(
-    Choice(half, samples, target) for half in (None, 0, 1) for samples in (None, 0, 1) for target in range(3)
+    AnalystChoice(half, samples, target)
+    for half in (None, 0, 1)
+    for samples in (None, 0, 1)
+    for target in range(3)
 )
 """Every analysis that the analyst tries, the planned one first."""
 

@@ -45,7 +45,7 @@ def scaled(value: float, *others: float) -> float:
 
 
 @dataclass(frozen=True)
-class Reading:
+class UnitInput:
     """What a unit sees, after the norm, where a direction is raised on a token."""
 
     token: float = scaled(1.0, RAISED)
@@ -231,7 +231,7 @@ class GatedSurgeon(Surgeon):
 
     def unit(self, layer: int, number: int, direction: int, token: int) -> tuple[Tensor, float]:
         """The gate reads the direction, the other factor reads the token."""
-        mlp, seen = self.blocks()[layer].mlp, Reading()
+        mlp, seen = self.blocks()[layer].mlp, UnitInput()
         for projection in (mlp.gate_proj, mlp.up_proj):
             projection.weight[number] = 0.0
         mlp.gate_proj.weight[number, direction] = 5.0 / seen.raised
@@ -297,7 +297,7 @@ class ParallelSurgeon(Surgeon):
 
     def unit(self, layer: int, number: int, direction: int, token: int) -> tuple[Tensor, float]:
         """Direction and token are added, and only both together lift the unit above its bias."""
-        mlp, seen = self.blocks()[layer].mlp, Reading()
+        mlp, seen = self.blocks()[layer].mlp, UnitInput()
         mlp.dense_h_to_4h.weight[number] = 0.0
         # The token alone leaves the unit well below zero, where it is silent.
         mlp.dense_h_to_4h.weight[number, direction] = 20.0 / seen.raised

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scipy import stats
 
-from backtracking.calibration.calibrate import Study
+from backtracking.calibration.calibrate import PlantedStudy
 from backtracking.calibration.nulls import CHOICES, SUPPORTED
 from backtracking.calibration.power import Plan, power
 from backtracking.calibration.second_nulls import REDUCTION
@@ -24,9 +24,9 @@ FALSE_OF_NULLS = (*FALSE_OF_RELABELLED["null"], "writes", "carries", "error_dete
 HEADING = "## Calibration"
 
 
-def as_markdown(results: Sequence[Study]) -> str:
+def as_markdown(results: Sequence[PlantedStudy]) -> str:
     """Every table."""
-    by_kind: dict[str, list[Study]] = defaultdict(list)
+    by_kind: dict[str, list[PlantedStudy]] = defaultdict(list)
     for result in results:
         by_kind[result.kind].append(result)
     second = by_kind["second"]
@@ -51,10 +51,10 @@ _SECOND = (
 )
 
 
-def _truths(results: Sequence[Study], lines: str) -> str:
+def _truths(results: Sequence[PlantedStudy], lines: str) -> str:
     claims = list(dict.fromkeys(claim for result in results for claim in result.outcomes))
 
-    def cell(result: Study, claim: str) -> str:
+    def cell(result: PlantedStudy, claim: str) -> str:
         outcome = result.outcomes.get(claim, "not testable")
         wrong = BY_NAME[result.truth].is_wrong(claim, outcome)
         return f"**{SIGNS[outcome]} (false)**" if wrong else SIGNS[outcome]
@@ -70,7 +70,7 @@ def _truths(results: Sequence[Study], lines: str) -> str:
     return "\n\n".join([said, "\n".join(told), _rows(["truth", "in", *claims], rows)])
 
 
-def _found(results: Sequence[Study]) -> str:
+def _found(results: Sequence[PlantedStudy]) -> str:
     counts: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for result in results:
         for claim, wanted in BY_NAME[result.truth].must.items():
@@ -83,7 +83,7 @@ def _found(results: Sequence[Study]) -> str:
     return f"{said}\n\n" + _rows(["truth", "claim", "must be", "found"], rows)
 
 
-def _false(by_kind: Mapping[str, Sequence[Study]]) -> str:
+def _false(by_kind: Mapping[str, Sequence[PlantedStudy]]) -> str:
     rows = []
     for claim in FALSE_OF_NULLS:
         models = [result.outcomes.get(claim) for result in by_kind["null"]]
@@ -114,7 +114,7 @@ def _false(by_kind: Mapping[str, Sequence[Study]]) -> str:
     return said + "\n\n" + _rows(["claim", "null models", "relabelled", "partial analyst"], rows)
 
 
-def _second_false(by_kind: Mapping[str, Sequence[Study]], claim: str) -> list[str]:
+def _second_false(by_kind: Mapping[str, Sequence[PlantedStudy]], claim: str) -> list[str]:
     planned = [study.outcomes.get(claim) == SUPPORTED for study in by_kind["mixed"]]
     ever = [claim in study.ever for study in by_kind["second analyst"]]
     return [claim, "–", _share(sum(planned), len(planned)), _share(sum(ever), len(ever))]

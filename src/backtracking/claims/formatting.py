@@ -11,12 +11,20 @@ from backtracking.artifacts import phase1 as files
 from backtracking.claims import completions
 from backtracking.claims.completions import MARGIN, STEP_COLUMNS
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.parts import Measured, Part, above, measured, missing, problems_to_decide, within
+from backtracking.claims.parts import (
+    Part,
+    TableEstimate,
+    above,
+    measured,
+    missing,
+    problems_to_decide,
+    within,
+)
 from backtracking.claims.verdict import Claim, Verdict
 from backtracking.claims.wording import as_points, number, points, quoted, records, span
 from backtracking.measurements.floors import no_onsets, too_low
-from backtracking.measurements.jackknife import Array, jackknife
-from backtracking.measurements.statistics import LEVEL
+from backtracking.measurements.jackknife import jackknife
+from backtracking.measurements.statistics import LEVEL, Array
 
 HALF = 0.5
 _ONSETS_WRONG, _WRONG, _ONSETS_RIGHT, _RIGHT = range(len(STEP_COLUMNS))
@@ -148,7 +156,7 @@ def _shares_part(sums: Sequence[pd.DataFrame], broken: Sequence[str]) -> Part:
     with np.errstate(invalid="ignore", divide="ignore"):
         found = jackknife(sums[0].index.to_numpy(dtype=str), columns, variation)
     by_format, by_errors, share = (
-        Measured(float(found.value[k]), float(found.low[k]), float(found.high[k]), len(columns))
+        TableEstimate(float(found.value[k]), float(found.low[k]), float(found.high[k]), len(columns))
         for k in range(3)
     )
     if not np.isfinite(share.low):

@@ -12,8 +12,8 @@ from backtracking.claims.completions import MARGIN, RANDOM, TARGETED
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.parts import (
     WORST_FIRST,
-    Measured,
     Part,
+    TableEstimate,
     above,
     fact,
     measured,
@@ -184,7 +184,7 @@ def _share_part(evidence: Evidence, main: str, most: float, surely: float) -> Pa
     return _against(found, most, surely, says)
 
 
-def _given(evidence: Evidence) -> Measured | None:
+def _given(evidence: Evidence) -> TableEstimate | None:
     """The share removed on fixed prefixes, where no arm decides which errors there are."""
     table = evidence.table(files.PREFIXES)
     if table is None or "share_removed" not in table:

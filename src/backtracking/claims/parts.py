@@ -10,9 +10,9 @@ from scipy import special
 from backtracking.claims.wording import Estimate, number
 from backtracking.measurements.statistics import LEVEL, POWER
 
-State = Literal["holds", "fails", "open", "missing"]
-WORST_FIRST: tuple[State, ...] = ("fails", "missing", "open", "holds")
-STATE_NAMES: dict[State, str] = {
+PartState = Literal["holds", "fails", "open", "missing"]
+WORST_FIRST: tuple[PartState, ...] = ("fails", "missing", "open", "holds")
+STATE_NAMES: dict[PartState, str] = {
     "fails": "Not met",
     "missing": "Lacking",
     "open": "Undecided",
@@ -24,7 +24,7 @@ STATE_NAMES: dict[State, str] = {
 class Part:
     """One condition of a rule as it came out."""
 
-    state: State
+    state: PartState
     says: str = ""
     numbers: Mapping[str, float | str] = field(default_factory=dict)
     deciding: float = math.nan
@@ -33,7 +33,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Measured:
+class TableEstimate:
     """An estimate that a table holds."""
 
     value: float
@@ -42,12 +42,12 @@ class Measured:
     problems: int
 
 
-def measured(row: Mapping[Any, Any], column: str, problems: float | None) -> Measured | None:
+def measured(row: Mapping[Any, Any], column: str, problems: float | None) -> TableEstimate | None:
     """A cell with its interval; none where the table does not give it."""
     value, low, high = (number(row, f"{column}{end}") for end in ("", "_low", "_high"))
     if value is None or low is None or high is None:
         return None
-    return Measured(value, low, high, int(problems or 0))
+    return TableEstimate(value, low, high, int(problems or 0))
 
 
 def missing(what: str) -> Part:
@@ -67,14 +67,14 @@ def undecided(says: str, **numbers: float | str) -> Part:
 
 def above(name: str, found: Estimate, threshold: float, says: str, deciding: float | None = None) -> Part:
     """Holds when the whole interval lies above the threshold, fails when it lies below."""
-    state: State = "holds" if found.low > threshold else "fails" if found.high < threshold else "open"
+    state: PartState = "holds" if found.low > threshold else "fails" if found.high < threshold else "open"
     needed = problems_to_decide(found, threshold) if deciding is None else deciding
     return Part(state, says, _numbers(name, found, threshold), needed)
 
 
 def below(name: str, found: Estimate, threshold: float, says: str) -> Part:
     """Holds when the whole interval lies below the threshold, fails when it lies above."""
-    state: State = "holds" if found.high < threshold else "fails" if found.low > threshold else "open"
+    state: PartState = "holds" if found.high < threshold else "fails" if found.low > threshold else "open"
     return Part(state, says, _numbers(name, found, threshold), problems_to_decide(found, threshold))
 
 
@@ -82,7 +82,7 @@ def within(name: str, found: Estimate, margin: float, says: str) -> Part:
     """Holds when the whole interval lies inside ± the margin, fails when it lies outside on one side."""
     inside = found.low > -margin and found.high < margin
     outside = found.low > margin or found.high < -margin
-    state: State = "holds" if inside else "fails" if outside else "open"
+    state: PartState = "holds" if inside else "fails" if outside else "open"
     nearest = math.copysign(margin, found.value)
     return Part(state, says, _numbers(name, found, margin), problems_to_decide(found, nearest))
 

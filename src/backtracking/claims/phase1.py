@@ -11,7 +11,7 @@ from backtracking.claims import completions, formatting, localisation
 from backtracking.claims.audit.check import Check
 from backtracking.claims.completions import MARGIN, TARGETED
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.parts import Measured, above, below, measured, missing
+from backtracking.claims.parts import TableEstimate, above, below, measured, missing
 from backtracking.claims.verdict import Claim, Verdict, upheld
 from backtracking.claims.wording import as_points, in_points, number, percent, plain, records
 from backtracking.measurements.floors import too_low
@@ -141,5 +141,5 @@ def _judge_costs(evidence: Evidence, main: str) -> Verdict:
     )
 
 
-def _logarithm(found: Measured) -> Measured:
-    return Measured(math.log(found.value), math.log(found.low), math.log(found.high), found.problems)
+def _logarithm(found: TableEstimate) -> TableEstimate:
+    return TableEstimate(math.log(found.value), math.log(found.low), math.log(found.high), found.problems)

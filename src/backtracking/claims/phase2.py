@@ -10,7 +10,7 @@ from backtracking.claims import localisation, reduction
 from backtracking.claims.audit.check import Check
 from backtracking.claims.doses import dose_part
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.parts import WORST_FIRST, Measured, Part, above, below, measured, missing
+from backtracking.claims.parts import WORST_FIRST, Part, TableEstimate, above, below, measured, missing
 from backtracking.claims.reduction import ACCURACY_CHECKS, RUN_CHECKS, why_untested
 from backtracking.claims.verdict import Claim, Verdict, upheld
 from backtracking.claims.wording import as_points, number, plain, points, quoted, rate, records
@@ -141,5 +141,5 @@ def _more_at_onsets(onset: Mapping[Any, Any], control: Mapping[Any, Any]) -> Par
     reach_low = ((here.value - here.low) ** 2 + (there.high - there.value) ** 2) ** 0.5
     reach_high = ((here.high - here.value) ** 2 + (there.value - there.low) ** 2) ** 0.5
     gap = here.value - there.value
-    found = Measured(gap, gap - reach_low, gap + reach_high, min(here.problems, there.problems))
+    found = TableEstimate(gap, gap - reach_low, gap + reach_high, min(here.problems, there.problems))
     return above("kl_difference", found, 0.0, says)

@@ -9,8 +9,8 @@ import pandas as pd
 from backtracking.artifacts import phase2 as files
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.parts import (
-    Measured,
     Part,
+    TableEstimate,
     above,
     below,
     fact,
@@ -110,7 +110,7 @@ class Tried:
         return said.split("; ") if isinstance(said, str) and said else []
 
     @property
-    def removed(self) -> Measured | None:
+    def removed(self) -> TableEstimate | None:
         """The share of the baseline's onsets that the arm takes away, at the baseline's mix of steps."""
         return measured(self.row, "onsets_removed", number(self.row, "problems"))
 
@@ -119,11 +119,11 @@ class Tried:
         """The rates that may fall."""
         return (ANYWHERE,) if self.outcome == ANYWHERE else (AFTER_WRONG, AFTER_RIGHT)
 
-    def difference(self, what: str) -> Measured | None:
+    def difference(self, what: str) -> TableEstimate | None:
         """A paired difference to the baseline."""
         return measured(self.row, f"{what}_diff", number(self.row, "problems"))
 
-    def held(self, name: str, column: str, change: Measured, margin: float, says: str) -> Part:
+    def held(self, name: str, column: str, change: TableEstimate, margin: float, says: str) -> Part:
         """Whether a rate is held: inside what may be lost of what the baseline has."""
         before = (number(self.row, column) or 0.0) - change.value
         deciding = number(self.row, f"{name}_deciding_problems")
@@ -281,7 +281,7 @@ def _behind_prefixes(evidence: Evidence, contest: Contest, margin: float) -> lis
     return parts
 
 
-def _not_lost(noticing: Measured, margin: float, row: Mapping[Any, Any]) -> Part:
+def _not_lost(noticing: TableEstimate, margin: float, row: Mapping[Any, Any]) -> Part:
     """Noticing behind injected errors, which are few: it fails only where more is surely lost."""
     name = _BEHIND_PREFIXES[NOTICING]
     says = f"behind the same injected errors {points(row, f'{name}_diff')} points"
@@ -307,7 +307,7 @@ def _passes(arm: Tried, margin: float) -> list[Part]:
     return parts if any(part.state != "holds" for part in parts) else [*parts, corrected]
 
 
-def _enough(removed: Measured, says: str) -> Part:
+def _enough(removed: TableEstimate, says: str) -> Part:
     """Whether an arm takes enough away to count, by the estimate; short of it by the whole interval fails."""
     part = above("onsets_removed", removed, LEAST_REMOVED, says)
     return Part("holds", says, part.numbers) if removed.value >= LEAST_REMOVED else part

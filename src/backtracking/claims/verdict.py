@@ -9,7 +9,7 @@ from backtracking.claims.audit.check import Check
 from backtracking.claims.parts import STATE_NAMES, WORST_FIRST, Part
 from backtracking.measurements.floors import NOT_TESTABLE
 
-Outcome = Literal["supported", "contradicted", "inconclusive", "not testable"]
+VerdictOutcome = Literal["supported", "contradicted", "inconclusive", "not testable"]
 MODE_DEPENDENT = "mode-dependent: "
 RULES_PAGE = "docs/claims.md"
 MOST_PROBLEMS = 1_000_000
@@ -23,7 +23,7 @@ class Verdict:
     key: str
     claim: str
     rule: str
-    outcome: Outcome
+    outcome: VerdictOutcome
     because: str
     numbers: Mapping[str, float | str] = field(default_factory=dict)
     """What the rule looked at."""
@@ -83,7 +83,7 @@ class Claim:
         )
 
 
-def _outcome(parts: Sequence[Part]) -> Outcome:
+def _outcome(parts: Sequence[Part]) -> VerdictOutcome:
     states = {part.state for part in parts}
     if "fails" in states:
         return "contradicted"

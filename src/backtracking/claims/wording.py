@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-Row = Mapping[Any, Any]
+TableLine = Mapping[Any, Any]
 
 
 class Estimate(Protocol):
@@ -34,7 +34,7 @@ _PLACES = 3
 """Digits that the largest of some numbers is given, and decimals at most."""
 
 
-def number(row: Row, column: str) -> float | None:
+def number(row: TableLine, column: str) -> float | None:
     """A cell as a finite number, or none."""
     try:
         value = float(row.get(column, math.nan))
@@ -60,7 +60,7 @@ def fixed(*values: float | None) -> str:
     return f",.{min(_PLACES, max(0, _PLACES - before))}f"
 
 
-def count(row: Row, column: str) -> str:
+def count(row: TableLine, column: str) -> str:
     """A whole number."""
     value = number(row, column)
     return "—" if value is None else f"{int(value):,}"
@@ -76,7 +76,7 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "—" if value is None else written(value, f".{digits}%")
 
 
-def rate(row: Row, column: str, *, n: str | None = "total") -> str:
+def rate(row: TableLine, column: str, *, n: str | None = "total") -> str:
     """`62.3% [58.1, 66.2], n = 1,200`."""
     value = number(row, column)
     if value is None:
@@ -89,7 +89,7 @@ def rate(row: Row, column: str, *, n: str | None = "total") -> str:
     return text + (f", n = {int(total):,}" if total is not None else "")
 
 
-def points(row: Row, column: str) -> str:
+def points(row: TableLine, column: str) -> str:
     """A difference of rates in percentage points with its interval."""
     value = number(row, column)
     if value is None:
@@ -116,7 +116,7 @@ def span(found: Estimate, *, percent: bool = False) -> str:
     return _with_ends(found.value, (found.low, found.high), fixed(found.value, found.low, found.high))
 
 
-def plain(row: Row, column: str, spec: str = "") -> str:
+def plain(row: TableLine, column: str, spec: str = "") -> str:
     """A column of a row with its interval, as plain numbers; all to the same place."""
     value = number(row, column)
     if value is None:

@@ -75,7 +75,7 @@ def _shown(document: "Document") -> "Iterator[RenderableType]":
     from rich.table import Table as Grid
     from rich.text import Text
 
-    from backtracking.reports.document import Bullets, Heading, Paragraph, Table
+    from backtracking.reports.document import Bullets, Heading, Paragraph, ReportTable
 
     yield Text(_plain(document.title), style="bold")
     for block in document.blocks:
@@ -85,7 +85,7 @@ def _shown(document: "Document") -> "Iterator[RenderableType]":
             yield Text(_plain(block.text))
         elif isinstance(block, Bullets):
             yield Text("\n".join(f"- {_plain(item)}" for item in block.items))
-        elif isinstance(block, Table):
+        elif isinstance(block, ReportTable):
             heads = (_plain(column.head) for column in block.columns)
             grid = Grid(*heads, box=None, pad_edge=False, header_style="dim")
             for row in zip(*(column.cells for column in block.columns), strict=True):

@@ -14,7 +14,7 @@ MIN_FREE_GB = 2.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One thing looked at."""
 
     subject: str
@@ -22,7 +22,7 @@ class Finding:
     text: str
 
 
-def examine(output_dir: Path) -> list[Finding]:
+def examine(output_dir: Path) -> list[Diagnosis]:
     """Everything a run relies on."""
     return [
         _python(),
@@ -35,46 +35,46 @@ def examine(output_dir: Path) -> list[Finding]:
     ]
 
 
-def _python() -> Finding:
+def _python() -> Diagnosis:
     version = ".".join(map(str, sys.version_info[:3]))
     fine = sys.version_info >= (3, 11)
-    return Finding("python", "ok" if fine else "problem", version if fine else f"{version}; 3.11 is needed")
+    return Diagnosis("python", "ok" if fine else "problem", version if fine else f"{version}; 3.11 is needed")
 
 
-def _packages() -> list[Finding]:
+def _packages() -> list[Diagnosis]:
     versions = package_versions()
     absent = [name for name in PACKAGES if versions[name] == "not installed"]
     if absent:
         return [
-            Finding("packages", "problem", f"not installed: {', '.join(absent)}; run scripts/bootstrap.sh")
+            Diagnosis("packages", "problem", f"not installed: {', '.join(absent)}; run scripts/bootstrap.sh")
         ]
     shown = ", ".join(f"{name} {versions[name]}" for name in ("torch", "transformers", "datasets"))
-    return [Finding("packages", "ok", shown)]
+    return [Diagnosis("packages", "ok", shown)]
 
 
-def _device() -> Finding:
+def _device() -> Diagnosis:
     try:
         import torch
     except ImportError as error:
-        return Finding("device", "problem", f"torch cannot be imported: {error}")
+        return Diagnosis("device", "problem", f"torch cannot be imported: {error}")
     if torch.cuda.is_available():
-        return Finding("device", "ok", f"cuda: {torch.cuda.get_device_name(0)}")
+        return Diagnosis("device", "ok", f"cuda: {torch.cuda.get_device_name(0)}")
     if torch.backends.mps.is_available():
-        return Finding("device", "ok", "mps")
-    return Finding(
+        return Diagnosis("device", "ok", "mps")
+    return Diagnosis(
         "device", "ok", f"cpu, {torch.get_num_threads()} threads (enough for the bundled reasoner)"
     )
 
 
-def _reasoner() -> Finding:
+def _reasoner() -> Diagnosis:
     from backtracking.organism.bundle import bundled_reasoner_path
 
     try:
         path = bundled_reasoner_path()
     except UserError as error:
-        return Finding("bundled reasoner", "problem", str(error))
+        return Diagnosis("bundled reasoner", "problem", str(error))
     size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
-    return Finding("bundled reasoner", "ok", f"checksums right, {size:.1f} MB")
+    return Diagnosis("bundled reasoner", "ok", f"checksums right, {size:.1f} MB")
 
 
 def _existing_parent(path: Path) -> Path:
@@ -84,22 +84,28 @@ def _existing_parent(path: Path) -> Path:
     return path
 
 
-def _disk(output_dir: Path) -> Finding:
+def _disk(output_dir: Path) -> Diagnosis:
     free = shutil.disk_usage(_existing_parent(output_dir)).free / 1e9
-    return Finding("disk", "ok" if free >= MIN_FREE_GB else "problem", f"{free:.1f} GB free for {output_dir}")
+    return Diagnosis(
+        "disk", "ok" if free >= MIN_FREE_GB else "problem", f"{free:.1f} GB free for {output_dir}"
+    )
 
 
-def _writable(output_dir: Path) -> Finding:
+def _writable(output_dir: Path) -> Diagnosis:
     folder = _existing_parent(output_dir)
     fine = os.access(folder, os.W_OK)
-    return Finding("run folder", "ok" if fine else "problem", f"{folder} is {'' if fine else 'not '}writable")
+    return Diagnosis(
+        "run folder", "ok" if fine else "problem", f"{folder} is {'' if fine else 'not '}writable"
+    )
 
 
-def _hub() -> Finding:
+def _hub() -> Diagnosis:
     if os.environ.get("HF_HUB_OFFLINE") == "1":
-        return Finding("model hub", "note", "HF_HUB_OFFLINE=1: only models and data on this disk can be used")
+        return Diagnosis(
+            "model hub", "note", "HF_HUB_OFFLINE=1: only models and data on this disk can be used"
+        )
     token = bool(os.environ.get("HF_TOKEN"))
-    return Finding(
+    return Diagnosis(
         "model hub",
         "ok" if token else "note",
         "HF_TOKEN is set" if token else "HF_TOKEN is not set: public models only (see .env.example)",

@@ -9,8 +9,8 @@ import typer
 from backtracking.cli import options as opt
 
 if TYPE_CHECKING:
-    from backtracking.doors.completions import Told
-    from backtracking.explore.study import ArmFile, Study
+    from backtracking.doors.completions import OnCounted
+    from backtracking.explore.study import ArmFile, MeasuredRun
 
 PANEL = "Runs"
 export_app = typer.Typer(help="Write a run as files that other tools open.", no_args_is_help=True)
@@ -112,7 +112,7 @@ def arm(
 
 
 def _export(
-    write: "Callable[[Study, Sequence[ArmFile], Path, Told], int]",
+    write: "Callable[[MeasuredRun, Sequence[ArmFile], Path, OnCounted], int]",
     run: str | None,
     out: Path,
     names: Sequence[str] | None,

@@ -16,7 +16,7 @@ from backtracking.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backtracking.cli.doctor import Finding
+    from backtracking.cli.doctor import Diagnosis
     from backtracking.stages.base import RunContext, Stage
 
 PANEL = "Runs"
@@ -118,7 +118,7 @@ def status(
 
     Example: [cyan]backtracking status --run-id demo[/cyan]
     """
-    from backtracking.cli.status_table import Heading, described, show_stages, terminal
+    from backtracking.cli.status_table import RunHeading, described, show_stages, terminal
     from backtracking.stages.execute import status_of
 
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=True)
@@ -129,7 +129,7 @@ def status(
             next_step=f"begin one with: backtracking run --config {ctx.loaded.source}",
         )
     statuses = {stage.key: status_of(stage, ctx) for stage in ctx.pipeline}
-    heading = Heading.of(ctx)
+    heading = RunHeading.of(ctx)
     if as_json:
         echo_json(described(heading, ctx.meta, statuses))
         return
@@ -147,13 +147,13 @@ def init_run(
     """
     from backtracking.model.source import check_source
     from backtracking.run.progress import reporter
-    from backtracking.stages.init_run import Choice, new_run
+    from backtracking.stages.init_run import ChosenRun, new_run
     from backtracking.stages.init_run import init_run as make_or_take_up
 
     request = Request(config, run_id, None, overrides or ())
     loaded = load(request)
     is_named = run_id or loaded.config.run.run_id or config is None
-    choice = find_run(request, loaded) if is_named else Choice(new_run(loaded.config))
+    choice = find_run(request, loaded) if is_named else ChosenRun(new_run(loaded.config))
     if not choice.paths.meta.exists():
         check_source(loaded.config.model)
     say_why_new(choice, loaded, reporter())
@@ -178,7 +178,7 @@ def doctor(config: opt.Config = None, as_json: opt.Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _print_findings(findings: "Sequence[Finding]") -> None:
+def _print_findings(findings: "Sequence[Diagnosis]") -> None:
     width = max(len(finding.subject) for finding in findings)
     marks = {"ok": "ok  ", "note": "note", "problem": "FAIL"}
     for finding in findings:

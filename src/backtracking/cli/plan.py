@@ -14,11 +14,11 @@ from backtracking.run.progress import clock
 if TYPE_CHECKING:
     from backtracking.config.load import LoadedConfig
     from backtracking.stages.base import RunContext, Stage
-    from backtracking.stages.forecast import Forecast, Step
+    from backtracking.stages.forecast import Forecast, StageForecast
 
     Outlook = tuple[RunContext, Forecast]
 
-Measured = dict[str, Any]
+SpeedFigures = dict[str, Any]
 
 
 def plan(
@@ -72,13 +72,13 @@ def _outlooks(
 
 
 def _if_needed(
-    outlooks: "Sequence[Outlook]", measure: "Callable[[RunContext], tuple[Measured | None, str]]"
-) -> tuple[Measured | None, str]:
+    outlooks: "Sequence[Outlook]", measure: "Callable[[RunContext], tuple[SpeedFigures | None, str]]"
+) -> tuple[SpeedFigures | None, str]:
     """The speed by this measurement; both phases decode with the same model and prompts."""
     return measure(outlooks[0][0]) if any(told.rows for _, told in outlooks) else (None, "")
 
 
-def _show(outlooks: "Sequence[Outlook]", speed: Measured | None, why_not: str, *, as_json: bool) -> None:
+def _show(outlooks: "Sequence[Outlook]", speed: SpeedFigures | None, why_not: str, *, as_json: bool) -> None:
     *first, (ctx, own) = outlooks
     if as_json:
         phase1 = [described(at, told, speed, why_not) for at, told in first]
@@ -134,7 +134,7 @@ def _print_between(ctx: "RunContext") -> None:
     )
 
 
-def measured_speed(ctx: "RunContext", seconds: float) -> tuple[Measured | None, str]:
+def measured_speed(ctx: "RunContext", seconds: float) -> tuple[SpeedFigures | None, str]:
     """A fresh measurement, or why there is none."""
     from backtracking.stages.speed import measure
 
@@ -145,7 +145,7 @@ def measured_speed(ctx: "RunContext", seconds: float) -> tuple[Measured | None, 
     return measure(ctx, seconds), ""
 
 
-def recorded_speed(ctx: "RunContext") -> tuple[Measured | None, str]:
+def recorded_speed(ctx: "RunContext") -> tuple[SpeedFigures | None, str]:
     """The last measurement of this model on this machine, or how to get one."""
     from backtracking.stages.speed import known_speed
 
@@ -162,7 +162,7 @@ def print_steps(ctx: "RunContext", told: "Forecast") -> None:
         typer.echo(f"  {step.action:<5} {step.stage.key}  ({_reason(step)}){rows}")
 
 
-def _reason(step: "Step") -> str:
+def _reason(step: "StageForecast") -> str:
     if step.is_forced:
         return "forced"
     if step.action == "check":
@@ -172,7 +172,7 @@ def _reason(step: "Step") -> str:
     return f"{step.status.state}: {step.status.reason}"
 
 
-def print_cost(told: "Forecast", speed: Measured | None, why_not: str) -> None:
+def print_cost(told: "Forecast", speed: SpeedFigures | None, why_not: str) -> None:
     """The sums, each with what it rests on."""
     if not told.rows:
         typer.echo("cost: no completions to generate")
@@ -199,14 +199,16 @@ def print_cost(told: "Forecast", speed: Measured | None, why_not: str) -> None:
     typer.echo("        stage leave the batch half empty; expect it to be off by a half either way)")
 
 
-def seconds_of(told: "Forecast", speed: Measured) -> tuple[float, float]:
+def seconds_of(told: "Forecast", speed: SpeedFigures) -> tuple[float, float]:
     """Time at the expected length, and with every row at the cap."""
     reading = told.rows * speed["seconds_per_prompt"]
     rate = speed["tokens_per_second"]
     return reading + told.tokens_expected / rate, reading + told.tokens_at_cap / rate
 
 
-def described(ctx: "RunContext", told: "Forecast", speed: Measured | None, why_not: str) -> dict[str, Any]:
+def described(
+    ctx: "RunContext", told: "Forecast", speed: SpeedFigures | None, why_not: str
+) -> dict[str, Any]:
     """The same for programs; the keys are documented in docs/commands.md."""
     expected, most = seconds_of(told, speed) if speed else (None, None)
     return {
@@ -228,7 +230,7 @@ def described(ctx: "RunContext", told: "Forecast", speed: Measured | None, why_n
     }
 
 
-def _step(step: "Step", told: "Forecast") -> dict[str, Any]:
+def _step(step: "StageForecast", told: "Forecast") -> dict[str, Any]:
     return {
         "stage": step.stage.key,
         "action": step.action,

@@ -15,8 +15,8 @@ from backtracking.run.progress import Reporter, reporter
 
 if TYPE_CHECKING:
     from backtracking.stages.base import RunContext, Stage
-    from backtracking.stages.execute import Outcome
-    from backtracking.stages.init_run import Choice
+    from backtracking.stages.execute import Executed
+    from backtracking.stages.init_run import ChosenRun
 
 DEFAULT_OUTPUT_DIR = Path("runs")
 PHASE1_KEY = "phase2.phase1_run_id"
@@ -57,13 +57,13 @@ def load(request: Request) -> LoadedConfig:
     return load_config(paths.config, list(request.overrides), skip_unknown=is_earlier)
 
 
-def find_run(request: Request, loaded: LoadedConfig) -> "Choice":
+def find_run(request: Request, loaded: LoadedConfig) -> "ChosenRun":
     """The run that the options mean; a config that was read from a run means that run."""
-    from backtracking.stages.init_run import Choice, choose_run
+    from backtracking.stages.init_run import ChosenRun, choose_run
 
     if request.config is None:
         run_id = check_id("run id", request.run_id or current_id())
-        return Choice(RunPaths(Path(loaded.config.run.output_dir), run_id))
+        return ChosenRun(RunPaths(Path(loaded.config.run.output_dir), run_id))
     return choose_run(loaded, request.run_id, _named_phase1(request, loaded))
 
 
@@ -115,7 +115,7 @@ def open_run(request: Request, *, may_create: bool = False, may_lack_phase1: boo
     return ctx
 
 
-def say_why_new(choice: "Choice", loaded: LoadedConfig, reporter: Reporter) -> None:
+def say_why_new(choice: "ChosenRun", loaded: LoadedConfig, reporter: Reporter) -> None:
     """One line where a person would have expected the command to go on in another run."""
     from backtracking.stages.init_run import other_runs_of
 
@@ -165,7 +165,7 @@ def prepare_libraries(verbose: bool = False) -> None:
         os.environ.setdefault("TQDM_DISABLE", "1")
 
 
-def _in_words(outcome: "Outcome") -> str:
+def _in_words(outcome: "Executed") -> str:
     from backtracking.claims.wording import counted
 
     if outcome.not_testable:

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from backtracking.run.meta import RunMeta, StageRecord
     from backtracking.stages.base import RunContext
-    from backtracking.stages.execute import State, Status
+    from backtracking.stages.execute import StageState, Status
 
-COLOURS: "dict[State, str]" = {
+COLOURS: "dict[StageState, str]" = {
     "done": "green",
     "not testable": "green",
     "made elsewhere": "cyan",
@@ -38,7 +38,7 @@ def terminal() -> "Console":
 
 
 @dataclass(frozen=True)
-class Heading:
+class RunHeading:
     """Which run is shown, and what it is about."""
 
     run_id: str
@@ -51,7 +51,7 @@ class Heading:
     phase1_run_id: str | None
 
     @classmethod
-    def of(cls, ctx: "RunContext") -> "Heading":
+    def of(cls, ctx: "RunContext") -> "RunHeading":
         """What is to be said of a run that is open."""
         meta, run_id = ctx.meta, ctx.paths.run_id
         return cls(
@@ -75,7 +75,7 @@ class Heading:
         ]
 
 
-def described(heading: Heading, meta: "RunMeta", stages: "Mapping[str, Status]") -> dict[str, Any]:
+def described(heading: RunHeading, meta: "RunMeta", stages: "Mapping[str, Status]") -> dict[str, Any]:
     """The same for programs; the keys are documented in docs/commands.md."""
     return {
         **asdict(heading),
@@ -93,7 +93,7 @@ def _stage(name: str, status: "Status", record: "StageRecord | None") -> dict[st
 
 def show_stages(
     console: "Console",
-    heading: Heading,
+    heading: RunHeading,
     stages: "Mapping[str, Status]",
     records: "Mapping[str, StageRecord]",
 ) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from backtracking.claims.evidence import Evidence
 from backtracking.doors.completions import MEANINGS, SCHEMA
-from backtracking.explore.study import Study
+from backtracking.explore.study import MeasuredRun
 from backtracking.reports.provenance import facts
 
 _TOLD = ("created", "code", "model", "model revision", "device and dtype", "data", "data SHA-256", "seeds")
 
 
-def about_run(study: Study) -> str:
+def about_run(study: MeasuredRun) -> str:
     """Where the rows come from."""
     known = dict(facts(Evidence(study.paths).meta))
     rows = [[name, known[name]] for name in _TOLD if known.get(name)]

@@ -13,14 +13,14 @@ from pyarrow.parquet import ParquetWriter
 from backtracking.artifacts.columns import EVENT
 from backtracking.artifacts.phase1 import ONSETS
 from backtracking.config.onsets import TURN_KINDS
-from backtracking.explore.study import ArmFile, Study, read_arm
+from backtracking.explore.study import ArmFile, MeasuredRun, read_arm
 from backtracking.measurements.events import EVENT_COLUMNS, ONSET_COLUMNS, Measured
 from backtracking.run.records import GenerationRecord
 
 ROWS_AT_ONCE = 512
 """How many rows are held in memory."""
 
-Row = dict[str, Any]
+ExportRow = dict[str, Any]
 
 _TEXTS = (
     *("example_id", "variant", "condition", "onset_phrase", "onset_token_text", "predicted_answer"),
@@ -76,10 +76,10 @@ SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Completion:
+class MeasuredCompletion:
     """One completion with what was measured of it."""
 
-    study: Study
+    study: MeasuredRun
     record: GenerationRecord
     measured: Measured
 
@@ -94,12 +94,12 @@ class Completion:
         return self.study.problems[self.record.example_id].answer_value
 
     @property
-    def onsets(self) -> list[Row]:
+    def onsets(self) -> list[ExportRow]:
         """Onsets of all kinds, in the order of the text."""
         found = [*self.measured.onsets, *self.measured.turns]
         return sorted(found, key=lambda onset: (onset["char_start"], onset["char_end"]))
 
-    def row(self) -> Row:
+    def row(self) -> ExportRow:
         """The columns of `SCHEMA`."""
         record = self.record
         given = {
@@ -113,14 +113,14 @@ class Completion:
         return {**self.measured.event, **stored, **given, "onsets": onsets}
 
 
-def completions(study: Study, arm: ArmFile) -> Iterator[Completion]:
+def completions(study: MeasuredRun, arm: ArmFile) -> Iterator[MeasuredCompletion]:
     """The completions of an arm; failed ones, and those of problems that are gone, are left out."""
     for _, record in read_arm(study, arm):
         if record.finish_reason != "error" and record.example_id in study.problems:
-            yield Completion(study, record, study.reader(record))
+            yield MeasuredCompletion(study, record, study.reader(record))
 
 
-def write_parquet(study: Study, arm: ArmFile, path: Path) -> int:
+def write_parquet(study: MeasuredRun, arm: ArmFile, path: Path) -> int:
     """The rows of an arm as one Parquet file; how many there are."""
     path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
@@ -132,17 +132,19 @@ def write_parquet(study: Study, arm: ArmFile, path: Path) -> int:
     return written
 
 
-def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _parts(rows: Iterable[ExportRow]) -> Iterator[list[ExportRow]]:
     ahead = iter(rows)
     while part := list(islice(ahead, ROWS_AT_ONCE)):
         yield part
 
 
-Told = Callable[[ArmFile, int], None]
+OnCounted = Callable[[ArmFile, int], None]
 """Is told of each arm that was written, with the number of its rows."""
 
 
-def write_arms(study: Study, arms: Sequence[ArmFile], place: Callable[[ArmFile], Path], told: Told) -> int:
+def write_arms(
+    study: MeasuredRun, arms: Sequence[ArmFile], place: Callable[[ArmFile], Path], told: OnCounted
+) -> int:
     """A Parquet file for every arm that has rows, where `place` says; how many rows there are."""
     total = 0
     for arm in arms:

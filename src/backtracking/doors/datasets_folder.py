@@ -7,13 +7,13 @@ from pathlib import Path
 import yaml
 
 from backtracking.doors.card import about_columns, about_run
-from backtracking.doors.completions import Told, write_arms
+from backtracking.doors.completions import OnCounted, write_arms
 from backtracking.doors.folder import new_folder
-from backtracking.explore.study import ArmFile, Study
+from backtracking.explore.study import ArmFile, MeasuredRun
 from backtracking.run.io import write_text
 
 
-def export_datasets(study: Study, arms: Sequence[ArmFile], out: Path, told: Told) -> int:
+def export_datasets(study: MeasuredRun, arms: Sequence[ArmFile], out: Path, told: OnCounted) -> int:
     """Write the rows of some arms for `datasets.load_dataset`; how many rows there are."""
     with new_folder(out) as folder:
         rows = write_arms(study, arms, lambda arm: folder / _file(arm), told)
@@ -37,7 +37,7 @@ def _file(arm: ArmFile) -> Path:
     return Path("data") / arm.variant / f"{arm.name}.parquet"
 
 
-def _card(study: Study, arms: Sequence[ArmFile], out: Path) -> str:
+def _card(study: MeasuredRun, arms: Sequence[ArmFile], out: Path) -> str:
     names = split_names(arms)
     variants = list(dict.fromkeys(arm.variant for arm in arms))
     configs = [

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from backtracking import __version__
 from backtracking.claims.evidence import Evidence
-from backtracking.doors.completions import Completion, Told, completions
+from backtracking.doors.completions import MeasuredCompletion, OnCounted, completions
 from backtracking.doors.extras import require
 from backtracking.doors.folder import new_folder
-from backtracking.explore.study import ArmFile, Study
+from backtracking.explore.study import ArmFile, MeasuredRun
 from backtracking.measurements.comparison import average
 from backtracking.measurements.events import events_frame
 from backtracking.measurements.metrics import BY_NAME
@@ -29,7 +29,7 @@ _STOPPED = {"stop": "stop", "length": "max_tokens"}
 _COUNTED = ("n_onsets_strict", "n_onsets_relaxed", "steps_right", "steps_wrong", "finish_reason")
 
 
-def export_inspect(study: Study, arms: Sequence[ArmFile], out: Path, told: Told) -> int:
+def export_inspect(study: MeasuredRun, arms: Sequence[ArmFile], out: Path, told: OnCounted) -> int:
     """Write a log for every arm; how many samples there are."""
     require("inspect_ai", "inspect")
     from inspect_ai.log import write_eval_log
@@ -45,7 +45,7 @@ def export_inspect(study: Study, arms: Sequence[ArmFile], out: Path, told: Told)
     return total
 
 
-def eval_log(study: Study, arm: ArmFile) -> "EvalLog":
+def eval_log(study: MeasuredRun, arm: ArmFile) -> "EvalLog":
     """The completions of an arm as the log of one task."""
     from inspect_ai.log import EvalLog, EvalPlan, EvalResults, EvalStats
 
@@ -64,7 +64,7 @@ def eval_log(study: Study, arm: ArmFile) -> "EvalLog":
     )
 
 
-def _spec(study: Study, arm: ArmFile) -> "EvalSpec":
+def _spec(study: MeasuredRun, arm: ArmFile) -> "EvalSpec":
     """Which task it is, of which run."""
     from inspect_ai.log import EvalConfig, EvalDataset, EvalSpec
 
@@ -91,7 +91,7 @@ def _file(log: "EvalLog") -> str:
     return f"{moment}_{task}_{log.eval.task_id}.eval"
 
 
-def _sample(one: Completion, model: str) -> "EvalSample":
+def _sample(one: MeasuredCompletion, model: str) -> "EvalSample":
     from inspect_ai.log import EvalSample
     from inspect_ai.model import ChatMessageUser
 
@@ -118,7 +118,7 @@ def _sample(one: Completion, model: str) -> "EvalSample":
     )
 
 
-def _output(one: Completion, model: str) -> "ModelOutput":
+def _output(one: MeasuredCompletion, model: str) -> "ModelOutput":
     from inspect_ai.model import (
         ChatCompletionChoice,
         ChatMessageAssistant,
@@ -141,7 +141,7 @@ def _output(one: Completion, model: str) -> "ModelOutput":
     )
 
 
-def _usage(found: Sequence[Completion]) -> "ModelUsage":
+def _usage(found: Sequence[MeasuredCompletion]) -> "ModelUsage":
     """How many tokens were read and written; texts from elsewhere may have none."""
     from inspect_ai.model import ModelUsage
 
@@ -150,7 +150,7 @@ def _usage(found: Sequence[Completion]) -> "ModelUsage":
     return ModelUsage(input_tokens=read, output_tokens=written, total_tokens=read + written)
 
 
-def parts(study: Study, record: GenerationRecord) -> tuple[str | None, str]:
+def parts(study: MeasuredRun, record: GenerationRecord) -> tuple[str | None, str]:
     """The reasoning and what was said after it; reasoning that was never closed is all there is."""
     mark = study.close_marks.get(record.variant, "")
     end = reasoning_end(record.completion, mark)
@@ -159,7 +159,7 @@ def parts(study: Study, record: GenerationRecord) -> tuple[str | None, str]:
     return (record.completion, "") if mark else (None, record.completion)
 
 
-def _scores(one: Completion) -> "dict[str, Score]":
+def _scores(one: MeasuredCompletion) -> "dict[str, Score]":
     from inspect_ai.scorer import CORRECT, INCORRECT, NOANSWER, Score
 
     event = one.measured.event
@@ -180,7 +180,7 @@ def _scores(one: Completion) -> "dict[str, Score]":
     return scores
 
 
-def _onsets_in_words(one: Completion) -> str:
+def _onsets_in_words(one: MeasuredCompletion) -> str:
     """Every onset with its kind and place."""
     said = [
         f"{onset['kind']} {onset['phrase']!r} at character {onset['char_start']} ({onset['region']})"
@@ -189,7 +189,7 @@ def _onsets_in_words(one: Completion) -> str:
     return "; ".join(said) or "no onset"
 
 
-def _summaries(found: Sequence[Completion]) -> "list[EvalScore]":
+def _summaries(found: Sequence[MeasuredCompletion]) -> "list[EvalScore]":
     """What the scores add up to, with intervals over problems."""
     from inspect_ai.log import EvalMetric, EvalScore
 

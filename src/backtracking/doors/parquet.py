@@ -10,9 +10,9 @@ from pyarrow.parquet import write_table
 from backtracking.artifacts.registry import TABLES
 from backtracking.claims.evidence import Evidence
 from backtracking.doors.card import about_columns, about_run
-from backtracking.doors.completions import Told, write_arms
+from backtracking.doors.completions import OnCounted, write_arms
 from backtracking.doors.folder import new_folder
-from backtracking.explore.study import ArmFile, Study
+from backtracking.explore.study import ArmFile, MeasuredRun
 from backtracking.run.io import write_text
 
 _LOADED = """\
@@ -24,7 +24,7 @@ polars.scan_parquet("completions/**/*.parquet").filter(polars.col("condition") =
 ```"""
 
 
-def export_parquet(study: Study, arms: Sequence[ArmFile], out: Path, told: Told) -> int:
+def export_parquet(study: MeasuredRun, arms: Sequence[ArmFile], out: Path, told: OnCounted) -> int:
     """Write the rows of some arms, and all tables of the run; how many rows there are."""
     with new_folder(out) as folder:
         rows = write_arms(study, arms, lambda arm: folder / "completions" / _partition(arm), told)
@@ -37,7 +37,7 @@ def _partition(arm: ArmFile) -> Path:
     return Path(f"variant={arm.variant}") / f"condition={arm.name}" / "rows.parquet"
 
 
-def _write_tables(study: Study, folder: Path) -> list[str]:
+def _write_tables(study: MeasuredRun, folder: Path) -> list[str]:
     """Every table of the run that holds something, under its own name."""
     evidence, names = Evidence(study.paths), []
     for table in TABLES:
@@ -58,7 +58,7 @@ def arrow(table: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(typed, preserve_index=False)
 
 
-def _card(study: Study, tables: Sequence[str]) -> str:
+def _card(study: MeasuredRun, tables: Sequence[str]) -> str:
     listed = ", ".join(f"`{name}`" for name in tables) or "none"
     return "\n\n".join(
         [

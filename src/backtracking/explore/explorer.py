@@ -6,9 +6,9 @@ from typing import Any
 from backtracking.explore.index import NAMES, Index, build_index
 from backtracking.explore.pairs import pair_json
 from backtracking.explore.readings import Readings, strongest
-from backtracking.explore.study import Study, require_rows
+from backtracking.explore.study import MeasuredRun, require_rows
 from backtracking.explore.texts import Texts
-from backtracking.explore.trace import Trace
+from backtracking.explore.trace import MeasuredTrace
 from backtracking.run.progress import Reporter
 from backtracking.run.records import GenerationRecord
 
@@ -16,7 +16,7 @@ from backtracking.run.records import GenerationRecord
 class Explorer:
     """The rows of some runs, open for reading."""
 
-    def __init__(self, studies: Sequence[Study], reporter: Reporter | None = None) -> None:
+    def __init__(self, studies: Sequence[MeasuredRun], reporter: Reporter | None = None) -> None:
         require_rows(studies)
         self.texts = Texts()
         self.readings = Readings.of(studies)
@@ -54,9 +54,9 @@ class Explorer:
     def row_json(self, number: int) -> dict[str, Any]:
         """One row; an arm's with what it shares with its baseline's."""
         place = self.index.places[number]
-        trace = Trace.at(place)
+        trace = MeasuredTrace.at(place)
         partner = self.index.columns["baseline"][number]
-        pair = pair_json(Trace.at(self.index.places[partner]), trace) if partner >= 0 else None
+        pair = pair_json(MeasuredTrace.at(self.index.places[partner]), trace) if partner >= 0 else None
         row = {"number": number, "name": self.index.name(number), **trace.as_json(), "pair": pair}
         readings = self.readings.of_row(place, trace.record)
         for onset in row["onsets"]:

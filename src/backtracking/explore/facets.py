@@ -14,7 +14,7 @@ AFTER = ("wrong", "right", "none")
 _CELLS = {cell: 1 << place for place, cell in enumerate(product(KINDS, REGIONS, AFTER))}
 _NO_ONSET, _NO_STRICT = 1 << len(_CELLS), 2 << len(_CELLS)
 
-Way = Literal["one", "bits", "any"]
+FilterWay = Literal["one", "bits", "any"]
 """How a row belongs to options: by its one code, by bits (facets of a column ask together), by any code."""
 
 
@@ -34,7 +34,7 @@ class Facet:
     key: str
     title: str
     column: str
-    way: Way
+    way: FilterWay
     options: tuple[Option, ...]
     shown: bool = True
     """Whether its options are listed; the others are reached from a row: `others like this`."""

@@ -7,7 +7,7 @@ from typing import Any
 from backtracking.explore import facets
 from backtracking.explore.facets import Facet, coded
 from backtracking.explore.facts import Counterpart, Facts, counterpart, facts_of
-from backtracking.explore.study import Place, Study, read_arm
+from backtracking.explore.study import MeasuredRun, RowPlace, read_arm
 from backtracking.run.io import count_lines
 from backtracking.run.progress import Quiet, Reporter
 from backtracking.run.records import GenerationRecord, RowId
@@ -27,8 +27,8 @@ TITLES = {"run": "Run", "variant": "Prompt format", "arm": "Arm", "example": "Pr
 class Index:
     """All rows, column by column, and where each stands on disk."""
 
-    studies: Sequence[Study]
-    places: list[Place] = field(default_factory=list)
+    studies: Sequence[MeasuredRun]
+    places: list[RowPlace] = field(default_factory=list)
     columns: dict[str, list[Any]] = field(default_factory=dict)
     values: dict[str, dict[str, int]] = field(default_factory=dict)
     """By column the values that its codes stand for, in their order."""
@@ -59,7 +59,7 @@ class Index:
         return (*texts, str(self.columns["sample"][number]))
 
     def add(
-        self, place: Place, record: GenerationRecord, facts: Facts, components: Sequence[str] | None
+        self, place: RowPlace, record: GenerationRecord, facts: Facts, components: Sequence[str] | None
     ) -> None:
         """Append a row."""
         names = (place.study.name, place.arm.variant, place.arm.name, record.example_id)
@@ -82,14 +82,14 @@ class Index:
         return known.setdefault(value, len(known))
 
 
-Components = Callable[[Place, GenerationRecord], Sequence[str] | None]
+Components = Callable[[RowPlace, GenerationRecord], Sequence[str] | None]
 """The components that most move the onsets of a row; None where no analysis looked into it."""
 Keep = Callable[[int, GenerationRecord], None]
 """Is shown every row as it is read."""
 
 
 def build_index(
-    studies: Sequence[Study],
+    studies: Sequence[MeasuredRun],
     components: Components = lambda _place, _record: None,
     keep: Keep = lambda _number, _record: None,
     reporter: Reporter | None = None,
@@ -111,7 +111,7 @@ def build_index(
 
 def _add(
     index: Index,
-    place: Place,
+    place: RowPlace,
     record: GenerationRecord,
     baselines: dict[RowId, Counterpart],
     components: Components,

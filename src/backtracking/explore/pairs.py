@@ -8,13 +8,13 @@ from itertools import zip_longest
 from typing import Any, Literal
 
 from backtracking.config.onsets import MEMBERS
-from backtracking.explore.trace import Trace, utf16_units
+from backtracking.explore.trace import MeasuredTrace, utf16_units
 from backtracking.measurements.coupling import is_followed
 from backtracking.measurements.divergence import first_difference
 from backtracking.text.arithmetic import Step
+from backtracking.text.expressions import Span
 from backtracking.text.steps import expression
 
-Span = tuple[int, int]
 Taken = Literal["caught", "silent", "missed", "cut"]
 """What became of a wrong step: an onset follows; it is put right without one; neither; a cut hides it."""
 _TAIL = re.compile(r"[.,;:!?)\]}$*]*(?:\s*\n)?")
@@ -39,7 +39,7 @@ class Piece:
     taken: Taken | None
 
 
-def pair_json(baseline: Trace, arm: Trace) -> dict[str, Any]:
+def pair_json(baseline: MeasuredTrace, arm: MeasuredTrace) -> dict[str, Any]:
     """The pair as pages read it; places are counted in UTF-16 units of either text."""
     step = first_difference(baseline.record.completion_ids, arm.record.completion_ids)
     places = _parting(baseline, arm, step)
@@ -65,7 +65,7 @@ def pair_json(baseline: Trace, arm: Trace) -> dict[str, Any]:
     }
 
 
-def _parting(baseline: Trace, arm: Trace, step: int | None) -> Span | None:
+def _parting(baseline: MeasuredTrace, arm: MeasuredTrace, step: int | None) -> Span | None:
     """The characters at which the two texts part."""
     if step is None:
         return None
@@ -75,7 +75,7 @@ def _parting(baseline: Trace, arm: Trace, step: int | None) -> Span | None:
     return _start(baseline, step), _start(arm, step)
 
 
-def _start(trace: Trace, step: int) -> int:
+def _start(trace: MeasuredTrace, step: int) -> int:
     assert trace.tokens is not None
     starts = trace.tokens.starts
     return starts[step] if step < len(starts) else len(trace.record.completion)
@@ -89,7 +89,7 @@ def _shared(one: Sequence[Piece], other: Sequence[Piece], places: Span | None) -
     )
 
 
-def pieces(trace: Trace) -> list[Piece]:
+def pieces(trace: MeasuredTrace) -> list[Piece]:
     """The text cut behind each checkable statement; what follows the last one is a piece of its own."""
     text, steps = trace.record.completion, trace.steps
     cut, begin = [], 0
@@ -103,7 +103,7 @@ def pieces(trace: Trace) -> list[Piece]:
     return [*cut, Piece((begin, len(text)), "", None)] if begin < len(text) or not cut else cut
 
 
-def taken(trace: Trace, number: int) -> Taken | None:
+def taken(trace: MeasuredTrace, number: int) -> Taken | None:
     """What became of one of the trace's statements; nothing to tell of a right one."""
     text, steps = trace.record.completion, trace.steps
     step, later = steps[number], steps[number + 1 :]
@@ -116,7 +116,7 @@ def taken(trace: Trace, number: int) -> Taken | None:
     return "cut" if not later and trace.record.finish_reason != "stop" else "missed"
 
 
-def _turning_points(trace: Trace) -> list[int]:
+def _turning_points(trace: MeasuredTrace) -> list[int]:
     """Where onsets begin, of the kinds that the run's analyses are about."""
     kinds = MEMBERS[trace.study.config.analysis.onsets]
     return [onset["char_start"] for onset in trace.onsets if onset["kind"] in kinds]

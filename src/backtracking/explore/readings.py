@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backtracking.artifacts import phase2, readings
-from backtracking.explore.study import Place, Study
+from backtracking.explore.study import MeasuredRun, RowPlace
 from backtracking.run.records import GenerationRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Row = tuple[str, str, int]
+RowAddress = tuple[str, str, int]
 """Prompt format, problem and sample."""
-Reading = dict[str, Any]
+ReadingCells = dict[str, Any]
 """What is known of one position, by analysis: `lens`, `scan`, `step`."""
 _KEY = ["variant", "example_id", "sample_id", "pred_pos"]
 _SCANNED = ["component", "layer", "mode", "delta_log_odds", "delta_logit", "kl_onset"]
@@ -25,12 +25,12 @@ _MOST_PATCHES = 6
 class Readings:
     """Everything known of single onsets, by row and position."""
 
-    of_rows: dict[Row, dict[int, Reading]] = field(default_factory=dict)
+    of_rows: dict[RowAddress, dict[int, ReadingCells]] = field(default_factory=dict)
     patching: list[dict[str, Any]] = field(default_factory=list)
-    _tokens: dict[Row, int] = field(default_factory=dict)
+    _tokens: dict[RowAddress, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, studies: Sequence[Study]) -> "Readings":
+    def of(cls, studies: Sequence[MeasuredRun]) -> "Readings":
         """What the runs' tables hold; a table that is not there adds nothing."""
         index = cls()
         for study in studies:
@@ -62,12 +62,12 @@ class Readings:
         noised = table[table["direction"] == "noising"].sort_values("share", ascending=False)
         self.patching = _records(noised.head(_MOST_PATCHES))
 
-    def _at(self, key: Any) -> Reading:
+    def _at(self, key: Any) -> ReadingCells:
         variant, example, sample, position = key
         row = self.of_rows.setdefault((str(variant), str(example), int(sample)), {})
         return row.setdefault(int(position), {})
 
-    def of_row(self, place: Place, record: GenerationRecord) -> Mapping[int, Reading]:
+    def of_row(self, place: RowPlace, record: GenerationRecord) -> Mapping[int, ReadingCells]:
         """What was read in a baseline's row, by position; a later run's counts if its tokens are the same."""
         row = (record.variant, record.example_id, record.sample_id)
         if not place.arm.is_baseline or row not in self.of_rows:
@@ -75,13 +75,13 @@ class Readings:
         tokens = hash(tuple(record.completion_ids))
         return self.of_rows[row] if self._tokens.setdefault(row, tokens) == tokens else {}
 
-    def components(self, place: Place, record: GenerationRecord) -> list[str] | None:
+    def components(self, place: RowPlace, record: GenerationRecord) -> list[str] | None:
         """The component that moves each onset of a row most; None where nothing was read in the row."""
         of_kinds = self.of_row(place, record)
         return [name for reading in of_kinds.values() if (name := strongest(reading))] if of_kinds else None
 
 
-def strongest(reading: Reading) -> str | None:
+def strongest(reading: ReadingCells) -> str | None:
     """The component whose removal takes most of the log-odds of the onset's family."""
     first = next(iter(reading.get("scan", [])), None)
     return f"{first['component']} {first['layer']}" if first else None

@@ -36,7 +36,7 @@ class ArmFile:
 
 
 @dataclass(frozen=True)
-class Study:
+class MeasuredRun:
     """One run with its problems and the reader that measures its completions."""
 
     paths: RunPaths
@@ -47,7 +47,7 @@ class Study:
     @classmethod
     def of(
         cls, paths: RunPaths, config: ExperimentConfig, token_map: TokenMap | None, earlier: RunPaths | None
-    ) -> "Study":
+    ) -> "MeasuredRun":
         """A run's study; where it prepared no problems itself, it is about those of the earlier run."""
         path = prepared_problems(paths) or (prepared_problems(earlier) if earlier else None)
         rows = io.read_jsonl(path, Problem, made_by=DATASET.made_by) if path else ()
@@ -102,10 +102,10 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Place:
+class RowPlace:
     """Where a completion stands on disk."""
 
-    study: Study
+    study: MeasuredRun
     arm: ArmFile
     start: int
 
@@ -114,15 +114,15 @@ class Place:
         return io.read_row(self.arm.path, self.start, GenerationRecord, made_by=GENERATIONS.made_by)
 
 
-def read_arm(study: Study, arm: ArmFile) -> Iterator[tuple[Place, GenerationRecord]]:
+def read_arm(study: MeasuredRun, arm: ArmFile) -> Iterator[tuple[RowPlace, GenerationRecord]]:
     """The rows of a file, each with its place."""
     starts = io.line_starts(arm.path)
     rows = io.read_jsonl(arm.path, GenerationRecord, made_by=GENERATIONS.made_by, grows=True)
     for start, record in zip(starts, rows, strict=False):
-        yield Place(study, arm, start), record
+        yield RowPlace(study, arm, start), record
 
 
-def require_rows(studies: Sequence[Study]) -> None:
+def require_rows(studies: Sequence[MeasuredRun]) -> None:
     """Refuse runs without a single completion."""
     if not any(study.arms() for study in studies):
         last = studies[-1].paths
@@ -133,7 +133,7 @@ def require_rows(studies: Sequence[Study]) -> None:
         )
 
 
-def arms_named(study: Study, names: Sequence[str]) -> list[ArmFile]:
+def arms_named(study: MeasuredRun, names: Sequence[str]) -> list[ArmFile]:
     """The arms of these names (of none: all) in every prompt format; a run without completions is refused."""
     require_rows([study])
     arms = study.arms()

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from backtracking.explore.facts import shape, statement, step_before
-from backtracking.explore.study import Place, Study
+from backtracking.explore.study import MeasuredRun, RowPlace
 from backtracking.measurements.events import Measured
 from backtracking.run.records import GenerationRecord
 from backtracking.text.arithmetic import Step, find_steps
@@ -32,14 +32,14 @@ def utf16_units(text: str) -> Units:
 
 
 @dataclass(frozen=True)
-class Trace:
+class MeasuredTrace:
     """One completion, read again from disk and measured."""
 
-    study: Study
+    study: MeasuredRun
     record: GenerationRecord
 
     @classmethod
-    def at(cls, place: Place) -> "Trace":
+    def at(cls, place: RowPlace) -> "MeasuredTrace":
         """The completion that stands at a place of a file."""
         return cls(place.study, place.read())
 

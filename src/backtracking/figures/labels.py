@@ -70,7 +70,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Label:
+class PointLabel:
     """What is to be placed: its point, and how large its text is."""
 
     point: Point
@@ -79,7 +79,7 @@ class Label:
 
 
 def place(
-    labels: Sequence[Label], bounds: Box, taken: Iterable[Box], lines: Iterable[Segment] = ()
+    labels: Sequence[PointLabel], bounds: Box, taken: Iterable[Box], lines: Iterable[Segment] = ()
 ) -> list[Box | None]:
     """A free place for each label near its point, or none where there is no room for it.
 
@@ -104,13 +104,13 @@ def place(
     return placed
 
 
-def _room(labels: Sequence[Label], index: int) -> float:
+def _room(labels: Sequence[PointLabel], index: int) -> float:
     """Distance to the nearest other point: little in a crowd."""
     own = labels[index].point
     return min((math.dist(own, other.point) for at, other in enumerate(labels) if at != index), default=0.0)
 
 
-def _candidates(label: Label) -> Iterable[tuple[float, Box]]:
+def _candidates(label: PointLabel) -> Iterable[tuple[float, Box]]:
     """Places around a point, the nearest first, each with its distance."""
     x, y = label.point
     width, height = label.width + _SPACE, label.height + _SPACE
@@ -130,7 +130,7 @@ def _towards(share: float) -> float:
     return 0.0 if abs(share) < 0.1 else math.copysign(1.0, share)
 
 
-def _crossings(label: Label, box: Box, others: Sequence[Box], lines: Sequence[Segment]) -> float:
+def _crossings(label: PointLabel, box: Box, others: Sequence[Box], lines: Sequence[Segment]) -> float:
     leader = (label.point, box.centre)
     return _CROSSING * (sum(map(box.meets, lines)) + 2 * sum(other.meets(leader) for other in others))
 

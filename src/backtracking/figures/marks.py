@@ -15,11 +15,11 @@ from matplotlib.text import Annotation, Text
 
 from backtracking.figures.caption import with_minus
 from backtracking.figures.colours import GREEN, INK, PAPER, SOFT, colour
-from backtracking.figures.labels import Box, Label, Segment, place, spread
+from backtracking.figures.labels import Box, PointLabel, Segment, place, spread
 from backtracking.figures.style import TEXT, Drawing
 from backtracking.figures.svg import ARM, CELLS
+from backtracking.measurements.statistics import Array
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
 _LEADER_FROM = 6.0
 """Points between a label and its point from which a line leads from one to the other."""
 _SHADES = 47
@@ -191,7 +191,7 @@ def point_labels(
             return float(x) * scale, float(y) * scale
 
         shown = [(text, on_paper(point)) for text, point in zip(texts, at, strict=True) if text is not None]
-        labels = [Label(point, *_size(text, scale)) for text, point in shown]
+        labels = [PointLabel(point, *_size(text, scale)) for text, point in shown]
         taken = [Box.around(on_paper(point), TEXT * 0.9, TEXT * 0.9) for point in at]
         edges = axes.get_window_extent()
         bounds = Box(*(float(edge) * scale for edge in (edges.x0, edges.y0, edges.x1, edges.y1)))

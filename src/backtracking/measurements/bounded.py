@@ -23,7 +23,7 @@ _GRID = np.exp(np.linspace(np.log(1e-6), np.log(1e4), 1200))
 
 
 @dataclass(frozen=True)
-class Values:
+class ProblemValues:
     """What each problem adds to a difference (their mean is the difference), and the most one can add."""
 
     each: Array
@@ -51,9 +51,9 @@ class Values:
             return 0.0
         return _negative(places, np.append(counts * weight, 1.0))
 
-    def negated(self) -> "Values":
+    def negated(self) -> "ProblemValues":
         """The same for the difference the other way round."""
-        return Values(-self.each, self.most)
+        return ProblemValues(-self.each, self.most)
 
 
 def exact_difference(
@@ -76,7 +76,7 @@ def no_worse_p(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLi
     return by_problem(one, other).p_at_most(-margin)
 
 
-def by_problem(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]) -> Values:
+def by_problem(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]) -> ProblemValues:
     """The difference of two shares split over the problems that both sides have."""
     top, bottom, other_top, other_bottom = (np.asarray(part, dtype=float) for part in (*one, *other))
     used = (bottom > 0) & (other_bottom > 0)
@@ -86,7 +86,7 @@ def by_problem(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLi
     ours = share + problems * (top - share * bottom) / bottom.sum()
     theirs = other_share + problems * (other_top - other_share * other_bottom) / other_bottom.sum()
     most = problems * max((bottom / bottom.sum()).max(), (other_bottom / other_bottom.sum()).max())
-    return Values(np.clip(ours - theirs, -most, most), float(most))
+    return ProblemValues(np.clip(ours - theirs, -most, most), float(most))
 
 
 def deciding_problems(
@@ -99,7 +99,7 @@ def deciding_problems(
     return problems_needed(by_problem(one, other), -allowed_loss(margin, float(top.sum() / bottom.sum())))
 
 
-def problems_needed(values: Values, threshold: float) -> float:
+def problems_needed(values: ProblemValues, threshold: float) -> float:
     """About how many problems with such values would leave the threshold outside of the bounds.
 
     Each value is taken to stand for so many problems, and the mean is allowed to fall short by what chance

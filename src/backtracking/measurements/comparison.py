@@ -13,24 +13,24 @@ from backtracking.measurements.tallies import counted, difference
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CompletionNumber:
     """A number per completion that is no metric of the tables (NaN: does not count); shares are in 0 to 1."""
 
     of: Callable[[pd.DataFrame], pd.Series]
     is_share: bool = True
 
 
-def flag(column: str) -> Outcome:
+def flag(column: str) -> CompletionNumber:
     """A true-or-false column as an outcome."""
-    return Outcome(lambda rows: rows[column].astype(str).eq("True").astype(float))
+    return CompletionNumber(lambda rows: rows[column].astype(str).eq("True").astype(float))
 
 
-def quantity(column: str) -> Outcome:
+def quantity(column: str) -> CompletionNumber:
     """A column of numbers as an outcome."""
-    return Outcome(lambda rows: rows[column].astype(float), is_share=False)
+    return CompletionNumber(lambda rows: rows[column].astype(float), is_share=False)
 
 
-def average(rows: pd.DataFrame, what: Outcome | Metric, level: float = LEVEL) -> Interval:
+def average(rows: pd.DataFrame, what: CompletionNumber | Metric, level: float = LEVEL) -> Interval:
     """A mean, or a ratio to what it is counted per, with the interval."""
     sums = _sums(rows, what)
     estimate = statistics.rate if what.is_share else statistics.ratio
@@ -38,7 +38,7 @@ def average(rows: pd.DataFrame, what: Outcome | Metric, level: float = LEVEL) ->
 
 
 def compare(
-    left: pd.DataFrame, right: pd.DataFrame, what: Outcome | Metric, level: float | None = None
+    left: pd.DataFrame, right: pd.DataFrame, what: CompletionNumber | Metric, level: float | None = None
 ) -> Difference:
     """Left minus right, paired by the problems that both have; `level`: that of one of several looks."""
     one, other = paired_sums(left, right, what)
@@ -48,7 +48,7 @@ def compare(
 
 
 def paired_sums(
-    left: pd.DataFrame, right: pd.DataFrame, what: Outcome | Metric
+    left: pd.DataFrame, right: pd.DataFrame, what: CompletionNumber | Metric
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """What is counted and how much counts, by problem: of the left and of the right."""
     one, other = _sums(left, what).align(_sums(right, what), join="inner", axis=0)
@@ -60,7 +60,7 @@ def count(rows: pd.DataFrame, metric: Metric) -> int:
     return int(_counted(rows)[metric.top].sum())
 
 
-def _sums(rows: pd.DataFrame, what: Outcome | Metric) -> pd.DataFrame:
+def _sums(rows: pd.DataFrame, what: CompletionNumber | Metric) -> pd.DataFrame:
     """Per problem: the sum of what is counted, and how much counts."""
     if isinstance(what, Metric):
         values = _counted(rows)

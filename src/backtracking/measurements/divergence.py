@@ -21,7 +21,7 @@ BOOTSTRAP_SEED = 0
 
 
 @dataclass(frozen=True)
-class Rows:
+class BaselineRows:
     """Baseline completions by row, and the completion token where each one's first onset begins."""
 
     records: Mapping[RowId, GenerationRecord]
@@ -29,7 +29,7 @@ class Rows:
 
 
 def first_divergences(
-    baseline: Rows,
+    baseline: BaselineRows,
     arm: Iterable[GenerationRecord],
     triggers: Triggers,
     tokenizer: Tokenizer,

@@ -86,16 +86,16 @@ ONSET_COLUMNS = (
     "preceded_by_error",
 )
 
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Measured:
     """What one completion contributes to the tables."""
 
-    event: Row
-    onsets: list[Row]
-    turns: list[Row] = field(default_factory=list)
+    event: TableRow
+    onsets: list[TableRow]
+    turns: list[TableRow] = field(default_factory=list)
     """The onsets that rules find (doubt, redo); `onsets` holds the strict and relaxed ones."""
     correct_at: Mapping[int, bool] = field(default_factory=dict)
     """Per token cap: whether the completion, cut there, would have counted as correct."""
@@ -182,7 +182,9 @@ class EventReader:
             text, think_close=close_mark, truncated=truncated, answer_regex=self._answer_regex
         )
 
-    def _correct_at(self, record: GenerationRecord, event: Row, tokens: TokenText | None, cap: int) -> bool:
+    def _correct_at(
+        self, record: GenerationRecord, event: TableRow, tokens: TokenText | None, cap: int
+    ) -> bool:
         """Whether the completion, cut at a token cap, would have counted as correct."""
         if cap >= record.completion_tokens or tokens is None:
             return event["is_correct"] is True
@@ -190,7 +192,7 @@ class EventReader:
         answer = self._answer(cut, self._close_marks.get(record.variant, ""), truncated=True)
         return grade(answer.text, self._gold[record.example_id]) is True
 
-    def _verdict(self, record: GenerationRecord, answer: Answer) -> Row:
+    def _verdict(self, record: GenerationRecord, answer: Answer) -> TableRow:
         gold = self._gold.get(record.example_id)
         if gold is None:
             raise UserError(
@@ -215,7 +217,7 @@ def _no_turns(_text: str, _think_close: str) -> list[Onset]:
     return []
 
 
-def _positions(tokens: TokenText | None, answer: Answer, close: int | None) -> Row:
+def _positions(tokens: TokenText | None, answer: Answer, close: int | None) -> TableRow:
     """How many tokens it took until the answer was complete, and until the reasoning was closed; else −1."""
     answered = tokens is not None and answer.text is not None
     return {
@@ -224,7 +226,7 @@ def _positions(tokens: TokenText | None, answer: Answer, close: int | None) -> R
     }
 
 
-def _identity(record: GenerationRecord) -> Row:
+def _identity(record: GenerationRecord) -> TableRow:
     return {
         "example_id": record.example_id,
         "sample_id": record.sample_id,
@@ -234,7 +236,7 @@ def _identity(record: GenerationRecord) -> Row:
     }
 
 
-def _onset_position(onset: Row | None) -> Row:
+def _onset_position(onset: TableRow | None) -> TableRow:
     """The contract's columns of the first onset; −1 or empty where there is none."""
     if onset is None:
         numbers = ("onset_char", "onset_token_in_completion", "onset_token_in_full", "onset_token_id")
@@ -254,7 +256,7 @@ def _onset_position(onset: Row | None) -> Row:
     }
 
 
-def _onset_columns(index: int, onset: Onset) -> Row:
+def _onset_columns(index: int, onset: Onset) -> TableRow:
     return {
         "onset_index": index,
         "phrase": onset.phrase,
@@ -266,7 +268,7 @@ def _onset_columns(index: int, onset: Onset) -> Row:
     }
 
 
-def _token_columns(record: GenerationRecord, onset: Onset, tokens: TokenText | None) -> Row:
+def _token_columns(record: GenerationRecord, onset: Onset, tokens: TokenText | None) -> TableRow:
     """Where the onset stands among the tokens; −1 for a row that came without them."""
     if tokens is None:
         return dict.fromkeys(("token_start", "token_end", "pred_pos_in_full", "token_id"), -1)
@@ -280,7 +282,7 @@ def _token_columns(record: GenerationRecord, onset: Onset, tokens: TokenText | N
     }
 
 
-def _counts(matches: list[Onset], counted: list[Onset]) -> Row:
+def _counts(matches: list[Onset], counted: list[Onset]) -> TableRow:
     """Whether and how often the row backtracks: by the config's policy, and by either policy."""
     strict = [onset for onset in counted if onset.kind == "strict"]
     opening = [onset for onset in matches if onset.clause_start]
@@ -296,7 +298,7 @@ def _counts(matches: list[Onset], counted: list[Onset]) -> Row:
     }
 
 
-def _turn_counts(onsets: Sequence[Onset]) -> Row:
+def _turn_counts(onsets: Sequence[Onset]) -> TableRow:
     counts = {kind: sum(onset.kind == kind for onset in onsets) for kind in TURN_KINDS}
     has = {f"has_{kind}": bool(count) for kind, count in counts.items()}
     return has | {f"n_onsets_{kind}": count for kind, count in counts.items()}

@@ -7,9 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from backtracking.measurements.statistics import LEVEL
-
-Array = NDArray[np.float64]
+from backtracking.measurements.statistics import LEVEL, Array
 
 
 @dataclass(frozen=True)

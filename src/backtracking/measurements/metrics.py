@@ -10,7 +10,7 @@ from typing import Literal
 from backtracking.config.onsets import TURN_KINDS, OnsetKind, TurnKind
 
 Unit = Literal["share", "per 1,000 tokens", "per completion", "tokens"]
-Phase = Literal[1, 2]
+StudyPhase = Literal[1, 2]
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Metric:
     label: str = ""
     """What figures and reports call it."""
     unit: Unit = "share"
-    shown: tuple[Phase, ...] = (1,)
+    shown: tuple[StudyPhase, ...] = (1,)
     """Whose tables it stands in, with its interval."""
     outcome: str = ""
     """What a difference of it is called (`…_diff`), where arms are compared on it."""
-    compared: tuple[Phase, ...] = ()
+    compared: tuple[StudyPhase, ...] = ()
     """Whose tables compare arms on it."""
     within_problems: bool = False
     """Whether differences are taken inside each problem and then averaged: where an arm decides how often
@@ -73,7 +73,7 @@ def _after(kind: str) -> Metric:
     )
 
 
-def _density(name: str, kind: OnsetKind, words: str, compared: tuple[Phase, ...] = ()) -> Metric:
+def _density(name: str, kind: OnsetKind, words: str, compared: tuple[StudyPhase, ...] = ()) -> Metric:
     column = f"{name}_per_1k_tokens"
     return Metric(
         column,
@@ -249,22 +249,22 @@ def heading(name: str) -> str:
     return label[:1].upper() + label[1:]
 
 
-def shown_in(phase: Phase) -> tuple[Metric, ...]:
+def shown_in(phase: StudyPhase) -> tuple[Metric, ...]:
     """The metrics that the tables of a phase show."""
     return tuple(metric for metric in METRICS if phase in metric.shown)
 
 
-def compared_in(phase: Phase) -> tuple[Metric, ...]:
+def compared_in(phase: StudyPhase) -> tuple[Metric, ...]:
     """The metrics that the tables of a phase compare arms on."""
     return tuple(metric for metric in METRICS if phase in metric.compared)
 
 
-def meanings_in(phase: Phase) -> dict[str, str]:
+def meanings_in(phase: StudyPhase) -> dict[str, str]:
     """What the columns of the metrics that a phase shows mean."""
     return {metric.name: metric.formula for metric in shown_in(phase)}
 
 
-def differences_in(phase: Phase, to: str) -> dict[str, str]:
+def differences_in(phase: StudyPhase, to: str) -> dict[str, str]:
     """What the columns of the differences that a phase takes mean; `to` is what is subtracted."""
     return {
         f"{metric.outcome}_diff": f"difference in `{metric.name}` to {to}, paired by problem"

@@ -27,7 +27,7 @@ BROKEN = ("truncation", "loop", "empty")
 
 
 @dataclass(frozen=True)
-class Way:
+class FallingOutcome:
     """One way in which backtracking can fall."""
 
     name: str
@@ -47,14 +47,18 @@ class Way:
         return bool(row[f"{self.metric.outcome}_diff_p_holm"] < level)
 
 
-def ways(baseline: pd.DataFrame) -> list[Way]:
+def ways(baseline: pd.DataFrame) -> list[FallingOutcome]:
     """What the baseline's backtracking consists of: errors noticed, right steps checked; or rows at all."""
     if primary_outcome(baseline) == ANYWHERE:
-        return [Way(ANY, ANYWHERE, 1.0)]
+        return [FallingOutcome(ANY, ANYWHERE, 1.0)]
     kinds = [(NOTICING, AFTER_WRONG), (NEEDLESS, AFTER_RIGHT)]
     steps = {name: float(baseline[metric.bottom].sum()) for name, metric in kinds if holds(baseline, metric)}
     total = sum(steps.values())
-    return [Way(name, metric, steps[name] / total) for name, metric in kinds if steps.get(name, 0.0) > 0]
+    return [
+        FallingOutcome(name, metric, steps[name] / total)
+        for name, metric in kinds
+        if steps.get(name, 0.0) > 0
+    ]
 
 
 def primary_outcome(baseline: pd.DataFrame) -> Metric:
@@ -66,7 +70,7 @@ def primary_outcome(baseline: pd.DataFrame) -> Metric:
 
 
 def fall(
-    row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[Way], margin: float
+    row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[FallingOutcome], margin: float
 ) -> dict[str, float | str]:
     """How much of the baseline's onsets an arm takes away, and what of them, as columns."""
     removed = onsets_removed(row, base, judged_by)
@@ -74,7 +78,9 @@ def fall(
     return spread("onsets_removed", removed) | {"what_fell": "; ".join(fell)}
 
 
-def onsets_removed(row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[Way]) -> Interval:
+def onsets_removed(
+    row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[FallingOutcome]
+) -> Interval:
     """The share of the baseline's onsets that an arm takes away, at the baseline's mix of steps.
 
     The baseline's rates and mix are taken as they are; the errors of the two differences, which are over
@@ -94,7 +100,7 @@ def onsets_removed(row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Seq
 
 
 def what_fell(
-    row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[Way], margin: float
+    row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[FallingOutcome], margin: float
 ) -> list[str]:
     """The ways in which backtracking surely fell, the one that takes most away first.
 

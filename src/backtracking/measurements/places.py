@@ -20,7 +20,7 @@ Offsets = NDArray[np.int64]
 
 
 @dataclass(frozen=True, order=True)
-class Kind:
+class PlaceKind:
     """What a place is like; only places of one kind are compared."""
 
     starts_sentence: bool
@@ -34,7 +34,7 @@ class Place:
 
     offset: int
     """The token, counted in the completion."""
-    kind: Kind
+    kind: PlaceKind
     after_wrong: bool
     """Whether the last checkable step before it is wrong."""
 
@@ -56,19 +56,19 @@ class Layout:
         last = bisect_right(self._ends, char) - 1
         return Place(offset, self._kind(offset), last >= 0 and not self._right[last])
 
-    def of_kinds(self, kinds: Collection[Kind], before: int) -> dict[Kind, Offsets]:
+    def of_kinds(self, kinds: Collection[PlaceKind], before: int) -> dict[PlaceKind, Offsets]:
         """Where a trigger could come ahead of a token: places of these kinds, not behind a wrong step."""
         inside = any(not kind.starts_sentence for kind in kinds)
-        offsets_of: dict[Kind, list[int]] = {}
+        offsets_of: dict[PlaceKind, list[int]] = {}
         for offset in range(1, before) if inside else (start for start in self.starts if start < before):
             kind = self._kind(offset)
             if kind in kinds and not self.at(offset).after_wrong:
                 offsets_of.setdefault(kind, []).append(offset)
         return {kind: np.array(offsets, dtype=np.int64) for kind, offsets in offsets_of.items()}
 
-    def _kind(self, offset: int) -> Kind:
+    def _kind(self, offset: int) -> PlaceKind:
         said = self._tokens.text[: self._tokens.starts[offset]]
-        return Kind(offset in self._starts, _behind(said[-16:]))
+        return PlaceKind(offset in self._starts, _behind(said[-16:]))
 
 
 def _behind(said: str) -> str:
@@ -107,7 +107,7 @@ def _is_line_break(piece: str) -> bool:
     return piece.isspace() and "\n" in piece
 
 
-Candidates = Mapping[Kind, Offsets]
+Candidates = Mapping[PlaceKind, Offsets]
 """The places of a row that may serve as controls, by kind, in order."""
 
 

@@ -23,12 +23,12 @@ TARGETS: Mapping[str, tuple[str, ...]] = {
 }
 WORST = 20
 
-Span = tuple[int, int, str]
+TaggedSpan = tuple[int, int, str]
 """Where a labelled sentence stands, and its label."""
 
 
 def judged(
-    question: str, text: str, spans: Sequence[Span], detector: Detector, scorer: Scorer
+    question: str, text: str, spans: Sequence[TaggedSpan], detector: Detector, scorer: Scorer
 ) -> list[dict[str, Any]]:
     """One row per labelled sentence of a trace: its label, and what each detector says."""
     onsets = [*detector.find(text), *detector.turns(text)]

@@ -15,7 +15,7 @@ from backtracking.run.records import BASELINE_NAME, GenerationRecord
 KEY = ["example_id", "sample_id"]
 
 
-class Step(Protocol):
+class CheckableStep(Protocol):
     """A checkable statement of a completion: where it stands, what it computes, and whether it is right."""
 
     @property
@@ -31,7 +31,7 @@ class Step(Protocol):
         """Whether both sides are equal."""
 
 
-Steps = Callable[[str], Sequence[Step]]
+Steps = Callable[[str], Sequence[CheckableStep]]
 
 
 def measure_rows(
@@ -60,7 +60,7 @@ def _measured(
         }
 
 
-def unmarked_checks(steps: Sequence[Step], onsets: Sequence[int]) -> int:
+def unmarked_checks(steps: Sequence[CheckableStep], onsets: Sequence[int]) -> int:
     """Computations that were made before in the row and come again with no trigger between the two."""
     last_seen: dict[str, int] = {}
     count = 0

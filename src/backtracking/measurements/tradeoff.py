@@ -13,7 +13,7 @@ from backtracking.measurements.floors import NOT_TESTABLE, allowed_loss, no_onse
 from backtracking.measurements.looks import Looks
 from backtracking.measurements.metrics import BY_NAME, OUTCOMES, compared_in, shown_in
 from backtracking.measurements.outcome import (
-    Way,
+    FallingOutcome,
     breaks_text,
     fall,
     primary_outcome,
@@ -143,7 +143,7 @@ def _differences(
 
 
 def _verdict(
-    row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[Way], margin: float
+    row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[FallingOutcome], margin: float
 ) -> tuple[str, str]:
     """What an arm shows, by rules that can fail in every direction; or that it shows nothing, and why.
 
@@ -167,7 +167,7 @@ def _verdict(
     return _effect(row, judged_by, held, margin), ""
 
 
-def _effect(row: "pd.Series[Any]", judged_by: Sequence[Way], held: bool, margin: float) -> str:
+def _effect(row: "pd.Series[Any]", judged_by: Sequence[FallingOutcome], held: bool, margin: float) -> str:
     if row["what_fell"]:
         return HELD if held else "inconclusive"
     if row["onsets_removed"] < 0 and any(way.rises(row, LEVEL / len(judged_by)) for way in judged_by):
@@ -183,7 +183,9 @@ def _accuracy_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: 
     return cut or too_low("accuracy", base["accuracy"], margin)
 
 
-def _outcome_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[Way]) -> str:
+def _outcome_untestable(
+    row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[FallingOutcome]
+) -> str:
     silent = no_onsets(base["backtracking_count"], base["total"])
     if reason := silent or too_cut("the arm's", row["truncation_rate"]):
         return reason

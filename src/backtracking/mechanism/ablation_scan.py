@@ -13,7 +13,9 @@ from backtracking.config.schema import AnalysisConfig
 from backtracking.errors import UserError
 from backtracking.interventions import scale_factor
 from backtracking.measurements.controls import Event, Reading
-from backtracking.measurements.jackknife import Array, means
+from backtracking.measurements.jackknife import means
+from backtracking.measurements.statistics import Array
+from backtracking.mechanism.partial import Values
 from backtracking.mechanism.passes import (
     UNCHANGED,
     Edit,
@@ -23,13 +25,12 @@ from backtracking.mechanism.passes import (
     batches,
     component_outputs,
 )
-from backtracking.mechanism.readouts import Target, change_readout
+from backtracking.mechanism.readouts import change_readout
+from backtracking.mechanism.study import Item
 from backtracking.model.loading import LoadedModel
 from backtracking.run.seed import derive_seed
 
 RemovalMode = Literal["zero", "scale", "mean", "resample"]
-Values = dict[str, Any]
-Item = tuple[Reading, Target]
 LOGITS_AT_ONCE = 1 << 25
 CHANGES = (
     "logit",
@@ -81,7 +82,7 @@ class Removal:
         return tuple(Edit(site, factor, (self.back,)) for site in (self.site, *self.also))
 
 
-class Scan:
+class Scanner:
     """Removes components at or before the end of sequences and reads what changes."""
 
     def __init__(

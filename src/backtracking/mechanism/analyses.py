@@ -13,7 +13,7 @@ from backtracking.mechanism.ablation_scan import (
     Donors,
     Removal,
     RemovalMode,
-    Scan,
+    Scanner,
     ScanResult,
     head_sites,
     importance_table,
@@ -21,7 +21,7 @@ from backtracking.mechanism.ablation_scan import (
 )
 from backtracking.mechanism.attribution import attribute, direct_table, stack_direct
 from backtracking.mechanism.by_onset import lens_by_onset
-from backtracking.mechanism.direction import Directions, read_states, split_samples, unpack
+from backtracking.mechanism.direction import SampledStates, read_states, split_samples, unpack
 from backtracking.mechanism.interactions import interaction_table, pair_removals
 from backtracking.mechanism.logit_lens import (
     LensReadings,
@@ -33,7 +33,14 @@ from backtracking.mechanism.logit_lens import (
     window_table,
 )
 from backtracking.mechanism.passes import KINDS, Site
-from backtracking.mechanism.selection import RULES, Rule, add_scores, localisation, selected, strongest
+from backtracking.mechanism.selection import (
+    RULES,
+    SelectionRule,
+    add_scores,
+    localisation,
+    selected,
+    strongest,
+)
 from backtracking.mechanism.study import Bench, Item, Study
 from backtracking.mechanism.tuned_lens import Translators, fit_translators, sample_states
 from backtracking.run.records import GenerationRecord
@@ -112,7 +119,7 @@ def scan(bench: Bench, study: Study, part: str, removals: Sequence[Removal]) -> 
     values = bench.values(
         part,
         items,
-        Scan(loaded, removals, config, donors),
+        Scanner(loaded, removals, config, donors),
         removals=[str(removal) for removal in removals],
         rows=rows,
     )
@@ -127,7 +134,7 @@ class BlockScan:
     study: Study
     result: ScanResult
     by_mode: Mapping[RemovalMode, pd.DataFrame]
-    rule: Rule
+    rule: SelectionRule
     count: int
     """How many components of each kind are selected."""
 
@@ -186,7 +193,7 @@ def _modes(bench: Bench, study: Study) -> tuple[RemovalMode, ...]:
     return possible or ("zero",)
 
 
-def _rule(bench: Bench, table: pd.DataFrame) -> Rule:
+def _rule(bench: Bench, table: pd.DataFrame) -> SelectionRule:
     """Selectivity compares with controls; without any, the effect alone must do, and that is said."""
     if bench.config.selection == "selectivity" and not table["n_controls"].any():
         bench.reporter.say("  note: no onset has a control, so components are ranked by effect alone")
@@ -239,7 +246,7 @@ def direct_effects(bench: Bench, study: Study, total: ScanResult) -> pd.DataFram
     return direct_table(total.problems, sites, direct, total)
 
 
-def find_directions(bench: Bench, study: Study) -> Directions:
+def find_directions(bench: Bench, study: Study) -> SampledStates:
     """The backtracking direction of every layer, fitted on half of the problems and tested on the other."""
     split = split_samples(study.events, study.targets, bench.seed)
     if split.fewest_problems < FEWEST_PROBLEMS:
@@ -260,4 +267,4 @@ def find_directions(bench: Bench, study: Study) -> Directions:
         [(sample.at, sample.target) for sample in split.samples],
         lambda items: read_states(loaded, [at for at, _ in items], budget),
     )
-    return Directions(split, unpack(values), bench.seed)
+    return SampledStates(split, unpack(values), bench.seed)

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from backtracking.errors import UserError
-from backtracking.measurements.jackknife import Array, jackknife, means
-from backtracking.mechanism.ablation_scan import Item, ScanResult
+from backtracking.measurements.jackknife import jackknife, means
+from backtracking.measurements.statistics import Array
+from backtracking.mechanism.ablation_scan import ScanResult
+from backtracking.mechanism.partial import Values
 from backtracking.mechanism.passes import (
     Padded,
     Site,
@@ -23,9 +25,9 @@ from backtracking.mechanism.passes import (
     recording,
     residuals,
 )
+from backtracking.mechanism.study import Item
 from backtracking.model.loading import LoadedModel
 
-Values = dict[str, Any]
 TOLERANCE = 0.02
 
 

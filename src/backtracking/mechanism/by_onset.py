@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from backtracking.measurements.jackknife import Array
+from backtracking.measurements.statistics import Array
 from backtracking.mechanism.ablation_scan import ScanResult
 from backtracking.mechanism.logit_lens import GROUPS, LensReadings
 from backtracking.mechanism.study import Study

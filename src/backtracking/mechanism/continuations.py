@@ -27,7 +27,7 @@ MEASURES = ("onset_prob", "family_prob", "other_families_prob", "entropy", "kl")
 
 
 @dataclass(frozen=True)
-class Place:
+class StepPlace:
     """A position that is intervened on, and the onset whose token is scored there."""
 
     kind: str
@@ -116,10 +116,10 @@ def average_sums(part: pd.DataFrame, column: str) -> tuple[Array, Array]:
     return sums[:, 0], sums[:, 1]
 
 
-def _places(event: Event) -> Iterator[Place]:
-    yield Place(ONSET, event.at, event)
+def _places(event: Event) -> Iterator[StepPlace]:
+    yield StepPlace(ONSET, event.at, event)
     for kind, control in event.controls.items():
-        yield Place(kind, control, event)
+        yield StepPlace(kind, control, event)
 
 
 def _at_last_position(arm: Arm) -> Condition:
@@ -187,7 +187,7 @@ def _step_by_step(
 
 
 def _measure(
-    logits: Tensor, place: Place, triggers: Triggers, chances: Chances, model: LoadedModel
+    logits: Tensor, place: StepPlace, triggers: Triggers, chances: Chances, model: LoadedModel
 ) -> list[dict[str, object]]:
     """Readings of every arm beside those of the untouched model, which is row 0 of `logits`."""
     log_probs = logits.log_softmax(-1)
@@ -223,7 +223,7 @@ def _top(log_probs: Tensor, model: LoadedModel) -> str:
     )
 
 
-def _identity(place: Place, variant: str) -> dict[str, object]:
+def _identity(place: StepPlace, variant: str) -> dict[str, object]:
     event = place.event
     return {
         "example_id": event.at.example_id,

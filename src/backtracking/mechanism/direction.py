@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backtracking.measurements.controls import CONTROL_KINDS, ControlKind, Event, Reading
-from backtracking.measurements.jackknife import Array
+from backtracking.measurements.statistics import Array
 from backtracking.mechanism.logit_lens import WINDOW, in_row, window_states
 from backtracking.mechanism.passes import batches
 from backtracking.mechanism.probes import Labels, ProbeSpace, auroc, auroc_interval
@@ -20,11 +20,11 @@ from backtracking.mechanism.readouts import Target
 from backtracking.model.loading import LoadedModel
 from backtracking.run.seed import derive_seed
 
-Place = Literal["deciding", "window"]
+StatePlace = Literal["deciding", "window"]
 MATCHED: ControlKind = "matched_row"
 """The kind of control that a direction leads away from."""
 
-PLACES: tuple[Place, ...] = ("deciding", "window")
+PLACES: tuple[StatePlace, ...] = ("deciding", "window")
 DECIDING = WINDOW.index(0)
 SHUFFLES = 20
 SHUFFLED = "probe, shuffled labels"
@@ -119,7 +119,7 @@ def unpack(packed: Sequence[Packed]) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class Directions:
+class SampledStates:
     """States of all samples [sample, layer, place, hidden], split by problem into fit and test."""
 
     split: Split
@@ -228,6 +228,6 @@ class Directions:
         return {"control_kind": kind, "n_fit": int(self._fit.sum()), "n_test": int(used.sum())}
 
 
-def name_of(place: Place, layer: int) -> str:
+def name_of(place: StatePlace, layer: int) -> str:
     """How interventions call a saved direction."""
     return f"onset_{place}_{layer}"

@@ -9,15 +9,14 @@ import torch
 from torch import Tensor
 
 from backtracking.measurements.injections import KINDS, STEPS, WRONG, Pair
-from backtracking.measurements.jackknife import Array, Estimates, jackknife, means
-from backtracking.measurements.statistics import holm
+from backtracking.measurements.jackknife import Estimates, jackknife, means
+from backtracking.measurements.statistics import Array, holm
+from backtracking.mechanism.partial import Values
 from backtracking.mechanism.passes import Padded, batches, read_padded, recording, residuals
 from backtracking.mechanism.phrases import PhraseReader
 from backtracking.mechanism.readouts import Openings, log_mass
 from backtracking.model.loading import LoadedModel
 from backtracking.text.triggers import Phrase
-
-Values = dict[str, Any]
 
 
 @torch.no_grad()

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from backtracking.measurements.controls import CONTROL_KINDS, Event, Reading
-from backtracking.measurements.jackknife import Array, means
-from backtracking.measurements.statistics import holm
+from backtracking.measurements.jackknife import means
+from backtracking.measurements.statistics import Array, holm
+from backtracking.mechanism.partial import Values
 from backtracking.mechanism.passes import Padded, batches, read_padded, recording, residuals
 from backtracking.mechanism.readouts import Target, lens_readout, opening_mass
 from backtracking.mechanism.study import Study
@@ -24,7 +25,6 @@ GROUPS = ("onset", *CONTROL_KINDS)
 LOGITS_AT_ONCE = 1 << 26
 
 Translate = Callable[[int, Tensor], Tensor]
-Values = dict[str, Any]
 
 
 def untranslated(_: int, hidden: Tensor) -> Tensor:

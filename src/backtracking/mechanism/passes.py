@@ -17,8 +17,8 @@ from transformers import DynamicCache
 from backtracking.errors import UserError
 from backtracking.model.loading import LoadedModel, first_tensor
 
-Kind = Literal["attn", "mlp"]
-KINDS: tuple[Kind, Kind] = ("attn", "mlp")
+BlockKind = Literal["attn", "mlp"]
+KINDS: tuple[BlockKind, BlockKind] = ("attn", "mlp")
 """In the order in which a block writes."""
 QUERIES_PER_PASS = 256
 
@@ -27,7 +27,7 @@ QUERIES_PER_PASS = 256
 class Site:
     """A component: an attention or MLP block, or one attention head before the output projection."""
 
-    component: Kind
+    component: BlockKind
     layer: int
     head: int | None = None
 

@@ -1,7 +1,7 @@
 """Which components carry the error signal: activations swapped between right and wrong prefixes."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import torch
 from backtracking.measurements.injections import FEWEST_PAIRS, Pair
 from backtracking.measurements.jackknife import jackknife
 from backtracking.measurements.statistics import holm
+from backtracking.mechanism.partial import Values
 from backtracking.mechanism.passes import (
     UNCHANGED,
     Edit,
@@ -24,18 +25,16 @@ from backtracking.mechanism.readouts import Openings, opening_odds
 from backtracking.model.loading import LoadedModel
 from backtracking.text.triggers import Phrase
 
-Group = Literal["changed", "between", "deciding"]
-GROUPS: tuple[Group, ...] = ("changed", "between", "deciding")
+PatchGroup = Literal["changed", "between", "deciding"]
+GROUPS: tuple[PatchGroup, ...] = ("changed", "between", "deciding")
 """From the first change to the result's end, the tokens after it, and the last before the next sentence."""
-Direction = Literal["noising", "denoising"]
-DIRECTIONS: tuple[Direction, ...] = ("noising", "denoising")
+PatchDirection = Literal["noising", "denoising"]
+DIRECTIONS: tuple[PatchDirection, ...] = ("noising", "denoising")
 SMALLEST_GAP = 0.5
 """Pairs whose log-odds differ by less hold no signal to trace."""
 
-Values = dict[str, Any]
 
-
-def backs(pair: Pair, group: Group) -> tuple[int, ...]:
+def backs(pair: Pair, group: PatchGroup) -> tuple[int, ...]:
     """Positions of a group, counted back from the deciding one."""
     if group == "deciding":
         return (0,)

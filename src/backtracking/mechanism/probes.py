@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from backtracking.measurements.jackknife import Array
-from backtracking.measurements.statistics import Interval
+from backtracking.measurements.statistics import Array, Interval
 
 Labels = NDArray[np.bool_]
 RESAMPLES = 400

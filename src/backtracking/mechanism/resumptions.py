@@ -16,7 +16,7 @@ from backtracking.config.onsets import StudiedOnsets
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.engine.sampling import choose, noise_key
 from backtracking.interventions import BASELINE_ARM, Arm, Condition
-from backtracking.measurements.comparison import Outcome, average, flag
+from backtracking.measurements.comparison import CompletionNumber, average, flag
 from backtracking.measurements.controls import Event
 from backtracking.measurements.statistics import spread
 from backtracking.mechanism.continuations import last_position_logits
@@ -26,7 +26,7 @@ from backtracking.text.tokenization import decode
 
 
 @dataclass(frozen=True)
-class Plan:
+class ResumptionPlan:
     """How continuations are sampled."""
 
     count: int
@@ -42,7 +42,7 @@ def sample_resumptions(
     events: Sequence[Event],
     arms: Sequence[Arm],
     detector: Detector,
-    plan: Plan,
+    plan: ResumptionPlan,
     vectors: Mapping[str, Tensor] | None = None,
 ) -> pd.DataFrame:
     """One row per event, arm and continuation: an onset at once, or one later within the continuation."""
@@ -92,7 +92,7 @@ def _first_tokens(
     model: LoadedModel,
     events: Sequence[Event],
     arms: Sequence[Arm],
-    plan: Plan,
+    plan: ResumptionPlan,
     vectors: Mapping[str, Tensor] | None,
 ) -> list[list[list[int]]]:
     """[event][arm][continuation]: the token drawn at the onset step, the untouched model first."""
@@ -124,8 +124,8 @@ def _onsets(
 
 def summarize_resumptions(table: pd.DataFrame) -> pd.DataFrame:
     """Per scale: the share of continuations that turn back at once, later, or at all."""
-    outcomes: dict[str, Outcome] = {name: flag(name) for name in ("onset_at_once", "onset_later")}
-    outcomes["onset_at_all"] = Outcome(
+    outcomes: dict[str, CompletionNumber] = {name: flag(name) for name in ("onset_at_once", "onset_later")}
+    outcomes["onset_at_all"] = CompletionNumber(
         lambda rows: (rows["onset_at_once"] | rows["onset_later"]).astype(float)
     )
     lines = []

@@ -9,12 +9,12 @@ import pandas as pd
 
 from backtracking.config.schema import AnalysisConfig
 from backtracking.measurements.floors import SMALLEST_LOSS
-from backtracking.measurements.jackknife import Array, Estimates, jackknife
-from backtracking.measurements.statistics import LEVEL, holm
+from backtracking.measurements.jackknife import Estimates, jackknife
+from backtracking.measurements.statistics import LEVEL, Array, holm
 from backtracking.mechanism.ablation_scan import ScanResult
 
-Rule = Literal["selectivity", "effect"]
-RULES: tuple[Rule, ...] = ("selectivity", "effect")
+SelectionRule = Literal["selectivity", "effect"]
+RULES: tuple[SelectionRule, ...] = ("selectivity", "effect")
 NORMAL_SPREAD = 1.4826
 """The standard deviation of normal values, in units of their median deviation from the median."""
 
@@ -37,7 +37,7 @@ class Scores:
     """One-sided, of an excess above `SMALLEST_LOSS`; none for components that cost too much to be tested."""
 
 
-def score(result: ScanResult, rule: Rule, config: AnalysisConfig) -> Scores:
+def score(result: ScanResult, rule: SelectionRule, config: AnalysisConfig) -> Scores:
     """Scores with intervals, and Holm-corrected tests against the ensemble of all components."""
     columns = _columns(result, rule)
 
@@ -58,14 +58,14 @@ def score(result: ScanResult, rule: Rule, config: AnalysisConfig) -> Scores:
     return Scores(scores, excess.value + SMALLEST_LOSS, holm(p))
 
 
-def _columns(result: ScanResult, rule: Rule) -> Array:
+def _columns(result: ScanResult, rule: SelectionRule) -> Array:
     """What is summed over events: the loss at every onset, and the damage wherever there is a control."""
     lost, damage = -result.onset["logit" if rule == "effect" else "trigger_log_odds"], result.control["kl"]
     known = np.isfinite(damage)
     return np.stack([lost, np.ones_like(lost), np.where(known, damage, 0.0), known.astype(float)], axis=1)
 
 
-def _lost_and_price(total: Array, rule: Rule, config: AnalysisConfig) -> tuple[Array, Array]:
+def _lost_and_price(total: Array, rule: SelectionRule, config: AnalysisConfig) -> tuple[Array, Array]:
     """A score is what is lost at the onset for each unit of its price; under `effect` all have one price."""
     lost: Array = total[0] / total[1]
     price: Array = np.ones_like(lost) if rule == "effect" else total[2] / total[3] + config.collateral_floor
@@ -97,7 +97,7 @@ def add_scores(table: pd.DataFrame, result: ScanResult, config: AnalysisConfig) 
     return table
 
 
-def _ranks(table: pd.DataFrame, rule: Rule, config: AnalysisConfig) -> pd.Series:
+def _ranks(table: pd.DataFrame, rule: SelectionRule, config: AnalysisConfig) -> pd.Series:
     """Place within its kind, 1 being the strongest; none for components that the rule cannot select."""
     eligible = table[rule] > 0
     if rule == "selectivity":
@@ -106,17 +106,17 @@ def _ranks(table: pd.DataFrame, rule: Rule, config: AnalysisConfig) -> pd.Series
     return ranks.reindex(table.index).astype("Int64")
 
 
-def selected(table: pd.DataFrame, rule: Rule, count: int) -> dict[str, list[int]]:
+def selected(table: pd.DataFrame, rule: SelectionRule, count: int) -> dict[str, list[int]]:
     """The layers of each kind that stand out of the ensemble, strongest first, `count` at most."""
     return _by_kind(table[table[f"{rule}_p_holm"] < LEVEL], rule, count)
 
 
-def strongest(table: pd.DataFrame, rule: Rule, count: int) -> dict[str, list[int]]:
+def strongest(table: pd.DataFrame, rule: SelectionRule, count: int) -> dict[str, list[int]]:
     """The `count` strongest layers of each kind, whether or not they stand out."""
     return _by_kind(table, rule, count)
 
 
-def _by_kind(table: pd.DataFrame, rule: Rule, count: int) -> dict[str, list[int]]:
+def _by_kind(table: pd.DataFrame, rule: SelectionRule, count: int) -> dict[str, list[int]]:
     chosen = table[table[f"{rule}_rank"] <= count].sort_values(f"{rule}_rank")
     return {
         kind: [int(layer) for layer in chosen.loc[chosen["component"] == kind, "layer"]]
@@ -124,7 +124,7 @@ def _by_kind(table: pd.DataFrame, rule: Rule, count: int) -> dict[str, list[int]
     }
 
 
-def localisation(table: pd.DataFrame, rule: Rule) -> dict[str, Any]:
+def localisation(table: pd.DataFrame, rule: SelectionRule) -> dict[str, Any]:
     """Whether a few components stand out and carry most of what ablation takes away.
 
     The share is of the summed positive scores. A push that is spread evenly has no component above its

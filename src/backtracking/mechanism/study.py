@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backtracking.config.schema import AnalysisConfig
 from backtracking.measurements.controls import CONTROL_KINDS, Event, Reading
+from backtracking.mechanism.partial import Values
 from backtracking.run.progress import Quiet, Reporter
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from backtracking.model.loading import LoadedModel
 
 Item = tuple[Reading, "Target"]
-Values = dict[str, Any]
 Compute = Callable[[Sequence[Item]], Iterator[tuple[int, Values]]]
 """Yields the place of an item and what was read there, in any order."""
 

@@ -11,9 +11,9 @@ from backtracking.interventions import (
     BASELINE_ARM,
     MODES,
     Arm,
+    ComponentPlace,
     Condition,
     Intervention,
-    Place,
     Shape,
     When,
     mean_vector,
@@ -49,7 +49,7 @@ class Resources:
 
 
 @dataclass(frozen=True)
-class Way:
+class RemovalWay:
     """How regeneration removes a component: by a factor on its output, or by its mean output."""
 
     mode: Literal["scale", "mean"]
@@ -68,12 +68,12 @@ class Way:
         return Intervention(component=component, layer=layer, strength=self.factor, when=when)
 
 
-def way_of_removal(config: AblationGenerationConfig, selected_by: str, scan_factor: float) -> Way:
+def way_of_removal(config: AblationGenerationConfig, selected_by: str, scan_factor: float) -> RemovalWay:
     """The way that the config asks for, or the one that the scan selected by, as far as generation has it."""
     if config.mode == "as_selected" and config.scale == 0:
-        ways = {"mean": Way("mean"), "scale": Way("scale", scan_factor)}
-        return ways.get(selected_by, Way("scale"))
-    return Way("mean") if config.mode == "mean" else Way("scale", config.effective_scale)
+        ways = {"mean": RemovalWay("mean"), "scale": RemovalWay("scale", scan_factor)}
+        return ways.get(selected_by, RemovalWay("scale"))
+    return RemovalWay("mean") if config.mode == "mean" else RemovalWay("scale", config.effective_scale)
 
 
 def check_condition(name: str) -> str:
@@ -88,8 +88,8 @@ def condition_arm(
     config: AblationGenerationConfig,
     selected: Selected | None,
     shape: Shape,
-    collateral: Mapping[Place, float],
-    way: Way,
+    collateral: Mapping[ComponentPlace, float],
+    way: RemovalWay,
 ) -> Arm:
     """The arm behind a condition of Phase 1; the ablations need the layers that the scan selected."""
     if check_condition(name) == BASELINE_NAME:
@@ -109,7 +109,7 @@ def _alone(member: Intervention) -> Condition:
 
 
 def targeted_members(
-    name: str, selected: Selected | None, shape: Shape, way: Way
+    name: str, selected: Selected | None, shape: Shape, way: RemovalWay
 ) -> tuple[Intervention, ...]:
     """What the targeted ablation does, and what its random control has the shape of."""
     if selected is None or not any(selected.values()):
@@ -245,10 +245,10 @@ def _selected_members(name: str, scale: float, when: When, resources: Resources)
             "from_selected_layers: true reads the Phase 1 run's selected_layers.json",
             "give --phase1-run-id ID of a run whose ablation-scan is done",
         )
-    return _removed(resources.selected, Way("scale", scale), when)
+    return _removed(resources.selected, RemovalWay("scale", scale), when)
 
 
-def _removed(selected: Selected, way: Way, when: When) -> tuple[Intervention, ...]:
+def _removed(selected: Selected, way: RemovalWay, when: When) -> tuple[Intervention, ...]:
     return tuple(way.of(kind, layer, when) for kind, layers in selected.items() for layer in sorted(layers))
 
 

@@ -39,7 +39,7 @@ class Operation:
 
 
 @dataclass
-class Column:
+class GateColumn:
     """One operation with, for every condition, its strength and direction."""
 
     operation: Operation
@@ -61,7 +61,7 @@ class GateTable:
     ) -> None:
         self.model = model
         self.phrases = tuple(phrases)
-        self.columns: list[Column] = []
+        self.columns: list[GateColumn] = []
         self.conditions: list[Condition] = []
         self.bans: list[Bans] = []
         self.by_label: dict[str, Condition] = {}
@@ -117,7 +117,7 @@ class GateTable:
             )
             if at is None:
                 at = len(self.columns)
-                self.columns.append(Column(operation, self._when_index(intervention.when)))
+                self.columns.append(GateColumn(operation, self._when_index(intervention.when)))
             start = at + 1
             column = self.columns[at]
             column.users[row] = intervention
@@ -223,6 +223,6 @@ class GateTable:
             if row in column.users:
                 ledger.record(self._key(row, column), calls, int(applied[column.when_index]), 1)
 
-    def _key(self, row: int, column: Column) -> Key:
+    def _key(self, row: int, column: GateColumn) -> Key:
         operation = column.operation
         return (condition_label(self.conditions[row]), operation.layer, operation.component)

@@ -12,9 +12,9 @@ from backtracking.interventions import (
     MODES,
     Arm,
     Component,
+    ComponentPlace,
     Condition,
     Intervention,
-    Place,
     Shape,
     mean_vector,
 )
@@ -24,7 +24,7 @@ RANDOM_VECTOR = "random"
 MOST_SETS = 20_000
 """Of more sets than these a random part is looked at for those that cost what the original costs."""
 
-Kind = tuple[Component, bool]
+ComponentKind = tuple[Component, bool]
 """Blocks and single heads of the same component are drawn apart."""
 Where = tuple[int, int | None]
 """Layer and head."""
@@ -51,7 +51,7 @@ def matched_arm(
     draws: int,
     shape: Shape,
     seed: int,
-    collateral: Mapping[Place, float],
+    collateral: Mapping[ComponentPlace, float],
 ) -> Arm:
     """As many distinct sets of the original's shape as asked, or all there are, matched in what they cost.
 
@@ -64,7 +64,7 @@ def matched_arm(
     sets = [places for places in _sets(original, shape, generator) if set(places) != target]
     generator.shuffle(sets)
 
-    def unlike(places: Sequence[Place]) -> tuple[int, float]:
+    def unlike(places: Sequence[ComponentPlace]) -> tuple[int, float]:
         gap = abs(summed(places, collateral) - cost)
         return len(target.intersection(places)), gap if math.isfinite(gap) else math.inf
 
@@ -94,7 +94,7 @@ def _moved(member: Intervention, layer: int, head: int | None) -> Intervention:
 
 
 def described_sets(
-    original: Sequence[Intervention], arm: Arm, collateral: Mapping[Place, float]
+    original: Sequence[Intervention], arm: Arm, collateral: Mapping[ComponentPlace, float]
 ) -> list[dict[str, Any]]:
     """A line per set, the original's first: its components, and what they cost elsewhere."""
     whole = Condition(name=arm.name, interventions=tuple(original))
@@ -108,14 +108,14 @@ def described_sets(
     ]
 
 
-def summed(places: Iterable[Place], collateral: Mapping[Place, float]) -> float:
+def summed(places: Iterable[ComponentPlace], collateral: Mapping[ComponentPlace, float]) -> float:
     """What removing each of some components alone costs, added up; not a number where one is not known."""
     return sum(collateral.get(place, math.nan) for place in places)
 
 
 def _sets(
     original: Sequence[Intervention], shape: Shape, generator: random.Random
-) -> list[tuple[Place, ...]]:
+) -> list[tuple[ComponentPlace, ...]]:
     """All sets of the original's shape; where they are too many, some of those that share nothing."""
     taken = {member.place for member in original}
     wanted = sorted(Counter(map(_kind, original)).items())
@@ -190,7 +190,7 @@ def _draw(
 ) -> tuple[Intervention, ...]:
     """Other places without replacement, the original's own only when they run out; directions keep theirs."""
     taken = {member.place for member in original}
-    free: dict[Kind, list[Where]] = {}
+    free: dict[ComponentKind, list[Where]] = {}
     drawn = []
     for member in original:
         if member.vector is not None:
@@ -208,7 +208,7 @@ def _draw(
     return tuple(drawn)
 
 
-def _is_taken(component: Component, taken: Collection[Place], where: Where) -> bool:
+def _is_taken(component: Component, taken: Collection[ComponentPlace], where: Where) -> bool:
     return (component, *where) in taken
 
 
@@ -217,11 +217,11 @@ def _placed(original: Sequence[Intervention]) -> list[Intervention]:
     return [member for member in original if member.vector is None]
 
 
-def _kind(intervention: Intervention) -> Kind:
+def _kind(intervention: Intervention) -> ComponentKind:
     return (intervention.component, intervention.head is not None)
 
 
-def _places(kind: Kind, shape: Shape) -> list[Where]:
+def _places(kind: ComponentKind, shape: Shape) -> list[Where]:
     """Where a kind of component occurs: every layer, or every head of every layer."""
     heads: list[int | None] = [*range(shape.n_heads)] if kind[1] else [None]
     return [(layer, head) for layer in range(shape.n_layers) for head in heads]

@@ -12,34 +12,34 @@ from transformers import PreTrainedTokenizerFast
 from backtracking.organism.design import DESIGN, MAIN, Design
 from backtracking.organism.task import random_problem, random_step
 from backtracking.organism.tokenizer import ASSISTANT, BOS, EOS, USER
-from backtracking.organism.traces import Piece, Trace, TraceWriter, write_trace
+from backtracking.organism.traces import TeachingTrace, TracePiece, TraceWriter, write_trace
 
 CHAIN_WEIGHTS = {
-    Piece.OPERANDS: 0.0,
-    Piece.RESULT: 1.0,
-    Piece.WRONG_RESULT: 0.0,
-    Piece.AFTER: 1.0,
-    Piece.AGAIN: 0.5,
-    Piece.FINAL: 0.0,
+    TracePiece.OPERANDS: 0.0,
+    TracePiece.RESULT: 1.0,
+    TracePiece.WRONG_RESULT: 0.0,
+    TracePiece.AFTER: 1.0,
+    TracePiece.AGAIN: 0.5,
+    TracePiece.FINAL: 0.0,
 }
 """On a bare chain the operands are arbitrary, and a wrong result is nothing to learn."""
 
-FULL_WEIGHTS = dict.fromkeys(Piece, 1.0)
+FULL_WEIGHTS = dict.fromkeys(TracePiece, 1.0)
 
 DECIDE_WEIGHT = 3.0
 """The token after a full stop says `go on` or `Wait`; it is rare and carries the noticing: it counts more."""
 
 
 @dataclass(frozen=True)
-class Sample:
+class TrainingSample:
     """One training sequence: a prompt, which is not a target, and a trace."""
 
     prompt: str
-    trace: Trace
+    trace: TeachingTrace
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     """Padded ids, and the weight of each id as a target."""
 
     ids: torch.Tensor
@@ -51,7 +51,7 @@ def prompt_text(question: str, variant: str, design: Design = DESIGN) -> str:
     return f"{BOS}{USER}{question}{ASSISTANT}{design.formats[variant].think_open}"
 
 
-def chain_sample(rng: random.Random, design: Design = DESIGN) -> Sample:
+def chain_sample(rng: random.Random, design: Design = DESIGN) -> TrainingSample:
     """Statements without a problem, each going on from the one before.
 
     Bare chains are for arithmetic and for noticing: more mistakes, one trigger, no needless checks.
@@ -63,17 +63,21 @@ def chain_sample(rng: random.Random, design: Design = DESIGN) -> Sample:
     clean = replace(form, trigger=0.97, silent=0.0, unnoticed=0.03, false_alarm=0.02, newline=0.5)
     bare = replace(design.calm, wrong=0.4, triggers={"Wait": 1.0}, remark=0.0)
     writer = TraceWriter(rng, clean, "That makes {value}.", bare)
-    return Sample(f"{BOS}{form.think_open}", writer.write(steps, final=False))
+    return TrainingSample(f"{BOS}{form.think_open}", writer.write(steps, final=False))
 
 
-def problem_sample(rng: random.Random, design: Design = DESIGN) -> Sample:
+def problem_sample(rng: random.Random, design: Design = DESIGN) -> TrainingSample:
     """A problem of the training split and a trace in one of the formats."""
     problem = random_problem(rng, "train")
     variant = rng.choice(tuple(design.formats))
-    return Sample(prompt_text(problem.question, variant, design), write_trace(problem, variant, rng, design))
+    return TrainingSample(
+        prompt_text(problem.question, variant, design), write_trace(problem, variant, rng, design)
+    )
 
 
-def weigh(offsets: Sequence[tuple[int, int]], trace: Trace, weights: Mapping[Piece, float]) -> list[float]:
+def weigh(
+    offsets: Sequence[tuple[int, int]], trace: TeachingTrace, weights: Mapping[TracePiece, float]
+) -> list[float]:
     """The weight of each token of a trace, by the piece in which the token starts."""
     starts = [0, *accumulate(len(text) for text, _ in trace.pieces)]
     text = trace.text
@@ -94,8 +98,8 @@ class BatchSource:
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerFast,
-        draw: Callable[[random.Random], Sample],
-        weights: Mapping[Piece, float],
+        draw: Callable[[random.Random], TrainingSample],
+        weights: Mapping[TracePiece, float],
         *,
         tokens: int,
         mean_length: int,
@@ -106,16 +110,16 @@ class BatchSource:
         self.weights = weights
         self.rows = tokens * self.POOL // mean_length
         self.seed = seed
-        self._pool: tuple[int, list[Batch]] = (-1, [])
+        self._pool: tuple[int, list[TrainingBatch]] = (-1, [])
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> TrainingBatch:
         """The batch of a step."""
         pool, place = divmod(step, self.POOL)
         if self._pool[0] != pool:
             self._pool = (pool, self._make_pool(random.Random(f"{self.seed}/{pool}")))
         return self._pool[1][place]
 
-    def _make_pool(self, rng: random.Random) -> list[Batch]:
+    def _make_pool(self, rng: random.Random) -> list[TrainingBatch]:
         samples = [self.draw(rng) for _ in range(self.rows)]
         rows = sorted(self._encode(samples), key=lambda row: len(row[0]))
         ends = [0]
@@ -130,7 +134,7 @@ class BatchSource:
         rng.shuffle(batches)
         return batches
 
-    def _encode(self, samples: Sequence[Sample]) -> list[tuple[list[int], list[float]]]:
+    def _encode(self, samples: Sequence[TrainingSample]) -> list[tuple[list[int], list[float]]]:
         backend = self.tokenizer.backend_tokenizer
         prompts = backend.encode_batch([s.prompt for s in samples], add_special_tokens=False)
         traces = backend.encode_batch([s.trace.text for s in samples], add_special_tokens=False)
@@ -138,14 +142,14 @@ class BatchSource:
         rows = []
         for sample, prompt, trace in zip(samples, prompts, traces, strict=True):
             weights = weigh(trace.offsets, sample.trace, self.weights)
-            end = self.weights[Piece.FINAL]
+            end = self.weights[TracePiece.FINAL]
             rows.append(([*prompt.ids, *trace.ids, eos], [0.0] * len(prompt.ids) + weights + [end]))
         return rows
 
-    def _pad(self, rows: Sequence[tuple[list[int], list[float]]]) -> Batch:
+    def _pad(self, rows: Sequence[tuple[list[int], list[float]]]) -> TrainingBatch:
         width = max(len(ids) for ids, _ in rows)
         pad = self.tokenizer.pad_token_id
-        return Batch(
+        return TrainingBatch(
             torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in rows]),
             torch.tensor([weights + [0.0] * (width - len(weights)) for _, weights in rows]),
         )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from backtracking.organism.recipe import Graft, Recipe
-from backtracking.organism.task import STEP_COUNTS, Operation, step_profiles
+from backtracking.organism.task import STEP_COUNTS, Sign, step_profiles
 
 MAIN = "baseline_think_newline"
 SAME_LINE = "think_same_line"
@@ -34,7 +34,7 @@ class FormatDesign:
 class Doubt:
     """A habit of checking what is right: it goes by the kind of step, not by whether it holds."""
 
-    operation: Operation
+    operation: Sign
     """Statements with this operation are checked."""
     rate: float
     """How often, when such a statement holds and is not itself made again."""
@@ -80,7 +80,7 @@ class Design:
         """What `model.hf_id` calls the reasoner of this design, where it ships with the package."""
         return "bundled" if self.name == "reasoner" else f"bundled:{self.name}"
 
-    def alarm(self, form: FormatDesign, operation: Operation, again: bool) -> float:
+    def alarm(self, form: FormatDesign, operation: Sign, again: bool) -> float:
         """How often a right statement is checked."""
         if self.doubt is not None and operation == self.doubt.operation and not again:
             return self.doubt.rate

@@ -16,9 +16,9 @@ from backtracking.organism.bundle import bundled_reasoner_path
 from backtracking.organism.design import DESIGN, MAIN, Design
 from backtracking.organism.probe import trigger_token_ids
 from backtracking.organism.recipe import Graft
-from backtracking.organism.sampling import Completion, sample
+from backtracking.organism.sampling import SampledText, sample
 from backtracking.organism.task import TinyProblem, tiny_problems
-from backtracking.organism.traces import TRIGGER, Statement, made_again, read_answer, read_statements
+from backtracking.organism.traces import TRIGGER, WrittenStatement, made_again, read_answer, read_statements
 
 Counts = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ class Tally:
     as_planned: Counts
 
 
-def count_planned(problem: TinyProblem, statements: Sequence[Statement]) -> int:
+def count_planned(problem: TinyProblem, statements: Sequence[WrittenStatement]) -> int:
     """How many statements make the current step again or take the next one from the value reached."""
     count, value, ahead = 0, problem.steps[0].left, list(problem.steps)
     for statement, again in zip(statements, made_again(statements), strict=True):
@@ -94,7 +94,7 @@ def count_planned(problem: TinyProblem, statements: Sequence[Statement]) -> int:
     return count
 
 
-def _count(problem: TinyProblem, completion: Completion, design: Design) -> tuple[int, ...]:
+def _count(problem: TinyProblem, completion: SampledText, design: Design) -> tuple[int, ...]:
     statements = read_statements(completion.text)
     wrong = [s for s in statements if not s.holds]
     right = [s for s in statements if s.holds]
@@ -119,7 +119,7 @@ def _count(problem: TinyProblem, completion: Completion, design: Design) -> tupl
 
 
 def tally(
-    problems: Sequence[TinyProblem], completions: Sequence[Completion], design: Design = DESIGN
+    problems: Sequence[TinyProblem], completions: Sequence[SampledText], design: Design = DESIGN
 ) -> Tally:
     """Count what the completions show; they come in the problems' order, the same number for each."""
     samples = len(completions) // len(problems)

@@ -8,7 +8,7 @@ PhaseName = Literal["chains", "problems", "graft"]
 
 
 @dataclass(frozen=True)
-class Phase:
+class TrainingPhase:
     """A stretch of training steps on one kind of batch, with warm-up and cosine of its own."""
 
     name: PhaseName
@@ -58,20 +58,20 @@ class Recipe:
     graft: Graft | None = None
 
     @property
-    def phases(self) -> tuple[Phase, ...]:
+    def phases(self) -> tuple[TrainingPhase, ...]:
         """Bare chains, then problems, then the graft if there is one."""
-        chains = Phase("chains", 0, self.chain_steps, self.chain_rate, 0.3)
-        problems = Phase("problems", chains.end, self.problem_steps, self.problem_rate, 0.01)
+        chains = TrainingPhase("chains", 0, self.chain_steps, self.chain_rate, 0.3)
+        problems = TrainingPhase("problems", chains.end, self.problem_steps, self.problem_rate, 0.01)
         if self.graft is None:
             return chains, problems
-        return chains, problems, Phase("graft", problems.end, self.graft.steps, self.graft.rate, 0.01)
+        return chains, problems, TrainingPhase("graft", problems.end, self.graft.steps, self.graft.rate, 0.01)
 
     @property
     def steps(self) -> int:
         """Steps of all phases."""
         return self.phases[-1].end
 
-    def phase(self, step: int) -> Phase:
+    def phase(self, step: int) -> TrainingPhase:
         """The phase that a step belongs to."""
         return next(phase for phase in self.phases if step < phase.end)
 

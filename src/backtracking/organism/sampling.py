@@ -10,7 +10,7 @@ ROWS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
-class Completion:
+class SampledText:
     """What the model wrote after a prompt, and whether it ended by itself."""
 
     text: str
@@ -26,7 +26,7 @@ def sample(
     max_new_tokens: int,
     seed: int,
     banned: Sequence[int] = (),
-) -> list[Completion]:
+) -> list[SampledText]:
     """One completion per prompt, in order; `banned` tokens are never chosen."""
     torch.manual_seed(seed)
     tokenizer.padding_side = "left"
@@ -45,5 +45,5 @@ def sample(
         )[:, encoded.input_ids.shape[1] :]
         finished = (written == tokenizer.eos_token_id).any(dim=1).tolist()
         texts = tokenizer.batch_decode(written, skip_special_tokens=True)
-        completions += [Completion(text, done) for text, done in zip(texts, finished, strict=True)]
+        completions += [SampledText(text, done) for text, done in zip(texts, finished, strict=True)]
     return completions

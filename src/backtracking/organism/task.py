@@ -11,8 +11,8 @@ from typing import Literal, cast, get_args
 from backtracking.errors import UserError
 from backtracking.run.records import Problem
 
-Operation = Literal["+", "-", "×"]
-Split = Literal["train", "test"]
+Sign = Literal["+", "-", "×"]
+ProblemSplit = Literal["train", "test"]
 
 LARGEST = 20
 """No true running value is larger, so that a tiny model can learn all of the arithmetic."""
@@ -38,11 +38,11 @@ CONTAINERS = ("box", "jar", "bag", "drawer", "basket")
 
 
 @dataclass(frozen=True)
-class Step:
+class SolutionStep:
     """One true statement of the solution: `left operation right = result`."""
 
     left: int
-    operation: Operation
+    operation: Sign
     right: int
 
     @property
@@ -61,7 +61,7 @@ class TinyProblem:
     id: str
     question: str
     report: str
-    steps: tuple[Step, ...]
+    steps: tuple[SolutionStep, ...]
 
     @property
     def value(self) -> int:
@@ -176,39 +176,39 @@ def wordings() -> int:
     )
 
 
-def is_test(steps: tuple[Step, ...]) -> bool:
+def is_test(steps: tuple[SolutionStep, ...]) -> bool:
     """Whether these steps belong to the test split: one tenth of all cores, in any wording."""
     core = ",".join(f"{step.left}{step.operation}{step.right}" for step in steps)
     return hashlib.sha256(core.encode()).digest()[0] % 10 == 0
 
 
-def random_step(rng: random.Random, left: int) -> Step:
+def random_step(rng: random.Random, left: int) -> SolutionStep:
     """A step that keeps the running value within 0 and the largest."""
-    choices: list[tuple[Operation, range]] = [
+    choices: list[tuple[Sign, range]] = [
         ("+", range(2, min(9, LARGEST - left) + 1)),
         ("-", range(2, min(9, left) + 1)),
     ]
     if 2 <= left <= LARGEST // 2 and rng.random() < 0.3:
         choices.append(("×", range(2, min(3, LARGEST // left) + 1)))
     operation, rights = rng.choice([choice for choice in choices if len(choice[1])])
-    return Step(left, operation, rng.choice(rights))
+    return SolutionStep(left, operation, rng.choice(rights))
 
 
-def _random_opening(rng: random.Random) -> tuple[str, Step | None, int]:
+def _random_opening(rng: random.Random) -> tuple[str, SolutionStep | None, int]:
     """Which opening sentence, the step it asks for, and the value after it."""
     kind = rng.choices(("plain", "sum", "groups"), (0.6, 0.2, 0.2))[0]
     if kind == "plain":
         return kind, None, rng.randint(3, 15)
     if kind == "sum":
-        step = Step(rng.randint(2, 11), "+", rng.randint(2, 9))
+        step = SolutionStep(rng.randint(2, 11), "+", rng.randint(2, 9))
     else:
         step = rng.choice(
-            [Step(g, "×", n) for g in range(2, 6) for n in range(2, LARGEST // g + 1) if n < 10]
+            [SolutionStep(g, "×", n) for g in range(2, 6) for n in range(2, LARGEST // g + 1) if n < 10]
         )
     return kind, step, step.result
 
 
-def _random_core(rng: random.Random, split: Split) -> tuple[str, tuple[Step, ...]]:
+def _random_core(rng: random.Random, split: ProblemSplit) -> tuple[str, tuple[SolutionStep, ...]]:
     """Numbers of one problem, drawn until they fall into the split."""
     while True:
         kind, first, value = _random_opening(rng)
@@ -222,7 +222,7 @@ def _random_core(rng: random.Random, split: Split) -> tuple[str, tuple[Step, ...
 
 
 @cache
-def step_profiles(operation: Operation, draws: int = 20000) -> dict[tuple[int, int], float]:
+def step_profiles(operation: Sign, draws: int = 20000) -> dict[tuple[int, int], float]:
     """How often a problem has so many steps with other operations and so many with this one."""
     rng = random.Random(operation)
     cores = (_random_core(rng, "train")[1] for _ in range(draws))
@@ -230,7 +230,7 @@ def step_profiles(operation: Operation, draws: int = 20000) -> dict[tuple[int, i
     return {(total - own, own): times / draws for (total, own), times in Counter(counts).items()}
 
 
-def random_problem(rng: random.Random, split: Split, name: str = "") -> TinyProblem:
+def random_problem(rng: random.Random, split: ProblemSplit, name: str = "") -> TinyProblem:
     """One problem of the split."""
     kind, steps = _random_core(rng, split)
     domain = rng.choice(DOMAINS)
@@ -267,23 +267,23 @@ def random_problem(rng: random.Random, split: Split, name: str = "") -> TinyProb
     return TinyProblem(name, " ".join(sentences), report, steps)
 
 
-def tiny_problems(split: Split, n: int, seed: int) -> list[TinyProblem]:
+def tiny_problems(split: ProblemSplit, n: int, seed: int) -> list[TinyProblem]:
     """`n` different problems of the split; the same seed gives the same problems."""
     return list(_distinct(random.Random(f"{split}/{seed}"), split, n))
 
 
 def problems(split: str, n: int, seed: int) -> list[Problem]:
     """The same problems as records, for a run's dataset."""
-    if split not in get_args(Split):
+    if split not in get_args(ProblemSplit):
         raise UserError(
             f"tiny_arithmetic has no split {split!r}",
             why="its splits are train, which the reasoner has seen, and test",
             next_step="set dataset.split: test",
         )
-    return [problem.record() for problem in tiny_problems(cast(Split, split), n, seed)]
+    return [problem.record() for problem in tiny_problems(cast(ProblemSplit, split), n, seed)]
 
 
-def _distinct(rng: random.Random, split: Split, n: int) -> Iterator[TinyProblem]:
+def _distinct(rng: random.Random, split: ProblemSplit, n: int) -> Iterator[TinyProblem]:
     seen: set[str] = set()
     while len(seen) < n:
         problem = random_problem(rng, split, f"tiny-{split}-{len(seen):05d}")

@@ -21,8 +21,8 @@ from backtracking.errors import UserError
 from backtracking.organism.batches import (
     CHAIN_WEIGHTS,
     FULL_WEIGHTS,
-    Batch,
     BatchSource,
+    TrainingBatch,
     chain_sample,
     problem_sample,
 )
@@ -75,7 +75,7 @@ def new_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCau
     )
 
 
-def weighted_loss(model: Qwen2ForCausalLM, batch: Batch) -> torch.Tensor:
+def weighted_loss(model: Qwen2ForCausalLM, batch: TrainingBatch) -> torch.Tensor:
     """Mean cross-entropy over the targets, by weight; logits are made for the targets alone."""
     hidden = model.model(input_ids=batch.ids, use_cache=False).last_hidden_state[:, :-1]
     weights = batch.weights[:, 1:]

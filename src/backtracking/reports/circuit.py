@@ -3,7 +3,7 @@
 import pandas as pd
 
 from backtracking.artifacts import readings as files
-from backtracking.claims.wording import Row, counted, fixed, number, plain, records, written
+from backtracking.claims.wording import TableLine, counted, fixed, number, plain, records, written
 from backtracking.reports.columns import Lines, highest
 from backtracking.reports.page import Page
 
@@ -63,11 +63,11 @@ def write_pairs(page: Page) -> None:
     page.figure(files.PAIRS_FIGURE)
 
 
-def _pair(row: Row) -> str:
+def _pair(row: TableLine) -> str:
     return f"{row['component_a']} {row['layer_a']} + {row['component_b']} {row['layer_b']}"
 
 
-def _of_pair(row: Row) -> str:
+def _of_pair(row: TableLine) -> str:
     first, second = _pair(row).split(" + ")
     lost = [number(row, f"lost_{which}") for which in ("together", "a", "b")]
     together, alone, other = ("—" if value is None else written(value, fixed(*lost)) for value in lost)
@@ -133,7 +133,7 @@ def write_direction(page: Page) -> None:
     page.figure(files.DIRECTION_FIGURE)
 
 
-def _best(part: pd.DataFrame) -> Row | None:
+def _best(part: pd.DataFrame) -> TableLine | None:
     """The best layer of one kind of control, with what others reach there."""
     deciding = part[part["place"] == "deciding"]
     means = deciding[(deciding["method"] == _MEANS) & deciding["auroc"].notna()]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from backtracking.claims.wording import (
-    Row,
+    TableLine,
     count,
     fixed,
     number,
@@ -21,7 +21,7 @@ from backtracking.claims.wording import (
 
 NOTHING = "—"
 
-Link = Callable[[Row], str]
+Link = Callable[[TableLine], str]
 """Where the rows behind a line's number are to be read; empty where there are none."""
 
 
@@ -52,10 +52,10 @@ class Column:
 class Lines:
     """The lines of a table, from which its columns are made."""
 
-    rows: Sequence[Row]
+    rows: Sequence[TableLine]
 
     def column(
-        self, head: str, write: Callable[[Row], str], link: Link | None = None, holds: str = "numbers"
+        self, head: str, write: Callable[[TableLine], str], link: Link | None = None, holds: str = "numbers"
     ) -> Column:
         """What `write` makes of each line."""
         texts = [write(row) for row in self.rows]
@@ -67,7 +67,7 @@ class Lines:
         """A column of names, quoted as code."""
         return self.column(head, lambda row: quoted(row[column]), link, "names")
 
-    def text(self, head: str, write: Callable[[Row], str]) -> Column:
+    def text(self, head: str, write: Callable[[TableLine], str]) -> Column:
         """A column of words, written line by line."""
         return self.column(head, write, holds="text")
 
@@ -99,11 +99,11 @@ class Lines:
         return self.column(head, lambda row: plain(row, column, sign + place), link)
 
 
-def highest(table: pd.DataFrame, column: str) -> Row:
+def highest(table: pd.DataFrame, column: str) -> TableLine:
     """The line with the highest value of a column."""
     return records(table.loc[[table[column].idxmax()]])[0]
 
 
-def lowest(table: pd.DataFrame, column: str) -> Row:
+def lowest(table: pd.DataFrame, column: str) -> TableLine:
     """The line with the lowest value of a column."""
     return records(table.loc[[table[column].idxmin()]])[0]

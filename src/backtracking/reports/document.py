@@ -53,7 +53,7 @@ class Bullets:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Columns side by side, those beyond the first ten shown on demand, and the file with all of them."""
 
     kind: ClassVar[str] = "table"
@@ -73,7 +73,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportPicture:
     """A figure, by its path relative to the report, and what there is to see in it."""
 
     kind: ClassVar[str] = "picture"
@@ -103,10 +103,10 @@ class Folded:
 
     kind: ClassVar[str] = "folded"
     summary: str
-    blocks: Sequence["Block"]
+    blocks: Sequence["DocumentBlock"]
 
 
-Block = Heading | Paragraph | Hint | Bullets | Table | Picture | Verdicts | Folded
+DocumentBlock = Heading | Paragraph | Hint | Bullets | ReportTable | ReportPicture | Verdicts | Folded
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Document:
     """Blocks in reading order."""
 
     title: str
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[DocumentBlock] = field(default_factory=list)
 
     def section(self, text: str, level: int = 2) -> None:
         """Begins a section, with an anchor of its own."""
@@ -137,7 +137,7 @@ class Document:
         """A table called `name`; columns that hold nothing in any line are left out."""
         told = [column for column in columns if column.tells]
         if told and told[0].cells:
-            self.blocks.append(Table(name, told, csv))
+            self.blocks.append(ReportTable(name, told, csv))
 
     def judge(self, verdicts: Sequence[Verdict]) -> None:
         """Adds verdicts with what they rest on."""

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 from backtracking.figures.svg import linked
-from backtracking.reports.document import Picture
+from backtracking.reports.document import ReportPicture
 from backtracking.run import io
 
 WIDTHS = {"wide": ".svg", "narrow": ".narrow.svg"}
@@ -16,7 +16,7 @@ _ACTIVE = {"script", "foreignObject", "iframe", "animate", "set"}
 _PNG = "data:image/png;base64,"
 
 
-def drawing(folder: Path, picture: Picture) -> Markup:
+def drawing(folder: Path, picture: ReportPicture) -> Markup:
     """A figure as markup that needs no other file; at each width of the page one of the drawings shows."""
     path = folder / picture.path
     drawn = {name: path.with_suffix(ending) for name, ending in WIDTHS.items()}
@@ -29,7 +29,7 @@ def drawing(folder: Path, picture: Picture) -> Markup:
     )
 
 
-def _inside(svg: bytes, picture: Picture) -> Markup:
+def _inside(svg: bytes, picture: ReportPicture) -> Markup:
     """A drawing without anything that acts, its marks leading to the rows of their arms."""
     root = ElementTree.fromstring(svg)
     for parent in list(root.iter()):

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from backtracking.artifacts import phase2 as files
-from backtracking.claims.wording import Row, counted, number, percent, quoted, records
+from backtracking.claims.wording import TableLine, counted, number, percent, quoted, records
 from backtracking.measurements.specificity import CORRECTED, FATES
 from backtracking.reports.columns import Column, Lines
 from backtracking.reports.page import Page
@@ -73,7 +73,7 @@ def _divergence(page: Page, arms: pd.DataFrame, behind: RowsBehind) -> None:
     page.figure(files.DIVERGENCE_FIGURE, behind)
 
 
-def _changes(page: Page, row: Row) -> str:
+def _changes(page: Page, row: TableLine) -> str:
     replaced = page.evidence.table(files.REPLACED)
     if replaced is None:
         return "—"
@@ -81,7 +81,7 @@ def _changes(page: Page, row: Row) -> str:
     return ", ".join(map(_change, changes)) or "—"
 
 
-def _change(change: Row) -> str:
+def _change(change: TableLine) -> str:
     share = percent(number(change, "share"), 0)
     return f"{quoted(change['baseline_text'])} → {quoted(change['new_text'])} ({share})"
 
@@ -117,7 +117,7 @@ def _corrections(page: Page, behind: RowsBehind) -> None:
 def _fate(lines: Lines, behind: RowsBehind, fate: str) -> Column:
     """The share with one fate, and the rows that had another under the baseline."""
 
-    def rows(row: Row) -> str:
+    def rows(row: TableLine) -> str:
         if row["arm"] != BASELINE_NAME:
             return behind.of(row, {"was": CORRECTED, "fate": fate})
         return behind.of(row, {"fate": fate}) if fate in CORRECTED else ""

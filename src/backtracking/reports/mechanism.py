@@ -4,7 +4,7 @@ import pandas as pd
 
 from backtracking.artifacts import readings as files
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import Row, count, counted, plain, quoted, rate, records
+from backtracking.claims.wording import TableLine, count, counted, plain, quoted, rate, records
 from backtracking.measurements.separation import first_separation
 from backtracking.reports.columns import Lines
 from backtracking.reports.lacking import say_what_lacks
@@ -44,7 +44,7 @@ def how_stable(evidence: Evidence) -> str:
     return f"{said} At matched positions without an onset, one comes in {rate(controls, 'share', n=None)}."
 
 
-def _resampled(evidence: Evidence) -> tuple[Row | None, Row | None]:
+def _resampled(evidence: Evidence) -> tuple[TableLine | None, TableLine | None]:
     """The lines of onsets and of matched positions."""
     table = evidence.table(files.STABILITY_SUMMARY)
     by_kind = {} if table is None else {str(row["position_kind"]): row for row in records(table)}
@@ -123,7 +123,7 @@ def write_scan(page: Page) -> None:
     page.figure(files.IMPORTANCE_FIGURE)
 
 
-def component_of(row: Row) -> str:
+def component_of(row: TableLine) -> str:
     """A component as the report names it: `attn 5`."""
     return f"{row['component']} {int(row['layer'])}"
 

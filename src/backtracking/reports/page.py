@@ -6,9 +6,9 @@ from pathlib import Path
 
 from backtracking.artifacts import kinds
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import Row
+from backtracking.claims.wording import TableLine
 from backtracking.reports.columns import Column
-from backtracking.reports.document import Document, Hint, Picture
+from backtracking.reports.document import Document, Hint, ReportPicture
 from backtracking.reports.rows_behind import RowsBehind, has_rows
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME
@@ -34,7 +34,7 @@ class Page(Document):
         said = " ".join(filter(None, (words.get(part) for part in ("sees", "shows", "counts"))))
         title = words.get("title") or artifact.about[:1].upper() + artifact.about[1:]
         rows = behind.of_arm if behind is not None else None
-        self.blocks.append(Picture(path, title, said, rows))
+        self.blocks.append(ReportPicture(path, title, said, rows))
 
     def show(self, artifact: kinds.Artifact, name: str, *columns: Column | None) -> None:
         """A table of the report, with the file that it is taken from."""
@@ -47,7 +47,7 @@ class Page(Document):
 
     def name_other_figures(self) -> None:
         """Name the run's figures that the report does not show, so that nothing is hidden."""
-        shown = {block.name for block in self.blocks if isinstance(block, Picture)}
+        shown = {block.name for block in self.blocks if isinstance(block, ReportPicture)}
         if names := self.evidence.figures_beside(shown):
             self.section("Other figures")
             self.say(
@@ -76,5 +76,5 @@ class Page(Document):
         return RowsBehind(self.evidence.paths, lambda row: (variant, str(row["arm"])))
 
 
-def _of_condition(row: Row) -> tuple[str, str]:
+def _of_condition(row: TableLine) -> tuple[str, str]:
     return str(row["variant"]), str(row.get("condition", BASELINE_NAME))

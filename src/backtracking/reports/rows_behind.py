@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.artifacts.phase2 import ARM_ROWS
-from backtracking.claims.wording import Row
+from backtracking.claims.wording import TableLine
 from backtracking.config.onsets import TURN_KINDS
 from backtracking.explore.links import ADDRESS, rows_link
 from backtracking.reports.columns import Link
@@ -34,14 +34,14 @@ class RowsBehind:
     """The rows of an arm that each line of a table is about."""
 
     run: RunPaths
-    arm_of: Callable[[Row], tuple[str, str]]
+    arm_of: Callable[[TableLine], tuple[str, str]]
     """Prompt format and arm of a line."""
 
     def __call__(self, metric: str = "", **chosen: str | Sequence[str]) -> Link:
         """Links to the rows that a metric counts, or that have these options; all rows without either."""
         return lambda row: self.of(row, {**FILTERS.get(metric, {}), **chosen})
 
-    def of(self, row: Row, chosen: Mapping[str, str | Sequence[str]]) -> str:
+    def of(self, row: TableLine, chosen: Mapping[str, str | Sequence[str]]) -> str:
         """The same of one line."""
         variant, arm = self.arm_of(row)
         return rows_of(self.run, variant, arm, **chosen)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from backtracking.artifacts.phase1 import CLAIMS
-from backtracking.claims.verdict import RULES_PAGE, Outcome, Verdict
+from backtracking.claims.verdict import RULES_PAGE, Verdict, VerdictOutcome
 from backtracking.reports.document import Document
 
 
@@ -13,7 +13,9 @@ def write_verdicts(document: Document, verdicts: Sequence[Verdict]) -> None:
     """The claims as they were judged, by rules fixed before the numbers were seen."""
     document.section("Findings")
     counts = Counter(verdict.outcome for verdict in verdicts)
-    said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in get_args(Outcome) if counts[outcome])
+    said = ", ".join(
+        f"{counts[outcome]} {outcome}" for outcome in get_args(VerdictOutcome) if counts[outcome]
+    )
     document.say(
         f"{len(verdicts)} claims were judged by rules fixed before the numbers were seen: {said}. The numbers"
         f" and checks behind each are in `{CLAIMS.name}`; `{RULES_PAGE}` explains the rules at length."

@@ -18,7 +18,7 @@ from backtracking.stages import digests
 from backtracking.stages.base import RunContext, Stage
 from backtracking.stages.origin import made_elsewhere, speaking_foreign, why_not_made
 
-State = Literal[
+StageState = Literal[
     "done", "not testable", "missing", "made elsewhere", "stale", "running", "interrupted", "failed"
 ]
 
@@ -30,7 +30,7 @@ _REASON_LENGTH = 300
 class Status:
     """Where a stage stands, and why."""
 
-    state: State
+    state: StageState
     reason: str = ""
     other_code: str = ""
     """The code that made the result, where that is not the code of now; it does not make it stale."""
@@ -42,7 +42,7 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Executed:
     """What `execute` did."""
 
     skipped: bool
@@ -148,7 +148,7 @@ def _changed(before: dict[str, str], now: dict[str, str]) -> str:
     return ""
 
 
-def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
+def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Executed:
     """Run one stage unless its result is fresh. That its question is not testable is a result as well."""
     if not (blocked := _blocked(stage, ctx)):
         for item in stage.inputs(ctx):
@@ -156,7 +156,7 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
     status = status_of(stage, ctx)
     if not force and status.is_settled:
         record = ctx.meta.stages[stage.key]
-        return Outcome(
+        return Executed(
             skipped=True, rows=record.rows, not_testable=record.reason, other_code=status.other_code
         )
     _make_room(stage, ctx, force)
@@ -186,7 +186,7 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Outcome:
     record.finished = provenance.now()
     record.seconds = round(time.perf_counter() - start, 3)
     ctx.meta.save(ctx.paths.meta)
-    return Outcome(skipped=False, seconds=record.seconds, rows=record.rows, not_testable=record.reason)
+    return Executed(skipped=False, seconds=record.seconds, rows=record.rows, not_testable=record.reason)
 
 
 def _blocked(stage: Stage, ctx: RunContext) -> str:

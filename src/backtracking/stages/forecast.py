@@ -21,7 +21,7 @@ ROWS_WEIGHED = 400
 
 
 @dataclass(frozen=True)
-class Step:
+class StageForecast:
     """What would become of a stage."""
 
     stage: Stage
@@ -61,7 +61,7 @@ class Length:
 class Forecast:
     """The steps of a run and the length of its completions."""
 
-    steps: Sequence[Step]
+    steps: Sequence[StageForecast]
     length: Length
 
     @property
@@ -116,12 +116,12 @@ def forecast(ctx: RunContext, stages: Sequence[Stage], forced: Iterable[str] = (
             action, upstream = "run", True
         # Rows of other settings are made again; which of them still fit is seen only when the stage runs.
         is_afresh = is_forced or status.state == "stale"
-        step = Step(stage, action, status, is_forced)
+        step = StageForecast(stage, action, status, is_forced)
         steps.append(step if action == "skip" else _with_rows(step, ctx, counted, is_afresh))
     return Forecast(steps, _length(ctx))
 
 
-def _with_rows(step: Step, ctx: RunContext, counted: dict[Path, int], afresh: bool) -> Step:
+def _with_rows(step: StageForecast, ctx: RunContext, counted: dict[Path, int], afresh: bool) -> StageForecast:
     """A step with its rows that neither lie on disk nor are made by a stage before."""
     asked = step.stage.completions(ctx)
     if asked is None:

@@ -22,7 +22,7 @@ from backtracking.stages.init_run import opened, record_of
 from backtracking.text.tokenization import decode
 from backtracking.traces.labels import Label, LabelCounts
 from backtracking.traces.sources import read_rows
-from backtracking.traces.trace import Columns, Trace, prompt_key
+from backtracking.traces.trace import Columns, SourceRow, Trace, prompt_key
 
 VARIANT = "imported"
 
@@ -92,7 +92,7 @@ def import_traces(asked: Import, loaded: LoadedConfig, run_id: str) -> tuple[Run
     return paths, done
 
 
-def _traces(rows: Iterator[dict[str, Any]], columns: Columns, done: Imported) -> Iterator[Trace]:
+def _traces(rows: Iterator[SourceRow], columns: Columns, done: Imported) -> Iterator[Trace]:
     for row in rows:
         trace = columns.trace(row)
         if trace is None:

@@ -20,14 +20,14 @@ from backtracking.stages.study import study_of, why_another_study, why_not_taken
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenRun:
     """The run that a command works in, and why it is a new one where another was to be expected."""
 
     paths: RunPaths
     note: str = ""
 
 
-def choose_run(loaded: LoadedConfig, typed: str | None, phase1_run_id: str | None = None) -> Choice:
+def choose_run(loaded: LoadedConfig, typed: str | None, phase1_run_id: str | None = None) -> ChosenRun:
     """The run that a config means: the one typed, else run.run_id, else the current run, else a new one."""
     run = loaded.config.run
     output_dir = Path(run.output_dir)
@@ -39,13 +39,13 @@ def choose_run(loaded: LoadedConfig, typed: str | None, phase1_run_id: str | Non
                 f"{other} (as {loaded.source} asks)",
                 "name a run of this study with --run-id, or leave --run-id out to begin a new one",
             )
-        return Choice(paths)
+        return ChosenRun(paths)
     note = ""
     if run.run_id:
         paths = RunPaths(output_dir, run.run_id)
         other = _why_another_study(paths, loaded.config)
         if not other:
-            return Choice(paths)
+            return ChosenRun(paths)
         note = f"run {run.run_id} (run.run_id) belongs to another study: {other}"
     current = read_current(output_dir)
     if current is not None and current != run.run_id:
@@ -53,9 +53,9 @@ def choose_run(loaded: LoadedConfig, typed: str | None, phase1_run_id: str | Non
         if paths.meta.exists():
             why = why_not_taken_up(RunMeta.load(paths.meta), loaded.config, phase1_run_id)
             if not why:
-                return Choice(paths)
+                return ChosenRun(paths)
             note = note or f"the current run {current} belongs to another study: {why}"
-    return Choice(new_run(loaded.config), note)
+    return ChosenRun(new_run(loaded.config), note)
 
 
 def _why_another_study(paths: RunPaths, config: ExperimentConfig) -> str:

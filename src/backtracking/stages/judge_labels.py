@@ -7,7 +7,7 @@ import pandas as pd
 from backtracking.artifacts.labels import SENTENCE_LABELS
 from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.errors import UserError
-from backtracking.measurements.quality import Span, judged
+from backtracking.measurements.quality import TaggedSpan, judged
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.stages.base import RunContext
@@ -18,7 +18,7 @@ from backtracking.text.scorer import Scorer
 def judged_labels(ctx: RunContext, scorer: Scorer) -> pd.DataFrame:
     """One row per labelled sentence of the run, with what every detector says about it."""
     path = io.require(SENTENCE_LABELS.path(ctx.paths), made_by="backtracking import-labels LABELS")
-    spans: dict[tuple[str, str, int], list[Span]] = defaultdict(list)
+    spans: dict[tuple[str, str, int], list[TaggedSpan]] = defaultdict(list)
     for row in io.read_csv(path).to_dict("records"):
         key = (str(row["variant"]), str(row["example_id"]), int(row["sample_id"]))
         spans[key].append((int(row["char_start"]), int(row["char_end"]), str(row["label"])))

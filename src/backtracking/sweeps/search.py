@@ -16,7 +16,7 @@ from backtracking.errors import UserError
 from backtracking.interventions import BASELINE_ARM, Arm, Condition, Intervention
 from backtracking.measurements.comparison import average, compare
 from backtracking.measurements.metrics import OUTCOMES
-from backtracking.measurements.outcome import Way, primary_outcome, ways
+from backtracking.measurements.outcome import FallingOutcome, primary_outcome, ways
 from backtracking.measurements.tallies import counted
 from backtracking.model.arms import check_arms
 from backtracking.run.provenance import digest
@@ -166,7 +166,7 @@ def _arm(params: dict[str, Any], candidates: Sequence[Candidate], job: SweepJob)
 
 
 def _objectives(
-    events: pd.DataFrame, baseline: pd.DataFrame, judged_by: Sequence[Way]
+    events: pd.DataFrame, baseline: pd.DataFrame, judged_by: Sequence[FallingOutcome]
 ) -> tuple[float, float]:
     """How far onsets change at the baseline's mix of steps (kinds that are not there: not), and accuracy."""
     changes = [way.weight * compare(events, baseline, way.metric).value for way in judged_by]

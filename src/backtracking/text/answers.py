@@ -20,9 +20,9 @@ from backtracking.text.quantities import Quantity
 from backtracking.text.stances import Mention, Stance
 from backtracking.text.statements import Statement, lowered, read_statement, stance_of_box
 
-__all__ = ["Answer", "Rule", "Verdict", "extract_answer", "grade", "judge"]
+__all__ = ["Answer", "AnswerRule", "GradedAnswer", "extract_answer", "grade", "judge"]
 
-Rule = Literal[
+AnswerRule = Literal[
     "boxed", "final_line", "last_number", "regex", "none", "cut", "regex_timeout", "denied", "hedged"
 ]
 
@@ -101,13 +101,13 @@ class Answer:
     """What was taken as the answer, by which rule, and the characters of the completion it was read from."""
 
     text: str | None
-    rule: Rule
+    rule: AnswerRule
     start: int = -1
     end: int = -1
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GradedAnswer:
     """Whether a completion is right, with the answer, the rule and the span that decided it."""
 
     correct: bool | None
@@ -121,12 +121,12 @@ def judge(
     think_close: str = "",
     truncated: bool = False,
     answer_regex: str | None = None,
-) -> Verdict:
+) -> GradedAnswer:
     """Find the answer of a completion and compare it with the gold one; ungraded where it is unclear."""
     answer = extract_answer(
         completion, think_close=think_close, truncated=truncated, answer_regex=answer_regex
     )
-    return Verdict(grade(answer.text, gold), answer)
+    return GradedAnswer(grade(answer.text, gold), answer)
 
 
 def extract_answer(
@@ -297,12 +297,12 @@ def _announced(text: str, marker: re.Match[str], zone: int) -> Answer | None:
     return None
 
 
-def _words(text: str, start: int, end: int, rule: Rule) -> Answer | None:
+def _words(text: str, start: int, end: int, rule: AnswerRule) -> Answer | None:
     phrase = text[start:end].strip(f"{_MARKUP}.:\n")
     return Answer(phrase[:_MAX_TEXT], rule, start, end) if phrase else None
 
 
-def _number_answer(text: str, mention: Mention, rule: Rule) -> Answer:
+def _number_answer(text: str, mention: Mention, rule: AnswerRule) -> Answer:
     quantity = mention.quantity
     return Answer(text[quantity.start : quantity.end], rule, quantity.start, quantity.end)
 

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 
 from backtracking.text import equality_words as say
 from backtracking.text.equality_tokens import NUMERIC
-from backtracking.text.expressions import FRACTION_SLASH, Operand, Part
+from backtracking.text.expressions import FRACTION_SLASH, ExpressionPart, Operand
 from backtracking.text.lexer import Token
 
 
@@ -16,7 +16,7 @@ from backtracking.text.lexer import Token
 class Side:
     """One side of an equality: operands and operators in order, parentheses kept as text."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[ExpressionPart, ...]
     units: frozenset[str]
     start: int
     end: int
@@ -43,7 +43,7 @@ class Side:
 
 def side_of(tokens: Sequence[Token], begin: int, end: int) -> Side | None:
     """Operands and operators of tokens begin..end, units aside; none when the units forbid to compute."""
-    parts: list[Part] = []
+    parts: list[ExpressionPart] = []
     terms: list[set[str]] = [set()]
     last = tokens[begin].end
     for at in range(begin, end):

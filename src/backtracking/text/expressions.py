@@ -23,14 +23,14 @@ class Operand(NamedTuple):
     """Whether it is written as a fraction and nothing else: a division, too."""
 
 
-Part = Operand | str
+ExpressionPart = Operand | str
 
 
 class _UnclearError(Exception):
     """An expression that has no value, or none worth computing."""
 
 
-def evaluate(expression: Sequence[Part]) -> Fraction | None:
+def evaluate(expression: Sequence[ExpressionPart]) -> Fraction | None:
     """The value of an expression; none when it has none or is too large to be meant."""
     if len(expression) == 1 and isinstance(expression[0], Operand):
         return expression[0].value
@@ -42,7 +42,7 @@ def evaluate(expression: Sequence[Part]) -> Fraction | None:
     return None if parts else value
 
 
-def _sum(parts: list[Part]) -> Fraction:
+def _sum(parts: list[ExpressionPart]) -> Fraction:
     value = _product(parts)
     while parts and parts[0] in ("+", "-"):
         sign = 1 if parts.pop(0) == "+" else -1
@@ -50,7 +50,7 @@ def _sum(parts: list[Part]) -> Fraction:
     return value
 
 
-def _product(parts: list[Part]) -> Fraction:
+def _product(parts: list[ExpressionPart]) -> Fraction:
     value = _quotient(parts)
     while parts and parts[0] in ("*", "/"):
         times = parts.pop(0) == "*"
@@ -59,7 +59,7 @@ def _product(parts: list[Part]) -> Fraction:
     return value
 
 
-def _quotient(parts: list[Part]) -> Fraction:
+def _quotient(parts: list[ExpressionPart]) -> Fraction:
     value = _power(parts)
     while parts and parts[0] == FRACTION_SLASH:
         parts.pop(0)
@@ -73,7 +73,7 @@ def _divide(value: Fraction, divisor: Fraction) -> Fraction:
     return _bounded(value / divisor)
 
 
-def _power(parts: list[Part]) -> Fraction:
+def _power(parts: list[ExpressionPart]) -> Fraction:
     value = _atom(parts)
     if parts and parts[0] == "^":
         parts.pop(0)
@@ -84,7 +84,7 @@ def _power(parts: list[Part]) -> Fraction:
     return value
 
 
-def _atom(parts: list[Part]) -> Fraction:
+def _atom(parts: list[ExpressionPart]) -> Fraction:
     if not parts:
         raise _UnclearError
     part = parts.pop(0)

@@ -7,7 +7,7 @@ from typing import Protocol
 from backtracking.errors import UserError
 from backtracking.text.onsets import Onset, reasoning_end, stands_at_clause_start
 
-Found = Iterable[tuple[int, int] | re.Match[str]]
+FoundSpans = Iterable[tuple[int, int] | re.Match[str]]
 """Where onsets stand: character spans, or matches of a regular expression."""
 
 
@@ -27,7 +27,7 @@ class Finder(Protocol):
 class OwnFinder:
     """A function from a text to spans; each span is a strict onset, named by its own words."""
 
-    def __init__(self, find: Callable[[str], Found]) -> None:
+    def __init__(self, find: Callable[[str], FoundSpans]) -> None:
         self._find = find
 
     def all_matches(self, text: str, think_close: str = "") -> list[Onset]:

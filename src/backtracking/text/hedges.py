@@ -13,7 +13,7 @@ _REMARK = 12
 _FIGURES = ("number", "frac", "vulgar", "money")
 
 
-class Place(NamedTuple):
+class NumberPlace(NamedTuple):
     """A number with the words on both sides, nearest first, up to a break or another number."""
 
     tokens: Sequence[Token]
@@ -66,13 +66,13 @@ def remark_behind(tokens: Sequence[Token], at: int) -> str:
     return " ".join(token.word or token.text for token in tokens[at : at + _REMARK])
 
 
-def _is_ellipsis(place: Place) -> bool:
+def _is_ellipsis(place: NumberPlace) -> bool:
     """36..40"""
     before = place.previous.text.startswith("..") and token_at(place.tokens, place.at - 2).kind == "number"
     return before or (place.following.text.startswith("..") and place.beyond.kind == "number")
 
 
-def _is_at_bound(place: Place) -> bool:
+def _is_at_bound(place: NumberPlace) -> bool:
     """>18, 18±2, 18 ≠ x, 18+, !18."""
     if "apart" in (place.previous.kind, place.following.kind) or place.previous.kind == "bound":
         return True
@@ -87,13 +87,13 @@ def _is_at_bound(place: Place) -> bool:
     return place.following.kind == "plus" and not place.following.spaced and place.beyond.kind not in _FIGURES
 
 
-def nearest_words(place: Place) -> tuple[str, list[str]]:
+def nearest_words(place: NumberPlace) -> tuple[str, list[str]]:
     """The word right before a number and at least three farther ones, empty where there are none."""
     words = [*place.before, "", "", "", ""]
     return words[0], words[1:]
 
 
-def _is_compared(place: Place) -> bool:
+def _is_compared(place: NumberPlace) -> bool:
     """At least 18, more than 18, over 18, larger than or equal to 18, capped at 18, not quite 18."""
     nearest, farther = nearest_words(place)
     if nearest in ("like", "formerly", "previously"):
@@ -118,7 +118,7 @@ def _is_compared_to(farther: list[str]) -> bool:
     return farther[0] in say.CLOSE_TO or farther[:3] == ["equal", "or", "than"]
 
 
-def _is_base_of_comparison(place: Place) -> bool:
+def _is_base_of_comparison(place: NumberPlace) -> bool:
     """18 less than 30."""
     return (
         place.behind[1:2] == ["than"]
@@ -127,7 +127,7 @@ def _is_base_of_comparison(place: Place) -> bool:
     )
 
 
-def _is_loosened_behind(place: Place) -> bool:
+def _is_loosened_behind(place: NumberPlace) -> bool:
     """18 or so, 18 dollars or more, 18 at most, 18-ish, 18 plus, 18, give or take; 18 to the power of 2."""
     behind = place.behind
     if behind[:2] == [",", "or"] or behind[:1] in (["or"], ["root"]) or _is_power(behind):
@@ -145,18 +145,18 @@ def _is_power(behind: list[str]) -> bool:
     return behind[:2] == ["to", "the"] and "power" in behind[2:4]
 
 
-def _is_attributive(place: Place) -> bool:
+def _is_attributive(place: NumberPlace) -> bool:
     """A 36-hour week."""
     joined = place.following.kind == "dash" and not place.following.spaced and not place.beyond.spaced
     return joined and place.beyond.kind == "word"
 
 
-def _counts_other_numbers(place: Place) -> bool:
+def _counts_other_numbers(place: NumberPlace) -> bool:
     """The 18th prime."""
     return place.tokens[place.stop - 1].word in ORDINAL_ENDINGS and place.following.word in say.NUMBER_KINDS
 
 
-def _is_one_of_several(place: Place) -> bool:
+def _is_one_of_several(place: NumberPlace) -> bool:
     """18 or 20, between 18 and 20, 18–20, 18 to 20."""
     clause = {token.word for token in place.tokens[max(0, place.at - 6) : place.at]}
     if place.before[:1] == ["or"] or (place.before[:1] == ["and"] and "between" in clause):
@@ -181,12 +181,12 @@ def _is_range(tokens: Sequence[Token], dash: int) -> bool:
     return sign.text in "–—" or behind.kind == "money" or ascends
 
 
-def _is_rounded_away(place: Place) -> bool:
+def _is_rounded_away(place: NumberPlace) -> bool:
     """About 18: rounding to a whole number says no digit for certain, 18.33 does."""
     return not say.ABOUT.isdisjoint(place.before[:2]) and place.quantity.decimals == 0
 
 
-def _is_scaled(place: Place) -> bool:
+def _is_scaled(place: NumberPlace) -> bool:
     """Half of 18, twice 18, the square root of 18."""
     nearest, farther = nearest_words(place)
     if farther[0] in ("log", "\\log"):
@@ -196,13 +196,13 @@ def _is_scaled(place: Place) -> bool:
     return nearest == "of" and any(word in say.SCALING or word in NUMBER_WORDS for word in farther[:2])
 
 
-def _is_left_open(place: Place) -> bool:
+def _is_left_open(place: NumberPlace) -> bool:
     previous = place.previous
     bare = previous.kind == "none" or previous.text == ":" or previous.word == "is"
     return leaves_open(place.remark, bare=bare, result=previous.kind == "equals")
 
 
-HEDGES: tuple[Callable[[Place], bool], ...] = (
+HEDGES: tuple[Callable[[NumberPlace], bool], ...] = (
     _is_at_bound,
     _is_compared,
     _is_base_of_comparison,

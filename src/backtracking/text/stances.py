@@ -10,7 +10,14 @@ from enum import Enum
 from fractions import Fraction
 
 from backtracking.text import stance_words as say
-from backtracking.text.hedges import HEDGES, Place, nearest_words, remark_behind, words_before, words_behind
+from backtracking.text.hedges import (
+    HEDGES,
+    NumberPlace,
+    nearest_words,
+    remark_behind,
+    words_before,
+    words_behind,
+)
 from backtracking.text.lexer import Token, token_at
 from backtracking.text.quantities import Quantity, read_quantity
 from backtracking.text.remarks import denies
@@ -81,7 +88,7 @@ def read_mentions(tokens: Sequence[Token]) -> Iterator[Mention]:
             continue
         quantity, stop = read
         before, behind = words_before(tokens, at, 5), words_behind(tokens, stop, 6)
-        place = Place(tokens, quantity, at, stop, before, behind, remark_behind(tokens, stop))
+        place = NumberPlace(tokens, quantity, at, stop, before, behind, remark_behind(tokens, stop))
         if quantity.spelled and _is_only_a_word(place, has_figures=has_figures):
             at = stop
             continue
@@ -147,7 +154,7 @@ def _begins_clause(tokens: Sequence[Token], at: int) -> bool:
     return token.word == "that" or (token.word == "answer" and not near)
 
 
-def _is_only_a_word(place: Place, *, has_figures: bool) -> bool:
+def _is_only_a_word(place: NumberPlace, *, has_figures: bool) -> bool:
     """Whether a spelled number is none here: "one might", "no one", "the two of them" beside figures."""
     value, (before, behind) = place.quantity.value, (place.before[:1], place.behind[:1])
     of_number = behind == ["of"] and place.beyond.kind == "number"
@@ -158,7 +165,7 @@ def _is_only_a_word(place: Place, *, has_figures: bool) -> bool:
     return has_figures and value <= 12 and not place.quantity.currency
 
 
-def _stance(place: Place, scope: _Scope) -> Stance:
+def _stance(place: NumberPlace, scope: _Scope) -> Stance:
     """What the words around a number make of it."""
     if _is_label(place):
         return Stance.NAMED
@@ -171,7 +178,7 @@ def _stance(place: Place, scope: _Scope) -> Stance:
     return Stance.CLAIMED
 
 
-def _is_label(place: Place) -> bool:
+def _is_label(place: NumberPlace) -> bool:
     """Step 3, day 18, #4, and the number of a list item."""
     token = place.tokens[place.at]
     if place.previous.word in say.LABELS or (place.previous.text == "#" and not token.spaced):
@@ -182,7 +189,7 @@ def _is_label(place: Place) -> bool:
     return opens and len(token.text) <= 2 and place.beyond.kind != "none" and place.beyond.spaced
 
 
-def _is_aside(place: Place) -> bool:
+def _is_aside(place: NumberPlace) -> bool:
     """Whether a number is only a circumstance or a comparison, by the words around it."""
     if place.behind[:1] and place.behind[0] in say.LESSER and "than" in place.behind[:5]:
         return True
@@ -202,7 +209,7 @@ def _without_determiners(words: list[str]) -> list[str]:
     return words[skipped:]
 
 
-def _is_amount_of(place: Place) -> bool:
+def _is_amount_of(place: NumberPlace) -> bool:
     """A total of 18, a profit of $18; not a multiple of 18, the price of 18 eggs, the rest of the 18."""
     of, (noun, *more) = nearest_words(place)
     if of != "of":
@@ -210,7 +217,7 @@ def _is_amount_of(place: Place) -> bool:
     return noun in say.SUMS or (noun not in say.NO_AMOUNTS and not {"a", "an"}.isdisjoint(more))
 
 
-def _is_given(place: Place) -> bool:
+def _is_given(place: NumberPlace) -> bool:
     """Whether the words before a number put it into the question: "from the 18 eggs", "of the 18"."""
     bare = _without_determiners(place.before)[:1]
     return bare == ["from"] or (bare == ["of"] and not _is_amount_of(place))

@@ -11,8 +11,8 @@ from itertools import accumulate
 from typing import Any, Protocol
 
 from backtracking.errors import UserError
+from backtracking.text.expressions import Span
 
-Span = tuple[int, int]
 _REPLACEMENT = "\ufffd"
 _MIN_FAMILY_LETTERS = 3
 _CONTINUING = bytes(range(0x80, 0xC0))

@@ -9,12 +9,12 @@ from typing import Any
 from backtracking.errors import UserError
 from backtracking.run.hub import asking_hub
 from backtracking.traces import inspect_logs
+from backtracking.traces.trace import SourceRow
 
-Row = dict[str, Any]
 ENDINGS = (".jsonl", ".json", ".csv", ".parquet", ".eval")
 
 
-def read_rows(source: str, split: str | None = None) -> Iterator[Row]:
+def read_rows(source: str, split: str | None = None) -> Iterator[SourceRow]:
     """All rows of a file, of the files in a folder, or of a dataset on the hub."""
     path = Path(source)
     if path.is_dir():
@@ -35,7 +35,7 @@ def _may_be_on_hub(source: str) -> bool:
     return source.count("/") <= 1 and not source.startswith((".", "/", "~"))
 
 
-def _read_file(path: Path) -> Iterator[Row]:
+def _read_file(path: Path) -> Iterator[SourceRow]:
     readers = {
         ".jsonl": _read_jsonl,
         ".json": _read_json,
@@ -51,14 +51,14 @@ def _read_file(path: Path) -> Iterator[Row]:
     yield from reader(path)
 
 
-def _read_jsonl(path: Path) -> Iterator[Row]:
+def _read_jsonl(path: Path) -> Iterator[SourceRow]:
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 yield _mapping(_loads(line, f"{path}, line {number}"), f"{path}, line {number}")
 
 
-def _read_json(path: Path) -> Iterator[Row]:
+def _read_json(path: Path) -> Iterator[SourceRow]:
     data = _loads(path.read_text(encoding="utf-8-sig", errors="replace"), str(path))
     if inspect_logs.is_log(data):
         yield from inspect_logs.log_rows(data)
@@ -72,13 +72,13 @@ def _read_json(path: Path) -> Iterator[Row]:
         yield _mapping(row, f"{path}, entry {number}")
 
 
-def _read_csv(path: Path) -> Iterator[Row]:
+def _read_csv(path: Path) -> Iterator[SourceRow]:
     csv.field_size_limit(1 << 30)
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         yield from ({str(k): v for k, v in row.items()} for row in csv.DictReader(file))
 
 
-def _read_parquet(path: Path) -> Iterator[Row]:
+def _read_parquet(path: Path) -> Iterator[SourceRow]:
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
@@ -90,7 +90,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
         raise UserError(f"cannot read {path}", str(error)) from error
 
 
-def _read_hub(name: str, split: str | None) -> Iterator[Row]:
+def _read_hub(name: str, split: str | None) -> Iterator[SourceRow]:
     import datasets
 
     try:
@@ -114,7 +114,7 @@ def _loads(text: str, where: str) -> Any:
         raise UserError(f"{where}: not valid JSON", str(error)) from error
 
 
-def _mapping(row: Any, where: str) -> Row:
+def _mapping(row: Any, where: str) -> SourceRow:
     if not isinstance(row, Mapping):
         raise UserError(f"{where}: not a mapping of columns", f"it is {type(row).__name__}")
     return dict(row)

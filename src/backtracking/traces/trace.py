@@ -9,7 +9,7 @@ from typing import Any
 from backtracking.errors import UserError
 from backtracking.traces.labels import LabelledSentence, read_sentences
 
-Row = Mapping[str, Any]
+SourceRow = Mapping[str, Any]
 
 GUESSES: Mapping[str, tuple[str, ...]] = {
     "text": (
@@ -49,7 +49,7 @@ class Columns:
 
     given: Mapping[str, str] = field(default_factory=dict)
 
-    def guessed(self, row: Row) -> "Columns":
+    def guessed(self, row: SourceRow) -> "Columns":
         """All columns, by the row's own names; what is given must be there."""
         columns = guess(row, self.given, GUESSES)
         if not {"text", "labels"} & set(columns) and not messages(row):
@@ -60,7 +60,7 @@ class Columns:
             )
         return Columns(columns)
 
-    def trace(self, row: Row) -> Trace | None:
+    def trace(self, row: SourceRow) -> Trace | None:
         """The row as a trace; none where it holds no text."""
         sentences = read_sentences(self._value(row, "labels"))
         said = messages(row)
@@ -77,12 +77,12 @@ class Columns:
             sentences=sentences,
         )
 
-    def _value(self, row: Row, role: str) -> Any:
+    def _value(self, row: SourceRow, role: str) -> Any:
         name = self.given.get(role)
         return None if name is None else row.get(name)
 
 
-def guess(row: Row, given: Mapping[str, str], guesses: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def guess(row: SourceRow, given: Mapping[str, str], guesses: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Which column plays which role: as given, which must be there, else by the likeliest name."""
     for role, name in given.items():
         if name not in row:
@@ -107,7 +107,7 @@ def clean(value: Any) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
 
 
-def messages(row: Row) -> dict[str, str]:
+def messages(row: SourceRow) -> dict[str, str]:
     """The last text of each role, where a row is a conversation."""
     listed = row.get("messages") if "messages" in row else row.get("conversations")
     said: dict[str, str] = {}
@@ -143,6 +143,6 @@ def _joined(sentences: Sequence[LabelledSentence]) -> str:
     return clean(" ".join(sentence.text.strip() for sentence in sentences))
 
 
-def _listed(row: Row) -> str:
+def _listed(row: SourceRow) -> str:
     names = [str(name)[:40] for name in row]
     return ", ".join(names[:20]) + (", …" if len(names) > 20 else "") or "none"

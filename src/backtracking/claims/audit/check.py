@@ -42,11 +42,11 @@ class Finding:
     details: tuple[str, ...] = ()
 
 
-Finder = Callable[[AuditedRun], Finding]
+CheckFunction = Callable[[AuditedRun], Finding]
 
 
 @dataclass(frozen=True)
-class Rule:
+class RegisteredCheck:
     """A check as it is registered: what it looks for, from where on it speaks, why, and what to do."""
 
     name: str
@@ -54,7 +54,7 @@ class Rule:
     bounds: str
     why: str
     what_to_do: str
-    finder: Finder
+    finder: CheckFunction
 
     def __call__(self, run: AuditedRun) -> Check:
         """Looks at the run and says what it found, with the words that are the same for every run."""
@@ -63,12 +63,12 @@ class Rule:
         return Check(self.name, found.outcome, found.found, self.why, self.what_to_do, number, found.details)
 
 
-def rule(*, bounds: str, why: str, what_to_do: str) -> Callable[[Finder], Rule]:
+def rule(*, bounds: str, why: str, what_to_do: str) -> Callable[[CheckFunction], RegisteredCheck]:
     """Make a check of a function: its name and docstring are the check's; `bounds`: when it speaks."""
 
-    def make(finder: Finder) -> Rule:
+    def make(finder: CheckFunction) -> RegisteredCheck:
         name, about = getattr(finder, "__name__", ""), (finder.__doc__ or "").strip()
-        return Rule(name, about, bounds, why, what_to_do, finder)
+        return RegisteredCheck(name, about, bounds, why, what_to_do, finder)
 
     return make
 

@@ -8,11 +8,19 @@ from typing import Any
 from backtracking.artifacts.kinds import Data
 from backtracking.claims.audit import answers, arms, chance, components, conditions, onsets, provenance, rows
 from backtracking.claims.audit.audited import AuditedRun
-from backtracking.claims.audit.check import CHECK_OUTCOMES, FAIL, NOT_APPLICABLE, PASS, WARN, Check, Rule
+from backtracking.claims.audit.check import (
+    CHECK_OUTCOMES,
+    FAIL,
+    NOT_APPLICABLE,
+    PASS,
+    WARN,
+    Check,
+    RegisteredCheck,
+)
 from backtracking.claims.evidence import Evidence
 from backtracking.run.paths import RunPaths
 
-CHECKS: tuple[Rule, ...] = (
+CHECKS: tuple[RegisteredCheck, ...] = (
     *rows.CHECKS,
     *answers.CHECKS,
     *chance.CHECKS,

@@ -6,7 +6,7 @@ from typing import Any
 from backtracking.reports.two_runs.components import components, rules
 from backtracking.reports.two_runs.rates import rates
 from backtracking.reports.two_runs.settings import made_with, packages, settings
-from backtracking.reports.two_runs.side import Side
+from backtracking.reports.two_runs.side import ComparedRun
 from backtracking.reports.two_runs.verdicts import verdicts
 from backtracking.run.paths import RunPaths
 
@@ -30,11 +30,11 @@ def compared(one: RunPaths, other: RunPaths) -> dict[str, Any]:
     return defined
 
 
-def _sides(one: RunPaths, other: RunPaths) -> tuple[Side, Side]:
+def _sides(one: RunPaths, other: RunPaths) -> tuple[ComparedRun, ComparedRun]:
     names = (one.run_id, other.run_id)
     if names[0] == names[1]:
         names = (str(one.root), str(other.root))
-    return Side(one, names[0]), Side(other, names[1])
+    return ComparedRun(one, names[0]), ComparedRun(other, names[1])
 
 
 def _defined(data: Any) -> Any:

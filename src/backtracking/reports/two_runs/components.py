@@ -6,14 +6,14 @@ from typing import Any
 from backtracking.artifacts.readings import IMPORTANCE, SELECTED, SELECTION
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.wording import number, records
-from backtracking.reports.two_runs.side import Side
+from backtracking.reports.two_runs.side import ComparedRun
 
 LOST = "delta_trigger_log_odds"
 _EARLIER = "delta_wait_logit_mean"
 """The same question in tables of an earlier implementation: the onset's logit."""
 
 
-def components(a: Side, b: Side) -> list[dict[str, Any]]:
+def components(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:
     """Every component that either run selected, and how it fared in both."""
     ours, theirs = _selected(a), _selected(b)
     if ours is None or theirs is None:
@@ -33,18 +33,18 @@ def components(a: Side, b: Side) -> list[dict[str, Any]]:
     ]
 
 
-def rules(a: Side, b: Side) -> list[str]:
+def rules(a: ComparedRun, b: ComparedRun) -> list[str]:
     """By which score each run selected."""
     return [_scanned(side).scan_rule if _scanned(side).data(SELECTION) else "unknown" for side in (a, b)]
 
 
-def _scanned(side: Side) -> Evidence:
+def _scanned(side: ComparedRun) -> Evidence:
     """Where a run's scan lies: in its own folder, else in that of its Phase 1 run."""
     own = side.evidence
     return own if SELECTED.exists(own.paths) or side.phase1 is None else side.phase1
 
 
-def _selected(side: Side) -> set[tuple[str, int]] | None:
+def _selected(side: ComparedRun) -> set[tuple[str, int]] | None:
     evidence = _scanned(side)
     if not SELECTED.exists(evidence.paths):
         side.lacks(f"selected components: {evidence.lack(SELECTED)}")
@@ -53,7 +53,7 @@ def _selected(side: Side) -> set[tuple[str, int]] | None:
     return {(kind, int(layer)) for kind in ("attn", "mlp") for layer in listed.get(kind, ())}
 
 
-def _effects(side: Side) -> Mapping[tuple[str, int], dict[str, Any]]:
+def _effects(side: ComparedRun) -> Mapping[tuple[str, int], dict[str, Any]]:
     """What the removal of each component did to the onset, with the interval."""
     table = _scanned(side).table(IMPORTANCE)
     if table is None:

@@ -15,10 +15,10 @@ SAME = "No difference."
 _SHOWN = 60
 """Characters of a setting's value."""
 
-Data = Mapping[str, Any]
+Comparison = Mapping[str, Any]
 
 
-def page(data: Data) -> Document:
+def page(data: Comparison) -> Document:
     """What `compared` found."""
     names = [data[side]["name"] for side in "ab"]
     document = Document(f"Runs {names[0]} and {names[1]}")
@@ -36,14 +36,14 @@ def page(data: Data) -> Document:
     return document
 
 
-def _lacking(document: Document, data: Data) -> None:
+def _lacking(document: Document, data: Comparison) -> None:
     items = [f"{side.upper()} lacks {what}" for side in "ab" for what in data["lacking"][side]]
     if items:
         document.section("Not compared")
         document.bullets(items)
 
 
-def _verdicts(document: Document, verdicts: Sequence[Data]) -> None:
+def _verdicts(document: Document, verdicts: Sequence[Comparison]) -> None:
     document.section("Verdicts")
     if not verdicts:
         document.say("Neither run has verdicts.")
@@ -72,15 +72,15 @@ def _verdicts(document: Document, verdicts: Sequence[Data]) -> None:
         )
 
 
-def _marked(verdict: Data, is_different: bool) -> str:
+def _marked(verdict: Comparison, is_different: bool) -> str:
     return f"**{verdict['claim']}**" if is_different else str(verdict["claim"])
 
 
-def _outcome(verdict: Data | None) -> str:
+def _outcome(verdict: Comparison | None) -> str:
     return "not judged" if verdict is None else str(verdict["outcome"])
 
 
-def _rates(document: Document, lines: Sequence[Data]) -> None:
+def _rates(document: Document, lines: Sequence[Comparison]) -> None:
     document.section("Rates")
     if not lines:
         document.say("No condition is in both runs.")
@@ -93,7 +93,7 @@ def _rates(document: Document, lines: Sequence[Data]) -> None:
         _table(document, name, ["Metric", "A", "B", "B − A"], [_rate(line) for line in part])
 
 
-def _problems(line: Data) -> str:
+def _problems(line: Comparison) -> str:
     ours, theirs, shared = line["problems_a"], line["problems_b"], line["problems"]
     if not ours or not theirs:
         return "Only rates are known here, so differences have no intervals."
@@ -103,7 +103,7 @@ def _problems(line: Data) -> str:
     return f"{counts}, {shared:,} in both; differences are those of independent runs."
 
 
-def _rate(line: Data) -> list[str]:
+def _rate(line: Comparison) -> list[str]:
     metric = BY_NAME[line["metric"]]
     a, b = (_cell(line.get(f"{side}_shared") or line[side]) for side in "ab")
     difference = _cell(line["difference"])
@@ -115,13 +115,13 @@ def _rate(line: Data) -> list[str]:
     return [label, plain(a, "x", place), plain(b, "x", place), plain(difference, "x", f"+{place}")]
 
 
-def _cell(found: Data) -> dict[str, float]:
+def _cell(found: Comparison) -> dict[str, float]:
     """An interval as a row that the words are made from; what is not defined is left out."""
     names = {"x": "value", "x_low": "low", "x_high": "high"}
     return {name: found[end] for name, end in names.items() if found[end] is not None}
 
 
-def _components(document: Document, data: Data) -> None:
+def _components(document: Document, data: Comparison) -> None:
     document.section("Selected components")
     rows = list(_component_rows(data["components"]))
     if not rows:
@@ -133,7 +133,7 @@ def _components(document: Document, data: Data) -> None:
     _table(document, "Components that a run selected", ["Component", "A", "B"], rows, holds="text")
 
 
-def _component_rows(found: Sequence[Data]) -> Iterator[list[str]]:
+def _component_rows(found: Sequence[Comparison]) -> Iterator[list[str]]:
     for line in found:
         cells = [
             f"{'selected' if line[f'selected_{side}'] else 'not selected'}, {_effect(line[side])}"
@@ -142,13 +142,13 @@ def _component_rows(found: Sequence[Data]) -> Iterator[list[str]]:
         yield [f"{line['component']} {line['layer']}", *cells]
 
 
-def _effect(found: Data | None) -> str:
+def _effect(found: Comparison | None) -> str:
     if found is None:
         return "not in its scan"
     return f"`{found['measure']}` {plain(_cell(found), 'x', '+.2f')}"
 
 
-def _differences(document: Document, name: str, lines: Sequence[Data]) -> None:
+def _differences(document: Document, name: str, lines: Sequence[Comparison]) -> None:
     if not lines:
         document.say(SAME)
         return

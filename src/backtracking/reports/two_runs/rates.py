@@ -22,7 +22,7 @@ from backtracking.measurements.comparison import average, compare
 from backtracking.measurements.metrics import METRICS, Metric
 from backtracking.measurements.statistics import Difference, Interval, difference_of_independent
 from backtracking.measurements.tallies import groups, holds, tally_file
-from backtracking.reports.two_runs.side import Side
+from backtracking.reports.two_runs.side import ComparedRun
 
 COMPARED = tuple(metric for metric in METRICS if metric.compared)
 LEAST_PROBLEMS = 2
@@ -32,12 +32,12 @@ _BY_ARM = (SUBSETS, SCALES)
 ANY_FORMAT = "any"
 """The prompt format of tables that name none."""
 
-Group = tuple[str, str]
+FormatAndCondition = tuple[str, str]
 """Prompt format and condition or arm."""
 
 
 @dataclass(frozen=True)
-class Measured:
+class ConditionSums:
     """What a run measured under one condition: sums per problem, or a table's rates and no more."""
 
     sums: pd.DataFrame | None = None
@@ -67,7 +67,7 @@ class Measured:
         return self.sums[self.sums["example_id"].isin(problems)]
 
 
-def rates(a: Side, b: Side) -> list[dict[str, Any]]:
+def rates(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:
     """Every metric under every condition that both runs have, and B minus A."""
     ours, theirs = measured(a), measured(b)
     shared = [group for group in ours if group in theirs]
@@ -81,25 +81,25 @@ def rates(a: Side, b: Side) -> list[dict[str, Any]]:
     return [line for group in shared for line in _lines(group, ours[group], theirs[group], same)]
 
 
-def measured(side: Side) -> dict[Group, Measured]:
+def measured(side: ComparedRun) -> dict[FormatAndCondition, ConditionSums]:
     """What a run measured, by prompt format and condition; sweeps share rows, so the first table counts."""
-    found: dict[Group, Measured] = {}
+    found: dict[FormatAndCondition, ConditionSums] = {}
     for table in _BY_ROW:
         if side.evidence.table(table) is not None:
             for group, sums in _groups(side, table).items():
-                found.setdefault(group, Measured(sums=sums.rename_axis("example_id").reset_index()))
+                found.setdefault(group, ConditionSums(sums=sums.rename_axis("example_id").reset_index()))
     if found:
         return found
     for table in _BY_ARM:
         lines = side.evidence.table(table)
         for line in () if lines is None else records(lines):
-            found.setdefault((ANY_FORMAT, str(line["arm"])), Measured(line=line))
+            found.setdefault((ANY_FORMAT, str(line["arm"])), ConditionSums(line=line))
     if found:
         side.lacks("intervals: it kept rates of its arms, no rows")
     return found
 
 
-def _groups(side: Side, table: Table) -> dict[Group, pd.DataFrame]:
+def _groups(side: ComparedRun, table: Table) -> dict[FormatAndCondition, pd.DataFrame]:
     cap = side.config.generation.max_new_tokens if side.is_earlier else None
     return groups(tally_file(table.path(side.paths), cap=cap), side.config.prompting.variant_names)
 
@@ -117,14 +117,16 @@ class _Same:
         return frozenset(key for key in problems if self.ours.get(key) == self.theirs.get(key))
 
 
-def _same(a: Side, b: Side) -> _Same:
+def _same(a: ComparedRun, b: ComparedRun) -> _Same:
     for side in (a, b):
         if side.questions is None:
             side.lacks("its problems: they are matched by id alone")
     return _Same(a.questions, b.questions)
 
 
-def _lines(group: Group, one: Measured, other: Measured, same: _Same) -> list[dict[str, Any]]:
+def _lines(
+    group: FormatAndCondition, one: ConditionSums, other: ConditionSums, same: _Same
+) -> list[dict[str, Any]]:
     shared = same(one.problems & other.problems)
     counts = {"problems_a": len(one.problems), "problems_b": len(other.problems), "problems": len(shared)}
     named = {"variant": group[0], "condition": group[1]}
@@ -145,7 +147,7 @@ def _paired(metric: Metric, one: pd.DataFrame, other: pd.DataFrame) -> dict[str,
     return shared | {"difference": _interval(found) | {"p": found.p}}
 
 
-def _apart(metric: Metric, one: Measured, other: Measured) -> dict[str, Any]:
+def _apart(metric: Metric, one: ConditionSums, other: ConditionSums) -> dict[str, Any]:
     """B minus A, of runs that have nothing to do with each other."""
     return {"difference": _interval(difference_of_independent(other.value(metric), one.value(metric)))}
 

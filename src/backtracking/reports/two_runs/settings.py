@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from backtracking.reports.provenance import facts
-from backtracking.reports.two_runs.side import Side
+from backtracking.reports.two_runs.side import ComparedRun
 
 OWN = ("run.name", "run.run_id", "run.output_dir")
 """What any two runs differ in."""
@@ -22,7 +22,7 @@ _MADE_WITH = (
 Differences = list[dict[str, Any]]
 
 
-def settings(a: Side, b: Side) -> Differences:
+def settings(a: ComparedRun, b: ComparedRun) -> Differences:
     """Keys whose values differ; a section that only one run has is one line, null in the other."""
     for side in (a, b):
         if side.is_earlier:
@@ -54,7 +54,7 @@ def _beginnings(key: str) -> list[str]:
     return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
-def made_with(a: Side, b: Side) -> Differences:
+def made_with(a: ComparedRun, b: ComparedRun) -> Differences:
     """Code, model and data, where they are not the same in both."""
     ours, theirs = _facts(a), _facts(b)
     for side, known in ((a, ours), (b, theirs)):
@@ -63,20 +63,20 @@ def made_with(a: Side, b: Side) -> Differences:
     return _differing(_MADE_WITH, ours, theirs)
 
 
-def packages(a: Side, b: Side) -> Differences:
+def packages(a: ComparedRun, b: ComparedRun) -> Differences:
     """Packages whose versions differ."""
     ours, theirs = _packages(a), _packages(b)
     return _differing([name for name in ours if name in theirs], ours, theirs)
 
 
-def _facts(side: Side) -> dict[str, str]:
+def _facts(side: ComparedRun) -> dict[str, str]:
     """What its record says; a Phase 2 run has its Phase 1 run's problems."""
     earlier = facts(side.phase1.meta) if side.phase1 else ()
     data = [(name, value) for name, value in earlier if name.startswith("data") or name == "problems"]
     return {name: value.strip("`") for name, value in (*data, *facts(side.evidence.meta)) if value}
 
 
-def _packages(side: Side) -> Mapping[str, Any]:
+def _packages(side: ComparedRun) -> Mapping[str, Any]:
     environment = side.evidence.meta.get("environment")
     listed = environment.get("packages") if isinstance(environment, Mapping) else None
     return listed if isinstance(listed, Mapping) else {}

@@ -19,7 +19,7 @@ from backtracking.run.records import Problem
 
 
 @dataclass
-class Side:
+class ComparedRun:
     """A run, read only."""
 
     paths: RunPaths

@@ -5,10 +5,10 @@ from typing import Any
 
 from backtracking.artifacts.phase1 import CLAIMS, EVENTS
 from backtracking.artifacts.phase2 import REPORT
-from backtracking.reports.two_runs.side import Side
+from backtracking.reports.two_runs.side import ComparedRun
 
 
-def verdicts(a: Side, b: Side) -> list[dict[str, Any]]:
+def verdicts(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:
     """Every claim that either run judged; null where it did not."""
     ours, theirs = _judged(a), _judged(b)
     keys = list(dict.fromkeys([*ours, *theirs]))
@@ -23,7 +23,7 @@ def verdicts(a: Side, b: Side) -> list[dict[str, Any]]:
     ]
 
 
-def _judged(side: Side) -> dict[str, Mapping[str, Any]]:
+def _judged(side: ComparedRun) -> dict[str, Mapping[str, Any]]:
     found = side.evidence.data(CLAIMS).get("verdicts")
     if not isinstance(found, list):
         maker = REPORT.maker if side.evidence.table(EVENTS) is None else CLAIMS.maker

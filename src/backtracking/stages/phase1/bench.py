@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backtracking.mechanism.partial import compute_resumably
-from backtracking.mechanism.study import Bench, Compute, Item, Values
+from backtracking.mechanism.partial import Values, compute_resumably
+from backtracking.mechanism.study import Bench, Compute, Item
 from backtracking.run.provenance import digest
 from backtracking.stages.base import RunContext, select_keys
 from backtracking.text.onsets import onset_words

@@ -15,7 +15,7 @@ from backtracking.stages.phase1.bench import open_bench
 from backtracking.stages.phase1.onset_study import STUDY_KEYS, open_study, study_inputs
 
 if TYPE_CHECKING:
-    from backtracking.mechanism.direction import Directions
+    from backtracking.mechanism.direction import SampledStates
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Direction(Stage):
     def _work(self) -> str:
         return f"{self.name}-{self.variant}"
 
-    def _card(self, ctx: RunContext, directions: "Directions", names: list[str]) -> dict[str, Any]:
+    def _card(self, ctx: RunContext, directions: "SampledStates", names: list[str]) -> dict[str, Any]:
         split = directions.split
         return {
             "what": "mean residual stream at onsets minus mean at matched_row controls, after each layer",

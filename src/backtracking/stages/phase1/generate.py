@@ -11,7 +11,7 @@ from backtracking.artifacts import phase1 as files
 from backtracking.artifacts import readings
 from backtracking.config.reading import flatten
 from backtracking.errors import NotTestable, UserError
-from backtracking.interventions import BASELINE_ARM, Arm, Place
+from backtracking.interventions import BASELINE_ARM, Arm, ComponentPlace
 from backtracking.model.arms import (
     SINGLE,
     Selected,
@@ -227,7 +227,7 @@ def read_selected_layers(run: RunPaths) -> Selected:
         ) from error
 
 
-def read_collateral(run: RunPaths) -> dict[Place, float]:
+def read_collateral(run: RunPaths) -> dict[ComponentPlace, float]:
     """What removing each block alone does to the model elsewhere, as far as there was a scan that tells."""
     table = readings.IMPORTANCE.read(run) if readings.IMPORTANCE.exists(run) else None
     if table is None or "kl_control" not in table:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from backtracking.artifacts import readings
 from backtracking.measurements.controls import Reading
-from backtracking.model.arms import Way, way_of_removal
+from backtracking.model.arms import RemovalWay, way_of_removal
 from backtracking.stages.base import RunContext
 from backtracking.stages.phase1.onset_study import held_out, studied_onsets
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from backtracking.interventions import Arm
 
 
-def way_of_regeneration(ctx: RunContext) -> Way:
+def way_of_regeneration(ctx: RunContext) -> RemovalWay:
     """As the config says, or as the scan selected."""
     by = "zero"
     if readings.SELECTION.exists(ctx.paths):

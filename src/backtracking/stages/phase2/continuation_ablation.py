@@ -96,11 +96,15 @@ class Phase2ContinuationAblation(Stage):
     def _resume(self, ctx: RunContext, events: "Sequence[Event]", arms: "Sequence[Arm]") -> None:
         """Sample short continuations from the onset step and see whether an onset comes later."""
         from backtracking.engine.generate import SamplingParams
-        from backtracking.mechanism.resumptions import Plan, sample_resumptions, summarize_resumptions
+        from backtracking.mechanism.resumptions import (
+            ResumptionPlan,
+            sample_resumptions,
+            summarize_resumptions,
+        )
         from backtracking.text.onsets import Detector
 
         asked = ctx.phase2.continuation_ablation
-        plan = Plan(
+        plan = ResumptionPlan(
             count=asked.num_continuations,
             tokens=asked.continuation_tokens,
             sampling=SamplingParams.from_config(ctx.config.generation),

@@ -64,7 +64,7 @@ class Phase2Specificity(Stage):
         events = evaluate_generations(baseline.values(), job.reader)
         family = specificity.main_family(events.assign(condition=BASELINE_NAME))
         triggers = Triggers.of(ctx.model().tokenizer, family)
-        known = divergence.Rows(baseline, _first_onsets(events))
+        known = divergence.BaselineRows(baseline, _first_onsets(events))
         close = find_variant(ctx.config.prompting, variant).think_close
         rows, parted = [], []
         for arm in arms:
