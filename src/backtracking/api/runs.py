@@ -1,14 +1,14 @@
 """A finished run, opened for reading: its tables, rows, figures and reports."""
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backtracking.api.display import facts_html
 from backtracking.api.rows import RowReading, Rows
-from backtracking.artifacts.phase1 import GENERATIONS
+from backtracking.artifacts.phase1 import DATASET, GENERATIONS
 from backtracking.artifacts.phase2 import ARM_PREFIX, ARM_ROWS
+from backtracking.artifacts.registry import held
 from backtracking.config.load import load_config
 from backtracking.config.schema import NO_MODEL
 from backtracking.errors import UserError
@@ -81,13 +81,9 @@ class Run:
 
     def table(self, name: str) -> Any:
         """A table as a pandas frame, a summary as a dictionary; docs/artifacts.md has the columns."""
-        from backtracking.run.io import read_csv
-
         if name not in self.tables:
             raise self._missing("table", name, self.tables)
-        if (path := self.paths.table(f"{name}.csv")).exists():
-            return read_csv(path)
-        return json.loads(self.paths.table(f"{name}.json").read_text(encoding="utf-8"))
+        return held(self.paths, name).read(self.paths)
 
     def figure(self, name: str) -> Picture:
         """A figure, ready to be shown."""
@@ -151,7 +147,7 @@ class Run:
         path = prepared_problems(self.paths)
         if path is None and earlier is not None:
             path = prepared_problems(RunPaths(self.paths.output_dir, earlier))
-        problems = tuple(read_jsonl(path or self.paths.dataset, Problem, made_by="backtracking prepare-data"))
+        problems = tuple(read_jsonl(path or self.paths.dataset, Problem, made_by=DATASET.made_by))
         return RowReading(problems, lambda: load_tokenizer(config.model), config.prompting, config.detection)
 
     def _names(self, folder: Path, *endings: str) -> tuple[str, ...]:

@@ -129,10 +129,6 @@ nominal_level: level of this line's intervals, at which they are 95% intervals o
 backtracking_count: completions with a strict onset
 correct_count: correct answers
 finished_count: completions that ended by themselves
-mean_tokens: mean length in tokens
-onsets_per_1k_tokens: 1000 × strict onsets ÷ generated tokens
-loop_rate: share that ends in a loop
-empty_rate: share that says nothing
 no_answer_rate: share without an answer
 non_ascii_rate: share with a burst of foreign characters
 distinct_3: mean share of different runs of three tokens
@@ -146,6 +142,7 @@ verdict: what the arm shows: `non-destructive`, `destructive`, `inconclusive`, `
 not_testable: why the verdict cannot be given, where it cannot
 """,
     metrics.meanings_in(2),
+    metrics.signs(),
 )
 
 ARM_COMPARED = metrics.differences_in(2, "the baseline") | meanings("""

@@ -29,6 +29,8 @@ class Artifact:
     name: str
     maker: str
     about: str
+    command: str = field(default="", kw_only=True)
+    """What to type for it, where the maker is not one command."""
 
     @property
     def file(self) -> str:
@@ -43,7 +45,7 @@ class Artifact:
     @property
     def made_by(self) -> str:
         """The command to type for it."""
-        return f"backtracking {self.maker}"
+        return f"backtracking {self.command or self.maker}"
 
     def path(self, run: RunPaths) -> Path:
         """Where it lies in a run."""
@@ -74,9 +76,9 @@ class Table(Artifact):
         """Writes atomically: a reader sees the old table or the new one."""
         io.write_csv(self.path(run), table)
 
-    def figure(self, stem: str, about: str, drawn_by: str) -> "Figure":
-        """A figure that is drawn from this table alone, by a function of `figures/` (`file:function`)."""
-        return Figure(f"figures/{stem}.png", self.maker, about, self, drawn_by)
+    def figure(self, stem: str, about: str, drawn_by: str, *beside: "Table") -> "Figure":
+        """A figure of this table, and of those beside it, by a function of `figures/` (`file:function`)."""
+        return Figure(f"figures/{stem}.png", self.maker, about, (self, *beside), drawn_by)
 
     def rows(self, run: RunPaths, variant: str | None, condition: str | None) -> EventRows:
         """Its rows of one variant and condition (none: of all), as something that a stage needs."""
@@ -149,8 +151,9 @@ class Vectors(Artifact):
 class Figure(Artifact):
     """A figure; a copy lies beside all runs. Where it would be empty, its card says why."""
 
-    shows: Table | None = None
-    """The table that it is drawn from, where it needs nothing else; it is then made whenever that is."""
+    shows: tuple[Table, ...] = ()
+    """The tables that it is drawn from, as its maker writes them, where it needs nothing else: without the
+    first there is nothing to show, and with the last it is made."""
     drawn_by: str = ""
 
     def svg(self, run: RunPaths) -> Path:

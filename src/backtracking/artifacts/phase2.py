@@ -22,7 +22,10 @@ METRICS_AUDIT = Data(
 METRICS_FIGURE = Figure("figures/phase2_baseline_summary.png", "metrics-v2", "the baseline per prompt format")
 
 ARM_ROWS = JsonLines(
-    "generations/{variant}/phase2_{arm}.jsonl", "the sweeps", "an arm's completions; each sweep adds its own"
+    "generations/{variant}/phase2_{arm}.jsonl",
+    "the sweeps",
+    "an arm's completions; each sweep adds its own",
+    command="phase2-subset-sweep",
 )
 ARM_PREFIX = ARM_ROWS.stem.removesuffix("{arm}")
 """What the files of Phase 2's arms begin with."""
@@ -30,6 +33,7 @@ ARM_CARD = JsonLines(
     "generations/{variant}/phase2_{arm}.arm.json",
     "the sweeps",
     "what an arm is, and what its rows were made with",
+    command="phase2-subset-sweep",
 )
 HOOK_DEBUG = Data(
     "analysis/hook_debug.json",
@@ -157,8 +161,8 @@ FLOW = Table(
         count, total, share: rows, of how many, and their share
     """),
 )
-DIVERGENCE_FIGURE = Figure(
-    "figures/phase2_first_divergence.png", "phase2-specificity", "what first changes hit"
+DIVERGENCE_FIGURE = SPECIFICITY.figure(
+    "phase2_first_divergence", "what first changes hit", "leaks:plot_first_divergences", REPLACED
 )
 FLOW_FIGURE = FLOW.figure(
     "phase2_correction_flow", "whether correction survives", "leaks:plot_correction_flow"

@@ -294,7 +294,9 @@ PATCHING = Table(
         COMPONENT,
     ),
 )
-INJECTION_FIGURE = Figure("figures/error_injection.png", "error-injection", "the change per kind")
+INJECTION_FIGURE = INJECTION_SUMMARY.figure(
+    "error_injection", "the change per kind", "causes:plot_error_injection", INJECTION_CURVE
+)
 PATCHING_FIGURE = PATCHING.figure("error_patching", "who carries the signal", "causes:plot_patching")
 
 DIRECTION = Table(

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from backtracking.artifacts import labels, phase1, phase2, readings
-from backtracking.artifacts.kinds import Artifact, Figure, Table
+from backtracking.artifacts.kinds import Artifact, Data, Figure, Table
+from backtracking.run.paths import RunPaths
 
 ARTIFACTS: tuple[Artifact, ...] = tuple(
     value
@@ -16,11 +17,19 @@ FIGURES = tuple(artifact for artifact in ARTIFACTS if isinstance(artifact, Figur
 
 
 def figures_of(table: Table) -> tuple[Figure, ...]:
-    """The figures that are drawn from a table alone."""
-    return tuple(figure for figure in FIGURES if figure.shows == table)
+    """The figures that can be drawn as soon as a table is there."""
+    return tuple(figure for figure in FIGURES if figure.shows[-1:] == (table,))
+
+
+def held(run: RunPaths, stem: str) -> Table | Data:
+    """The table or summary of a name in a run's `analysis/`, whoever put it there; a table goes first."""
+    place = {kind: f"analysis/{stem}.{ending}" for kind, ending in ((Table, "csv"), (Data, "json"))}
+    kind = Table if (run.root / place[Table]).exists() else Data
+    known = {artifact.name: artifact for artifact in ARTIFACTS if isinstance(artifact, Table | Data)}
+    return known.get(place[kind]) or kind(place[kind], "the command that made it", "no file of this program")
 
 
 def with_figures(artifacts: Iterable[Artifact]) -> list[Artifact]:
-    """Artifacts, and the figures that are drawn from the tables among them."""
+    """Artifacts, and the figures that are drawn from tables alone, the last of them among these."""
     made = list(artifacts)
     return [*made, *(figure for one in made if isinstance(one, Table) for figure in figures_of(one))]

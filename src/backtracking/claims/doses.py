@@ -66,7 +66,7 @@ def _components(evidence: Evidence, events: pd.DataFrame, arm: str) -> set[str]:
     card = files.ARM_CARD.path(evidence.paths, variant=variant, arm=arm)
     if not io.exists(card):
         return set()
-    (member, *others) = io.read_json(card, made_by="phase2-scale-sweep")["members"]
+    (member, *others) = io.read_json(card, made_by=files.ARM_CARD.made_by)["members"]
     changed = member["interventions"]
     if others or any(one["head"] is not None or one["vector"] is not None for one in changed):
         return set()

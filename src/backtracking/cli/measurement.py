@@ -175,8 +175,8 @@ def quality(
     if labels is None and SENTENCE_LABELS.exists(ctx.paths):
         _quality_of_sentences(ctx, scorer)
         return
-    sheet = io.require(labels or LABEL_SAMPLE.path(ctx.paths), made_by="backtracking label-sample")
-    key = io.require(LABEL_KEY.path(ctx.paths), made_by="backtracking label-sample")
+    sheet = io.require(labels or LABEL_SAMPLE.path(ctx.paths), made_by=LABEL_SAMPLE.made_by)
+    key = io.require(LABEL_KEY.path(ctx.paths), made_by=LABEL_KEY.made_by)
     table = score_detectors(
         original(pd.read_csv(sheet, dtype={"label": str})),
         original(pd.read_csv(key, dtype={"example_id": str})),

@@ -16,7 +16,7 @@ from backtracking.artifacts.registry import figures_of
 from backtracking.claims.evidence import Evidence
 from backtracking.config.phase2 import Phase2Config
 from backtracking.errors import UserError
-from backtracking.figures import causes, leaks, mechanism, phase1, phase2
+from backtracking.figures import leaks, mechanism, phase1, phase2
 from backtracking.figures.caption import NotMade
 from backtracking.figures.save import save
 from backtracking.figures.style import Drawing
@@ -43,7 +43,7 @@ def write(paths: RunPaths, figure: Figure) -> None:
 
 def draw(figure: Figure, evidence: Evidence, width: float) -> Drawing:
     """A figure of a run at a width in inches; raises `NothingToShow` where it would be empty."""
-    drawing = _OF_SEVERAL.get(figure.stem, _of_one_table(figure))(evidence, width)
+    drawing = _OF_MORE.get(figure.stem, _of_tables(figure))(evidence, width)
     if "cut at the cap" not in drawing.caption.counts and (cut := _share_cut(evidence, figure)):
         drawing.caption = replace(drawing.caption, counts=f"{drawing.caption.counts} {cut}".strip())
     return drawing
@@ -52,14 +52,16 @@ def draw(figure: Figure, evidence: Evidence, width: float) -> Drawing:
 _Draw = Callable[[Evidence, float], Drawing]
 
 
-def _of_one_table(figure: Figure) -> _Draw:
-    """Draws a figure that needs nothing but the table that it shows."""
+def _of_tables(figure: Figure) -> _Draw:
+    """Draws a figure that needs nothing but the tables that it shows."""
     file, _, name = figure.drawn_by.partition(":")
 
     def drawn(evidence: Evidence, width: float) -> Drawing:
-        assert figure.shows is not None, f"{figure.stem}: nothing says how it is drawn"
+        assert figure.shows, f"{figure.stem}: nothing says how it is drawn"
         plot = getattr(import_module(f"backtracking.figures.{file}"), name)
-        return plot(_table(evidence, figure.shows), width=width)  # type: ignore[no-any-return]
+        first, *others = figure.shows
+        tables = [_table(evidence, first), *(_optional(evidence, table) for table in others)]
+        return plot(*tables, width=width)  # type: ignore[no-any-return]
 
     return drawn
 
@@ -95,14 +97,6 @@ def _importance(evidence: Evidence, width: float) -> Drawing:
     return mechanism.plot_ablation_importance(table, selected, width=width)
 
 
-def _injection(evidence: Evidence, width: float) -> Drawing:
-    summary, curve = (
-        _table(evidence, readings.INJECTION_SUMMARY),
-        _optional(evidence, readings.INJECTION_CURVE),
-    )
-    return causes.plot_error_injection(summary, curve, width=width)
-
-
 def _baseline(evidence: Evidence, width: float) -> Drawing:
     if not later.METRICS.exists(evidence.paths):
         raise NotMade(evidence.absence(later.METRICS).rstrip("."))
@@ -120,28 +114,21 @@ def _scales(evidence: Evidence, width: float) -> Drawing:
     return phase2.plot_scale_tradeoff_curve(_table(evidence, later.SCALES), _margin(evidence), width=width)
 
 
-def _divergences(evidence: Evidence, width: float) -> Drawing:
-    summary, replaced = _table(evidence, later.SPECIFICITY), _optional(evidence, later.REPLACED)
-    return leaks.plot_first_divergences(summary, replaced, width=width)
-
-
 def _choice(evidence: Evidence, width: float) -> Drawing:
     search, confirm = _table(evidence, later.CHOICE), _optional(evidence, later.CONFIRMED)
     return leaks.plot_choice(search, confirm, _margin(evidence), width=width)
 
 
-_OF_SEVERAL: Mapping[str, _Draw] = {
+_OF_MORE: Mapping[str, _Draw] = {
     files.RATE_BY_VARIANT.stem: _by_variant,
     files.RATE_VS_ACCURACY.stem: _by_onset,
     readings.IMPORTANCE_FIGURE.stem: _importance,
-    readings.INJECTION_FIGURE.stem: _injection,
     later.METRICS_FIGURE.stem: _baseline,
     later.SUBSETS_FIGURE.stem: _subsets,
     later.SCALES_FIGURE.stem: _scales,
-    later.DIVERGENCE_FIGURE.stem: _divergences,
     later.CHOICE_FIGURE.stem: _choice,
 }
-"""How figures are drawn that need more than one table, or something beside it."""
+"""How figures are drawn that need more than tables: the config, a summary, rows."""
 
 
 def _config(evidence: Evidence) -> dict[str, Any]:

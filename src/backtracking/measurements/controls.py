@@ -12,6 +12,7 @@ from backtracking.config.onsets import MEMBERS, StudiedOnsets
 from backtracking.errors import NotTestable, UserError
 from backtracking.measurements.matching import match_rows
 from backtracking.measurements.places import Candidates, Layout, Place
+from backtracking.measurements.tallies import MADE_BY
 from backtracking.run import io
 from backtracking.run.cells import original
 from backtracking.run.inputs import EventRows, note
@@ -24,7 +25,6 @@ OnsetKey = tuple[str, int, int]
 """An onset by its problem, sample and deciding position."""
 FEWEST_PROBLEMS = 2
 """An interval over problems takes at least so many."""
-MADE_BY = "backtracking detect-events"
 CONTROL_KINDS: tuple[ControlKind, ...] = ("matched_row", "same_row_earlier")
 
 _ONSET_COLUMNS = {

@@ -204,6 +204,8 @@ METRICS = (
     ),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}
+SIGNS = tuple(BY_NAME[name] for name in ("mean_tokens", "onsets_per_1k_tokens", "loop_rate", "empty_rate"))
+"""What Phase 2's tables hold as a number alone, in the order of their columns."""
 OUTCOMES = {metric.outcome: metric for metric in METRICS if metric.compared}
 """What arms are compared on; an unanswered completion counts as wrong."""
 
@@ -262,6 +264,11 @@ def compared_in(phase: StudyPhase) -> tuple[Metric, ...]:
 def meanings_in(phase: StudyPhase) -> dict[str, str]:
     """What the columns of the metrics that a phase shows mean."""
     return {metric.name: metric.formula for metric in shown_in(phase)}
+
+
+def signs() -> dict[str, str]:
+    """What the columns of metrics without an interval mean."""
+    return {metric.name: metric.formula for metric in SIGNS}
 
 
 def differences_in(phase: StudyPhase, to: str) -> dict[str, str]:

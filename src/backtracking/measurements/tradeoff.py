@@ -11,7 +11,7 @@ from backtracking.measurements.bounded import deciding_problems, no_worse_p
 from backtracking.measurements.comparison import average, compare, count, paired_sums
 from backtracking.measurements.floors import NOT_TESTABLE, allowed_loss, no_onsets, too_cut, too_low
 from backtracking.measurements.looks import Looks
-from backtracking.measurements.metrics import BY_NAME, OUTCOMES, compared_in, shown_in
+from backtracking.measurements.metrics import OUTCOMES, SIGNS, compared_in, shown_in
 from backtracking.measurements.outcome import (
     FallingOutcome,
     breaks_text,
@@ -90,7 +90,6 @@ def first_columns(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 def _line(part: pd.DataFrame, values: pd.DataFrame, looks: Looks | None) -> dict[str, object]:
     problems = part["example_id"].nunique()
     level = looks.level(problems) if looks else LEVEL
-    tokens = int(part["completion_tokens"].sum())
     line: dict[str, object] = {
         "total": len(part),
         "backtracking_count": count(values, OUTCOMES["backtracking"]),
@@ -107,10 +106,7 @@ def _line(part: pd.DataFrame, values: pd.DataFrame, looks: Looks | None) -> dict
         "problems": problems,
         **({"problems_in_full": looks.ends[-1], "nominal_level": level} if looks else {}),
         "finished_count": int(part["finish_reason"].eq("stop").sum()),
-        "mean_tokens": tokens / len(part),
-        "onsets_per_1k_tokens": average(values, BY_NAME["onsets_per_1k_tokens"]).value,
-        "loop_rate": part["is_loop"].mean(),
-        "empty_rate": part["is_empty"].mean(),
+        **{metric.name: average(values, metric).value for metric in SIGNS},
         **{name: int(values[top].sum()) for name, top in _STEPS.items() if top in values},
         "no_answer_rate": part["predicted_answer"].isna().mean(),
         "non_ascii_rate": part["non_ascii_burst"].mean(),

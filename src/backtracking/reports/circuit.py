@@ -3,6 +3,7 @@
 import pandas as pd
 
 from backtracking.artifacts import readings as files
+from backtracking.artifacts.kinds import Figure, Table
 from backtracking.claims.wording import TableLine, counted, fixed, number, plain, records, written
 from backtracking.reports.columns import Lines, highest
 from backtracking.reports.page import Page
@@ -85,30 +86,28 @@ def _of_pair(row: TableLine) -> str:
 
 def write_heads(page: Page) -> None:
     """Which single heads take most."""
-    table = page.evidence.table(files.HEADS)
-    if table is None:
-        return
-    page.section("Single heads", level=3)
-    page.say("Each attention head is removed alone, as the blocks were in the scan.")
-    page.figure(files.HEADS_FIGURE)
+    said = "Each attention head is removed alone, as the blocks were in the scan."
+    _drawn(page, files.HEADS, "Single heads", said, files.HEADS_FIGURE)
 
 
 def write_positions(page: Page) -> None:
     """At which positions the removal acts."""
-    table = page.evidence.table(files.POSITIONS)
-    if table is None:
-        return
-    page.section("Removal at earlier positions", level=3)
-    page.say("The same removal at one position at a time, counted back from the deciding one.")
-    page.figure(files.POSITIONS_FIGURE)
+    said = "The same removal at one position at a time, counted back from the deciding one."
+    _drawn(page, files.POSITIONS, "Removal at earlier positions", said, files.POSITIONS_FIGURE)
+
+
+def _drawn(page: Page, artifact: Table, heading: str, said: str, figure: Figure) -> None:
+    """A reading that only some configs ask for, as a figure alone."""
+    if page.evidence.table(artifact) is not None:
+        page.section(heading, level=3)
+        page.say(said)
+        page.figure(figure)
 
 
 def write_direction(page: Page) -> None:
     """How well a direction of the residual stream tells onsets from controls."""
-    page.section("Direction")
-    table = page.evidence.table(files.DIRECTION)
+    table = page.section_of(files.DIRECTION, "Direction")
     if table is None:
-        page.absent(files.DIRECTION)
         return
     page.say(
         "A layer's direction is the difference of mean residual streams between onsets and controls, made on"

@@ -11,10 +11,8 @@ from backtracking.reports.page import Page
 
 def write_errors(page: Page) -> None:
     """Whether onsets follow the model's own wrong steps."""
-    page.section("Errors and onsets")
-    table = page.evidence.table(COUPLING)
+    table = page.section_of(COUPLING, "Errors and onsets")
     if table is None:
-        page.absent(COUPLING)
         return
     page.say(
         "All checkable steps of the completions, repeated ones included, and whether an onset follows before"
@@ -36,10 +34,8 @@ def write_errors(page: Page) -> None:
 
 def write_injection(page: Page) -> None:
     """What a wrong result put into right completions does to the onset."""
-    page.section("Errors put into right completions", level=3)
-    table = page.evidence.table(files.INJECTION_SUMMARY)
+    table = page.section_of(files.INJECTION_SUMMARY, "Errors put into right completions", level=3)
     if table is None:
-        page.absent(files.INJECTION_SUMMARY)
         return
     page.say(
         "Steps of right completions are rewritten, some so that they become wrong and some so that they stay"
@@ -61,10 +57,8 @@ def write_injection(page: Page) -> None:
 
 def write_patching(page: Page) -> None:
     """Which components carry the error's signal."""
-    table = page.evidence.table(files.PATCHING)
-    page.section("What carries the error signal", level=3)
+    table = page.section_of(files.PATCHING, "What carries the error signal", level=3)
     if table is None:
-        page.absent(files.PATCHING)
         return
     page.say(
         "A component's output is swapped between a prefix with a wrong result and the same prefix with the"

@@ -19,10 +19,8 @@ _LOST = ("wrong", "unanswered")
 
 def write_leaks(page: Page, behind: RowsBehind) -> None:
     """The specificity ledger, first divergences, and the fate of corrections."""
-    page.section("What leaks")
-    table = page.evidence.table(files.SPECIFICITY)
+    table = page.section_of(files.SPECIFICITY, "What leaks")
     if table is None:
-        page.absent(files.SPECIFICITY)
         return
     page.say(
         "Changes are per completion, paired with the baseline by problem. Family onsets are those of the"

@@ -53,10 +53,8 @@ def _resampled(evidence: Evidence) -> tuple[TableLine | None, TableLine | None]:
 
 def write_lens(page: Page) -> None:
     """The onset token through the layers, and through positions."""
-    page.section("Logit lens")
-    table = page.evidence.table(files.LENS)
+    table = page.section_of(files.LENS, "Logit lens")
     if table is None:
-        page.absent(files.LENS)
         return
     page.say(
         "Each layer's residual stream is read as if it were the last."
@@ -92,10 +90,8 @@ def _separation(part: pd.DataFrame) -> str:
 
 def write_scan(page: Page) -> None:
     """What removing each component alone does, and what the other ways of looking say of it."""
-    page.section("Ablation scan")
-    table = page.evidence.table(files.IMPORTANCE)
+    table = page.section_of(files.IMPORTANCE, "Ablation scan")
     if table is None:
-        page.absent(files.IMPORTANCE)
         return
     rule, run = page.evidence.scan_rule, page.evidence.paths
     order = "delta_wait_logit_mean"

@@ -8,10 +8,8 @@ from backtracking.reports.page import Page
 
 def write_onset_step(page: Page) -> None:
     """Probabilities at the deciding position by scale, and what continuations from there hold."""
-    page.section("The onset step")
-    summary = page.evidence.table(files.STEP_SUMMARY)
+    summary = page.section_of(files.STEP_SUMMARY, "The onset step")
     if summary is None:
-        page.absent(files.STEP_SUMMARY)
         return
     page.say(
         "The stored tokens are given up to one position, untouched, and the intervention acts there alone: at"

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from backtracking.artifacts import kinds
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.wording import TableLine
@@ -40,6 +42,14 @@ class Page(Document):
         """A table of the report, with the file that it is taken from."""
         file = Path(os.path.relpath(artifact.path(self.evidence.paths), self.path.parent)).as_posix()
         self.table(name, [column for column in columns if column is not None], file)
+
+    def section_of(self, artifact: kinds.Table, text: str, level: int = 2) -> pd.DataFrame | None:
+        """Begins the section about a table; where there is none, the section says why."""
+        self.section(text, level)
+        table = self.evidence.table(artifact)
+        if table is None:
+            self.absent(artifact)
+        return table
 
     def absent(self, artifact: kinds.Artifact) -> None:
         """Say why something is not there."""

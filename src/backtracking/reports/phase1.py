@@ -77,10 +77,8 @@ def _inside(page: Page) -> None:
 
 
 def _conditions(page: Page) -> None:
-    page.section("Regeneration under ablation")
-    table = page.evidence.table(files.COMPARISON)
+    table = page.section_of(files.COMPARISON, "Regeneration under ablation")
     if table is None:
-        page.absent(files.COMPARISON)
         return
     if table["condition"].eq(BASELINE_NAME).all():
         page.say("There are no completions under ablation, so nothing can be compared with the baseline.")
@@ -119,10 +117,8 @@ def _say_how_removed(page: Page, table: pd.DataFrame) -> None:
 
 
 def _formatting(page: Page) -> None:
-    page.section("Formatting")
-    table = page.evidence.table(files.FORMATS)
+    table = page.section_of(files.FORMATS, "Formatting")
     if table is None:
-        page.absent(files.FORMATS)
         return
     if "backtracking_diff" not in table:
         page.say(f"Differences between formats, paired by problem, are not in {files.FORMATS.file}.")

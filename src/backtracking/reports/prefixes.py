@@ -18,10 +18,8 @@ _EXPLANATION = (
 
 def write_prefixes(page: Page, artifact: Table, drawn: Figure, behind: RowsBehind | None = None) -> None:
     """What arms do behind the same prefixes, and how the sets of a random arm spread."""
-    page.section("The same errors under every arm", level=3)
-    table = page.evidence.table(artifact)
+    table = page.section_of(artifact, "The same errors under every arm", level=3)
     if table is None:
-        page.absent(artifact)
         return
     pooled = table[table["draw"].isna()]
     first = records(pooled)[0]

@@ -29,10 +29,8 @@ _COUNTS = {"accuracy": "total", "accuracy_finished": "finished_count"}
 
 def write_rates(page: Page) -> None:
     """How often completions backtrack and are right, by prompt format."""
-    page.section("How often, baseline only")
-    table = page.evidence.table(files.FORMATS)
+    table = page.section_of(files.FORMATS, "How often, baseline only")
     if table is None:
-        page.absent(files.FORMATS)
         return
     page.say(
         "A completion backtracks when it holds at least one strict onset."

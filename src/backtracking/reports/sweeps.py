@@ -3,7 +3,7 @@
 import pandas as pd
 
 from backtracking.artifacts import phase2 as files
-from backtracking.artifacts.kinds import Table
+from backtracking.artifacts.kinds import Figure, Table
 from backtracking.claims.wording import number, percent, quoted, records
 from backtracking.measurements.metrics import called, heading
 from backtracking.reports.columns import Column, Lines, highest
@@ -29,33 +29,33 @@ _SIGNS = (
 
 def write_subsets(page: Page, behind: RowsBehind) -> None:
     """Every named subset of components as an arm."""
-    page.section("Subset sweep")
-    table = page.evidence.table(files.SUBSETS)
-    if table is None:
-        page.absent(files.SUBSETS)
-        return
-    page.say("Each arm is a set of components, or of banned tokens, at one strength.")
-    _arms(page, files.SUBSETS, "Arms of the subset sweep", table, behind)
-    page.figure(files.SUBSETS_FIGURE, behind)
-    write_outcome(page, files.SUBSETS, behind, "arm")
-    _left_out(page)
-    _degeneration(page, files.SUBSETS, table, behind)
+    said = "Each arm is a set of components, or of banned tokens, at one strength."
+    table = _sweep(page, files.SUBSETS, "subset sweep", said, files.SUBSETS_FIGURE, behind)
+    if table is not None:
+        _left_out(page)
+        _degeneration(page, files.SUBSETS, table, behind)
 
 
 def write_scales(page: Page, behind: RowsBehind) -> None:
     """One subset at several strengths."""
-    page.section("Scale sweep")
-    table = page.evidence.table(files.SCALES)
-    if table is None:
-        page.absent(files.SCALES)
-        return
-    page.say(
-        "The same components at several strengths: scale 1 changes nothing, scale 0 removes their output."
-    )
-    _arms(page, files.SCALES, "Arms of the scale sweep", table, behind)
-    page.figure(files.SCALES_FIGURE, behind)
-    write_outcome(page, files.SCALES, behind, "arm")
-    _degeneration(page, files.SCALES, table, behind)
+    said = "The same components at several strengths: scale 1 changes nothing, scale 0 removes their output."
+    table = _sweep(page, files.SCALES, "scale sweep", said, files.SCALES_FIGURE, behind)
+    if table is not None:
+        _degeneration(page, files.SCALES, table, behind)
+
+
+def _sweep(
+    page: Page, artifact: Table, name: str, said: str, figure: Figure, behind: RowsBehind
+) -> pd.DataFrame | None:
+    """The section of a sweep up to what came of each arm, and its table where there is one."""
+    table = page.section_of(artifact, name.capitalize())
+    if table is not None:
+        page.say(said)
+        page.show(artifact, f"Arms of the {name}", *arm_columns(Lines(records(table)), behind))
+        say_what_lacks(page, page.evidence, artifact, ARM_COLUMNS)
+        page.figure(figure, behind)
+        write_outcome(page, artifact, behind, "arm")
+    return table
 
 
 def arm_columns(lines: Lines, behind: RowsBehind) -> list[Column]:
@@ -76,11 +76,6 @@ def arm_columns(lines: Lines, behind: RowsBehind) -> list[Column]:
         lines.counts("Completions", "total", behind()),
         lines.counts("Components", "num_components"),
     ]
-
-
-def _arms(page: Page, artifact: Table, name: str, table: pd.DataFrame, behind: RowsBehind) -> None:
-    page.show(artifact, name, *arm_columns(Lines(records(table)), behind))
-    say_what_lacks(page, page.evidence, artifact, ARM_COLUMNS)
 
 
 def _left_out(page: Page) -> None:

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from backtracking.artifacts.phase1 import EVENTS
+from backtracking.artifacts.phase1 import EVENTS, GENERATIONS
 from backtracking.run import io
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
@@ -149,7 +149,9 @@ def _weigh(run: RunPaths) -> tuple[int, int, int] | None:
     """Rows, tokens and bytes of a run's first baseline completions."""
     rows = tokens = size = 0
     for path in sorted(run.generations.glob(f"*/*{BASELINE_NAME}.jsonl")):
-        for record in islice(io.read_jsonl(path, GenerationRecord, made_by="generate"), ROWS_WEIGHED):
+        for record in islice(
+            io.read_jsonl(path, GenerationRecord, made_by=GENERATIONS.made_by), ROWS_WEIGHED
+        ):
             rows, tokens = rows + 1, tokens + record.completion_tokens
             size += len(record.model_dump_json(exclude_none=True)) + 1
     if rows:

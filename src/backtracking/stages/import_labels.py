@@ -35,7 +35,7 @@ def import_labels(
     counts = LabelCounts(total=sum(map(len, wanted.values())))
     path = GENERATIONS.path(ctx.paths, variant=variant, condition=BASELINE_NAME)
     with table_writer(SENTENCE_LABELS.path(ctx.paths), LABEL_COLUMNS) as table:
-        for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate or import-traces"):
+        for record in io.read_jsonl(path, GenerationRecord, made_by=GENERATIONS.made_by):
             sentences = wanted.get((record.example_id, record.sample_id), [])
             table.writerows(label_rows(record, sentences, mapping, counts))
         if not counts.placed:  # inside, so that the labels the run has stay as they are

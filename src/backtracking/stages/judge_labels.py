@@ -17,7 +17,7 @@ from backtracking.text.scorer import Scorer
 
 def judged_labels(ctx: RunContext, scorer: Scorer) -> pd.DataFrame:
     """One row per labelled sentence of the run, with what every detector says about it."""
-    path = io.require(SENTENCE_LABELS.path(ctx.paths), made_by="backtracking import-labels LABELS")
+    path = io.require(SENTENCE_LABELS.path(ctx.paths), made_by=SENTENCE_LABELS.made_by)
     spans: dict[tuple[str, str, int], list[TaggedSpan]] = defaultdict(list)
     for row in io.read_csv(path).to_dict("records"):
         key = (str(row["variant"]), str(row["example_id"]), int(row["sample_id"]))
@@ -26,7 +26,7 @@ def judged_labels(ctx: RunContext, scorer: Scorer) -> pd.DataFrame:
     rows = []
     for variant in dict.fromkeys(variant for variant, _, _ in spans):
         file = GENERATIONS.path(ctx.paths, variant=variant, condition=BASELINE_NAME)
-        for record in io.read_jsonl(file, GenerationRecord, made_by="backtracking import-traces"):
+        for record in io.read_jsonl(file, GenerationRecord, made_by=GENERATIONS.made_by):
             labelled = spans.get((variant, record.example_id, record.sample_id))
             if labelled:
                 rows += judged(record.example_id, record.completion, labelled, detector, scorer)

@@ -31,7 +31,7 @@ def score_sentences(ctx: RunContext, variant: str, scorer: Scorer) -> Scored:
     counts = Scored()
     path = GENERATIONS.path(ctx.paths, variant=variant, condition=BASELINE_NAME)
     with table_writer(SCORED.path(ctx.paths), COLUMNS) as table:
-        for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate or import-traces"):
+        for record in io.read_jsonl(path, GenerationRecord, made_by=GENERATIONS.made_by):
             spans = sentence_spans(record.completion)
             texts = [record.completion[start:end].strip() for start, end in spans]
             contexts = [

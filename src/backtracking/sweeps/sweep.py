@@ -49,9 +49,6 @@ ArmRowId = tuple[str, int, str]
 """Example, sample and arm."""
 
 
-MADE_BY = "backtracking phase2-subset-sweep"
-
-
 @dataclass(frozen=True)
 class SweepJob:
     """What all arms of a sweep share; rows are kept in `folder`."""
@@ -227,7 +224,7 @@ def _say_what_is_there(job: SweepJob, arms: Sequence[Arm], done: Mapping[str, in
 
 def _file(job: SweepJob, arm: Arm) -> RowFile[GenerationRecord]:
     made_with = digest(_identity(job, arm))
-    return RowFile(arm_path(job.folder, arm.name), GenerationRecord, made_with, made_by=MADE_BY)
+    return RowFile(arm_path(job.folder, arm.name), GenerationRecord, made_with, made_by=ARM_ROWS.made_by)
 
 
 def _resume(job: SweepJob, arm: Arm) -> Found:
@@ -259,7 +256,7 @@ def is_current(job: SweepJob, arm: Arm) -> bool:
     path = card_path(job.folder, arm.name)
     if not path.exists():
         return False
-    card = io.read_json(path, made_by=MADE_BY)
+    card = io.read_json(path, made_by=ARM_CARD.made_by)
     if not _is_intact(card) or card.get("made_with") != _identity(job, arm)["made_with"]:
         return False
     return _arm_on(card, path) == arm
@@ -296,12 +293,12 @@ def _identity(job: SweepJob, arm: Arm) -> dict[str, Any]:
 def load_arm(folder: Path, name: str) -> Arm:
     """An arm as it was run, from the card beside its rows."""
     path = card_path(folder, name)
-    card = io.read_json(path, made_by=MADE_BY)
+    card = io.read_json(path, made_by=ARM_CARD.made_by)
     if not _is_intact(card):
         raise UserError(
             f"{path} was changed after it was written",
             "it says what the rows beside it were made with",
-            f"run: {MADE_BY}, which makes the arm again, or restore the file from a copy",
+            f"run: {ARM_CARD.made_by}, which makes the arm again, or restore the file from a copy",
         )
     return _arm_on(card, path)
 
@@ -320,7 +317,7 @@ def _arm_on(card: Any, path: Path) -> Arm:
 
 def read_arm(folder: Path, name: str) -> Iterator[GenerationRecord]:
     """The rows of an arm."""
-    return io.read_jsonl(arm_path(folder, name), GenerationRecord, made_by=MADE_BY, grows=True)
+    return io.read_jsonl(arm_path(folder, name), GenerationRecord, made_by=ARM_ROWS.made_by, grows=True)
 
 
 def asked_rows(job: SweepJob, arm: Arm) -> list[GenerationRecord]:

@@ -53,7 +53,7 @@ class ErrorInjection(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """Every pair, its summaries, and where patching undoes the error."""
         tables = [readings.INJECTION, readings.INJECTION_SUMMARY, readings.INJECTION_CURVE, readings.PATCHING]
-        return paths(ctx.paths, with_figures([*tables, readings.INJECTION_FIGURE]))
+        return paths(ctx.paths, with_figures(tables))
 
     def run(self, ctx: RunContext) -> Result:
         """Makes right steps wrong and reads how the model's wish for an onset changes."""
@@ -73,8 +73,7 @@ class ErrorInjection(Stage):
         summary, curve = summary_table(table), curve_table(table)
         readings.INJECTION.write(ctx.paths, table)
         readings.INJECTION_SUMMARY.write(ctx.paths, summary)
-        readings.INJECTION_CURVE.write(ctx.paths, curve)
-        figures.write(ctx.paths, readings.INJECTION_FIGURE)
+        figures.publish(ctx.paths, readings.INJECTION_CURVE, curve)
         self._patch(ctx, pairs, phrases)
         return Result(rows=len(pairs), notes={"pairs": len(pairs), **notes})
 

@@ -44,7 +44,7 @@ class Phase2Specificity(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """What else each arm changes, and where its texts part from the baseline's."""
-        return paths(ctx.paths, with_figures([*TABLES, files.DIVERGENCE_FIGURE]))
+        return paths(ctx.paths, with_figures(TABLES))
 
     def completions(self, ctx: RunContext) -> Completions:
         """Forced errors are written on under every arm of both sweeps."""
@@ -105,7 +105,6 @@ class Phase2Specificity(Stage):
             table = table.merge(part, on="arm", how="left")
         for artifact, data in zip(TABLES, (table, parted, replaced, flow), strict=True):
             figures.publish(ctx.paths, artifact, data)
-        figures.write(ctx.paths, files.DIVERGENCE_FIGURE)
 
     def _damage(
         self, ctx: RunContext, job: "SweepJob", arms: "Sequence[Arm]", records: "Sequence[GenerationRecord]"
