@@ -70,8 +70,8 @@ class SecondDesk:
         paths = RunPaths(self.folder / "runs", "null")
         for artifact, table in tables.items():
             artifact.write(paths, table)
-        found = verdicts(Evidence(paths), self.margin)
-        return {verdict.key: verdict.outcome for verdict in found if verdict.key in REDUCTION}
+        judged = verdicts(Evidence(paths), self.margin)
+        return {verdict.key: verdict.outcome for verdict in judged if verdict.key in REDUCTION}
 
 
 def _parts(rows: pd.DataFrame) -> Sequence[pd.DataFrame]:
@@ -91,4 +91,4 @@ def second_null(rows: pd.DataFrame, folder: Path, seed: int, *, partial: bool) -
         parts = _parts(drawn)
         tried += [SecondDesk(folder).confirmed(part) for part in parts]
         tried += [SecondDesk(folder, margin).exploratory(part) for margin in MARGINS for part in parts]
-    return planned, {key for found in tried for key, outcome in found.items() if outcome == SUPPORTED}
+    return planned, {key for outcomes in tried for key, outcome in outcomes.items() if outcome == SUPPORTED}

@@ -49,9 +49,9 @@ def difference(evidence: Evidence, variant: str, one: str, other: str, what: str
     return clear(compare(left, right, OUTCOMES[what]), f"problems shared by {one!r} and {other!r}")
 
 
-def clear(found: Difference, problems: str) -> Difference | str:
+def clear(change: Difference, problems: str) -> Difference | str:
     """A difference that has an interval, or what is missing for one."""
-    return found if found.error > 0 else f"{problems}: {found.problems}, at least 2 needed"
+    return change if change.error > 0 else f"{problems}: {change.problems}, at least 2 needed"
 
 
 def has_steps(evidence: Evidence) -> bool:
@@ -99,23 +99,23 @@ def random_responses(evidence: Evidence, variant: str, stepwise: bool) -> Iterat
 def held_accuracy(name: str, arm: pd.DataFrame, baseline: pd.DataFrame, where: str) -> Part:
     """Whether an arm's accuracy is held against the baseline's: inside what may be lost of it."""
     accuracy = OUTCOMES["accuracy"]
-    found = clear(compare(arm, baseline, accuracy), f"problems with accuracy {where}")
-    if isinstance(found, str):
-        return missing(found)
+    change = clear(compare(arm, baseline, accuracy), f"problems with accuracy {where}")
+    if isinstance(change, str):
+        return missing(change)
     threshold = -allowed_loss(MARGIN, average(baseline, accuracy).value)
     deciding = deciding_problems(*paired_sums(arm, baseline, accuracy), MARGIN)
-    return above(name, found, threshold, f"accuracy {where} changes by {in_points(found)} points", deciding)
+    return above(name, change, threshold, f"accuracy {where} changes by {in_points(change)} points", deciding)
 
 
 def sound_text(arm: pd.DataFrame, baseline: pd.DataFrame) -> Part:
     """Whether an arm's completions end by themselves as often as the baseline's, but for the margin."""
     if "finish_reason" not in arm:
         return missing(UNKNOWN_ENDS)
-    found = compare(arm, baseline, OUTCOMES["truncation"])
-    if not found.error > 0:
-        return missing(f"problems under both conditions: {found.problems}, at least 2 needed")
-    says = f"the share of completions that do not end by themselves changes by {in_points(found)} points"
-    return below("cut_change", found, MARGIN, says)
+    change = compare(arm, baseline, OUTCOMES["truncation"])
+    if not change.error > 0:
+        return missing(f"problems under both conditions: {change.problems}, at least 2 needed")
+    says = f"the share of completions that do not end by themselves changes by {in_points(change)} points"
+    return below("cut_change", change, MARGIN, says)
 
 
 def silent(evidence: Evidence, variant: str) -> str:

@@ -24,16 +24,16 @@ def dose_part(evidence: Evidence, phase1: Evidence) -> Part:
     From each dose to the next stronger one the outcome must surely not rise by the margin, and from the
     baseline to the strongest it must surely fall.
     """
-    found, table, events = (
+    standouts, table, events = (
         scan.standouts(phase1),
         evidence.table(files.SCALES),
         evidence.table(files.SCALE_EVENTS),
     )
-    if isinstance(found, str):
-        return missing(found)
+    if isinstance(standouts, str):
+        return missing(standouts)
     if table is None or events is None:
         return missing(evidence.lack(files.SCALES))
-    wanted = set(scan.in_every_mode(found))
+    wanted = set(scan.in_every_mode(standouts))
     arms = table[table["kind"] == "intervention"].sort_values("scale", ascending=False)
     arms = arms[[_components(evidence, events, arm) == wanted for arm in arms["arm"]]]
     if len(arms) < FEWEST_DOSES:

@@ -27,14 +27,14 @@ class Evidence:
     def table(self, table: Table) -> pd.DataFrame | None:
         """A table of the run; none when it has none or it is empty."""
         if table.name not in self._tables:
-            found = _read(table.path(self.paths))
-            self._tables[table.name] = found if found is None else with_arm_names(found)
+            held = _read(table.path(self.paths))
+            self._tables[table.name] = held if held is None else with_arm_names(held)
         return self._tables[table.name]
 
     def holds(self, table: Table, *columns: str) -> bool:
         """Whether a table is there with all these columns."""
-        found = self.table(table)
-        return found is not None and not table.lacks(found, *columns)
+        held = self.table(table)
+        return held is not None and not table.lacks(held, *columns)
 
     def absence(self, artifact: Artifact) -> str:
         """Why an artifact is not there, as a sentence."""
@@ -51,8 +51,10 @@ class Evidence:
         return f"{artifact.file}: not testable, {reason}" if reason else named
 
     def _why_not_made(self, artifact: Artifact) -> str:
-        found = (record for record in self._records().values() if artifact.name in record.get("not_made", ()))
-        return next((str(record.get("reason")) for record in found), "")
+        records = (
+            record for record in self._records().values() if artifact.name in record.get("not_made", ())
+        )
+        return next((str(record.get("reason")) for record in records), "")
 
     def is_own(self, artifact: Artifact) -> bool:
         """Whether a recorded stage of this run made the file; otherwise how it was computed is not known."""

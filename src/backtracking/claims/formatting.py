@@ -81,16 +81,16 @@ def _effect_part(others: pd.DataFrame) -> Part:
     says = "; ".join(
         f"{quoted(row['variant'])} {points(row, 'backtracking_diff')} points" for row in records(others)
     )
-    found = [measured(row, "backtracking_diff", number(row, "problems")) for row in records(others)]
-    known = [one for one in found if one is not None]
-    if len(known) < len(found):
+    changes = [measured(row, "backtracking_diff", number(row, "problems")) for row in records(others)]
+    known = [one for one in changes if one is not None]
+    if len(known) < len(changes):
         return missing("intervals of the paired differences between variants")
     largest = max(known, key=lambda one: abs(one.value))
     numbers = within("format_difference", largest, MARGIN, says).numbers
     significant = others["backtracking_diff_p_holm"] < LEVEL
     if any(
-        found and within("", one, MARGIN, "").state == "fails"
-        for found, one in zip(significant, known, strict=True)
+        changes and within("", one, MARGIN, "").state == "fails"
+        for changes, one in zip(significant, known, strict=True)
     ):
         return Part("holds", says, numbers)
     if all(within("", one, MARGIN, "").state == "holds" for one in known):
@@ -154,9 +154,11 @@ def _sums_by_variant(evidence: Evidence, broken: Sequence[str]) -> dict[str, pd.
 def _shares_part(sums: Sequence[pd.DataFrame], broken: Sequence[str]) -> Part:
     columns = np.stack([part.to_numpy(dtype=float) for part in sums], axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = jackknife(sums[0].index.to_numpy(dtype=str), columns, variation)
+        estimates = jackknife(sums[0].index.to_numpy(dtype=str), columns, variation)
     by_format, by_errors, share = (
-        TableEstimate(float(found.value[k]), float(found.low[k]), float(found.high[k]), len(columns))
+        TableEstimate(
+            float(estimates.value[k]), float(estimates.low[k]), float(estimates.high[k]), len(columns)
+        )
         for k in range(3)
     )
     if not np.isfinite(share.low):

@@ -116,24 +116,24 @@ WRITES = Claim(
 
 def judge(evidence: Evidence, main: str, doses: Part) -> list[Verdict]:
     """Every claim about the place of the onset."""
-    found = scan.standouts(evidence)
+    standouts = scan.standouts(evidence)
     broken = completions.silent(evidence, main) or completions.fallen_apart(evidence, main)
     share = missing(broken) if broken else _share_part(evidence, main, MOST, SURELY)
     some = missing(broken) if broken else _share_part(evidence, main, SOME, SOME)
     ranked = missing(broken) if broken else _rank_part(evidence, main)
-    h0 = _judge_h0(evidence, main, found, broken)
-    standing = _standing(found, h0)
+    h0 = _judge_h0(evidence, main, standouts, broken)
+    standing = _standing(standouts, h0)
     # Regenerating without components that do not stand out says nothing about components that do.
     regenerated = (
         [] if standing.state in ("fails", "missing") else [ranked, share, doses, _sound_rows(evidence, main)]
     )
-    split = not isinstance(found, str) and not scan.agree(found)
+    split = not isinstance(standouts, str) and not scan.agree(standouts)
     return [
         _judged(H1, split, standing, *regenerated),
         _judged(CONTRIBUTES, split, standing, *([some] if regenerated else [])),
         h0,
         _judge_carries(evidence),
-        _judge_writes(evidence, found),
+        _judge_writes(evidence, standouts),
     ]
 
 
@@ -141,13 +141,13 @@ def _judged(claim: Claim, split: bool, *parts: Part) -> Verdict:
     return claim.mode_dependent(*parts) if split else claim.judge(*parts)
 
 
-def _standing(found: Standouts | str, h0: Verdict) -> Part:
+def _standing(standouts: Standouts | str, h0: Verdict) -> Part:
     """Whether anything stands out; where nothing does, the claim falls only if it would have been seen."""
-    if isinstance(found, str):
-        return missing(found)
-    says = f"standing out in the scan: {scan.listed(found)}"
-    if any(found.values()):
-        return fact(True, says) if scan.agree(found) else undecided(says)
+    if isinstance(standouts, str):
+        return missing(standouts)
+    says = f"standing out in the scan: {scan.listed(standouts)}"
+    if any(standouts.values()):
+        return fact(True, says) if scan.agree(standouts) else undecided(says)
     if h0.outcome == "supported":
         return fact(False, f"{says}, and a component that halves the odds of the onset would have been seen")
     return missing(
@@ -169,19 +169,19 @@ def _share_part(evidence: Evidence, main: str, most: float, surely: float) -> Pa
         completions.response(completions.rows_of(evidence, main, name), stepwise)
         for name in (BASELINE_NAME, TARGETED)
     )
-    found = removed(before, after)
+    share = removed(before, after)
     what = (
         "P(onset | wrong step) − P(onset | right step)"
         if stepwise
         else "the share of completions with an onset"
     )
-    if not math.isfinite(found.low):
-        return missing(f"a baseline in which {what} is clearly above zero ({found.problems} problems)")
+    if not math.isfinite(share.low):
+        return missing(f"a baseline in which {what} is clearly above zero ({share.problems} problems)")
     says = (
-        f"removes {span(found, percent=True)} of {what} ({percent(before.value)} under the baseline, "
+        f"removes {span(share, percent=True)} of {what} ({percent(before.value)} under the baseline, "
         f"{percent(after.value)} ablated)"
     )
-    return _against(found, most, surely, says)
+    return _against(share, most, surely, says)
 
 
 def _given(evidence: Evidence) -> TableEstimate | None:
@@ -193,12 +193,12 @@ def _given(evidence: Evidence) -> TableEstimate | None:
     return measured(rows[0], "share_removed", rows[0].get("problems")) if rows else None
 
 
-def _against(found: Estimate, most: float, surely: float, says: str) -> Part:
+def _against(share: Estimate, most: float, surely: float, says: str) -> Part:
     """At least `most` by the estimate, and surely more than `surely`; surely less than `most` fails."""
-    part = above("share_removed", found, surely, says)
-    if part.state == "holds" and found.value < most:
-        part = Part("open", says, part.numbers, above("share_removed", found, most, says).deciding)
-    if part.state == "open" and found.high < most:
+    part = above("share_removed", share, surely, says)
+    if part.state == "holds" and share.value < most:
+        part = Part("open", says, part.numbers, above("share_removed", share, most, says).deciding)
+    if part.state == "open" and share.high < most:
         part = Part("fails", says, part.numbers)
     return part
 
@@ -249,13 +249,13 @@ def _sound_rows(evidence: Evidence, main: str) -> Part:
     return completions.held_accuracy("accuracy_of_sound_rows", targeted, baseline, which)
 
 
-def _judge_h0(evidence: Evidence, main: str, found: Standouts | str, broken: str) -> Verdict:
-    if isinstance(found, str):
-        return H0.missing(found)
-    says = f"standing out in the scan: {scan.listed(found)}"
-    if not scan.agree(found):
+def _judge_h0(evidence: Evidence, main: str, standouts: Standouts | str, broken: str) -> Verdict:
+    if isinstance(standouts, str):
+        return H0.missing(standouts)
+    says = f"standing out in the scan: {scan.listed(standouts)}"
+    if not scan.agree(standouts):
         return H0.mode_dependent(undecided(says))
-    parts = [fact(not any(found.values()), says), _power_part(evidence)]
+    parts = [fact(not any(standouts.values()), says), _power_part(evidence)]
     if not completions.lacking(evidence, main, TARGETED, RANDOM):
         parts.append(_alike_part(evidence, main, broken))
     return H0.judge(*parts)
@@ -277,11 +277,11 @@ def _alike_part(evidence: Evidence, main: str, broken: str) -> Part:
     low = "" if baseline.empty else too_low("backtracking", completions.onset_rate(baseline), MARGIN)
     if why := broken or low:
         return missing(why)
-    found = completions.difference(evidence, main, TARGETED, RANDOM, "backtracking")
-    if isinstance(found, str):
-        return missing(found)
-    says = f"targeted minus random: {in_points(found)} points of backtracking"
-    return within("targeted_minus_random", found, MARGIN, says)
+    gap = completions.difference(evidence, main, TARGETED, RANDOM, "backtracking")
+    if isinstance(gap, str):
+        return missing(gap)
+    says = f"targeted minus random: {in_points(gap)} points of backtracking"
+    return within("targeted_minus_random", gap, MARGIN, says)
 
 
 def _judge_carries(evidence: Evidence) -> Verdict:
@@ -304,34 +304,34 @@ def _best_of(
 ) -> Part:
     """The part of the component that comes nearest to the claim: highest by its interval's lower end."""
     cells = [(row, measured(row, column, problems)) for row in records(rows)]
-    known = [(row, found) for row, found in cells if found is not None]
+    known = [(row, estimate) for row, estimate in cells if estimate is not None]
     if not known:
         return missing(f"intervals of {column}")
     row, best = max(known, key=lambda cell: cell[1].low)
     where = f" ({row['positions']} positions)" if "positions" in row else ""
     named = f"{row['component']} {row['layer']}{where} {says.format(span(best, percent=percent_scale))}"
     part = above(column, best, threshold, named)
-    if part.state == "fails" and any(found.high >= threshold for _, found in known):
+    if part.state == "fails" and any(estimate.high >= threshold for _, estimate in known):
         return Part("open", named, part.numbers, part.deciding)
     return part
 
 
-def _judge_writes(evidence: Evidence, found: Standouts | str) -> Verdict:
+def _judge_writes(evidence: Evidence, standouts: Standouts | str) -> Verdict:
     table = evidence.table(readings.DIRECT)
-    if isinstance(found, str):
-        return WRITES.missing(found)
+    if isinstance(standouts, str):
+        return WRITES.missing(standouts)
     if table is None:
         return WRITES.missing(evidence.lack(readings.DIRECT))
-    says = f"standing out in the scan: {scan.listed(found)}"
-    names = scan.in_every_mode(found)
+    says = f"standing out in the scan: {scan.listed(standouts)}"
+    names = scan.in_every_mode(standouts)
     blocks = table[table["head"].isna()] if "head" in table else table
     rows = blocks[(blocks["component"] + " " + blocks["layer"].astype(str)).isin(names)]
-    if rows.empty and scan.agree(found):
+    if rows.empty and scan.agree(standouts):
         return WRITES.missing("a component that stands out in the scan however it is removed")
     problems = _events_studied(evidence)
     weaker = [_weaker_effect(row, problems) for row in records(rows)]
     nearest = max(weaker, key=lambda part: WORST_FIRST.index(part.state), default=undecided(says))
-    if scan.agree(found) or nearest.state == "holds":
+    if scan.agree(standouts) or nearest.state == "holds":
         return WRITES.judge(nearest)
     return WRITES.mode_dependent(undecided(says), *([nearest] if weaker else []))
 

@@ -65,51 +65,55 @@ def undecided(says: str, **numbers: float | str) -> Part:
     return Part("open", says, numbers)
 
 
-def above(name: str, found: Estimate, threshold: float, says: str, deciding: float | None = None) -> Part:
+def above(name: str, estimate: Estimate, threshold: float, says: str, deciding: float | None = None) -> Part:
     """Holds when the whole interval lies above the threshold, fails when it lies below."""
-    state: PartState = "holds" if found.low > threshold else "fails" if found.high < threshold else "open"
-    needed = problems_to_decide(found, threshold) if deciding is None else deciding
-    return Part(state, says, _numbers(name, found, threshold), needed)
+    state: PartState = (
+        "holds" if estimate.low > threshold else "fails" if estimate.high < threshold else "open"
+    )
+    needed = problems_to_decide(estimate, threshold) if deciding is None else deciding
+    return Part(state, says, _numbers(name, estimate, threshold), needed)
 
 
-def below(name: str, found: Estimate, threshold: float, says: str) -> Part:
+def below(name: str, estimate: Estimate, threshold: float, says: str) -> Part:
     """Holds when the whole interval lies below the threshold, fails when it lies above."""
-    state: PartState = "holds" if found.high < threshold else "fails" if found.low > threshold else "open"
-    return Part(state, says, _numbers(name, found, threshold), problems_to_decide(found, threshold))
+    state: PartState = (
+        "holds" if estimate.high < threshold else "fails" if estimate.low > threshold else "open"
+    )
+    return Part(state, says, _numbers(name, estimate, threshold), problems_to_decide(estimate, threshold))
 
 
-def within(name: str, found: Estimate, margin: float, says: str) -> Part:
+def within(name: str, estimate: Estimate, margin: float, says: str) -> Part:
     """Holds when the whole interval lies inside ± the margin, fails when it lies outside on one side."""
-    inside = found.low > -margin and found.high < margin
-    outside = found.low > margin or found.high < -margin
+    inside = estimate.low > -margin and estimate.high < margin
+    outside = estimate.low > margin or estimate.high < -margin
     state: PartState = "holds" if inside else "fails" if outside else "open"
-    nearest = math.copysign(margin, found.value)
-    return Part(state, says, _numbers(name, found, margin), problems_to_decide(found, nearest))
+    nearest = math.copysign(margin, estimate.value)
+    return Part(state, says, _numbers(name, estimate, margin), problems_to_decide(estimate, nearest))
 
 
-def problems_to_decide(found: Estimate, threshold: float) -> float:
+def problems_to_decide(estimate: Estimate, threshold: float) -> float:
     """About how many problems would leave a threshold outside the interval, were the truth what was seen.
 
     The standard error shrinks with the root of the number of problems, and for an interval that misses the
     threshold with a probability of `POWER` it has to be 1 / (1.96 + 0.84) of the distance. So the number is
     n × ((1.96 + 0.84) × standard error ÷ distance)².
     """
-    distance = abs(found.value - threshold)
-    reach = found.value - found.low if threshold < found.value else found.high - found.value
-    if found.problems < 2 or not reach > 0:
+    distance = abs(estimate.value - threshold)
+    reach = estimate.value - estimate.low if threshold < estimate.value else estimate.high - estimate.value
+    if estimate.problems < 2 or not reach > 0:
         return math.nan
     if distance == 0:
         return math.inf
-    error = reach / special.stdtrit(found.problems - 1, 1 - LEVEL / 2)
+    error = reach / special.stdtrit(estimate.problems - 1, 1 - LEVEL / 2)
     needed = special.ndtri(1 - LEVEL / 2) + special.ndtri(POWER)
-    return float(found.problems * (needed * error / distance) ** 2)
+    return float(estimate.problems * (needed * error / distance) ** 2)
 
 
-def _numbers(name: str, found: Estimate, threshold: float) -> dict[str, float | str]:
+def _numbers(name: str, estimate: Estimate, threshold: float) -> dict[str, float | str]:
     return {
-        name: float(found.value),
-        f"{name}_low": float(found.low),
-        f"{name}_high": float(found.high),
+        name: float(estimate.value),
+        f"{name}_low": float(estimate.low),
+        f"{name}_high": float(estimate.high),
         f"{name}_threshold": threshold,
-        f"{name}_problems": found.problems,
+        f"{name}_problems": estimate.problems,
     }

@@ -67,25 +67,25 @@ COSTS_ACCURACY = Claim(
 
 def verdicts(evidence: Evidence, main: str, checks: Mapping[str, Check] | None = None) -> list[Verdict]:
     """Every claim of Phase 1, judged, and held against the audit's checks."""
-    found = [
+    judged = [
         *localisation.judge(evidence, main, NO_DOSES),
         _judge_detects(evidence, main),
         *formatting.judge(evidence, main),
         _judge_kept(evidence, main),
         _judge_costs(evidence, main),
     ]
-    return upheld(found, checks or {})
+    return upheld(judged, checks or {})
 
 
 def _judge_detects(evidence: Evidence, main: str) -> Verdict:
     sums = completions.steps_by_problem(evidence, main)
     if isinstance(sums, str):
         return DETECTS.missing(sums)
-    found = completions.clear(
+    gap = completions.clear(
         completions.after_wrong_minus_right(sums), "problems with both wrong and right checkable steps"
     )
-    if isinstance(found, str):
-        return DETECTS.missing(found)
+    if isinstance(gap, str):
+        return DETECTS.missing(gap)
     wrong, right = (
         sums[f"onsets_after_{kind}"].sum() / sums[f"steps_{kind}"].sum() for kind in completions.STEP_KINDS
     )
@@ -93,9 +93,9 @@ def _judge_detects(evidence: Evidence, main: str) -> Verdict:
         return DETECTS.missing(rare)
     says = (
         f"an onset follows {percent(wrong)} of the wrong steps and {percent(right)} of the right ones; "
-        f"paired difference {in_points(found)} points"
+        f"paired difference {in_points(gap)} points"
     )
-    coupled = above("after_wrong_minus_right", found, MARGIN, says)
+    coupled = above("after_wrong_minus_right", gap, MARGIN, says)
     injected = _injected(evidence)
     if injected is None:
         return DETECTS.judge(coupled)
@@ -130,16 +130,16 @@ def _judge_costs(evidence: Evidence, main: str) -> Verdict:
     if not isinstance(row, dict) or "odds_ratio" not in row:
         return COSTS_ACCURACY.missing(f"{METRICS.file} or events with both kinds of rows within problems")
     informative = row.get("informative_problems")
-    found = measured(row, "odds_ratio", informative)
-    if found is None:
+    odds = measured(row, "odds_ratio", informative)
+    if odds is None:
         return COSTS_ACCURACY.missing(
             "an interval of the stratified odds ratio; problems with right and wrong rows both with and "
             f"without an onset: {'an unknown number' if informative is None else informative}"
         )
     return COSTS_ACCURACY.judge(
-        below("log_odds_ratio", _logarithm(found), 0.0, f"stratified odds ratio {plain(row, 'odds_ratio')}")
+        below("log_odds_ratio", _logarithm(odds), 0.0, f"stratified odds ratio {plain(row, 'odds_ratio')}")
     )
 
 
-def _logarithm(found: TableEstimate) -> TableEstimate:
-    return TableEstimate(math.log(found.value), math.log(found.low), math.log(found.high), found.problems)
+def _logarithm(odds: TableEstimate) -> TableEstimate:
+    return TableEstimate(math.log(odds.value), math.log(odds.low), math.log(odds.high), odds.problems)

@@ -50,14 +50,14 @@ def verdicts(
     """
     arms = reduction.all_arms(evidence)
     swept = f"paired differences in {evidence.lack(files.SUBSETS)} or in {files.SCALES.file}"
-    found = [
+    judged = [
         *reduction.judge(evidence, margin, arms, swept),
         DESTROYS.missing(swept) if arms is None else _judge_destroys(arms),
         _judge_step(evidence),
     ]
     if phase1 is not None:
-        found.insert(0, localisation.judge(*phase1, dose_part(evidence, phase1[0]))[0])
-    return upheld(found, checks or {})
+        judged.insert(0, localisation.judge(*phase1, dose_part(evidence, phase1[0]))[0])
+    return upheld(judged, checks or {})
 
 
 def _judge_destroys(arms: pd.DataFrame) -> Verdict:
@@ -91,7 +91,7 @@ def _half_lost(row: Mapping[Any, Any]) -> Part | None:
 
 def _text_lost(row: Mapping[Any, Any]) -> list[Part]:
     """Whether more than half of an arm's completions fall apart where the baseline's do not."""
-    found = {
+    changes = {
         what: measured(row, f"{what}_diff", number(row, "problems"))
         for what in ("truncation", "loop", "empty")
     }
@@ -105,7 +105,7 @@ def _text_lost(row: Mapping[Any, Any]) -> list[Part]:
             ),
             change.value,
         )
-        for what, change in found.items()
+        for what, change in changes.items()
         if change is not None
     ]
 
@@ -141,5 +141,5 @@ def _more_at_onsets(onset: Mapping[Any, Any], control: Mapping[Any, Any]) -> Par
     reach_low = ((here.value - here.low) ** 2 + (there.high - there.value) ** 2) ** 0.5
     reach_high = ((here.high - here.value) ** 2 + (there.value - there.low) ** 2) ** 0.5
     gap = here.value - there.value
-    found = TableEstimate(gap, gap - reach_low, gap + reach_high, min(here.problems, there.problems))
-    return above("kl_difference", found, 0.0, says)
+    excess = TableEstimate(gap, gap - reach_low, gap + reach_high, min(here.problems, there.problems))
+    return above("kl_difference", excess, 0.0, says)

@@ -133,8 +133,8 @@ class Tried:
     def removes(self) -> str:
         """The share of onsets that it takes away, with the interval, and of which onsets."""
         of = "completions with an onset" if self.outcome == ANYWHERE else "onsets at equal error rate"
-        found = self.removed
-        share = "—" if found is None else span(found, percent=True)
+        removed = self.removed
+        share = "—" if removed is None else span(removed, percent=True)
         return f"takes away {share} of {of} ({', '.join(map(self.by_points, self.ways))})"
 
     def by_points(self, way: Metric) -> str:
@@ -315,12 +315,12 @@ def _enough(removed: TableEstimate, says: str) -> Part:
 
 def _likeliest_way(arm: Tried, margin: float) -> list[Part]:
     """The parts of the way in which the arm comes nearest to a fall."""
-    found = [(way, change) for way in arm.ways if (change := arm.difference(way.outcome)) is not None]
-    if not found:
+    changes = [(way, change) for way in arm.ways if (change := arm.difference(way.outcome)) is not None]
+    if not changes:
         return [missing("paired differences with intervals")]
-    ways = [[below(f"{way.outcome}_change", change, 0.0, f"{way.label} falls")] for way, change in found]
+    ways = [[below(f"{way.outcome}_change", change, 0.0, f"{way.label} falls")] for way, change in changes]
     if len(ways) > 1:
-        (noticing, change), _ = found
+        (noticing, change), _ = changes
         says = f"{noticing.label} is held"
         ways[1].append(arm.held(noticing.outcome, noticing.name, change, margin, says))
     return min(ways, key=lambda parts: (any(part.state == "fails" for part in parts), _problems(parts)))

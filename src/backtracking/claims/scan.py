@@ -28,21 +28,21 @@ def standouts(evidence: Evidence) -> Standouts | str:
     return {mode: _above(part, rule) for mode, part in parts.items()}
 
 
-def agree(found: Standouts) -> bool:
+def agree(by_mode: Standouts) -> bool:
     """Whether every mode finds the same components."""
-    return len({frozenset(names) for names in found.values()}) == 1
+    return len({frozenset(names) for names in by_mode.values()}) == 1
 
 
-def in_every_mode(found: Standouts) -> list[str]:
+def in_every_mode(by_mode: Standouts) -> list[str]:
     """The components that stand out however they are removed, in the first mode's order."""
-    first, *others = found.values()
+    first, *others = by_mode.values()
     return [name for name in first if all(name in names for names in others)]
 
 
-def listed(found: Standouts) -> str:
+def listed(by_mode: Standouts) -> str:
     """The components once where all modes agree, else mode by mode."""
-    each = {mode: ", ".join(names) or "none" for mode, names in found.items()}
-    if agree(found):
+    each = {mode: ", ".join(names) or "none" for mode, names in by_mode.items()}
+    if agree(by_mode):
         return next(iter(each.values()))
     return "; ".join(f"{names} (mode {mode})" for mode, names in each.items())
 
@@ -73,10 +73,10 @@ def sight(evidence: Evidence) -> Sight | str:
     parts = _parts(evidence)
     if isinstance(parts, str):
         return parts
-    found = [_sight(part, evidence.scan_rule) for part in parts.values()]
-    if any(one is None for one in found):
+    sights = [_sight(part, evidence.scan_rule) for part in parts.values()]
+    if any(one is None for one in sights):
         return f"the losses and their standard errors in {readings.IMPORTANCE.file}"
-    return max((one for one in found if one is not None), key=lambda one: one.nats)
+    return max((one for one in sights if one is not None), key=lambda one: one.nats)
 
 
 def _sight(part: pd.DataFrame, rule: str) -> Sight | None:

@@ -72,10 +72,10 @@ class Claim:
 
     def mode_dependent(self, split: Part, *others: Part) -> Verdict:
         """Inconclusive: what is found hinges on how a component is removed, as the first part says."""
-        found = self.judge(split, *others)
+        verdict = self.judge(split, *others)
         others_say = _because(others, named=True)
         return replace(
-            found,
+            verdict,
             outcome="inconclusive",
             because=MODE_DEPENDENT + ". ".join(said for said in (split.says, others_say) if said),
             missing="",
@@ -93,13 +93,13 @@ def _outcome(parts: Sequence[Part]) -> VerdictOutcome:
 
 
 def _because(parts: Sequence[Part], named: bool = False) -> str:
-    """What each part found; where states differ, each under the name of its own, the weightiest first."""
+    """What each part said; where states differ, each under the name of its own, the weightiest first."""
     telling = [part for part in parts if part.says]
     states = [state for state in WORST_FIRST if any(part.state == state for part in telling)]
-    found = {state: "; ".join(part.says for part in telling if part.state == state) for state in states}
+    said = {state: "; ".join(part.says for part in telling if part.state == state) for state in states}
     if len(states) == 1 and not named:
-        return found[states[0]]
-    return ". ".join(f"{STATE_NAMES[state]}: {said}" for state, said in found.items())
+        return said[states[0]]
+    return ". ".join(f"{STATE_NAMES[state]}: {said}" for state, said in said.items())
 
 
 def _with_problems(verdict: Verdict, deciding: Sequence[float]) -> Verdict:

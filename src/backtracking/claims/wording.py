@@ -103,17 +103,19 @@ def as_points(share: float) -> str:
     return f"{100 * share:g} points"
 
 
-def in_points(found: Estimate) -> str:
+def in_points(difference: Estimate) -> str:
     """A computed difference of rates in percentage points with its interval."""
-    return points({"found": found.value, "found_low": found.low, "found_high": found.high}, "found")
+    return points({"x": difference.value, "x_low": difference.low, "x_high": difference.high}, "x")
 
 
-def span(found: Estimate, *, percent: bool = False) -> str:
+def span(estimate: Estimate, *, percent: bool = False) -> str:
     """An estimate with its interval: `62% [40, 80]` or `3.31 [3.28, 3.34]`."""
     if percent:
-        ends = f"{written(100 * found.low, '.0f')}, {written(100 * found.high, '.0f')}"
-        return f"{written(found.value, '.0%')} [{ends}]"
-    return _with_ends(found.value, (found.low, found.high), fixed(found.value, found.low, found.high))
+        ends = f"{written(100 * estimate.low, '.0f')}, {written(100 * estimate.high, '.0f')}"
+        return f"{written(estimate.value, '.0%')} [{ends}]"
+    return _with_ends(
+        estimate.value, (estimate.low, estimate.high), fixed(estimate.value, estimate.low, estimate.high)
+    )
 
 
 def plain(row: TableLine, column: str, spec: str = "") -> str:

@@ -105,9 +105,9 @@ def arm(
 
     ctx = open_run(Request(run_id=run_folder(run or current_id()).run_id, quiet=quiet))
     form = ctx.check_variant(variant or ctx.config.prompting.variant_names[0])
-    found = find_arm(ctx, form, name)
-    member = member_of(found.arm, draw)
-    export_arm(member, ctx.model(), found.vectors, found.onset_phrases, out)
+    made = find_arm(ctx, form, name)
+    member = member_of(made.arm, draw)
+    export_arm(member, ctx.model(), made.vectors, made.onset_phrases, out)
     typer.echo(f"{out}: {name}, {counted(len(member.interventions), 'change')}")
 
 

@@ -96,8 +96,8 @@ class MeasuredCompletion:
     @property
     def onsets(self) -> list[ExportRow]:
         """Onsets of all kinds, in the order of the text."""
-        found = [*self.measured.onsets, *self.measured.turns]
-        return sorted(found, key=lambda onset: (onset["char_start"], onset["char_end"]))
+        onsets = [*self.measured.onsets, *self.measured.turns]
+        return sorted(onsets, key=lambda onset: (onset["char_start"], onset["char_end"]))
 
     def row(self) -> ExportRow:
         """The columns of `SCHEMA`."""

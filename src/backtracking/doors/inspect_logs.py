@@ -49,18 +49,20 @@ def eval_log(study: MeasuredRun, arm: ArmFile) -> "EvalLog":
     """The completions of an arm as the log of one task."""
     from inspect_ai.log import EvalLog, EvalPlan, EvalResults, EvalStats
 
-    found, spec = list(completions(study, arm)), _spec(study, arm)
-    spec.dataset.samples = len({one.record.example_id for one in found})
-    spec.config.epochs = max((one.record.sample_id + 1 for one in found), default=1)
+    measured, spec = list(completions(study, arm)), _spec(study, arm)
+    spec.dataset.samples = len({one.record.example_id for one in measured})
+    spec.config.epochs = max((one.record.sample_id + 1 for one in measured), default=1)
     return EvalLog(
         status="success",
         eval=spec,
         plan=EvalPlan(name="backtracking"),
-        results=EvalResults(total_samples=len(found), completed_samples=len(found), scores=_summaries(found)),
-        stats=EvalStats(
-            started_at=spec.created, completed_at=spec.created, model_usage={spec.model: _usage(found)}
+        results=EvalResults(
+            total_samples=len(measured), completed_samples=len(measured), scores=_summaries(measured)
         ),
-        samples=[_sample(one, spec.model) for one in found],
+        stats=EvalStats(
+            started_at=spec.created, completed_at=spec.created, model_usage={spec.model: _usage(measured)}
+        ),
+        samples=[_sample(one, spec.model) for one in measured],
     )
 
 
@@ -141,12 +143,12 @@ def _output(one: MeasuredCompletion, model: str) -> "ModelOutput":
     )
 
 
-def _usage(found: Sequence[MeasuredCompletion]) -> "ModelUsage":
+def _usage(measured: Sequence[MeasuredCompletion]) -> "ModelUsage":
     """How many tokens were read and written; texts from elsewhere may have none."""
     from inspect_ai.model import ModelUsage
 
-    read = sum(max(one.record.prompt_tokens, 0) for one in found)
-    written = sum(max(one.record.completion_tokens, 0) for one in found)
+    read = sum(max(one.record.prompt_tokens, 0) for one in measured)
+    written = sum(max(one.record.completion_tokens, 0) for one in measured)
     return ModelUsage(input_tokens=read, output_tokens=written, total_tokens=read + written)
 
 
@@ -189,11 +191,11 @@ def _onsets_in_words(one: MeasuredCompletion) -> str:
     return "; ".join(said) or "no onset"
 
 
-def _summaries(found: Sequence[MeasuredCompletion]) -> "list[EvalScore]":
+def _summaries(measured: Sequence[MeasuredCompletion]) -> "list[EvalScore]":
     """What the scores add up to, with intervals over problems."""
     from inspect_ai.log import EvalMetric, EvalScore
 
-    frame = events_frame([one.measured for one in found])
+    frame = events_frame([one.measured for one in measured])
     scores = []
     for scorer, name in SCORERS.items():
         if scorer == "answer" and not frame["has_gold"].any():
@@ -201,5 +203,5 @@ def _summaries(found: Sequence[MeasuredCompletion]) -> "list[EvalScore]":
         estimate = average(frame, BY_NAME[name])
         ends = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
         metrics = {key: EvalMetric(name=key, value=value) for key, value in ends.items()}
-        scores.append(EvalScore(name=scorer, scorer=scorer, metrics=metrics, scored_samples=len(found)))
+        scores.append(EvalScore(name=scorer, scorer=scorer, metrics=metrics, scored_samples=len(measured)))
     return scores

@@ -41,10 +41,10 @@ def _write_tables(study: MeasuredRun, folder: Path) -> list[str]:
     """Every table of the run that holds something, under its own name."""
     evidence, names = Evidence(study.paths), []
     for table in TABLES:
-        found = evidence.table(table)
-        if found is not None:
+        rows = evidence.table(table)
+        if rows is not None:
             folder.mkdir(exist_ok=True)
-            write_table(arrow(found), folder / f"{table.stem}.parquet", compression="zstd")
+            write_table(arrow(rows), folder / f"{table.stem}.parquet", compression="zstd")
             names.append(table.stem)
     return names
 

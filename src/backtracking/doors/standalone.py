@@ -47,9 +47,9 @@ class AppliedArm:
         self.model = model
         self.spec = json.loads((Path(folder) / "arm.json").read_text(encoding="utf-8"))
         config, shape = model.config.get_text_config(), self.spec["model"]
-        found = [config.model_type, config.num_hidden_layers, config.hidden_size]
-        if found != (wanted := [shape["model_type"], shape["layers"], shape["hidden_size"]]):
-            raise ValueError(f"the arm is for {wanted} (type, layers, width), the model is {found}")
+        given = [config.model_type, config.num_hidden_layers, config.hidden_size]
+        if given != (wanted := [shape["model_type"], shape["layers"], shape["hidden_size"]]):
+            raise ValueError(f"the arm is for {wanted} (type, layers, width), the model is {given}")
         file = Path(folder) / "vectors.safetensors"
         self.vectors = load_file(file, device=str(model.device)) if file.exists() else {}
         self.ids = torch.zeros(0, 0, dtype=torch.long)
@@ -138,8 +138,8 @@ class AppliedArm:
         for phrase in map(torch.tensor, self.spec["onset_phrases"]):
             length = len(phrase)
             if said.shape[1] >= length:
-                found = (said.unfold(1, length, 1) == phrase).all(-1)
-                ends[:, self.prompt_length + length - 1 :] |= found
+                is_phrase = (said.unfold(1, length, 1) == phrase).all(-1)
+                ends[:, self.prompt_length + length - 1 :] |= is_phrase
         return ends.cumsum(1)[:, self._begin :] > 0
 
 

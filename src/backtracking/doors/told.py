@@ -33,14 +33,14 @@ def told_of(stage: str, record: StageRecord, root: Path) -> Told:
 
 def numbers(path: Path) -> dict[str, float]:
     """The numbers of a JSON file by their place in it; what stands in lists is left out."""
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
 
     def walk(data: Any, name: str) -> None:
         if isinstance(data, Mapping):
             for key, value in data.items():
                 walk(value, f"{name}/{key}")
         elif isinstance(data, int | float) and not isinstance(data, bool):
-            found[name] = float(data)
+            values[name] = float(data)
 
     walk(json.loads(path.read_text(encoding="utf-8")), path.stem)
-    return found
+    return values

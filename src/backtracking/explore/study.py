@@ -60,13 +60,13 @@ class MeasuredRun:
 
     def arms(self) -> list[ArmFile]:
         """Its files of completions, each prompt format's baseline first."""
-        found = [
+        files = [
             ArmFile(path.parent.name, path.stem.removeprefix(ARM_PREFIX), path)
             for path in sorted(self.paths.generations.glob("*/*.jsonl"))
             if _SET_ASIDE not in path.stem and path.parent.name in self.config.prompting.variant_names
         ]
         order = self.config.prompting.variant_names
-        return sorted(found, key=lambda arm: (order.index(arm.variant), not arm.is_baseline, arm.name))
+        return sorted(files, key=lambda arm: (order.index(arm.variant), not arm.is_baseline, arm.name))
 
     @cached_property
     def reader(self) -> EventReader:

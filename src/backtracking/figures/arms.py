@@ -43,8 +43,8 @@ def verdict(row: Mapping[Any, Any]) -> str:
 
 def looks(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Colour and marker of every arm's line."""
-    found = [VERDICTS[verdict(row)] for row in table.to_dict("records")]
-    return [color for color, _, _ in found], [marker for _, marker, _ in found]
+    styles = [VERDICTS[verdict(row)] for row in table.to_dict("records")]
+    return [color for color, _, _ in styles], [marker for _, marker, _ in styles]
 
 
 def verdict_key(*tables: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -68,15 +68,15 @@ def _of_tables(figure: Figure) -> _Draw:
 
 def _table(evidence: Evidence, table: Table) -> pd.DataFrame:
     """A table of the run; where it is absent, that is the reason why there is nothing to show."""
-    found = evidence.table(table)
-    if found is None and not table.exists(evidence.paths):
+    rows = evidence.table(table)
+    if rows is None and not table.exists(evidence.paths):
         raise NotMade(evidence.absence(table).rstrip("."))
-    return pd.DataFrame() if found is None else found
+    return pd.DataFrame() if rows is None else rows
 
 
 def _optional(evidence: Evidence, table: Table) -> pd.DataFrame:
-    found = evidence.table(table)
-    return pd.DataFrame() if found is None else found
+    rows = evidence.table(table)
+    return pd.DataFrame() if rows is None else rows
 
 
 def _by_variant(evidence: Evidence, width: float) -> Drawing:
@@ -134,10 +134,10 @@ _OF_MORE: Mapping[str, _Draw] = {
 def _config(evidence: Evidence) -> dict[str, Any]:
     """The run's config as it was written; empty where it cannot be read."""
     try:
-        found = yaml.safe_load(evidence.paths.config.read_text(encoding="utf-8"))
+        written = yaml.safe_load(evidence.paths.config.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return written if isinstance(written, dict) else {}
 
 
 def _margin(evidence: Evidence) -> float:

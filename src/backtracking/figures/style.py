@@ -101,7 +101,7 @@ class Drawing(Figure):
 
 def _wrap(axes: Axes) -> bool:
     """Break a title or a label that is longer than its axes; whether there was one."""
-    box, found = axes.get_window_extent(), False
+    box, has_wrapped = axes.get_window_extent(), False
     for text, room in (
         (axes._left_title, box.width),  # type: ignore[attr-defined]
         (axes.xaxis.label, box.width),
@@ -111,8 +111,8 @@ def _wrap(axes: Axes) -> bool:
         long = extent.height if text.get_rotation() == 90.0 else extent.width
         if words and long > room:
             text.set_text(fill(words, max(8, int(len(words) * room / long)), break_long_words=False))
-            found = True
-    return found
+            has_wrapped = True
+    return has_wrapped
 
 
 def drawn(draw: Callable[P, Drawing]) -> Callable[P, Drawing]:

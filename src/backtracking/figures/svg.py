@@ -108,7 +108,7 @@ def _follow_theme(element: ElementTree.Element) -> None:
     """Colours as variables; the font is that of the whole, with others where it is not there."""
     style = element.get("style")
     if style and "max-width" not in style:
-        element.set("style", _HEX.sub(lambda found: _VARIABLES[found[0]], _FAMILY.sub("", style)))
+        element.set("style", _HEX.sub(lambda colour: _VARIABLES[colour[0]], _FAMILY.sub("", style)))
 
 
 def _lighten(element: ElementTree.Element) -> None:

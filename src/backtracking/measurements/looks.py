@@ -37,8 +37,8 @@ class Looks:
     def overall(self, p: ArrayLike, problems: int) -> Array:
         """Two-sided p after so many problems as they are for one who looked at every wave before."""
         logarithm = np.log(np.maximum(np.asarray(p) / 2, 1e-300))
-        found: Array = np.minimum(1.0, 2 * np.exp(np.interp(logarithm, *self._curve(problems))))
-        return found
+        p_values: Array = np.minimum(1.0, 2 * np.exp(np.interp(logarithm, *self._curve(problems))))
+        return p_values
 
     def shared_by(self, arms: int) -> "Looks":
         """The same looks where so many arms share the error rate."""
@@ -73,13 +73,13 @@ def nominal_levels(shares: tuple[float, ...], spent: tuple[float, ...]) -> tuple
     """One-sided nominal level of each look, by the share of the data seen and what is spent by then."""
     from scipy.special import ndtr
 
-    found = []
+    levels = []
     places = weights = np.empty(0)
     for share, before, by_now, by_then in zip(shares, (0.0, *shares), spent, (0.0, *spent), strict=False):
         bound = _bound(places, weights, before / share, by_now - by_then)
         places, weights = _going_on(places, weights, before / share, bound)
-        found.append(float(ndtr(-bound)))
-    return tuple(found)
+        levels.append(float(ndtr(-bound)))
+    return tuple(levels)
 
 
 def _bound(places: Array, weights: Array, share: float, budget: float) -> float:

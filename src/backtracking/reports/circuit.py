@@ -140,9 +140,9 @@ def _best(part: pd.DataFrame) -> TableLine | None:
         return None
     best = dict(highest(means, "auroc"))
     for name, method in (("probe", "probe"), ("shuffled", _SHUFFLED), ("position", _BY_POSITION)):
-        found = deciding[deciding["method"] == method]
+        rows = deciding[deciding["method"] == method]
         if method != _BY_POSITION:
-            found = found[found["layer"] == best["layer"]]
-        for row in records(found.head(1)):
+            rows = rows[rows["layer"] == best["layer"]]
+        for row in records(rows.head(1)):
             best |= {name + end: row[f"auroc{end}"] for end in ("", "_low", "_high") if f"auroc{end}" in row}
     return best

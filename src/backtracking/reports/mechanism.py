@@ -132,13 +132,13 @@ def _scan_lacks(page: Page, rule: str) -> None:
 def _other_modes(page: Page, rule: str) -> None:
     """What stands out by each way of removal, where there are several."""
     modes = page.evidence.data(files.SELECTION).get("localisation", {})
-    found = {
+    by_mode = {
         mode: by_rule[rule].get("components", [])
         for mode, by_rule in modes.items()
         if isinstance(by_rule, dict) and isinstance(by_rule.get(rule), dict)
     }
-    if len(found) > 1:
-        listed = "; ".join(f"{quoted(mode)}: {', '.join(names) or 'none'}" for mode, names in found.items())
+    if len(by_mode) > 1:
+        listed = "; ".join(f"{quoted(mode)}: {', '.join(names) or 'none'}" for mode, names in by_mode.items())
         page.say(f"What stands out by each way of removal: {listed}.")
 
 

@@ -61,6 +61,6 @@ def _why_not_checked(table: pd.DataFrame) -> str:
     if not wrong + right:
         return "No completion states arithmetic that can be checked"
     if wrong < FEWEST_WRONG_STEPS:
-        found = counted(wrong, "fresh wrong step")
-        return f"The first line rests on {found}, where at least {FEWEST_WRONG_STEPS} are needed"
+        steps = counted(wrong, "fresh wrong step")
+        return f"The first line rests on {steps}, where at least {FEWEST_WRONG_STEPS} are needed"
     return "" if number(first, _AFTER_WRONG) else f"No onset follows any of {wrong:,} fresh wrong steps"

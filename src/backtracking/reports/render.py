@@ -71,7 +71,7 @@ def inline(text: str) -> Markup:
 
 
 def _plain(text: str) -> Markup:
-    return escape(_TOGETHER.sub(lambda found: found[0].replace(" ", "\u00a0"), text))
+    return escape(_TOGETHER.sub(lambda together: together[0].replace(" ", "\u00a0"), text))
 
 
 def _breakable(name: str) -> Markup:

@@ -108,14 +108,14 @@ def _degeneration(page: Page, artifact: Table, table: pd.DataFrame, behind: Rows
 
 def _degenerated(table: pd.DataFrame) -> str:
     """The worst of each sign, where there is any."""
-    found = []
+    worst_of = []
     for column, label in _SIGNS:
         if column in table and table[column].max() > 0:
             worst = highest(table, column)
-            found.append(f"{label.lower()} {percent(number(worst, column))} ({quoted(worst['arm'])})")
-    if not found:
+            worst_of.append(f"{label.lower()} {percent(number(worst, column))} ({quoted(worst['arm'])})")
+    if not worst_of:
         return (
             "No arm has a completion that loops, ends empty, gives no answer or bursts into foreign"
             " characters."
         )
-    return f"At most, as a share of an arm's completions: {', '.join(found)}."
+    return f"At most, as a share of an arm's completions: {', '.join(worst_of)}."

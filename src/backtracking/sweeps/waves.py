@@ -87,8 +87,8 @@ def run_waves(looks: Looks, arms: Sequence[Arm], grow: Grow, margin: float, repo
         tested = len(going) - 1
         if end == looks.ends[-1] or not tested:
             break
-        found = summarize_arms(events, margin, looks.shared_by(tested))
-        now = {str(row["arm"]): str(row["verdict"]) for row in found.to_dict("records") if _is_settled(row)}
+        summary = summarize_arms(events, margin, looks.shared_by(tested))
+        now = {str(row["arm"]): str(row["verdict"]) for row in summary.to_dict("records") if _is_settled(row)}
         for arm, verdict in now.items():
             reporter.say(f"  {arm} is settled after {end:,} of {looks.ends[-1]:,} problems: {verdict}")
         settled |= now

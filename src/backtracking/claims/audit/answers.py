@@ -157,13 +157,13 @@ def _is_in(gold: str, answer: str) -> bool:
 
 @lru_cache(maxsize=65_536)
 def _decimals(text: str) -> frozenset[Decimal]:
-    found = set()
+    decimals = set()
     for match in _NUMBER.findall(text[:_MOST_REGRADED]):
         try:
-            found.add(Decimal(match.replace(",", "")))
+            decimals.add(Decimal(match.replace(",", "")))
         except InvalidOperation:
             continue
-    return frozenset(found)
+    return frozenset(decimals)
 
 
 CHECKS = (answers_without_digit, regrade_disagreement, gold_in_wrong_answers)

@@ -104,8 +104,8 @@ def _of_tables(run: AuditedRun) -> Iterator[Finding]:
 
 
 def _equal(row: dict[Any, Any], other: dict[Any, Any], columns: list[str]) -> bool:
-    found = [(number(row, name), number(other, name)) for name in columns]
-    return all(one == two and one is not None for one, two in found)
+    pairs = [(number(row, name), number(other, name)) for name in columns]
+    return all(one == two and one is not None for one, two in pairs)
 
 
 def _of_ledger(run: AuditedRun, acted: Mapping[str, float]) -> Iterator[Finding]:
@@ -136,8 +136,8 @@ def hooks_against_schedule(run: AuditedRun) -> Finding:
     lines = [quoted(line, 160) for line in differences] if isinstance(differences, list) else []
     if debug["matches_schedule"] is True and not lines:
         return Finding(PASS, f"{acted or 0:,.0f} interventions, as the schedule asks", 0.0)
-    found = lines[0] if lines else "the counts are not what the schedule asks for"
-    return Finding(FAIL, found, float(max(len(lines), 1)), tuple(lines))
+    says = lines[0] if lines else "the counts are not what the schedule asks for"
+    return Finding(FAIL, says, float(max(len(lines), 1)), tuple(lines))
 
 
 @rule(
@@ -172,10 +172,10 @@ def _shared_halves(run: AuditedRun) -> Finding | None:
     search, confirm = ({str(name) for name in halves.get(half) or ()} for half in ("search", "confirm"))
     if not (both := sorted(search & confirm)):
         return None
-    found = (
+    says = (
         f"{len(both):,} problems are both picked on and confirmed on: {listed([quoted(n) for n in both], 3)}"
     )
-    return Finding(FAIL, found, float(len(both)))
+    return Finding(FAIL, says, float(len(both)))
 
 
 def _confirmation(run: AuditedRun, confirmed: pd.DataFrame) -> Finding:
@@ -213,8 +213,8 @@ def interval_too_wide(run: AuditedRun) -> Finding:
         widest = max(wide, key=lambda one: one.width)
         return Finding(WARN, widest.text, widest.width, tuple(one.text for one in wide))
     width = max(one.width for one in looked_at)
-    found = f"intervals are at most {100 * width:.1f} points wide, or narrower than their effects"
-    return Finding(PASS, found, width)
+    says = f"intervals are at most {100 * width:.1f} points wide, or narrower than their effects"
+    return Finding(PASS, says, width)
 
 
 @dataclass(frozen=True)
@@ -234,8 +234,8 @@ def _changes(run: AuditedRun) -> Iterator[_Change]:
 
 def _changes_in(run: AuditedRun, table: Table) -> Iterator[_Change]:
     """Every change with its interval; of what is only compared with nothing is claimed."""
-    found = run.evidence.table(table)
-    rows = records(found) if found is not None else ()
+    arms = run.evidence.table(table)
+    rows = records(arms) if arms is not None else ()
     for row in (row for row in rows if not _is_control(row)):
         for outcome, what in _CLAIMED.items():
             value, low, high = (number(row, f"{outcome}_diff{end}") for end in ("", "_low", "_high"))

@@ -42,8 +42,8 @@ class AuditedRun:
 
     def table(self, table: Table, *columns: str) -> pd.DataFrame | None:
         """A table of the run with all these columns, or none."""
-        found = self.evidence.table(table)
-        return found if found is not None and not table.lacks(found, *columns) else None
+        known = self.evidence.table(table)
+        return known if known is not None and not table.lacks(known, *columns) else None
 
     def setting(self, key: str) -> Any:
         """A value of the run's config, by its dotted key; none where the config does not say."""
@@ -72,16 +72,16 @@ class AuditedRun:
 
     def part(self, *keys: str) -> dict[str, Any]:
         """A mapping inside meta.json; empty where it is not there."""
-        found: Any = self.evidence.meta
+        value: Any = self.evidence.meta
         for key in keys:
-            found = found.get(key) if isinstance(found, dict) else None
-        return found if isinstance(found, dict) else {}
+            value = value.get(key) if isinstance(value, dict) else None
+        return value if isinstance(value, dict) else {}
 
     @cached_property
     def events(self) -> Sequence[tuple[Table, pd.DataFrame]]:
         """The tables of completions that there are."""
         tables = ((table, self.evidence.table(table)) for table in EVENT_TABLES)
-        return [(table, found) for table, found in tables if found is not None]
+        return [(table, rows) for table, rows in tables if rows is not None]
 
     @cached_property
     def by_table(self) -> Sequence[Group]:
@@ -103,7 +103,7 @@ class AuditedRun:
     def arms(self) -> Sequence[tuple[Table, pd.DataFrame]]:
         """The tables of arms that there are, one row per arm."""
         tables = ((table, self.evidence.table(table)) for table in ARM_TABLES)
-        return [(table, found) for table, found in tables if found is not None and "arm" in found]
+        return [(table, rows) for table, rows in tables if rows is not None and "arm" in rows]
 
     @property
     def has_swept_rows(self) -> bool:

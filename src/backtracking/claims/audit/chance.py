@@ -50,27 +50,27 @@ class _Accuracy:
 )
 def accuracy_at_chance(run: AuditedRun) -> Finding:
     """Accuracy of the baseline against gold answers permuted among problems."""
-    found = [*_of_completions(run), *_of_arms(run)]
-    if not found:
+    accuracies = [*_of_completions(run), *_of_arms(run)]
+    if not accuracies:
         return not_applicable(
             "accuracies of a baseline, with enough problems to tell, are not in this run's tables"
         )
-    at_chance = [one for one in found if one.is_at_chance]
+    at_chance = [one for one in accuracies if one.is_at_chance]
     if at_chance:
         return Finding(FAIL, str(at_chance[0]), at_chance[0].value, tuple(map(str, at_chance)))
-    least = min(found, key=lambda one: one.value)
+    least = min(accuracies, key=lambda one: one.value)
     return Finding(PASS, str(least), least.value)
 
 
 def _of_completions(run: AuditedRun) -> list[_Accuracy]:
     groups = [group for group in run.baselines if group.holds("correct")]
-    found = []
+    accuracies = []
     for group in groups:
         if (permuted := _permuted(group, run.gold)) is not None:
-            found.append(permuted)
+            accuracies.append(permuted)
         elif len(run.gold) == 0 and (compared := _compared(group)) is not None:
-            found.append(compared)
-    return found
+            accuracies.append(compared)
+    return accuracies
 
 
 def _permuted(group: Group, gold: Mapping[str, str]) -> _Accuracy | None:
@@ -144,11 +144,11 @@ def _of_arms(run: AuditedRun) -> list[_Accuracy]:
     with_rows = {table.stem.replace("_events", "") for table, _ in run.events}
     chances = [chance_of(group) for group in run.untouched.baselines]
     known = [chance for chance in chances if chance is not None]
-    found = []
+    accuracies = []
     for table, arms in run.arms:
         if table.stem.replace("_results", "") not in with_rows and {"accuracy", "total"} <= set(arms):
-            found += _of_table(table, arms, max(known, default=None))
-    return found
+            accuracies += _of_table(table, arms, max(known, default=None))
+    return accuracies
 
 
 def _of_table(table: Table, arms: pd.DataFrame, chance: float | None) -> list[_Accuracy]:
@@ -156,14 +156,14 @@ def _of_table(table: Table, arms: pd.DataFrame, chance: float | None) -> list[_A
 
     untouched = arms[is_untouched(arms)]
     accuracies, totals = numbers(untouched, "accuracy"), numbers(untouched, "total")
-    found = []
+    judged = []
     for name, value, total in zip(untouched["arm"], accuracies, totals, strict=True):
         if not (0 <= value <= 1 and total >= 1):
             continue
         low, _ = proportion_confint(value * total, total, method="wilson")
         is_at_chance = value <= HARDLY_ANY or (chance is not None and low <= chance)
-        found.append(_Accuracy(f"{quoted(name)} of {table.file}", float(value), chance, bool(is_at_chance)))
-    return found
+        judged.append(_Accuracy(f"{quoted(name)} of {table.file}", float(value), chance, bool(is_at_chance)))
+    return judged
 
 
 @lru_cache(maxsize=65_536)

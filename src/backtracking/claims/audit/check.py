@@ -58,9 +58,11 @@ class RegisteredCheck:
 
     def __call__(self, run: AuditedRun) -> Check:
         """Looks at the run and says what it found, with the words that are the same for every run."""
-        found = self.finder(run)
-        number = found.number if found.number is not None and math.isfinite(found.number) else None
-        return Check(self.name, found.outcome, found.found, self.why, self.what_to_do, number, found.details)
+        finding = self.finder(run)
+        number = finding.number if finding.number is not None and math.isfinite(finding.number) else None
+        return Check(
+            self.name, finding.outcome, finding.found, self.why, self.what_to_do, number, finding.details
+        )
 
 
 def rule(*, bounds: str, why: str, what_to_do: str) -> Callable[[CheckFunction], RegisteredCheck]:
@@ -74,7 +76,7 @@ def rule(*, bounds: str, why: str, what_to_do: str) -> Callable[[CheckFunction],
 
 
 def graded(
-    number: float, found: str, *, warn: float, fail: float | None = None, details: Sequence[str] = ()
+    number: float, says: str, *, warn: float, fail: float | None = None, details: Sequence[str] = ()
 ) -> Finding:
     """A finding that is worse the larger its number is: above these bounds it warns, and fails."""
     outcome = PASS
@@ -82,7 +84,7 @@ def graded(
         outcome = WARN
     if fail is not None and number > fail:
         outcome = FAIL
-    return Finding(outcome, found, number, tuple(details) if outcome != PASS else ())
+    return Finding(outcome, says, number, tuple(details) if outcome != PASS else ())
 
 
 def not_applicable(why: str) -> Finding:

@@ -118,8 +118,8 @@ def _label_or_blank(events: pd.DataFrame, name: str) -> Any:
 
 def numbers(table: pd.DataFrame, column: str) -> "pd.Series[Any]":
     """A column as finite numbers; whatever else stands in it is missing."""
-    found = pd.to_numeric(table[column], errors="coerce").astype(float)
-    return found.where(np.isfinite(found))
+    values = pd.to_numeric(table[column], errors="coerce").astype(float)
+    return values.where(np.isfinite(values))
 
 
 def listed(names: Sequence[str], limit: int = 4) -> str:

@@ -43,10 +43,10 @@ _SEED_KEY = "ablation_generation.random_control_seed"
 )
 def random_draws(run: AuditedRun) -> Finding:
     """How many different random sets stand for 'random'."""
-    found = [*_draws_of_condition(run), *_draws_of_arms(run)]
-    if not found:
+    findings = [*_draws_of_condition(run), *_draws_of_arms(run)]
+    if not findings:
         return _without_random(run)
-    return min(found, key=lambda one: -1.0 if one.number is None else one.number)
+    return min(findings, key=lambda one: -1.0 if one.number is None else one.number)
 
 
 def _without_random(run: AuditedRun) -> Finding:
@@ -82,8 +82,8 @@ def _draws_of_condition(run: AuditedRun) -> Iterator[Finding]:
 
 
 def _stands(count: float, where: str) -> Finding:
-    found = f"{count:,.0f} random set{' stands' if count == 1 else 's stand'} {where}"
-    return Finding(FAIL if count < FEWEST_DRAWS else PASS, found, count)
+    says = f"{count:,.0f} random set{' stands' if count == 1 else 's stand'} {where}"
+    return Finding(FAIL if count < FEWEST_DRAWS else PASS, says, count)
 
 
 def _draws_of_arms(run: AuditedRun) -> Iterator[Finding]:
@@ -132,8 +132,8 @@ def selection_collateral(run: AuditedRun) -> Finding:
     most = run.number("analysis.max_collateral") or DEFAULT_MAX_COLLATERAL
     worst = max(costs, key=lambda name: costs[name])
     details = [f"{name}: {cost:.3g} nats" for name, cost in costs.items()]
-    found = f"{worst} costs {costs[worst]:.3g} nats at controls ({most:g} is destructive)"
-    return graded(costs[worst], found, warn=most, fail=most, details=details)
+    says = f"{worst} costs {costs[worst]:.3g} nats at controls ({most:g} is destructive)"
+    return graded(costs[worst], says, warn=most, fail=most, details=details)
 
 
 @rule(
@@ -151,15 +151,15 @@ def controls_matched(run: AuditedRun) -> Finding:
     controls = run.table(readings.CONTROLS, "control_kind", "matching")
     if controls is None:
         return _matching_of_lens(run)
-    found = []
+    findings = []
     for kind, rows in controls.groupby("control_kind", sort=False):
         if len(rows) >= FEWEST_EVENTS:
-            found += [part for part in (_unmatched(str(kind), rows), _reused(str(kind), rows)) if part]
-            found += _unbalanced(run, str(kind), rows)
-    if not found:
+            findings += [part for part in (_unmatched(str(kind), rows), _reused(str(kind), rows)) if part]
+            findings += _unbalanced(run, str(kind), rows)
+    if not findings:
         return not_applicable(f"fewer than {FEWEST_EVENTS} onsets were studied")
-    worst = max(found, key=lambda one: (one.outcome == FAIL, one.outcome == WARN, one.number or 0.0))
-    details = tuple(one.found for one in found if one.outcome in (WARN, FAIL))
+    worst = max(findings, key=lambda one: (one.outcome == FAIL, one.outcome == WARN, one.number or 0.0))
+    details = tuple(one.found for one in findings if one.outcome in (WARN, FAIL))
     return Finding(worst.outcome, worst.found, worst.number, details)
 
 
@@ -178,10 +178,10 @@ def _matching_of_lens(run: AuditedRun) -> Finding:
 
 def _unmatched(kind: str, rows: pd.DataFrame) -> Finding:
     share = float(as_label(rows["matching"]).eq("unmatched").mean())
-    found = f"{percent(share)} of {len(rows):,} onsets have no control of kind {quoted(kind)}"
+    says = f"{percent(share)} of {len(rows):,} onsets have no control of kind {quoted(kind)}"
     if share == 1.0:
-        return Finding(FAIL, found, share)
-    return graded(share, found, warn=FEW_UNMATCHED)
+        return Finding(FAIL, says, share)
+    return graded(share, says, warn=FEW_UNMATCHED)
 
 
 def _reused(kind: str, rows: pd.DataFrame) -> Finding | None:
@@ -190,8 +190,8 @@ def _reused(kind: str, rows: pd.DataFrame) -> Finding | None:
     if len(keys) < 3 or used.empty:
         return None
     share = float(used.duplicated(keys).mean())
-    found = f"{percent(share)} of {len(used):,} controls of kind {quoted(kind)} were used before"
-    return graded(share, found, warn=FEW_REUSED, fail=MANY_REUSED)
+    says = f"{percent(share)} of {len(used):,} controls of kind {quoted(kind)} were used before"
+    return graded(share, says, warn=FEW_REUSED, fail=MANY_REUSED)
 
 
 def _unbalanced(run: AuditedRun, kind: str, rows: pd.DataFrame) -> list[Finding]:
@@ -209,10 +209,8 @@ def _unlike(kind: str, rows: pd.DataFrame, told: Sequence[str]) -> list[Finding]
         return []
     differs = [as_label(used[name]) != as_label(used[f"control_{name}"]) for name in told]
     share = float(np.mean(np.any(differs, axis=0)))
-    found = (
-        f"{percent(share)} of {len(used):,} controls of kind {quoted(kind)} stand at another kind of place"
-    )
-    return [graded(share, found, warn=MANY_UNLIKE)]
+    says = f"{percent(share)} of {len(used):,} controls of kind {quoted(kind)} stand at another kind of place"
+    return [graded(share, says, warn=MANY_UNLIKE)]
 
 
 def _elsewhere(run: AuditedRun, kind: str, rows: pd.DataFrame) -> list[Finding]:
@@ -227,8 +225,8 @@ def _elsewhere(run: AuditedRun, kind: str, rows: pd.DataFrame) -> list[Finding]:
     if known.sum() < FEWEST_EVENTS or not spread > 0:
         return []
     apart = abs(float((there - here)[known].mean())) / spread
-    found = f"controls of kind {quoted(kind)} lie {apart:.2f} standard deviations from their onsets' place"
-    return [graded(apart, found, warn=UNBALANCED)]
+    says = f"controls of kind {quoted(kind)} lie {apart:.2f} standard deviations from their onsets' place"
+    return [graded(apart, says, warn=UNBALANCED)]
 
 
 def _prompt_lengths(run: AuditedRun) -> dict[tuple[str, str], float]:

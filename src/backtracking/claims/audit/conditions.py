@@ -33,7 +33,9 @@ MARGIN, SURELY = 0.05, 0.001
 def prompts_equal(run: AuditedRun) -> Finding:
     """Prompt formats whose prompts are the same, or of the same length on every problem."""
     baselines = [group for group in run.baselines if group.variant and group.table == phase1.EVENTS]
-    pairs = [found for one, other in combinations(baselines, 2) if (found := _likeness(run, one, other))]
+    pairs = [
+        likeness for one, other in combinations(baselines, 2) if (likeness := _likeness(run, one, other))
+    ]
     if not pairs:
         return not_applicable("prompts of two formats on the same problems are not in this run's tables")
     alike = [text for is_alike, text in pairs if is_alike]
@@ -98,7 +100,7 @@ def _across_formats(table: Table, events: pd.DataFrame) -> str:
     for arm, variant in zip(as_label(events["arm"]), as_label(events["variant"]), strict=True):
         formats.setdefault(arm, set()).add(variant)
     own = formats.get(BASELINE_NAME)
-    strange = [arm for arm, found in formats.items() if own and found != own]
+    strange = [arm for arm, other in formats.items() if own and other != own]
     if not strange:
         return ""
     return f"{quoted(strange[0])} was run in other prompt formats than the baseline ({table.file})"
@@ -123,12 +125,12 @@ def _pooled_totals(run: AuditedRun, compared: pd.DataFrame) -> list[str]:
     for group in run.groups:
         if group.table == phase1.EVENTS:
             sizes.setdefault(group.condition, {})[group.variant] = len(group.rows)
-    found = []
+    said = []
     for condition, total in zip(as_label(compared["condition"]), numbers(compared, "total"), strict=True):
         own = sizes.get(condition, {})
         if len(own) > 1 and total == sum(own.values()) and total not in own.values():
-            found.append(f"{quoted(condition)} is pooled over {len(own)} prompt formats")
-    return found
+            said.append(f"{quoted(condition)} is pooled over {len(own)} prompt formats")
+    return said
 
 
 @dataclass(frozen=True)
@@ -179,10 +181,10 @@ def _paired(run: AuditedRun, earlier: AuditedRun) -> Iterator[_Change]:
         other = there.get(group.variant)
         for column, what in (("strict", "backtracking"), ("correct", "accuracy")):
             if other is not None and group.holds(column) and other.holds(column):
-                found = _difference(group.rows, other.rows, column)
-                if found.problems >= FEWEST_SHARED:
+                change = _difference(group.rows, other.rows, column)
+                if change.problems >= FEWEST_SHARED:
                     here = group.rows[column].fillna(0.0).mean()
-                    yield _Change(what, here, here - found.value, found.p)
+                    yield _Change(what, here, here - change.value, change.p)
 
 
 def _difference(left: pd.DataFrame, right: pd.DataFrame, column: str) -> Difference:

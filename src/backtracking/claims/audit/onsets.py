@@ -60,13 +60,13 @@ def _common_families(run: AuditedRun) -> list[str] | None:
     if not families:
         return None
     strict = {str(phrase).casefold() for phrase in _strict_triggers(run)}
-    found = []
+    said = []
     for phrase, tokens in families.items():
         texts = [str(text) for text in tokens.values()] if isinstance(tokens, dict) else []
         common = [text for text in texts if is_common(text)]
         if common and phrase.casefold() in strict and not is_common(phrase):
-            found.append(f"the family of {quoted(phrase)} holds {listed([quoted(text) for text in common])}")
-    return found
+            said.append(f"the family of {quoted(phrase)} holds {listed([quoted(text) for text in common])}")
+    return said
 
 
 def _strict_triggers(run: AuditedRun) -> Any:
@@ -81,13 +81,13 @@ def _common_onsets(run: AuditedRun) -> tuple[float, str] | None:
         rows.loc[rows["strict"] == 1, "onset_token_text"].dropna().astype(str)
         for rows in (group.rows for group in groups)
     ]
-    found = pd.concat(texts) if texts else pd.Series(dtype=object)
-    if found.empty:
+    beginnings = pd.concat(texts) if texts else pd.Series(dtype=object)
+    if beginnings.empty:
         return None
-    common = found[found.map(is_common)]
+    common = beginnings[beginnings.map(is_common)]
     words = [quoted(text) for text in common.value_counts().index]
-    share = len(common) / len(found)
-    return share, f"{percent(share)} of {len(found):,} onsets begin with a common word: {listed(words)}"
+    share = len(common) / len(beginnings)
+    return share, f"{percent(share)} of {len(beginnings):,} onsets begin with a common word: {listed(words)}"
 
 
 def is_common(text: str) -> bool:
@@ -109,13 +109,13 @@ def greedy_lacks_onsets(run: AuditedRun) -> Finding:
         return Finding(PASS, "the text is greedy", 0.0)
     if (lost := _lost_when_greedy(run.untouched)) is not None:
         return lost
-    masses = [found for table in (run, run.phase1) if table is not None for found in _masses(table)]
+    masses = [says for table in (run, run.phase1) if table is not None for says in _masses(table)]
     if len(masses) < FEWEST_ONSETS:
         return not_applicable("the model's probability of its onsets is not in this run's tables")
     unlikely = sum(mass < 0.5 for mass in masses)
     share = unlikely / len(masses)
-    found = f"{percent(share)} of {len(masses):,} onsets: a trigger had less than even odds there"
-    return graded(share, found, warn=SAMPLED)
+    says = f"{percent(share)} of {len(masses):,} onsets: a trigger had less than even odds there"
+    return graded(share, says, warn=SAMPLED)
 
 
 def _lost_when_greedy(run: AuditedRun) -> Finding | None:

@@ -32,8 +32,8 @@ def bfloat16_divergence(run: AuditedRun) -> Finding:
     rates = _parted(run)
     if rates is not None:
         share, rows = rates
-        found = f"{percent(share)} of {rows:,} untouched rows differ between the phases ({quoted(dtype)})"
-        return graded(share, found, warn=MOST_DIVERGED, fail=FAR_TOO_MANY)
+        says = f"{percent(share)} of {rows:,} untouched rows differ between the phases ({quoted(dtype)})"
+        return graded(share, says, warn=MOST_DIVERGED, fail=FAR_TOO_MANY)
     if dtype in HALF_FORMATS:
         return not_applicable(f"{dtype}: how many rows part by arithmetic alone was not measured here")
     if dtype == "float32":
@@ -90,8 +90,8 @@ def code_revision(run: AuditedRun) -> Finding:
             WARN, "made with uncommitted changes", float(len(dirty) or 1), tuple(map(quoted, dirty))
         )
     if len(codes) > 1:
-        found = f"made by {len(codes)} revisions of the code: {listed([quoted(code[:12]) for code in codes])}"
-        return Finding(WARN, found, float(len(codes)), tuple(map(quoted, codes)))
+        says = f"made by {len(codes)} revisions of the code: {listed([quoted(code[:12]) for code in codes])}"
+        return Finding(WARN, says, float(len(codes)), tuple(map(quoted, codes)))
     if sha:
         return Finding(PASS, f"revision {quoted(str(sha)[:12])}", 0.0)
     if environment.get("version") and environment.get("source"):

@@ -58,20 +58,20 @@ def rows_cut(run: AuditedRun) -> Finding:
 
 
 def _cut_shares(run: AuditedRun) -> list[_Share]:
-    found = [
+    shares = [
         _Share(group.name, group.is_baseline, float(group.rows["cut"].mean()), len(group.rows))
         for group in run.groups
         if group.holds("cut")
     ]
-    return found or [*_shares_of_conditions(run), *_shares_of_arms(run)]
+    return shares or [*_shares_of_conditions(run), *_shares_of_arms(run)]
 
 
 def _shares_of_conditions(run: AuditedRun) -> Iterator[_Share]:
     for table in _RATE_TABLES:
-        if (found := run.table(table, "variant", "truncation_rate")) is not None:
-            conditions = found["condition"] if "condition" in found else [BASELINE_NAME] * len(found)
-            names = [named(str(v), str(c)) for v, c in zip(found["variant"], conditions, strict=True)]
-            yield from _shares(found, names, [str(c) == BASELINE_NAME for c in conditions])
+        if (rates := run.table(table, "variant", "truncation_rate")) is not None:
+            conditions = rates["condition"] if "condition" in rates else [BASELINE_NAME] * len(rates)
+            names = [named(str(v), str(c)) for v, c in zip(rates["variant"], conditions, strict=True)]
+            yield from _shares(rates, names, [str(c) == BASELINE_NAME for c in conditions])
 
 
 def _shares_of_arms(run: AuditedRun) -> Iterator[_Share]:
@@ -106,7 +106,7 @@ def row_keys(run: AuditedRun) -> Finding:
     if twice or foreign:
         places = [*twice, *foreign]
         return Finding(FAIL, places[0], float(len(places)), tuple(places))
-    missing = sorted(_missing(run), key=lambda found: -found[0])
+    missing = sorted(_missing(run), key=lambda one: -one[0])
     if missing:
         share, text = missing[0]
         worst = FAIL if share > MANY_MISSING else WARN

@@ -115,10 +115,10 @@ def _rate(line: Comparison) -> list[str]:
     return [label, plain(a, "x", place), plain(b, "x", place), plain(difference, "x", f"+{place}")]
 
 
-def _cell(found: Comparison) -> dict[str, float]:
+def _cell(interval: Comparison) -> dict[str, float]:
     """An interval as a row that the words are made from; what is not defined is left out."""
     names = {"x": "value", "x_low": "low", "x_high": "high"}
-    return {name: found[end] for name, end in names.items() if found[end] is not None}
+    return {name: interval[end] for name, end in names.items() if interval[end] is not None}
 
 
 def _components(document: Document, data: Comparison) -> None:
@@ -133,8 +133,8 @@ def _components(document: Document, data: Comparison) -> None:
     _table(document, "Components that a run selected", ["Component", "A", "B"], rows, holds="text")
 
 
-def _component_rows(found: Sequence[Comparison]) -> Iterator[list[str]]:
-    for line in found:
+def _component_rows(lines: Sequence[Comparison]) -> Iterator[list[str]]:
+    for line in lines:
         cells = [
             f"{'selected' if line[f'selected_{side}'] else 'not selected'}, {_effect(line[side])}"
             for side in "ab"
@@ -142,10 +142,10 @@ def _component_rows(found: Sequence[Comparison]) -> Iterator[list[str]]:
         yield [f"{line['component']} {line['layer']}", *cells]
 
 
-def _effect(found: Comparison | None) -> str:
-    if found is None:
+def _effect(effect: Comparison | None) -> str:
+    if effect is None:
         return "not in its scan"
-    return f"`{found['measure']}` {plain(_cell(found), 'x', '+.2f')}"
+    return f"`{effect['measure']}` {plain(_cell(effect), 'x', '+.2f')}"
 
 
 def _differences(document: Document, name: str, lines: Sequence[Comparison]) -> None:

@@ -83,20 +83,22 @@ def rates(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:
 
 def measured(side: ComparedRun) -> dict[FormatAndCondition, ConditionSums]:
     """What a run measured, by prompt format and condition; sweeps share rows, so the first table counts."""
-    found: dict[FormatAndCondition, ConditionSums] = {}
+    measured_under: dict[FormatAndCondition, ConditionSums] = {}
     for table in _BY_ROW:
         if side.evidence.table(table) is not None:
             for group, sums in _groups(side, table).items():
-                found.setdefault(group, ConditionSums(sums=sums.rename_axis("example_id").reset_index()))
-    if found:
-        return found
+                measured_under.setdefault(
+                    group, ConditionSums(sums=sums.rename_axis("example_id").reset_index())
+                )
+    if measured_under:
+        return measured_under
     for table in _BY_ARM:
         lines = side.evidence.table(table)
         for line in () if lines is None else records(lines):
-            found.setdefault((ANY_FORMAT, str(line["arm"])), ConditionSums(line=line))
-    if found:
+            measured_under.setdefault((ANY_FORMAT, str(line["arm"])), ConditionSums(line=line))
+    if measured_under:
         side.lacks("intervals: it kept rates of its arms, no rows")
-    return found
+    return measured_under
 
 
 def _groups(side: ComparedRun, table: Table) -> dict[FormatAndCondition, pd.DataFrame]:
@@ -142,9 +144,9 @@ def _lines(
 
 def _paired(metric: Metric, one: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
     """B minus A by problem, and both on the problems that they share."""
-    found = compare(other, one, metric)
+    change = compare(other, one, metric)
     shared = {"a_shared": _interval(average(one, metric)), "b_shared": _interval(average(other, metric))}
-    return shared | {"difference": _interval(found) | {"p": found.p}}
+    return shared | {"difference": _interval(change) | {"p": change.p}}
 
 
 def _apart(metric: Metric, one: ConditionSums, other: ConditionSums) -> dict[str, Any]:
@@ -152,5 +154,5 @@ def _apart(metric: Metric, one: ConditionSums, other: ConditionSums) -> dict[str
     return {"difference": _interval(difference_of_independent(other.value(metric), one.value(metric)))}
 
 
-def _interval(found: Interval | Difference) -> dict[str, float]:
-    return {"value": found.value, "low": found.low, "high": found.high}
+def _interval(estimate: Interval | Difference) -> dict[str, float]:
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}

@@ -29,24 +29,24 @@ def settings(a: ComparedRun, b: ComparedRun) -> Differences:
             side.lacks("settings: those alone that an earlier implementation wrote down are compared")
     ours, theirs = a.settings, b.settings
     shared = [key for key in ours if key in theirs and key not in OWN]
-    found = _differing(shared, ours, theirs)
+    differing = _differing(shared, ours, theirs)
     if a.is_earlier or b.is_earlier:
-        return found
+        return differing
     only_a = [{"key": key, "a": value, "b": None} for key, value in _alone(ours, theirs).items()]
     only_b = [{"key": key, "a": None, "b": value} for key, value in _alone(theirs, ours).items()]
-    return [*found, *only_a, *only_b]
+    return [*differing, *only_a, *only_b]
 
 
 def _alone(settings: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that the others lack, under the shortest part of their key that is in none of the others."""
     known = {part for key in others for part in _beginnings(key)}
-    found: dict[str, Any] = {}
+    alone: dict[str, Any] = {}
     for key, value in settings.items():
         if key not in known:
             top = next(part for part in _beginnings(key) if part not in known)
             rest = key.removeprefix(top).removeprefix(".")
-            found[top] = (found.get(top) or {}) | {rest: value} if rest else value
-    return found
+            alone[top] = (alone.get(top) or {}) | {rest: value} if rest else value
+    return alone
 
 
 def _beginnings(key: str) -> list[str]:

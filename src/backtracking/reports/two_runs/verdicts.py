@@ -24,12 +24,12 @@ def verdicts(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:
 
 
 def _judged(side: ComparedRun) -> dict[str, Mapping[str, Any]]:
-    found = side.evidence.data(CLAIMS).get("verdicts")
-    if not isinstance(found, list):
+    judged = side.evidence.data(CLAIMS).get("verdicts")
+    if not isinstance(judged, list):
         maker = REPORT.maker if side.evidence.table(EVENTS) is None else CLAIMS.maker
         side.lacks(f"verdicts: run backtracking {maker} --run-id {side.paths.run_id}")
         return {}
-    return {str(verdict.get("key")): verdict for verdict in found if isinstance(verdict, Mapping)}
+    return {str(verdict.get("key")): verdict for verdict in judged if isinstance(verdict, Mapping)}
 
 
 def _short(verdict: Mapping[str, Any] | None) -> dict[str, Any] | None:
