@@ -96,10 +96,10 @@ def _because(parts: Sequence[Part], named: bool = False) -> str:
     """What each part said; where states differ, each under the name of its own, the weightiest first."""
     telling = [part for part in parts if part.says]
     states = [state for state in WORST_FIRST if any(part.state == state for part in telling)]
-    said = {state: "; ".join(part.says for part in telling if part.state == state) for state in states}
+    by_state = {state: "; ".join(part.says for part in telling if part.state == state) for state in states}
     if len(states) == 1 and not named:
-        return said[states[0]]
-    return ". ".join(f"{STATE_NAMES[state]}: {said}" for state, said in said.items())
+        return by_state[states[0]]
+    return ". ".join(f"{STATE_NAMES[state]}: {said}" for state, said in by_state.items())
 
 
 def _with_problems(verdict: Verdict, deciding: Sequence[float]) -> Verdict:

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from backtracking.config.base import Name, Number, PositiveInt, ReportPath, Section, Seed
 from backtracking.config.onsets import StudiedOnsets, TurnSection
 from backtracking.config.phase2 import BEST_SUBSET, Phase2Config
+from backtracking.interventions import scale_factor
 
 
 class RunConfig(Section):
@@ -326,7 +327,8 @@ class AblationGenerationConfig(Section):
     @property
     def effective_scale(self) -> float:
         """The factor on a component's output: removing it whole is factor 0."""
-        return 0.0 if self.mode == "zero" else self.scale
+        factor = scale_factor(self.mode, self.scale)
+        return self.scale if factor is None else factor
 
 
 class ReportConfig(Section):

@@ -147,6 +147,11 @@ def _changes(loaded: LoadedModel, states: Tensor, item: Item) -> dict[str, list[
     return changes
 
 
+def needs_donors(mode: RemovalMode) -> bool:
+    """Whether outputs are replaced by others, and not only multiplied."""
+    return scale_factor(mode, 0.0) is None
+
+
 class Donors:
     """What replaces a removed component's output: its mean over the control positions, or one of them."""
 

@@ -17,6 +17,7 @@ from backtracking.mechanism.ablation_scan import (
     ScanResult,
     head_sites,
     importance_table,
+    needs_donors,
     scanned_sites,
 )
 from backtracking.mechanism.attribution import attribute, direct_table, stack_direct
@@ -111,7 +112,7 @@ def scan(bench: Bench, study: Study, part: str, removals: Sequence[Removal]) -> 
     """Remove components at all onsets and at their matched controls."""
     loaded, config, controls = bench.loaded, bench.config, study.matched
     donors = None
-    if any(removal.mode in ("mean", "resample") for removal in removals):
+    if any(needs_donors(removal.mode) for removal in removals):
         donors = Donors(loaded, list(controls.values()), budget=config.batch_tokens, seed=bench.seed)
     items = study.items + [study.item(number, control) for number, control in controls.items()]
     # Donor values depend on which rows are studied; the other settings are the config's.
@@ -187,7 +188,7 @@ def _modes(bench: Bench, study: Study) -> tuple[RemovalMode, ...]:
     asked = bench.config.ablation_modes
     if study.matched:
         return asked
-    possible = tuple(mode for mode in asked if mode in ("zero", "scale"))
+    possible = tuple(mode for mode in asked if not needs_donors(mode))
     if dropped := sorted(set(asked) - set(possible)):
         bench.reporter.say(f"  note: no onset has a control, so mode {' and '.join(dropped)} is left out")
     return possible or ("zero",)

@@ -17,6 +17,7 @@ from backtracking.interventions import (
     Shape,
     When,
     mean_vector,
+    scale_factor,
 )
 from backtracking.model.random_control import matched_arm, random_arm
 from backtracking.run.records import ALONE, BASELINE_NAME
@@ -56,24 +57,37 @@ class RemovalWay:
     factor: float = 0.0
 
     def __str__(self) -> str:
-        if self.mode == "mean":
-            return "mean"
-        return f"scale {self.factor:g}" if self.factor else "zero"
+        if self.scale is None:
+            return self.mode
+        return f"scale {self.scale:g}" if self.scale else "zero"
+
+    @property
+    def takes_means(self) -> bool:
+        """Whether it puts something of the component's own in the place of its output."""
+        return MODES[self.mode].own_vector
+
+    @property
+    def scale(self) -> float | None:
+        """What outputs are multiplied by; none where they are replaced."""
+        return scale_factor(self.mode, self.factor)
 
     def of(self, component: Literal["attn", "mlp"], layer: int, when: When) -> Intervention:
         """This done to a component."""
-        if self.mode == "mean":
+        if self.takes_means:
             vector = mean_vector(component, layer)
-            return Intervention(component=component, layer=layer, mode="mean", vector=vector, when=when)
+            return Intervention(component=component, layer=layer, mode=self.mode, vector=vector, when=when)
         return Intervention(component=component, layer=layer, strength=self.factor, when=when)
 
 
 def way_of_removal(config: AblationGenerationConfig, selected_by: str, scan_factor: float) -> RemovalWay:
     """The way that the config asks for, or the one that the scan selected by, as far as generation has it."""
-    if config.mode == "as_selected" and config.scale == 0:
-        ways = {"mean": RemovalWay("mean"), "scale": RemovalWay("scale", scan_factor)}
-        return ways.get(selected_by, RemovalWay("scale"))
-    return RemovalWay("mean") if config.mode == "mean" else RemovalWay("scale", config.effective_scale)
+    mode: str = config.mode
+    factor = config.scale
+    if mode == "as_selected":
+        mode, factor = (selected_by, scan_factor) if factor == 0 else ("scale", factor)
+    if mode in MODES and MODES[mode].own_vector:
+        return RemovalWay("mean")
+    return RemovalWay("scale", scale_factor(mode, factor) or 0.0)
 
 
 def check_condition(name: str) -> str:
@@ -98,10 +112,9 @@ def condition_arm(
     if name == "random_ablation":
         seed = config.random_control_seed
         return matched_arm(name, targeted, config.random_draws, shape, seed, collateral)
-    scale = way.factor if way.mode == "scale" else None
     if name == SINGLE:
-        return Arm(name, name, scale, tuple(map(_alone, targeted)))
-    return Arm(name, name, scale, (Condition(name=name, interventions=targeted),))
+        return Arm(name, name, way.scale, tuple(map(_alone, targeted)))
+    return Arm(name, name, way.scale, (Condition(name=name, interventions=targeted),))
 
 
 def _alone(member: Intervention) -> Condition:

@@ -69,7 +69,7 @@ class Generate(Stage):
         needed: list[Input] = [dataset_input(ctx)]
         if check_condition(self.condition) != BASELINE_NAME:
             needed.append(readings.SELECTED.of(ctx.paths))
-            if way_of_regeneration(ctx).mode == "mean":
+            if way_of_regeneration(ctx).takes_means:
                 needed += [one for one in study_inputs(ctx, self.variant) if one not in needed]
         return needed
 

@@ -25,7 +25,7 @@ def way_of_regeneration(ctx: RunContext) -> RemovalWay:
 
 def mean_positions(ctx: RunContext, variant: str) -> list[Reading]:
     """The matched positions that the scan takes means over; none where nothing is replaced by its mean."""
-    if way_of_regeneration(ctx).mode != "mean":
+    if not way_of_regeneration(ctx).takes_means:
         return []
     asked = ctx.config.analysis
     events = studied_onsets(ctx, variant, asked.max_events, asked.control_samples, without=held_out(ctx))
