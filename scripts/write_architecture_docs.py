@@ -1,30 +1,28 @@
-"""Write the trees in docs/architecture.md and README.md from what files say of themselves.
+"""Write the trees of docs/architecture.md and README.md from what files say, and draw what builds on what.
 
 Rooms come in the order of `tests/foundation/test_architecture.py`, files in the order in which they build on
 one another, so that a page is read in the order in which the code is.
 """
 
 import ast
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SOURCE = ROOT / "src" / "backtracking"
+sys.path.insert(0, str(ROOT))
+
+from tests.foundation import test_architecture as plan  # noqa: E402
+
+SOURCE = plan.SOURCE
 BEGIN, END = "<!-- tree: written by `make docs` -->\n", "<!-- end of tree -->\n"
+DRAWN, DRAWN_END = "<!-- drawing: written by `make docs` -->\n", "<!-- end of drawing -->\n"
 WIDTH = 26
 OTHERS = {"assets": "What ships with the package: the bundled reasoners' weights and cards, and word lists."}
 
 
 def rooms() -> list[str]:
     """The rooms from the bottom up, then the import paths of the earlier study, then what is no code."""
-    tree = ast.parse((ROOT / "tests/foundation/test_architecture.py").read_text(encoding="utf-8"))
-    found = {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.targets[0], ast.Name)
-        and node.targets[0].id in ("ROOMS", "EARLIER")
-    }
-    return [*(room for layer in found["ROOMS"] for room in sorted(layer)), *sorted(found["EARLIER"])]
+    return [*(room for layer in plan.ROOMS for room in sorted(layer)), *sorted(plan.EARLIER)]
 
 
 def sentence(path: Path) -> str:
@@ -90,10 +88,44 @@ def tree(*, whole: bool) -> str:
     return "\n".join([BEGIN.rstrip(), "", "```text", *lines, "```", "", END.rstrip()]) + "\n"
 
 
+def built_on() -> dict[str, set[str]]:
+    """For each room the rooms that it imports from."""
+    below: dict[str, set[str]] = {}
+    for path in plan.modules():
+        room = plan.own_room(path)
+        if room in plan.LAYER:
+            others = {plan.part(name) for name in plan.imported(path)} & plan.LAYER.keys() - {room}
+            below.setdefault(room, set()).update(others)
+    return below
+
+
+def drawing() -> str:
+    """Who builds on whom, without the arrows that others imply."""
+    below = built_on()
+
+    def all_below(room: str) -> set[str]:
+        return below[room].union(*(all_below(other) for other in below[room]))
+
+    lines = []
+    for room in sorted(below, key=lambda room: (-plan.LAYER[room], room)):
+        implied = set().union(*(all_below(other) for other in below[room]))
+        if arrows := sorted(below[room] - implied):
+            lines.append(f"  {room} --> {' & '.join(arrows)}")
+    return (
+        "\n".join([DRAWN.rstrip(), "", "```mermaid", "flowchart TD", *lines, "```", "", DRAWN_END.rstrip()])
+        + "\n"
+    )
+
+
 def page_with_tree(path: Path, *, whole: bool) -> str:
-    """A page with the tree between its marks made anew."""
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    return before + tree(whole=whole) + rest.partition(END)[2]
+    """A page with what stands between its marks made anew: the tree, and the drawing where there is one."""
+    page = _between(path.read_text(encoding="utf-8"), BEGIN, tree(whole=whole), END)
+    return _between(page, DRAWN, drawing(), DRAWN_END) if DRAWN in page else page
+
+
+def _between(page: str, begin: str, made: str, end: str) -> str:
+    before, _, rest = page.partition(begin)
+    return before + made + rest.partition(end)[2]
 
 
 PAGES = {ROOT / "docs" / "architecture.md": True, ROOT / "README.md": False}
