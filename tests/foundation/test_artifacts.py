@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from backtracking.artifacts import phase1, phase2
+from backtracking.artifacts import labels, phase1, phase2, readings
 from backtracking.artifacts.kinds import Table, meanings, with_beside
 from backtracking.artifacts.registry import ARTIFACTS, FIGURES, figures_of, with_figures
 from backtracking.cli.stage_commands import COMMANDS
@@ -138,3 +138,21 @@ def test_columns_are_known_with_their_endings_and_foreign_ones_are_told():
     assert TABLE.lacks(frame) == ["z", "b", "c"]
     assert TABLE.lacks(frame, "a", "nothing") == ["nothing"]
     assert phase2.SUBSETS.meaning("backtracking_diff_low").startswith("`backtracking_diff`")
+
+
+def test_stages_publish_their_tables():
+    """A table that a stage writes brings its figures: to add one takes no change of the stage."""
+    tables = {
+        name
+        for room in (phase1, readings, labels, phase2)
+        for name, value in vars(room).items()
+        if isinstance(value, Table)
+    }
+    plainly = [
+        f"{path.name}: {ast.unparse(call.func)}"
+        for path in (ROOT / "src/backtracking/stages").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "write"
+        if ast.unparse(call.func.value).split(".")[-1] in tables
+    ]
+    assert plainly == []

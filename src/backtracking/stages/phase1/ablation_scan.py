@@ -133,11 +133,10 @@ class AblationScan(Stage):
         from backtracking.figures import catalogue as figures
         from backtracking.mechanism.by_onset import scan_by_onset
 
-        readings.IMPORTANCE.write(ctx.paths, scanned.table)
-        readings.IMPORTANCE_BY_MODE.write(
-            ctx.paths, pd.concat(list(scanned.by_mode.values()), ignore_index=True)
-        )
-        readings.SCAN_ONSETS.write(ctx.paths, scan_by_onset(scanned.result, scanned.study))
+        figures.publish(ctx.paths, readings.IMPORTANCE, scanned.table)
+        by_mode = pd.concat(list(scanned.by_mode.values()), ignore_index=True)
+        figures.publish(ctx.paths, readings.IMPORTANCE_BY_MODE, by_mode)
+        figures.publish(ctx.paths, readings.SCAN_ONSETS, scan_by_onset(scanned.result, scanned.study))
         readings.SELECTED.write(ctx.paths, scanned.selected)
         readings.SELECTION.write(ctx.paths, {"variant": self.variant, **scanned.summary()})
         figures.write(ctx.paths, readings.IMPORTANCE_FIGURE)

@@ -55,5 +55,5 @@ class CompareConditions(Stage):
         if files.RANDOM_SETS.exists(ctx.paths):
             listed = files.RANDOM_SETS.read(ctx.paths).dropna(subset="draw").astype({"draw": int})
             draws = listed.merge(draws, on="draw", how="right")
-        files.DRAWS.write(ctx.paths, draws)
+        figures.publish(ctx.paths, files.DRAWS, draws)
         return Result(rows=len(table))

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.config.schema import NO_MODEL
 from backtracking.errors import UserError
 from backtracking.measurements.caps import CapCurve, caps_up_to
@@ -45,10 +46,14 @@ class DetectEvents(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """A line per completion and per onset, and the first summaries of them."""
         tables = [files.EVENTS, files.ONSETS, files.SUMMARY, files.COUPLING, files.FAMILIES, files.BY_CAP]
-        return paths(ctx.paths, [*tables, files.SPLIT, files.RATE_BY_VARIANT, files.RATE_VS_ACCURACY])
+        return paths(
+            ctx.paths, with_figures([*tables, files.SPLIT, files.RATE_BY_VARIANT, files.RATE_VS_ACCURACY])
+        )
 
     def run(self, ctx: RunContext) -> Result:
         """Reads every completion: onsets with their positions, answer and grade, steps."""
+        from backtracking.figures import catalogue as figures
+
         generations = generation_files(ctx)
         if not generations:
             raise UserError(
@@ -68,7 +73,7 @@ class DetectEvents(Stage):
         with ctx.reporter.bar("detect-events", sum(map(io.count_lines, generations))) as bar:
             rows = self._rows(ctx, generations, gold, bar)
             counts = write_events(rows, measure, files.EVENTS.path(ctx.paths), files.ONSETS.path(ctx.paths))
-        files.BY_CAP.write(ctx.paths, curve.table())
+        figures.publish(ctx.paths, files.BY_CAP, curve.table())
         self._summarize(ctx)
         notes = {"onsets": counts.onsets, "turns": counts.turns, "failed_rows": counts.failed}
         return Result(rows=counts.completions, notes=notes)
@@ -121,7 +126,7 @@ class DetectEvents(Stage):
         tallies = tally_file(files.EVENTS.path(ctx.paths))
         files.SUMMARY.write(ctx.paths, metrics_v2.summary_metrics(tallies))
         variants = ctx.config.prompting.variant_names
-        files.COUPLING.write(ctx.paths, coupling_table(groups(tallies, variants)))
+        figures.publish(ctx.paths, files.COUPLING, coupling_table(groups(tallies, variants)))
         for figure in (files.RATE_BY_VARIANT, files.RATE_VS_ACCURACY):
             figures.write(ctx.paths, figure)
 

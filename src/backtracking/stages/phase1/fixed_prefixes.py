@@ -85,7 +85,7 @@ class FixedPrefixes(Stage):
         prefixes = choose_prefixes(ctx, writer, right, lambda keys: read_records(path, keys), count)
         check_problems(prefixes, right)
         rows = write_kept(ctx, self._work, writer, prefixes, arms)
-        files.PREFIX_ROWS.write(ctx.paths, rows)
+        figures.publish(ctx.paths, files.PREFIX_ROWS, rows)
         figures.publish(ctx.paths, files.PREFIXES, prefix_table(rows))
         return Result(rows=len(rows), notes={"prefixes": len(prefixes)})
 

@@ -9,6 +9,8 @@ import pandas as pd
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts import readings
+from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.config.reading import flatten
 from backtracking.errors import NotTestable, UserError
 from backtracking.interventions import BASELINE_ARM, Arm, ComponentPlace
@@ -75,8 +77,8 @@ class Generate(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The file of completions; for the random control, also its draws."""
-        listed = [files.RANDOM_SETS.path(ctx.paths)] if self.condition == "random_ablation" else []
-        return [self._completions(ctx), *listed]
+        listed = with_figures([files.RANDOM_SETS] if self.condition == "random_ablation" else [])
+        return [self._completions(ctx), *paths(ctx.paths, listed)]
 
     def _completions(self, ctx: RunContext) -> Path:
         variant = ctx.check_variant(self.variant)
@@ -188,8 +190,12 @@ class Generate(Stage):
         way = way_of_regeneration(ctx)
         arm = condition_arm(self.condition, asked, selected, shape, collateral, way)
         if arm.kind == "random control":
+            from backtracking.figures import catalogue as figures
+
             targeted = targeted_members(self.condition, selected, shape, way)
-            files.RANDOM_SETS.write(ctx.paths, pd.DataFrame(described_sets(targeted, arm, collateral)))
+            figures.publish(
+                ctx.paths, files.RANDOM_SETS, pd.DataFrame(described_sets(targeted, arm, collateral))
+            )
             if (sets := len(arm.members)) < asked.random_draws:
                 ctx.reporter.say(
                     f"  note: there are {sets:,} sets to draw, not {asked.random_draws:,}: each is used once"

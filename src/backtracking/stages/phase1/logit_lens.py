@@ -71,7 +71,7 @@ class LogitLens(Stage):
                 lens.translators.save(temporary)
         figures.publish(ctx.paths, readings.LENS, lens.table)
         figures.publish(ctx.paths, readings.LENS_WINDOW, lens.window)
-        readings.LENS_ONSETS.write(ctx.paths, lens.by_onset)
+        figures.publish(ctx.paths, readings.LENS_ONSETS, lens.by_onset)
         readings.LENS_SUMMARY.write(ctx.paths, self._summary(ctx, study, lens))
         write_controls(ctx, study)
         return Result(rows=len(study.events), notes=study.notes())

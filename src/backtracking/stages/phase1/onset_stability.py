@@ -74,7 +74,7 @@ class OnsetStability(Stage):
         table = stability_table(events, begins, likeliest, asked.stability_window, self.variant)
         summary = stability_summary(table, asked.stable_share)
         figures.publish(ctx.paths, readings.STABILITY, table)
-        readings.STABILITY_SUMMARY.write(ctx.paths, summary)
+        figures.publish(ctx.paths, readings.STABILITY_SUMMARY, summary)
         return Result(rows=len(table), notes={"events": len(events)})
 
     @property

@@ -120,5 +120,7 @@ def open_study(ctx: RunContext, variant: str, bench: Bench | None = None) -> Stu
 
 def write_controls(ctx: RunContext, study: Study) -> None:
     """Keep which controls the onsets were compared with, and how alike they are."""
-    readings.CONTROLS.write(ctx.paths, matching_table(study.events))
-    readings.BALANCE.write(ctx.paths, balance_table(study.events))
+    from backtracking.figures import catalogue as figures
+
+    figures.publish(ctx.paths, readings.CONTROLS, matching_table(study.events))
+    figures.publish(ctx.paths, readings.BALANCE, balance_table(study.events))

@@ -66,8 +66,8 @@ class Phase2Confirm(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The split, the choice, and what it did on the problems held out."""
         tables = [earlier.SPLIT, files.CHOICE, files.CONFIRMED, files.CONFIRM_EVENTS]
-        tables += with_figures([files.CONFIRM_PREFIXES, files.CONFIRM_PREFIX_ROWS])
-        return paths(ctx.paths, [*tables, *hook_debug(ctx), files.CHOICE_FIGURE])
+        tables += [files.CONFIRM_PREFIXES, files.CONFIRM_PREFIX_ROWS]
+        return paths(ctx.paths, with_figures([*tables, *hook_debug(ctx), files.CHOICE_FIGURE]))
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
         """The continuations of forced prefixes so far."""
@@ -97,12 +97,12 @@ class Phase2Confirm(Stage):
         search = search.merge(
             front_probability(searched, ctx.config.run.seed), left_on="arm", right_index=True
         )
-        files.CHOICE.write(ctx.paths, search)
+        figures.publish(ctx.paths, files.CHOICE, search)
         winner = find_best_tradeoff(search)
         name = None if winner is None else str(winner["arm"])
         job, arms, events, confirm = self._confirm(ctx, halves["confirm"], name)
-        files.CONFIRMED.write(ctx.paths, confirm)
-        files.CONFIRM_EVENTS.write(ctx.paths, events)
+        figures.publish(ctx.paths, files.CONFIRMED, confirm)
+        figures.publish(ctx.paths, files.CONFIRM_EVENTS, events)
         self._fixed_prefixes(ctx, job, arms, events)
         figures.write(ctx.paths, files.CHOICE_FIGURE)
         notes = {"winner": name, "left_out": len(halves["left_out"])}
@@ -164,7 +164,7 @@ class Phase2Confirm(Stage):
         writer, count = Writer.of(job), ctx.phase2.confirm.fixed_prefixes
         prefixes = choose_prefixes(ctx, writer, right, lambda _: baseline, count)
         rows = write_kept(ctx, self.name, writer, prefixes, arms)
-        files.CONFIRM_PREFIX_ROWS.write(ctx.paths, rows)
+        figures.publish(ctx.paths, files.CONFIRM_PREFIX_ROWS, rows)
         figures.publish(ctx.paths, files.CONFIRM_PREFIXES, prefix_table(rows))
 
 

@@ -87,7 +87,7 @@ class Phase2ContinuationAblation(Stage):
                 vectors=vectors(ctx, asked.variant, arms), bar=bar,
             )  # fmt: skip
         summary = summarize_continuation_results(table)
-        files.STEP.write(ctx.paths, table)
+        figures.publish(ctx.paths, files.STEP, table)
         figures.publish(ctx.paths, files.STEP_SUMMARY, summary)
         if asked.num_continuations:
             self._resume(ctx, events, arms)
@@ -96,6 +96,7 @@ class Phase2ContinuationAblation(Stage):
     def _resume(self, ctx: RunContext, events: "Sequence[Event]", arms: "Sequence[Arm]") -> None:
         """Sample short continuations from the onset step and see whether an onset comes later."""
         from backtracking.engine.generate import SamplingParams
+        from backtracking.figures import catalogue as figures
         from backtracking.mechanism.resumptions import (
             ResumptionPlan,
             sample_resumptions,
@@ -115,8 +116,8 @@ class Phase2ContinuationAblation(Stage):
         samples = sample_resumptions(
             ctx.model(), events, arms, Detector(ctx.config.detection), plan, vectors(ctx, asked.variant, arms)
         )
-        files.RESUMED.write(ctx.paths, samples)
-        files.RESUMED_SUMMARY.write(ctx.paths, summarize_resumptions(samples))
+        figures.publish(ctx.paths, files.RESUMED, samples)
+        figures.publish(ctx.paths, files.RESUMED_SUMMARY, summarize_resumptions(samples))
 
     def _subset(self, ctx: RunContext) -> Subset:
         return ctx.phase2.subset_sweep.subsets[ctx.phase2.continuation_ablation.subset_name]

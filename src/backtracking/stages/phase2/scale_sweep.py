@@ -58,8 +58,8 @@ class Phase2ScaleSweep(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The table of scales, the rows behind it and the counts of the hooks."""
-        tables = [files.SCALES, files.SCALE_EVENTS, *with_figures(waves(ctx, files.SCALE_WAVES))]
-        return paths(ctx.paths, [*tables, *hook_debug(ctx), files.SCALES_FIGURE])
+        tables = [files.SCALES, files.SCALE_EVENTS, *waves(ctx, files.SCALE_WAVES)]
+        return paths(ctx.paths, with_figures([*tables, *hook_debug(ctx), files.SCALES_FIGURE]))
 
     def completions(self, ctx: RunContext) -> Completions:
         """The winner of the subset sweep may be any subset, so its arms are counted as new ones."""
@@ -84,8 +84,8 @@ class Phase2ScaleSweep(Stage):
         arms = [BASELINE_ARM, *scale_arms(name, subset, sweep.scales, available)]
         job = in_waves(ctx, sweep_job(ctx, sweep.variant, available, arms))
         result = run_arms(job, arms)
-        files.SCALES.write(ctx.paths, first_columns(result.table, SCALE_COLUMNS))
-        files.SCALE_EVENTS.write(ctx.paths, result.events)
+        figures.publish(ctx.paths, files.SCALES, first_columns(result.table, SCALE_COLUMNS))
+        figures.publish(ctx.paths, files.SCALE_EVENTS, result.events)
         figures.write(ctx.paths, files.SCALES_FIGURE)
         for table in waves(ctx, files.SCALE_WAVES):
             figures.publish(ctx.paths, table, result.waves)

@@ -10,6 +10,7 @@ import pandas as pd
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts import readings
 from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.measurements.tradeoff import summarize_arms
 from backtracking.run.inputs import Input
 from backtracking.run.seed import derive_seed
@@ -35,7 +36,7 @@ class Phase2Search(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The arms tried, round by round, and the counts of the hooks."""
-        return paths(ctx.paths, [*TABLES, *hook_debug(ctx)])
+        return paths(ctx.paths, with_figures([*TABLES, *hook_debug(ctx)]))
 
     def completions(self, ctx: RunContext) -> Completions:
         """No more rows than the budget."""
@@ -44,6 +45,7 @@ class Phase2Search(Stage):
 
     def run(self, ctx: RunContext) -> Result:
         """Tries subsets and scales within the budget, the promising ones on more problems."""
+        from backtracking.figures import catalogue as figures
         from backtracking.sweeps.search import ranked_components, search_arms
 
         config = ctx.phase2.search
@@ -64,7 +66,7 @@ class Phase2Search(Stage):
         outcome = search_arms(job, candidates, config, derive_seed(ctx.config.run.seed, "phase2 search"))
         results = summarize_arms(outcome.events, ctx.phase2.accuracy_margin)
         for artifact, table in zip(TABLES, (outcome.trials, results, outcome.events), strict=True):
-            artifact.write(ctx.paths, table)
+            figures.publish(ctx.paths, artifact, table)
         notes = {"trials": len(outcome.trials), "rows_generated": outcome.generated}
         return Result(
             rows=len(outcome.events), notes=notes, made=arms_made(job, outcome.events["arm"].unique())

@@ -42,8 +42,8 @@ class Phase2SubsetSweep(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The table of subsets, the rows behind it and the counts of the hooks."""
-        tables = [files.SUBSETS, files.SUBSET_EVENTS, *with_figures(waves(ctx, files.SUBSET_WAVES))]
-        return paths(ctx.paths, [*tables, *hook_debug(ctx), files.SUBSETS_FIGURE])
+        tables = [files.SUBSETS, files.SUBSET_EVENTS, *waves(ctx, files.SUBSET_WAVES)]
+        return paths(ctx.paths, with_figures([*tables, *hook_debug(ctx), files.SUBSETS_FIGURE]))
 
     def completions(self, ctx: RunContext) -> Completions:
         """The rows of every subset and of the baseline."""
@@ -79,8 +79,8 @@ class Phase2SubsetSweep(Stage):
         arms = [BASELINE_ARM, *subset_arms(subsets, scale, available)]
         job = in_waves(ctx, sweep_job(ctx, sweep.variant, available, arms))
         result = run_arms(job, arms)
-        files.SUBSETS.write(ctx.paths, result.table)
-        files.SUBSET_EVENTS.write(ctx.paths, result.events)
+        figures.publish(ctx.paths, files.SUBSETS, result.table)
+        figures.publish(ctx.paths, files.SUBSET_EVENTS, result.events)
         figures.write(ctx.paths, files.SUBSETS_FIGURE)
         for table in waves(ctx, files.SUBSET_WAVES):
             figures.publish(ctx.paths, table, result.waves)
