@@ -58,35 +58,32 @@ def test_static_gates_stay_in_place_and_say_the_same(monkeypatch):
 class Replayed:
     """Stands in for a captured graph: repeats the pass on the static buffers it was made with."""
 
-    def __init__(self, decoder, cache, length):
-        self.decoder, self.cache, self.length = decoder, cache, length
-        self.keys = cache.all_keys
-        self.logits = torch.empty(len(decoder._tokens), decoder.model.vocab_size)
+    def __init__(self, decoder, cache, numbers):
+        self.decoder, self.cache, self.numbers = decoder, cache, numbers
+        self.keys = list(cache.keys)
+        self.logits = torch.empty(numbers.rows, decoder.model.vocab_size)
 
     def replay(self):
-        assert self.cache.all_keys is self.keys, "a graph outlived the memory it was captured on"
+        kept = zip(self.cache.keys, self.keys, strict=True)
+        assert all(now is then for now, then in kept), "a graph outlived the memory it was captured on"
         self.decoder.hooks.begin_pass()
-        step = graphs.model_step(
-            self.decoder.model, self.cache, self.decoder._tokens, self.decoder._positions, self.length
-        )
-        self.logits.copy_(step)
+        self.logits.copy_(graphs.model_step(self.decoder.model, self.cache, self.numbers))
 
 
 def test_graph_bookkeeping_gives_the_same_rows(monkeypatch):
-    """Fixed rows, length buckets, a growing cache, conditions that join late: the same tokens throughout."""
+    """Few row counts, page buckets, a growing cache, conditions that join late: the same tokens."""
     model = tiny("llama")
     long = SamplingParams(150, 1.0, 0.95)
     rows = [Row(prompt(i, 4 + 20 * i), 0, c) for i, c in enumerate(CONDITIONS)]
     expected = texts(generate_rows(model, rows, long, seed=0, slots=2, vectors=VECTORS))
     captured = []
 
-    def capture(self, cache, length):
-        captured.append(length)
-        graph = Replayed(self, cache, length)
-        return graph, graph.logits
+    def capture(self, cache, numbers):
+        captured.append((numbers.rows, numbers.extent))
+        graph = Replayed(self, cache, numbers)
+        return graph, numbers, graph.logits
 
     monkeypatch.setattr(graphs.GraphedDecoder, "_capture", capture)
-    monkeypatch.setattr(graphs, "_BUCKET", 64)
     monkeypatch.setattr("backtracking.engine.batched.make_decoder", graphs.GraphedDecoder)
     table, ledger = GateTable(model, VECTORS), Ledger()
     records = list(run_batched(model, rows, long, seed=0, slots=2, table=table, ledger=ledger))
@@ -94,12 +91,20 @@ def test_graph_bookkeeping_gives_the_same_rows(monkeypatch):
     assert len(captured) < 20  # steps are many, captures few
 
 
+def test_passes_shrink_with_the_batch_and_come_in_few_kinds():
+    decoder = graphs.GraphedDecoder(tiny("llama"), GateHooks(GateTable(tiny("llama"))), 100)
+    assert [decoder.padded(rows) for rows in (100, 60, 50, 30, 3, 60)] == [100, 100, 50, 50, 25, 100]
+    kinds = [graphs.bucket(pages) for pages in range(1, 5000)]
+    assert all(pages <= kind <= pages * 9 / 8 for pages, kind in enumerate(kinds, 1))
+    assert kinds == sorted(kinds) and len(set(kinds)) < 90
+
+
 def test_a_pass_that_cannot_be_captured_runs_all_the_same(monkeypatch):
     """Some modules do what a graph cannot record; the rows must not suffer for it."""
     model = tiny("llama")
     expected = texts(generate_rows(model, ROWS, SAMPLED, seed=0, slots=16, vectors=VECTORS))
 
-    def refuse(self, cache, length):
+    def refuse(self, cache, numbers):
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(graphs.GraphedDecoder, "_capture", refuse)
@@ -203,6 +208,29 @@ def test_running_out_of_memory_on_a_cpu_halves_the_slots(monkeypatch):
     monkeypatch.setattr(batched.Batch, "_advance", broken)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         list(generate_rows(model, ROWS, SAMPLED, seed=0, slots=16, vectors=VECTORS))
+
+
+def test_after_running_out_the_batch_grows_again(monkeypatch):
+    """Memory runs out twice; in the end as many rows are decoded at once as before, and the same."""
+    model = tiny("llama")
+    rows = [Row(prompt(i, 4 + i % 9), s, BASELINE) for i in range(12) for s in range(8)]
+    short = SamplingParams(14, 1.0, 0.95)
+
+    def found():
+        records = generate_rows(model, rows, short, seed=0, slots=16)
+        return {(r.example_id, r.sample_id): r.completion_ids for r in records}
+
+    expected, advance, active = found(), batched.Batch._advance, []
+
+    def short_of_memory(self):
+        active.append(self.active)
+        if len(active) in (5, 7):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return advance(self)
+
+    monkeypatch.setattr(batched.Batch, "_advance", short_of_memory)
+    assert found() == expected
+    assert active[:5] == [16] * 5 and active[7] == 4 and max(active[8:]) == 16
 
 
 def test_many_conditions_are_laid_out_once(monkeypatch):

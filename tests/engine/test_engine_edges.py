@@ -274,7 +274,7 @@ def test_out_of_memory_halves_the_slots_and_changes_no_row(monkeypatch, where):
 
     def short_of_memory(*args):
         calls.append(1)
-        if len(calls) in {"prompt_pass": (1, 3), "_resized": (2,)}.get(where, (3, 4)):
+        if len(calls) in {"prompt_pass": (1, 3), "_resized": (8, 9)}.get(where, (3, 4)):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(*args)
 

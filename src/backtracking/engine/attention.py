@@ -1,8 +1,10 @@
 """The engine's attention, registered through transformers' attention interface.
 
 Two kinds of pass exist: prompts laid end to end without padding, each attending within itself; and one new
-token per row, attending to the row's slot. Grouped queries are multiplied as one batch per key head, so keys
-and values are never repeated.
+token per row, attending to the row's pages. Every page is multiplied with its row's queries by itself, and
+the pages of a row are added up in the order of their positions: a row's numbers know nothing of other rows,
+and a pass costs what its pages cost. Grouped queries are multiplied as one batch per key head, so keys and
+values are never repeated.
 """
 
 from collections.abc import Iterator
@@ -15,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface, PreTrainedModel
 
+from backtracking.engine.pages import PAGE
 from backtracking.errors import UserError
 from backtracking.model.loading import LoadedModel
 
-IMPLEMENTATION = "backtracking_slots"
-_STRETCH = 64
+IMPLEMENTATION = "backtracking_pages"
 
 
 @dataclass
@@ -33,17 +35,20 @@ class PromptPass:
 
 @dataclass
 class DecodePass:
-    """One new token per row, at its position; `length` positions of every slot are looked at."""
+    """One new token per row, at its position, and where the rows' pages lie; `PageLayout` as tensors."""
 
     positions: Tensor
-    length: int
+    owners: Tensor
+    starts: Tensor
+    order: Tensor
+    counts: Tensor
     _biases: dict[int | None, Tensor] = field(default_factory=dict)
 
     def bias(self, window: int | None, keys: Tensor) -> Tensor:
-        """0 where a row may look, else -inf, [rows * key heads, 1, length]; made once per pass and window."""
+        """0 where a row may look, else -inf, [pages * key heads, 1, PAGE]; made once per pass and window."""
         if window not in self._biases:
-            index = torch.arange(self.length, device=self.positions.device)[None, :]
-            position = self.positions[:, None]
+            index = self.starts[:, None] + torch.arange(PAGE, device=self.starts.device)
+            position = self.positions[self.owners][:, None]
             visible = index <= position
             if window is not None:
                 visible &= index > position - window
@@ -52,8 +57,13 @@ class DecodePass:
             self._biases[window] = bias.repeat_interleave(keys.shape[1], dim=0)[:, None]
         return self._biases[window]
 
+    def by_row(self, parts: Tensor, how: str) -> Tensor:
+        """Reduce [pages, …] to [rows, …], from each row's first page to its last."""
+        ordered = parts.index_select(0, self.order)
+        return torch.segment_reduce(ordered, how, lengths=self.counts, axis=0, unsafe=True)
 
-def slot_attention(
+
+def paged_attention(
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -73,7 +83,7 @@ def slot_attention(
         raise NotImplementedError("attention sinks")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if isinstance(engine_pass, DecodePass):
-        return _decode(query, key, value, engine_pass.bias(sliding_window, key), scale, softcap), None
+        return _decode(query, key, value, engine_pass, sliding_window, scale, softcap), None
     engine_pass.windows.append(sliding_window)
     parts = [
         _within(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scale, softcap, sliding_window)
@@ -83,34 +93,32 @@ def slot_attention(
 
 
 def _decode(
-    query: Tensor, key: Tensor, value: Tensor, bias: Tensor, scale: float, cap: float | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    at: DecodePass,
+    window: int | None,
+    scale: float,
+    cap: float | None,
 ) -> Tensor:
-    """Attention of one new token per row; `key` is [rows, key heads, width, length]."""
+    """Attention of one new token per row; `key` is [pages, key heads, width, positions]."""
     rows, heads, _, width = query.shape
-    key_heads = key.shape[1]
-    grouped = query.reshape(rows * key_heads, heads // key_heads, width)
-    keys = key.flatten(0, 1)
+    pages, key_heads = key.shape[:2]
+    batches = pages * key_heads
+    asked = query.reshape(rows, -1).index_select(0, at.owners).view(batches, -1, width)
+    bias = at.bias(window, key)
     if cap is None:
-        scores = torch.baddbmm(bias, grouped, keys, alpha=scale)
+        scores = torch.baddbmm(bias, asked, key.flatten(0, 1), alpha=scale)
     else:
-        scores = torch.tanh(torch.bmm(grouped, keys) * scale / cap) * cap + bias
-    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    return _weighted_sum(weights, value.flatten(0, 1)).view(rows, 1, heads, -1)
-
-
-def _weighted_sum(weights: Tensor, values: Tensor) -> Tensor:
-    """Weights [batch, queries, positions] times values, the same to the last bit however long the slots are.
-
-    In float32 a CPU's library adds up a few hundred positions in an order that depends on their number, where
-    several queries share a key head; stretches of a fixed number are added up alike.
-    """
-    is_steady = values.dtype != torch.float32 or values.device.type != "cpu" or weights.shape[1] < 4
-    stretch = values.shape[1] if is_steady else _STRETCH
-    total = torch.bmm(weights[..., :stretch], values[:, :stretch])
-    for start in range(stretch, values.shape[1], stretch):
-        end = start + stretch
-        total = torch.baddbmm(total, weights[..., start:end], values[:, start:end])
-    return total
+        scores = torch.tanh(torch.bmm(asked, key.flatten(0, 1)) * scale / cap) * cap + bias
+    scores = scores.float().view(pages, heads, -1)
+    largest = at.by_row(scores.amax(-1), "max").index_select(0, at.owners)
+    weights = scores.sub_(largest[:, :, None]).exp_()
+    totals = at.by_row(weights.sum(-1), "sum")[:rows]
+    sums = torch.bmm(weights.to(value.dtype).view(batches, -1, PAGE), value.flatten(0, 1))
+    summed = at.by_row(sums.float().view(pages, -1), "sum")[:rows].view(rows, 1, heads, -1)
+    # The largest score of a row weighs 1; only slots without a row have less in all.
+    return (summed / totals.clamp_(min=1.0)[:, None, :, None]).to(query.dtype)
 
 
 def _within(
@@ -141,7 +149,7 @@ class AttentionSwitch:
     """Gives a model the engine's attention for a while; refuses models that cannot take it."""
 
     def __init__(self, model: LoadedModel) -> None:
-        AttentionInterface.register(IMPLEMENTATION, slot_attention)
+        AttentionInterface.register(IMPLEMENTATION, paged_attention)
         modules = (module for module in model.model.modules() if isinstance(module, PreTrainedModel))
         self._configs = list({id(module.config): module.config for module in modules}.values())
         before = model.model.config._attn_implementation

@@ -7,7 +7,7 @@ without holes.
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Literal
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from backtracking.engine.attention import AttentionSwitch
-from backtracking.engine.cache import Prefilled, SlotCache
+from backtracking.engine.cache import PagedCache, Prefilled, is_out_of_memory
 from backtracking.engine.forward import (
     MIN_ROWS,
     check_layers,
@@ -25,6 +25,7 @@ from backtracking.engine.forward import (
     check_numbers,
 )
 from backtracking.engine.graphs import make_decoder
+from backtracking.engine.pages import PAGE, pages_for
 from backtracking.engine.prompts import PromptReader
 from backtracking.engine.rows import Draft, Row, token_budget
 from backtracking.engine.sampling import SamplingParams, choose
@@ -128,11 +129,6 @@ class _Queue:
         self._waiting.extendleft(reversed(list(rows)))
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """On a CPU torch has no exception of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
 class Batch:
     """The rows in the slots: their drafts, and for each slot what its next pass needs."""
 
@@ -147,10 +143,10 @@ class Batch:
     ) -> None:
         self.model, self.params, self.seed = model, params, seed
         self.table, self.hooks = table, hooks
-        self.limit = count
+        self.limit = self._most = count
+        self._patience = self._until_more = 0
         self.drafts: list[Draft] = []
         size = max(count, MIN_ROWS)
-        self._size = size
         self._tokens = np.zeros(size, dtype=np.int64)
         self._positions = np.zeros(size, dtype=np.int64)
         self._steps = np.zeros(size, dtype=np.int64)
@@ -160,7 +156,7 @@ class Batch:
         self._passes = np.zeros(size, dtype=np.int64)
         self._held = np.zeros((size, 0), dtype=np.int64)
         """In how many of the row's decoding passes each schedule of the table held."""
-        self._cache: SlotCache | None = None
+        self._cache: PagedCache | None = None
         self._decoder = make_decoder(model, hooks, size)
         self._reader = PromptReader(table, hooks, kept_tokens=size * _KEPT_PROMPT_TOKENS_PER_SLOT)
 
@@ -200,6 +196,7 @@ class Batch:
                 self._make_room(queue)
             else:
                 ended += finished
+        self._take_room(len(ended))
         return ended
 
     def _in_memory(self, work: Callable[[], list[Draft]]) -> list[Draft] | None:
@@ -210,19 +207,21 @@ class Batch:
         try:
             return work()
         except RuntimeError as error:
-            if self.limit <= 1 or not _is_out_of_memory(error):
+            if self.limit <= 1 or not is_out_of_memory(error):
                 raise
             return None
 
     def _admit(self, rows: list[Row]) -> list[Draft]:
         """Read the rows' prompts, choose their first tokens, and seat those that go on."""
-        longest = max(len(row.prompt.ids) for row in rows)
         conditions = [self.table.add(row.condition) for row in rows]
         prefilled = self._reader.read([(row.prompt.ids, c) for row, c in zip(rows, conditions, strict=True)])
         drafts = [Draft(row, self.model, self.params, self.seed) for row in rows]
         logits = torch.stack([prompt.logits for prompt in prefilled])
         self._choose(logits, drafts, np.asarray(conditions))
-        self._reserve(longest + 1, like=prefilled[0])
+        if self._cache is None:
+            self._cache = PagedCache(prefilled[0], len(self._tokens))
+        going_on = [draft for draft in drafts if draft.finish_reason is None]
+        self._reserve(sum(pages_for(len(draft.row.prompt.ids)) for draft in going_on), going_on)
         # From here on nothing large is allocated: rows are seated all or none.
         ended = []
         for draft, condition, prompt in zip(drafts, conditions, prefilled, strict=True):
@@ -236,7 +235,7 @@ class Batch:
         slot = self.active
         length = len(draft.row.prompt.ids)
         assert self._cache is not None
-        self._cache.fill(slot, prompt.keys, prompt.values)
+        self._cache.fill(slot, prompt)
         self.drafts.append(draft)
         self._conditions[slot], self._keys[slot] = condition, draft.key
         self._positions[slot] = length - 1
@@ -253,15 +252,21 @@ class Batch:
         if self.table.phrases and ends_with_onset(draft.tokens, self.table.phrases):
             self._onset_seen[slot] = True
 
-    def _reserve(self, length: int, like: Prefilled | None = None) -> None:
-        """Make sure that slots hold `length` positions, and not many more than the decoder wants."""
-        # A short prompt that joins long rows must not take their room away.
-        needed = max(length, int(self._positions.max()) + 1)
-        if self._cache is None:
-            assert like is not None
-            self._cache = SlotCache((like.keys, like.values), self._size, self._decoder.capacity(needed, 0))
-        elif (capacity := self._decoder.capacity(needed, self._cache.capacity)) != self._cache.capacity:
-            self._cache.resize(capacity)
+    def _reserve(self, pages: int, joining: Sequence[Draft] = ()) -> None:
+        """Make sure that so many more pages can be given out."""
+        assert self._cache is not None
+        most = sum(draft.most_positions for draft in (*self.drafts, *joining))
+        self._cache.reserve(pages, most=pages_for(most) + self.active + len(joining) - self._cache.table.used)
+
+    def _turn_pages(self) -> None:
+        """Give a page to every row whose last one is full."""
+        assert self._cache is not None
+        self._cache.compact()
+        table, rows = self._cache.table, self.active
+        full = np.flatnonzero(self._positions[:rows] >= table.held[:rows] * PAGE).tolist()
+        if full:
+            self._reserve(len(full))
+            table.give(full)
 
     def _advance(self) -> list[Draft]:
         """One decoding pass over all rows; the rows that it ended."""
@@ -271,7 +276,7 @@ class Batch:
             self._tokens[:padded, None], self._steps[:padded, None], self._onset_seen[:padded, None]
         )
         is_active = self.table.active(at)
-        self._reserve(int(self._positions[:rows].max()) + 1)
+        self._turn_pages()
         assert self._cache is not None
         logits = self._decoder.step(
             self._cache, self._tokens[:padded], self._positions[:padded], self._conditions[:padded], is_active
@@ -322,8 +327,9 @@ class Batch:
         draft.passes = (int(self._passes[slot]), self._held[slot].copy())
         if draft.finish_reason == "error":
             self._cache.wipe(slot)
+        self._cache.table.free(slot)
         if slot != last:
-            self._cache.move(last, slot, int(self._positions[last]) + 1)
+            self._cache.table.rename(last, slot)
             self.drafts[slot] = self.drafts[last]
             for array in self._arrays:
                 array[slot] = array[last]
@@ -333,18 +339,29 @@ class Batch:
         return draft
 
     def _make_room(self, queue: _Queue) -> None:
-        """Out of memory: halve the slots; rows that lose theirs start again later and come out the same."""
+        """Out of memory: halve the rows; those with the fewest tokens start again, and come out the same."""
         self.limit = max(self.limit // 2, 1)
-        dropped = self.drafts[self.limit :]
-        queue.put_back(draft.row for draft in dropped)
-        del self.drafts[self.limit :]
-        for array in self._arrays:
-            array[self.limit :] = 0
-        self._size = max(self.limit, MIN_ROWS)
+        self._patience = self._until_more = max(2 * self._patience, 2 * self.limit)
+        dropped: list[Row] = []
+        while self.active > self.limit:
+            assert self._cache is not None
+            youngest = min(range(self.active), key=lambda slot: len(self.drafts[slot].tokens))
+            self._cache.wipe(youngest)
+            dropped.append(self._leave(youngest).row)
+        queue.put_back(dropped)
         # Kept prompts and captured graphs go first: to shrink the cache takes memory too.
         self._reader.forget()
-        self._decoder = make_decoder(self.model, self.hooks, self._size)
+        self._decoder = make_decoder(self.model, self.hooks, max(self.limit, MIN_ROWS))
         torch.cuda.empty_cache()
         if self._cache is not None:
-            self._cache.shrink(self._size)
-            self._cache.wipe(slice(self.limit, None))
+            self._cache.shrink()
+
+    def _take_room(self, ended: int) -> None:
+        """Long enough after memory ran out, try twice the rows again; each failure makes it wait longer."""
+        if self.limit == self._most:
+            return
+        self._until_more -= ended
+        if self._until_more <= 0:
+            self.limit = min(2 * self.limit, self._most)
+            self._until_more = self._patience
+            self._decoder = make_decoder(self.model, self.hooks, max(self.limit, MIN_ROWS))

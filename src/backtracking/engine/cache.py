@@ -1,4 +1,4 @@
-"""Keys and values: read off a prompt's pass once, then kept in one preallocated slot per row.
+"""Keys and values: read off a prompt's pass once, then kept in pages, as many as the row's length takes.
 
 Keys are kept transposed, [width, positions], so that the scores are a product of two row-major matrices: on a
 CPU this is several times faster in bfloat16 than the usual layout, and as fast in float32.
@@ -9,7 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from transformers.cache_utils import Cache, CacheLayerMixin
+
+from backtracking.engine.pages import PAGE, PageTable, pages_for
+
+_SPARE = 4
+"""Growing makes room for a quarter more than is needed at once."""
 
 
 # transformers' caches carry no types; a strict checker lets nobody subclass them without the `ignore`s here.
@@ -45,92 +51,136 @@ class PromptCache(Cache):  # type: ignore[misc]
         super().__init__(layers=[_CapturingLayer() for _ in range(n_layers)])
 
     def stacked(self) -> tuple[Tensor, Tensor]:
-        """All layers' keys [layers, heads, width, tokens] and values [layers, heads, tokens, width]."""
+        """All layers' keys and values, each [layers, heads, tokens, width]."""
         return (
-            torch.stack([layer.keys[0].transpose(1, 2) for layer in self.layers]),
+            torch.stack([layer.keys[0] for layer in self.layers]),
             torch.stack([layer.values[0] for layer in self.layers]),
         )
 
 
-class _SlotLayer(_Layer):
-    """Writes the new token of every row into its slot and hands out the slots' filled part."""
+class _PagedLayer(_Layer):
+    """Writes the new token of every row into its page and hands out the pages of the pass."""
 
-    def __init__(self, cache: "SlotCache", index: int) -> None:
+    def __init__(self, cache: "PagedCache", index: int) -> None:
         super().__init__()
         self._cache, self._index = cache, index
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        cache, rows = self._cache, len(key_states)
-        keys, values = cache.all_keys[self._index], cache.all_values[self._index]
-        keys[cache.row_numbers[:rows], :, :, cache.positions] = key_states[:, :, 0]
-        values[cache.row_numbers[:rows], :, cache.positions] = value_states[:, :, 0]
-        return keys[:rows, ..., : cache.length], values[:rows, :, : cache.length]
+        cache = self._cache
+        keys, values = cache.keys[self._index], cache.values[self._index]
+        keys[cache.pages, :, :, cache.offsets] = key_states[:, :, 0]
+        values[cache.pages, :, cache.offsets] = value_states[:, :, 0]
+        return keys[: cache.extent], values[: cache.extent]
 
 
-class SlotCache(Cache):  # type: ignore[misc]
-    """One slot per row: keys [layers, slots, heads, width, capacity], values [.., capacity, width]."""
+class PagedCache(Cache):  # type: ignore[misc]
+    """Pages of every layer: keys [pages, heads, width, positions], values [pages, heads, positions, width].
 
-    def __init__(self, like: tuple[Tensor, Tensor], slots: int, capacity: int) -> None:
-        super().__init__(layers=[_SlotLayer(self, index) for index in range(len(like[0]))])
+    Layers grow one by one, so that growing never takes more than one layer's old and new memory at once.
+    """
+
+    def __init__(self, like: "Prefilled", slots: int) -> None:
+        super().__init__(layers=[_PagedLayer(self, index) for index in range(len(like.keys))])
+        self.table = PageTable(slots)
         # Zeros, not garbage: masked positions still enter the weighted sum, with weight 0.
-        keys, values = like
-        layers, heads, width, _ = keys.shape
-        self.all_keys = keys.new_zeros((layers, slots, heads, width, capacity))
-        self.all_values = values.new_zeros((layers, slots, heads, capacity, values.shape[3]))
-        self.row_numbers = torch.arange(slots, device=self.all_keys.device)
-        self.positions = self.row_numbers
-        self.length = 0
+        self.keys = [layer.new_zeros((1, *layer.shape[1:])) for layer in like.keys]
+        self.values = [layer.new_zeros((1, *layer.shape[1:])) for layer in like.values]
+        self.version = 0
+        """Changes when memory moves."""
+        self.pages = self.offsets = torch.zeros(0, dtype=torch.long)
+        self.extent = 0
 
     @property
     def capacity(self) -> int:
-        """How many positions a slot has room for."""
-        return int(self.all_keys.shape[4])
+        """How many pages there is memory for."""
+        return min(len(tensor) for tensor in (*self.keys, *self.values))
 
-    def set_pass(self, positions: Tensor, length: int) -> None:
-        """The positions that the next pass writes, and how much of the slots it reads."""
-        self.positions, self.length = positions, length
+    def set_pass(self, pages: Tensor, positions: Tensor, extent: int) -> None:
+        """Which page each row writes at its position, and how many pages the next pass reads."""
+        self.pages, self.offsets, self.extent = pages, positions % PAGE, extent
 
-    def resize(self, capacity: int) -> None:
-        """Make room for longer rows, or give it back."""
-        # Both or none: memory may run out in between.
-        keys, values = _resized(self.all_keys, 4, capacity), _resized(self.all_values, 3, capacity)
-        self.all_keys, self.all_values = keys, values
+    def reserve(self, more: int, most: int) -> None:
+        """Make sure that so many more pages can be given out; `most` is what all rows can come to need."""
+        needed = self.table.extent_with(more)
+        if needed <= self.capacity:
+            return
+        wanted = min(needed + needed // _SPARE, max(needed, self.table.extent_with(most)))
+        try:
+            self._resize(wanted)
+        except RuntimeError as error:
+            if wanted == needed or not is_out_of_memory(error):
+                raise
+            self._resize(needed)
 
-    def shrink(self, slots: int) -> None:
-        """Keep only the first slots."""
-        if slots < self.all_keys.shape[1]:
-            self.all_keys = self.all_keys[:, :slots].clone()
-            self.all_values = self.all_values[:, :slots].clone()
+    def _resize(self, pages: int) -> None:
+        self.version += 1
+        for kept in (self.keys, self.values):
+            for layer in range(len(kept)):
+                if len(kept[layer]) != pages:
+                    kept[layer] = _resized(kept[layer], pages)
 
-    def fill(self, slot: int, keys: Tensor, values: Tensor) -> None:
-        """Put a prompt's keys and values at the start of a slot."""
-        self.all_keys[:, slot, ..., : keys.shape[3]] = keys
-        self.all_values[:, slot, :, : values.shape[2]] = values
+    def shrink(self) -> None:
+        """Give back what no row needs, as far as there is memory to do it with."""
+        self.compact(0.0)
+        try:
+            self._resize(self.table.extent)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
 
-    def move(self, source: int, target: int, length: int) -> None:
-        """Copy a row to another slot."""
-        self.all_keys[:, target, ..., :length] = self.all_keys[:, source, ..., :length]
-        self.all_values[:, target, :, :length] = self.all_values[:, source, :, :length]
+    def fill(self, slot: int, prompt: "Prefilled") -> None:
+        """Put a prompt's keys and values into pages of their own."""
+        pages = torch.from_numpy(self.table.give([slot] * prompt.keys.shape[1])).to(self.keys[0].device)
+        for kept, new in ((self.keys, prompt.keys), (self.values, prompt.values)):
+            for layer, states in zip(kept, new, strict=True):
+                layer.index_copy_(0, pages, states)
 
-    def wipe(self, slots: int | slice) -> None:
-        """Clear slots that may hold numbers that are not finite: weight 0 would not hide them."""
-        self.all_keys[:, slots] = 0
-        self.all_values[:, slots] = 0
+    def wipe(self, slot: int) -> None:
+        """Clear a row that may hold numbers that are not finite: weight 0 would not hide them."""
+        pages = torch.from_numpy(self.table.pages_of(slot)).to(self.keys[0].device)
+        for layer in (*self.keys, *self.values):
+            layer.index_fill_(0, pages, 0)
+
+    def compact(self, *holes: float) -> None:
+        """Move pages together where too many lie idle between them."""
+        sources, targets = self.table.compact(*holes)
+        if len(sources):
+            device = self.keys[0].device
+            source, target = torch.from_numpy(sources).to(device), torch.from_numpy(targets).to(device)
+            for layer in (*self.keys, *self.values):
+                layer.index_copy_(0, target, layer.index_select(0, source))
 
 
-def _resized(old: Tensor, dim: int, capacity: int) -> Tensor:
-    """The tensor with another size along one dimension; what is new is zero."""
-    kept = min(capacity, old.shape[dim])
-    new = old.new_empty([capacity if d == dim else size for d, size in enumerate(old.shape)])
-    new.narrow(dim, 0, kept).copy_(old.narrow(dim, 0, kept))
-    new.narrow(dim, kept, capacity - kept).zero_()
+def _resized(old: Tensor, pages: int) -> Tensor:
+    """The tensor with room for another number of pages; what is new is zero."""
+    new = old.new_empty((pages, *old.shape[1:]))
+    kept = min(pages, len(old))
+    new[:kept] = old[:kept]
+    new[kept:] = 0
     return new
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """On a CPU torch has no exception of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 @dataclass(frozen=True)
 class Prefilled:
-    """What a prompt leaves behind: keys and values as `PromptCache` stacks them, and the next logits."""
+    """What a prompt leaves behind: keys and values in pages, [layers, pages, …], and the next logits."""
 
     keys: Tensor
     values: Tensor
     logits: Tensor
+
+    @classmethod
+    def of(cls, keys: Tensor, values: Tensor, logits: Tensor) -> "Prefilled":
+        """From keys and values [layers, heads, tokens, width]; the rest of the last page is zero."""
+        layers, heads, length, _ = keys.shape
+        paged = [
+            functional.pad(states, (0, 0, 0, pages_for(length) * PAGE - length))
+            .view(layers, heads, -1, PAGE, states.shape[3])
+            .transpose(1, 2)
+            for states in (keys, values)
+        ]
+        return cls(paged[0].transpose(3, 4).contiguous(), paged[1].contiguous(), logits.clone())

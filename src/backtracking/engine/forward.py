@@ -1,7 +1,7 @@
 """The engine's two forward passes, and the proof that they equal the model's own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from backtracking.engine.attention import DecodePass, PromptPass, refusal
-from backtracking.engine.cache import Prefilled, PromptCache, SlotCache
+from backtracking.engine.cache import PagedCache, Prefilled, PromptCache
 from backtracking.model.loading import LoadedModel
 
 # Matrix products of at least this many rows treat each row the same, however many there are: smaller ones go
 # through other kernels that round differently. Padding to it makes a row's numbers independent of its batch.
 MIN_ROWS = 16
-LENGTH_STEP = 32
 _LAYER_TYPES = {"full_attention", "sliding_attention"}
 _GROWING_ROPES = {"dynamic", "longrope"}
 
@@ -65,37 +64,62 @@ def prompt_pass(model: LoadedModel, packed: PackedPrompts) -> list[Prefilled]:
     ).logits[0]
     keys, values = cache.stacked()
     return [
-        Prefilled(keys[..., a:b].clone(), values[:, :, a:b].clone(), logits[i].clone())
+        Prefilled.of(keys[:, :, a:b], values[:, :, a:b], logits[i])
         for i, (a, b) in enumerate(packed.segments)
     ]
 
 
 def decode_pass(
-    model: LoadedModel, cache: SlotCache, tokens: NDArray[np.int64], positions: NDArray[np.int64]
+    model: LoadedModel, cache: PagedCache, tokens: NDArray[np.int64], positions: NDArray[np.int64]
 ) -> Tensor:
     """Feed one token to each of the first rows of the cache; logits [rows, vocabulary]."""
-    fed, at = torch.from_numpy(tokens).to(model.device), torch.from_numpy(positions).to(model.device)
-    return model_step(model, cache, fed, at, cache.capacity)
+    numbers = StepNumbers.of(cache, tokens, positions, cache.table.extent)
+    return model_step(model, cache, numbers.to(model.device))
 
 
-def model_step(
-    model: LoadedModel, cache: SlotCache, tokens: Tensor, positions: Tensor, length: int
-) -> Tensor:
-    """`decode_pass` on tensors that are in place already; nothing here waits for the device."""
-    cache.set_pass(positions, length)
+@dataclass(frozen=True)
+class StepNumbers:
+    """All that a decoding pass is told, in one tensor, so that a device gets it in one copy."""
+
+    packed: Tensor
+    rows: int
+    extent: int
+
+    @classmethod
+    def of(
+        cls, cache: PagedCache, tokens: NDArray[np.int64], positions: NDArray[np.int64], extent: int
+    ) -> Self:
+        """For a pass over `extent` pages of the cache, which may be more than are given out."""
+        rows = len(tokens)
+        layout = cache.table.layout(rows, extent)
+        parts = (
+            tokens, positions, cache.table.newest[:rows],
+            layout.owners, layout.starts, layout.order, layout.counts,
+        )  # fmt: skip
+        return cls(torch.from_numpy(np.concatenate(parts)), rows, extent)
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        return replace(self, packed=self.packed.to(device))
+
+    def unpacked(self) -> tuple[Tensor, ...]:
+        """Tokens, positions and written pages by row; the four parts of the layout."""
+        rows, extent = self.rows, self.extent
+        return torch.split(self.packed, [rows, rows, rows, extent, extent, extent, rows + 1])
+
+
+def model_step(model: LoadedModel, cache: PagedCache, numbers: StepNumbers) -> Tensor:
+    """`decode_pass` on numbers that are in place already; nothing here waits for the device."""
+    tokens, positions, pages, owners, starts, order, counts = numbers.unpacked()
+    cache.set_pass(pages, positions, numbers.extent)
     logits: Tensor = model.model(
         input_ids=tokens[:, None],
         position_ids=positions[:, None],
         past_key_values=cache,
         use_cache=True,
-        engine_pass=DecodePass(positions, length),
+        engine_pass=DecodePass(positions, owners, starts, order, counts),
     ).logits
     return logits[:, 0]
-
-
-def round_up(number: int, step: int) -> int:
-    """The next multiple of `step`."""
-    return -(-number // step) * step
 
 
 def check_layers(model: LoadedModel) -> None:
@@ -125,9 +149,10 @@ def check_numbers(model: LoadedModel) -> None:
     try:
         packed = PackedPrompts.of([row[:-2] for row in ids])
         read = prompt_pass(model, packed)
-        cache = SlotCache((read[0].keys, read[0].values), MIN_ROWS, LENGTH_STEP)
+        cache = PagedCache(read[0], MIN_ROWS)
+        cache.reserve(len(read), most=len(read))
         for slot, prompt in enumerate(read):
-            cache.fill(slot, prompt.keys, prompt.values)
+            cache.fill(slot, prompt)
         logits = [torch.stack([prompt.logits for prompt in read])]
         for back in (2, 1):
             tokens, positions = np.zeros((2, MIN_ROWS), dtype=np.int64)

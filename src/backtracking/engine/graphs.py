@@ -1,7 +1,8 @@
-"""Decoding passes as replayed CUDA graphs: one per length bucket, gates in static buffers.
+"""Decoding passes as replayed CUDA graphs: one per number of pages, gates in static buffers.
 
-Row count, cache and gate buffers keep their addresses, so a change of rows or conditions is a copy into
-buffers and never a new capture; only a longer bucket, a grown cache or a newly hooked module is.
+Cache, gates and numbers of a pass keep their addresses, so a change of rows or conditions is a copy into
+buffers and never a new capture; only a pass over more pages, a grown cache, a newly hooked module or a batch
+that has run half empty is.
 """
 
 import warnings
@@ -11,15 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backtracking.engine.cache import SlotCache
-from backtracking.engine.forward import LENGTH_STEP, MIN_ROWS, decode_pass, model_step, round_up
+from backtracking.engine.cache import PagedCache
+from backtracking.engine.forward import MIN_ROWS, StepNumbers, decode_pass, model_step
 from backtracking.model.hooks import GateHooks
 from backtracking.model.loading import LoadedModel
 from backtracking.model.schedule import Mask
 
-_BUCKET = 256
+_LEADING_BITS = 4
 _WARMUPS = 2
-_TOLERATED_EXCESS = 96
 
 
 class EagerDecoder:
@@ -32,14 +32,9 @@ class EagerDecoder:
         """How many rows a pass over `rows` rows has."""
         return max(rows, MIN_ROWS)
 
-    def capacity(self, needed: int, present: int) -> int:
-        """Positions per slot: hardly more than needed, so that products see whole, contiguous slots."""
-        wanted = round_up(needed, LENGTH_STEP)
-        return wanted if not wanted <= present <= wanted + _TOLERATED_EXCESS else present
-
     def step(
         self,
-        cache: SlotCache,
+        cache: PagedCache,
         tokens: NDArray[np.int64],
         positions: NDArray[np.int64],
         conditions: NDArray[np.int64],
@@ -53,29 +48,26 @@ class EagerDecoder:
 
 
 class GraphedDecoder(EagerDecoder):
-    """Replays passes captured over a fixed number of rows."""
+    """Replays passes captured over a number of rows that halves when half of them are gone."""
 
     def __init__(self, model: LoadedModel, hooks: GateHooks, rows: int) -> None:
         super().__init__(model, hooks)
-        self._tokens = torch.zeros(rows, dtype=torch.long, device=model.device)
-        self._positions = torch.zeros(rows, dtype=torch.long, device=model.device)
-        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
+        self._rows = self._most = rows
+        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, StepNumbers, Tensor]] = {}
         self._captured_for: tuple[int, ...] | None = None
         self._can_capture = True
 
     def padded(self, rows: int) -> int:
-        """Always all slots: a captured pass has one size."""
-        return len(self._tokens)
-
-    def capacity(self, needed: int, present: int) -> int:
-        """Grown in large steps, since captured graphs hold on to the memory that they were captured on."""
-        return (
-            present if needed <= present else round_up(max(needed + _BUCKET, present * 3 // 2), LENGTH_STEP)
-        )
+        """All slots, or half of them as often as that holds the rows: a captured pass has one size."""
+        if rows > self._rows:
+            self._rows = self._most
+        while self._rows // 2 >= max(rows, MIN_ROWS):
+            self._rows //= 2
+        return self._rows
 
     def step(
         self,
-        cache: SlotCache,
+        cache: PagedCache,
         tokens: NDArray[np.int64],
         positions: NDArray[np.int64],
         conditions: NDArray[np.int64],
@@ -84,39 +76,49 @@ class GraphedDecoder(EagerDecoder):
         """One pass: replayed where it was captured, else run plainly."""
         if not self._can_capture:
             return super().step(cache, tokens, positions, conditions, is_active)
-        self._tokens.copy_(torch.from_numpy(tokens))
-        self._positions.copy_(torch.from_numpy(positions))
         self.hooks.load(conditions[:, None], is_active, static=True)
         vectors = (len(column.vectors) for column in self.hooks.table.columns)
-        needed = (cache.all_keys.data_ptr(), cache.capacity, *vectors)
+        needed = (cache.version, len(tokens), *vectors)
         if self._captured_for != needed:
             self._graphs.clear()
             self._captured_for = needed
-        length = min(round_up(int(positions.max()) + 1, _BUCKET), cache.capacity)
-        if length not in self._graphs:
+        extent = min(bucket(cache.table.extent), cache.capacity)
+        numbers = StepNumbers.of(cache, tokens, positions, extent)
+        if extent not in self._graphs:
             try:
-                self._graphs[length] = self._capture(cache, length)
+                self._graphs[extent] = self._capture(cache, numbers.to(self.model.device))
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
                 self._can_capture = False
                 warnings.warn(f"no CUDA graphs, so decoding is slower: {error}", RuntimeWarning, stacklevel=2)
                 return super().step(cache, tokens, positions, conditions, is_active)
-        graph, logits = self._graphs[length]
+        graph, static, logits = self._graphs[extent]
+        static.packed.copy_(numbers.packed)
         graph.replay()
         return logits.clone()
 
-    def _capture(self, cache: SlotCache, length: int) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+    def _capture(
+        self, cache: PagedCache, numbers: StepNumbers
+    ) -> tuple[torch.cuda.CUDAGraph, StepNumbers, Tensor]:
         """Warm up, then record; writing the same keys and values again changes nothing."""
         for _ in range(_WARMUPS):
             self.hooks.begin_pass()
-            model_step(self.model, cache, self._tokens, self._positions, length)
+            model_step(self.model, cache, numbers)
             self.hooks.verify()
         torch.cuda.synchronize(self.model.device)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            logits = model_step(self.model, cache, self._tokens, self._positions, length)
-        return graph, logits
+        # Graphs are replayed one after the other and their logits copied at once, so they may share memory.
+        pool = next((known.pool() for known, _, _ in self._graphs.values()), None)
+        with torch.cuda.graph(graph, pool=pool):
+            logits = model_step(self.model, cache, numbers)
+        return graph, numbers, logits
+
+
+def bucket(pages: int) -> int:
+    """Rounded up to few leading bits: by an eighth at most, and a few kinds of pass cover all numbers."""
+    step = 1 << max(pages.bit_length() - _LEADING_BITS, 0)
+    return -(-pages // step) * step
 
 
 def make_decoder(model: LoadedModel, hooks: GateHooks, rows: int) -> EagerDecoder:

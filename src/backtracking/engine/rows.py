@@ -122,6 +122,11 @@ class Draft:
         self._eos = model.eos_token_ids
         self._loop = None if params.loop is None else LoopWatch(params.loop.window, params.loop.repeats)
 
+    @property
+    def most_positions(self) -> int:
+        """How many positions the row can come to take."""
+        return len(self.row.prompt.ids) + self._budget
+
     def push(self, token: int, logprob: float | None = None) -> None:
         """Add the chosen token, or the given one in its place, and see whether it ends the row."""
         if len(self.tokens) < len(self.row.given):
