@@ -22,6 +22,11 @@ class UserError(Exception):
 class NotTestable(Exception):  # noqa: N818  (it is an outcome, not an error)
     """The data cannot answer a stage's question. This is a result with a reason, and the run goes on."""
 
+    def __init__(self, reason: str, *, cause: str = "") -> None:
+        super().__init__(reason)
+        self.cause = cause
+        """What began it, where it began in another stage: what comes later names that alone."""
+
     @classmethod
     def too_few_problems(cls, what: str, count: int, needed: int, because: str) -> "NotTestable":
         """How many problems there are of a kind, how many are needed, and why so many."""

@@ -26,6 +26,9 @@ Component = Literal["attn", "mlp", "resid"]
 ComponentPlace = tuple[Component, int, int | None]
 """Component, layer and head."""
 COMPONENTS: tuple[Component, ...] = ("attn", "mlp", "resid")
+StatePlace = Literal["deciding", "window"]
+DIRECTION_PLACES: tuple[StatePlace, ...] = ("deciding", "window")
+"""The states a direction is taken from: the one that decides an onset, or the mean of those before it."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,16 @@ def _known(mode: str) -> str:
 def mean_vector(component: str, layer: int) -> str:
     """The name of a component's mean output."""
     return f"mean_{component}_{layer}"
+
+
+def direction_vector(place: StatePlace, layer: int) -> str:
+    """The name of the direction at a place, after a layer."""
+    return f"onset_{place}_{layer}"
+
+
+def direction_vectors(n_layers: int) -> frozenset[str]:
+    """The names of all directions of a model."""
+    return frozenset(direction_vector(place, k) for place in DIRECTION_PLACES for k in range(n_layers))
 
 
 def scale_factor(mode: str, strength: float) -> float | None:

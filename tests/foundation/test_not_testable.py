@@ -99,8 +99,24 @@ def test_what_is_behind_it_is_not_testable_for_that_reason(ctx):
     write(ctx, "ab")
     execute(Count(), ctx)
     found = execute(Behind(), ctx)
-    assert found.not_testable == "no count.json, as count is not testable: 2 letters, 3 needed"
+    assert found.not_testable == "count is not testable: 2 letters, 3 needed"
     assert states(ctx) == ["not testable", "not testable"]
+
+
+def test_a_chain_of_them_names_the_first_cause_once(ctx):
+    @dataclass(frozen=True)
+    class Last(Behind):
+        name: ClassVar[str] = "last"
+
+        def inputs(self, ctx):
+            return [Whole(ctx.paths.table("behind.json"), made_by="behind")]
+
+        def outputs(self, ctx):
+            return [ctx.paths.table("last.json")]
+
+    write(ctx, "ab")
+    reasons = [execute(stage, ctx).not_testable for stage in (Count(), Behind(), Last())]
+    assert reasons == ["2 letters, 3 needed", *["count is not testable: 2 letters, 3 needed"] * 2]
 
 
 def test_earlier_results_are_set_aside_and_come_again(ctx):

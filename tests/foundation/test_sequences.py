@@ -117,6 +117,66 @@ def test_the_commands_of_the_earlier_study_word_for_word(cli, configs):
     assert_one_clear_message(cli("make-report-phase2", "--run-id", phase1.name), "Phase 1 run")
 
 
+DEMO = """
+extends: {config}
+run: {{name: {name}, run_id: null}}
+dataset: {{max_examples: 12}}
+generation: {{num_samples_per_prompt: 2}}
+analysis: {{max_events: 16, control_samples: 16, ablation_modes: [mean, zero]}}
+ablation_generation: {{random_draws: 2}}
+"""
+DEMO_PHASE2 = """
+phase2:
+  max_examples: 4
+  num_samples_per_prompt: 2
+  phase1_run_id: null
+  continuation_ablation: {max_events: 12}
+"""
+NO_DIRECTION = "no direction was made in Phase 1; to make it, run: backtracking direction --run-id"
+
+
+def test_the_demo_config_in_the_commands_of_the_earlier_study_which_make_no_direction(cli, workdir):
+    Path("C.yaml").write_text(DEMO.format(config=CONFIGS / "demo.yaml", name="first"))
+    second = DEMO.format(config=CONFIGS / "demo_phase2.yaml", name="second") + DEMO_PHASE2
+    Path("C2.yaml").write_text(second)
+    names = {"C": "C.yaml", "C2": "C2.yaml", "V": VARIANTS[0]}
+    type_in(cli, SEQUENCE_1, **names)
+    phase1 = current().name
+    said = type_in(cli, SEQUENCE_2, P=phase1, **names)
+    note = f"arms no_direction, random_direction left out: {NO_DIRECTION} {phase1}"
+    assert sum(note in " ".join(lines.split()) for lines in said) == 1
+    swept = current() / "analysis/subset_sweep_results.csv"
+    assert "no_direction" not in set(pd.read_csv(swept)["subset_name"])
+    assert note in " ".join(cli("status").out.split())
+    assert NO_DIRECTION in (current() / "reports/backtracking_phase2_report.md").read_text()
+
+    assert cli("direction", "--run-id", phase1).code == 0
+    told = json.loads(cli("status", "--run-id", current().name, "--json").out)
+    standing = {stage["stage"]: stage for stage in told["stages"]}
+    assert standing["phase2-subset-sweep"]["state"] == "stale"
+    assert standing["phase2-subset-sweep"]["reason"] == "directions.safetensors changed"
+    again = type_in(cli, "phase2-subset-sweep")[0]
+    assert "left out" not in again
+    assert "on disk already" in again, "what was there is kept"
+    assert {"no_direction", "random_direction"} <= set(pd.read_csv(swept)["subset_name"])
+
+
+@pytest.mark.parametrize("vector", ["onset_decidng_4", "onset_deciding_6"])
+def test_a_vector_that_no_command_makes_is_a_mistake(cli, workdir, vector):
+    arm = f"{{component: resid, layer: 4, mode: add, strength: 1.0, vector: {vector}}}"
+    config = CONFIGS / "demo.yaml"
+    named = "subset_name: typo"
+    subsets = f"phase2: {{subset_sweep: {{subsets: {{typo: [{arm}]}}}}, scale_sweep: {{{named}}}, "
+    subsets += f"continuation_ablation: {{{named}}}}}\n"
+    Path("C.yaml").write_text(DEMO.format(config=config, name="first"))
+    Path("C2.yaml").write_text(DEMO.format(config=config, name="second") + subsets)
+    type_in(cli, "init-run -c C\nprepare-data", C="C.yaml")
+    type_in(cli, "init-run -c C2", C2="C2.yaml")
+    (phase1,) = (path.name for path in Path("runs").iterdir() if path.name.startswith("first"))
+    outcome = cli("phase2-subset-sweep", "--phase1-run-id", phase1)
+    assert_one_clear_message(outcome, vector, "which does not exist")
+
+
 def test_a_sweep_that_knows_no_phase1_run_says_what_to_add(cli, configs):
     assert cli("init-run", "-c", "C2.yaml").code == 0
     for command in ("phase2-subset-sweep", "phase2-scale-sweep"):

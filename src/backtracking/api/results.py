@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from backtracking.api.arms import ArmRecipe, scale
 from backtracking.api.display import table_html
 from backtracking.errors import UserError
+from backtracking.interventions import direction_vector
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,9 +122,7 @@ class Directions:
 
     def vector(self, layer: int) -> "Tensor":
         """The direction after a layer, from matched controls to onsets, as long as they lie apart."""
-        from backtracking.mechanism.direction import name_of
-
-        name = name_of("deciding", layer)
+        name = direction_vector("deciding", layer)
         if name not in self._vectors:
             raise UserError(f"there is no direction of layer {layer}")
         return self._vectors[name]

@@ -47,13 +47,17 @@ class Artifact:
         """The command to type for it."""
         return f"backtracking {self.command or self.maker}"
 
+    def made_in(self, run: RunPaths) -> str:
+        """The command that makes it there; Phase 2 reads another run than the one that it works in."""
+        return f"{self.made_by} --run-id {run.run_id}"
+
     def path(self, run: RunPaths) -> Path:
         """Where it lies in a run."""
         return run.root / self.name
 
     def of(self, run: RunPaths) -> Whole:
         """The artifact of one run, as something that a stage needs."""
-        return Whole(self.path(run), made_by=self.made_by)
+        return Whole(self.path(run), made_by=self.made_in(run))
 
     def exists(self, run: RunPaths) -> bool:
         """Whether the run has it; that it was looked for is noted."""
@@ -82,7 +86,7 @@ class Table(Artifact):
 
     def rows(self, run: RunPaths, variant: str | None, condition: str | None) -> EventRows:
         """Its rows of one variant and condition (none: of all), as something that a stage needs."""
-        return EventRows(self.path(run), variant, condition, made_by=self.made_by)
+        return EventRows(self.path(run), variant, condition, made_by=self.made_in(run))
 
     def meaning(self, column: str) -> str | None:
         """What a column says; none if the table does not know it."""
@@ -108,7 +112,7 @@ class Data(Artifact):
 
     def read(self, run: RunPaths) -> Any:
         """What the file holds, as plain Python."""
-        return io.read_json(self.path(run), made_by=self.made_by)
+        return io.read_json(self.path(run), made_by=self.made_in(run))
 
     def write(self, run: RunPaths, data: Any) -> None:
         """Writes atomically: a reader sees the old contents or the new ones."""
@@ -125,7 +129,7 @@ class JsonLines(Artifact):
 
     def of(self, run: RunPaths, **names: str) -> Whole:
         """One such file as a stage's input; the names fill the braces."""
-        return Whole(self.path(run, **names), made_by=self.made_by)
+        return Whole(self.path(run, **names), made_by=self.made_in(run))
 
 
 @dataclass(frozen=True)

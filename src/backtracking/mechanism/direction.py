@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backtracking.interventions import DIRECTION_PLACES, direction_vector
 from backtracking.measurements.controls import CONTROL_KINDS, ControlKind, Event, Reading
 from backtracking.measurements.statistics import Array
 from backtracking.mechanism.logit_lens import WINDOW, in_row, window_states
@@ -20,11 +21,9 @@ from backtracking.mechanism.readouts import Target
 from backtracking.model.loading import LoadedModel
 from backtracking.run.seed import derive_seed
 
-StatePlace = Literal["deciding", "window"]
 MATCHED: ControlKind = "matched_row"
 """The kind of control that a direction leads away from."""
 
-PLACES: tuple[StatePlace, ...] = ("deciding", "window")
 DECIDING = WINDOW.index(0)
 SHUFFLES = 20
 SHUFFLED = "probe, shuffled labels"
@@ -144,8 +143,8 @@ class SampledStates:
         matched = np.array([sample.kind == MATCHED for sample in self.samples])
         gap = self.states[self._fit & self._onset].mean(0) - self.states[self._fit & matched].mean(0)
         return {
-            name_of(place, layer): torch.from_numpy(gap[layer, k].copy())
-            for k, place in enumerate(PLACES)
+            direction_vector(place, layer): torch.from_numpy(gap[layer, k].copy())
+            for k, place in enumerate(DIRECTION_PLACES)
             for layer in range(gap.shape[0])
         }
 
@@ -154,10 +153,10 @@ class SampledStates:
         rows: list[dict[str, Any]] = []
         vectors = self.vectors()
         shuffles = self._shuffles()
-        for place_index, place in enumerate(PLACES):
+        for place_index, place in enumerate(DIRECTION_PLACES):
             for layer in range(self.states.shape[1]):
                 here = self.states[:, layer, place_index].astype(np.float64)
-                vector = vectors[name_of(place, layer)].double().numpy()
+                vector = vectors[direction_vector(place, layer)].double().numpy()
                 space = ProbeSpace(here[self._fit])
                 tested = {
                     "difference of means": self._tested(here @ vector, f"{place}/{layer}/means"),
@@ -226,8 +225,3 @@ class SampledStates:
 
     def _row(self, kind: str, used: Labels) -> dict[str, Any]:
         return {"control_kind": kind, "n_fit": int(self._fit.sum()), "n_test": int(used.sum())}
-
-
-def name_of(place: StatePlace, layer: int) -> str:
-    """How interventions call a saved direction."""
-    return f"onset_{place}_{layer}"

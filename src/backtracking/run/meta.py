@@ -1,5 +1,6 @@
 """meta.json: what a run is, where it came from, and what each stage did when."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -37,6 +38,8 @@ class StageRecord:
     """Why the stage's question is not testable, or what it failed on."""
     not_made: list[str] = field(default_factory=list)
     """The outputs that there are none of for that reason, named from the run folder on."""
+    cause: str = ""
+    """The first stage of those that were not testable one after the other, and why; empty if this is it."""
 
 
 @dataclass
@@ -87,6 +90,17 @@ class RunMeta:
                 f"{type(error).__name__}: {str(error).splitlines()[0]}",
                 "restore it, or start a new run with: backtracking init-run --config CONFIG",
             ) from error
+
+
+def told_left_out(left_out: Mapping[str, str]) -> list[str]:
+    """Arms that a stage left out, each with its reason; every reason is told once."""
+    arms: dict[str, list[str]] = {}
+    for arm, reason in left_out.items():
+        arms.setdefault(reason, []).append(arm)
+    return [
+        f"{'arms' if len(names) > 1 else 'arm'} {', '.join(names)} left out: {reason}"
+        for reason, names in arms.items()
+    ]
 
 
 def prepared_problems(paths: RunPaths) -> Path | None:

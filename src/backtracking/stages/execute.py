@@ -12,7 +12,7 @@ from backtracking.errors import NotTestable, UserError
 from backtracking.run import provenance
 from backtracking.run.inputs import Input, watching
 from backtracking.run.lock import is_locked
-from backtracking.run.meta import StageRecord
+from backtracking.run.meta import StageRecord, told_left_out
 from backtracking.run.rowfile import set_aside
 from backtracking.stages import digests
 from backtracking.stages.base import RunContext, Stage
@@ -77,7 +77,13 @@ def _status_of_result(
         return Status("missing", f"{lost} is gone")
     if reason := _why_stale(stage, ctx, record):
         return Status("stale", reason)
-    return Status(outcome, record.reason, _other_code(record))
+    return Status(outcome, record.reason or _what_lacks(record), _other_code(record))
+
+
+def _what_lacks(record: StageRecord) -> str:
+    """What a result was made without."""
+    left_out = record.notes.get("left_out")  # other stages count problems under this name
+    return "; ".join(told_left_out(left_out)) if isinstance(left_out, dict) else ""
 
 
 def stale_results(ctx: RunContext, beside: Stage) -> dict[str, str]:
@@ -166,11 +172,11 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Executed:
     try:
         with watching() as reads:
             if blocked:
-                raise NotTestable(blocked)
+                raise NotTestable(blocked, cause=blocked)
             result = stage.run(ctx)
         record.outcome, record.rows, record.notes, made = "done", result.rows, result.notes, result.made
     except NotTestable as why:
-        _note_not_testable(stage, ctx, record, str(why))
+        _note_not_testable(stage, ctx, record, why)
     except BaseException as error:
         is_interrupt = isinstance(error, KeyboardInterrupt)
         record.outcome = "interrupted" if is_interrupt else "failed"
@@ -222,13 +228,13 @@ def _begin(stage: Stage, ctx: RunContext) -> StageRecord:
     return record
 
 
-def _note_not_testable(stage: Stage, ctx: RunContext, record: StageRecord, reason: str) -> None:
+def _note_not_testable(stage: Stage, ctx: RunContext, record: StageRecord, why: NotTestable) -> None:
     """Record why, and set aside what an earlier run made, lest it pass for this one's result."""
     made = with_beside(stage.outputs(ctx))
     own = [path for path in made if not digests.is_of_others(path, stage, ctx)]
     for path in own:
         set_aside(path, ctx.reporter)
-    record.outcome, record.reason, record.notes = "not testable", reason, {}
+    record.outcome, record.reason, record.cause, record.notes = "not testable", str(why), why.cause, {}
     record.not_made = [digests.relative(path, ctx) for path in own]
 
 

@@ -33,13 +33,16 @@ def _is_recorded(path: Path, ctx: RunContext) -> bool:
 
 
 def why_not_made(path: Path, ctx: RunContext) -> str:
-    """Why this run, or its Phase 1 run, has no such file to offer; empty when it has or may yet."""
+    """Why this run, or its Phase 1 run, has no such file to offer; empty when it has or may yet.
+
+    That is the first stage that was not testable: those in between have the same reason.
+    """
     if io.exists(path):
         return ""
     for paths, meta in _records(ctx):
         for key, record in meta.stages.items():
             if path in (paths.root / name for name in record.not_made):
-                return f"no {path.name}, as {key} is not testable: {record.reason}"
+                return record.cause or f"{key} is not testable: {record.reason}"
     return ""
 
 

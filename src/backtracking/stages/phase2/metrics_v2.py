@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from backtracking.artifacts import phase1 as earlier
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import paths
-from backtracking.run.inputs import Input, Whole
+from backtracking.run.inputs import Input
 from backtracking.stages.base import Result, RunContext, Stage, token_cap
 
 
@@ -22,8 +22,7 @@ class MetricsV2(Stage):
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         """Phase 1's events."""
-        made_by = f"{earlier.EVENTS.made_by} (in the Phase 1 run)"
-        return [Whole(earlier.EVENTS.path(ctx.phase1_paths), made_by=made_by)]
+        return [earlier.EVENTS.of(ctx.phase1_paths)]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The metrics, their figure, and the audit of the Phase 1 run."""

@@ -12,6 +12,7 @@ from backtracking.errors import NotTestable, UserError
 from backtracking.interventions import BASELINE_ARM
 from backtracking.model.arms import subset_arm_name, subset_arms
 from backtracking.run.inputs import Input
+from backtracking.run.meta import told_left_out
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase2.job import (
@@ -25,7 +26,11 @@ from backtracking.stages.phase2.job import (
     sweep_job,
     waves,
 )
-from backtracking.stages.phase2.subsets import buildable_subsets, resources, why_left_out
+from backtracking.stages.phase2.subsets import (
+    buildable_subsets,
+    resources,
+    why_left_out,
+)
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,12 @@ class Phase2SubsetSweep(Stage):
                 "name at least one subset, e.g. `mlp_late: [[mlp, 20], [mlp, 21]]`",
             )
         left_out = why_left_out(ctx, sweep.subsets)
-        for name, reason in left_out.items():
-            ctx.reporter.say(f"  note: subset {name} is left out: {reason}")
         subsets = buildable_subsets(ctx, sweep.subsets)
         if not subsets:
-            raise NotTestable("no subset can be built: " + "; ".join(dict.fromkeys(left_out.values())))
+            reasons = "; ".join(dict.fromkeys(left_out.values()))
+            raise NotTestable(f"no subset can be built: {reasons}", cause=reasons)
+        for line in told_left_out(left_out):
+            ctx.reporter.say(f"  note: {line}")
         available = resources(ctx, subsets.values())
         scale = ctx.config.ablation_generation.effective_scale
         arms = [BASELINE_ARM, *subset_arms(subsets, scale, available)]

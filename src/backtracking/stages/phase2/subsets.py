@@ -1,21 +1,18 @@
 """What the arms of a sweep are made of: subsets that can be built, and what Phase 1 left to build them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from backtracking.artifacts import readings
 from backtracking.artifacts.kinds import Artifact
 from backtracking.config.phase2 import Subset
 from backtracking.errors import NotTestable
-from backtracking.interventions import Intervention
+from backtracking.interventions import Intervention, direction_vectors
 from backtracking.model.arms import Resources, Selected
 from backtracking.run.inputs import Input
+from backtracking.run.paths import RunPaths
 from backtracking.stages.base import RunContext
 from backtracking.stages.origin import why_not_made
 from backtracking.stages.phase1.generate import NOTHING_STANDS_OUT, read_selected_layers
-
-if TYPE_CHECKING:
-    pass
 
 
 def why_left_out(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, str]:
@@ -29,20 +26,29 @@ def why_left_out(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, st
 def _why_not_built(ctx: RunContext, subset: Subset) -> str:
     if ctx.phase1 is None:
         return ""
+    named = [member.vector for member in subset.components if isinstance(member, Intervention)]
+    vectors = {vector for vector in named if vector is not None}
     needed: set[Artifact] = {readings.SELECTED} if subset.from_selected_layers else set()
-    for member in subset.components:
-        if isinstance(member, Intervention) and member.vector is not None:
-            is_mean = member.vector.startswith("mean_")
-            needed.add(readings.CONTROLS if is_mean else readings.DIRECTIONS)
+    needed |= {readings.CONTROLS if vector.startswith("mean_") else readings.DIRECTIONS for vector in vectors}
     paths = [artifact.path(ctx.phase1) for artifact in needed]
     if reason := next((reason for path in paths if (reason := why_not_made(path, ctx))), ""):
         return reason
+    if readings.DIRECTIONS in needed and _awaits_direction(ctx, ctx.phase1, vectors):
+        command = f"backtracking direction --run-id {ctx.phase1.run_id}"
+        return f"no direction was made in Phase 1; to make it, run: {command}"
     is_made_of_nothing = (
         subset.from_selected_layers
         and readings.SELECTED.exists(ctx.phase1)
         and not any(read_selected_layers(ctx.phase1).values())
     )
     return NOTHING_STANDS_OUT if is_made_of_nothing else ""
+
+
+def _awaits_direction(ctx: RunContext, phase1: RunPaths, vectors: set[str]) -> bool:
+    """Whether Phase 1 could still make a vector of these; a name that it never makes is a mistake."""
+    if readings.DIRECTIONS.exists(phase1):
+        return False
+    return not vectors.isdisjoint(direction_vectors(ctx.model().n_layers))
 
 
 def buildable_subsets(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, Subset]:
@@ -55,7 +61,7 @@ def buildable_subset(ctx: RunContext, name: str) -> Subset:
     """One subset by name; what is asked about it is not testable where it cannot be built."""
     subsets = ctx.phase2.subset_sweep.subsets
     if reason := why_left_out(ctx, subsets).get(name):
-        raise NotTestable(f"subset {name} cannot be built: {reason}")
+        raise NotTestable(f"subset {name} cannot be built: {reason}", cause=reason)
     return subsets[name]
 
 
