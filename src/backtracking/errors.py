@@ -1,5 +1,29 @@
 """What ends a command or a stage early, in words for the person: a mistake, or data that cannot answer."""
 
+import errno
+
+DISK_TROUBLE = {
+    errno.ENOSPC: ("the disk is full", "make room"),
+    getattr(errno, "EDQUOT", errno.ENOSPC): ("the disk quota is used up", "make room"),
+    errno.EFBIG: ("a file grew past the size limit of this shell", "raise the limit (`ulimit -f unlimited`)"),
+    errno.EROFS: (
+        "the disk is read-only",
+        "choose another folder (run.output_dir), or have it made writable",
+    ),
+    errno.EACCES: ("there is no permission to write here", "give yourself permission to write"),
+    errno.EIO: ("the disk reports an error", "check the disk, or choose another folder (run.output_dir)"),
+    errno.EMFILE: ("too many files are open for this shell", "raise the limit (`ulimit -n 4096`)"),
+}
+"""What a disk may refuse, in words for people, and what helps."""
+
+
+def disk_trouble(error: BaseException) -> tuple[str, str] | None:
+    """What the disk refused, with its file, and what helps; none for any other error."""
+    if not isinstance(error, OSError) or error.errno not in DISK_TROUBLE:
+        return None
+    what, remedy = DISK_TROUBLE[error.errno]
+    return (f"{what} ({error.filename})" if error.filename else what), remedy
+
 
 class UserError(Exception):
     """A mistake that the user can correct; shown without a traceback, exit code 2."""

@@ -11,10 +11,9 @@ import typer
 from typer.core import TyperGroup
 
 from backtracking import __version__
-from backtracking.errors import UserError
+from backtracking.errors import UserError, disk_trouble
 
 USER_ERROR, INTERRUPTED = 2, 130
-_DISK_TROUBLE = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EROFS, errno.EACCES, errno.EFBIG)
 _MISPLACED = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
@@ -43,12 +42,14 @@ class SpeaksPlainly(TyperGroup):
                     "  next: move it away and run the same command again",
                 )
                 raise typer.Exit(USER_ERROR) from None
-            if error.errno not in _DISK_TROUBLE:
+            trouble = disk_trouble(error)
+            if trouble is None:
                 raise
+            what, remedy = trouble
             _complain(
-                f"cannot write: {error.strerror} ({error.filename or 'the file being written'})",
+                what,
                 "  kept: every finished row; nothing is left half-written",
-                "  next: make room (or permit writing) and run the same command again",
+                f"  next: {remedy} and run the same command again",
             )
             raise typer.Exit(USER_ERROR) from None
 

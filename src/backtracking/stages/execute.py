@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from backtracking.artifacts.kinds import card_of, with_beside
-from backtracking.errors import NotTestable, UserError
+from backtracking.errors import NotTestable, UserError, disk_trouble
 from backtracking.run import provenance
 from backtracking.run.inputs import Input, watching
 from backtracking.run.lock import is_locked
@@ -242,6 +242,8 @@ def _in_a_line(error: BaseException) -> str:
     """What went wrong, for the list of stages; the whole of it was shown when it happened."""
     if isinstance(error, UserError):
         said = [error.what, *filter(None, [error.why])]
+    elif trouble := disk_trouble(error):
+        said = [trouble[0]]
     else:
         said = [type(error).__name__, *str(error).splitlines()[:1]]
     line = " ".join(": ".join(said).split())
