@@ -17,6 +17,9 @@ REFUSED = {
 
 @pytest.mark.parametrize(("number", "words"), REFUSED.items())
 def test_what_the_disk_refuses_is_told_in_words(cli, workdir, monkeypatch, number, words):
+    first = cli("prepare-data", "-c", "demo", "--set", "dataset.max_examples=3")
+    assert first.code == 0, first.err
+
     def refuse(*_):
         raise OSError(number, "in the words of the system", "runs/demo/dataset.jsonl")
 
