@@ -130,3 +130,62 @@ def test_as_data_is_json_without_undefined_numbers():
         "key", "claim", "rule", "outcome", "because", "numbers", "deciding_problems", "missing", "depends_on",
     }  # fmt: skip
     assert found["numbers"]["x_high"] is None and found["depends_on"] == ["rows_cut", "row_keys"]
+
+
+@pytest.mark.parametrize("distance", [0.35, 0.5, 0.8, 1.1, 1.5])
+def test_the_deciding_number_is_that_of_a_power_analysis_by_the_same_t_distribution(distance):
+    """statsmodels asks for the same number by the noncentral t distribution."""
+    from scipy import special
+    from statsmodels.stats.power import TTestPower
+
+    problems = 6
+    reach = special.stdtrit(problems - 1, 0.975) / math.sqrt(problems)  # of values whose spread is 1
+    asked = problems_to_decide(TableEstimate(distance, distance - reach, distance + reach, problems), 0.0)
+    theirs = TTestPower().solve_power(effect_size=distance, alpha=0.05, power=0.8)
+    assert abs(asked - math.ceil(theirs)) <= 1
+
+
+@pytest.mark.parametrize("problems", [2, 4, 6, 7, 12, 100])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.95, 0.999])
+def test_a_study_that_has_not_decided_is_never_told_that_it_is_large_enough(problems, share):
+    """Wherever inside its interval a threshold lies: to decide takes more problems than there are."""
+    found = TableEstimate(0.5, 0.2, 0.8, problems)
+    assert problems_to_decide(found, 0.5 + 0.3 * share) > problems
+    assert problems_to_decide(found, 0.5 - 0.3 * share) > problems
+
+
+def test_a_number_that_the_study_has_already_is_not_named():
+    open_part = above("x", TableEstimate(0.1, 0.0, 0.2, 50), 0.05, "near", deciding=31.0)
+    verdict = CLAIM.judge(open_part)
+    assert verdict.outcome == "inconclusive"
+    assert verdict.deciding_problems is None
+    assert "more problems would be needed to decide" in verdict.because
+
+
+@pytest.mark.parametrize("problems", [1, 4, 5])
+def test_few_problems_decide_nothing_whatever_they_show(problems):
+    for value in (0.9, 0.0):
+        verdict = CLAIM.judge(
+            above("x", TableEstimate(value, value - 0.01, value + 0.01, problems), 0.1, "sure")
+        )
+        assert verdict.outcome == "not testable"
+        assert verdict.missing.startswith(f"{problems} problem")
+        assert "at least 6 needed" in verdict.missing
+    enough = above("x", TableEstimate(0.9, 0.89, 0.91, 6), 0.1, "sure")
+    assert CLAIM.judge(enough).outcome == "supported"
+    unknown = above("x", TableEstimate(0.9, 0.89, 0.91, 0), 0.1, "sure")
+    assert CLAIM.judge(unknown).outcome == "supported", "a foreign table may not say how many there were"
+
+
+def test_five_problems_on_one_side_are_not_beyond_chance_and_six_are():
+    """The floor, by all ways in which problems may lean: an exact sign test."""
+    from itertools import product
+
+    from backtracking.measurements.floors import FEWEST_PROBLEMS
+    from backtracking.measurements.statistics import LEVEL
+
+    def as_extreme(problems):
+        ways = list(product((-1, 1), repeat=problems))
+        return sum(abs(sum(way)) == problems for way in ways) / len(ways)
+
+    assert as_extreme(FEWEST_PROBLEMS - 1) > LEVEL > as_extreme(FEWEST_PROBLEMS)

@@ -13,7 +13,7 @@ from backtracking.measurements.comparison import average, compare, count, paired
 from backtracking.measurements.floors import MOST_CUT, allowed_loss, no_onsets, too_cut, too_low
 from backtracking.measurements.metrics import OUTCOMES
 from backtracking.measurements.removal import Contrast, minus, rate_of
-from backtracking.measurements.statistics import Difference, paired_difference
+from backtracking.measurements.statistics import Difference, of_shares, paired_difference
 from backtracking.run.records import BASELINE_NAME
 
 TARGETED, RANDOM = "targeted_ablation", "random_ablation"
@@ -74,7 +74,8 @@ def sums_of_steps(rows: pd.DataFrame) -> pd.DataFrame:
 
 def after_wrong_minus_right(sums: pd.DataFrame) -> Difference:
     """P(onset | wrong step) − P(onset | right step), paired by problem."""
-    return paired_difference(*((sums[f"onsets_after_{kind}"], sums[f"steps_{kind}"]) for kind in STEP_KINDS))
+    sides = ((sums[f"onsets_after_{kind}"], sums[f"steps_{kind}"]) for kind in STEP_KINDS)
+    return of_shares(paired_difference(*sides))
 
 
 def response(rows: pd.DataFrame, stepwise: bool) -> Contrast:

@@ -155,13 +155,12 @@ def _shares_part(sums: Sequence[pd.DataFrame], broken: Sequence[str]) -> Part:
     columns = np.stack([part.to_numpy(dtype=float) for part in sums], axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         estimates = jackknife(sums[0].index.to_numpy(dtype=str), columns, variation)
+    lows, highs = np.maximum(estimates.low, 0.0), np.minimum(estimates.high, 1.0)  # no variance is negative
     by_format, by_errors, share = (
-        TableEstimate(
-            float(estimates.value[k]), float(estimates.low[k]), float(estimates.high[k]), len(columns)
-        )
+        TableEstimate(float(estimates.value[k]), float(lows[k]), float(highs[k]), len(columns))
         for k in range(3)
     )
-    if not np.isfinite(share.low):
+    if not np.isfinite(estimates.low[-1]):
         return missing("problems with wrong and right steps in every variant, at least 3")
     left_out = f"; left out, since they break accuracy: {', '.join(map(quoted, broken))}" if broken else ""
     says = (

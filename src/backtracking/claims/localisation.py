@@ -266,7 +266,11 @@ def _power_part(evidence: Evidence) -> Part:
     if isinstance(sight, str):
         return missing(sight)
     says = f"the smallest loss that the scan would have seen is {sight.nats:.2f} nats, {HALVED:.2f} allowed"
-    numbers = {"smallest_visible_loss": sight.nats, "smallest_visible_loss_threshold": HALVED}
+    numbers = {
+        "smallest_visible_loss": sight.nats,
+        "smallest_visible_loss_threshold": HALVED,
+        "smallest_visible_loss_problems": sight.problems,
+    }
     if sight.nats < HALVED:
         return Part("holds", says, numbers)
     return Part("open", says, numbers, sight.problems_for(HALVED))

@@ -1,5 +1,6 @@
 """One condition of a rule, held against what was measured: it holds, fails, stays open, or lacks its data."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,8 +9,14 @@ from typing import Any, Literal
 from scipy import special
 
 from backtracking.claims.wording import Estimate, number
+from backtracking.measurements.floors import too_few
 from backtracking.measurements.statistics import LEVEL, POWER
 
+_NORMAL = float(special.ndtri(1 - LEVEL / 2) + special.ndtri(POWER))
+_LARGE = 10_000
+"""From so many problems on Student's quantiles are the normal ones."""
+_PROBLEMS = "problems"
+"""How the names of numbers end that count the problems behind a part."""
 PartState = Literal["holds", "fails", "open", "missing"]
 WORST_FIRST: tuple[PartState, ...] = ("fails", "missing", "open", "holds")
 STATE_NAMES: dict[PartState, str] = {
@@ -30,6 +37,12 @@ class Part:
     deciding: float = math.nan
     """Open: about how many problems would decide; NaN where problems would not."""
     lacks: str = ""
+
+    @property
+    def problems(self) -> int:
+        """The fewest problems that one of its numbers rests on; 0 where it does not say."""
+        counts = [int(value) for name, value in self.numbers.items() if name.endswith(_PROBLEMS)]
+        return min((count for count in counts if count > 0), default=0)
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,12 @@ def measured(row: Mapping[Any, Any], column: str, problems: float | None) -> Tab
 def missing(what: str) -> Part:
     """A condition whose data are not there."""
     return Part("missing", lacks=what)
+
+
+def with_floor(part: Part) -> Part:
+    """The part, unless it rests on so few problems that it decides nothing whatever they show."""
+    few = "" if part.state == "missing" else too_few(part.problems)
+    return Part("missing", part.says, part.numbers, lacks=few) if few else part
 
 
 def fact(holds: bool, says: str, **numbers: float | str) -> Part:
@@ -94,9 +113,10 @@ def within(name: str, estimate: Estimate, margin: float, says: str) -> Part:
 def problems_to_decide(estimate: Estimate, threshold: float) -> float:
     """About how many problems would leave a threshold outside the interval, were the truth what was seen.
 
-    The standard error shrinks with the root of the number of problems, and for an interval that misses the
-    threshold with a probability of `POWER` it has to be 1 / (1.96 + 0.84) of the distance. So the number is
-    n × ((1.96 + 0.84) × standard error ÷ distance)².
+    The standard error shrinks with the root of the number of problems. For an interval that misses the
+    threshold with a probability of `POWER` the distance has to be t(97.5%) + t(80%) standard errors, with as
+    many degrees of freedom as that number gives: the smallest such number is meant, and it is always larger
+    than that of a study whose interval holds the threshold.
     """
     distance = abs(estimate.value - threshold)
     reach = estimate.value - estimate.low if threshold < estimate.value else estimate.high - estimate.value
@@ -105,8 +125,18 @@ def problems_to_decide(estimate: Estimate, threshold: float) -> float:
     if distance == 0:
         return math.inf
     error = reach / special.stdtrit(estimate.problems - 1, 1 - LEVEL / 2)
-    needed = special.ndtri(1 - LEVEL / 2) + special.ndtri(POWER)
-    return float(estimate.problems * (needed * error / distance) ** 2)
+    wanted = estimate.problems * (error / distance) ** 2
+    at_least = max(2, math.ceil(wanted * _NORMAL**2))  # Student's quantiles are larger than the normal ones
+    if at_least > _LARGE:
+        return float(at_least)
+    return float(
+        next(count for count in itertools.count(at_least) if count / _students(count) ** 2 >= wanted)
+    )
+
+
+def _students(problems: int) -> float:
+    """The distance, in standard errors, that so many problems show with a probability of `POWER`."""
+    return float(special.stdtrit(problems - 1, [1 - LEVEL / 2, POWER]).sum())
 
 
 def _numbers(name: str, estimate: Estimate, threshold: float) -> dict[str, float | str]:

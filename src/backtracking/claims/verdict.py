@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from backtracking.claims.audit.check import Check
-from backtracking.claims.parts import STATE_NAMES, WORST_FIRST, Part
+from backtracking.claims.parts import STATE_NAMES, WORST_FIRST, Part, with_floor
 from backtracking.measurements.floors import NOT_TESTABLE
 
 VerdictOutcome = Literal["supported", "contradicted", "inconclusive", "not testable"]
@@ -46,8 +46,9 @@ class Claim:
     disputable: str
     """What a sceptic may argue about."""
 
-    def judge(self, *parts: Part) -> Verdict:
+    def judge(self, *found: Part) -> Verdict:
         """One part that fails contradicts; else one without data or an open one keeps it unsettled."""
+        parts = [with_floor(part) for part in found]
         numbers = {name: value for part in parts for name, value in part.numbers.items()}
         verdict = Verdict(
             self.key,
@@ -63,7 +64,7 @@ class Claim:
             said = f"missing: {lacking}" + (f". So far: {verdict.because}" if verdict.because else "")
             return replace(verdict, missing=lacking, because=said)
         if verdict.outcome == "inconclusive":
-            return _with_problems(verdict, [part.deciding for part in parts if part.state == "open"])
+            return _with_problems(verdict, [part for part in parts if part.state == "open"])
         return verdict
 
     def missing(self, what: str) -> Verdict:
@@ -102,14 +103,18 @@ def _because(parts: Sequence[Part], named: bool = False) -> str:
     return ". ".join(f"{STATE_NAMES[state]}: {said}" for state, said in by_state.items())
 
 
-def _with_problems(verdict: Verdict, deciding: Sequence[float]) -> Verdict:
-    needed = max((problems for problems in deciding if not math.isnan(problems)), default=math.nan)
+def _with_problems(verdict: Verdict, still_open: Sequence[Part]) -> Verdict:
+    known = [part for part in still_open if not math.isnan(part.deciding)]
+    needed = max((part.deciding for part in known), default=math.nan)
+    studied = max((part.problems for part in known), default=0)
     if math.isnan(needed):
         return verdict
     if needed > MOST_PROBLEMS:
         said = f"more than {MOST_PROBLEMS:,} problems would be needed to decide"
         return replace(verdict, because=f"{verdict.because}; {said}")
     problems = math.ceil(needed)
+    if problems <= studied:
+        return replace(verdict, because=f"{verdict.because}; more problems would be needed to decide")
     return replace(
         verdict,
         because=f"{verdict.because}; about {problems:,} problems would decide",

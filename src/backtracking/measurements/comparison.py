@@ -44,7 +44,8 @@ def compare(
     one, other = paired_sums(left, right, what)
     if isinstance(what, Metric):
         return difference(what, one, other, level)
-    return statistics.paired_difference(one, other, level=level)
+    found = statistics.paired_difference(one, other, level=level)
+    return statistics.of_shares(found) if what.is_share else found
 
 
 def paired_sums(

@@ -103,7 +103,7 @@ def _coupling(sums: pd.DataFrame) -> dict[str, Any]:
             f"p_onset_after_{kind}_high": estimate.high,
         }
     after = [(sums[f"onsets_after_{kind}"], sums[f"steps_{kind}"]) for kind in ("wrong", "right")]
-    difference = statistics.paired_difference(*after)
+    difference = statistics.of_shares(statistics.paired_difference(*after))
     odds = statistics.clustered_odds(_tables(sums))
     return line | {
         "difference": difference.value,

@@ -78,8 +78,10 @@ def _line(arm: str, part: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, Any
     line |= spread("truncation_rate", average(part.assign(cut=part["finish_reason"].ne("stop")), flag("cut")))
     gaps = _gaps(part).join(_gaps(shared).add_suffix("_base"))
     gap, base, sizes = (gaps[name].to_numpy() for name in ("gap", "gap_base", "prefixes"))
-    line |= spread("gap", statistics.paired_difference((gap, sizes), (np.zeros(len(sizes)), sizes)))
-    line |= _change("gap", arm, statistics.paired_difference((gap, sizes), (base, sizes)))
+    own = statistics.paired_difference((gap, sizes), (np.zeros(len(sizes)), sizes))
+    line |= spread("gap", statistics.of_shares(own))
+    change = statistics.paired_difference((gap, sizes), (base, sizes))
+    line |= _change("gap", arm, statistics.at_most(change, -2.0, 2.0))  # each gap lies in -1 to 1
     removed = statistics.removed_share(gap, base, sizes) if arm != BASELINE_NAME else statistics.MISSING
     return line | spread("share_removed", removed)
 

@@ -4,10 +4,24 @@ from typing import Final
 
 MOST_CUT = 0.5
 """Where more completions than this are cut at the cap, their text says little about the model."""
+FEWEST_PROBLEMS = 6
+"""With fewer, a verdict would rest on the assumed shape of what was not seen: that all problems lean to one
+side has a chance of 2 ÷ 2⁵ = 6% for five of them, and of 3% for six."""
 SMALLEST_LOSS = 0.1
 """Nats of log-odds (or of logit) that a component must take beyond the ensemble to stand out of it."""
 NOT_TESTABLE: Final = "not testable"
 """The verdict where a floor is not reached."""
+
+
+def too_few(problems: int | None) -> str:
+    """Why so few problems decide nothing, whatever they show; empty for enough, or an unknown number."""
+    if not problems or problems >= FEWEST_PROBLEMS:
+        return ""
+    noun = "problem" if problems == 1 else "problems"
+    return (
+        f"{problems} {noun}, at least {FEWEST_PROBLEMS} needed (all of fewer lean to one side by chance "
+        f"more often than the level of a verdict allows)"
+    )
 
 
 def allowed_loss(margin: float, rate: float) -> float:

@@ -84,7 +84,7 @@ def onsets_removed(
     """The share of the baseline's onsets that an arm takes away, at the baseline's mix of steps.
 
     The baseline's rates and mix are taken as they are; the errors of the two differences, which are over
-    different steps, add up as squares.
+    different steps, add up as squares. No more than all of them can be taken away.
     """
     whole = sum(way.weight * base[way.metric.name] for way in judged_by)
     if not whole > 0:
@@ -96,7 +96,7 @@ def onsets_removed(
     ]
     value = sum(part[0] for part in parts)
     below, above = (math.hypot(*(part[0] - part[end] for part in parts)) for end in (1, 2))
-    return Interval(value, value - below, value + above)
+    return Interval(min(value, 1.0), value - below, min(value + above, 1.0))
 
 
 def what_fell(

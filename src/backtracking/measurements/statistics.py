@@ -6,7 +6,8 @@ completions cost no more than their problems. Quantities that are not defined co
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,6 +52,19 @@ class Difference:
 _NAN = float("nan")
 MISSING = Interval(_NAN, _NAN, _NAN)
 NO_DIFFERENCE = Difference(_NAN, _NAN, _NAN, _NAN, _NAN, problems=0)
+
+
+E = TypeVar("E", Interval, Difference)
+
+
+def at_most(found: E, lowest: float, highest: float) -> E:
+    """An estimate whose interval ends where what it estimates must end."""
+    return replace(found, low=max(found.low, lowest), high=min(found.high, highest))
+
+
+def of_shares(found: E) -> E:
+    """A difference of two shares: no more than all can be gained or lost."""
+    return at_most(found, -1.0, 1.0)
 
 
 def spread(name: str, estimate: Interval | Difference) -> dict[str, float]:

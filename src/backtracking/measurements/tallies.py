@@ -260,10 +260,12 @@ def difference(
     loss larger. The end that says whether it is held stays exact.
     """
     estimate = statistics.difference_within if metric.within_problems else statistics.paired_difference
+    students = estimate(one, other, level=level)
+    if metric.is_share:
+        students = statistics.of_shares(students)
     if not metric.to_be_held:
-        return estimate(one, other, level=level)
-    exact = exact_difference(one, other, level)
+        return students
+    exact = statistics.of_shares(exact_difference(one, other, level))
     if level is None:
         return exact
-    students = estimate(one, other, level=level)
     return replace(exact, high=students.high) if metric.less_is_loss else replace(exact, low=students.low)

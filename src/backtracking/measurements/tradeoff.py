@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from backtracking.measurements.bounded import deciding_problems, no_worse_p
 from backtracking.measurements.comparison import average, compare, count, paired_sums
-from backtracking.measurements.floors import NOT_TESTABLE, allowed_loss, no_onsets, too_cut, too_low
+from backtracking.measurements.floors import NOT_TESTABLE, allowed_loss, no_onsets, too_cut, too_few, too_low
 from backtracking.measurements.looks import Looks
 from backtracking.measurements.metrics import OUTCOMES, SIGNS, compared_in, shown_in
 from backtracking.measurements.outcome import (
@@ -150,9 +150,10 @@ def _verdict(
     """
     if row["arm"] == BASELINE_NAME:
         return "", ""
-    if breaks_text(row, margin):
+    few = too_few(row["problems"])
+    if not few and breaks_text(row, margin):
         return DESTRUCTIVE, ""
-    if reason := _accuracy_untestable(row, base, margin):
+    if reason := few or _accuracy_untestable(row, base, margin):
         return NOT_TESTABLE, reason
     allowed = allowed_loss(margin, base["accuracy"])
     if row["accuracy_diff_high"] < -allowed:
@@ -174,7 +175,7 @@ def _effect(row: "pd.Series[Any]", judged_by: Sequence[FallingOutcome], held: bo
 
 def _accuracy_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: float) -> str:
     if pd.isna(row["accuracy_diff_low"]):
-        return f"problems: {row['problems']:,}, at least 2 needed for an interval"
+        return "fewer than 2 problems have completions under both the baseline and the arm"
     cut = too_cut("baseline", base["truncation_rate"])
     return cut or too_low("accuracy", base["accuracy"], margin)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from backtracking.interventions import Arm, Condition, Intervention, When, scale_factor
 from backtracking.measurements.controls import Event, Reading
-from backtracking.measurements.statistics import Array, paired_difference, ratio, spread, sums_by
+from backtracking.measurements.statistics import Array, of_shares, paired_difference, ratio, spread, sums_by
 from backtracking.mechanism.passes import Edit, Site, TailScan, batches
 from backtracking.mechanism.phrases import Chances, PhraseReader
 from backtracking.mechanism.readouts import Openings, opening_mass, rank
@@ -97,7 +97,7 @@ def summarize_continuation_results(table: pd.DataFrame) -> pd.DataFrame:
 def _change(part: pd.DataFrame) -> dict[str, float]:
     """How much probability the onset's family loses, with the interval over problems."""
     after, before = (average_sums(part, name) for name in ("family_prob", "family_prob_before"))
-    return spread("family_change", paired_difference(after, before))
+    return spread("family_change", of_shares(paired_difference(after, before)))
 
 
 def _means(part: pd.DataFrame, suffix: str) -> dict[str, float]:
