@@ -17,6 +17,7 @@ ROOMS = [
     {"organism"},
     {"dataset", "traces"},
     {"model"},
+    {"executor"},
     {"engine"},
     {"measurements"},
     {"artifacts"},

@@ -41,6 +41,7 @@ def run(
     run_id: opt.RunId = None,
     phase1_run_id: opt.Phase1RunId = None,
     overrides: opt.Overrides = None,
+    address: opt.Address = None,
     start: Annotated[
         str | None,
         typer.Option("--from", metavar="STAGE", help="Start at this stage, and run it from scratch."),
@@ -66,7 +67,9 @@ def run(
 
     if as_json and not dry_run:
         raise UserError("--json needs --dry-run", next_step="add --dry-run, or look with: status --json")
-    request = Request(config, run_id, phase1_run_id, overrides or (), quiet=quiet, verbose=verbose)
+    request = Request(
+        config, run_id, phase1_run_id, overrides or (), address=address, quiet=quiet, verbose=verbose
+    )
     ctx = open_run(request, may_create=True, may_lack_phase1=dry_run)
     forced = [*(force or []), *([start] if start else [])]
     _check_stage_names(forced, ctx.pipeline)

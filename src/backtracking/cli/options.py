@@ -48,6 +48,13 @@ Overrides = Annotated[
         help="Override a config key, e.g. generation.temperature=0.7; repeatable.",
     ),
 ]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="A Ray cluster that works on the model, e.g. auto; sets run.executor to ray.",
+    ),
+]
 Variant = Annotated[
     str | None,
     typer.Option(
@@ -84,11 +91,12 @@ DEFAULTS: dict[str, tuple[Any, Any]] = {
     "run_id": (RunId, None),
     "phase1_run_id": (Phase1RunId, None),
     "overrides": (Overrides, None),
+    "address": (Address, None),
     "force": (Force, False),
     "quiet": (Quiet, False),
     "verbose": (Verbose, False),
 }
-RUN = ("config", "run_id", "overrides", "force", "quiet", "verbose")
+RUN = ("config", "run_id", "overrides", "address", "force", "quiet", "verbose")
 """What every command that works in a run takes."""
 
 

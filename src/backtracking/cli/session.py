@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ class Request:
     run_id: str | None = None
     phase1_run_id: str | None = None
     overrides: Sequence[str] = ()
+    address: str | None = None
+    """A Ray cluster that works on the model."""
     force: bool = False
     quiet: bool = False
     verbose: bool = False
@@ -40,11 +43,17 @@ class Request:
                 "an empty run id was given", "perhaps from a shell variable that is not set", "name the run"
             )
 
+    @property
+    def settings(self) -> list[str]:
+        """Config keys that options set."""
+        by_address = ["run.executor=ray", f"run.ray.address={self.address}"] if self.address else []
+        return [*self.overrides, *by_address]
+
 
 def load(request: Request) -> LoadedConfig:
     """The config named on the command line, else the one that the run was made with."""
     if request.config is not None:
-        return load_config(request.config, list(request.overrides))
+        return load_config(request.config, request.settings)
     run_id = request.run_id or current_id()
     paths = RunPaths(DEFAULT_OUTPUT_DIR, check_id("run id", run_id))
     if not paths.config.exists():
@@ -54,7 +63,7 @@ def load(request: Request) -> LoadedConfig:
             "name a run with --run-id, or a config with --config",
         )
     is_earlier = paths.meta.exists() and RunMeta.load(paths.meta).earlier is not None
-    return load_config(paths.config, list(request.overrides), skip_unknown=is_earlier)
+    return load_config(paths.config, request.settings, skip_unknown=is_earlier)
 
 
 def find_run(request: Request, loaded: LoadedConfig) -> "ChosenRun":
@@ -189,6 +198,7 @@ def run_stages(
     with (
         opened(ctx.paths, ctx.meta, ctx.loaded, phase1),
         tracking(ctx.config, ctx.paths, ctx.reporter) as tracked,
+        closing(ctx),
     ):
         for number, stage in enumerate(stages, start=1):
             place = f"[{number}/{len(stages)}] " if len(stages) > 1 else ""

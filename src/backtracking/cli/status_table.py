@@ -1,7 +1,8 @@
 """How `status` shows the stages of a run: a stage to a line, whole at 80 columns, the reason below it."""
 
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -84,11 +85,20 @@ def described(heading: RunHeading, meta: "RunMeta", stages: "Mapping[str, Status
 
 
 def _stage(name: str, status: "Status", record: "StageRecord | None") -> dict[str, Any]:
-    told = {"rows": None, "started": None, "finished": None, "seconds": None}
+    told: dict[str, Any] = {"rows": None, "started": None, "finished": None, "seconds": None, "executors": {}}
     if record is not None:
         told = {key: getattr(record, key) for key in told}
     standing = {"state": status.state, "reason": status.reason, "other_code": status.other_code or None}
     return {"stage": name, **standing, **told}
+
+
+def _executors(records: "Iterable[StageRecord]") -> str:
+    """Who worked on the model, where it was not this machine's process alone."""
+    made: Counter[str] = Counter()
+    for record in records:
+        made.update(record.executors)
+    parts = [f"{name} {count:,}" for name, count in made.most_common()]
+    return f"results by executor: {'; '.join(parts)}" if set(made) - {"local"} else ""
 
 
 def show_stages(
@@ -122,5 +132,7 @@ def show_stages(
     for line in heading.lines():
         console.print(Text(line))
     console.print(table)
+    if executors := _executors(records.values()):
+        console.print(Text(executors, "dim"))
     if other_code := [status.other_code for status in stages.values() if status.other_code]:
         console.print(Text(in_words(other_code), "dim"))

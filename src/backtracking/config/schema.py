@@ -9,20 +9,8 @@ from pydantic import Field, field_validator, model_validator
 from backtracking.config.base import Name, Number, PositiveInt, ReportPath, Section, Seed
 from backtracking.config.onsets import StudiedOnsets, TurnSection
 from backtracking.config.phase2 import BEST_SUBSET, Phase2Config
+from backtracking.config.workers import RunConfig
 from backtracking.interventions import scale_factor
-
-
-class RunConfig(Section):
-    """The run: its name, its seed and where it is kept."""
-
-    name: Name = "backtracking"
-    """A short name; new run ids begin with it."""
-    seed: Seed = 0
-    """Seeds token noise, control matching and resampling; the same seed gives the same rows."""
-    run_id: Name | None = None
-    """The run folder's name; when null, --run-id, else the current run of the same study, else a new id."""
-    output_dir: str = "runs"
-    """Folder that holds all run folders, relative to where the command is started."""
 
 
 NO_MODEL = "none"

@@ -42,7 +42,7 @@ _KEPT_PROMPT_TOKENS_PER_SLOT = 64
 
 def run_batched(
     model: LoadedModel,
-    rows: Iterable[Row],
+    rows: Iterable[Row | None],
     params: SamplingParams,
     *,
     seed: int,
@@ -61,7 +61,7 @@ def run_batched(
 
 def run_turns(
     model: LoadedModel,
-    rows: Iterable[Row],
+    rows: Iterable[Row | None],
     params: SamplingParams,
     *,
     seed: int,
@@ -93,20 +93,22 @@ def run_turns(
         hooks.remove()
 
 
-def _in_reach(rows: Iterable[Row], model: LoadedModel, params: SamplingParams) -> Iterator[Row]:
+def _in_reach(rows: Iterable[Row | None], model: LoadedModel, params: SamplingParams) -> Iterator[Row | None]:
     """Pass on rows whose positions the engine gets right; a row's last token is not fed back."""
     for row in rows:
-        check_length(model, len(row.prompt.ids) + token_budget(row, model, params) - 1)
+        if row is not None:
+            check_length(model, len(row.prompt.ids) + token_budget(row, model, params) - 1)
         yield row
 
 
 class _Queue:
     """Rows to come; rows that had to make room come back to its front.
 
-    An error in the source ends the queue and is kept, so that the rows before it can finish.
+    None in the source says that there is no row just now, while others are in the making. An error in the
+    source ends the queue and is kept, so that the rows before it can finish.
     """
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, rows: Iterable[Row | None]) -> None:
         self._rows = iter(rows)
         self._waiting: deque[Row] = deque()
         self.error: Exception | None = None
@@ -114,7 +116,7 @@ class _Queue:
     def peek(self) -> Row | None:
         if not self._waiting and self.error is None:
             try:
-                self._waiting.extend(itertools.islice(self._rows, 1))
+                self._waiting.extend(row for row in itertools.islice(self._rows, 1) if row is not None)
             except Exception as error:  # whatever it is, it is raised in the end
                 self.error = error
         return self._waiting[0] if self._waiting else None

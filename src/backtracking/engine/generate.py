@@ -5,9 +5,11 @@ neighbours, restarts and sharding have no part in it.
 """
 
 import time
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from backtracking.engine.reference import run_reference
 from backtracking.engine.rows import Prompt, Row, checked_rows
 from backtracking.engine.sampling import SamplingParams
 from backtracking.errors import UserError
+from backtracking.executor.work import HERE, Executor
 from backtracking.model.gates import GateTable
 from backtracking.model.ledger import Ledger, label
 from backtracking.model.loading import LoadedModel
@@ -24,6 +27,62 @@ from backtracking.run.records import GenerationRecord
 from backtracking.text.triggers import Phrase
 
 __all__ = ["Prompt", "Row", "SamplingParams", "generate_rows"]
+
+
+@dataclass(frozen=True)
+class Completing:
+    """Completes rows, on whichever process has the model."""
+
+    sampling: SamplingParams
+    seed: int
+    slots: int | Literal["auto"] = "auto"
+    engine: Literal["batched", "reference"] = "batched"
+    vectors: Mapping[str, Tensor] = field(default_factory=dict)
+    onset_phrases: Collection[Phrase] = ()
+    counts: bool = True
+    """Whether what hooks do is counted."""
+
+    ahead: ClassVar[int] = 16
+
+    def __call__(
+        self, model: LoadedModel, rows: Iterable[tuple[int, Row] | None]
+    ) -> Iterator[tuple[int, "Completed"]]:
+        places: defaultdict[RowKey, deque[int]] = defaultdict(deque)
+
+        def noted() -> Iterator[Row | None]:
+            for numbered in rows:
+                if numbered is not None:
+                    places[_key_of_row(numbered[1])].append(numbered[0])
+                yield None if numbered is None else numbered[1]
+
+        table, ledger = GateTable(model, self.vectors, self.onset_phrases), Ledger(self.counts)
+        run = run_reference if self.engine == "reference" else partial(run_batched, slots=self.slots)
+        for record in run(model, noted(), self.sampling, seed=self.seed, table=table, ledger=ledger):
+            waiting = places[key := _key_of_record(record)]
+            place = waiting.popleft()
+            if not waiting:
+                del places[key]
+            yield place, Completed(record, ledger.take())
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A finished row, and what the hooks did for it."""
+
+    record: GenerationRecord
+    ledger: Ledger
+
+
+RowKey = tuple[str, str, int, str, int | None]
+"""What a row's text is a function of, within one run of the engine."""
+
+
+def _key_of_row(row: Row) -> RowKey:
+    return (row.prompt.variant, *row.id, row.condition.name, row.condition.draw)
+
+
+def _key_of_record(record: GenerationRecord) -> RowKey:
+    return (record.variant, *record.id, record.condition, record.draw)
 
 
 def generate_rows(
@@ -38,6 +97,7 @@ def generate_rows(
     progress: Bar | None = None,
     vectors: Mapping[str, Tensor] | None = None,
     onset_phrases: Collection[Phrase] = (),
+    executor: Executor = HERE,
 ) -> Iterator[GenerationRecord]:
     """Complete every row and yield it when it finishes; `rows` is read only as slots become free.
 
@@ -51,19 +111,20 @@ def generate_rows(
     checked = checked_rows(rows, table)
     if isinstance(rows, Sequence):
         checked = iter(list(checked))
-    run = run_reference if engine == "reference" else partial(run_batched, slots=slots)
-    records = run(model, checked, sampling, seed=seed, table=table, ledger=ledger)
-    return _watched(records, table, ledger, progress)
+    work = Completing(sampling, seed, slots, engine, vectors or {}, tuple(onset_phrases), ledger.enabled)
+    return _watched(executor.run(model, work, checked, progress), table, ledger, progress)
 
 
 def _watched(
-    records: Iterator[GenerationRecord], table: GateTable, ledger: Ledger, bar: Bar | None
+    made: Iterator[tuple[int, Completed]], table: GateTable, ledger: Ledger, bar: Bar | None
 ) -> Iterator[GenerationRecord]:
-    """Tell the ledger what each finished row must have cost, and the bar how the run goes."""
+    """Tell the ledger what each row did and what it must have cost, and the bar how the run goes."""
     start = time.monotonic()
     tokens = cut = 0
-    for record in records:
+    for _, completed in made:
+        record = completed.record
         condition = label(record.condition, record.draw)
+        ledger.add(completed.ledger)
         ledger.expect(record, table.by_label[condition], table.phrases)
         tokens += record.completion_tokens
         cut += record.finish_reason == "length"

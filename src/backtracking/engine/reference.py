@@ -77,7 +77,7 @@ def _plain_generation(model: LoadedModel) -> Iterator[None]:
 
 def run_reference(
     model: LoadedModel,
-    rows: Iterable[Row],
+    rows: Iterable[Row | None],
     params: SamplingParams,
     *,
     seed: int,
@@ -85,7 +85,7 @@ def run_reference(
     ledger: Ledger,
 ) -> Iterator[GenerationRecord]:
     """Complete rows one after the other."""
-    for row in rows:
+    for row in filter(None, rows):
         draft = Draft(row, model, params, seed)
         ids = torch.tensor([row.prompt.ids], device=model.device)
         own = Ledger()

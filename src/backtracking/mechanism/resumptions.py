@@ -15,6 +15,7 @@ from torch import Tensor
 from backtracking.config.onsets import StudiedOnsets
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.engine.sampling import choose, noise_key
+from backtracking.executor.work import HERE, Executor
 from backtracking.interventions import BASELINE_ARM, Arm, Condition
 from backtracking.measurements.comparison import CompletionNumber, average, flag
 from backtracking.measurements.controls import Event
@@ -44,6 +45,7 @@ def sample_resumptions(
     detector: Detector,
     plan: ResumptionPlan,
     vectors: Mapping[str, Tensor] | None = None,
+    executor: Executor = HERE,
 ) -> pd.DataFrame:
     """One row per event, arm and continuation: an onset at once, or one later within the continuation."""
     chosen = _first_tokens(model, events, arms, plan, vectors)
@@ -62,7 +64,7 @@ def sample_resumptions(
     sampling = replace(plan.sampling, max_new_tokens=max(1, plan.tokens - 1))
     written = {
         (record.example_id, record.condition, record.sample_id): record.completion_ids
-        for record in generate_rows(model, rows, sampling, seed=plan.seed)
+        for record in generate_rows(model, rows, sampling, seed=plan.seed, executor=executor)
     }
     lines = []
     for number, event in enumerate(events):

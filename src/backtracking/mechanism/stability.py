@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from backtracking.config.onsets import StudiedOnsets
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
+from backtracking.executor.work import HERE, Executor
 from backtracking.measurements.controls import Reading
 from backtracking.measurements.stability import continuation_tokens
 from backtracking.model.loading import LoadedModel
@@ -24,7 +25,11 @@ class Again:
 
 
 def sample_again(
-    model: LoadedModel, wanted: Sequence[tuple[Reading, int]], detector: Detector, how: Again
+    model: LoadedModel,
+    wanted: Sequence[tuple[Reading, int]],
+    detector: Detector,
+    how: Again,
+    executor: Executor = HERE,
 ) -> Iterator[tuple[int, int | None]]:
     """Per position and sample number how many tokens on the first onset begins; none without one.
 
@@ -40,7 +45,7 @@ def sample_again(
     sampling = replace(
         how.sampling, max_new_tokens=continuation_tokens(how.window, how.onsets), logprobs=False
     )
-    for record in generate_rows(model, rows, sampling, seed=how.seed):
+    for record in generate_rows(model, rows, sampling, seed=how.seed, executor=executor):
         place = places[record.example_id, record.sample_id]
         at, _ = wanted[place]
         said = at.seen[at.prompt_tokens :]

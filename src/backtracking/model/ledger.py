@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,12 @@ class Ledger:
                 self.called[key] += called
                 self.applied[key] += other.applied[key]
         self.sequence_lengths.update(other.sequence_lengths if self.enabled else {})
+
+    def take(self) -> "Ledger":
+        """The counts so far, which begin anew here."""
+        taken = deepcopy(self)
+        self.reset()
+        return taken
 
     def reset(self) -> None:
         """Begins again at nothing."""

@@ -36,6 +36,8 @@ class StageRecord:
     notes: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
     """Why the stage's question is not testable, or what it failed on."""
+    executors: dict[str, int] = field(default_factory=dict)
+    """Who worked on the model since the last finished result, and how many results each gave."""
     not_made: list[str] = field(default_factory=list)
     """The outputs that there are none of for that reason, named from the run folder on."""
     cause: str = ""

@@ -20,6 +20,9 @@ class Bar(Protocol):
     def advance(self, count: int = 1, note: str = "") -> None:
         """Says that so many more are done, with a word on how it goes."""
 
+    def line(self, name: str, text: str) -> None:
+        """How one of several workers fares, on a line of its own where lines can be written over."""
+
 
 class Reporter(Protocol):
     """Makes bars and says lines; the CLI decides where they go."""
@@ -33,6 +36,9 @@ class Reporter(Protocol):
 
 class _Silent:
     def advance(self, count: int = 1, note: str = "") -> None:
+        pass
+
+    def line(self, name: str, text: str) -> None:
         pass
 
 
@@ -80,6 +86,9 @@ class _PlainBar:
         if now - self._last >= PLAIN_EVERY_SECONDS and self._done != self._total:
             self._last = now
             self._line(now)
+
+    def line(self, name: str, text: str) -> None:
+        pass  # a log has the sum only
 
     def finish(self) -> None:
         if self._shown or time.monotonic() - self._start >= SHOW_AFTER_SECONDS:
@@ -139,7 +148,7 @@ class Terminal:
             self.say(f"  {label}")
             columns.insert(0, rp.TextColumn(" "))
         with rp.Progress(*columns, console=self._console, expand=True) as live:
-            task = live.add_task(label, total=total, note="")
+            task = live.add_task(label, total=total, note="", said="")
             yield _RichBar(live, task)
 
     def say(self, message: str) -> None:
@@ -158,6 +167,8 @@ def _state_column(unit: str, column: "Column") -> "rp.ProgressColumn":
 
     class State(rp.ProgressColumn):
         def render(self, task: "rp.Task") -> Text:
+            if task.fields["said"]:
+                return Text(task.fields["said"])
             total = int(task.total or 0)
             return Text(describe(int(task.completed), total, unit, task.elapsed or 0.0, task.fields["note"]))
 
@@ -167,11 +178,17 @@ def _state_column(unit: str, column: "Column") -> "rp.ProgressColumn":
 class _RichBar:
     def __init__(self, live: "rp.Progress", task: "rp.TaskID") -> None:
         self._live, self._task = live, task
+        self._lines: dict[str, rp.TaskID] = {}
 
     def advance(self, count: int = 1, note: str = "") -> None:
         self._live.advance(self._task, count)
         if note:
             self._live.update(self._task, note=note)
+
+    def line(self, name: str, text: str) -> None:
+        if name not in self._lines:
+            self._lines[name] = self._live.add_task("", total=1, note="", said=text)
+        self._live.update(self._lines[name], said=text)
 
 
 def reporter(quiet: bool = False) -> Reporter:

@@ -114,8 +114,8 @@ def set_aside(path: Path, reporter: Reporter, *, copy: bool = False) -> None:
         reporter.say(f"  {what} kept in {kept.name}")
 
 
-def sort_rows(file: RowFile[GenerationRecord], order: Mapping[RowId, int]) -> None:
-    """Put finished rows in the order of the plan, so that equal runs have equal files."""
-    places = [order[row.id] for row in file.rows()]
+def sort_rows(file: RowFile[GenerationRecord], order: Mapping[RowId, int], *, first: int = 0) -> None:
+    """Put finished rows in the order of the plan, so that equal runs have equal files; `first` ones stay."""
+    places = [-1 if number < first else order[row.id] for number, row in enumerate(file.rows())]
     if places != sorted(places):
         io.keep_lines(file.path, sorted(range(len(places)), key=places.__getitem__))

@@ -19,6 +19,7 @@ from backtracking.run.progress import Quiet, Reporter
 from backtracking.run.provenance import weights_digest
 
 if TYPE_CHECKING:
+    from backtracking.executor.work import Executor
     from backtracking.model.loading import LoadedModel
 
 SAMPLING_KEYS = ("generation", "-generation.num_samples_per_prompt", "-generation.batch_size")
@@ -37,6 +38,7 @@ class RunContext:
     """All stages that the config asks for, in order; a report says which of them are stale."""
     reporter: Reporter = field(default_factory=Quiet)
     load: "Callable[[ExperimentConfig], LoadedModel] | None" = None
+    _executor: "Executor | None" = None
     _model: "LoadedModel | None" = None
     _tokenizer: Any = None
 
@@ -108,6 +110,34 @@ class RunContext:
             else:
                 self._model = self.load(self.config)
         return self._model
+
+    @property
+    def executor(self) -> "Executor":
+        """Who works on the model."""
+        if self._executor is None:
+            asked = self.config.run
+            if asked.executor == "ray":
+                from backtracking.executor.on_ray import RayExecutor
+
+                self._executor = RayExecutor(self.config.model, asked.ray, self.reporter)
+            else:
+                from backtracking.executor.work import InThisProcess
+
+                self._executor = InThisProcess()
+        return self._executor
+
+    def close(self) -> None:
+        """Let the executor's workers go."""
+        if self._executor is not None:
+            self._executor.close()
+
+    def take_results(self) -> dict[str, int]:
+        """How many results the executor has handed out since this was asked last, by what it is called."""
+        asked = self._executor
+        if asked is None or not asked.results:
+            return {}
+        count, asked.results = asked.results, 0
+        return {asked.name: count}
 
     def tokenizer(self) -> Any:
         """The model's tokenizer, without its weights when they are not loaded yet."""

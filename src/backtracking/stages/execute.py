@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +182,7 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Executed:
         is_interrupt = isinstance(error, KeyboardInterrupt)
         record.outcome = "interrupted" if is_interrupt else "failed"
         record.reason = "" if is_interrupt else _in_a_line(error)
+        _note_executors(ctx, record)
         record.seconds = round(time.perf_counter() - start, 3)
         _save_quietly(ctx)
         raise
@@ -189,6 +191,7 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Executed:
     if digests.WEIGHTS in record.inputs:
         # Weights that were fetched only now have an identity only now.
         record.inputs[digests.WEIGHTS] = record.inputs[digests.WEIGHTS] or ctx.weights() or ""
+    _note_executors(ctx, record)
     record.finished = provenance.now()
     record.seconds = round(time.perf_counter() - start, 3)
     ctx.meta.save(ctx.paths.meta)
@@ -223,6 +226,7 @@ def _begin(stage: Stage, ctx: RunContext) -> StageRecord:
     previous = ctx.meta.stages.get(stage.key)
     if previous is not None:
         record.notes = dict(previous.notes)
+        record.executors = {} if previous.outcome in ("done", "not testable") else previous.executors
     ctx.meta.stages[stage.key] = record
     ctx.meta.save(ctx.paths.meta)
     return record
@@ -236,6 +240,11 @@ def _note_not_testable(stage: Stage, ctx: RunContext, record: StageRecord, why: 
         set_aside(path, ctx.reporter)
     record.outcome, record.reason, record.cause, record.notes = "not testable", str(why), why.cause, {}
     record.not_made = [digests.relative(path, ctx) for path in own]
+
+
+def _note_executors(ctx: RunContext, record: StageRecord) -> None:
+    """Add who has worked on the model in this start, and how much."""
+    record.executors = dict(Counter(record.executors) + Counter(ctx.take_results()))
 
 
 def _in_a_line(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
+from backtracking.executor.work import HERE, Executor
 from backtracking.interventions import Arm, Condition
 from backtracking.measurements.events import EventReader
 from backtracking.measurements.fixed_prefixes import INJECTED, KINDS, ROW_COLUMNS
@@ -109,6 +110,7 @@ class Writer:
     engine: Literal["batched", "reference"] = "batched"
     vectors: "Mapping[str, Tensor]" = field(default_factory=dict)
     onset_phrases: "Collection[Phrase]" = ()
+    executor: Executor = HERE
 
     @classmethod
     def of(cls, job: SweepJob) -> "Writer":
@@ -123,6 +125,7 @@ class Writer:
             engine=job.engine,
             vectors=job.vectors,
             onset_phrases=job.onset_phrases,
+            executor=job.executor,
         )
 
     @cached_property
@@ -144,6 +147,7 @@ class Writer:
             engine=self.engine,
             vectors=self.vectors,
             onset_phrases=self.onset_phrases,
+            executor=self.executor,
         ):
             place = places[record.example_id, record.condition, record.draw]
             yield place, self._shown(record, tasks[place])

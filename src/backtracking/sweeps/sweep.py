@@ -13,6 +13,7 @@ from backtracking.artifacts.phase2 import ARM_CARD, ARM_ROWS
 from backtracking.config.phase2 import Subset
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.errors import UserError
+from backtracking.executor.work import HERE, Executor
 from backtracking.interventions import BASELINE_ARM, Arm, Condition
 from backtracking.measurements.degeneration import degeneration
 from backtracking.measurements.events import EventReader
@@ -23,10 +24,10 @@ from backtracking.model.arms import Resources, scale_arms, subset_arms
 from backtracking.model.ledger import Ledger
 from backtracking.model.loading import LoadedModel
 from backtracking.run import io
-from backtracking.run.progress import Quiet, Reporter
+from backtracking.run.progress import Bar, Quiet, Reporter
 from backtracking.run.provenance import digest
 from backtracking.run.records import GenerationRecord
-from backtracking.run.rowfile import Found, RowFile, resume, set_aside
+from backtracking.run.rowfile import Found, RowFile, resume, set_aside, sort_rows
 from backtracking.sweeps.waves import run_waves
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class SweepJob:
     made_with: Mapping[str, Any] = field(default_factory=dict)
     """Settings outside this record that decide a row's text: rows made otherwise are not kept."""
     reporter: Reporter = field(default_factory=Quiet)
+    executor: Executor = HERE
     note_hooks: Callable[[dict[str, Any]], None] = field(default=lambda _: None)
     """Called with what the hooks did in a start, also when the start is cut off."""
 
@@ -136,6 +138,7 @@ def generate_with_ablation(
     places: Sequence[int] | None = None,
     done: Collection[ArmRowId] = (),
     ledger: Ledger | None = None,
+    progress: Bar | None = None,
 ) -> Iterator[GenerationRecord]:
     """Rows of all arms as they finish; one engine run, arms mixed in every batch, `done` rows left out.
 
@@ -151,6 +154,8 @@ def generate_with_ablation(
         ledger=ledger,
         vectors=job.vectors,
         onset_phrases=job.onset_phrases,
+        progress=progress,
+        executor=job.executor,
     )
 
 
@@ -201,16 +206,23 @@ def _generate_missing(
         return
     if not generated.total():
         _say_what_is_there(job, arms, Counter(arm for *_, arm in done))
-    cut = 0
+    files = {arm.name: _file(job, arm) for arm in arms}
+    before = {name: io.count_lines(file.path) for name, file in files.items()}
     with ExitStack() as stack:
-        append = {arm.name: stack.enter_context(_file(job, arm).appending()) for arm in arms}
+        append = {name: stack.enter_context(file.appending()) for name, file in files.items()}
         bar = stack.enter_context(job.reporter.bar(f"{len(arms)} arms", pending))
-        for record in generate_with_ablation(job, arms, places=places, done=done, ledger=ledger):
+        made = generate_with_ablation(job, arms, places=places, done=done, ledger=ledger, progress=bar)
+        for record in made:
             append[record.condition](record)
             done.add((record.example_id, record.sample_id, record.condition))
             generated[record.condition] += 1
-            cut += record.finish_reason == "length"
-            bar.advance(1, note=f"{cut:,} cut" if cut else "")
+    order = {
+        (prompt.example_id, sample): place * job.samples + sample
+        for place, prompt in enumerate(job.prompts)
+        for sample in range(job.samples)
+    }
+    for name, file in files.items():
+        sort_rows(file, order, first=before[name])
 
 
 def _say_what_is_there(job: SweepJob, arms: Sequence[Arm], done: Mapping[str, int]) -> None:

@@ -117,4 +117,5 @@ class FixedPrefixes(Stage):
             slots=config.generation.batch_size,
             engine=config.generation.engine,
             vectors=mean_outputs(ctx, arms, mean_positions(ctx, self.variant)),
+            executor=ctx.executor,
         )

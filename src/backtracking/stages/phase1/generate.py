@@ -130,6 +130,7 @@ class Generate(Stage):
                 ledger=ledger,
                 progress=bar,
                 vectors=mean_outputs(ctx, [arm], positions),
+                executor=ctx.executor,
             ):
                 append(record)
         ledger.verify()

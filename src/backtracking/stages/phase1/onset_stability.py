@@ -109,7 +109,8 @@ class OnsetStability(Stage):
 
         def sampled(pending: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
             some = [wanted[k] for k in pending]
-            for place, begin in sample_again(ctx.model(), some, Detector(ctx.config.detection), how):
+            drawn = sample_again(ctx.model(), some, Detector(ctx.config.detection), how, ctx.executor)
+            for place, begin in drawn:
                 yield pending[place], {"begins": NONE if begin is None else begin}
 
         values = compute_resumably(

@@ -114,7 +114,13 @@ class Phase2ContinuationAblation(Stage):
             onsets=ctx.config.analysis.onsets,
         )
         samples = sample_resumptions(
-            ctx.model(), events, arms, Detector(ctx.config.detection), plan, vectors(ctx, asked.variant, arms)
+            ctx.model(),
+            events,
+            arms,
+            Detector(ctx.config.detection),
+            plan,
+            vectors(ctx, asked.variant, arms),
+            ctx.executor,
         )
         figures.publish(ctx.paths, files.RESUMED, samples)
         figures.publish(ctx.paths, files.RESUMED_SUMMARY, summarize_resumptions(samples))

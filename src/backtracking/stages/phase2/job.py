@@ -88,6 +88,7 @@ def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequenc
         onset_phrases=onset_phrases(ctx, arms),
         made_with=select_keys(config.model_dump(mode="json"), TEXT_KEYS) | {"weights": ctx.weights()},
         reporter=ctx.reporter,
+        executor=ctx.executor,
         note_hooks=partial(_write_hook_debug, ctx),
     )
 

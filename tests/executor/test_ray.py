@@ -1,0 +1,178 @@
+"""The same rows, whoever makes them: this process, one worker, two, and two of which one is killed midway."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from backtracking.cli.session import Request, open_run, run_stages
+from backtracking.executor.cluster import ALONE, QUIET
+from backtracking.run.meta import RunMeta
+from backtracking.stages.execute import status_of
+from tests.foundation.command import assert_one_clear_message
+
+ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["dataset.max_examples=6", "generation.num_samples_per_prompt=4", "generation.max_new_tokens=60"]
+ROWS = "generations/baseline_think_newline/baseline.jsonl"
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory):
+    """A cluster of two CPUs on the loopback, for as long as the tests run."""
+    log = tmp_path_factory.mktemp("ray") / "log"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}"]
+    command += ["--num-cpus=2", "--num-gpus=0", "--include-dashboard=false", "--node-ip-address=127.0.0.1"]
+    command += ["--object-store-memory=100000000", "--disable-usage-stats"]
+    os.environ |= QUIET | ALONE | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    with log.open("w") as said:
+        head = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 120
+        while "Ray runtime started" not in log.read_text():
+            assert head.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+        yield f"127.0.0.1:{port}"
+    finally:
+        head.terminate()
+        head.wait(60)
+
+
+def request(workdir, *settings):
+    config = ROOT / "configs/demo.yaml"
+    return Request(config=config, run_id="r", overrides=[*SMALL, *settings], quiet=True)
+
+
+def generated(workdir, *settings, watch=None):
+    """The file of rows that `generate` writes in an empty folder, and the run's record of the stage."""
+    from backtracking.stages.phase1.generate import Generate
+    from backtracking.stages.phase1.prepare_data import PrepareData
+
+    workdir.mkdir()
+    here = Path.cwd()
+    os.chdir(workdir)
+    try:
+        asked = request(workdir, *settings)
+        ctx = open_run(asked, may_create=True)
+        if watch is not None:
+            watch(ctx.executor)
+        stage = Generate("baseline_think_newline", "baseline")
+        run_stages(ctx, [PrepareData(), stage], asked)
+        switched = open_run(request(workdir))
+        assert status_of(stage, switched).state == "done"  # whoever made it
+        record = RunMeta.load(ctx.paths.meta).stages[stage.key]
+        return (ctx.paths.root / ROWS).read_bytes(), record
+    finally:
+        os.chdir(here)
+
+
+def on_ray(address, workers):
+    return ["run.executor=ray", f"run.ray.address={address}", f"run.ray.workers={workers}", "generation.batch_size=8"]
+
+
+def killing(executor):
+    """Kill a worker with SIGKILL once some results are there."""
+    run, killed = executor.run, []
+
+    def run_and_kill(*given, **named):
+        for number, result in enumerate(run(*given, **named)):
+            if number == 3:
+                killed.append(next(iter(executor.identities.values())).pid)
+                os.kill(killed[0], signal.SIGKILL)
+            yield result
+
+    executor.run, executor.killed = run_and_kill, killed
+
+
+@pytest.fixture(scope="module")
+def local_rows(tmp_path_factory):
+    rows, record = generated(tmp_path_factory.mktemp("local") / "run")
+    assert record.executors == {"local": 24}
+    return rows
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_write_the_same_rows(workers, address, tmp_path, local_rows):
+    rows, record = generated(tmp_path / "run", *on_ray(address, workers))
+    assert rows == local_rows
+    assert record.executors == {f"ray, {workers} worker{'s' * (workers > 1)}": 24}
+
+
+def test_a_killed_worker_leaves_no_trace_in_the_rows(address, tmp_path, local_rows):
+    watched = []
+    rows, record = generated(tmp_path / "run", *on_ray(address, 2), watch=lambda e: (killing(e), watched.append(e)))
+    assert watched[0].killed
+    assert rows == local_rows
+    assert record.executors == {"ray, 2 workers": 24}
+
+
+def test_a_mistake_is_told_as_anywhere_else(address, cli, workdir):
+    outcome = cli(
+        "generate", "-c", ROOT / "configs/demo.yaml", "--address", address, "--set", "run.ray.cpus=64"
+    )
+    if outcome.code == 2 and "prepare-data" in outcome.err:
+        cli("prepare-data", "-c", ROOT / "configs/demo.yaml")
+        outcome = cli(
+            "generate", "-c", ROOT / "configs/demo.yaml", "--address", address, "--set", "run.ray.cpus=64"
+        )
+    assert_one_clear_message(outcome, "a worker takes 64 of CPU", "run.ray.cpus")
+
+
+def test_ctrl_c_ends_a_cluster_of_its_own_and_keeps_the_rows(workdir):
+    """Everything that was started is gone, nothing listened beyond the loopback, and the run resumes."""
+    command = [sys.executable, "-m", "backtracking.cli", "run", "-c", str(ROOT / "configs/demo.yaml")]
+    settings = [*SMALL, "run.executor=ray", "run.ray.workers=1", "dataset.max_examples=400"]
+    command += [part for setting in settings for part in ("--set", setting)]
+    started = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    file = workdir / "runs/demo" / ROWS
+    deadline = time.monotonic() + 180
+    while not file.exists() or file.read_bytes().count(b"\n") < 5:
+        assert started.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+    family = session_of(started.pid)
+    beyond = [place for pid in family for place in listening(pid) if not place.startswith("127.0.0.1:")]
+    os.killpg(started.pid, signal.SIGINT)
+    _, said = started.communicate(timeout=120)
+    assert started.returncode == 130, said
+    assert "Traceback" not in said and "raylet" not in said
+    assert not beyond
+    assert not session_of(started.pid)
+    record = RunMeta.load(workdir / "runs/demo/meta.json").stages["generate[baseline_think_newline/baseline]"]
+    assert record.outcome == "interrupted"
+    assert record.executors["ray, 1 worker"] == file.read_bytes().count(b"\n")
+
+
+def session_of(leader: int) -> list[int]:
+    """Every live process of a session."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == leader and fields[0] != "Z":
+            found.append(int(folder.name))
+    return found
+
+
+def listening(pid: int) -> list[str]:
+    """Where a process waits for connections over the network."""
+    import psutil
+
+    try:
+        connections = psutil.Process(pid).net_connections(kind="inet")
+    except psutil.Error:
+        return []
+    waiting = [one.laddr for one in connections if one.status == psutil.CONN_LISTEN]
+    return [f"{place.ip.removeprefix('::ffff:')}:{place.port}" for place in waiting]
