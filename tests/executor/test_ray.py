@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from backtracking.run.meta import RunMeta
 from backtracking.stages.execute import status_of
 from tests.foundation.command import assert_one_clear_message
 
-ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ray") is None, reason="the extra `ray` is not installed"),
+]
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["dataset.max_examples=6", "generation.num_samples_per_prompt=4", "generation.max_new_tokens=60"]
