@@ -81,12 +81,13 @@ def generated(workdir, *settings, watch=None):
 
 
 def on_ray(address, workers):
-    return ["run.executor=ray", f"run.ray.address={address}", f"run.ray.workers={workers}", "generation.batch_size=8"]
+    keys = ["run.executor=ray", f"run.ray.address={address}", f"run.ray.workers={workers}"]
+    return [*keys, "generation.batch_size=8"]
 
 
-def killing(executor):
+def killing(executor, killed):
     """Kill a worker with SIGKILL once some results are there."""
-    run, killed = executor.run, []
+    run = executor.run
 
     def run_and_kill(*given, **named):
         for number, result in enumerate(run(*given, **named)):
@@ -95,7 +96,7 @@ def killing(executor):
                 os.kill(killed[0], signal.SIGKILL)
             yield result
 
-    executor.run, executor.killed = run_and_kill, killed
+    executor.run = run_and_kill
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +114,9 @@ def test_workers_write_the_same_rows(workers, address, tmp_path, local_rows):
 
 
 def test_a_killed_worker_leaves_no_trace_in_the_rows(address, tmp_path, local_rows):
-    watched = []
-    rows, record = generated(tmp_path / "run", *on_ray(address, 2), watch=lambda e: (killing(e), watched.append(e)))
-    assert watched[0].killed
+    killed = []
+    rows, record = generated(tmp_path / "run", *on_ray(address, 2), watch=lambda on: killing(on, killed))
+    assert killed
     assert rows == local_rows
     assert record.executors == {"ray, 2 workers": 24}
 

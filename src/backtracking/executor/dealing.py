@@ -41,6 +41,7 @@ class Dealing:
         return self._is_read and not self._items
 
     def join(self, worker: str) -> None:
+        """A worker is there and may ask."""
         self.hands[worker] = Held()
 
     def deal(self, worker: str, wants: int, now: float) -> list[tuple[int, Any]]:

@@ -28,6 +28,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
+        """What is told of an error."""
         if isinstance(error, UserError):
             return cls(error.what, error.why, error.next_step)
         return cls(f"{type(error).__name__}: {error}", traceback="".join(traceback.format_exception(error)))

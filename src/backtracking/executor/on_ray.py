@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from backtracking.config.schema import ModelConfig
@@ -12,8 +13,9 @@ from backtracking.errors import UserError
 from backtracking.executor.cluster import Wanted, cluster
 from backtracking.executor.dealing import MOST_LOSSES, Dealing
 from backtracking.executor.feed import Failure, Report
+from backtracking.executor.weights import packed
 from backtracking.executor.work import Executor, Item, Result, Work
-from backtracking.executor.worker import PATIENCE_SECONDS, Identity, Worker
+from backtracking.executor.worker import PATIENCE_SECONDS, Identity, Lacking, Worker
 from backtracking.model.loading import LoadedModel
 from backtracking.run.progress import Bar, Quiet, Reporter
 
@@ -35,18 +37,21 @@ class RayExecutor(Executor):
         self._ray: Any = None
         self._options: dict[str, Any] = {}
         self._count = 0
+        self._files: Any = None
         self._actors: dict[str, Any] = {}
         self._numbers = itertools.count(1)
         self.identities: dict[str, Identity] = {}
 
     @property
     def name(self) -> str:
+        """How many workers, once that is known."""
         return f"ray, {self._count} worker{'s' * (self._count != 1)}" if self._count else "ray"
 
     def close(self) -> None:
+        """End the workers, and a cluster of one's own."""
         self._actors.clear()
         self.identities.clear()
-        self._ray = None
+        self._ray = self._files = None
         self._stack.close()
 
     def _run(
@@ -88,7 +93,7 @@ class RayExecutor(Executor):
         while len(self._actors) < self._count:
             name = f"worker {next(self._numbers)}"
             kind = self._ray.remote(Worker).options(**self._options)
-            self._actors[name] = kind.remote(self._model, threads)
+            self._actors[name] = kind.remote(self._model, threads, Path(self._model.hf_id).is_dir())
         return self._actors
 
     def drop(self, name: str) -> None:
@@ -100,9 +105,17 @@ class RayExecutor(Executor):
 
     @property
     def ray(self) -> Any:
+        """The package, connected to the cluster."""
         return self._ray
 
+    def files(self) -> Any:
+        """The model's folder in Ray's store, for machines that lack it; put there once."""
+        if self._files is None:
+            self._files = self._ray.put(packed(Path(self._model.hf_id), self._ray.put))
+        return self._files
+
     def say(self, message: str) -> None:
+        """Tell the person."""
         self._reporter.say(f"  {message}")
 
 
@@ -157,6 +170,10 @@ class _Turn:
     def _act_on(self, name: str, asked: str, answer: Any) -> Iterator[tuple[int, Any]]:
         if isinstance(answer, Failure):
             raise answer.error()
+        if isinstance(answer, Lacking):
+            actor = self._executor.workers()[name]
+            self._calls[actor.load.remote(self._executor.files())] = (name, "load")
+            return
         if asked == "load":
             self._check(answer)
             self._executor.identities[name] = answer

@@ -70,6 +70,7 @@ class InThisProcess(Executor):
 
     @property
     def name(self) -> str:
+        """One name: there is one process."""
         return "local"
 
     def _run(
