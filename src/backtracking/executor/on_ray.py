@@ -32,7 +32,10 @@ class RayExecutor(Executor):
         self._config, self._reporter = config, reporter or Quiet()
         # A worker sees only the GPUs that it was given.
         device = "cuda" if model.device.startswith("cuda") else model.device
-        self._model = model.model_copy(update={"device": device})
+        # Nor does it work in this folder.
+        folder = Path(model.hf_id)
+        place = str(folder.resolve()) if folder.is_dir() else model.hf_id
+        self._model = model.model_copy(update={"device": device, "hf_id": place})
         self._stack = ExitStack()
         self._ray: Any = None
         self._options: dict[str, Any] = {}
