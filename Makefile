@@ -33,7 +33,7 @@ lint: env ## Check style, format, types and shell scripts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/shellcheck scripts/*.sh .ci/run
+	@$(BIN)/shellcheck scripts/*.sh deploy/*.sh .ci/run
 
 format: env ## Fix style and format
 	@$(BIN)/ruff check --fix .

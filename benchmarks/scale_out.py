@@ -2,8 +2,8 @@
 
     python -P benchmarks/scale_out.py [PROBLEMS]
 
-Every setting makes the same rows of the bundled reasoner, and they are compared. Processor time is shown beside
-wall time, because other work on the machine counts in full in the latter.
+Every setting makes the same rows of the bundled reasoner, and they are compared. Processor time is shown
+beside wall time, because other work on the machine counts in full in the latter.
 """
 
 import json
