@@ -128,7 +128,7 @@ def _watched(
         ledger.expect(record, table.by_label[condition], table.phrases)
         tokens += record.completion_tokens
         cut += record.finish_reason == "length"
-        if bar is not None:
+        yield record
+        if bar is not None:  # told once the caller has kept the row
             rate = tokens / max(time.monotonic() - start, 1e-9)
             bar.advance(1, f"{rate:,.0f} tokens/s, {cut:,} cut")
-        yield record
