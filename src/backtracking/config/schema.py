@@ -12,7 +12,6 @@ from backtracking.config.phase2 import BEST_SUBSET, Phase2Config
 from backtracking.config.workers import RunConfig
 from backtracking.interventions import scale_factor
 
-
 NO_MODEL = "none"
 
 
