@@ -10,7 +10,7 @@ from tiny import NumberTokenizer, prompt, tiny
 from backtracking.config.schema import LoopDetection
 from backtracking.engine import batched, cache, graphs, prompts
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
-from backtracking.engine.rows import LoopWatch
+from backtracking.engine.rows import LoopWatch, long_first
 from backtracking.errors import UserError
 from backtracking.interventions import BASELINE, Condition, Intervention, When
 from backtracking.model.hooks import Ledger
@@ -316,3 +316,11 @@ def test_runs_that_live_side_by_side_do_not_feel_each_other():
     for engine in ("batched", "reference"):
         found = generate(model, plain[:2], engine=engine)
         assert all(found[key].completion_ids == expected[0][key].completion_ids for key in found)
+
+
+def test_rows_of_long_problems_come_first_and_stay_together():
+    rows = [Row(prompt(i), sample) for i in range(4) for sample in range(2)]
+    known = {("1", 0): 90, ("1", 1): 10, ("3", 0): 60, ("3", 1): 60, ("0", 0): 7}
+    ordered = [(row.prompt.example_id, row.sample_id) for row in long_first(rows, known)]
+    assert ordered == [(i, sample) for i in "3102" for sample in range(2)]
+    assert long_first(rows, {}) == rows

@@ -1,6 +1,6 @@
 """A row, what it is made from, and the record it ends as."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -80,6 +80,18 @@ def checked_rows(rows: Iterable[Row], table: GateTable) -> Iterator[Row]:
                 "shorten the prompt template or choose a model with a longer context",
             )
         yield row
+
+
+def long_first(rows: Iterable[Row], lengths: Mapping[RowId, int]) -> list[Row]:
+    """Rows by the mean of their problem's known completions, longest first; a problem's rows stay together.
+
+    What is long starts early then, and few slots idle at the end. Problems of unknown length come last.
+    """
+    known: dict[str, list[int]] = {}
+    for (example_id, _), length in lengths.items():
+        known.setdefault(example_id, []).append(length)
+    mean = {example_id: sum(these) / len(these) for example_id, these in known.items()}
+    return sorted(rows, key=lambda row: -mean.get(row.prompt.example_id, 0.0))
 
 
 def token_budget(row: Row, model: LoadedModel, params: SamplingParams) -> int:

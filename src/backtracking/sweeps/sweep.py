@@ -12,6 +12,7 @@ import pandas as pd
 from backtracking.artifacts.phase2 import ARM_CARD, ARM_ROWS
 from backtracking.config.phase2 import Subset
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
+from backtracking.engine.rows import long_first
 from backtracking.errors import UserError
 from backtracking.executor.work import HERE, Executor
 from backtracking.interventions import BASELINE_ARM, Arm, Condition
@@ -142,11 +143,16 @@ def generate_with_ablation(
 ) -> Iterator[GenerationRecord]:
     """Rows of all arms as they finish; one engine run, arms mixed in every batch, `done` rows left out.
 
+    Problems whose baseline is known to be long come first.
+
     `places`: of the prompts that are asked for; all of them, if it is not given.
     """
+    rows = _rows(job, arms, range(len(job.prompts)) if places is None else places, done)
+    baseline = arm_path(job.folder, BASELINE_ARM.name)
+    known = {r.id: r.completion_tokens for r in asked_rows(job, BASELINE_ARM)} if baseline.exists() else {}
     return generate_rows(
         job.model,
-        _rows(job, arms, range(len(job.prompts)) if places is None else places, done),
+        long_first(rows, known),
         job.sampling,
         seed=job.seed,
         slots=job.slots,

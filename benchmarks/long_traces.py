@@ -1,0 +1,222 @@
+"""Long traces: what rows of very different lengths cost in memory, time and idle slots.
+
+    OMP_NUM_THREADS=1 python -P benchmarks/long_traces.py [--parts memory,queue,steps]
+
+Lengths are drawn as a reasoning model's: median 900 tokens, 5% at the cap of 8,192. `memory` and `queue` keep
+the books of a whole run (256 slots; keys and values of 28 layers with 2 key heads of width 128 in bfloat16)
+without a model; `steps` times decoding passes of a random model of that depth and smaller width, in processor
+time and in turns. "Slots" are what pages replaced: every row as long as the longest at the time, grown by a
+half when it is too short (as on a GPU) or to the next 32 (as on a CPU).
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+
+from backtracking.engine import prompts
+from backtracking.engine.batched import run_turns
+from backtracking.engine.cache import Prefilled
+from backtracking.engine.generate import Prompt, Row, SamplingParams
+from backtracking.engine.pages import PAGE, PageTable
+from backtracking.engine.rows import long_first
+from backtracking.model.gates import GateTable
+from backtracking.model.loading import LoadedModel
+
+MEDIAN, CAP, SHARE_AT_CAP = 900, 8192, 1.645
+PROMPT, SLOTS = 120, 256
+PROBLEMS, SAMPLES, ARMS = 60, 4, 20
+POSITION_BYTES = 28 * 2 * 2 * 128 * 2
+GROWTH = {
+    "grown by a half": lambda need, now: max(need + 256, now * 3 // 2),
+    "to the next 32": lambda need, _: need,
+}
+NO_END = 1
+
+
+def lengths(count: int, random: np.random.Generator, spread: float = 1.0) -> NDArray[np.float64]:
+    """Logarithms of lengths about the median's, before the cap; `spread` is a share of the whole spread."""
+    sigma = np.log(CAP / MEDIAN) / SHARE_AT_CAP
+    return random.normal(0.0, sigma * spread**0.5, count)
+
+
+def rows_of_a_sweep(random: np.random.Generator) -> tuple[list[Row], dict[tuple[str, int], int], list[int]]:
+    """Rows of several arms, the baseline's lengths, and the planned lengths.
+
+    Two thirds of the variance is the problem's and the rest the row's own: so far a baseline foretells an arm.
+    """
+    rows, known, planned = [], {}, []
+    for problem, shared in enumerate(lengths(PROBLEMS, random, 2 / 3)):
+        prompt = Prompt(str(problem), "v", "", (5,) * PROMPT)
+        for sample in range(SAMPLES):
+            for arm, own in enumerate(lengths(ARMS + 1, random, 1 / 3)):
+                length = min(int(MEDIAN * np.exp(shared + own)) + 1, CAP)
+                if arm == 0:
+                    known[prompt.example_id, sample] = length
+                else:
+                    rows.append(Row(prompt, sample))
+                    planned.append(length)
+    return rows, known, planned
+
+
+def busy(planned: Sequence[int]) -> float:
+    """Share of slots that hold a row over a run in this order, each slot filled as it becomes free."""
+    ends = np.zeros(SLOTS)
+    for length in planned:
+        slot = int(ends.argmin())
+        ends[slot] += length
+    return float(sum(planned) / (SLOTS * ends.max()))
+
+
+def queue(random: np.random.Generator) -> dict[str, float]:
+    """Slots busy in the order of the sweep, and in that which the baseline's lengths give."""
+    rows, known, planned = rows_of_a_sweep(random)
+    length_of = {id(row): length for row, length in zip(rows, planned, strict=True)}
+    ordered = [length_of[id(row)] for row in long_first(rows, known)]
+    return {
+        "rows": len(rows),
+        "in the sweep's order": busy(planned),
+        "long first, by the baseline": busy(ordered),
+        "long first, were all lengths known": busy(sorted(planned, reverse=True)),
+    }
+
+
+def memory(random: np.random.Generator) -> dict[str, float]:
+    """Positions that a whole run takes: its most, and its mean over the passes; rows per GB of the most."""
+    _, _, planned = rows_of_a_sweep(random)
+    table, left, age, end = PageTable(SLOTS), list(planned), np.zeros(SLOTS, int), np.zeros(SLOTS, int)
+    taken: dict[str, list[int]] = {name: [] for name in ("pages", "positions in use", *GROWTH)}
+    capacity = dict.fromkeys(GROWTH, 0)
+    while left or end.any():
+        for slot in np.flatnonzero(end == 0)[: len(left)]:
+            age[slot], end[slot] = PROMPT, PROMPT + left.pop(0)
+        active = end > 0
+        table.give(np.flatnonzero(active & (age >= table.held * PAGE)).tolist())
+        while (missing := np.flatnonzero(active & (age >= table.held * PAGE))).size:
+            table.give(missing.tolist())
+        table.compact()
+        for name, grown in GROWTH.items():
+            need = -(-int(age[active].max() + 1) // 32) * 32
+            if need > capacity[name] or (name == "to the next 32" and need + 96 < capacity[name]):
+                capacity[name] = grown(need, capacity[name])
+            taken[name].append(SLOTS * capacity[name])
+        taken["pages"].append(table.extent * PAGE)
+        taken["positions in use"].append(int((age[active] + 1).sum()))
+        age[active] += 1
+        for slot in np.flatnonzero(active & (age >= end)):
+            table.free(int(slot))
+            age[slot] = end[slot] = 0
+    result = {}
+    for name, positions in taken.items():
+        result[f"{name}: rows per GB"] = SLOTS / (max(positions) * POSITION_BYTES / 1e9)
+        result[f"{name}: mean over positions in use"] = float(
+            np.sum(positions) / np.sum(taken["positions in use"])
+        )
+    return result
+
+
+def model_of_depth(layers: int = 28) -> LoadedModel:
+    """Random weights; two key heads, six queries to each."""
+    torch.manual_seed(0)
+    config = transformers.Qwen2Config(
+        vocab_size=512, hidden_size=192, intermediate_size=512, num_hidden_layers=layers,
+        num_attention_heads=12, num_key_value_heads=2, max_position_embeddings=2 * CAP, eos_token_id=NO_END,
+    )  # fmt: skip
+    return LoadedModel.wrap(transformers.AutoModelForCausalLM.from_config(config), _Numbers())
+
+
+class _Numbers:
+    """All that the engine asks of a tokenizer."""
+
+    eos_token_id = NO_END
+
+    def decode(self, ids: Sequence[int], **_: object) -> str:
+        return " ".join(map(str, ids))
+
+    def __len__(self) -> int:
+        return 512
+
+
+def steps(random: np.random.Generator, model: LoadedModel, rounds: int) -> dict[str, float]:
+    """Processor time of a pass over rows of given lengths; their prompts are made up, not read."""
+    sigma = lengths(4000, random)
+    drawn = np.minimum(MEDIAN * np.exp(sigma), CAP).astype(int)
+    # A batch in full run: long rows are met more often, and at any age.
+    met = random.choice(drawn, 32, p=drawn / drawn.sum())
+    ages = (PROMPT + met * random.random(32)).astype(int)
+    batches = {
+        "32 rows of 100": [100] * 32,
+        "32 rows of 100 and one of 4,000": [100] * 32 + [4000],
+        "all 33 of 4,000 positions": [4000] * 33,
+        "drawn": ages.tolist(),
+        "as many rows of the drawn mean": [int(ages.mean())] * 32,
+    }
+    runs = {name: _passes(model, batch) for name, batch in batches.items()}
+    spent: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds + 1):
+        for name, run in runs.items():
+            spent[name].append(next(run))
+    cost = {name: float(np.median(values[1:])) for name, values in spent.items()}
+    return {
+        "positions, one long row added": (3200 + 4000) / 3200,
+        "cost, one long row added": cost["32 rows of 100 and one of 4,000"] / cost["32 rows of 100"],
+        "cost, every row as long": cost["all 33 of 4,000 positions"] / cost["32 rows of 100"],
+        "cost of drawn lengths over the same sum in equal rows": cost["drawn"]
+        / cost["as many rows of the drawn mean"],
+    }
+
+
+def _passes(model: LoadedModel, batch: Sequence[int], turns: int = 4) -> Iterator[float]:
+    """Processor time of a few passes over a batch, again and again."""
+    rows = [Row(Prompt(str(i), "v", "", (5,) * length), 0) for i, length in enumerate(batch)]
+    sampling = SamplingParams(10_000, temperature=1.0, top_p=0.95)
+    table = GateTable(model, None, ())
+    running = run_turns(model, rows, sampling, seed=0, slots=len(rows), table=table)
+    next(running)
+    while True:
+        start = time.process_time()
+        for _ in range(turns):
+            next(running)
+        yield time.process_time() - start
+
+
+def made_up(model: LoadedModel) -> None:
+    """Reading a prompt of thousands of tokens is not what is timed: any keys and values will do."""
+
+    def read(_: LoadedModel, packed: prompts.PackedPrompts) -> list[Prefilled]:
+        return [
+            Prefilled.of(*torch.randn(2, model.n_layers, 2, end - start, model.head_dim), torch.randn(512))
+            for start, end in packed.segments
+        ]
+
+    prompts.prompt_pass = read
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--parts", default="memory,queue,steps")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    parts = asked.parts.split(",")
+    found = {}
+    for name, part in (("memory", memory), ("queue", queue)):
+        if name in parts:
+            found[name] = part(np.random.default_rng(asked.seed))
+    if "steps" in parts:
+        torch.set_num_threads(1)
+        model = model_of_depth()
+        made_up(model)
+        found["steps"] = steps(np.random.default_rng(asked.seed), model, asked.rounds)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
