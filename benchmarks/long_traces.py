@@ -48,7 +48,7 @@ def lengths(count: int, random: np.random.Generator, spread: float = 1.0) -> NDA
 def rows_of_a_sweep(random: np.random.Generator) -> tuple[list[Row], dict[tuple[str, int], int], list[int]]:
     """Rows of several arms, the baseline's lengths, and the planned lengths.
 
-    Two thirds of the variance is the problem's and the rest the row's own: so far a baseline foretells an arm.
+    Two thirds of the variance is the problem's and the rest the row's own: so far a baseline tells.
     """
     rows, known, planned = [], {}, []
     for problem, shared in enumerate(lengths(PROBLEMS, random, 2 / 3)):
