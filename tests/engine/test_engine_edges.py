@@ -1,6 +1,7 @@
 """The engine at its edges: endings, failures, memory, refusals, laziness."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from tiny import NumberTokenizer, prompt, tiny
 
 from backtracking.config.schema import LoopDetection
-from backtracking.engine import batched, cache, graphs, prompts
+from backtracking.engine import batched, cache, graphs, prompts, threads
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.engine.rows import LoopWatch, long_first
 from backtracking.errors import UserError
@@ -324,3 +325,23 @@ def test_rows_of_long_problems_come_first_and_stay_together():
     ordered = [(row.prompt.example_id, row.sample_id) for row in long_first(rows, known)]
     assert ordered == [(i, sample) for i in "3102" for sample in range(2)]
     assert long_first(rows, {}) == rows
+
+
+def test_small_products_are_made_by_one_thread_and_the_callers_threads_come_back(monkeypatch):
+    model, seen = tiny("llama"), []
+    real, before = batched.choose, torch.get_num_threads()
+    monkeypatch.setattr(batched, "choose", lambda *args: seen.append(torch.get_num_threads()) or real(*args))
+    torch.set_num_threads(2)
+    try:
+        for worth, expected in ((None, {1}), (0, {2})):
+            if worth is not None:
+                monkeypatch.setattr(threads, "_WORTH_SHARING", worth)
+            seen.clear()
+            for _ in generate_rows(model, [Row(prompt(i), 0) for i in range(3)], SAMPLED, seed=0, slots=2):
+                assert torch.get_num_threads() == 2
+            assert set(seen) == expected
+        large = dataclasses.replace(model, model=torch.nn.Linear(1024, 1024))
+        monkeypatch.undo()
+        assert threads.is_worth_sharing(large, 16) and not threads.is_worth_sharing(large, 4)
+    finally:
+        torch.set_num_threads(before)

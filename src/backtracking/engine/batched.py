@@ -30,6 +30,7 @@ from backtracking.engine.prompts import PromptReader
 from backtracking.engine.rows import Draft, Row, token_budget
 from backtracking.engine.sampling import SamplingParams, choose
 from backtracking.engine.sizing import choose_slots
+from backtracking.engine.threads import is_worth_sharing, threads
 from backtracking.model.gates import GateTable
 from backtracking.model.hooks import GateHooks
 from backtracking.model.ledger import Ledger
@@ -83,8 +84,9 @@ def run_turns(
                 longest = len(row.prompt.ids) + token_budget(row, model, params)
                 count = choose_slots(model, longest) if slots == "auto" else slots
                 batch = Batch(model, params, seed, table, hooks, count)
+                is_shared = is_worth_sharing(model, count)
             # While the caller works on a record, torch and the model are as they were.
-            with torch.inference_mode(), attention.on(), hooks.acting():
+            with torch.inference_mode(), attention.on(), hooks.acting(), threads(is_shared):
                 ended = batch.turn(queue)
             yield batch, ended
         if queue.error is not None:

@@ -56,6 +56,7 @@ class Row:
 def checked_rows(rows: Iterable[Row], table: GateTable) -> Iterator[Row]:
     """Pass rows through, refusing by name those whose prompt or condition does not fit the model."""
     model = table.model
+    vocabulary = model.vocab_size
     prompts: dict[tuple[str, RowId], int] = {}
     for row in rows:
         table.add(row.condition)
@@ -68,9 +69,9 @@ def checked_rows(rows: Iterable[Row], table: GateTable) -> Iterator[Row]:
             )
         if not ids:
             raise UserError(f"{row.label}: the prompt is empty", "there is no position to continue from")
-        if not all(0 <= token < model.vocab_size for token in (*ids, *row.given)):
+        if not all(0 <= token < vocabulary for token in (*ids, *row.given)):
             raise UserError(
-                f"{row.label}: the prompt holds token ids outside the vocabulary ({model.vocab_size})",
+                f"{row.label}: the prompt holds token ids outside the vocabulary ({vocabulary})",
                 "tokenizer and model do not belong together",
             )
         if model.context_length is not None and len(ids) >= model.context_length:
