@@ -115,29 +115,40 @@ def _own_cluster(wanted: Wanted) -> Iterator[Any]:
     settings = ALONE | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with _environment(settings):
         ray = import_ray()
-        totals = wanted.own_totals()
         folder = tempfile.mkdtemp(
             prefix="bt-ray-"
         )  # short: sockets lie in it, and their paths may not be long
         try:
-            ray.init(
-                address="local",
-                num_cpus=totals.pop("CPU"),
-                num_gpus=totals.pop("GPU"),
-                resources=totals,
-                object_store_memory=STORE_BYTES,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level="ERROR",
-                namespace="backtracking",
-                _node_ip_address="127.0.0.1",
-                _temp_dir=folder,
-            )
+            _start(ray, wanted.own_totals(), folder)
             yield ray
         finally:
             with contextlib.suppress(KeyboardInterrupt):
                 ray.shutdown()
             shutil.rmtree(Path(folder), ignore_errors=True)
+
+
+def _start(ray: Any, totals: dict[str, float], folder: str) -> None:
+    try:
+        ray.init(
+            address="local",
+            num_cpus=totals.pop("CPU"),
+            num_gpus=totals.pop("GPU"),
+            resources=totals,
+            object_store_memory=STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            namespace="backtracking",
+            _node_ip_address="127.0.0.1",
+            _temp_dir=folder,
+        )
+    except Exception as error:  # Ray has no class of its own for this
+        raise UserError(
+            "run.executor: Ray did not start on this machine",
+            str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__,
+            "try again when the machine is less busy (Ray waits half a minute), or start a cluster with "
+            "`ray start --head` and give --address",
+        ) from error
 
 
 @contextmanager
