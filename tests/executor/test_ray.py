@@ -16,14 +16,14 @@ from backtracking.cli.session import Request, open_run, run_stages
 from backtracking.executor.cluster import ALONE, QUIET
 from backtracking.run.meta import RunMeta
 from backtracking.stages.execute import status_of
-from tests.foundation.command import assert_one_clear_message
+from tests.foundation.command import CommandLine, assert_one_clear_message
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_spec("ray") is None, reason="the extra `ray` is not installed"),
 ]
 
-ROOT = Path(__file__).parents[2]
+DEMO = Path(__file__).parents[2] / "configs/demo.yaml"
 SMALL = ["dataset.max_examples=6", "generation.num_samples_per_prompt=4", "generation.max_new_tokens=60"]
 ROWS = "generations/baseline_think_newline/baseline.jsonl"
 
@@ -52,9 +52,15 @@ def address(tmp_path_factory):
         head.wait(60)
 
 
-def request(workdir, *settings):
-    config = ROOT / "configs/demo.yaml"
-    return Request(config=config, run_id="r", overrides=[*SMALL, *settings], quiet=True)
+@pytest.fixture
+def workdir(tmp_path, monkeypatch):
+    """An empty folder to start commands in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def request(*settings):
+    return Request(config=DEMO, run_id="r", overrides=[*SMALL, *settings], quiet=True)
 
 
 def generated(workdir, *settings, watch=None):
@@ -66,13 +72,13 @@ def generated(workdir, *settings, watch=None):
     here = Path.cwd()
     os.chdir(workdir)
     try:
-        asked = request(workdir, *settings)
+        asked = request(*settings)
         ctx = open_run(asked, may_create=True)
         if watch is not None:
             watch(ctx.executor)
         stage = Generate("baseline_think_newline", "baseline")
         run_stages(ctx, [PrepareData(), stage], asked)
-        switched = open_run(request(workdir))
+        switched = open_run(request())
         assert status_of(stage, switched).state == "done"  # whoever made it
         record = RunMeta.load(ctx.paths.meta).stages[stage.key]
         return (ctx.paths.root / ROWS).read_bytes(), record
@@ -121,21 +127,16 @@ def test_a_killed_worker_leaves_no_trace_in_the_rows(address, tmp_path, local_ro
     assert record.executors == {"ray, 2 workers": 24}
 
 
-def test_a_mistake_is_told_as_anywhere_else(address, cli, workdir):
-    outcome = cli(
-        "generate", "-c", ROOT / "configs/demo.yaml", "--address", address, "--set", "run.ray.cpus=64"
-    )
-    if outcome.code == 2 and "prepare-data" in outcome.err:
-        cli("prepare-data", "-c", ROOT / "configs/demo.yaml")
-        outcome = cli(
-            "generate", "-c", ROOT / "configs/demo.yaml", "--address", address, "--set", "run.ray.cpus=64"
-        )
+def test_a_mistake_is_told_as_anywhere_else(address, capsys, monkeypatch, workdir):
+    cli = CommandLine(capsys, monkeypatch)
+    assert cli("prepare-data", "-c", DEMO).code == 0
+    outcome = cli("generate", "-c", DEMO, "--address", address, "--set", "run.ray.cpus=64")
     assert_one_clear_message(outcome, "a worker takes 64 of CPU", "run.ray.cpus")
 
 
 def test_ctrl_c_ends_a_cluster_of_its_own_and_keeps_the_rows(workdir):
     """Everything that was started is gone, nothing listened beyond the loopback, and the run resumes."""
-    command = [sys.executable, "-m", "backtracking.cli", "run", "-c", str(ROOT / "configs/demo.yaml")]
+    command = [sys.executable, "-m", "backtracking.cli", "run", "-c", str(DEMO)]
     settings = [*SMALL, "run.executor=ray", "run.ray.workers=1", "dataset.max_examples=400"]
     command += [part for setting in settings for part in ("--set", setting)]
     started = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
