@@ -259,6 +259,7 @@ STEP_SUMMARY = Table(
         position_kind: `onset` or the kind of control
         scale: factor on the components' output; 1 is the untouched model
         n: positions
+        problems: problems that they come from
         kl: KL from the untouched model, in nats
         family_change: change of the family's probability
         """,

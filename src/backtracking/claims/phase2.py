@@ -122,7 +122,7 @@ def _judge_step(evidence: Evidence) -> Verdict:
     if not {"onset", "control"} <= set(strongest.index):
         return STEP.missing("matched control positions")
     onset, control = (strongest.loc[kind].to_dict() for kind in ("onset", "control"))
-    change = measured(onset, "family_change", number(onset, "n"))
+    change = measured(onset, "family_change", _problems(onset))
     if change is None:
         return STEP.missing("an interval of the change of the family's probability (too few problems)")
     says = (
@@ -132,9 +132,14 @@ def _judge_step(evidence: Evidence) -> Verdict:
     return STEP.judge(below("family_change", change, 0.0, says), _more_at_onsets(onset, control))
 
 
+def _problems(row: Mapping[Any, Any]) -> float | None:
+    """How many problems the positions come from; tables of earlier versions count positions alone."""
+    return number(row, "problems") or number(row, "n")
+
+
 def _more_at_onsets(onset: Mapping[Any, Any], control: Mapping[Any, Any]) -> Part:
     """Whether the divergence is larger at onsets; the difference's error is the root of both squares."""
-    here, there = (measured(row, "kl", number(row, "n")) for row in (onset, control))
+    here, there = (measured(row, "kl", _problems(row)) for row in (onset, control))
     if here is None or there is None:
         return missing("intervals of the divergence")
     says = f"KL {plain(onset, 'kl')} nats there, {plain(control, 'kl')} at matched positions"

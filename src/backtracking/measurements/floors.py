@@ -18,10 +18,7 @@ def too_few(problems: int | None) -> str:
     if not problems or problems >= FEWEST_PROBLEMS:
         return ""
     noun = "problem" if problems == 1 else "problems"
-    return (
-        f"{problems} {noun}, at least {FEWEST_PROBLEMS} needed (all of fewer lean to one side by chance "
-        f"more often than the level of a verdict allows)"
-    )
+    return f"{problems} {noun}, at least {FEWEST_PROBLEMS} needed for a verdict"
 
 
 def allowed_loss(margin: float, rate: float) -> float:

@@ -11,7 +11,15 @@ from torch import Tensor
 
 from backtracking.interventions import Arm, Condition, Intervention, When, scale_factor
 from backtracking.measurements.controls import Event, Reading
-from backtracking.measurements.statistics import Array, of_shares, paired_difference, ratio, spread, sums_by
+from backtracking.measurements.statistics import (
+    Array,
+    at_most,
+    of_shares,
+    paired_difference,
+    ratio,
+    spread,
+    sums_by,
+)
 from backtracking.mechanism.passes import Edit, Site, TailScan, batches
 from backtracking.mechanism.phrases import Chances, PhraseReader
 from backtracking.mechanism.readouts import Openings, opening_mass, rank
@@ -86,12 +94,16 @@ def summarize_continuation_results(table: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for (kind, scale), part in table.groupby(["position_kind", "scale"], sort=False):
         lines.append(
-            {"position_kind": kind, "scale": scale, "n": len(part)} | _means(part, "") | _change(part)
+            {"position_kind": kind, "scale": scale, **_counts(part)} | _means(part, "") | _change(part)
         )
     for kind, part in table[table["scale"] == table["scale"].iloc[0]].groupby("position_kind", sort=False):
-        lines.append({"position_kind": kind, "scale": 1.0, "n": len(part)} | _means(part, "_before"))
+        lines.append({"position_kind": kind, "scale": 1.0, **_counts(part)} | _means(part, "_before"))
     summary = pd.DataFrame(lines)
     return summary.sort_values(["position_kind", "scale"], ascending=False, ignore_index=True)
+
+
+def _counts(part: pd.DataFrame) -> dict[str, int]:
+    return {"n": len(part), "problems": part["example_id"].nunique()}
 
 
 def _change(part: pd.DataFrame) -> dict[str, float]:
@@ -105,7 +117,8 @@ def _means(part: pd.DataFrame, suffix: str) -> dict[str, float]:
     line: dict[str, float] = {}
     for name in MEASURES:
         if name + suffix in part:
-            line |= spread(name, ratio(*average_sums(part, name + suffix)))
+            found = ratio(*average_sums(part, name + suffix))
+            line |= spread(name, at_most(found, 0.0, 1.0) if name.endswith("prob") else found)
     return line
 
 
