@@ -25,6 +25,8 @@ pytestmark = [
 
 DEMO = Path(__file__).parents[2] / "configs/demo.yaml"
 SMALL = ["dataset.max_examples=6", "generation.num_samples_per_prompt=4", "generation.max_new_tokens=60"]
+STARTING = 400.0
+"""Seconds that Ray may take to come up, also on a machine that is busy with other tests."""
 ROWS = "generations/baseline_think_newline/baseline.jsonl"
 
 
@@ -42,7 +44,7 @@ def address(tmp_path_factory):
     with log.open("w") as said:
         head = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + STARTING
         while "Ray runtime started" not in log.read_text():
             assert head.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
@@ -141,21 +143,27 @@ def test_ctrl_c_ends_a_cluster_of_its_own_and_keeps_the_rows(workdir):
     command += [part for setting in settings for part in ("--set", setting)]
     started = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     file = workdir / "runs/demo" / ROWS
-    deadline = time.monotonic() + 180
-    while not file.exists() or file.read_bytes().count(b"\n") < 5:
-        assert started.poll() is None and time.monotonic() < deadline
-        time.sleep(0.2)
-    family = session_of(started.pid)
-    beyond = [place for pid in family for place in listening(pid) if not place.startswith("127.0.0.1:")]
-    os.killpg(started.pid, signal.SIGINT)
-    _, said = started.communicate(timeout=120)
-    assert started.returncode == 130, said
-    assert "Traceback" not in said and "raylet" not in said
-    assert not beyond
-    assert not session_of(started.pid)
+    try:
+        deadline = time.monotonic() + STARTING
+        while not file.exists() or file.read_bytes().count(b"\n") < 5:
+            assert started.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)
+        family = session_of(started.pid)
+        beyond = [place for pid in family for place in listening(pid) if not place.startswith("127.0.0.1:")]
+        os.killpg(started.pid, signal.SIGINT)
+        _, said = started.communicate(timeout=STARTING)
+        assert started.returncode == 130, said
+        assert "Traceback" not in said and "raylet" not in said
+        assert len(family) > 3
+        assert not beyond
+        assert not session_of(started.pid)
+    finally:
+        if session_of(started.pid):
+            os.killpg(started.pid, signal.SIGKILL)
     record = RunMeta.load(workdir / "runs/demo/meta.json").stages["generate[baseline_think_newline/baseline]"]
     assert record.outcome == "interrupted"
-    assert record.executors["ray, 1 worker"] == file.read_bytes().count(b"\n")
+    # At most the row that was just handed over is not on disk.
+    assert 0 <= record.executors["ray, 1 worker"] - file.read_bytes().count(b"\n") <= 1
 
 
 def session_of(leader: int) -> list[int]:
