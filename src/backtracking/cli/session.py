@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from backtracking.config.load import LoadedConfig, load_config
 from backtracking.errors import UserError
-from backtracking.run.meta import RunMeta
+from backtracking.run.meta import RunMeta, is_config_as_written
 from backtracking.run.paths import RunPaths, check_id, current_run_file, list_runs
 from backtracking.run.progress import Reporter, reporter
 
@@ -62,7 +62,15 @@ def load(request: Request) -> LoadedConfig:
             f"runs there: {', '.join(list_runs(DEFAULT_OUTPUT_DIR)[:8]) or 'none'}",
             "name a run with --run-id, or a config with --config",
         )
-    is_earlier = paths.meta.exists() and RunMeta.load(paths.meta).earlier is not None
+    meta = RunMeta.load(paths.meta) if paths.meta.exists() else None
+    if meta is not None and not is_config_as_written(paths, meta):
+        raise UserError(
+            f"{paths.config} was changed after it was written",
+            "it records what the run was made with, and is not where settings are changed",
+            f"name the run's config with --config and changes with --set; --config {paths.config} "
+            "takes the file as it is now",
+        )
+    is_earlier = meta is not None and meta.earlier is not None
     return load_config(paths.config, request.settings, skip_unknown=is_earlier)
 
 

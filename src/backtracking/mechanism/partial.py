@@ -1,12 +1,13 @@
 """Per-event results that are kept as they come, from which an interrupted analysis resumes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from backtracking.run import io
 from backtracking.run.progress import Reporter
-from backtracking.run.records import SealedRecord
+from backtracking.run.provenance import digest
+from backtracking.run.records import DIGEST_LENGTH, SealedRecord
 from backtracking.run.rowfile import RowFile
 
 Values = dict[str, Any]
@@ -17,6 +18,8 @@ class PartRow(SealedRecord):
 
     key: str
     settings: str
+    group: str | None = None
+    """Which items were computed together, where their numbers depend on it in the last digits."""
     values: Values
 
 
@@ -28,36 +31,50 @@ def compute_resumably(
     settings: str,
     reporter: Reporter,
     label: str,
+    together: Sequence[Sequence[int]] | None = None,
 ) -> list[Values]:
     """Values of every key, in order; `compute` is asked only for the indices that the file lacks.
 
     Rows made under other settings (another model, other prompts, another config) are dropped, and so are
-    those that were changed after they were written.
+    those that were changed after they were written. Items that are computed `together` are computed whole or
+    not at all, so that their numbers do not depend on where an earlier start was stopped.
     """
+    first: dict[str, int] = {}
+    for index, key in enumerate(keys):
+        first.setdefault(key, index)
+    groups = [[index for index in group if first[keys[index]] == index] for group in together or ()]
+    named = {digest([keys[index] for index in group])[:DIGEST_LENGTH]: group for group in groups}
+    group_of = {keys[index]: name for name, group in named.items() for index in group}
     file = RowFile(path, PartRow, settings, made_by="the stage that was interrupted")
-    kept = _kept(file, set(keys))
-    pending = [index for index, key in enumerate(keys) if key not in kept]
+    kept = _kept(file, {key: group_of.get(key) for key in first})
+    pending = [index for key, index in first.items() if key not in kept]
     if kept and pending:
-        reporter.say(f"  resuming: {len(kept):,} of {len(keys):,} positions done")
-    with file.appending() as append, reporter.bar(label, len(pending), "positions") as bar:
-        for index, values in compute(pending):
-            row = PartRow(key=keys[index], settings=settings, values=values)
-            append(row)
-            kept[row.key] = values
-            bar.advance()
+        reporter.say(f"  resuming: {len(kept):,} of {len(first):,} positions done")
+    calls = [pending] if together is None else [group for group in groups if set(group) & set(pending)]
+    with file.appending() as append, reporter.bar(label, sum(map(len, calls)), "positions") as bar:
+        for call in calls:
+            for index, values in compute(call):
+                key = keys[index]
+                append(PartRow(key=key, settings=settings, group=group_of.get(key), values=values))
+                kept[key] = values
+                bar.advance()
     return [kept[key] for key in keys]
 
 
-def _kept(file: RowFile[PartRow], keys: set[str]) -> dict[str, Values]:
+def _kept(file: RowFile[PartRow], group_of: Mapping[str, str | None]) -> dict[str, Values]:
+    """The values on disk that can be built on; all others leave the file."""
     if not file.path.exists():
         return {}
     io.heal_jsonl(file.path)
     kept: dict[str, Values] = {}
-    lines = []
-    for number, row in enumerate(file.rows(verify=False)):
+    lines: dict[str, int] = {}
+    for number, row in enumerate(file.rows(intact=False)):
         is_own = row.is_intact and row.settings == file.made_with
-        if is_own and row.key in keys and row.key not in kept:
+        if is_own and row.key in group_of and row.group == group_of[row.key] and row.key not in kept:
             kept[row.key] = row.values
-            lines.append(number)
-    file.keep(lines)
+            lines[row.key] = number
+    begun = {group for key, group in group_of.items() if group is not None and key not in kept}
+    for key in [key for key in kept if group_of[key] in begun]:
+        del kept[key], lines[key]
+    file.keep(lines.values())
     return kept

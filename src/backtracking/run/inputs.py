@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -210,22 +210,41 @@ def parse(name: str) -> Input:
     return Setting(path, part) if path.suffix == ".yaml" else Listing(path, part)
 
 
-_watch: ContextVar[dict[Input, str] | None] = ContextVar("watch", default=None)
+Check = Callable[[Input], None]
+
+
+@dataclass(frozen=True)
+class _Watch:
+    reads: dict[Input, str] = field(default_factory=dict)
+    check: Check | None = None
+
+
+_watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 
 
 @contextmanager
-def watching() -> Iterator[dict[Input, str]]:
-    """Collect what is read inside the block, each with its digest at the first read."""
-    reads: dict[Input, str] = {}
-    token = _watch.set(reads)
+def watching(check: Check | None = None) -> Iterator[dict[Input, str]]:
+    """Collect what is read inside the block, each with its digest at the first read.
+
+    `check` is asked about everything that was read, and raises where it is not what was written.
+    """
+    watch = _Watch(check=check)
+    token = _watch.set(watch)
     try:
-        yield reads
+        yield watch.reads
     finally:
         _watch.reset(token)
 
 
 def note(item: Input) -> None:
     """Say that something is about to be read, or was looked for in vain."""
-    reads = _watch.get()
-    if reads is not None and item not in reads:
-        reads[item] = item.digest()
+    watch = _watch.get()
+    if watch is not None and item not in watch.reads:
+        watch.reads[item] = item.digest()
+
+
+def verify(item: Input) -> None:
+    """Hold what was read against the record of who made it, where there is one."""
+    watch = _watch.get()
+    if watch is not None and watch.check is not None:
+        watch.check(item)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from backtracking.errors import UserError
 from backtracking.run.cells import harmless, original
-from backtracking.run.inputs import FirstRows, Whole, note
+from backtracking.run.inputs import FirstRows, Whole, note, verify
 from backtracking.run.records import Record, SealedRecord
 
 if TYPE_CHECKING:
@@ -87,13 +87,20 @@ def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
             str(error).rpartition("error: ")[2].strip(),
             "restore it, or make it again with the command that made it",
         ) from error
+    verify(Whole(path))
     return original(table)
 
 
-def read_json(path: Path, *, made_by: str) -> Any:
-    """Read an artifact; `made_by` is the command to run when it is not there."""
+def read_json(path: Path, *, made_by: str, sealed: bool = False) -> Any:
+    """Read an artifact; `made_by` is the command to run when it is not there.
+
+    One that is `sealed` carries its own digest, which its reader checks.
+    """
     note(Whole(path))
-    return read_record(path, made_by=made_by)
+    data = read_record(path, made_by=made_by)
+    if not sealed:
+        verify(Whole(path))
+    return data
 
 
 def read_record(path: Path, *, made_by: str) -> Any:
@@ -108,6 +115,7 @@ def read_record(path: Path, *, made_by: str) -> Any:
 def read_bytes(path: Path) -> bytes:
     """A file's bytes, noted as read."""
     note(Whole(path))
+    verify(Whole(path))
     return path.read_bytes()
 
 
@@ -152,26 +160,29 @@ def _end_of_last_line(file: IO[bytes], size: int) -> int:
 
 
 def read_jsonl(
-    path: Path, row: type[R], *, made_by: str, verify: bool = True, grows: bool = False
+    path: Path, row: type[R], *, made_by: str, intact: bool = True, grows: bool = False
 ) -> Iterator[R]:
     """Stream typed rows; a damaged or edited line is reported by number and nothing is changed on disk.
 
     Rows that are appended later count as a change unless the file `grows` for other stages' sake.
     """
     require(path, made_by=made_by)
-    note(FirstRows.now_in(path) if grows else Whole(path))
+    read = FirstRows.now_in(path) if grows else Whole(path)
+    note(read)
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
-                return  # still being written, or torn by a crash: not a row yet
+                break  # still being written, or torn by a crash: not a row yet
             record = _parsed(line, row, f"{path}, line {number}")
-            if verify and isinstance(record, SealedRecord) and not record.is_intact:
+            if intact and isinstance(record, SealedRecord) and not record.is_intact:
                 raise UserError(
                     f"{path}, line {number}: the row was changed after it was written",
                     "what is computed from it would not be what the model said",
                     f"run: {made_by}, which makes such rows again, or restore the file from a copy",
                 )
             yield record
+    if intact:
+        verify(read)
 
 
 def _parsed(line: bytes, row: type[R], place: str) -> R:

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from backtracking.errors import UserError
 from backtracking.run import io
+from backtracking.run.inputs import Whole
 from backtracking.run.paths import RunPaths
 
 META_SCHEMA = 1
@@ -59,6 +60,8 @@ class RunMeta:
     dataset: dict[str, Any] = field(default_factory=dict)
     study: dict[str, Any] = field(default_factory=dict)
     """What tells the run's study from others (`stages/study.py`)."""
+    config_digest: str | None = None
+    """Digest of config_resolved.yaml as it was written; runs of earlier versions have none."""
     phase1_run_id: str | None = None
     """The Phase 1 run that a Phase 2 run was last built on; commands that name none mean this one."""
     stages: dict[str, StageRecord] = field(default_factory=dict)
@@ -103,6 +106,11 @@ def told_left_out(left_out: Mapping[str, str]) -> list[str]:
         f"{'arms' if len(names) > 1 else 'arm'} {', '.join(names)} left out: {reason}"
         for reason, names in arms.items()
     ]
+
+
+def is_config_as_written(paths: RunPaths, meta: RunMeta) -> bool:
+    """Whether a run's resolved config is what the run wrote, as far as that is known."""
+    return meta.config_digest in (None, Whole(paths.config).digest())
 
 
 def prepared_problems(paths: RunPaths) -> Path | None:

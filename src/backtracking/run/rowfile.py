@@ -24,9 +24,9 @@ class RowFile(Generic[S]):
     made_by: str
     """The command that writes the file."""
 
-    def rows(self, *, verify: bool = True) -> Iterator[S]:
-        """The rows on disk; one that was changed after it was written is an error."""
-        return io.read_jsonl(self.path, self.row, made_by=self.made_by, verify=verify)
+    def rows(self, *, intact: bool = True) -> Iterator[S]:
+        """The rows on disk; one that was changed after it was written is an error, unless any will do."""
+        return io.read_jsonl(self.path, self.row, made_by=self.made_by, intact=intact)
 
     def is_own(self, row: S) -> bool:
         """Whether the row was written with the file's settings; rows without digests are taken as such."""
@@ -70,7 +70,7 @@ class Found:
         if not file.path.exists():
             return sorted_rows
         io.heal_jsonl(file.path)
-        for number, row in enumerate(file.rows(verify=False)):
+        for number, row in enumerate(file.rows(intact=False)):
             wanted = asked(row)
             if not row.is_intact:
                 sorted_rows.edited += 1

@@ -12,7 +12,7 @@ from backtracking.config.reading import flatten
 from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
 from backtracking.run import io
-from backtracking.run.inputs import Input, Setting, note
+from backtracking.run.inputs import Input, Setting, note, verify
 from backtracking.run.meta import RunMeta, prepared_problems
 from backtracking.run.paths import RunPaths
 from backtracking.run.progress import Quiet, Reporter
@@ -237,6 +237,7 @@ def token_cap(paths: RunPaths) -> int | None:
     config = paths.config_earlier if paths.config_earlier.exists() else paths.config
     setting = Setting(config, "generation.max_new_tokens")
     note(setting)
+    verify(setting)
     cap = setting.value()
     return cap if isinstance(cap, int) else None
 

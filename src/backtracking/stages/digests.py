@@ -7,6 +7,7 @@ from pathlib import Path
 from backtracking.artifacts.kinds import with_beside
 from backtracking.run.inputs import Input, Whole, parse
 from backtracking.run.meta import StageRecord
+from backtracking.run.paths import RunPaths
 from backtracking.stages.base import RunContext, Stage
 
 WEIGHTS = "weights"
@@ -22,14 +23,19 @@ def name_in_run(item: Input, ctx: RunContext) -> str:
 
 def relative(path: Path, ctx: RunContext) -> str:
     """Named from the run folder on, so that a run may be moved, renamed or copied."""
-    place = _plain(path)
     for prefix, run in (("", ctx.paths), (PHASE1, ctx.phase1)):
-        if run is not None and place.is_relative_to(root := _plain(run.root)):
-            return prefix + place.relative_to(root).as_posix()
-    return str(place)
+        if run is not None and (name := inside(path, run)):
+            return prefix + name
+    return str(plain(path))
 
 
-def _plain(path: Path) -> Path:
+def inside(path: Path, run: RunPaths) -> str:
+    """A path from a run's folder on; empty if it lies elsewhere."""
+    place, root = plain(path), plain(run.root)
+    return place.relative_to(root).as_posix() if place.is_relative_to(root) else ""
+
+
+def plain(path: Path) -> Path:
     """An absolute path without detours; links stay as they are."""
     return Path(os.path.normpath(path.absolute()))
 

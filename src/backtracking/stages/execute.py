@@ -18,6 +18,7 @@ from backtracking.run.rowfile import set_aside
 from backtracking.stages import digests
 from backtracking.stages.base import RunContext, Stage
 from backtracking.stages.origin import made_elsewhere, speaking_foreign, why_not_made
+from backtracking.stages.vouched import checking
 
 StageState = Literal[
     "done", "not testable", "missing", "made elsewhere", "stale", "running", "interrupted", "failed"
@@ -171,7 +172,7 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Executed:
     start = time.perf_counter()
     made: Sequence[Input] = ()
     try:
-        with watching() as reads:
+        with watching(checking(stage, ctx)) as reads:
             if blocked:
                 raise NotTestable(blocked, cause=blocked)
             result = stage.run(ctx)

@@ -14,7 +14,7 @@ from backtracking.config.show import dump_resolved
 from backtracking.errors import UserError
 from backtracking.run import io, provenance
 from backtracking.run.lock import run_lock
-from backtracking.run.meta import RunMeta
+from backtracking.run.meta import RunMeta, is_config_as_written
 from backtracking.run.paths import RunPaths, check_id, current_run_file, list_runs
 from backtracking.stages.study import study_of, why_another_study, why_not_taken_up
 
@@ -190,14 +190,18 @@ def note_config(
     changed = meta.config_hash != loaded.hash
     if changed and meta.earlier is not None and paths.config.exists():
         paths.config.replace(paths.config_earlier)
-    if changed or is_new:
+    is_damaged = not is_config_as_written(paths, meta)
+    if changed or is_new or is_damaged:
         meta.config_hash = loaded.hash
         meta.seeds = seeds(loaded.config)
         meta.study = study_of(loaded.config)
         meta.config_source = loaded.source
+        if is_damaged:
+            io.set_aside(paths.config)
         io.write_text(paths.config, dump_resolved(loaded))
+        meta.config_digest = provenance.file_digest(paths.config)
     remembered = phase1_run_id or meta.phase1_run_id
-    if changed or is_new or remembered != meta.phase1_run_id:
+    if changed or is_new or is_damaged or remembered != meta.phase1_run_id:
         meta.phase1_run_id = remembered
         meta.save(paths.meta)
 

@@ -274,7 +274,7 @@ def is_current(job: SweepJob, arm: Arm) -> bool:
     path = card_path(job.folder, arm.name)
     if not path.exists():
         return False
-    card = io.read_json(path, made_by=ARM_CARD.made_by)
+    card = io.read_json(path, made_by=ARM_CARD.made_by, sealed=True)
     if not _is_intact(card) or card.get("made_with") != _identity(job, arm)["made_with"]:
         return False
     return _arm_on(card, path) == arm
@@ -311,7 +311,7 @@ def _identity(job: SweepJob, arm: Arm) -> dict[str, Any]:
 def load_arm(folder: Path, name: str) -> Arm:
     """An arm as it was run, from the card beside its rows."""
     path = card_path(folder, name)
-    card = io.read_json(path, made_by=ARM_CARD.made_by)
+    card = io.read_json(path, made_by=ARM_CARD.made_by, sealed=True)
     if not _is_intact(card):
         raise UserError(
             f"{path} was changed after it was written",

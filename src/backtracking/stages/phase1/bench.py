@@ -30,6 +30,8 @@ class KeptBench(Bench):
 
     def values(self, part: str, items: Sequence[Item], compute: Compute, **depends_on: Any) -> list[Values]:
         """The value of each item: kept ones from the file, the others computed and kept."""
+        from backtracking.mechanism.passes import batches
+
         name = work_name(self.name, part)
 
         def of_pending(pending: list[int]) -> Iterator[tuple[int, Values]]:
@@ -43,6 +45,7 @@ class KeptBench(Bench):
             settings=settings_digest(self.ctx, self.config_keys, **depends_on),
             reporter=self.reporter,
             label=name,
+            together=list(batches([at.pos + 2 for at, _ in items], self.config.batch_tokens)),
         )
 
 

@@ -149,6 +149,7 @@ class ErrorInjection(Stage):
         self, ctx: RunContext, part: str, pairs: "Sequence[Pair]", phrases: "Sequence[Phrase]", compute: Any
     ) -> list[dict[str, Any]]:
         from backtracking.mechanism.partial import compute_resumably
+        from backtracking.mechanism.passes import batches
         from backtracking.run.provenance import digest
 
         def of_pending(pending: list[int]) -> Any:
@@ -162,6 +163,7 @@ class ErrorInjection(Stage):
             settings=settings_digest(ctx, MODEL_KEYS, phrases=phrases),
             reporter=ctx.reporter,
             label=f"{self.name} {part}",
+            together=list(batches([2 * len(p.clean) for p in pairs], ctx.config.analysis.batch_tokens)),
         )
 
     def _patch(self, ctx: RunContext, pairs: "list[Pair]", phrases: "Sequence[Phrase]") -> None:

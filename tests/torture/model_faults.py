@@ -1,0 +1,53 @@
+"""Faults of the model itself: numbers that are none, memory that runs out, a tokenizer of another."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from backtracking.run.bundled import bundled_folder
+
+OUT_OF_MEMORY = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried"
+
+
+def poison(call: int, value: float) -> None:
+    """From its `call`-th call on the last block's MLP puts out `value`."""
+
+    def hook(number: int, output: Any) -> Any:
+        return output * value if number >= call else output
+
+    _hook_every_model(hook)
+
+
+def exhaust(call: int, *, once: bool) -> None:
+    """At its `call`-th call memory runs out: only then, or from then on."""
+
+    def hook(number: int, output: Any) -> Any:
+        if number == call or (number > call and not once):
+            raise RuntimeError(OUT_OF_MEMORY)
+        return output
+
+    _hook_every_model(hook)
+
+
+def _hook_every_model(act: Callable[[int, Any], Any]) -> None:
+    """Let `act` see every output of the last MLP of every model that is loaded from now on."""
+    from backtracking.model import loading
+
+    load, calls = loading.load_model, iter(range(1, 10**9))
+
+    def loaded_with_hook(*args: Any, **kwargs: Any) -> Any:
+        loaded = load(*args, **kwargs)
+        loaded.blocks[-1].mlp.register_forward_hook(lambda _, __, output: act(next(calls), output))
+        return loaded
+
+    loading.load_model = loaded_with_hook
+
+
+def mix(folder: Path) -> None:
+    """A model folder with one reasoner's weights and the other's tokenizer."""
+    weights, tokenizer = bundled_folder("bundled"), bundled_folder("bundled:doubter")
+    assert weights is not None and tokenizer is not None
+    shutil.copytree(weights, folder)
+    for path in tokenizer.glob("*token*"):
+        shutil.copyfile(path, folder / path.name)

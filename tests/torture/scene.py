@@ -1,0 +1,64 @@
+"""Where a trial takes place: a copy of the study as it stood before one of its steps."""
+
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.torture.compare import differences, own_files
+from tests.torture.process import Ended
+from tests.torture.study import Step, Study
+
+
+@dataclass
+class Scene:
+    """A copy to damage, the step that comes next, and the trial's own chance."""
+
+    study: Study
+    number: int
+    folder: Path
+    chance: random.Random
+    said: list[Ended] = field(default_factory=list)
+    """What the disturbed commands ended with."""
+    mend: Callable[[], object] = lambda: None
+    """Takes the fault away, as the refusal said."""
+    target: str = ""
+    """The file that is damaged, from the run folder on."""
+    lost_counts: bool = False
+    """Whether a start may have ended without writing what its hooks did."""
+
+    @property
+    def step(self) -> Step:
+        return self.study.steps[self.number]
+
+    def place(self) -> None:
+        """Lay out the study as it stood before the step."""
+        shutil.copytree(self.study.before(self.number), self.folder, dirs_exist_ok=True)
+
+    def run(
+        self,
+        *more: str,
+        prepare: Callable[[], None] | None = None,
+        interfere: Callable[[int], None] | None = None,
+    ) -> Ended:
+        """Run the study's pipeline up to the step."""
+        process = self.step.up_to_here(*more, prepare=prepare)
+        self.said.append(process.ended(self.folder, interfere))
+        return self.said[-1]
+
+    def run_alone(self) -> Ended:
+        """Run the step by its own command."""
+        self.said.append(self.step.alone.ended(self.folder))
+        return self.said[-1]
+
+    def differences(self) -> list[str]:
+        """What is not as in the undisturbed study behind the step."""
+        undisturbed = self.study.after(self.number)
+        return differences(self.folder, undisturbed, self.step.run, lost_counts=self.lost_counts)
+
+    def differences_made(self) -> list[str]:
+        """The same of the files alone that the step makes."""
+        before, after = self.study.before(self.number), self.study.after(self.number)
+        made = own_files(before, after, self.step.run)
+        return [one for one in self.differences() if one.partition(" ")[0] in made]

@@ -1,0 +1,99 @@
+"""A trial: one fault before one step, and what became of it."""
+
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.torture.faults import FAULTS, Fault, may_mount, targets, unmount
+from tests.torture.scene import Scene
+from tests.torture.study import Study
+
+UNHARMED, RECOVERED, REFUSED = "ended well", "resumed", "refused"
+CRASHED, SILENT, LASTING, SKIPPED = "crashed", "accepted in silence", "did not recover", "not possible here"
+GOOD = (UNHARMED, RECOVERED, REFUSED)
+OUTCOMES = (*GOOD, CRASHED, SILENT, LASTING, SKIPPED)
+DISK = 24 << 20
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was done, and what became of it."""
+
+    number: int
+    fault: str
+    step: str
+    target: str
+    outcome: str
+    detail: str = ""
+
+    def line(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def run_trial(study: Study, number: int, *, seed: int, scratch: Path) -> Trial:
+    """The `number`-th trial of a campaign; the same seed inflicts the same."""
+    fault = FAULTS[number % len(FAULTS)]
+    chance = random.Random(f"{seed}/{number}")
+    folder = scratch / f"trial-{number}" / "study"
+    folder.mkdir(parents=True)
+    try:
+        with _disk(fault, folder) as is_possible:
+            scene = Scene(study, _step(fault, study, chance), folder, chance)
+            scene.place()
+            if fault.on_a_file:
+                scene.target = _target(scene)
+            outcome, detail = _judged(fault, scene) if is_possible else (SKIPPED, "")
+            return Trial(number, fault.name, scene.step.key, scene.target, outcome, detail)
+    finally:
+        shutil.rmtree(scratch / f"trial-{number}", ignore_errors=True)
+
+
+def _step(fault: Fault, study: Study, chance: random.Random) -> int:
+    first = 1 if fault.on_a_file else 0
+    return chance.randrange(first, min(fault.first_steps or len(study.steps), len(study.steps)))
+
+
+def _target(scene: Scene) -> str:
+    """A file, by kind first, so that the few rows are met as often as the many figures."""
+    kinds: dict[str, list[str]] = {}
+    for name in dict.fromkeys(targets(scene)):
+        kinds.setdefault("figures" if "/figures/" in name else name, []).append(name)
+    return scene.chance.choice(kinds[scene.chance.choice(sorted(kinds))])
+
+
+def _judged(fault: Fault, scene: Scene) -> tuple[str, str]:
+    """What became of the study."""
+    fault.inflict(scene)
+    if bad := next((ended for ended in scene.said if ended.crashed), None):
+        return CRASHED, bad.said[-3000:]
+    ended = scene.said[-1]
+    was_refused = any(one.code == 2 for one in scene.said)
+    if ended.code == 0 and (wrong := scene.differences_made()):
+        return SILENT, "; ".join(wrong)
+    scene.mend() if was_refused else None
+    again = scene.run()
+    if again.code != 0:
+        return LASTING, again.said[-3000:]
+    if wrong := scene.differences():
+        return LASTING, "; ".join(wrong)
+    if was_refused:
+        return REFUSED, next(one.err for one in scene.said if one.code == 2)[-400:]
+    return (UNHARMED if all(one.code == 0 for one in scene.said) else RECOVERED), ""
+
+
+@contextmanager
+def _disk(fault: Fault, folder: Path) -> Iterator[bool]:
+    """A small file system for the fault that needs one."""
+    if fault.name != "full disk":
+        yield True
+        return
+    is_mounted = may_mount(folder, DISK)
+    try:
+        yield is_mounted
+    finally:
+        if is_mounted:
+            unmount(folder)
