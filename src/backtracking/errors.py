@@ -56,3 +56,12 @@ class NotTestable(Exception):  # noqa: N818  (it is an outcome, not an error)
         """How many problems there are of a kind, how many are needed, and why so many."""
         noun = "problem" if count == 1 else "problems"
         return cls(f"{count:,} {noun} {what}, {needed:,} needed ({because})")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on whatever device; on a CPU torch has no exception of its own for it."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 from backtracking.run.bundled import bundled_folder
 
+LARGER_TOKENIZER = Path(__file__).parents[1] / "data" / "reasoner_tokenizer"
 OUT_OF_MEMORY = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried"
 
 
@@ -45,9 +46,9 @@ def _hook_every_model(act: Callable[[int, Any], Any]) -> None:
 
 
 def mix(folder: Path) -> None:
-    """A model folder with one reasoner's weights and the other's tokenizer."""
-    weights, tokenizer = bundled_folder("bundled"), bundled_folder("bundled:doubter")
-    assert weights is not None and tokenizer is not None
+    """A model folder with a reasoner's weights and a tokenizer that knows more tokens than they do."""
+    weights = bundled_folder("bundled")
+    assert weights is not None
     shutil.copytree(weights, folder)
-    for path in tokenizer.glob("*token*"):
+    for path in LARGER_TOKENIZER.iterdir():
         shutil.copyfile(path, folder / path.name)

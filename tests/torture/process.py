@@ -1,7 +1,9 @@
 """Commands in processes of their own: forked from this one, so that nothing has to be imported again."""
 
+import importlib
 import json
 import os
+import pkgutil
 import resource
 import signal
 import sys
@@ -16,6 +18,8 @@ from typing import Any
 TIMEOUT_S = 180
 """A command that takes longer hangs: undisturbed ones take seconds."""
 NOBODY = 65534
+OPTIONAL = ("backtracking.doors", "backtracking.explore", "backtracking.organism")
+"""Rooms that no stage enters and that need more than the package itself."""
 
 
 @dataclass(frozen=True)
@@ -127,19 +131,20 @@ class Running:
 def warm_up() -> None:
     """Import what commands import, once, before any is forked."""
     os.environ |= {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    import matplotlib.figure
-    import pandas
     import scipy.stats
     import statsmodels.stats.multitest
     import torch
     import transformers
 
+    import backtracking
     from backtracking.cli.session import prepare_libraries
-    from backtracking.model import loading
 
     prepare_libraries()
     torch.set_num_threads(1)
-    assert matplotlib.figure and pandas and scipy.stats and statsmodels and transformers and loading
+    assert scipy.stats and statsmodels and transformers
+    for module in pkgutil.walk_packages(backtracking.__path__, "backtracking."):
+        if not module.name.endswith("__main__") and not module.name.startswith(OPTIONAL):
+            importlib.import_module(module.name)
 
 
 def _run(command: list[str]) -> int:

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from backtracking import __version__
-from backtracking.errors import UserError, disk_trouble
+from backtracking.errors import UserError, disk_trouble, is_out_of_memory
 
 USER_ERROR, INTERRUPTED = 2, 130
 _MISPLACED = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -50,6 +50,16 @@ class SpeaksPlainly(TyperGroup):
                 what,
                 "  kept: every finished row; nothing is left half-written",
                 f"  next: {remedy} and run the same command again",
+            )
+            raise typer.Exit(USER_ERROR) from None
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            _complain(
+                f"out of memory: {next(iter(str(error).splitlines()), 'none was left')}",
+                "  kept: every finished row and every finished stage",
+                "  next: lower analysis.batch_tokens or generation.batch_size, or free memory, and run the "
+                "same command again",
             )
             raise typer.Exit(USER_ERROR) from None
 

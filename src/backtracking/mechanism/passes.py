@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from backtracking.errors import UserError
-from backtracking.model.loading import LoadedModel, first_tensor
+from backtracking.model.loading import LoadedModel, check_finite, first_tensor
 
 BlockKind = Literal["attn", "mlp"]
 KINDS: tuple[BlockKind, BlockKind] = ("attn", "mlp")
@@ -82,13 +82,14 @@ class Padded:
 
 def read_padded(loaded: LoadedModel, batch: Padded, cache: DynamicCache | None = None) -> None:
     """One ordinary pass over a batch; what is wanted of it is recorded by hooks or kept in the cache."""
-    loaded.model.base_model(
+    read = loaded.model.base_model(
         input_ids=batch.ids,
         attention_mask=batch.mask,
         position_ids=batch.positions,
         past_key_values=cache,
         use_cache=cache is not None,
     )
+    check_finite(loaded.name, read[0][batch.mask.bool()])
 
 
 Take = Callable[[Tensor], Tensor]

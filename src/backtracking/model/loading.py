@@ -93,7 +93,9 @@ class LoadedModel:
 
     def readout(self, hidden: Tensor) -> Tensor:
         """Logits of a residual-stream state, through the final norm and the output embedding."""
-        logits: Tensor = self.model.get_output_embeddings()(self.final_norm(hidden))
+        normed = self.final_norm(hidden)
+        check_finite(self.name, normed)
+        logits: Tensor = self.model.get_output_embeddings()(normed)
         cap = getattr(_text_config(self.model), "final_logit_softcapping", None)
         return logits if cap is None else torch.tanh(logits / cap) * cap
 
@@ -106,7 +108,7 @@ class LoadedModel:
         layers = _find_layers(model, name)
         with torch.no_grad(), _recorded_outputs(layers) as (inputs, outputs):
             logits = model(input_ids=_probe_ids(model), use_cache=False).logits
-        _check_finite(name, logits)
+        check_finite(name, logits)
         blocks = tuple(_map_block(layer, index, name, inputs, outputs) for index, layer in enumerate(layers))
         loaded = cls(
             name=name,
@@ -288,8 +290,9 @@ def _probe_ids(model: Any) -> Tensor:
     return ids.unsqueeze(0).to(model.device)
 
 
-def _check_finite(name: str, logits: Tensor) -> None:
-    if not bool(logits.isfinite().all()):
+def check_finite(name: str, output: Tensor) -> None:
+    """Refuse numbers that are none: whatever is computed from them would be none either."""
+    if not bool(output.isfinite().all()):
         raise UserError(
             f"{name}: the model's output is not finite",
             "the weights hold NaN or infinity, or the numbers overflow in this dtype",
