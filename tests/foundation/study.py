@@ -62,3 +62,11 @@ def not_done(run: str, *changes: str) -> set[str]:
     """Names of the stages that would run again."""
     standing = ("done", "not testable")
     return {key.partition("[")[0] for key, state in states(run, *changes).items() if state not in standing}
+
+
+def forget(folder: Path, name: str) -> None:
+    """Let a run's record know no maker of one of its files, so that any content will do."""
+    meta = json.loads((folder / "meta.json").read_text())
+    for stage in meta["stages"].values():
+        stage["outputs"].pop(name, None)
+    (folder / "meta.json").write_text(json.dumps(meta))

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from tests.foundation.study import PHASES, sets
+from tests.foundation.study import PHASES, forget, sets
 
 ONE, TWO = "runs/demo", "runs/demo-phase2"
 FITTED = ("logit-lens", "ablation-scan", "error-injection", "direction")
@@ -64,6 +64,7 @@ def look_into(folder, problems):
     controls = pd.read_csv(path, dtype=str)
     more = controls.head(1).loc[[0] * len(problems)].assign(example_id=list(problems))
     pd.concat([controls, more]).to_csv(path, index=False)
+    forget(folder / ONE, "analysis/controls.csv")
 
 
 def test_what_an_earlier_phase_1_looked_into_is_left_out_by_name(run, cli):

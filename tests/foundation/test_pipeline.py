@@ -219,13 +219,13 @@ GARBLED = {
         "analysis/selected_layers.json",
         '{"attn": "x"}',
         ["generate", "--run-id", "demo", "--condition", "targeted_ablation"],
-        "selected layers",
+        "selected_layers.json was changed after it was made",
     ),
     "selection beyond the model": (
         "analysis/selected_layers.json",
         '{"attn": [99], "mlp": []}',
         ["generate", "--run-id", "demo", "--condition", "targeted_ablation"],
-        "attn 99",
+        "selected_layers.json was changed after it was made",
     ),
     "dataset": ("dataset.jsonl", "{broken}\n", ["detect-events", "--run-id", "demo"], "line 1"),
     "generations": (
@@ -238,9 +238,14 @@ GARBLED = {
         "analysis/backtracking_events.csv",
         "garb,age\n",
         ["compare-conditions", "--run-id", "demo", "--force"],
-        "is not an events table",
+        "backtracking_events.csv was changed after it was made",
     ),
-    "config": ("config_resolved.yaml", "run: [", ["detect-events", "--run-id", "demo"], "not valid YAML"),
+    "config": (
+        "config_resolved.yaml",
+        "run: [",
+        ["detect-events", "--run-id", "demo"],
+        "config_resolved.yaml was changed",
+    ),
 }
 
 

@@ -192,6 +192,8 @@ class Stage(ABC):
     phase: ClassVar[Literal[1, 2]]
     config_keys: ClassVar[tuple[str, ...]]
     """Dotted config keys that its result depends on; a leading `-` takes a key out again."""
+    says_what_is_stale: ClassVar[bool] = False
+    """Whether it tells of results that were changed, rather than refuse to read them."""
 
     @property
     def key(self) -> str:

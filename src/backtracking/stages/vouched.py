@@ -18,7 +18,7 @@ def checking(stage: Stage, ctx: RunContext) -> Check:
     Files that a stopped stage may have written in, and those that nobody's record knows, are taken as they
     are: foreign runs have none, and rows carry digests of their own.
     """
-    runs = list(records(ctx))
+    runs = [(run, meta) for run, meta in records(ctx) if not (stage.says_what_is_stale and run == ctx.paths)]
     in_flux = set(_unfinished_outputs(stage, ctx))
     checked: set[Path] = set()
 

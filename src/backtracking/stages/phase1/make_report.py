@@ -18,6 +18,7 @@ class MakeReport(Stage):
 
     name: ClassVar[str] = "make-report"
     phase: ClassVar[Literal[1, 2]] = 1
+    says_what_is_stale: ClassVar[bool] = True
     config_keys: ClassVar[tuple[str, ...]] = ("report", "prompting.formatting_variants", "model.hf_id")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:

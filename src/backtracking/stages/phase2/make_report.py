@@ -18,6 +18,7 @@ class MakeReportPhase2(Stage):
 
     name: ClassVar[str] = "make-report-phase2"
     phase: ClassVar[Literal[1, 2]] = 2
+    says_what_is_stale: ClassVar[bool] = True
     config_keys: ClassVar[tuple[str, ...]] = (
         "phase2.report",
         "phase2.accuracy_margin",
