@@ -5,7 +5,7 @@ BIN := .venv/bin
 export HF_HUB_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help env demo test calibrate lint format doctor bench parity site docs clean
+.PHONY: help env demo test calibrate torture lint format doctor bench parity site docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ format: env ## Fix style and format
 
 calibrate: env ## Plant known truths and count how often verdicts are wrong (long)
 	@$(BIN)/backtracking calibrate --page docs/claims.md
+
+torture: env ## Inflict hundreds of faults on a small study and count what becomes of it (long)
+	@OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m tests.torture --page
 
 doctor: env ## Check the installation
 	@$(BIN)/backtracking doctor

@@ -7,7 +7,7 @@ from typing import Any
 
 from backtracking.run.bundled import bundled_folder
 
-LARGER_TOKENIZER = Path(__file__).parents[1] / "data" / "reasoner_tokenizer"
+FEWER_TOKENS = 200
 OUT_OF_MEMORY = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried"
 
 
@@ -46,9 +46,13 @@ def _hook_every_model(act: Callable[[int, Any], Any]) -> None:
 
 
 def mix(folder: Path) -> None:
-    """A model folder with a reasoner's weights and a tokenizer that knows more tokens than they do."""
-    weights = bundled_folder("bundled")
-    assert weights is not None
-    shutil.copytree(weights, folder)
-    for path in LARGER_TOKENIZER.iterdir():
+    """A model folder whose weights know fewer tokens than the tokenizer beside them."""
+    from transformers import AutoModelForCausalLM
+
+    whole = bundled_folder("bundled")
+    assert whole is not None
+    model = AutoModelForCausalLM.from_pretrained(whole)
+    model.resize_token_embeddings(FEWER_TOKENS)
+    model.save_pretrained(folder)
+    for path in [*whole.glob("*token*"), *whole.glob("*.jinja")]:
         shutil.copyfile(path, folder / path.name)

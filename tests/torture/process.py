@@ -94,8 +94,10 @@ class Process:
             traceback.print_exc()
             code = 1
         finally:
-            sys.stdout.flush(), sys.stderr.flush()
-            os._exit(code)
+            try:
+                sys.stdout.flush(), sys.stderr.flush()
+            finally:
+                os._exit(code)
 
 
 @dataclass

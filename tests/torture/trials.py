@@ -12,11 +12,12 @@ from tests.torture.faults import FAULTS, Fault, may_mount, targets, unmount
 from tests.torture.scene import Scene
 from tests.torture.study import Study
 
-UNHARMED, RECOVERED, REFUSED = "ended well", "resumed", "refused"
+UNHARMED, RECOVERED, REFUSED, TOLD = "ended well", "resumed", "refused", "told"
 CRASHED, SILENT, LASTING, SKIPPED = "crashed", "accepted in silence", "did not recover", "not possible here"
-GOOD = (UNHARMED, RECOVERED, REFUSED)
+GOOD = (UNHARMED, RECOVERED, REFUSED, TOLD)
 OUTCOMES = (*GOOD, CRASHED, SILENT, LASTING, SKIPPED)
 DISK = 24 << 20
+TELLS = "rows failed"
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,19 @@ def _judged(fault: Fault, scene: Scene) -> tuple[str, str]:
     fault.inflict(scene)
     if bad := next((ended for ended in scene.said if ended.crashed), None):
         return CRASHED, bad.said[-3000:]
-    ended = scene.said[-1]
-    was_refused = any(one.code == 2 for one in scene.said)
-    if ended.code == 0 and (wrong := scene.differences_made()):
+    ended, was_refused = scene.said[-1], any(one.code == 2 for one in scene.said)
+    tells = TELLS in ended.said
+    if ended.code == 0 and not tells and (wrong := scene.differences_made()):
         return SILENT, "; ".join(wrong)
-    scene.mend() if was_refused else None
-    again = scene.run()
-    if again.code != 0:
-        return LASTING, again.said[-3000:]
-    if wrong := scene.differences():
-        return LASTING, "; ".join(wrong)
+    if was_refused:
+        scene.mend()
+    again = scene.run(*(["--force", scene.step.name] if tells else []))
+    if again.code != 0 or (wrong := scene.differences()):
+        return LASTING, again.said[-3000:] if again.code else "; ".join(wrong)
     if was_refused:
         return REFUSED, next(one.err for one in scene.said if one.code == 2)[-400:]
+    if tells:
+        return TOLD, ""
     return (UNHARMED if all(one.code == 0 for one in scene.said) else RECOVERED), ""
 
 

@@ -132,3 +132,15 @@ def _watched(
         if bar is not None:  # told once the caller has kept the row
             rate = tokens / max(time.monotonic() - start, 1e-9)
             bar.advance(1, f"{rate:,.0f} tokens/s, {cut:,} cut")
+
+
+def none_failed(records: Iterable[GenerationRecord]) -> Iterator[GenerationRecord]:
+    """The records, where an analysis cannot go on without one of them."""
+    for record in records:
+        if record.finish_reason == "error":
+            raise UserError(
+                f"a row failed: {record.error}",
+                "the weights hold NaN or infinity, or the numbers overflow in this dtype",
+                "load the weights again, or set model.torch_dtype: float32",
+            )
+        yield record

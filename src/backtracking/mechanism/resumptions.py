@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from backtracking.config.onsets import StudiedOnsets
-from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
+from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows, none_failed
 from backtracking.engine.sampling import choose, noise_key
 from backtracking.executor.work import HERE, Executor
 from backtracking.interventions import BASELINE_ARM, Arm, Condition
@@ -64,7 +64,9 @@ def sample_resumptions(
     sampling = replace(plan.sampling, max_new_tokens=max(1, plan.tokens - 1))
     written = {
         (record.example_id, record.condition, record.sample_id): record.completion_ids
-        for record in generate_rows(model, rows, sampling, seed=plan.seed, executor=executor)
+        for record in none_failed(
+            generate_rows(model, rows, sampling, seed=plan.seed, executor=executor)
+        )
     }
     lines = []
     for number, event in enumerate(events):

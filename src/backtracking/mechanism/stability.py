@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from backtracking.config.onsets import StudiedOnsets
-from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
+from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows, none_failed
 from backtracking.executor.work import HERE, Executor
 from backtracking.measurements.controls import Reading
 from backtracking.measurements.stability import continuation_tokens
@@ -45,7 +45,7 @@ def sample_again(
     sampling = replace(
         how.sampling, max_new_tokens=continuation_tokens(how.window, how.onsets), logprobs=False
     )
-    for record in generate_rows(model, rows, sampling, seed=how.seed, executor=executor):
+    for record in none_failed(generate_rows(model, rows, sampling, seed=how.seed, executor=executor)):
         place = places[record.example_id, record.sample_id]
         at, _ = wanted[place]
         said = at.seen[at.prompt_tokens :]

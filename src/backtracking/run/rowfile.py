@@ -1,6 +1,6 @@
 """A file of rows that grows by whole rows, and from which a stopped run goes on."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,3 +119,11 @@ def sort_rows(file: RowFile[GenerationRecord], order: Mapping[RowId, int], *, fi
     places = [-1 if number < first else order[row.id] for number, row in enumerate(file.rows())]
     if places != sorted(places):
         io.keep_lines(file.path, sorted(range(len(places)), key=places.__getitem__))
+
+
+def say_failed(why: Sequence[str], total: int, reporter: Reporter) -> None:
+    """Say how many rows failed, where any did, and why the first one did."""
+    if why:
+        reporter.say(
+            f"  note: {len(why):,} of {total:,} rows failed ({why[0]}); --force makes all of them anew"
+        )

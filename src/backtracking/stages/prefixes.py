@@ -8,6 +8,7 @@ import pandas as pd
 from backtracking.errors import NotTestable
 from backtracking.measurements.controls import FEWEST_PROBLEMS, spread_order
 from backtracking.run.records import RowId
+from backtracking.run.rowfile import say_failed
 from backtracking.run.seed import derive_seed
 from backtracking.stages.base import RunContext
 from backtracking.stages.phase1.bench import settings_digest
@@ -75,6 +76,12 @@ def write_kept(
         reporter=ctx.reporter,
         label=name,
     )
+    failed = [
+        f"{task.example_id} under {task.arm}"
+        for task, shown in zip(tasks, values, strict=True)
+        if shown["finish_reason"] == "error"
+    ]
+    say_failed(failed, len(tasks), ctx.reporter)
     return as_table(tasks, values)
 
 

@@ -28,7 +28,7 @@ from backtracking.run import io
 from backtracking.run.progress import Bar, Quiet, Reporter
 from backtracking.run.provenance import digest
 from backtracking.run.records import GenerationRecord
-from backtracking.run.rowfile import Found, RowFile, resume, set_aside, sort_rows
+from backtracking.run.rowfile import Found, RowFile, resume, say_failed, set_aside, sort_rows
 from backtracking.sweeps.waves import run_waves
 
 if TYPE_CHECKING:
@@ -214,6 +214,7 @@ def _generate_missing(
         _say_what_is_there(job, arms, Counter(arm for *_, arm in done))
     files = {arm.name: _file(job, arm) for arm in arms}
     before = {name: io.count_lines(file.path) for name, file in files.items()}
+    failed: list[str] = []
     with ExitStack() as stack:
         append = {name: stack.enter_context(file.appending()) for name, file in files.items()}
         bar = stack.enter_context(job.reporter.bar(f"{len(arms)} arms", pending))
@@ -222,6 +223,8 @@ def _generate_missing(
             append[record.condition](record)
             done.add((record.example_id, record.sample_id, record.condition))
             generated[record.condition] += 1
+            failed += [record.error] if record.error else []
+    say_failed(failed, pending, job.reporter)
     order = {
         (prompt.example_id, sample): place * job.samples + sample
         for place, prompt in enumerate(job.prompts)

@@ -26,7 +26,7 @@ from backtracking.run.inputs import Input
 from backtracking.run.paths import RunPaths
 from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem, RowId
-from backtracking.run.rowfile import RowFile, resume, set_aside, sort_rows
+from backtracking.run.rowfile import RowFile, resume, say_failed, set_aside, sort_rows
 from backtracking.stages.base import (
     Completions,
     Result,
@@ -119,7 +119,7 @@ class Generate(Stage):
         if done and pending:
             ctx.reporter.say(f"  resuming: {len(done):,} of {len(rows):,} rows done")
         with file.appending() as append, ctx.reporter.bar("completions", len(pending)) as bar:
-            ledger = Ledger()
+            ledger, failed = Ledger(), list[str]()
             for record in generate_rows(
                 model,
                 pending,
@@ -133,7 +133,9 @@ class Generate(Stage):
                 executor=ctx.executor,
             ):
                 append(record)
+                failed += [record.error] if record.error else []
         ledger.verify()
+        say_failed(failed, len(pending), ctx.reporter)
         sort_rows(file, {key: place for place, key in enumerate(rows)})
         return Result(rows=len(rows), notes=notes)
 
