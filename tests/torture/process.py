@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TIMEOUT_S = 180
-"""A command that takes longer hangs: undisturbed ones take seconds."""
+TIMEOUT_S = 1200
+"""A command that takes longer hangs: undisturbed ones take seconds, or minutes on a busy machine."""
 NOBODY = 65534
 OPTIONAL = ("backtracking.doors", "backtracking.explore", "backtracking.organism")
 """Rooms that no stage enters and that need more than the package itself."""

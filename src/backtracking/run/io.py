@@ -81,7 +81,7 @@ def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
     texts = dict.fromkeys(_TEXTS, str)
     try:
         table: pd.DataFrame = pd.read_csv(path, dtype=texts, **(settings | options))
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path} is not a table",
             str(error).rpartition("error: ")[2].strip(),
@@ -108,7 +108,7 @@ def read_record(path: Path, *, made_by: str) -> Any:
     require(path, made_by=made_by)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of more digits than Python reads
         raise UserError(f"{path} is not valid JSON", str(error), f"delete it and run: {made_by}") from error
 
 

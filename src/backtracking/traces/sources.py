@@ -110,7 +110,7 @@ def _read_hub(name: str, split: str | None) -> Iterator[SourceRow]:
 def _loads(text: str, where: str) -> Any:
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of more digits than Python reads
         raise UserError(f"{where}: not valid JSON", str(error)) from error
 
 
