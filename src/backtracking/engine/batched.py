@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from backtracking.engine.attention import AttentionSwitch
-from backtracking.engine.cache import PagedCache, Prefilled, is_out_of_memory
+from backtracking.engine.cache import PagedCache, Prefilled
 from backtracking.engine.forward import (
     MIN_ROWS,
     check_layers,

@@ -13,6 +13,7 @@ from torch.nn import functional
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from backtracking.engine.pages import PAGE, PageTable, pages_for
+from backtracking.errors import is_out_of_memory
 
 _SPARE = 4
 """Growing makes room for a quarter more than is needed at once."""
@@ -158,11 +159,6 @@ def _resized(old: Tensor, pages: int) -> Tensor:
     new[:kept] = old[:kept]
     new[kept:] = 0
     return new
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """On a CPU torch has no exception of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 @dataclass(frozen=True)

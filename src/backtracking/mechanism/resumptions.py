@@ -64,9 +64,7 @@ def sample_resumptions(
     sampling = replace(plan.sampling, max_new_tokens=max(1, plan.tokens - 1))
     written = {
         (record.example_id, record.condition, record.sample_id): record.completion_ids
-        for record in none_failed(
-            generate_rows(model, rows, sampling, seed=plan.seed, executor=executor)
-        )
+        for record in none_failed(generate_rows(model, rows, sampling, seed=plan.seed, executor=executor))
     }
     lines = []
     for number, event in enumerate(events):
