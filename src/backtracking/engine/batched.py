@@ -31,6 +31,7 @@ from backtracking.engine.rows import Draft, Row, token_budget
 from backtracking.engine.sampling import SamplingParams, choose
 from backtracking.engine.sizing import choose_slots
 from backtracking.engine.threads import is_worth_sharing, threads
+from backtracking.errors import is_out_of_memory
 from backtracking.model.gates import GateTable
 from backtracking.model.hooks import GateHooks
 from backtracking.model.ledger import Ledger
