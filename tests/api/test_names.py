@@ -88,3 +88,11 @@ def test_everything_public_has_a_docstring(path):
 
 def test_signatures_show_defaults():
     assert inspect.signature(bt.load).parameters["model"].default == "bundled"
+
+
+def test_an_arm_tells_a_notebook_what_it_does():
+    both = bt.scale("attn", 5, 0.5) + bt.suppress_triggers(["<Wait>"])
+    html = both._repr_html_()
+    assert "scale 0.5 on attn 5, decode" in html and "&lt;Wait&gt;" in html and "<Wait>" not in html
+    assert "10 draws" in bt.random_like(bt.zero("mlp", 3), draws=10)._repr_html_()
+    assert "does: none" in bt.baseline._repr_html_()

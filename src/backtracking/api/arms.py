@@ -70,6 +70,16 @@ class ArmRecipe:
             over=self.over or other.over,
         )
 
+    def _repr_html_(self) -> str:
+        from backtracking.api.display import facts_html
+
+        does = [_told(one) for one in self.interventions]
+        never = [] if self.suppressed is None else list(self.suppressed) or ["the model's own triggers"]
+        controls = [f"{self.draws} draws of other components of the same shape"] if self.draws else []
+        return facts_html(
+            f"Arm {self.name!r}", {"does": does, "never completes": never, "controls": controls}
+        )
+
     def named(self, name: str) -> "ArmRecipe":
         """The same arm under a name of your choice."""
         return replace(self, name=name)
@@ -82,6 +92,12 @@ class ArmRecipe:
             return random_arm(self.name, self.interventions, self.draws, shape, seed)
         condition = Condition(name=self.name, interventions=self.interventions, suppress_phrases=suppress)
         return Arm(self.name, self.name, None, (condition,))
+
+
+def _told(one: Intervention) -> str:
+    """What is done where, as a person would write it down."""
+    head = "" if one.head is None else f" head {one.head}"
+    return f"{one.mode} {one.strength:g} on {one.component} {one.layer}{head}, {one.when.phase}"
 
 
 baseline = ArmRecipe(BASELINE_NAME)
