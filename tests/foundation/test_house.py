@@ -90,7 +90,7 @@ def test_the_page_says_where_each_change_belongs():
 
 
 def test_a_public_name_means_one_thing():
-    """No two public classes or type names share a name; options of the command line name their option."""
+    """No two public classes or type names share a name; options of commands and type variables aside."""
     homes = {}
     for path in modules():
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -109,5 +109,5 @@ def type_name(node):
         name = node.targets[0].id
     else:
         return None
-    is_option = isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Annotated[")
-    return name if re.fullmatch(r"[A-Z][a-z]\w*", name) and not is_option else None
+    is_other = isinstance(node, ast.Assign) and ast.unparse(node.value).startswith(("Annotated[", "TypeVar("))
+    return name if re.fullmatch(r"[A-Z][a-z]\w*", name) and not is_other else None

@@ -8,7 +8,7 @@ from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.errors import UserError
 from backtracking.measurements.events import table_writer
 from backtracking.run import io
-from backtracking.run.records import BASELINE_NAME, GenerationRecord
+from backtracking.run.records import BASELINE_NAME, GenerationRecord, RowId
 from backtracking.stages.base import RunContext
 from backtracking.traces.labels import Label, LabelCounts, LabelledSentence, place, read_sentences
 from backtracking.traces.sources import read_rows
@@ -23,8 +23,6 @@ _ROLES = {
     "text": ("sentence", "text", "segment"),
     "label": ("label", "tag", "category", "kind"),
 }
-
-RowKey = tuple[str, int]
 
 
 def import_labels(
@@ -68,9 +66,9 @@ def label_rows(
         }
 
 
-def _read(source: str, given: Mapping[str, str]) -> dict[RowKey, list[LabelledSentence]]:
+def _read(source: str, given: Mapping[str, str]) -> dict[RowId, list[LabelledSentence]]:
     """By completion: rows hold all sentences of a completion, or one sentence each, in order."""
-    labels_of: dict[RowKey, list[LabelledSentence]] = {}
+    labels_of: dict[RowId, list[LabelledSentence]] = {}
     columns: dict[str, str] | None = None
     for row in read_rows(source):
         columns = columns or _columns(row, given)
