@@ -146,7 +146,11 @@ def test_ctrl_c_ends_a_cluster_of_its_own_and_keeps_the_rows(workdir):
     try:
         deadline = time.monotonic() + STARTING
         while not file.exists() or file.read_bytes().count(b"\n") < 5:
-            assert started.poll() is None and time.monotonic() < deadline
+            if started.poll() is not None:
+                said = started.communicate()[1]
+                assert "Ray did not start on this machine" in said, said
+                pytest.skip("this machine is too busy for Ray, which waits half a minute")
+            assert time.monotonic() < deadline
             time.sleep(0.2)
         family = session_of(started.pid)
         beyond = [place for pid in family for place in listening(pid) if not place.startswith("127.0.0.1:")]
