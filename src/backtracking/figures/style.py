@@ -10,6 +10,7 @@ from typing import Any, Literal, ParamSpec
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import LayoutEngine
 
 from backtracking.figures.caption import Caption
 from backtracking.figures.colours import INK, LINE, PAPER
@@ -78,10 +79,15 @@ class Drawing(Figure):
     """A figure with its caption, which notebooks show although no pyplot knows of it."""
 
     def __init__(self, width: float, height: float) -> None:
+        self._settled = False
         super().__init__(figsize=(width, height), layout="constrained")
         self.caption = Caption("")
         self.last_touches: list[Callable[[], None]] = []
         """What can only be placed once it is known how large the axes are."""
+
+    def get_layout_engine(self) -> LayoutEngine | None:
+        """None from when it is settled: with any, matplotlib goes through a figure twice to save it once."""
+        return None if self._settled else super().get_layout_engine()
 
     def settle(self) -> None:
         """Lay it out, place what waits for that, and keep the layout from then on."""
@@ -91,7 +97,7 @@ class Drawing(Figure):
         for touch in self.last_touches:
             touch()
         self.last_touches.clear()
-        self.set_layout_engine("none")
+        self._settled = True
 
     def _repr_png_(self) -> bytes:
         with style(), BytesIO() as buffer:
