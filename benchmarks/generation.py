@@ -49,6 +49,7 @@ class Worker:
 
     clock = "wall"
     threads = 2
+    share = 1.0
     chosen: Sequence[str] = tuple(ROWS)
 
     def __init__(self, name: str, model: Path, dtype: str, tokens: int = TOKENS) -> None:
@@ -64,7 +65,7 @@ class Worker:
     def seconds(self, rows: int, conditions: int = 1) -> float:
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
-            self._process.stdin.write(f"{rows} {conditions}\n")
+            self._process.stdin.write(f"{self.fewer(rows)} {conditions}\n")
             self._process.stdin.flush()
             answer = self._process.stdout.readline()
         except BrokenPipeError:
@@ -75,7 +76,10 @@ class Worker:
 
     def rate(self, rows: int, conditions: int = 1) -> float:
         """Tokens per second."""
-        return rows * self.tokens / self.seconds(rows, conditions)
+        return self.fewer(rows) * self.tokens / self.seconds(rows, conditions)
+
+    def fewer(self, rows: int) -> int:
+        return max(1, round(rows * self.share))
 
     def close(self) -> None:
         self._process.communicate()
@@ -293,6 +297,9 @@ def main() -> None:
     parser.add_argument(
         "--contenders", default=",".join(ROWS), help="which to time; the engine always is one of them"
     )
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="of the rows: 0.05 shows that it runs, not how fast"
+    )
     parser.add_argument("--dtypes", default="bfloat16,float32")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument(
@@ -301,7 +308,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if unknown := set(chosen.contenders.split(",")) - set(ROWS):
         parser.error(f"no contenders {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
-    Worker.clock, Worker.threads, Worker.chosen = chosen.clock, chosen.threads, chosen.contenders.split(",")
+    Worker.clock, Worker.threads, Worker.share = chosen.clock, chosen.threads, chosen.share
+    Worker.chosen = chosen.contenders.split(",")
     make_environment()
     model, wanted = smollm2(), chosen.only.split(",")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -311,6 +319,7 @@ def main() -> None:
         "load": os.getloadavg()[0],
         "threads": chosen.threads,
         "clock": chosen.clock,
+        "share_of_rows": chosen.share,
     }
     jobs: dict[str, Any] = {}
     for dtype in chosen.dtypes.split(","):

@@ -2,10 +2,10 @@
 
 What stands in for what, and nothing else does:
 
-- configs: the bundled reasoner for the real model, its problems for GSM8K, a short cap, few problems and
-  samples; the last layers of six for those of 28 (`SMALL`, `REAL`, `LAYERS`);
+- configs: the bundled reasoner for the real model, its problems for GSM8K, a short cap, few problems,
+  samples, draws and scales; the last layers of six for those of 28 (`SMALL`, `REAL`, `LAYERS`);
 - `.venv`: the checkout's own source, and the packages of the environment that the tests run in; its
-  `backtracking` runs in a process that has loaded these packages already (`warm.py`);
+  `backtracking`, `python -m` and a page's Python run in a process that has loaded these already (`warm.py`);
 - `.venv-bench`: the same, with the bundled reasoner in the place of SmolLM2;
 - the commands of `SHORTER` and the calls of `SHORTER_PYTHON`: the same program, told to do less;
 - `PHASE1_RUN_ID`: the run that the command before has made.
@@ -35,11 +35,18 @@ SMALL = {
     "ablation_generation": {"random_draws": 2},
 }
 SMALL_PHASE2 = {"max_examples": 6, "num_samples_per_prompt": 2}
+DRAWS, SCALES = 2, 2
+WARM_PYTHON = ".venv/bin/warm-python"
+PRELUDE = f"""set -Ee -o pipefail
+trap 'echo "failed: $BASH_COMMAND" >&2' ERR
+python() {{ if [ "$1" = -m ]; then {WARM_PYTHON} "$@"; else command python "$@"; fi; }}
+"""
 REAL = {
     "model": {"hf_id": "bundled", "torch_dtype": "auto"},
     "dataset": {"name": "tiny_arithmetic"},
     "prompting": {"template": "{question}"},
-    "generation": {"max_new_tokens": 128},
+    "generation": {"max_new_tokens": 80},
+    "analysis": {"topk_layers_for_generation": 2},
 }
 LAYERS = {
     "attn": {0: 0, 1: 1, 15: 2, 17: 3, 19: 4, 27: 5},
@@ -56,9 +63,12 @@ SHORTER = (
     (r"(-m backtracking\.organism\.train --out) (?!runs/doubter).*", r"\1 runs/organism --smoke"),
     (
         r"(benchmarks/generation\.py --only ratios) .*",
-        r"\1 --rounds 1 --dtypes float32 --threads 1 --contenders 'one by one,engine,floor'",
+        r"\1 --share 0.05 --rounds 1 --dtypes float32 --threads 1 --contenders 'one by one,engine,floor'",
     ),
-    (r"(benchmarks/generation\.py)  .*", r"\1 --only conditions --rounds 1 --dtypes float32 --threads 1"),
+    (
+        r"(benchmarks/generation\.py)  .*",
+        r"\1 --only conditions --share 0.05 --rounds 1 --dtypes float32 --threads 1",
+    ),
 )
 
 SHORTER_PYTHON = (
@@ -99,6 +109,11 @@ def _shrink(path: Path) -> None:
     if "phase2" in config:
         config["phase2"] |= SMALL_PHASE2
         subsets = config["phase2"]["subset_sweep"]["subsets"]
+        for subset in subsets.values():
+            if "draws" in subset:
+                subset["draws"] = DRAWS
+        for sweep in ("scale_sweep", "continuation_ablation"):
+            config["phase2"][sweep]["scales"] = config["phase2"][sweep]["scales"][:SCALES]
         if "mlp_27_only" in subsets:
             config["phase2"]["subset_sweep"]["subsets"] = {k: _with_layers(v) for k, v in subsets.items()}
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
@@ -141,7 +156,9 @@ def warmed(checkout: Path) -> Iterator[Path]:
         try:
             assert server.stdout is not None
             assert server.stdout.readline() == "ready\n"
-            command.write_text(CLIENT.format(python=python, address=address))
+            for client in (command, checkout / WARM_PYTHON):
+                client.write_text(CLIENT.format(python=python, address=address))
+                client.chmod(0o755)
             yield checkout
         finally:
             server.kill()
@@ -152,15 +169,19 @@ def run_block(fence: Fence, checkout: Path) -> subprocess.CompletedProcess[str]:
     """Run a block of commands in one shell, as if typed in the activated environment."""
     text = _shortened(fence.text, SHORTER)
     text = re.sub(r"\bPHASE1_RUN_ID\b", "$(cat runs/.current_run_id)", text)
-    script = f"set -Ee -o pipefail\ntrap 'echo \"failed: $BASH_COMMAND\" >&2' ERR\n{text}"
     return subprocess.run(
-        ["bash", "-c", script], cwd=checkout, env=_env(checkout), check=False, capture_output=True, text=True
+        ["bash", "-c", PRELUDE + text],
+        cwd=checkout,
+        env=_env(checkout),
+        check=False,
+        capture_output=True,
+        text=True,
     )
 
 
 def run_python(text: str, checkout: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [checkout / ".venv/bin/python", "-c", _shortened(text, SHORTER_PYTHON)],
+        [checkout / WARM_PYTHON, "-c", _shortened(text, SHORTER_PYTHON)],
         cwd=checkout, env=_env(checkout), check=False, capture_output=True, text=True,
     )  # fmt: skip
 

@@ -1,8 +1,9 @@
-"""The command line with its libraries loaded beforehand: a server that splits itself for every command.
+"""Commands with their libraries loaded beforehand: a server that splits itself for every command.
 
 Half of what a documented command costs here is loading torch and transformers. What stands in for the
-installed script (`CLIENT`) hands its arguments, folder, environment and terminal to this server; the copy
-that the server makes of itself imports the project as it lies in the checkout, and does the command.
+installed script, `python -m` and `python -c` (`CLIENT`) hands its arguments, folder, environment and
+terminal to this server; the copy that the server makes of itself imports the project as it lies in the
+checkout, and does the command.
 
     python tests/docs/warm.py ADDRESS     # says "ready", and goes on until it is stopped
 """
@@ -13,6 +14,8 @@ import signal
 import socket
 import sys
 from importlib import import_module
+from pathlib import Path
+from runpy import run_module
 
 CLIENT = """#!{python} -IS
 import json, os, socket, sys
@@ -21,7 +24,7 @@ if "--show-completion" in sys.argv:  # asks which shell has started it
     os.execv(sys.executable, [sys.executable, "-c", cold, *sys.argv[1:]])
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
-    asked = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    asked = json.dumps([sys.argv, os.getcwd(), dict(os.environ)]).encode()
     socket.send_fds(server, [len(asked).to_bytes(4, "big")], [0, 1, 2])
     server.sendall(asked)
     sys.exit(int.from_bytes(server.recv(1) or b"\\x01", "big"))
@@ -71,7 +74,24 @@ def serve(address: str) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["backtracking", *arguments]
+    sys.argv = arguments
+
+
+def obey() -> None:
+    """Do what `sys.argv` says, as `python` or the installed script would."""
+    match sys.argv:
+        case [_, "-m", module, *rest]:
+            sys.path.insert(0, str(Path.cwd()))
+            sys.argv = [module, *rest]
+            run_module(module, run_name="__main__", alter_sys=True)
+        case [_, "-c", code]:
+            sys.path.insert(0, "")
+            sys.argv = ["-c"]
+            exec(compile(code, "<string>", "exec"), vars(sys.modules["__main__"]))
+        case _:
+            from backtracking.cli import main
+
+            main()
 
 
 if __name__ == "__main__":
@@ -79,6 +99,4 @@ if __name__ == "__main__":
     for library in LIBRARIES:
         import_module(library)
     serve(sys.argv[1])
-    from backtracking.cli import main
-
-    main()
+    obey()

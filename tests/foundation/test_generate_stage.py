@@ -135,7 +135,8 @@ def test_killed_and_interrupted_runs_go_on_without_losing_or_doubling_a_row(cli,
     assert done.code == 0, done.err
     assert "resuming:" in done.err
     resumed = (workdir / ROWS).read_bytes()
-    assert cli(*command[3:], "--force").code == 0
+    together = [word.replace("batch_size=1", "batch_size=8") for word in command[3:]]
+    assert cli(*together, "--force").code == 0
     assert (workdir / ROWS).read_bytes() == resumed
     assert resumed.count(b"\n") == 8 * 6
 

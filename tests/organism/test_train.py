@@ -118,7 +118,7 @@ def test_a_resumed_training_logs_every_step_once(tmp_path):
 
 
 def test_a_smoke_run_that_is_cut_off_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(Training, "advance", _stop_at(150))
+    monkeypatch.setattr(Training, "advance", _stop_at(130))
     with pytest.raises(KeyboardInterrupt):
         main(["--out", str(tmp_path), "--smoke"])
     resumed = Training(smoke(DESIGN), tmp_path)

@@ -91,9 +91,11 @@ class Drawing(Figure):
 
     def settle(self) -> None:
         """Lay it out, place what waits for that, and keep the layout from then on."""
-        self.draw_without_rendering()
+        layout = self.get_layout_engine()
+        assert layout is not None, "a figure is settled once"
+        layout.execute(self)
         if sum(map(_wrap, self.axes)):
-            self.draw_without_rendering()
+            layout.execute(self)
         for touch in self.last_touches:
             touch()
         self.last_touches.clear()

@@ -42,16 +42,16 @@ SMOKE_RECIPE = Recipe(
     heads=2,
     kv_heads=1,
     tokens=1000,
-    chain_steps=100,
-    problem_steps=200,
+    chain_steps=50,
+    problem_steps=100,
     warm_up=10,
 )
-"""About a minute; learns little."""
+"""Half a minute; learns little."""
 
 
 def smoke(design: Design) -> Design:
     """The design with a tiny model and few steps."""
-    graft = design.recipe.graft and replace(design.recipe.graft, layer=SMOKE_RECIPE.layers - 1, steps=50)
+    graft = design.recipe.graft and replace(design.recipe.graft, layer=SMOKE_RECIPE.layers - 1, steps=25)
     return replace(design, recipe=replace(SMOKE_RECIPE, graft=graft))
 
 
@@ -246,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--smoke", action="store_true", help="a tiny model, about a minute; it misses the bars"
+        "--smoke", action="store_true", help="a tiny model, half a minute; it misses the bars"
     )
     parser.add_argument("--problems", type=int, default=1000, help="test problems of the evaluation")
     options = parser.parse_args(arguments)
