@@ -6,11 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 from backtracking.cli.session import Request, open_run
 from backtracking.stages.execute import status_of
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
+_SUBSETS = yaml.safe_load((CONFIGS / "demo_phase2.yaml").read_text())["phase2"]["subset_sweep"]["subsets"]
+FEW_DRAWS = json.dumps(
+    {name: one | {"draws": 2} if "random_like" in one else one for name, one in _SUBSETS.items()}
+)
+"""The demo's subsets with two draws of each random control: draws are most of its arms."""
 SMALL = [
     "dataset.max_examples=12",
     "generation.num_samples_per_prompt=2",
@@ -22,6 +29,7 @@ SMALL = [
 SMALL_PHASE2 = [
     "phase2.max_examples=8",
     "phase2.num_samples_per_prompt=2",
+    f"phase2.subset_sweep.subsets={FEW_DRAWS}",
     "phase2.search.enabled=true",
     "phase2.search.max_examples=4",
     "phase2.search.num_samples_per_prompt=3",

@@ -9,6 +9,7 @@ import yaml
 
 from tests.conftest import shared_data
 from tests.foundation.command import CommandLine
+from tests.foundation.study import FEW_DRAWS
 
 pytestmark = pytest.mark.slow
 
@@ -18,6 +19,9 @@ SMALL = {
     "generation.num_samples_per_prompt": 2,
     "ablation_generation.random_draws": 2,
     "phase2.num_samples_per_prompt": 2,
+    "phase2.subset_sweep.subsets": FEW_DRAWS,
+    "phase2.scale_sweep.scales": "[0.0, 0.5]",
+    "phase2.continuation_ablation.scales": "[0.0]",
     "phase2.confirm.random_draws": 2,
 }
 NEVER = {"detection.triggers_strict": "[zzz zzz]", "detection.triggers_relaxed": "[zzz zzz]"}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from backtracking import __version__
+from tests.foundation.study import FEW_DRAWS
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,9 @@ TINY_PHASE2 = (
     *TINY,
     "phase2.max_examples=8",
     "phase2.num_samples_per_prompt=2",
+    f"phase2.subset_sweep.subsets={FEW_DRAWS}",
     "phase2.scale_sweep.scales=[0.0]",
+    "phase2.continuation_ablation.scales=[0.0]",
 )
 
 
