@@ -1,12 +1,12 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from transformers import AutoTokenizer
 
 
 def find_shared_data() -> Path | None:
@@ -29,9 +29,17 @@ if (_shared := find_shared_data()) is not None:
     REASONER_TOKENIZERS["r1"] = _shared / "r1_tokenizer"
 
 
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the garbage collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", params=REASONER_TOKENIZERS)
 def r1_tokenizer(request):
     """A reasoning model's kind of tokenizer: the small one shipped here, and the 1.5B model's where it is."""
+    from transformers import AutoTokenizer
+
     return AutoTokenizer.from_pretrained(REASONER_TOKENIZERS[request.param])
 
 

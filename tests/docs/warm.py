@@ -8,6 +8,7 @@ checkout, and does the command.
     python tests/docs/warm.py ADDRESS     # says "ready", and goes on until it is stopped
 """
 
+import gc
 import json
 import os
 import signal
@@ -98,5 +99,6 @@ if __name__ == "__main__":
     sys.path.pop(0)  # this folder
     for library in LIBRARIES:
         import_module(library)
+    gc.freeze()  # or every copy goes through all of it once more as it ends
     serve(sys.argv[1])
     obey()

@@ -1,6 +1,8 @@
 """The application object, and how mistakes, interrupts and bugs end the program."""
 
+import atexit
 import errno
+import gc
 import os
 import sys
 from functools import cache
@@ -102,6 +104,7 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
+    atexit.register(gc.freeze)  # or the last collection goes through all of torch, for a second and a half
     try:
         _register_commands()
         app()
