@@ -106,6 +106,12 @@ def test_formats_and_errors_as_shares(tmp_path, tables, outcome, shares):
         assert "`other` breaks it" in found["H2"].missing
 
 
+def test_where_neither_matters_a_share_of_next_to_nothing_is_no_finding(tmp_path):
+    found = judged(tmp_path, **_formats((0.32, 0.32), main=(0.3, 0.3), problems=1500))
+    assert found["H2"].numbers["format_share_low"] > 0.5
+    assert (found["H2"].outcome, found["format_effect"].outcome) == ("contradicted", "contradicted")
+
+
 def test_a_difference_of_no_interest_is_no_effect_however_significant(tmp_path):
     tables = _formats((0.75, 0.04), problems=1500)
     line = tables["formatting_summary"].iloc[1]

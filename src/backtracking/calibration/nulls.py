@@ -47,6 +47,8 @@ class Desk:
         shutil.rmtree(self.folder, ignore_errors=True)
         paths = RunPaths(self.folder / "runs", "null")
         shutil.copytree(files.EVENTS.path(self.template).parent, files.EVENTS.path(paths).parent)
+        # Behind fixed prefixes the finished study's own effect stands; without them rows alone decide.
+        files.PREFIXES.path(paths).unlink(missing_ok=True)
         events.to_csv(files.EVENTS.path(paths), index=False)
         sums = tally(events.assign(condition=events["condition"].astype(str)))
         files.COMPARISON.write(paths, condition_table(sums, variant))

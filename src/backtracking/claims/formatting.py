@@ -49,7 +49,9 @@ H2 = Claim(
     "over variants of the rate of onsets at equal error rate (each variant's P(onset | wrong) and P(onset | "
     "right), weighted as if all variants erred alike); the errors' is the variance within a variant that "
     "P(onset | wrong) − P(onset | right) makes. Supported when the format's share of both together lies "
-    "wholly above one half, contradicted when it lies wholly below (leaving out one problem at a time). "
+    "wholly above one half (leaving out one problem at a time) and formatting changes backtracking by the "
+    "claim of its own; contradicted when the share lies wholly below one half, or formatting surely changes "
+    "nothing of interest. "
     "Variants that break accuracy do not count. Not testable where onsets follow fewer than "
     f"{2 * MARGIN:.0%} of the steps of either kind.",
     (*_FORMATS, "common_trigger_words"),
@@ -60,21 +62,23 @@ H2 = Claim(
 
 def judge(evidence: Evidence, main: str) -> list[Verdict]:
     """Both claims about the prompt format."""
-    return [_judge_shares(evidence, main), _judge_effect(evidence, main)]
+    effect = _effect(evidence, main)
+    return [_judge_shares(evidence, main, effect), FORMAT.judge(effect)]
 
 
-def _judge_effect(evidence: Evidence, main: str) -> Verdict:
+def _effect(evidence: Evidence, main: str) -> Part:
+    """Whether some variant changes backtracking by more than is of interest."""
     table = evidence.table(files.FORMATS)
     if table is None or "backtracking_diff_p_holm" not in table:
-        return FORMAT.missing(f"{files.FORMATS.file} with paired differences")
+        return missing(f"{files.FORMATS.file} with paired differences")
     others = _others(table, main)
     if others.empty:
-        return FORMAT.missing(_no_other(table, main))
+        return missing(_no_other(table, main))
     if silent := no_onsets(int(table["backtracking_count"].sum()), int(table["total"].sum())):
-        return FORMAT.missing(silent)
+        return missing(silent)
     if others["backtracking_diff_p_holm"].isna().all():
-        return FORMAT.missing("two problems that the variants share, for a test")
-    return FORMAT.judge(_effect_part(others))
+        return missing("two problems that the variants share, for a test")
+    return _effect_part(others)
 
 
 def _effect_part(others: pd.DataFrame) -> Part:
@@ -121,7 +125,8 @@ def _no_other(table: pd.DataFrame, main: str) -> str:
     )
 
 
-def _judge_shares(evidence: Evidence, main: str) -> Verdict:
+def _judge_shares(evidence: Evidence, main: str, effect: Part) -> Verdict:
+    """The format's share of the variation, which is noise over noise where neither changes anything."""
     main_sums = completions.steps_by_problem(evidence, main)
     if isinstance(main_sums, str):
         return H2.missing(main_sums)
@@ -136,7 +141,7 @@ def _judge_shares(evidence: Evidence, main: str) -> Verdict:
     rates = totals[:, [_ONSETS_WRONG, _ONSETS_RIGHT]] / totals[:, [_WRONG, _RIGHT]]
     if rare := too_low("share of steps with an onset behind them", float(rates.max()), MARGIN):
         return H2.missing(rare)
-    return H2.judge(_shares_part(list(sums.values()), broken))
+    return H2.judge(_shares_part(list(sums.values()), broken), effect)
 
 
 def _sums_by_variant(evidence: Evidence, broken: Sequence[str]) -> dict[str, pd.DataFrame]:
