@@ -238,7 +238,7 @@ GARBLED = {
         "analysis/backtracking_events.csv",
         "garb,age\n",
         ["compare-conditions", "--run-id", "demo", "--force"],
-        "backtracking_events.csv was changed after it was made",
+        "is not an events table",
     ),
     "config": (
         "config_resolved.yaml",

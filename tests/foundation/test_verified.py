@@ -14,14 +14,16 @@ DEMO = Path("runs/demo")
 READ = {
     "analysis/backtracking_events.csv": ["compare-conditions", "--run-id", "demo"],
     "analysis/selected_layers.json": ["generate", "--run-id", "demo", "--condition", "targeted_ablation"],
+    "analysis/onsets.csv": ["logit-lens", "--run-id", "demo", "--variant", "baseline_think_newline"],
     "dataset.jsonl": ["detect-events", "--run-id", "demo"],
 }
 
 
 def change_a_digit(path: Path) -> None:
-    """One digit becomes the next, somewhere in the middle."""
+    """One digit in the middle becomes the next."""
     data = bytearray(path.read_bytes())
-    place = next(k for k in range(len(data) // 2, len(data)) if data[k] in b"12345678")
+    digits = [k for k, byte in enumerate(data) if byte in b"012345678"]
+    place = digits[len(digits) // 2]
     data[place] += 1
     path.write_bytes(data)
 

@@ -15,7 +15,7 @@ from backtracking.measurements.places import Candidates, Layout, Place
 from backtracking.measurements.tallies import MADE_BY
 from backtracking.run import io
 from backtracking.run.cells import original
-from backtracking.run.inputs import EventRows, note
+from backtracking.run.inputs import EventRows, note, verify
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, RowId
 from backtracking.run.seed import derive_seed
 from backtracking.text.tokenization import TokenMap
@@ -116,6 +116,7 @@ def read_onsets(onsets_path: Path, variant: str) -> pd.DataFrame:
 def _read_rows(wanted: EventRows, **options: Any) -> pd.DataFrame:
     wanted.require()
     note(wanted)
+    verify(wanted)
     return wanted.of(original(pd.read_csv(wanted.path, keep_default_na=False, **options)))
 
 

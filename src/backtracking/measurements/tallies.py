@@ -19,7 +19,7 @@ from backtracking.measurements.coupling import FRESH
 from backtracking.measurements.metrics import COUNTS, Metric, compared_in, shown_in
 from backtracking.measurements.statistics import Array, Difference, Interval
 from backtracking.run.cells import original
-from backtracking.run.inputs import EventRows, Whole, note
+from backtracking.run.inputs import EventRows, Whole, note, verify
 
 KEYS = ["variant", "condition", "example_id"]
 CHUNK = 100_000
@@ -67,6 +67,7 @@ def _chunks(wanted_rows: EventRows, columns: Sequence[str]) -> Iterator[pd.DataF
         for name in {"is_correct", *_FLAGS} & set(chunk.columns):
             chunk[name] = truth(chunk[name])
         yield wanted_rows.of(original(chunk))
+    verify(wanted_rows)
 
 
 def _check_header(path: Path) -> None:
