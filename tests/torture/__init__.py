@@ -1,4 +1,4 @@
 """The fault campaign: random faults on a small study, each trial compared with an undisturbed run.
 
-`make torture` runs the long form and writes `docs/reliability.md`; a short one is among the tests.
+`make torture` runs it and writes its table into `docs/reliability.md`.
 """
