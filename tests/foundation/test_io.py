@@ -181,6 +181,15 @@ def test_tables_keep_any_text_apart_from_empty_cells(tmp_path):
     assert read["example_id"].tolist() == table["example_id"].tolist()
 
 
+def test_a_table_of_nothing_reads_back_and_an_emptied_file_is_refused(tmp_path):
+    path = tmp_path / "t.csv"
+    io.write_csv(path, pd.DataFrame([]))
+    assert io.read_csv(path).empty
+    path.write_bytes(b"")
+    with pytest.raises(UserError, match="is not a table"):
+        io.read_csv(path)
+
+
 def test_kept_values_that_were_edited_are_computed_again(tmp_path):
     path, asked = tmp_path / "values.jsonl", []
 

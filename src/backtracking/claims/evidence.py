@@ -102,10 +102,7 @@ class Evidence:
 def _read(path: Path) -> pd.DataFrame | None:
     if not io.exists(path):
         return None
-    try:
-        table = io.read_csv(path)
-    except pd.errors.EmptyDataError:
-        return None
+    table = io.read_csv(path)
     return None if table.empty else table
 
 

@@ -66,6 +66,10 @@ def _finite(data: Any) -> Any:
     return data
 
 
+_NO_COLUMNS = (b"\r\n", b"\n")
+"""What a table without columns is written as, here and elsewhere."""
+
+
 def write_csv(path: Path, table: "pd.DataFrame") -> None:
     """Write a table; CRLF ends the lines, because only then is a lone CR inside a text quoted."""
     with atomic_path(path) as temporary:
@@ -82,11 +86,13 @@ def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
     try:
         table: pd.DataFrame = pd.read_csv(path, dtype=texts, **(settings | options))
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} is not a table",
-            str(error).rpartition("error: ")[2].strip(),
-            "restore it, or make it again with the command that made it",
-        ) from error
+        if path.read_bytes() not in _NO_COLUMNS:
+            raise UserError(
+                f"{path} is not a table",
+                str(error).rpartition("error: ")[2].strip(),
+                "restore it, or make it again with the command that made it",
+            ) from error
+        table = pd.DataFrame()
     verify(Whole(path))
     return original(table)
 
