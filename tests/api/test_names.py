@@ -52,7 +52,7 @@ def test_every_name_is_there_and_typed():
         for alias in node.names
     }
     assert typed == {name: f"backtracking.api.{home}" for name, home in bt._HOME.items()}
-    assert set(bt.__all__) == set(bt._HOME) <= set(dir(bt))
+    assert set(bt.__all__) == set(bt._HOME) == {name for name in dir(bt) if not name.startswith("_")}
     for name in bt.__all__:
         assert getattr(bt, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'lode'"):

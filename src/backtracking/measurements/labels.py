@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from backtracking.config.onsets import MEMBERS
 from backtracking.config.schema import DetectionConfig
 from backtracking.errors import UserError
 from backtracking.measurements.statistics import LEVEL, Array
@@ -108,7 +109,11 @@ def sentences(record: GenerationRecord, detector: Detector) -> Iterator[Sentence
             text=context.text,
             after=context.after,
             detected=_detected(here, [match for match in here if match in counted])
-            | {"doubt": "doubt" in kinds, "redo": "redo" in kinds, "doubt_or_redo": bool(kinds)}
+            | {
+                "doubt": "doubt" in kinds,
+                "redo": "redo" in kinds,
+                "doubt_or_redo": bool(kinds & set(MEMBERS["doubt_or_redo"])),
+            }
             | {"scorer": bool(is_likely)},
         )
 

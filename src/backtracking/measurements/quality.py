@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from backtracking.config.onsets import MEMBERS
 from backtracking.measurements.scorer_training import Labelled, contexts_of
 from backtracking.measurements.statistics import cluster_bootstrap, sums_by
 from backtracking.text.onsets import Detector
@@ -17,7 +18,7 @@ from backtracking.text.scorer import Array, Context, Scorer
 
 DETECTORS = ("strict", "relaxed", "doubt", "redo", "doubt_or_redo", "scorer", "scorer_redo")
 TARGETS: Mapping[str, tuple[str, ...]] = {
-    "doubt_or_redo": ("doubt", "redo"),
+    "doubt_or_redo": MEMBERS["doubt_or_redo"],
     "redo": ("redo",),
     "doubt": ("doubt",),
 }
@@ -52,7 +53,7 @@ def judged(
                 "relaxed": bool(kinds & {"strict", "relaxed"}),
                 "doubt": "doubt" in kinds,
                 "redo": "redo" in kinds,
-                "doubt_or_redo": bool(kinds & {"doubt", "redo"}),
+                "doubt_or_redo": bool(kinds & set(MEMBERS["doubt_or_redo"])),
                 "scorer": bool(scored["doubt_or_redo"][k]),
                 "scorer_redo": bool(scored["redo"][k]),
             }
