@@ -55,7 +55,7 @@ LAYERS = {
 SHORTER = (
     (r"(backtracking explore [\w-]+) {2,}#", r"\1 --export explored.html  #"),
     (r"make test", "make test PYTEST_ADDOPTS=tests/foundation/test_checkout.py"),
-    (r"(backtracking organism evaluate).*", r"\1 --problems 20 --samples 2 || test $? = 1"),
+    (r"(backtracking organism evaluate).*", r"\1 --problems 8 --samples 1 || test $? = 1"),
     (
         r"(-m backtracking\.organism\.train --out) runs/doubter( --design doubter).*",
         r"\1 runs/doubter\2 --smoke",

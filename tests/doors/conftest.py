@@ -1,12 +1,11 @@
 """A small study of both phases, for everything that leaves it."""
 
 import json
-import os
-from pathlib import Path
+import shutil
 
 import pytest
 
-from tests.explore.conftest import type_command
+from tests.explore.conftest import type_commands
 
 SMALL = (
     "dataset.max_examples=8",
@@ -38,19 +37,16 @@ TRACES = (
 )
 
 
+def make(folder):
+    """The runs `demo`, `demo-phase2`, and `imported`."""
+    (folder / "traces.jsonl").write_text("".join(json.dumps(trace) + "\n" for trace in TRACES))
+    type_commands((*COMMANDS, ("import-traces", "traces.jsonl", "--run-id", "imported")), folder)
+
+
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    """Where the runs lie: `demo`, `demo-phase2`, and `imported`."""
-    made, before = tmp_path_factory.mktemp("left"), Path.cwd()
-    os.chdir(made)
-    try:
-        for command in COMMANDS:
-            type_command(*command)
-        Path("traces.jsonl").write_text("".join(json.dumps(trace) + "\n" for trace in TRACES))
-        type_command("import-traces", "traces.jsonl", "--run-id", "imported")
-    finally:
-        os.chdir(before)
-    return made
+def folder(made_once, tmp_path_factory):
+    """Where the runs lie: a copy of this process's own."""
+    return shutil.copytree(made_once("left", make), tmp_path_factory.mktemp("left") / "copy")
 
 
 @pytest.fixture

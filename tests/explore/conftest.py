@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -60,17 +61,22 @@ def type_command(*arguments):
         sys.argv = before
 
 
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    """Where both runs lie."""
-    made, before = tmp_path_factory.mktemp("explored"), Path.cwd()
-    os.chdir(made)
+def type_commands(commands, folder):
+    """Run commands in a folder, one after the other."""
+    before = Path.cwd()
+    os.chdir(folder)
     try:
-        for command in COMMANDS:
+        for command in commands:
             type_command(*command)
     finally:
         os.chdir(before)
-    return made
+
+
+@pytest.fixture(scope="session")
+def folder(made_once, tmp_path_factory):
+    """Where both runs lie: a copy of this process's own."""
+    made = made_once("explored", partial(type_commands, COMMANDS))
+    return shutil.copytree(made, tmp_path_factory.mktemp("explored") / "copy")
 
 
 @pytest.fixture(scope="session")
