@@ -1,5 +1,7 @@
 """What README and docs show in a fence works: commands, Python and YAML, in order, in a fresh checkout."""
 
+import re
+
 import pytest
 
 from backtracking.config.load import load_config
@@ -7,6 +9,13 @@ from tests.docs.checkout import make_checkout, run_block, run_python, warmed
 from tests.docs.fences import COMMANDS, NOT_RUN, PYTHON, ROOT, YAML, all_fences
 
 FENCES = all_fences()
+COMMAND = re.compile(r"^(backtracking|make|python|pip|git|docker|sbatch|kubectl|scripts/\S+) ", re.MULTILINE)
+SHOWN_ONLY = {
+    "backtracking calibrate": "half an hour; tests/calibration runs a small one to its page",
+    "make torture": "hundreds of trials, hours",
+    "backtracking run -c study.yaml --address": "needs a cluster; tests/executor runs one on this machine",
+}
+"""Blocks of commands that are not typed here, by how they begin, and what stands for them."""
 
 
 def test_every_fence_says_what_it_is():
@@ -14,6 +23,13 @@ def test_every_fence_says_what_it_is():
     unknown = [fence.place for fence in FENCES if fence.language not in (COMMANDS, PYTHON, YAML, *NOT_RUN)]
     assert not unknown, f"use sh, python or yaml, and text for output: {unknown}"
     assert {fence.language for fence in FENCES} >= {COMMANDS, PYTHON, YAML}
+
+
+def test_commands_that_are_only_shown_have_a_reason():
+    shown = [fence for fence in FENCES if fence.language in NOT_RUN and COMMAND.search(fence.text)]
+    unexplained = [fence.place for fence in shown if not fence.text.startswith(tuple(SHOWN_ONLY))]
+    assert not unexplained, f"use sh, so that they are tested: {unexplained}"
+    assert len(shown) == len(SHOWN_ONLY)
 
 
 @pytest.mark.parametrize("fence", [f for f in FENCES if f.language == YAML], ids=lambda fence: fence.place)

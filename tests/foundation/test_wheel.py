@@ -89,6 +89,9 @@ def test_the_archive_holds_what_a_packager_and_a_reader_need(archive):
         "LICENSE",
         "constraints.txt",
         "docs/config.md",
+        "examples/own_detector.py",
+        "deploy/slurm.sh",
+        "Dockerfile",
         "tests/conftest.py",
         "Makefile",
     ]
