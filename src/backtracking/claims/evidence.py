@@ -100,7 +100,7 @@ class Evidence:
 
 
 def _read(path: Path) -> pd.DataFrame | None:
-    if not io.exists(path):
+    if not io.exists(path) or not path.stat().st_size:
         return None
     table = io.read_csv(path)
     return None if table.empty else table

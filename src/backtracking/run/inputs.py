@@ -210,20 +210,20 @@ def parse(name: str) -> Input:
     return Setting(path, part) if path.suffix == ".yaml" else Listing(path, part)
 
 
-Check = Callable[[Input], None]
+Verifier = Callable[[Input], None]
 
 
 @dataclass(frozen=True)
 class _Watch:
     reads: dict[Input, str] = field(default_factory=dict)
-    check: Check | None = None
+    check: Verifier | None = None
 
 
 _watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
 
 
 @contextmanager
-def watching(check: Check | None = None) -> Iterator[dict[Input, str]]:
+def watching(check: Verifier | None = None) -> Iterator[dict[Input, str]]:
     """Collect what is read inside the block, each with its digest at the first read.
 
     `check` is asked about everything that was read, and raises where it is not what was written.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from backtracking.errors import UserError
-from backtracking.run.inputs import Check, FirstRows, Input, Whole
+from backtracking.run.inputs import FirstRows, Input, Verifier, Whole
 from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths
 from backtracking.stages import digests
@@ -12,7 +12,7 @@ from backtracking.stages.base import RunContext, Stage
 from backtracking.stages.origin import records
 
 
-def checking(stage: Stage, ctx: RunContext) -> Check:
+def checking(stage: Stage, ctx: RunContext) -> Verifier:
     """A check that refuses a file which is not what its maker wrote.
 
     Files that a stopped stage may have written in, and those that nobody's record knows, are taken as they
