@@ -24,9 +24,10 @@ NEUTRAL = {
     "dataset.save_path",
     "generation.batch_size",
     "model.use_cache",
+    "run.executor",
     "run.output_dir",
 }
-"""Keys that decide where files lie or how much is done at once, never what comes out."""
+"""Keys that decide where files lie, who works, or how much is done at once, never what comes out."""
 
 
 def audited(folder, run):

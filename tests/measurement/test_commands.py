@@ -14,6 +14,7 @@ from backtracking.organism.traces import FINAL, TRIGGER, write_trace
 from backtracking.run import io
 from backtracking.run.records import GenerationRecord, Problem
 from tests.foundation.command import CommandLine, assert_one_clear_message
+from tests.foundation.study import forget
 
 VARIANTS = ("baseline_think_newline", "think_same_line", "no_think_tags")
 
@@ -130,6 +131,7 @@ def test_tables_of_formats_and_conditions(cli, run):
 
 def test_completions_of_an_unknown_problem_are_left_out_and_told(cli, run):
     dataset = run / "dataset.jsonl"
+    forget(run, "dataset.jsonl")
     first, *others = map(json.loads, dataset.read_text().splitlines())
     dataset.write_text("".join(f"{json.dumps(problem)}\n" for problem in others))
     outcome = cli("detect-events", "--run-id", "small")
