@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.foundation import test_architecture as plan  # noqa: E402
+from tests.foundation import test_architecture as plan  # noqa: E402 (found through the path above)
 
 SOURCE = plan.SOURCE
 BEGIN, END = "<!-- tree: written by `make docs` -->\n", "<!-- end of tree -->\n"
