@@ -193,3 +193,17 @@ def listening(pid: int) -> list[str]:
         return []
     waiting = [one.laddr for one in connections if one.status == psutil.CONN_LISTEN]
     return [f"{place.ip.removeprefix('::ffff:')}:{place.port}" for place in waiting]
+
+
+def test_one_process_starts_a_cluster_twice():
+    """Ray keeps to the token of its first start."""
+    code = (
+        "from types import SimpleNamespace\n"
+        "from backtracking.executor.cluster import _own_cluster\n"
+        "wanted = SimpleNamespace(own_totals=lambda: {'CPU': 1.0, 'GPU': 0.0})\n"
+        "for _ in range(2):\n"
+        "    with _own_cluster(wanted) as ray:\n"
+        "        print(ray.cluster_resources()['CPU'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stdout.split() == ["1.0", "1.0"], done.stderr

@@ -1,6 +1,7 @@
 """Ray itself: a cluster of this machine alone, or one that is joined by its address."""
 
 import contextlib
+import functools
 import os
 import secrets
 import shutil
@@ -109,10 +110,16 @@ def _gpus() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
+@functools.cache
+def _token() -> str:
+    """One for the life of the process: Ray reads it at its first start, and keeps to it."""
+    return secrets.token_hex(32)
+
+
 @contextmanager
 def _own_cluster(wanted: Wanted) -> Iterator[Any]:
     """A cluster of this machine alone: loopback only, with a token, and gone without a trace."""
-    settings = ALONE | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    settings = ALONE | {"RAY_AUTH_TOKEN": _token()}
     with _environment(settings):
         ray = import_ray()
         folder = tempfile.mkdtemp(
