@@ -13,10 +13,10 @@ import pandas as pd
 from backtracking.config.schema import DetectionConfig
 from backtracking.measurements.quality import DETECTORS, TARGETS, judged, labelled_sentences, quality_table
 from backtracking.measurements.scorer_training import best_threshold, held_out_logits
+from backtracking.sources.labelled import read_labelled_traces
+from backtracking.sources.labels import label_map
 from backtracking.text.onsets import Detector
 from backtracking.text.scorer import bundled_scorer, softmax
-from backtracking.traces.labelled import read_labelled_traces
-from backtracking.traces.labels import label_map
 
 KEYWORDS = ("wait", "but", "hmm", "actually", "alternatively", "however", "maybe", "let me check", "hold on")
 

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from backtracking.config.phase2 import Subset
 from backtracking.config.schema import DetectionConfig, ExperimentConfig, ModelConfig, PromptingConfig
-from backtracking.dataset import load_problems
 from backtracking.engine.generate import Prompt, SamplingParams
 from backtracking.interventions import BASELINE_ARM, Arm, Condition, Intervention, When
 from backtracking.measurements.events import EventReader
 from backtracking.model.arms import Resources, scale_arms, subset_arms
 from backtracking.model.loading import LoadedModel, load_model
 from backtracking.model.random_control import random_arm
+from backtracking.sources.problems import load_problems
 from backtracking.sweeps.sweep import SweepJob, SweepResult, run_arms
 from backtracking.text.prompts import render_prompt
 from backtracking.text.tokenization import TokenMap

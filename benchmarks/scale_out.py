@@ -18,9 +18,9 @@ import torch
 
 from backtracking.config.schema import ModelConfig, PromptingConfig
 from backtracking.config.workers import RayConfig
+from backtracking.engine.executor.on_ray import RayExecutor
+from backtracking.engine.executor.work import HERE, Executor
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
-from backtracking.executor.on_ray import RayExecutor
-from backtracking.executor.work import HERE, Executor
 from backtracking.model.loading import LoadedModel, load_model
 from backtracking.organism.task import problems
 from backtracking.run.io import JsonlAppender

@@ -20,9 +20,15 @@ WIDTH = 26
 OTHERS = {"assets": "What ships with the package: the bundled reasoners' weights and cards, and word lists."}
 
 
-def rooms() -> list[str]:
-    """The rooms from the bottom up, then the import paths of the earlier study, then what is no code."""
-    return [*(room for layer in plan.ROOMS for room in sorted(layer)), *sorted(plan.EARLIER)]
+def chapters() -> dict[str, list[str]]:
+    """The rooms by chapter from the bottom up, then paths of the earlier study and what is no code."""
+    read = {
+        title: [room for layer in layers for room in sorted(layer)] for title, layers in plan.CHAPTERS.items()
+    }
+    return {
+        **read,
+        "Beside it: import paths of the earlier study, and data": [*sorted(plan.EARLIER), *OTHERS],
+    }
 
 
 def sentence(path: Path) -> str:
@@ -83,8 +89,10 @@ def files_lines(folder: Path, depth: int) -> list[str]:
 def tree(*, whole: bool) -> str:
     """The tree as a block of text."""
     lines = ["src/backtracking/"]
-    for room in [*rooms(), *OTHERS]:
-        lines += room_lines(room, whole=whole)
+    for title, rooms in chapters().items():
+        lines += ["", f"  # {title}"]
+        for room in rooms:
+            lines += room_lines(room, whole=whole)
     return "\n".join([BEGIN.rstrip(), "", "```text", *lines, "```", "", END.rstrip()]) + "\n"
 
 

@@ -14,7 +14,7 @@ from backtracking.errors import UserError
 from backtracking.explore.study import ArmFile, arms_named
 from backtracking.run.io import read_jsonl
 from backtracking.run.records import GenerationRecord
-from backtracking.traces.sources import read_rows
+from backtracking.sources.rows import read_rows
 from tests.explore.conftest import type_command
 
 KEYS = ["variant", "condition", "example_id", "sample_id"]

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from backtracking.executor.dealing import LOOK_AHEAD, Dealing
+from backtracking.engine.executor.dealing import LOOK_AHEAD, Dealing
 
 AHEAD = 16
 

@@ -44,7 +44,7 @@ def test_without_ray_it_is_said_what_to_install():
     code = (
         "import sys; sys.modules['ray'] = None\n"
         "from backtracking.errors import UserError\n"
-        "from backtracking.executor.cluster import import_ray\n"
+        "from backtracking.engine.executor.cluster import import_ray\n"
         "try:\n    import_ray()\n"
         "except UserError as error:\n    print(error)\n"
     )

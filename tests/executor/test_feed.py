@@ -2,9 +2,9 @@
 
 import pytest
 
+from backtracking.engine.executor.feed import Failure, Session
 from backtracking.engine.generate import Completing, Prompt, Row, SamplingParams, generate_rows
 from backtracking.errors import UserError
-from backtracking.executor.feed import Failure, Session
 from tests.engine.tiny import tiny
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from backtracking.cli.session import Request, open_run, run_stages
-from backtracking.executor.cluster import ALONE, QUIET
+from backtracking.engine.executor.cluster import ALONE, QUIET
 from backtracking.run.meta import RunMeta
 from backtracking.stages.execute import status_of
 from tests.foundation.command import CommandLine, assert_one_clear_message
@@ -199,7 +199,7 @@ def test_one_process_starts_a_cluster_twice():
     """Ray keeps to the token of its first start."""
     code = (
         "from types import SimpleNamespace\n"
-        "from backtracking.executor.cluster import _own_cluster\n"
+        "from backtracking.engine.executor.cluster import _own_cluster\n"
         "wanted = SimpleNamespace(own_totals=lambda: {'CPU': 1.0, 'GPU': 0.0})\n"
         "for _ in range(2):\n"
         "    with _own_cluster(wanted) as ray:\n"

@@ -2,7 +2,7 @@
 
 import tempfile
 
-from backtracking.executor.weights import packed, unpacked
+from backtracking.engine.executor.weights import packed, unpacked
 from backtracking.run.provenance import folder_digest
 
 

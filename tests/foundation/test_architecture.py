@@ -9,30 +9,17 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "backtracking"
 
-ROOMS = [
-    {"errors", "__init__", "run"},
-    {"interventions"},
-    {"config"},
-    {"text"},
-    {"organism"},
-    {"dataset", "traces"},
-    {"model"},
-    {"executor"},
-    {"engine"},
-    {"measurements"},
-    {"artifacts"},
-    {"mechanism"},
-    {"sweeps"},
-    {"claims"},
-    {"figures"},
-    {"explore", "reports"},
-    {"doors"},
-    {"stages"},
-    {"calibration"},
-    {"api"},
-    {"cli"},
-]
-"""From the bottom up: a room imports from those before it."""
+CHAPTERS = {
+    "What is asked for": [{"errors", "__init__", "run"}, {"interventions"}, {"config"}],
+    "What is read: words, problems, a model to try them on": [{"text"}, {"organism"}, {"sources"}],
+    "The model, what is done to it, and what it writes": [{"model"}, {"engine"}],
+    "What is counted": [{"measurements"}, {"artifacts"}],
+    "What is tried on the model": [{"mechanism"}, {"sweeps"}],
+    "What is concluded and shown": [{"claims"}, {"figures"}, {"explore", "reports"}, {"doors"}],
+    "What drives it all": [{"stages"}, {"calibration"}, {"api"}, {"cli"}],
+}
+"""The rooms in the order in which they are read, from the bottom up: a room imports from those before it."""
+ROOMS = [rooms for chapter in CHAPTERS.values() for rooms in chapter]
 LAYER = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
 EARLIER = {"analysis", "earlier", "hooks", "paths", "prompts"}
 """Import paths of the earlier study: they lead into the house, and nothing in it uses them."""

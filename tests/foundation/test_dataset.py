@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from backtracking.config.schema import DatasetConfig
-from backtracking.dataset import load_problems
 from backtracking.errors import UserError
+from backtracking.sources.problems import load_problems
 from tests.foundation.command import assert_one_clear_message
 
 ROWS = [

@@ -37,6 +37,8 @@ def tree_of(page):
     text = page.read_text(encoding="utf-8").partition("src/backtracking/\n")[2].partition("```")[0]
     trail, found = [], []
     for line in text.splitlines():
+        if not line or line.startswith("  # "):
+            continue
         name = line.split()[0]
         depth = (len(line) - len(line.lstrip())) // 2
         trail[depth - 1 :] = [name.rstrip("/")]

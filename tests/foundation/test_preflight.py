@@ -10,10 +10,10 @@ import transformers
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from backtracking.config.schema import DatasetConfig, ModelConfig
-from backtracking.dataset import load_problems
 from backtracking.errors import UserError
 from backtracking.model.loading import load_tokenizer
-from backtracking.traces.sources import read_rows
+from backtracking.sources.problems import load_problems
+from backtracking.sources.rows import read_rows
 from tests.foundation.command import assert_one_clear_message
 
 PHASE2 = """extends: demo_phase2.yaml

@@ -20,11 +20,11 @@ from backtracking.interventions import Condition, Intervention
 from backtracking.run import io
 from backtracking.run.paths import RunPaths, check_id
 from backtracking.run.records import GenerationRecord
+from backtracking.sources.rows import read_rows
+from backtracking.sources.trace import Columns
 from backtracking.text.answers import judge
 from backtracking.text.onsets import Detector
 from backtracking.text.steps import read_steps
-from backtracking.traces.sources import read_rows
-from backtracking.traces.trace import Columns
 
 WORDS = (
     "Wait, ", "But ", "Hmm", "let me check", "\\boxed{", "}", "####", "The answer is ", "</think>", "= ",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from backtracking.errors import UserError
-from backtracking.traces.sources import read_rows
+from backtracking.sources.rows import read_rows
 from tests.fuzz.targets import TARGETS
 
 COUNT = int(os.environ.get("FUZZ", "0"))

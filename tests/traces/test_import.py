@@ -10,9 +10,9 @@ import pytest
 from backtracking.errors import UserError
 from backtracking.run import io
 from backtracking.run.records import GenerationRecord
-from backtracking.traces.labels import LabelledSentence, label_map, place, read_sentences
-from backtracking.traces.sources import read_rows
-from backtracking.traces.trace import Columns
+from backtracking.sources.labels import LabelledSentence, label_map, place, read_sentences
+from backtracking.sources.rows import read_rows
+from backtracking.sources.trace import Columns
 from tests.conftest import shared_data
 from tests.foundation.command import CommandLine, assert_one_clear_message
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from backtracking.api.settings import checked
 from backtracking.config.schema import DatasetConfig
-from backtracking.dataset import is_missing, load_problems, problems_of_rows
 from backtracking.errors import UserError
 from backtracking.run.records import Problem
+from backtracking.sources.problems import is_missing, load_problems, problems_of_rows
 
 MADE_HERE = "tiny_arithmetic"
 ALL = 10**9

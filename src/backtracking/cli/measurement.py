@@ -66,7 +66,7 @@ def prompts(
 
 def _problems(request: Request, settings: "ExperimentConfig") -> "list[Problem]":
     """The run's problems, or those that the config would prepare."""
-    from backtracking.dataset import load_problems
+    from backtracking.sources.problems import load_problems
     from backtracking.stages.phase1.prepare_data import read_problems
 
     if request.config is None:

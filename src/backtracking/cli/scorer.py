@@ -31,8 +31,8 @@ def train(
     """
     from backtracking.measurements.scorer_training import labelled, train_scorer
     from backtracking.run.io import atomic_path
-    from backtracking.traces.labelled import read_labelled_traces
-    from backtracking.traces.labels import label_map
+    from backtracking.sources.labelled import read_labelled_traces
+    from backtracking.sources.labels import label_map
 
     traces = read_labelled_traces(labels, label_map(mapping or ()))
     scorer = train_scorer(

@@ -67,10 +67,10 @@ def import_traces(
 
     Example: [cyan]backtracking import-traces traces.jsonl[/cyan]
     """
+    from backtracking.sources.labels import label_map
+    from backtracking.sources.trace import Columns
     from backtracking.stages.import_traces import Import
     from backtracking.stages.import_traces import import_traces as bring_in
-    from backtracking.traces.labels import label_map
-    from backtracking.traces.trace import Columns
 
     prepare_libraries()
     given = {"text": text, "prompt": prompt, "id": id_column, "gold": gold, "labels": labels}
@@ -139,8 +139,8 @@ def import_labels(
     Example: [cyan]backtracking import-labels labels.jsonl --run-id traces --map backtracking=redo[/cyan]
     """
     from backtracking.artifacts.labels import SENTENCE_LABELS
+    from backtracking.sources.labels import label_map
     from backtracking.stages.import_labels import import_labels as bring_in
-    from backtracking.traces.labels import label_map
 
     ctx = open_run(Request(run_id=run_id))
     chosen = ctx.check_variant(variant or ctx.config.prompting.variant_names[0])

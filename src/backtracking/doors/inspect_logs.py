@@ -15,8 +15,8 @@ from backtracking.measurements.events import events_frame
 from backtracking.measurements.metrics import BY_NAME
 from backtracking.run.provenance import digest
 from backtracking.run.records import GenerationRecord
+from backtracking.sources.inspect_logs import ORIGINAL
 from backtracking.text.onsets import DEFAULT_CLOSE, reasoning_end
-from backtracking.traces.inspect_logs import ORIGINAL
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample, EvalScore, EvalSpec

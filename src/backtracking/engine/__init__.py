@@ -1,1 +1,1 @@
-"""Rows in, finished rows out: token choice, the batched engine, and the slow reference beside it."""
+"""Rows in, finished rows out: token choice, the batched engine, the slow reference, and the workers."""

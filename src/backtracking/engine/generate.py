@@ -14,11 +14,11 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from backtracking.engine.batched import run_batched
+from backtracking.engine.executor.work import HERE, Executor
 from backtracking.engine.reference import run_reference
 from backtracking.engine.rows import Prompt, Row, checked_rows
 from backtracking.engine.sampling import SamplingParams
 from backtracking.errors import UserError
-from backtracking.executor.work import HERE, Executor
 from backtracking.model.gates import GateTable
 from backtracking.model.ledger import Ledger, label
 from backtracking.model.loading import LoadedModel

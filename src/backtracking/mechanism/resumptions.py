@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from backtracking.config.onsets import StudiedOnsets
+from backtracking.engine.executor.work import HERE, Executor
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows, none_failed
 from backtracking.engine.sampling import choose, noise_key
-from backtracking.executor.work import HERE, Executor
 from backtracking.interventions import BASELINE_ARM, Arm, Condition
 from backtracking.measurements.comparison import CompletionNumber, average, flag
 from backtracking.measurements.controls import Event

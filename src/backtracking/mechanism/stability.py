@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from backtracking.config.onsets import StudiedOnsets
+from backtracking.engine.executor.work import HERE, Executor
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows, none_failed
-from backtracking.executor.work import HERE, Executor
 from backtracking.measurements.controls import Reading
 from backtracking.measurements.stability import continuation_tokens
 from backtracking.model.loading import LoadedModel

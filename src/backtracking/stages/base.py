@@ -19,7 +19,7 @@ from backtracking.run.progress import Quiet, Reporter
 from backtracking.run.provenance import weights_digest
 
 if TYPE_CHECKING:
-    from backtracking.executor.work import Executor
+    from backtracking.engine.executor.work import Executor
     from backtracking.model.loading import LoadedModel
 
 SAMPLING_KEYS = ("generation", "-generation.num_samples_per_prompt", "-generation.batch_size")
@@ -117,11 +117,11 @@ class RunContext:
         if self._executor is None:
             asked = self.config.run
             if asked.executor == "ray":
-                from backtracking.executor.on_ray import RayExecutor
+                from backtracking.engine.executor.on_ray import RayExecutor
 
                 self._executor = RayExecutor(self.config.model, asked.ray, self.reporter)
             else:
-                from backtracking.executor.work import InThisProcess
+                from backtracking.engine.executor.work import InThisProcess
 
                 self._executor = InThisProcess()
         return self._executor

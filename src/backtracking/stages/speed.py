@@ -95,7 +95,7 @@ def _rows(ctx: RunContext) -> "Iterator[Row]":
 def _problems(ctx: RunContext) -> list[Problem]:
     """The run's problems; those that its config names, or small sums where these are not on this disk."""
     from backtracking.config.schema import DatasetConfig
-    from backtracking.dataset import load_problems
+    from backtracking.sources.problems import load_problems
 
     if ctx.dataset_path.exists():
         return read_problems(ctx)[:PROBLEMS]

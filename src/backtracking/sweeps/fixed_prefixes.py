@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from backtracking.engine.executor.work import HERE, Executor
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
-from backtracking.executor.work import HERE, Executor
 from backtracking.interventions import Arm, Condition
 from backtracking.measurements.events import EventReader
 from backtracking.measurements.fixed_prefixes import INJECTED, KINDS, ROW_COLUMNS

@@ -11,10 +11,10 @@ import pandas as pd
 
 from backtracking.artifacts.phase2 import ARM_CARD, ARM_ROWS
 from backtracking.config.phase2 import Subset
+from backtracking.engine.executor.work import HERE, Executor
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.engine.rows import long_first
 from backtracking.errors import UserError
-from backtracking.executor.work import HERE, Executor
 from backtracking.interventions import BASELINE_ARM, Arm, Condition
 from backtracking.measurements.degeneration import degeneration
 from backtracking.measurements.events import EventReader

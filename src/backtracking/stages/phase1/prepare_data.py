@@ -7,12 +7,12 @@ from typing import ClassVar, Literal
 
 from pydantic import ValidationError
 
-from backtracking.dataset import load_problems
 from backtracking.errors import UserError
 from backtracking.run import io
 from backtracking.run.inputs import Input, Whole
 from backtracking.run.provenance import file_digest
 from backtracking.run.records import Problem
+from backtracking.sources.problems import load_problems
 from backtracking.stages.base import Result, RunContext, Stage
 
 

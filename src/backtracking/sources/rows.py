@@ -8,8 +8,8 @@ from typing import Any
 
 from backtracking.errors import UserError
 from backtracking.run.hub import asking_hub
-from backtracking.traces import inspect_logs
-from backtracking.traces.trace import SourceRow
+from backtracking.sources import inspect_logs
+from backtracking.sources.trace import SourceRow
 
 ENDINGS = (".jsonl", ".json", ".csv", ".parquet", ".eval")
 

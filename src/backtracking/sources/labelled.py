@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from backtracking.traces.labels import Label, place
-from backtracking.traces.sources import read_rows
-from backtracking.traces.trace import Columns
+from backtracking.sources.labels import Label, place
+from backtracking.sources.rows import read_rows
+from backtracking.sources.trace import Columns
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from backtracking.config.schema import ModelConfig
-from backtracking.executor.feed import Failure, Report, Session
-from backtracking.executor.weights import Files, unpacked
-from backtracking.executor.work import Work
+from backtracking.engine.executor.feed import Failure, Report, Session
+from backtracking.engine.executor.weights import Files, unpacked
+from backtracking.engine.executor.work import Work
 from backtracking.model.loading import LoadedModel, load_model
 
 PATIENCE_SECONDS = 1.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backtracking.errors import UserError
-from backtracking.traces.labels import LabelledSentence, read_sentences
+from backtracking.sources.labels import LabelledSentence, read_sentences
 
 SourceRow = Mapping[str, Any]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backtracking.errors import UserError
-from backtracking.traces.trace import clean, content_text
+from backtracking.sources.trace import clean, content_text
 
 ORIGINAL = "backtracking_completion"
 """In a sample's metadata: the completion to the letter, where this package wrote the log."""

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from backtracking.engine.executor.work import Work
 from backtracking.errors import UserError
-from backtracking.executor.work import Work
 from backtracking.model.loading import LoadedModel
 
 Numbered = tuple[int, Any]

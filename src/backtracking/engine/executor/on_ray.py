@@ -9,13 +9,13 @@ from typing import Any
 
 from backtracking.config.schema import ModelConfig
 from backtracking.config.workers import RayConfig
+from backtracking.engine.executor.cluster import Wanted, cluster
+from backtracking.engine.executor.dealing import MOST_LOSSES, Dealing
+from backtracking.engine.executor.feed import Failure, Report
+from backtracking.engine.executor.weights import packed
+from backtracking.engine.executor.work import Executor, Item, Result, Work
+from backtracking.engine.executor.worker import PATIENCE_SECONDS, Identity, Lacking, Worker
 from backtracking.errors import UserError
-from backtracking.executor.cluster import Wanted, cluster
-from backtracking.executor.dealing import MOST_LOSSES, Dealing
-from backtracking.executor.feed import Failure, Report
-from backtracking.executor.weights import packed
-from backtracking.executor.work import Executor, Item, Result, Work
-from backtracking.executor.worker import PATIENCE_SECONDS, Identity, Lacking, Worker
 from backtracking.model.loading import LoadedModel
 from backtracking.run.progress import Bar, Quiet, Reporter
 

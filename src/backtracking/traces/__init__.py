@@ -1,1 +1,0 @@
-"""Traces from elsewhere, and sentence labels of any scheme, read row by row."""
