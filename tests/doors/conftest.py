@@ -10,7 +10,7 @@ from tests.explore.conftest import type_commands
 SMALL = (
     "dataset.max_examples=8",
     "generation.num_samples_per_prompt=2",
-    "generation.logprobs=true",
+    "generation.logprobs=with_entropy",
     "generation.max_new_tokens=96",
     "ablation_generation.random_draws=2",
 )

@@ -43,10 +43,12 @@ def holds_all(rows, stored):
         for name in STORED:
             assert plain(row[name]) == getattr(record, name), name
         assert json.loads(row["gen_params"]) == record.gen_params
-        logprobs = plain(row["logprobs"])
-        assert (logprobs is None) == (record.logprobs is None)
-        if logprobs is not None:
-            assert logprobs == pytest.approx(record.logprobs, rel=1e-6)
+        for name in ("logprobs", "entropies"):
+            read = plain(row[name])
+            kept = getattr(record, name)
+            assert (read is None) == (kept is None)
+            if kept is not None:
+                assert read == pytest.approx(kept, rel=1e-6, abs=1e-6)
 
 
 @pytest.fixture(scope="module")

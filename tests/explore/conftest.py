@@ -21,7 +21,7 @@ SMALL = (
     "generation.num_samples_per_prompt=2",
     "ablation_generation.random_draws=2",
 )
-PHASE1 = ("analysis.max_events=8", "analysis.control_samples=8", "generation.logprobs=true")
+PHASE1 = ("analysis.max_events=8", "analysis.control_samples=8", "generation.logprobs=with_entropy")
 PHASE2 = (
     "phase2.max_examples=8",
     "phase2.num_samples_per_prompt=2",
@@ -29,6 +29,7 @@ PHASE2 = (
     "random_attn: {random_like: attn_last, draws: 2}}",
     "phase2.scale_sweep.scales=[0.0]",
     "phase2.continuation_ablation.max_events=8",
+    "phase2.parting_probabilities=true",
 )
 COMMANDS = (
     ("init-run", "-c", "demo", *SMALL, *PHASE1),

@@ -1,6 +1,7 @@
 """The pages in a real browser: filters, the paired view, keys, both widths and themes, hostile text."""
 
 import json
+import math
 import re
 import shutil
 
@@ -105,12 +106,12 @@ def test_an_arm_stands_beside_its_baseline(visit, address, explorer, lost):
     base = explorer.row_json(explorer.index.columns["baseline"][number])
     card = page.locator(".parting-card").inner_text()
     assert f"part at token {row['pair']['step']}" in card
-    for side in (row, base):
-        step = row["pair"]["step"]
+    step, chances = row["pair"]["step"], row["pair"]["chances"]
+    for side, name in ((row, "new_prob_arm"), (base, "old_prob")):
         assert f"id {side['tokens']['ids'][step]}" in card
-        assert (
-            f"p = {float(pytest.importorskip('numpy').exp(side['tokens']['logprobs'][step])):.3g}"[:7] in card
-        )
+        assert chances[name] == pytest.approx(math.exp(side["tokens"]["logprobs"][step]), rel=1e-4)
+    for chance in chances.values():
+        assert page.evaluate("(chance) => chance.toPrecision(3)", chance) in card
     shared = "".join(page.locator(".pair-line.shared .token").all_inner_texts())
     for side, name in ((base, "baseline"), (row, "own")):
         own = "".join(page.locator(f'.pair-line:not(.shared) [data-side="{name}"] .token').all_inner_texts())

@@ -102,7 +102,7 @@ def test_a_row_says_where_everything_in_it_stands(explorer):
         row = explorer.row_json(number)
         text, tokens = row["text"], row["tokens"]
         assert "".join(text[a:b] for a, b in zip(tokens["starts"], tokens["ends"], strict=True)) == text
-        assert len(tokens["logprobs"]) == len(tokens["ids"])
+        assert len(tokens["logprobs"]) == len(tokens["entropies"]) == len(tokens["ids"])
         for onset in row["onsets"]:
             assert text[onset["start"] : onset["end"]].lower() == onset["phrase"]
             assert tokens["starts"][onset["token"]] <= onset["start"] < tokens["ends"][onset["token"]]

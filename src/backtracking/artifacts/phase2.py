@@ -137,6 +137,8 @@ DIVERGENCES = Table(
         region: `think` or `answer`
         steps_from_onset: distance to the baseline's first onset
         removes_trigger, adds_trigger: whether a trigger token goes; comes
+        old_prob, old_prob_arm: probability of the baseline's token there under the baseline; under the arm
+        new_prob, new_prob_arm: the same of the arm's token (`phase2.parting_probabilities` asks for all four)
         """,
         {name: ROW[name] for name in ("example_id", "sample_id")},
     ),

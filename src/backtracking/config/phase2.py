@@ -220,6 +220,9 @@ class Phase2Config(Section):
     every arm gets every problem."""
     decode_only: bool = True
     """Intervene on generated tokens only and leave the prompt untouched."""
+    parting_probabilities: bool = False
+    """Where an arm's text parts from the baseline's, read how likely both tokens were under both (one pass of
+    what the two share, in phase2-specificity)."""
     hook_debug: bool = True
     """Write hook_debug.json, the count of what every hook did."""
     phase1_run_id: Name | None = None

@@ -169,8 +169,8 @@ class GenerationConfig(Section):
     """Rows generated side by side; it never changes a row's text."""
     engine: Literal["batched", "reference"] = "batched"
     """`reference` runs transformers' own generate with hooks: slow, for models the engine refuses."""
-    logprobs: bool = False
-    """Keep the log-probability of every generated token."""
+    logprobs: bool | Literal["with_entropy"] = False
+    """Keep the log-probability of every generated token; `with_entropy`: and the entropy of every choice."""
     loop_detection: LoopDetection | None = None
     """Stop exact repetition; null leaves rows alone."""
 

@@ -42,6 +42,10 @@ GIVEN = {
     "prompt_ids": (pa.list_(pa.int32()), "the prompt's token ids"),
     "completion_ids": (pa.list_(pa.int32()), "the completion's token ids; empty for texts from elsewhere"),
     "logprobs": (pa.list_(pa.float32()), "log-probability of each token, where the run stored them"),
+    "entropies": (
+        pa.list_(pa.float32()),
+        "entropy of each token's choice in nats, where the run stored them",
+    ),
     "seed_key": (pa.string(), "what the row's sampling noise is a function of"),
     "gen_params": (pa.string(), "how it was sampled, as JSON"),
 }

@@ -318,10 +318,10 @@ class Batch:
         steps = torch.tensor([len(draft.tokens) for draft in drafts], device=logits.device)
         choice = choose(logits, keys, steps, self.params)
         usable = choice.usable.tolist()
-        logprobs = [None] * len(drafts) if choice.logprobs is None else choice.logprobs.tolist()
-        for draft, token, good, logprob in zip(drafts, choice.tokens.tolist(), usable, logprobs, strict=True):
+        chosen = zip(drafts, choice.tokens.tolist(), usable, choice.readings(), strict=True)
+        for draft, token, good, reading in chosen:
             if good:
-                draft.push(token, logprob)
+                draft.push(token, reading)
             else:
                 draft.fail("the logits are not finite")
 

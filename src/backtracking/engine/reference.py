@@ -45,7 +45,7 @@ class _KeyedChoice(LogitsProcessor):  # type: ignore[misc]
         choice = choose(scores, keys, steps, self.params)
         token = int(choice.tokens[0])
         if bool(choice.usable[0]):
-            self.draft.push(token, None if choice.logprobs is None else float(choice.logprobs[0]))
+            self.draft.push(token, choice.readings()[0])
         else:
             self.draft.fail("the logits are not finite")
         forced = torch.full_like(scores, -torch.inf)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backtracking.engine.sampling import SamplingParams, noise_key
+from backtracking.engine.sampling import NOT_READ, SamplingParams, TokenReading, noise_key
 from backtracking.errors import UserError
 from backtracking.interventions import BASELINE, Condition
 from backtracking.model.gates import GateTable
@@ -124,7 +124,7 @@ class Draft:
     def __init__(self, row: Row, model: LoadedModel, params: SamplingParams, seed: int) -> None:
         self.row = row
         self.tokens: list[int] = []
-        self.logprobs: list[float] = []
+        self.readings: list[TokenReading] = []
         self.finish_reason: FinishReason | None = None
         self.error: str | None = None
         self.passes: tuple[int, NDArray[np.int64]] | None = None
@@ -140,13 +140,12 @@ class Draft:
         """How many positions the row can come to take."""
         return len(self.row.prompt.ids) + self._budget
 
-    def push(self, token: int, logprob: float | None = None) -> None:
+    def push(self, token: int, reading: TokenReading = NOT_READ) -> None:
         """Add the chosen token, or the given one in its place, and see whether it ends the row."""
         if len(self.tokens) < len(self.row.given):
-            token, logprob = self.row.given[len(self.tokens)], None if logprob is None else 0.0
+            token, reading = self.row.given[len(self.tokens)], _certain(reading)
         self.tokens.append(token)
-        if logprob is not None:
-            self.logprobs.append(logprob)
+        self.readings.append(reading)
         is_loop = self._loop is not None and self._loop.push(token)
         if token in self._eos:
             self.finish_reason = "stop"
@@ -165,6 +164,7 @@ class Draft:
         assert self.finish_reason is not None
         prompt, condition = self.row.prompt, self.row.condition
         shown: Sequence[int] = self.tokens[:-1] if self.finish_reason == "stop" else self.tokens
+        with_entropy = params.logprobs == "with_entropy"
         gen_params = asdict(params)
         if params.loop is not None:
             gen_params["loop"] = params.loop.model_dump()
@@ -183,6 +183,17 @@ class Draft:
             completion_tokens=len(self.tokens),
             gen_params=gen_params,
             seed_key=f"{self.seed}/{prompt.example_id}/{self.row.sample_id}",
-            logprobs=self.logprobs if params.logprobs else None,
+            logprobs=_kept(logprob for logprob, _ in self.readings) if params.logprobs else None,
+            entropies=_kept(entropy for _, entropy in self.readings) if with_entropy else None,
             error=self.error,
         )
+
+
+def _certain(reading: TokenReading) -> TokenReading:
+    """What is kept of a token that was given, not chosen."""
+    logprob, entropy = reading
+    return None if logprob is None else 0.0, None if entropy is None else 0.0
+
+
+def _kept(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]

@@ -7,7 +7,7 @@ counter-based hash: it does not depend on what else is in the batch, and is comp
 
 import math
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -36,7 +36,7 @@ class SamplingParams:
     top_p: float = 1.0
     top_k: int = 0
     do_sample: bool = True
-    logprobs: bool = False
+    logprobs: bool | Literal["with_entropy"] = False
     loop: LoopDetection | None = None
 
     def __post_init__(self) -> None:
@@ -81,6 +81,20 @@ class Choice:
     tokens: Tensor
     usable: Tensor
     logprobs: Tensor | None
+    entropies: Tensor | None = None
+    """In nats, of the whole distribution at temperature 1, as log-probabilities are."""
+
+    def readings(self) -> list["TokenReading"]:
+        """What is kept of each row's choice."""
+        none = [None] * len(self.tokens)
+        logprobs = none if self.logprobs is None else self.logprobs.tolist()
+        entropies = none if self.entropies is None else self.entropies.tolist()
+        return list(zip(logprobs, entropies, strict=True))
+
+
+TokenReading = tuple[float | None, float | None]
+"""The log-probability of a chosen token, and the entropy of the choice; none where they are not kept."""
+NOT_READ: TokenReading = (None, None)
 
 
 def noise_key(seed: int, example_id: str, sample_id: int) -> int:
@@ -122,10 +136,15 @@ def choose(logits: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams) 
     return Choice(
         tokens=torch.cat([part.tokens for part in parts]),
         usable=torch.cat([part.usable for part in parts]),
-        logprobs=torch.cat([part.logprobs for part in parts if part.logprobs is not None])
-        if params.logprobs
-        else None,
+        logprobs=_joined([part.logprobs for part in parts]),
+        entropies=_joined([part.entropies for part in parts]),
     )
+
+
+def _joined(parts: list[Tensor | None]) -> Tensor | None:
+    """The parts as one, where they are kept."""
+    kept = [part for part in parts if part is not None]
+    return torch.cat(kept) if kept else None
 
 
 def _choose(logits: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams) -> Choice:
@@ -140,10 +159,12 @@ def _choose(logits: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams)
             tokens = _draw_from_all(scaled, keys, steps)
         else:
             tokens = _draw_truncated(scaled, keys, steps, params)
-    logprobs = None
+    logprobs = entropies = None
     if params.logprobs:
         logprobs = logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
-    return Choice(tokens, usable, logprobs)
+    if params.logprobs == "with_entropy":
+        entropies = torch.special.entr(logits.softmax(-1)).sum(-1)
+    return Choice(tokens, usable, logprobs, entropies)
 
 
 def _draw_from_all(scaled: Tensor, keys: Tensor, steps: Tensor) -> Tensor:

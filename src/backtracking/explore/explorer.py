@@ -57,6 +57,8 @@ class Explorer:
         trace = MeasuredTrace.at(place)
         partner = self.index.columns["baseline"][number]
         pair = pair_json(MeasuredTrace.at(self.index.places[partner]), trace) if partner >= 0 else None
+        if pair is not None:
+            pair["chances"] = self.readings.of_parting(place, trace.record, pair["step"])
         row = {"number": number, "name": self.index.name(number), **trace.as_json(), "pair": pair}
         readings = self.readings.of_row(place, trace.record)
         for onset in row["onsets"]:

@@ -18,6 +18,7 @@ ReadingCells = dict[str, Any]
 _KEY = ["variant", "example_id", "sample_id", "pred_pos"]
 _SCANNED = ["component", "layer", "mode", "delta_log_odds", "delta_logit", "kl_onset"]
 _STEPPED = ["subset_name", "scale", "onset_prob", "onset_prob_before", "kl", "entropy", "entropy_before"]
+_CHANCES = ["old_prob", "old_prob_arm", "new_prob", "new_prob_arm"]
 _MOST_PATCHES = 6
 
 
@@ -27,6 +28,8 @@ class Readings:
 
     of_rows: dict[RowAddress, dict[int, ReadingCells]] = field(default_factory=dict)
     patching: list[dict[str, Any]] = field(default_factory=list)
+    partings: dict[tuple[str, str, str, int, int], dict[str, Any]] = field(default_factory=dict)
+    """By run, arm, problem, sample and step: how likely both tokens were under both arms."""
     _tokens: dict[RowAddress, int] = field(default_factory=dict)
 
     @classmethod
@@ -42,6 +45,8 @@ class Readings:
             ):
                 if table.exists(study.paths):
                     take(table.read(study.paths))
+            if phase2.DIVERGENCES.exists(study.paths):
+                index._take_partings(study.name, phase2.DIVERGENCES.read(study.paths))
         return index
 
     def _take_lens(self, table: "pd.DataFrame") -> None:
@@ -61,6 +66,24 @@ class Readings:
     def _take_patching(self, table: "pd.DataFrame") -> None:
         noised = table[table["direction"] == "noising"].sort_values("share", ascending=False)
         self.patching = _records(noised.head(_MOST_PATCHES))
+
+    def _take_partings(self, run: str, table: "pd.DataFrame") -> None:
+        if not set(_CHANCES) <= set(table):
+            return
+        parted = table[table["step"].notna()]
+        keys = parted[["arm", "example_id", "sample_id", "step"]].itertuples(index=False)
+        for (arm, example, sample, step), chances in zip(keys, _records(parted[_CHANCES]), strict=True):
+            self.partings[run, str(arm), str(example), int(sample), int(step)] = chances
+
+    def of_parting(
+        self, place: RowPlace, record: GenerationRecord, step: int | None
+    ) -> dict[str, Any] | None:
+        """How likely both tokens were where a row parts from its baseline's, where that was read."""
+        if step is None or place.arm.variant != place.study.parting_variant:
+            return None
+        return self.partings.get(
+            (place.study.name, place.arm.name, record.example_id, record.sample_id, step)
+        )
 
     def _at(self, key: Any) -> ReadingCells:
         variant, example, sample, position = key

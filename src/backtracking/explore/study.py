@@ -85,6 +85,11 @@ class MeasuredRun:
         """What closes the reasoning, by prompt format."""
         return {variant.name: variant.think_close for variant in self.config.prompting.formatting_variants}
 
+    @property
+    def parting_variant(self) -> str:
+        """The prompt format in which Phase 2 looks at where texts part."""
+        return self.config.phase2.subset_sweep.variant if self.config.phase2 else ""
+
     def answer(self, record: GenerationRecord) -> Answer:
         """The answer of a completion with the characters that it was read from."""
         return extract_answer(

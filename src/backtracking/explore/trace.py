@@ -91,6 +91,7 @@ class MeasuredTrace:
             "starts": [units(start) for start in self.tokens.starts],
             "ends": [units(end) for end in self.tokens.ends],
             "logprobs": self.record.logprobs,
+            "entropies": self.record.entropies,
         }
 
     def _onset(self, onset: dict[str, Any], units: Units) -> dict[str, Any]:

@@ -89,6 +89,7 @@ class GenerationRecord(SealedRecord):
     gen_params: dict[str, Any]
     seed_key: str
     logprobs: Annotated[list[float] | None, _LONG] = None
+    entropies: Annotated[list[float] | None, _LONG] = None
     error: str | None = None
 
     @property

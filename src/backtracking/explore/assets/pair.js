@@ -28,14 +28,31 @@ function parting(row, baseline, pair) {
   if (pair.step === null) return el("p", { class: "parting-card" }, "Both rows are the same from beginning to end.");
   return el("div", { class: "parting-card" },
     el("p", {}, el("strong", {}, `They part at token ${pair.step}.`), " Up to there every token is the same."),
-    el("dl", { class: "facts" }, tokenFact("baseline", baseline, pair.step), tokenFact(plain(row.name[2]), row, pair.step)));
+    pair.chances ? chanceTable(pair.chances, row, baseline)
+      : el("dl", { class: "facts" }, tokenFact("baseline", baseline, pair.step), tokenFact(plain(row.name[2]), row, pair.step)));
+}
+
+// Both tokens under both, as the teacher-forced pass read them.
+function chanceTable(read, row, baseline) {
+  const { step } = row.pair;
+  const arm = plain(row.name[2]);
+  const share = (value) => el("td", {}, value === null ? "–" : value.toPrecision(3));
+  const line = (side, under, underArm) => el("tr", {}, el("th", { scope: "row" }, tokenSaid(side, step)), share(under), share(underArm));
+  return el("table", { class: "chances" }, el("caption", {}, "how likely each token was here"),
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "token"), el("th", { scope: "col" }, "baseline"), el("th", { scope: "col" }, arm))),
+    el("tbody", {}, line(baseline, read.old_prob, read.old_prob_arm), line(row, read.new_prob, read.new_prob_arm)));
+}
+
+function tokenSaid(row, step) {
+  if (!row.tokens || step >= row.tokens.ids.length) return "nothing: it has ended";
+  const text = plain(tokenText(row, step)).replaceAll("\n", "↵");
+  return `${text ? `“${text}”` : "end of the text"} (id ${row.tokens.ids[step]})`;
 }
 
 function tokenFact(name, row, step) {
-  const text = row.tokens && plain(tokenText(row, step)).replaceAll("\n", "↵");
   const chance = probability(row, step);
-  const said = text ? `“${text}” (id ${row.tokens.ids[step]})` : row.tokens && step < row.tokens.ids.length ? `end of the text (id ${row.tokens.ids[step]})` : "nothing: it has ended";
-  return el("div", {}, el("dt", {}, name), el("dd", {}, `${said}, ${chance === null ? "probability not stored" : `p = ${chance.toPrecision(3)}`}`));
+  const stored = chance === null ? "probability not stored" : `p = ${chance.toPrecision(3)}`;
+  return el("div", {}, el("dt", {}, name), el("dd", {}, `${tokenSaid(row, step)}, ${stored}`));
 }
 
 function lineView(line, renderings, arm) {

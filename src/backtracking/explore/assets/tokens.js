@@ -109,8 +109,10 @@ export function probability(row, token) {
   return stored && token < stored.length ? Math.exp(stored[token]) : null;
 }
 
-// The entropy of the choice of a token, where the onset step read it.
+// The entropy of the choice of a token, where it was stored, or where the onset step read it.
 export function entropyAt(row, token) {
+  const stored = row.tokens?.entropies;
+  if (stored && token < stored.length) return stored[token];
   const onset = row.onsets.find((one) => one.token === token && one.reading?.step);
   return onset ? onset.reading.step[0].entropy_before : null;
 }

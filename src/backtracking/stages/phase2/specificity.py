@@ -36,7 +36,12 @@ class Phase2Specificity(Stage):
 
     name: ClassVar[str] = "phase2-specificity"
     phase: ClassVar[Literal[1, 2]] = 2
-    config_keys: ClassVar[tuple[str, ...]] = (*SWEEP_KEYS, "phase2.subset_sweep", "phase2.scale_sweep")
+    config_keys: ClassVar[tuple[str, ...]] = (
+        *SWEEP_KEYS,
+        "phase2.subset_sweep",
+        "phase2.scale_sweep",
+        "phase2.parting_probabilities",
+    )
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         """The rows behind the sweeps that were run."""
@@ -72,13 +77,40 @@ class Phase2Specificity(Stage):
             measured = specificity.measure_rows(records, job.reader, family, read_steps)
             rows.append(measured.assign(arm=arm.name))
             if arm.name != BASELINE_NAME:
-                parted.append(
-                    divergence.first_divergences(known, records, triggers, ctx.model().tokenizer, close)
-                )
+                table = divergence.first_divergences(known, records, triggers, ctx.model().tokenizer, close)
+                parted.append(self._with_probabilities(ctx, job, arm, baseline, records, table))
         damage = self._damage(ctx, job, arms, list(baseline.values()))
         caught = self._forced_errors(ctx, job, arms, baseline, right_rows(events))
         self._write(ctx, pd.concat(rows), pd.concat(parted), damage, caught)
         return Result(rows=len(arms) - 1, notes={"family": list(family)})
+
+    def _with_probabilities(
+        self,
+        ctx: RunContext,
+        job: "SweepJob",
+        arm: "Arm",
+        baseline: "Mapping[RowId, GenerationRecord]",
+        records: "Sequence[GenerationRecord]",
+        table: pd.DataFrame,
+    ) -> pd.DataFrame:
+        """First divergences with how likely both tokens were under both, where that is asked for."""
+        if not ctx.phase2.parting_probabilities:
+            return table
+        from backtracking.mechanism.partings import COLUMNS, parting_probabilities
+
+        with ctx.reporter.bar(f"parting tokens of {arm.name}", 2 * int(table["step"].notna().sum())) as bar:
+            read = parting_probabilities(
+                ctx.model(),
+                baseline,
+                arm,
+                records,
+                vectors=job.vectors,
+                onset_phrases=job.onset_phrases,
+                bar=bar,
+            )
+        rows = zip(table["example_id"], table["sample_id"], strict=True)
+        lines = [read.get(row, dict.fromkeys(COLUMNS)) for row in rows]
+        return table.join(pd.DataFrame(lines, index=table.index, columns=COLUMNS, dtype=float))
 
     def _arms_run(self, ctx: RunContext) -> list[str]:
         """Names of the arms that the sweeps hold, the baseline first."""
