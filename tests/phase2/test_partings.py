@@ -8,7 +8,7 @@ import torch
 from backtracking.engine.generate import Row, SamplingParams, generate_rows
 from backtracking.interventions import BASELINE_ARM, Arm, Condition, Intervention
 from backtracking.measurements.divergence import first_difference
-from backtracking.mechanism.partings import parting_probabilities
+from backtracking.mechanism.partings import Parting, parting_probabilities
 from tests.phase2.world import IDS, prompts, random_model
 
 SCALED = Condition(name="scaled", interventions=(Intervention(component="attn", layer=1, strength=0.2),))
@@ -41,6 +41,19 @@ def rows(model):
     return found
 
 
+def read_of(model, baseline, arm, records):
+    """What is read of each row that parts, by row."""
+    members, partings = {member.draw: member for member in arm.members}, []
+    for row, record in records.items():
+        one, other = baseline[row].completion_ids, record.completion_ids
+        step = first_difference(one, other)
+        if step is not None:
+            old, new = (ids[step] if step < len(ids) else None for ids in (one, other))
+            partings.append(Parting(row, members[record.draw], step, old, new))
+    read = parting_probabilities(model, baseline, partings)
+    return {one.row: found for one, found in zip(partings, read, strict=True)}
+
+
 def plain(model, ids):
     """The distribution of the next token, by transformers alone."""
     with torch.no_grad():
@@ -50,7 +63,7 @@ def plain(model, ids):
 @pytest.mark.parametrize("arm", ARMS, ids=lambda arm: arm.name)
 def test_they_are_what_the_engine_stored(model, rows, arm):
     baseline, own = rows["baseline"], rows[arm.name]
-    read = parting_probabilities(model, baseline, arm, own.values())
+    read = read_of(model, baseline, arm, own)
     parted = 0
     for row, record in own.items():
         step = first_difference(baseline[row].completion_ids, record.completion_ids)
@@ -69,7 +82,7 @@ def test_they_are_what_the_engine_stored(model, rows, arm):
 def test_they_are_what_a_plain_forward_pass_says(model, rows):
     """Under the baseline, and under an arm that a hook of the test's own imitates."""
     arm, baseline = ARMS[0], rows["baseline"]
-    read = parting_probabilities(model, baseline, arm, rows["scaled"].values())
+    read = read_of(model, baseline, arm, rows["scaled"])
     for row, found in read.items():
         before, after = baseline[row], rows["scaled"][row]
         step = first_difference(before.completion_ids, after.completion_ids)
@@ -93,7 +106,7 @@ def test_they_are_what_a_plain_forward_pass_says(model, rows):
 
 def test_a_forbidden_token_has_no_probability_under_its_arm(model, rows):
     arm, baseline = ARMS[1], rows["baseline"]
-    read = parting_probabilities(model, baseline, arm, rows["banned"].values())
+    read = read_of(model, baseline, arm, rows["banned"])
     hits = [
         found
         for row, found in read.items()

@@ -1,13 +1,13 @@
 """How likely two tokens were where an arm's text parts from the baseline's: one pass of what both share."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 from torch import Tensor
 
-from backtracking.interventions import BASELINE, Arm, Condition
-from backtracking.measurements.divergence import first_difference
+from backtracking.interventions import BASELINE, Condition
 from backtracking.mechanism.passes import batches, recording, residuals
 from backtracking.model.bans import Bans
 from backtracking.model.hooks import intervene
@@ -16,103 +16,124 @@ from backtracking.run.progress import Bar
 from backtracking.run.records import GenerationRecord, RowId
 from backtracking.text.triggers import Phrase
 
-TOKENS_AT_ONCE = 1 << 13
+TOKENS_AT_ONCE = 1 << 12
 COLUMNS = ("old_prob", "old_prob_arm", "new_prob", "new_prob_arm")
 """The baseline's token under the baseline and under the arm, then the arm's token under both."""
 
 
 @dataclass(frozen=True)
-class Shared:
-    """What two completions share: the prompt and the tokens up to the one at which they part."""
+class Parting:
+    """Where a row under a condition leaves the baseline's, and the two tokens; none where a text ended."""
 
-    prompt: tuple[int, ...]
-    said: tuple[int, ...]
+    row: RowId
     condition: Condition
+    step: int
+    old: int | None
+    new: int | None
 
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """Everything that is read before the token is chosen."""
-        return self.prompt + self.said
+
+_Text = tuple[RowId, Condition]
+"""A baseline row, read under a condition."""
+_Wanted = Mapping[int, Collection[int]]
+"""By completion step the tokens whose probability is asked for."""
+_Chances = dict[tuple[_Text, int, int], float]
 
 
 @torch.no_grad()
 def parting_probabilities(
     model: LoadedModel,
     baseline: Mapping[RowId, GenerationRecord],
-    arm: Arm,
-    records: Iterable[GenerationRecord],
+    partings: Sequence[Parting],
     *,
     vectors: Mapping[str, Tensor] | None = None,
     onset_phrases: Collection[Phrase] = (),
     bar: Bar | None = None,
-) -> dict[RowId, dict[str, float | None]]:
-    """By row of an arm that parts from the baseline: `COLUMNS`, at temperature 1; None where a text ended.
-
-    They are probabilities of the whole distribution, not of what top-p leaves of it.
-    """
-    members = {member.draw: member for member in arm.members}
-    places: dict[RowId, tuple[Shared, Shared]] = {}
-    tokens: dict[RowId, tuple[int | None, int | None]] = {}
-    for record in records:
-        before = baseline[record.id]
-        step = first_difference(before.completion_ids, record.completion_ids)
-        if step is not None:
-            shared = tuple(before.prompt_ids), tuple(before.completion_ids[:step])
-            places[record.id] = Shared(*shared, BASELINE), Shared(*shared, members[record.draw])
-            tokens[record.id] = _at(before, step), _at(record, step)
-    texts = [one for pair in places.values() for one in pair]
-    wanted = [pair for pair in tokens.values() for _ in range(2)]
-    read = _probabilities(model, texts, wanted, vectors, onset_phrases, bar)
-    found = {}
-    for number, row in enumerate(places):
-        (old, new), (old_arm, new_arm) = read[2 * number], read[2 * number + 1]
-        found[row] = dict(zip(COLUMNS, (old, old_arm, new, new_arm), strict=True))
-    return found
-
-
-def _at(record: GenerationRecord, step: int) -> int | None:
-    return record.completion_ids[step] if step < len(record.completion_ids) else None
-
-
-def _probabilities(
-    model: LoadedModel,
-    texts: Sequence[Shared],
-    wanted: Sequence[tuple[int | None, int | None]],
-    vectors: Mapping[str, Tensor] | None,
-    onset_phrases: Collection[Phrase],
-    bar: Bar | None,
-) -> list[list[float | None]]:
-    """Of every text the probabilities of two tokens that may come next."""
-    found: list[list[float | None]] = [[] for _ in texts]
-    for group in batches([len(text.ids) for text in texts], TOKENS_AT_ONCE):
-        chances = _next_tokens(model, [texts[k] for k in group], vectors, onset_phrases)
-        for row, k in enumerate(group):
-            found[k] = [None if token is None else float(chances[row, token]) for token in wanted[k]]
+) -> list[dict[str, float | None]]:
+    """`COLUMNS` of each parting: of the whole distribution at temperature 1, as stored log-probabilities."""
+    wanted: dict[_Text, dict[int, set[int]]] = {}
+    for one in partings:
+        for condition in (BASELINE, one.condition):
+            tokens = wanted.setdefault((one.row, condition), {}).setdefault(one.step, set())
+            tokens.update(token for token in (one.old, one.new) if token is not None)
+    texts, found = list(wanted), _Chances()
+    lengths = [baseline[row].prompt_tokens + max(wanted[row, condition]) for row, condition in texts]
+    for group in batches(lengths, TOKENS_AT_ONCE):
+        chosen = {texts[k]: wanted[texts[k]] for k in group}
+        found |= _read(model, baseline, chosen, vectors, onset_phrases)
         if bar is not None:
             bar.advance(len(group))
-    return found
+    return [_of_parting(one, found) for one in partings]
 
 
-def _next_tokens(
+def _of_parting(one: Parting, found: _Chances) -> dict[str, float | None]:
+    chances = [
+        None if token is None else found[(one.row, condition), one.step, token]
+        for token in (one.old, one.new)
+        for condition in (BASELINE, one.condition)
+    ]
+    return dict(zip(COLUMNS, chances, strict=True))
+
+
+def partings_of(table: pd.DataFrame, conditions: Sequence[Condition]) -> list[Parting]:
+    """The lines of first divergences that part, each made under one of `conditions`."""
+    if table["step"].isna().all():
+        return []
+    columns = ["example_id", "sample_id", "step", "baseline_token", "new_token"]
+    lines = zip(conditions, table[columns].itertuples(index=False), strict=True)
+    return [
+        Parting(
+            (str(example), int(sample)),
+            condition,
+            int(step),
+            None if pd.isna(old) else int(old),
+            None if pd.isna(new) else int(new),
+        )
+        for condition, (example, sample, step, old, new) in lines
+        if not pd.isna(step)
+    ]
+
+
+def texts_read(partings: Sequence[Parting]) -> int:
+    """How many texts are read: each row once under every condition, the baseline's among them."""
+    return len({(one.row, condition) for one in partings for condition in (BASELINE, one.condition)})
+
+
+def _read(
     model: LoadedModel,
-    texts: Sequence[Shared],
+    baseline: Mapping[RowId, GenerationRecord],
+    wanted: Mapping[_Text, _Wanted],
     vectors: Mapping[str, Tensor] | None,
     onset_phrases: Collection[Phrase],
-) -> Tensor:
-    """The distribution of what comes next, [text, vocabulary]; padding stands behind, where nobody looks."""
-    width = max(len(text.ids) for text in texts)
-    ids = torch.tensor([[*text.ids, *[0] * (width - len(text.ids))] for text in texts], device=model.device)
-    ends = torch.tensor([len(text.ids) - 1 for text in texts], device=model.device)
-    conditions = [text.condition for text in texts]
-    lengths = [len(text.prompt) for text in texts]
+) -> _Chances:
+    """One pass of some texts, each to the last step wanted; padding stands behind, where nobody looks."""
+    records = [baseline[row] for row, _ in wanted]
+    texts = [
+        [*record.prompt_ids, *record.completion_ids[: max(steps)]]
+        for record, steps in zip(records, wanted.values(), strict=True)
+    ]
+    width = max(map(len, texts))
+    ids = torch.tensor([[*text, *[0] * (width - len(text))] for text in texts], device=model.device)
+    reads = [(row, text, step) for row, text in enumerate(wanted) for step in wanted[text]]
+    rows = torch.tensor([row for row, _, _ in reads])
+    places = torch.tensor([records[row].prompt_tokens + step - 1 for row, _, step in reads])
     last = residuals(model)[model.n_layers - 1]
     acting = intervene(
-        model, conditions, prompt_lengths=lengths, vectors=vectors, onset_phrases=onset_phrases
+        model,
+        [condition for _, condition in wanted],
+        prompt_lengths=[record.prompt_tokens for record in records],
+        vectors=vectors,
+        onset_phrases=onset_phrases,
     )
-    with acting, recording({"end": last}, lambda output: output[torch.arange(len(texts)), ends]) as kept:
+    with acting, recording({"end": last}, lambda output: output[rows, places]) as kept:
         model.model(input_ids=ids, use_cache=False, logits_to_keep=1)
     logits = model.readout(kept["end"]).float()
-    for row, text in enumerate(texts):
-        if text.condition.suppresses:
-            Bans(text.condition, model.tokenizer).apply(logits, {row: text.said})
-    return logits.softmax(-1)
+    for number, (row, (_, condition), step) in enumerate(reads):
+        if condition.suppresses:
+            said = records[row].completion_ids[:step]
+            Bans(condition, model.tokenizer).apply(logits, {number: said})
+    chances = logits.softmax(-1)
+    return {
+        (text, step, token): float(chances[number, token])
+        for number, (_, text, step) in enumerate(reads)
+        for token in wanted[text][step]
+    }

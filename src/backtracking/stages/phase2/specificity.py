@@ -10,7 +10,7 @@ import pandas as pd
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Table, paths
 from backtracking.artifacts.registry import with_figures
-from backtracking.interventions import BASELINE_ARM
+from backtracking.interventions import BASELINE_ARM, Condition
 from backtracking.measurements import divergence, specificity
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, RowId
@@ -71,46 +71,48 @@ class Phase2Specificity(Stage):
         triggers = Triggers.of(ctx.model().tokenizer, family)
         known = divergence.BaselineRows(baseline, _first_onsets(events))
         close = find_variant(ctx.config.prompting, variant).think_close
-        rows, parted = [], []
+        rows, parted, conditions = [], [], list[Condition]()
         for arm in arms:
             records = [r for r in asked_rows(job, arm) if (r.example_id, r.sample_id) in baseline]
             measured = specificity.measure_rows(records, job.reader, family, read_steps)
             rows.append(measured.assign(arm=arm.name))
             if arm.name != BASELINE_NAME:
-                table = divergence.first_divergences(known, records, triggers, ctx.model().tokenizer, close)
-                parted.append(self._with_probabilities(ctx, job, arm, baseline, records, table))
+                parted.append(
+                    divergence.first_divergences(known, records, triggers, ctx.model().tokenizer, close)
+                )
+                members = {member.draw: member for member in arm.members}
+                conditions += [members[record.draw] for record in records]
         damage = self._damage(ctx, job, arms, list(baseline.values()))
         caught = self._forced_errors(ctx, job, arms, baseline, right_rows(events))
-        self._write(ctx, pd.concat(rows), pd.concat(parted), damage, caught)
+        left = self._with_probabilities(ctx, job, baseline, pd.concat(parted, ignore_index=True), conditions)
+        self._write(ctx, pd.concat(rows), left, damage, caught)
         return Result(rows=len(arms) - 1, notes={"family": list(family)})
 
     def _with_probabilities(
         self,
         ctx: RunContext,
         job: "SweepJob",
-        arm: "Arm",
         baseline: "Mapping[RowId, GenerationRecord]",
-        records: "Sequence[GenerationRecord]",
-        table: pd.DataFrame,
+        parted: pd.DataFrame,
+        conditions: "Sequence[Condition]",
     ) -> pd.DataFrame:
-        """First divergences with how likely both tokens were under both, where that is asked for."""
+        """First divergences with how likely both tokens were under both arms, where that is asked for."""
         if not ctx.phase2.parting_probabilities:
-            return table
-        from backtracking.mechanism.partings import COLUMNS, parting_probabilities
+            return parted
+        from backtracking.mechanism.partings import COLUMNS, parting_probabilities, partings_of, texts_read
 
-        with ctx.reporter.bar(f"parting tokens of {arm.name}", 2 * int(table["step"].notna().sum())) as bar:
+        partings = partings_of(parted, conditions)
+        with ctx.reporter.bar("tokens where texts part", texts_read(partings)) as bar:
             read = parting_probabilities(
                 ctx.model(),
                 baseline,
-                arm,
-                records,
+                partings,
                 vectors=job.vectors,
                 onset_phrases=job.onset_phrases,
                 bar=bar,
             )
-        rows = zip(table["example_id"], table["sample_id"], strict=True)
-        lines = [read.get(row, dict.fromkeys(COLUMNS)) for row in rows]
-        return table.join(pd.DataFrame(lines, index=table.index, columns=COLUMNS, dtype=float))
+        there = parted.index[parted["step"].notna()]
+        return parted.join(pd.DataFrame(read, index=there, columns=COLUMNS, dtype=float))
 
     def _arms_run(self, ctx: RunContext) -> list[str]:
         """Names of the arms that the sweeps hold, the baseline first."""
