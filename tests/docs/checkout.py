@@ -58,12 +58,17 @@ SHORTER = (
     (r"(backtracking organism evaluate).*", r"\1 --problems 8 --samples 1 || test $? = 1"),
     (
         r"(-m backtracking\.organism\.train --out) runs/doubter( --design doubter).*",
-        r"\1 runs/doubter\2 --smoke",
+        r"\1 runs/doubter\2 --smoke --problems 4",
     ),
-    (r"(-m backtracking\.organism\.train --out) (?!runs/doubter).*", r"\1 runs/organism --smoke"),
     (
-        r"(benchmarks/generation\.py --only ratios) .*",
-        r"\1 --share 0.05 --rounds 1 --dtypes float32 --threads 1 --contenders 'one by one,engine,floor'",
+        r"(-m backtracking\.organism\.train --out) (?!runs/doubter).*",
+        r"\1 runs/organism --smoke --problems 4",
+    ),
+    (r"(--run-id mine --set dataset\.max_examples)=20", r"\1=4"),
+    (
+        r"(benchmarks/generation\.py --only) ratios .*",
+        r"\1 'ratios bundled reasoner' --share 0.05 --rounds 1 --threads 1 "
+        r"--contenders 'one by one,engine,floor'",
     ),
     (
         r"(benchmarks/generation\.py)  .*",

@@ -143,7 +143,12 @@ def random_study(folder, tokenizer, kind):
         bos_token_id=known.bos_token_id,
         tie_word_embeddings=True,
     )
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder / "model")
+    model = AutoModelForCausalLM.from_config(config)
+    # Logits spread as a trained model's do: a flat nucleus is nearly all of the vocabulary, and would be
+    # sorted at every step.
+    spread = 5.0 / (config.initializer_range * config.hidden_size**0.5)
+    torch.nn.init.constant_(model.model.norm.weight, spread)
+    model.save_pretrained(folder / "model")
     for path in tokenizer.glob("*.json*"):
         shutil.copy(path, folder / "model" / path.name)
     phase1 = {

@@ -22,7 +22,7 @@ from backtracking.figures.save import save
 from backtracking.figures.style import Drawing
 from backtracking.measurements.metrics_v2 import accuracy_by_backtracking, formatting_table
 from backtracking.measurements.tallies import tally_file
-from backtracking.run.inputs import watching
+from backtracking.run.inputs import watching, yaml_data
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import BASELINE_NAME
 
@@ -134,7 +134,7 @@ _OF_MORE: Mapping[str, _Draw] = {
 def _config(evidence: Evidence) -> dict[str, Any]:
     """The run's config as it was written; empty where it cannot be read."""
     try:
-        written = yaml.safe_load(evidence.paths.config.read_text(encoding="utf-8"))
+        written = yaml_data(evidence.paths.config.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         return {}
     return written if isinstance(written, dict) else {}

@@ -9,6 +9,7 @@ from typing import Any, Literal, ParamSpec
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import LayoutEngine
 
@@ -81,6 +82,7 @@ class Drawing(Figure):
     def __init__(self, width: float, height: float) -> None:
         self._settled = False
         super().__init__(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(self)  # or matplotlib makes a canvas for every pass that measures text
         self.caption = Caption("")
         self.last_touches: list[Callable[[], None]] = []
         """What can only be placed once it is known how large the axes are."""

@@ -10,9 +10,10 @@ weighted sum (Gaffke's bound). For values of 0 and 1 that is the exact interval 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from backtracking.measurements.floors import allowed_loss
@@ -43,13 +44,18 @@ class ProblemValues:
 
     def p_at_most(self, mean: float, weight: float = 1.0) -> float:
         """p of these values if the true mean is no more: P(weighted sum with one worst problem ≤ mean)."""
-        kinds, counts = np.unique(self.each, return_counts=True)
+        kinds, counts = self._kinds
         places = np.append(kinds, -self.most) - mean
         if places.max() <= 0:
             return 1.0
         if places.min() >= 0:
             return 0.0
         return _negative(places, np.append(counts * weight, 1.0))
+
+    @cached_property
+    def _kinds(self) -> tuple[Array, NDArray[np.intp]]:
+        """The values that differ, and how many problems have each."""
+        return np.unique(self.each, return_counts=True)
 
     def negated(self) -> "ProblemValues":
         """The same for the difference the other way round."""
@@ -131,7 +137,8 @@ def _negative(places: Array, sizes: Array) -> float:
     """P(Σ placeᵢ · Gamma(sizeᵢ) ≤ 0), by integrating the characteristic function (Gil-Pelaez)."""
     spread = float(np.sqrt((sizes * places**2).sum()))
     frequencies = _GRID / spread
-    logarithm = -(np.log1p(-1j * np.outer(frequencies, places)) * sizes).sum(axis=1)
+    waves = np.outer(frequencies, places)  # Π (1 − i·wave)^−size, its length and its angle
+    length, angle = np.exp(np.log1p(waves**2) @ sizes / -2), np.arctan(waves) @ sizes
     below_grid = frequencies[0] * float((sizes * places).sum())
-    integral = below_grid + np.trapezoid(np.exp(logarithm).imag, np.log(frequencies))
+    integral = below_grid + np.trapezoid(length * np.sin(angle), np.log(frequencies))
     return float(np.clip(0.5 - integral / np.pi, 0.0, 1.0))

@@ -48,6 +48,9 @@ _FLAGS = (
 )
 
 
+_WORDS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+
+
 def _chunks(wanted_rows: EventRows, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
     """Rows of an events table of this or of an earlier implementation in pieces, with its types."""
     wanted_rows.require()
@@ -85,8 +88,10 @@ def _check_header(path: Path) -> None:
 
 def truth(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """True, False or missing, however it was spelled."""
-    words = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
-    return column.astype(str).str.strip().str.lower().map(words).astype("boolean")
+    if pd.api.types.is_bool_dtype(column):
+        return column.astype("boolean")
+    meant = {spelled: _WORDS.get(str(spelled).strip().lower()) for spelled in column.unique()}
+    return column.map(meant).astype("boolean")
 
 
 def tally_file(
@@ -133,6 +138,11 @@ def counted(events: pd.DataFrame) -> pd.DataFrame:
     return values.assign(example_id=events["example_id"].astype(str))
 
 
+def by_problem(values: pd.DataFrame) -> pd.DataFrame:
+    """What `counted` says of completions, added up: a row for each problem."""
+    return values.groupby("example_id", as_index=False).sum()
+
+
 def _merge(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Sums of all pieces, variants and conditions in the order in which they were first seen."""
     return reduce(lambda one, other: pd.concat([one, other]).groupby(level=KEYS, sort=False).sum(), parts)
@@ -175,7 +185,7 @@ def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
 
 def _as_float(column: "pd.Series[Any]") -> Array:
     """One where true, zero where false or missing."""
-    return np.asarray(column.astype("Float64").fillna(0.0), dtype=np.float64)
+    return column.to_numpy(dtype=np.float64, na_value=0.0)
 
 
 def select(

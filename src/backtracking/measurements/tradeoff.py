@@ -20,7 +20,7 @@ from backtracking.measurements.outcome import (
     ways,
 )
 from backtracking.measurements.statistics import LEVEL, holm, spread
-from backtracking.measurements.tallies import counted, holds
+from backtracking.measurements.tallies import by_problem, counted, holds
 from backtracking.run.records import BASELINE_NAME
 from backtracking.run.seed import derive_seed
 
@@ -44,7 +44,7 @@ def summarize_arms(events: pd.DataFrame, margin: float, looks: Looks | None = No
     With looks, each arm rests on the problems that it has rows of, and its line holds whenever it stopped.
     """
     parts = {str(arm): part for arm, part in events.groupby("arm", sort=False)}
-    values = {arm: counted(part) for arm, part in parts.items()}
+    values = {arm: by_problem(counted(part)) for arm, part in parts.items()}
     table = pd.DataFrame(
         [
             _line(part, values[arm], looks) | _differences(values, arm, margin, looks)

@@ -248,7 +248,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--smoke", action="store_true", help="a tiny model, half a minute; it misses the bars"
     )
-    parser.add_argument("--problems", type=int, default=1000, help="test problems of the evaluation")
+    parser.add_argument(
+        "--problems", type=int, help="test problems of the evaluation; default: 1000, of a smoke run 20"
+    )
     options = parser.parse_args(arguments)
     design = smoke(DESIGNS[options.design]) if options.smoke else DESIGNS[options.design]
     design = replace(design, recipe=replace(design.recipe, seed=options.seed))
@@ -264,7 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     folder = options.out / "release"
     write_weights(training.model, training.tokenizer, folder)
-    evaluation = evaluate(folder, design, problems=20 if options.smoke else options.problems)
+    problems = options.problems or (20 if options.smoke else 1000)
+    evaluation = evaluate(folder, design, problems=problems)
     write_card(folder, training.model.num_parameters(), evaluation)
     console.print(console_table(evaluation))
 

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ANY = "*"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def yaml_data(text: str) -> Any:
+    """What YAML says, by the parser in C where there is one: it is ten times as fast."""
+    return yaml.load(text, Loader=_LOADER)
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,7 @@ class Setting(Input):
 
     def value(self) -> Any:
         """What the file says there; none where it says nothing."""
-        data = yaml.safe_load(self.path.read_text(encoding="utf-8")) if self.path.exists() else None
+        data = yaml_data(self.path.read_text(encoding="utf-8")) if self.path.exists() else None
         for step in self.key.split("."):
             data = data.get(step) if isinstance(data, dict) else None
         return data

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-import yaml
 from pydantic import TypeAdapter
 
 from backtracking.config.onsets import OnsetRule, TurnKind
+from backtracking.run.inputs import yaml_data
 
 Hit = tuple[TurnKind, int, int]
 """A kind, and where the phrase that shows it begins and ends."""
@@ -219,7 +219,7 @@ def lone_words(rules: Iterable[OnsetRule]) -> list[str]:
 def bundled_rules(kind: TurnKind) -> tuple[OnsetRule, ...]:
     """The rules of a kind that ship with the package."""
     text = files("backtracking").joinpath("assets", "onsets", f"{kind}.yaml").read_text(encoding="utf-8")
-    return TypeAdapter(tuple[OnsetRule, ...]).validate_python(yaml.safe_load(text))
+    return TypeAdapter(tuple[OnsetRule, ...]).validate_python(yaml_data(text))
 
 
 def _search(phrases: Sequence[str]) -> re.Pattern[str] | None:

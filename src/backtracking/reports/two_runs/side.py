@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import yaml
-
 from backtracking.artifacts.phase1 import DATASET
 from backtracking.claims.evidence import Evidence
 from backtracking.config.load import load_config
 from backtracking.config.reading import flatten
 from backtracking.config.schema import ExperimentConfig
 from backtracking.run import io
+from backtracking.run.inputs import yaml_data
 from backtracking.run.meta import RunMeta, prepared_problems
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import Problem
@@ -53,7 +52,7 @@ class ComparedRun:
         known = flatten(self.config.model_dump(mode="json"))
         if not self.is_earlier:
             return known
-        written = flatten(yaml.safe_load(self.paths.config.read_text(encoding="utf-8")) or {})
+        written = flatten(yaml_data(self.paths.config.read_text(encoding="utf-8")) or {})
         return {key: value for key, value in known.items() if key in written}
 
     @cached_property
