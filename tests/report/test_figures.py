@@ -249,3 +249,21 @@ def test_figures_and_reports_need_no_torch_and_leave_matplotlib_alone():
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
+
+
+def test_needless_checks_are_seen_beside_errors_noticed(sweep):
+    """A panel for each of what arms are judged by, with every arm at its own rate."""
+    rates = {"onset_after_wrong": [0.9, 0.5, 0.4], "onset_after_right": [0.04, 0.05, 0.13]}
+    ends = {f"{name}_{end}": values for name, values in rates.items() for end in ("low", "high")}
+    checked = sweep.assign(judged_on="onset_after_wrong", **rates, **ends)
+    for figure in (
+        plots_leaks.plot_choice(checked, checked.head(0), 0.05),
+        plots_phase2.plot_scale_tradeoff_curve(checked.assign(scale=[1.0, 0.0, 0.5]), 0.05),
+    ):
+        for name, label in (
+            ("onset_after_wrong", "P(onset | wrong step)"),
+            ("onset_after_right", "P(onset | right step)"),
+        ):
+            (panel,) = (ax for ax in figure.axes if ax.get_xlabel() == label)
+            assert sorted(x for x, _ in _dots(panel)) == sorted(rates[name])
+    assert len(plots_leaks.plot_choice(sweep, sweep.head(0), 0.05).axes) == 1

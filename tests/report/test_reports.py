@@ -70,3 +70,15 @@ def test_findings_come_first_and_name_what_is_out_of_date(tmp_path):
     assert headings[:2] == ["## Findings", "## Audit"]
     assert "p (Holm, by effect)" in text and "0.900" in text
     assert "Out of date" in text and "selected_layers.json changed" in text
+
+
+def test_where_settled_arms_stop_the_report_says_what_verdicts_rest_on(tmp_path):
+    table = sweep_table({"baseline": (0.6, 0.85), "early": (0.3, 0.4), "whole": (0.5, 0.85)}, 0.1)
+    table = table.assign(problems=[100, 32, 100])
+    _, (markdown, _) = phase2(tmp_path / "without", subset_sweep_results=table)
+    assert "stop_early" not in markdown.read_text()
+    _, (markdown, _) = phase2(tmp_path / "with", subset_sweep_results=table.assign(problems_in_full=100))
+    assert "of 2 arms 1 stopped after 32 of 100 problems" in markdown.read_text()
+    nobody = table.assign(problems=100, problems_in_full=100)
+    _, (markdown, _) = phase2(tmp_path / "nobody", subset_sweep_results=nobody)
+    assert "of 2 arms none stopped, so every verdict rests on all 100 problems" in markdown.read_text()

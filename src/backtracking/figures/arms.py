@@ -18,7 +18,7 @@ from backtracking.figures.marks import (
     shade_margin,
 )
 from backtracking.figures.style import Drawing
-from backtracking.measurements.outcome import judged_on
+from backtracking.measurements.metrics import Metric
 from backtracking.run.records import BASELINE_NAME
 
 VERDICTS = {
@@ -65,10 +65,12 @@ def _frame(axis: Any, data: Points) -> None:
     (axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim)(low - room, high + room)
 
 
-def plane(figure: Drawing, axes: Axes, table: pd.DataFrame, margin: float, labels: Sequence[str]) -> None:
+def plane(
+    figure: Drawing, axes: Axes, table: pd.DataFrame, outcome: Metric, margin: float, labels: Sequence[str]
+) -> None:
     """Arms as outcome against accuracy with both intervals, and the accuracies that count as held."""
-    outcome = judged_on(table)
-    axes.set_xlabel(f"{outcome.label} (left is less)")
+    axes.set_ylabel("accuracy")
+    axes.set_xlabel(outcome.label)
     x, y = estimates(table, outcome.name), estimates(table, "accuracy")
     for axis, data in ((axes.xaxis, x), (axes.yaxis, y)):
         percent_axis(axis, whole=False)

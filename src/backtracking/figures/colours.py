@@ -49,6 +49,7 @@ THINGS = {
     "same_row_earlier": GREEN,
     "backtracking_rate": VERMILLION,
     "onset_after_wrong": PURPLE,
+    "onset_after_right": SKY,
     "accuracy": BLUE,
     "truncation_rate": GREY,
     "right": BLUE,

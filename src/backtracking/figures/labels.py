@@ -14,6 +14,8 @@ _REACH = (0.0, 4.0, 9.0, 15.0, 22.0, 30.0, 40.0, 52.0, 66.0, 82.0, 100.0, 130.0,
 _CROSSING = 12.0
 """What a label costs for each line that it lies on, in points of distance."""
 _SPACE = 1.0
+_SPARE_STEP = 6.0
+"""Between places that are tried when there is none near the point."""
 
 
 @dataclass(frozen=True)
@@ -91,17 +93,23 @@ def place(
     for index in sorted(range(len(labels)), key=lambda one: _room(labels, one)):
         label = labels[index]
         others = [box for box in placed if box is not None]
-        free = [
-            (cost, box)
-            for reach, box in _candidates(label)
-            if box.inside(bounds) and not any(map(box.overlaps, (*taken, *others)))
-            for cost in [reach + _crossings(label, box, others, [*lines, *leaders])]
-        ]
-        if free:
-            best = min(free, key=lambda one: one[0])[1]
+        blocked = [*taken, *others]
+        near = _free(_candidates(label), bounds, blocked) or _free(
+            _everywhere(label, bounds), bounds, blocked
+        )
+        if near:
+            costs = [reach + _crossings(label, box, others, [*lines, *leaders]) for reach, box in near]
+            best = near[costs.index(min(costs))][1]
             placed[index] = best
             leaders.append((label.point, best.centre))
     return placed
+
+
+def _free(
+    places: Iterable[tuple[float, Box]], bounds: Box, blocked: Sequence[Box]
+) -> list[tuple[float, Box]]:
+    """Those places that lie in the bounds and cover nothing."""
+    return [one for one in places if one[1].inside(bounds) and not any(map(one[1].overlaps, blocked))]
 
 
 def _room(labels: Sequence[PointLabel], index: int) -> float:
@@ -123,6 +131,18 @@ def _candidates(label: PointLabel) -> Iterable[tuple[float, Box]]:
                 y + up * away + height / 2 * _towards(up),
             )
             yield reach, Box.around(centre, width, height)
+
+
+def _everywhere(label: PointLabel, bounds: Box) -> Iterable[tuple[float, Box]]:
+    """Places all over the axes, each with its distance from the point."""
+    width, height = label.width + _SPACE, label.height + _SPACE
+    across = int((bounds.right - bounds.left - width) // _SPARE_STEP) + 1
+    up = int((bounds.top - bounds.bottom - height) // height) + 1
+    for column in range(across):
+        for line in range(up):
+            left, bottom = bounds.left + column * _SPARE_STEP, bounds.bottom + line * height
+            box = Box(left, bottom, left + width, bottom + height)
+            yield box.distance(label.point), box
 
 
 def _towards(share: float) -> float:

@@ -11,11 +11,13 @@ from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, coun
 from backtracking.figures.colours import PAPER, colour, written_on
 from backtracking.figures.marks import pretty
 from backtracking.figures.style import PAGE, Drawing, canvas, drawn, panels
-from backtracking.measurements.outcome import judged_on
+from backtracking.measurements.outcome import judged_on, outcomes_shown
 from backtracking.measurements.specificity import FATES
 from backtracking.run.records import BASELINE_NAME
 
 LEADERS = 4
+ROOM_FOR_NAMES = 4.5
+"""How wide a panel has to be, in inches, for the names of arms in it."""
 _FATE_COLOURS = {
     "marked": "corrected aloud",
     "silent": "corrected silently",
@@ -139,12 +141,14 @@ def _flow_says(shares: pd.DataFrame) -> str:
 
 
 def _labels(table: pd.DataFrame) -> list[str]:
-    """Names for few arms only: the baseline, controls, and those likeliest on the front."""
+    """Names for few arms only: baseline, controls, those likeliest on the front, the one that doubts most."""
     named = table["kind"] != "intervention"
     if "front_probability" in table:
         leaders = table[~named].sort_values("front_probability", ascending=False, kind="stable").head(LEADERS)
         distinct = leaders.drop_duplicates([judged_on(table).name, "accuracy"])
-        named |= table.index.isin(distinct.index)
+        named |= table.index.isin(
+            [*distinct.index, *(table[one.name].idxmax() for one in outcomes_shown(table))]
+        )
     else:
         named |= True
     return [pretty(arm) if shown else "" for arm, shown in zip(table["arm"], named, strict=True)]
@@ -162,13 +166,13 @@ def plot_choice(
         raise NothingToShow("no arms were searched")
     is_confirmed = not confirm.empty and not confirm["subset_name"].eq(BASELINE_NAME).all()
     halves = {"search half": search} | ({"confirm half": confirm} if is_confirmed else {})
-    figure, axes = panels(width, len(halves), 2.8, narrowest=3.0)
+    shown = [(name, half, outcome) for name, half in halves.items() for outcome in outcomes_shown(half)]
+    figure, axes = panels(width, len(shown), 2.3, narrowest=ROOM_FOR_NAMES)
     marks.key(figure, verdict_key(*halves.values()))
-    for ax, (name, half) in zip(axes, halves.items(), strict=True):
+    for ax, (name, half, outcome) in zip(axes, shown, strict=True):
         table = half.reset_index(drop=True)
         ax.set_title(name)
-        ax.set_ylabel("accuracy")
-        plane(figure, ax, table, margin, _labels(table))
+        plane(figure, ax, table, outcome, margin, _labels(table))
     figure.caption = Caption(
         "The choice of an arm and its confirmation", _choice_says(confirm, is_confirmed),
         "Larger marks: likelier on the front; green: the accuracies that count as held "

@@ -26,6 +26,9 @@ _SHADES = 47
 """Of a colour scale: an odd number, so that 0 has its own; few enough to be drawn as shapes."""
 _ROOM_FOR_THREE = 80.0
 """Points that 0%, 50% and 100% need below an axis."""
+_ROOM_FOR_ONE = 24.0
+_ROUND = (1, 2, 5, 10)
+"""Steps between ticks, up to a power of ten."""
 _LINE_HEIGHT = 1.25 * TEXT
 
 
@@ -112,21 +115,27 @@ def shade_margin(span: Any, baseline: float, margin: float) -> None:
 
 def percent_axis(axis: Any, *, whole: bool = True) -> None:
     """Show shares as percentages; `whole` fixes the range to 0–100%."""
-    axis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0))
+    axis.set_major_formatter(lambda share, _: f"{round(100 * share, 6):g}%")
+    axis.set_major_locator(matplotlib.ticker.MaxNLocator(7, steps=_ROUND))
     if whole:
         (axis.axes.set_xlim if axis.axis_name == "x" else axis.axes.set_ylim)(-0.05, 1.05)
         axis.set_major_locator(matplotlib.ticker.FixedLocator([0.0, 0.5, 1.0]))
         axis.set_minor_locator(matplotlib.ticker.FixedLocator([0.25, 0.75]))
-        if axis.axis_name == "x":
-            _thin_out(axis)
+    if axis.axis_name == "x":
+        _thin_out(axis, whole)
 
 
-def _thin_out(axis: Any) -> None:
-    """Only 0% and 100% where there is no room for more."""
+def _thin_out(axis: Any, whole: bool) -> None:
+    """As many ticks as there is room for; of the whole range 0% and 100% alone, if need be."""
     figure = axis.get_figure()
 
     def part() -> None:
-        if axis.axes.get_window_extent().width * 72.0 / figure.dpi < _ROOM_FOR_THREE:
+        width = axis.axes.get_window_extent().width * 72.0 / figure.dpi
+        if not whole:
+            axis.set_major_locator(
+                matplotlib.ticker.MaxNLocator(min(7, int(width // _ROOM_FOR_ONE)), steps=_ROUND)
+            )
+        elif width < _ROOM_FOR_THREE:
             axis.set_major_locator(matplotlib.ticker.FixedLocator([0.0, 1.0]))
             axis.set_minor_locator(matplotlib.ticker.FixedLocator([0.5]))
 

@@ -1,6 +1,6 @@
 """Phase 2 figures: sweeps, the tradeoff, the onset step, the baseline summary."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -21,11 +21,13 @@ from backtracking.figures.caption import (
 from backtracking.figures.colours import LINE, colour
 from backtracking.figures.marks import pretty
 from backtracking.figures.style import BESIDE_NAMES, PAGE, Drawing, drawn, panels
-from backtracking.measurements.metrics import called
-from backtracking.measurements.outcome import judged_on
+from backtracking.measurements.metrics import Metric, called
+from backtracking.measurements.outcome import judged_on, outcomes_shown
 from backtracking.measurements.tradeoff import with_arm_names
 from backtracking.run.records import BASELINE_NAME
 
+NEEDLESS_CHECKS = "onset_after_right"
+"""So few of all right steps that their differences cannot be seen on an axis from 0 to 100%."""
 NO_ARMS = "the sweep holds no arms beside the baseline"
 
 
@@ -44,7 +46,7 @@ def plot_subset_sweep_comparison(
     if base.empty or arms.empty:
         raise NothingToShow(NO_ARMS)
     shown = pd.concat([base, arms], ignore_index=True)
-    columns = dict.fromkeys((outcome, "backtracking_rate", "accuracy", "truncation_rate"))
+    columns = dict.fromkeys((*_onset_rates(table), "accuracy", "truncation_rate"))
     present = [column for column in columns if column in shown]
     places = list(range(len(shown)))[::-1]
     names = [_arm_label(row) for row in records(shown)]
@@ -55,7 +57,7 @@ def plot_subset_sweep_comparison(
         marks.reference(ax, marks.estimates(base, column))
         data = marks.estimates(shown, column)
         marks.dots(ax, data, places, colors=colors, markers=markers, arms=list(shown["arm"].astype(str)))
-        marks.percent_axis(ax.xaxis)
+        marks.percent_axis(ax.xaxis, whole=column != NEEDLESS_CHECKS)
         ax.set_title(called(column))
     marks.shade_margin(axes[present.index("accuracy")].axvspan, float(base["accuracy"].iloc[0]), margin)
     axes[0].set_yticks(places, names)
@@ -86,7 +88,7 @@ def _strongest(base: pd.DataFrame, arms: pd.DataFrame, outcome: str) -> str:
 
 @drawn
 def plot_scale_tradeoff_curve(table: pd.DataFrame, margin: float = 0.05, *, width: float = PAGE) -> Drawing:
-    """Left: the rates as the subset is turned down. Right: the same arms in the tradeoff plane.
+    """The rates as the subset is turned down, and the same arms in the tradeoff plane of each outcome.
 
     `table`: `scale_sweep_results.csv`; scale 1 (or the row named `baseline`) is the untouched model.
     """
@@ -98,19 +100,15 @@ def plot_scale_tradeoff_curve(table: pd.DataFrame, margin: float = 0.05, *, widt
         raise NothingToShow("the sweep holds no scales beside the baseline")
     names = [str(name) for name in table["subset_name"].unique() if name != BASELINE_NAME]
     outcome = judged_on(table).name
-    figure, (left, right) = panels(width, 2, 2.5, narrowest=2.8)
-    rates = dict.fromkeys((outcome, "backtracking_rate", "accuracy", "truncation_rate"))
-    ends = []
-    for column in [column for column in rates if column in table]:
-        data = marks.estimates(table, column)
-        marks.curve(left, table["scale"], data, colour(column))
-        ends.append((float(data.value[-1]), called(column)))
-    marks.end_labels(figure, left, ends)
-    left.set_xlabel("scale of what the components write")
-    left.set_title(pretty(", ".join(names)))
-    left.set_ylim(-0.05, 1.05)
-    marks.percent_axis(left.yaxis)
-    _scales_in_plane(figure, right, table, margin)
+    outcomes = outcomes_shown(table)
+    parts = {"Onsets": _onset_rates(table), "Completions": ["accuracy", "truncation_rate"]}
+    if len(outcomes) == 1:
+        parts = {pretty(", ".join(names)): [rate for part in parts.values() for rate in part]}
+    figure, axes = panels(width, 2 * len(parts), 2.2, narrowest=2.8)
+    for place, ((title, rates), metric) in enumerate(zip(parts.items(), outcomes, strict=True)):
+        _rates_by_scale(figure, axes[2 * place], table, rates, title)
+        _scales_in_plane(figure, axes[2 * place + 1], table, metric, margin)
+    marks.key(figure, verdict_key(table))
     arms = table[table["subset_name"] != BASELINE_NAME]
     figure.caption = Caption(
         f"{pretty(', '.join(names))} turned down step by step",
@@ -123,16 +121,36 @@ def plot_scale_tradeoff_curve(table: pd.DataFrame, margin: float = 0.05, *, widt
     return figure
 
 
-def _scales_in_plane(figure: Drawing, axes: Axes, table: pd.DataFrame, margin: float) -> None:
-    axes.plot(table[judged_on(table).name], table["accuracy"], color=LINE.light, lw=1.2, zorder=1)
+def _onset_rates(table: pd.DataFrame) -> list[str]:
+    """The onsets that arms are judged on, and completions with any."""
+    return list(dict.fromkeys([*(metric.name for metric in outcomes_shown(table)), "backtracking_rate"]))
+
+
+def _rates_by_scale(
+    figure: Drawing, axes: Axes, table: pd.DataFrame, rates: Sequence[str], title: str
+) -> None:
+    ends = []
+    for column in [column for column in rates if column in table]:
+        data = marks.estimates(table, column)
+        marks.curve(axes, table["scale"], data, colour(column))
+        ends.append((float(data.value[-1]), called(column)))
+    marks.end_labels(figure, axes, ends)
+    axes.set_xlabel("scale (1 = untouched)")
+    axes.set_title(title)
+    axes.set_ylim(-0.05, 1.05)
+    marks.percent_axis(axes.yaxis)
+
+
+def _scales_in_plane(
+    figure: Drawing, axes: Axes, table: pd.DataFrame, outcome: Metric, margin: float
+) -> None:
+    axes.plot(table[outcome.name], table["accuracy"], color=LINE.light, lw=1.2, zorder=1)
     labels = [
         BASELINE_NAME if row["subset_name"] == BASELINE_NAME else f"×{row['scale']:g}"
         for row in records(table)
     ]
-    plane(figure, axes, table, margin, labels)
-    axes.set_ylabel("accuracy")
+    plane(figure, axes, table, outcome, margin, labels)
     axes.set_title("What it costs")
-    marks.key(figure, verdict_key(table))
 
 
 @drawn

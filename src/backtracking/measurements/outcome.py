@@ -125,6 +125,14 @@ def judged_on(table: pd.DataFrame) -> Metric:
     return OUTCOMES[str(names[0])] if names else ANYWHERE
 
 
+def outcomes_shown(table: pd.DataFrame) -> list[Metric]:
+    """What arms are judged on, and needless checks beside it where errors noticed alone would hide them."""
+    shown = [judged_on(table)]
+    if shown == [AFTER_WRONG] and AFTER_RIGHT.name in table and table[AFTER_RIGHT.name].notna().any():
+        shown.append(AFTER_RIGHT)
+    return shown
+
+
 def breaks_text(row: "pd.Series[float]", margin: float) -> bool:
     """Whether an arm surely adds more cut, looping or empty completions than the margin allows."""
     return any(row.get(f"{what}_diff_low", float("nan")) > margin for what in BROKEN)

@@ -4,13 +4,14 @@ import pandas as pd
 
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Figure, Table
-from backtracking.claims.wording import number, percent, quoted, records
+from backtracking.claims.wording import counted, number, percent, quoted, records
 from backtracking.measurements.metrics import called, heading
 from backtracking.reports.columns import Column, Lines, highest
 from backtracking.reports.lacking import say_what_lacks
 from backtracking.reports.outcome import write_outcome
 from backtracking.reports.page import Page
 from backtracking.reports.rows_behind import RowsBehind
+from backtracking.run.records import BASELINE_NAME
 
 ARM_COLUMNS = {
     "backtracking_rate_low": "intervals",
@@ -19,6 +20,7 @@ ARM_COLUMNS = {
     "retention": "retention",
     "verdict": "verdicts",
 }
+_WAVES = {files.SUBSETS.name: files.SUBSET_WAVES_FIGURE, files.SCALES.name: files.SCALE_WAVES_FIGURE}
 _SIGNS = (
     ("loop_rate", "Loops"),
     ("empty_rate", "Empty"),
@@ -50,12 +52,31 @@ def _sweep(
     """The section of a sweep up to what came of each arm, and its table where there is one."""
     table = page.section_of(artifact, name.capitalize())
     if table is not None:
-        page.say(said)
+        page.say(" ".join(filter(None, (said, _stopped(table)))))
         page.show(artifact, f"Arms of the {name}", *arm_columns(Lines(records(table)), behind))
         say_what_lacks(page, page.evidence, artifact, ARM_COLUMNS)
         page.figure(figure, behind)
+        if _stopped(table):
+            page.figure(_WAVES[artifact.name], behind)
         write_outcome(page, artifact, behind, "arm")
     return table
+
+
+def _stopped(table: pd.DataFrame) -> str:
+    """On what the verdicts rest where settled arms stopped; empty where every arm got every problem."""
+    if "problems_in_full" not in table or table["problems_in_full"].isna().all():
+        return ""
+    arms, in_full = table[table["subset_name"] != BASELINE_NAME], int(table["problems_in_full"].max())
+    stopped = arms[arms["problems"] < in_full]
+    kept = f"Settled arms got no more problems (`phase2.stop_early`): of {counted(len(arms), 'arm')}"
+    if stopped.empty:
+        return f"{kept} none stopped, so every verdict rests on all {in_full:,} problems."
+    first, last = (int(stopped["problems"].agg(end)) for end in ("min", "max"))
+    span = f"{first:,}" if first == last else f"{first:,} to {last:,}"
+    return (
+        f"{kept} {len(stopped)} stopped after {span} of {in_full:,} problems. Each verdict rests on the"
+        " completions in its line, and its intervals hold at every look at them together."
+    )
 
 
 def arm_columns(lines: Lines, behind: RowsBehind) -> list[Column]:
