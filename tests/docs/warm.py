@@ -1,9 +1,10 @@
 """Commands with their libraries loaded beforehand: a server that splits itself for every command.
 
-Half of what a documented command costs here is loading torch and transformers. What stands in for the
-installed script, `python -m` and `python -c` (`CLIENT`) hands its arguments, folder, environment and
-terminal to this server; the copy that the server makes of itself imports the project as it lies in the
-checkout, and does the command.
+Half of what a documented command costs here is loading torch, transformers and the stages. What stands in
+for the installed script, `python -m` and `python -c` (`CLIENT`) hands its arguments, folder, environment and
+terminal to this server; the copy that the server makes of itself does the command. The project is that of the
+checkout, which no documented command changes; what each command loads by itself is tested elsewhere
+(`tests/foundation/test_architecture.py`), and the wheel's commands start cold.
 
     python tests/docs/warm.py ADDRESS     # says "ready", and goes on until it is stopped
 """
@@ -43,8 +44,9 @@ LIBRARIES = (
     "transformers.models.auto.tokenization_auto",
     "transformers.models.qwen2.modeling_qwen2",
     "typer",
+    "backtracking.stages.plan",
 )
-"""What commands load, none of it of the project."""
+"""What commands load."""
 
 
 def serve(address: str) -> None:

@@ -272,6 +272,14 @@ def test_a_name_that_is_nearly_right_is_suggested(given, cli, workdir):
     assert_one_clear_message(cli("config", "check", "-c", given), "demo")
 
 
+@pytest.mark.parametrize("given", ["configs/nope.yaml", "nope", "configs/table.yaml"])
+def test_a_name_like_none_is_told_all_of_them(given, cli, workdir):
+    """That both end in .yaml makes no name like another."""
+    (workdir / "configs").mkdir()
+    write(workdir / "configs", "run: {name: mine}", "demo.yaml")
+    assert_one_clear_message(cli("config", "check", "-c", given), "demo, demo_doubter")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_config_to_edit_says_the_same_and_is_never_overwritten(name, cli, workdir):
     assert cli("config", "init", name).code == 0

@@ -140,7 +140,8 @@ def test_a_model_that_is_not_on_this_disk_costs_rows_and_tokens(cli, small_confi
 HEADING_KEYS = {"run_id", "is_current", "study", "config", "config_hash", "model", "phase1_run_id"}
 STAGE_KEYS = {"stage", "state", "reason", "other_code", "rows", "started", "finished", "seconds", "executors"}
 STEP_KEYS = {
-    "stage", "action", "state", "reason", "rows", "rows_at_most", "tokens_expected", "tokens_at_cap",
+    "stage", "action", "state", "reason", "rows", "rows_at_most", "left_out", "tokens_expected",
+    "tokens_at_cap",
 }  # fmt: skip
 COST_KEYS = {
     "rows", "rows_at_most", "tokens_expected", "tokens_at_cap", "length_source", "bytes_expected",

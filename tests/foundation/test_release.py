@@ -38,6 +38,21 @@ def test_a_search_without_optuna_says_what_to_install():
     assert "backtracking[search]" in done.stdout
 
 
+@pytest.mark.parametrize("where", ["README.md", "docs/index.md", "mkdocs.yml"])
+def test_every_page_is_listed(where):
+    listed = (ROOT / where).read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert not {page for page in pages if page not in listed}
+
+
+def test_a_commit_is_checked_by_what_make_lint_runs():
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlint:")[2].partition("\n\n")[0]
+    by_make = {line.split()[0] for line in recipe.split("@$(BIN)/")[1:]}
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    by_hooks = {Path(hook["entry"].split()[0]).name for hook in config["repos"][0]["hooks"]}
+    assert by_hooks == by_make == {"ruff", "mypy", "shellcheck"}
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_broken_link(tmp_path):
     pytest.importorskip("mkdocs")

@@ -142,9 +142,17 @@ def test_the_demo_config_in_the_commands_of_the_earlier_study_which_make_no_dire
     names = {"C": "C.yaml", "C2": "C2.yaml", "V": VARIANTS[0]}
     type_in(cli, SEQUENCE_1, **names)
     phase1 = current().name
-    said = type_in(cli, SEQUENCE_2, P=phase1, **names)
     note = f"arms no_direction, random_direction left out: {NO_DIRECTION} {phase1}"
+    dry = ("run", "-c", "C2.yaml", "--phase1-run-id", phase1, "--dry-run")
+    assert note in " ".join(cli(*dry).out.split()), "told before the night begins"
+    foretold = {stage["stage"]: stage for stage in json.loads(cli(*dry, "--json").out)["stages"]}
+    said = type_in(cli, SEQUENCE_2, P=phase1, **names)
     assert sum(note in " ".join(lines.split()) for lines in said) == 1
+    rows = pd.read_csv(current() / "analysis/subset_sweep_events.csv")
+    assert foretold["phase2-subset-sweep"]["rows"] == len(rows)
+    debug = json.loads((current() / "analysis/hook_debug.json").read_text())
+    assert debug["left_out"] == foretold["phase2-subset-sweep"]["left_out"]
+    assert set(debug["left_out"]) == {"no_direction", "random_direction"}
     swept = current() / "analysis/subset_sweep_results.csv"
     assert "no_direction" not in set(pd.read_csv(swept)["subset_name"])
     assert note in " ".join(cli("status").out.split())
@@ -159,6 +167,7 @@ def test_the_demo_config_in_the_commands_of_the_earlier_study_which_make_no_dire
     assert "left out" not in again
     assert "on disk already" in again, "what was there is kept"
     assert {"no_direction", "random_direction"} <= set(pd.read_csv(swept)["subset_name"])
+    assert json.loads((current() / "analysis/hook_debug.json").read_text())["left_out"] == {}
 
 
 @pytest.mark.parametrize("vector", ["onset_decidng_4", "onset_deciding_6"])

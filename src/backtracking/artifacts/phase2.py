@@ -38,7 +38,7 @@ ARM_CARD = JsonLines(
 HOOK_DEBUG = Data(
     "analysis/hook_debug.json",
     "phase2-subset-sweep",
-    "what each hook did, over all arms and starts (every sweep adds its own)",
+    "what each hook did, over all arms and starts (every sweep adds its own), and the arms left out",
 )
 
 _ARM_EVENTS = meanings("", EVENT, DEGENERATION, ARM)

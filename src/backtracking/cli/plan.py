@@ -155,11 +155,15 @@ def recorded_speed(ctx: "RunContext") -> tuple[SpeedFigures | None, str]:
 
 def print_steps(ctx: "RunContext", told: "Forecast") -> None:
     """A line per stage: what would become of it, and the completions it still asks for."""
+    from backtracking.run.meta import told_left_out
+
     if not ctx.paths.meta.exists():
         typer.echo(f"{ctx.paths.run_id} would be a new run:")
     for step in told.steps:
         rows = f"  {step.rows:,} rows" if step.rows else ""
         typer.echo(f"  {step.action:<5} {step.stage.key}  ({_reason(step)}){rows}")
+        for line in told_left_out(step.left_out):
+            typer.echo(f"        note: {line}")
 
 
 def _reason(step: "StageForecast") -> str:
@@ -238,6 +242,7 @@ def _step(step: "StageForecast", told: "Forecast") -> dict[str, Any]:
         "reason": _reason(step),
         "rows": step.rows,
         "rows_at_most": step.at_most,
+        "left_out": dict(step.left_out),
         "tokens_expected": round(step.rows * told.length.within(step.cap)),
         "tokens_at_cap": step.tokens_at_cap,
     }

@@ -179,11 +179,11 @@ def _near(path: Path) -> str:
     try:
         if path.is_symlink():
             return "it is a link that leads nowhere"
-        beside = {file.name: str(file) for file in path.parent.glob("*.y*ml")}
+        beside = {file.stem: str(file) for file in path.parent.glob("*.y*ml")}
     except (OSError, ValueError):
         beside = {}
-    names = beside | {name: name for name in shipped_names()}
-    near = difflib.get_close_matches(path.name, names, n=1)
+    names = {name: name for name in shipped_names()} | beside
+    near = difflib.get_close_matches(path.stem, names, n=1)  # all files are alike in their ending
     if near:
         return f"did you mean {names[near[0]]}?"
     return f"give a YAML file with --config, or a config that comes along: {', '.join(shipped_names())}"

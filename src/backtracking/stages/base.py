@@ -1,5 +1,6 @@
 """What a stage is: what it needs, what it makes, and the run it works in."""
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from backtracking.run import io
 from backtracking.run.inputs import Input, Setting, note, verify
 from backtracking.run.meta import RunMeta, prepared_problems
 from backtracking.run.paths import RunPaths
-from backtracking.run.progress import Quiet, Reporter
+from backtracking.run.progress import SHOW_AFTER_SECONDS, Quiet, Reporter, clock
 from backtracking.run.provenance import weights_digest
 
 if TYPE_CHECKING:
@@ -106,7 +107,10 @@ class RunContext:
                 from backtracking.model.loading import load_model
 
                 self.reporter.say(f"  loading {self.config.model.hf_id}")
+                start = time.perf_counter()
                 self._model = load_model(self.config.model)
+                if (seconds := time.perf_counter() - start) >= SHOW_AFTER_SECONDS:
+                    self.reporter.say(f"  loaded in {clock(seconds)}, which the bars' times leave out")
             else:
                 self._model = self.load(self.config)
         return self._model
@@ -216,6 +220,10 @@ class Stage(ABC):
     def completions(self, _ctx: RunContext) -> Completions | None:
         """The completions that it generates, known before anything is loaded; None for the other stages."""
         return None
+
+    def left_out(self, _ctx: RunContext) -> Mapping[str, str]:
+        """Arms that it leaves out as things stand, each with the reason; known before anything is loaded."""
+        return {}
 
     def work_files(self, _ctx: RunContext) -> Sequence[Path]:
         """Values that it keeps as it goes; they are its own, but may be deleted once it is done."""

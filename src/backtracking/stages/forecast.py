@@ -1,7 +1,7 @@
 """What a run would do and cost, told before anything is loaded: stages, rows, tokens, disk."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -36,6 +36,8 @@ class StageForecast:
     """Tokens of each of them, at most."""
     at_most: bool = False
     """Whether there may turn out to be fewer rows."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Arms that would be left out, each with the reason."""
 
     @property
     def tokens_at_cap(self) -> int:
@@ -116,7 +118,8 @@ def forecast(ctx: RunContext, stages: Sequence[Stage], forced: Iterable[str] = (
             action, upstream = "run", True
         # Rows of other settings are made again; which of them still fit is seen only when the stage runs.
         is_afresh = is_forced or status.state == "stale"
-        step = StageForecast(stage, action, status, is_forced)
+        left_out = {} if action == "skip" else stage.left_out(ctx)
+        step = StageForecast(stage, action, status, is_forced, left_out=left_out)
         steps.append(step if action == "skip" else _with_rows(step, ctx, counted, is_afresh))
     return Forecast(steps, _length(ctx))
 

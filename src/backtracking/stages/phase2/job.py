@@ -1,6 +1,6 @@
 """The job of a sweep: its rows, its problems in two halves, and the arms that are on disk."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,8 +58,17 @@ def sweep_inputs(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Input]:
     return [dataset_input(ctx), *selection_input(ctx, subsets)]
 
 
-def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequence[Arm]) -> "SweepJob":
-    """The rows of a sweep: the first problems of the dataset, prompted and sampled as in Phase 1."""
+def sweep_job(
+    ctx: RunContext,
+    variant: str,
+    available: Resources,
+    arms: Sequence[Arm],
+    left_out: Mapping[str, str] | None = None,
+) -> "SweepJob":
+    """The rows of a sweep: the first problems of the dataset, prompted and sampled as in Phase 1.
+
+    Arms that a sweep leaves out are told with what the hooks did.
+    """
     from backtracking.engine.generate import Prompt, SamplingParams
     from backtracking.sweeps.sweep import SweepJob
 
@@ -89,7 +98,7 @@ def sweep_job(ctx: RunContext, variant: str, available: Resources, arms: Sequenc
         made_with=select_keys(config.model_dump(mode="json"), TEXT_KEYS) | {"weights": ctx.weights()},
         reporter=ctx.reporter,
         executor=ctx.executor,
-        note_hooks=partial(_write_hook_debug, ctx),
+        note_hooks=partial(_write_hook_debug, ctx, left_out),
     )
 
 
@@ -150,11 +159,12 @@ def hook_debug(ctx: RunContext) -> list[Artifact]:
     return [files.HOOK_DEBUG] if ctx.phase2.hook_debug else []
 
 
-def _write_hook_debug(ctx: RunContext, start: dict[str, Any]) -> None:
+def _write_hook_debug(ctx: RunContext, left_out: Mapping[str, str] | None, start: dict[str, Any]) -> None:
     """Add what the hooks did in this start to what they did before."""
     if ctx.phase2.hook_debug:
         before = files.HOOK_DEBUG.read(ctx.paths) if files.HOOK_DEBUG.exists(ctx.paths) else {}
-        files.HOOK_DEBUG.write(ctx.paths, add_start(before, start))
+        said = before.get("left_out", {}) if left_out is None else dict(left_out)
+        files.HOOK_DEBUG.write(ctx.paths, add_start(before, start) | {"left_out": said})
 
 
 def event_reader(ctx: RunContext) -> EventReader:

@@ -1,6 +1,6 @@
 """phase2-subset-sweep: baseline and every component subset, side by side in one run of the engine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -11,6 +11,7 @@ from backtracking.artifacts.registry import with_figures
 from backtracking.errors import NotTestable, UserError
 from backtracking.interventions import BASELINE_ARM
 from backtracking.model.arms import subset_arm_name, subset_arms
+from backtracking.model.source import known_shape
 from backtracking.run.inputs import Input
 from backtracking.run.meta import told_left_out
 from backtracking.run.records import BASELINE_NAME
@@ -53,9 +54,16 @@ class Phase2SubsetSweep(Stage):
     def completions(self, ctx: RunContext) -> Completions:
         """The rows of every subset and of the baseline."""
         scale = ctx.config.ablation_generation.effective_scale
-        subsets = ctx.phase2.subset_sweep.subsets
-        names = [subset_arm_name(name, subset, scale) for name, subset in subsets.items()]
+        subsets, left_out = ctx.phase2.subset_sweep.subsets, self.left_out(ctx)
+        built = {name: subset for name, subset in subsets.items() if name not in left_out}
+        names = [subset_arm_name(name, subset, scale) for name, subset in built.items()]
         return sweep_completions(ctx, ctx.phase2.subset_sweep.variant, [BASELINE_NAME, *names])
+
+    def left_out(self, ctx: RunContext) -> Mapping[str, str]:
+        """Subsets that the Phase 1 run leaves nothing to build from."""
+        if ctx.awaits_phase1 or known_shape(ctx.config.model) is None:
+            return {}
+        return why_left_out(ctx, ctx.phase2.subset_sweep.subsets)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
         """The arms' files of completions."""
@@ -83,7 +91,7 @@ class Phase2SubsetSweep(Stage):
         available = resources(ctx, subsets.values())
         scale = ctx.config.ablation_generation.effective_scale
         arms = [BASELINE_ARM, *subset_arms(subsets, scale, available)]
-        job = in_waves(ctx, sweep_job(ctx, sweep.variant, available, arms))
+        job = in_waves(ctx, sweep_job(ctx, sweep.variant, available, arms, left_out))
         result = run_arms(job, arms)
         figures.publish(ctx.paths, files.SUBSETS, result.table)
         figures.publish(ctx.paths, files.SUBSET_EVENTS, result.events)

@@ -8,6 +8,7 @@ from backtracking.config.phase2 import Subset
 from backtracking.errors import NotTestable
 from backtracking.interventions import Intervention, direction_vectors
 from backtracking.model.arms import Resources, Selected
+from backtracking.model.source import known_shape
 from backtracking.run.inputs import Input
 from backtracking.run.paths import RunPaths
 from backtracking.stages.base import RunContext
@@ -48,7 +49,8 @@ def _awaits_direction(ctx: RunContext, phase1: RunPaths, vectors: set[str]) -> b
     """Whether Phase 1 could still make a vector of these; a name that it never makes is a mistake."""
     if readings.DIRECTIONS.exists(phase1):
         return False
-    return not vectors.isdisjoint(direction_vectors(ctx.model().n_layers))
+    shape = known_shape(ctx.config.model) or ctx.model().shape
+    return not vectors.isdisjoint(direction_vectors(shape.n_layers))
 
 
 def buildable_subsets(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, Subset]:
