@@ -267,6 +267,17 @@ def test_a_file_wins_over_a_name_and_a_folder_does_not(cli, workdir):
     assert load_config(Path("demo_phase2")).config.run.name == "demo-phase2"
 
 
+def test_a_linked_folder_is_followed_where_git_could_make_no_link(cli, workdir):
+    """Of a link, a checkout on such a system holds a file with the place where it leads."""
+    (workdir / "there").mkdir()
+    write(workdir / "there", "run: {name: found}", "demo.yaml")
+    write(workdir, "there", "configs")
+    assert load_config(Path("configs/demo.yaml")).config.run.name == "found"
+    assert_one_clear_message(cli("config", "check", "-c", "configs/none.yaml"), "no config file")
+    write(workdir, "run: {name: file}" * 100, "configs")
+    assert_one_clear_message(cli("config", "check", "-c", "configs/demo.yaml"), "--config demo")
+
+
 @pytest.mark.parametrize("given", ["configs/demo.yaml", "demo.yaml", "dem"])
 def test_a_name_that_is_nearly_right_is_suggested(given, cli, workdir):
     assert_one_clear_message(cli("config", "check", "-c", given), "demo")

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parents[1]
 _SHORT = {
     "r1_gsm8k": "backtracking_state_transition",
     "r1_gsm8k_phase2": "backtracking_state_transition_phase2",
 }
 """Short names beside the files' own."""
+_LONGEST_LINK = 260
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,18 @@ class ConfigFile:
 
 def find_config(given: Path) -> ConfigFile | None:
     """The file of this path, else the config that ships under this name."""
-    if _is_file(given):
-        return ConfigFile(given, str(given).encode("utf-8", "backslashreplace").decode())
+    for path in (given, _through_link(given)):
+        if path is not None and _is_file(path):
+            return ConfigFile(path, str(given).encode("utf-8", "backslashreplace").decode())
     return shipped_config(str(given))
+
+
+def _through_link(given: Path) -> Path | None:
+    """A file of a linked folder: where links cannot be, git leaves a file that says where this one leads."""
+    link = given.parent
+    if not _is_file(link) or link.stat().st_size > _LONGEST_LINK:
+        return None
+    return link.parent / link.read_text(encoding="utf-8", errors="replace").strip() / given.name
 
 
 def shipped_config(name: str) -> ConfigFile | None:
@@ -41,9 +50,8 @@ def shipped_names() -> list[str]:
 
 
 def shipped_folder() -> Path:
-    """Inside the package; a checkout without symbolic links has only the folder that the link stands for."""
-    inside = _PACKAGE / "configs"
-    return inside if inside.is_dir() else _PACKAGE.parents[1] / "configs"
+    """Inside the package; `configs/` of a checkout is a link to it."""
+    return Path(__file__).parents[1] / "configs"
 
 
 def starting_copy(config: ConfigFile) -> str:
