@@ -10,15 +10,22 @@ COUNTS = ("hook_debug.json", "audit.json", "claims.json")
 ASIDE = ".previous"
 
 
-def differences(folder: Path, undisturbed: Path, run: str, *, lost_counts: bool = False) -> list[str]:
-    """The files and stages that are not as in the undisturbed study, each with what is wrong."""
+def differences(
+    folder: Path, undisturbed: Path, settled: Path, run: str, *, lost_counts: bool = False
+) -> list[str]:
+    """The files and stages that are not as in the undisturbed study, each with what is wrong.
+
+    A file may be as it stood when the step had ended, or as it settles when the run is gone through again.
+    """
     here, there = _files(folder / "runs" / run), _files(undisturbed / "runs" / run)
+    allowed = _files(settled / "runs" / run)
     lost = [f"{name} is lost" for name in sorted(there.keys() - here.keys())]
     left = [f"{name} is left over" for name in sorted(here.keys() - there.keys())]
     differing = [
         f"{name} differs"
         for name in sorted(here.keys() & there.keys())
-        if not (lost_counts and name.endswith(COUNTS)) and here[name].read_bytes() != there[name].read_bytes()
+        if not (lost_counts and name.endswith(COUNTS))
+        and here[name].read_bytes() not in (there[name].read_bytes(), allowed[name].read_bytes())
     ]
     return [*lost, *left, *differing, *_unsettled(folder, undisturbed, run)]
 

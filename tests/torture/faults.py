@@ -119,6 +119,8 @@ def moved(scene: Scene) -> None:
 def copied(scene: Scene) -> None:
     """A copy of the run goes on under another id."""
     root, run = scene.folder / "runs", scene.step.run
+    if not (root / run).exists():
+        scene.step.up_to_here().ended(scene.folder)
     shutil.copytree(root / run, root / "copy of it".replace(" ", "-"))
     shutil.rmtree(root / run)
     (root / "copy-of-it").rename(root / run)

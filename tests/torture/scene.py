@@ -54,8 +54,8 @@ class Scene:
 
     def differences(self) -> list[str]:
         """What is not as in the undisturbed study behind the step."""
-        undisturbed = self.study.after(self.number)
-        return differences(self.folder, undisturbed, self.step.run, lost_counts=self.lost_counts)
+        undisturbed = (self.study.after(self.number), self.study.settled(self.number))
+        return differences(self.folder, *undisturbed, self.step.run, lost_counts=self.lost_counts)
 
     def differences_made(self) -> list[str]:
         """The same of the files alone that the step makes."""

@@ -88,6 +88,10 @@ class Study:
     def after(self, number: int) -> Path:
         return self.before(number + 1)
 
+    def settled(self, number: int) -> Path:
+        """The study behind a step, gone through once more: tables of all rows have those that the step added."""
+        return self.folder / f"{number:02d}-settled"
+
     @classmethod
     def make(cls, folder: Path) -> "Study":
         """Run both phases stage by stage."""
@@ -104,6 +108,9 @@ class Study:
                 ended = Process(["run", "-c", f"{run}.yaml"], place + 1).ended(following)
                 assert ended.code == 0, ended.said
                 steps.append(Step(run, place, key, time.monotonic() - start))
+                settled = folder / f"{len(steps) - 1:02d}-settled"
+                shutil.copytree(following, settled)
+                assert Process(["run", "-c", f"{run}.yaml"], place + 1).ended(settled).code == 0
                 current = following
         (folder / STEPS).write_text(json.dumps([asdict(step) for step in steps]))
         return cls(folder, tuple(steps))

@@ -71,13 +71,19 @@ def _judged(fault: Fault, scene: Scene) -> tuple[str, str]:
     fault.inflict(scene)
     if bad := next((ended for ended in scene.said if ended.crashed), None):
         return CRASHED, bad.said[-3000:]
-    ended, was_refused = scene.said[-1], any(one.code == 2 for one in scene.said)
+    ended = scene.said[-1]
     tells = TELLS in ended.said
     if ended.code == 0 and not tells and (wrong := scene.differences_made()):
         return SILENT, "; ".join(wrong)
+    more = ["--force", scene.step.name] if tells else []
+    if not any(one.code == 2 for one in scene.said):
+        scene.run(*more)  # a step that reads the damaged file may come before
+    was_refused = any(one.code == 2 for one in scene.said)
     if was_refused:
         scene.mend()
-    again = scene.run(*(["--force", scene.step.name] if tells else []))
+    again = scene.run(*more) if was_refused else scene.said[-1]
+    if again.crashed:
+        return CRASHED, again.said[-3000:]
     if again.code != 0 or (wrong := scene.differences()):
         return LASTING, again.said[-3000:] if again.code else "; ".join(wrong)
     if was_refused:

@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-import typer
+from backtracking.cli.say import say
 
 if TYPE_CHECKING:
     from backtracking.config.load import LoadedConfig
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def echo_json(data: Any) -> None:
     """The only thing on standard output when --json is given."""
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    say(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def described_config(loaded: "LoadedConfig") -> dict[str, Any]:

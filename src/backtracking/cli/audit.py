@@ -9,6 +9,7 @@ import typer
 
 from backtracking.cli import options as opt
 from backtracking.cli.as_json import echo_json
+from backtracking.cli.say import say
 from backtracking.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,12 +55,12 @@ def audit(
     try:
         AUDIT.write(paths, data)
     except PermissionError:
-        typer.echo(f"note: {AUDIT.path(paths)} is not written: no permission", err=True)
+        say(f"note: {AUDIT.path(paths)} is not written: no permission", err=True)
     if as_json:
         echo_json(data)
     else:
         beside = f" (on Phase 1 run {phase1.paths.run_id})" if phase1 is not None else ""
-        typer.echo("\n".join(shown(f"audit of run {paths.run_id}{beside}", checks, _width())))
+        say("\n".join(shown(f"audit of run {paths.run_id}{beside}", checks, _width())))
     if strict and any(check.failed for check in checks):
         raise typer.Exit(1)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backtracking.cli.say import say
 from backtracking.cli.session import DEFAULT_OUTPUT_DIR, prepare_libraries
 from backtracking.errors import UserError
 
@@ -62,12 +63,12 @@ def calibrate(
             seeds=seeds, nulls=nulls, relabelled=relabelled, analysts=analysts, second_seeds=second_seeds
         )
     )
-    results = run(out, scope, workers, typer.echo)
+    results = run(out, scope, workers, say)
     table = as_markdown(results)
     write_results(out, results, table)
     if page is not None:
         write_section(page, table)
-    typer.echo(table)
+    say(table)
 
 
 def power(
@@ -111,7 +112,7 @@ def power(
             next_step="give a smaller --effect, or a larger --rate",
         )
     for line in _in_words(onsets, answers, effect, margin):
-        typer.echo(line)
+        say(line)
 
 
 def _in_words(onsets: "Plan", answers: "Plan", effect: float, margin: float) -> list[str]:

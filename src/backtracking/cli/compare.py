@@ -9,6 +9,8 @@ import typer
 from backtracking.cli import complete
 from backtracking.cli import options as opt
 from backtracking.cli.as_json import echo_json
+from backtracking.cli.say import say
+from backtracking.run.terminal import disarmed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -55,7 +57,7 @@ def compare(
     document = page(data)
     if html is not None:
         write_text(html, as_page(document, html.parent))
-        typer.echo(str(html))
+        say(str(html))
         return
     from backtracking.cli.status_table import terminal
 
@@ -94,5 +96,5 @@ def _shown(document: "Document") -> "Iterator[RenderableType]":
 
 
 def _plain(text: str) -> str:
-    """Without the marks of running text; what stands between them is printable already."""
-    return text.replace("`", "").replace("**", "")
+    """Without the marks of running text."""
+    return disarmed(text.replace("`", "").replace("**", ""))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from backtracking.cli.say import say
 from backtracking.config.shipped import shipped_config, shipped_names, starting_copy, summary
 from backtracking.errors import UserError
 from backtracking.run.io import write_text
@@ -26,7 +27,7 @@ def config_list() -> None:
     """
     width = max(map(len, shipped_names()))
     for file in filter(None, map(shipped_config, shipped_names())):
-        typer.echo(f"{file.label:<{width}}  {summary(file)}")
+        say(f"{file.label:<{width}}  {summary(file)}")
 
 
 def config_init(name: Shipped = "demo") -> None:
@@ -50,4 +51,4 @@ def config_init(name: Shipped = "demo") -> None:
             "move it away, or work in another folder",
         )
     write_text(path, starting_copy(file))
-    typer.echo(f"wrote {path}; edit it, then run: backtracking run -c {path}")
+    say(f"wrote {path}; edit it, then run: backtracking run -c {path}")

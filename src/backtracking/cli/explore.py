@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backtracking.cli import options as opt
+from backtracking.cli.say import say
 from backtracking.errors import UserError
 from backtracking.explore.links import PORT
 
@@ -49,7 +50,7 @@ def explore(
     require_server()
     bound = listen(port)
     with closing(_open(run, quiet)) as explorer:
-        typer.echo(f"{len(explorer.index):,} rows at http://127.0.0.1:{port}/ (Ctrl-C ends)")
+        say(f"{len(explorer.index):,} rows at http://127.0.0.1:{port}/ (Ctrl-C ends)")
         serve(explorer, bound)
 
 
@@ -74,4 +75,4 @@ def _export(explorer: "Explorer", path: Path, link: str) -> None:
         raise UserError("no row passes this filter", f"--rows {link!r}", "look at the counts in the explorer")
     done = export(explorer, path, chosen)
     told = f"{done.path}: {done.rows:,} rows, {done.size / 1e6:.1f} MB"
-    typer.echo(told + (f", a sample of {done.chosen:,}" if done.rows < done.chosen else ""))
+    say(told + (f", a sample of {done.chosen:,}" if done.rows < done.chosen else ""))

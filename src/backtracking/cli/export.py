@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backtracking.cli import options as opt
+from backtracking.cli.say import say
 
 if TYPE_CHECKING:
     from backtracking.doors.completions import OnCounted
@@ -79,7 +80,7 @@ def vector(
     from backtracking.doors.vectors import export_vectors
 
     written = export_vectors(Evidence(open_run(run or current_id()).paths), names or (), out)
-    typer.echo(f"{out}: {counted(len(written), 'vector')}")
+    say(f"{out}: {counted(len(written), 'vector')}")
 
 
 def arm(
@@ -108,7 +109,7 @@ def arm(
     made = find_arm(ctx, form, name)
     member = member_of(made.arm, draw)
     export_arm(member, ctx.model(), made.vectors, made.onset_phrases, out)
-    typer.echo(f"{out}: {name}, {counted(len(member.interventions), 'change')}")
+    say(f"{out}: {name}, {counted(len(member.interventions), 'change')}")
 
 
 def _export(
@@ -128,7 +129,7 @@ def _export(
 
     def told(arm: "ArmFile", rows: int) -> None:
         if not quiet:
-            typer.echo(f"  {arm.variant} {arm.name}: {rows:,} rows")
+            say(f"  {arm.variant} {arm.name}: {rows:,} rows")
 
     rows = write(study, arms, out, told)
-    typer.echo(f"{out}: {rows:,} rows of {len(arms)} arms")
+    say(f"{out}: {rows:,} rows of {len(arms)} arms")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from backtracking.cli import options as opt
+from backtracking.cli.say import say
 from backtracking.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def figures(
         )
     for stem, why in written.empty.items():
         if not quiet:
-            typer.echo(f"{stem}: not drawn: {why}")
-    typer.echo(f"{folder}: {len(written.files)} figures, {width:g} in wide; their captions: {CAPTIONS}")
+            say(f"{stem}: not drawn: {why}")
+    say(f"{folder}: {len(written.files)} figures, {width:g} in wide; their captions: {CAPTIONS}")
 
 
 def _run(name: str | None) -> "RunPaths":

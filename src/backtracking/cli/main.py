@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from backtracking import __version__
 from backtracking.errors import UserError, disk_trouble, is_out_of_memory
+from backtracking.run.terminal import disarmed
 
 USER_ERROR, INTERRUPTED = 2, 130
 _MISPLACED = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -153,4 +154,5 @@ def _complain(first: str, *more: str) -> None:
     """One clear message on stderr, coloured only for a terminal that wants colour."""
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     label = "\033[1;31merror:\033[0m" if colour else "error:"
-    sys.stderr.write("\n".join([f"{label} {first}", *more]) + "\n")
+    text = "\n".join([first, *more])
+    sys.stderr.write(f"{label} {disarmed(text)}\n")

@@ -10,6 +10,7 @@ import typer
 from backtracking.cli import options as opt
 from backtracking.cli.as_json import described_config, echo_json
 from backtracking.cli.plan import phase1_to_come, plan, show_dry_run
+from backtracking.cli.say import say
 from backtracking.cli.session import Request, find_run, load, open_run, run_stages, say_why_new
 from backtracking.errors import UserError
 
@@ -84,10 +85,10 @@ def run(
     worked = run_stages(ctx, stages, request, forced)
     if not quiet:
         state = "finished" if worked else "nothing to do: everything is up to date"
-        typer.echo(f"{ctx.paths.run_id}: {state}")
+        say(f"{ctx.paths.run_id}: {state}")
         for path in stages[-1].outputs(ctx):
             if path.suffix in (".md", ".html"):
-                typer.echo(f"report: {path}")
+                say(f"report: {path}")
 
 
 def _from(start: str, ctx: "RunContext") -> "Sequence[Stage]":
@@ -161,7 +162,7 @@ def init_run(
         check_source(loaded.config.model)
     say_why_new(choice, loaded, reporter())
     make_or_take_up(loaded, choice.paths)
-    typer.echo(choice.paths.root)
+    say(choice.paths.root)
 
 
 def doctor(config: opt.Config = None, as_json: opt.Json = False) -> None:
@@ -185,7 +186,7 @@ def _print_findings(findings: "Sequence[Diagnosis]") -> None:
     width = max(len(finding.subject) for finding in findings)
     marks = {"ok": "ok  ", "note": "note", "problem": "FAIL"}
     for finding in findings:
-        typer.echo(f"{marks[finding.grade]}  {finding.subject:<{width}}  {finding.text}")
+        say(f"{marks[finding.grade]}  {finding.subject:<{width}}  {finding.text}")
 
 
 @config_app.command("show")
@@ -208,7 +209,7 @@ def config_show(
         if as_json:
             echo_json(described_config(loaded))
         else:
-            typer.echo(dump_resolved(loaded), nl=False)
+            say(dump_resolved(loaded), end="")
         return
     if as_json:
         echo_json({"keys": [asdict(doc) for doc in key_docs()]})
@@ -216,8 +217,8 @@ def config_show(
     width = min(shutil.get_terminal_size((100, 24)).columns, 110)
     for doc in key_docs():
         head = f"{doc.key}" if doc.kind == "section" else f"{doc.key}: {doc.kind} (default {doc.default})"
-        typer.echo(head)
-        typer.echo(_wrapped(doc.text, width))
+        say(head)
+        say(_wrapped(doc.text, width))
 
 
 def _wrapped(text: str, width: int) -> str:
@@ -243,4 +244,4 @@ def config_check(
         raise UserError("no config file given", next_step="e.g. backtracking config check demo")
     for path in paths:
         loaded = load_config(path, overrides or [])
-        typer.echo(f"{path}: ok ({loaded.hash[:12]})")
+        say(f"{path}: ok ({loaded.hash[:12]})")

@@ -9,6 +9,7 @@ import typer
 from backtracking.artifacts.labels import LABEL_KEY, LABEL_SAMPLE, QUALITY
 from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.cli.options import Config, Overrides, RunId, Variant
+from backtracking.cli.say import say
 from backtracking.cli.session import Request, load, open_run
 from backtracking.errors import UserError
 from backtracking.run.records import BASELINE_NAME
@@ -58,10 +59,10 @@ def prompts(
         _, tokens = render_prompt(problem.question, settings.prompting, name, tokenizer)
         pieces = token_pieces(tokenizer, tokens)
         typer.secho(f"{name}, problem {problem.id}: {len(tokens)} tokens", bold=True)
-        typer.echo("│".join(_visible(piece) for piece in pieces) + "\n")
+        say("│".join(_visible(piece) for piece in pieces) + "\n")
         if ids:
             for place, (token, piece) in enumerate(zip(tokens, pieces, strict=True)):
-                typer.echo(f"{place:>6}  {token:>7}  {piece!r}")
+                say(f"{place:>6}  {token:>7}  {piece!r}")
 
 
 def _problems(request: Request, settings: "ExperimentConfig") -> "list[Problem]":
@@ -87,9 +88,8 @@ def _problem(problems: "list[Problem]", wanted: str) -> "Problem":
 
 
 def _visible(piece: str) -> str:
-    """Line breaks shown and kept; other control characters cannot reach the terminal."""
-    shown = "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in piece)
-    return shown.replace("\n", "⏎\n")
+    """Line breaks shown and kept."""
+    return piece.replace("\n", "⏎\n")
 
 
 def label_sample(
@@ -115,11 +115,9 @@ def label_sample(
     sheet, key = draw_sample(_baseline(ctx), ctx.config.detection, count=count, seed=ctx.config.run.seed)
     io.write_csv(path, sheet)
     io.write_csv(LABEL_KEY.path(ctx.paths), key)
-    typer.echo(f"{path}: {len(sheet)} sentences")
-    typer.echo(
-        "Write y into `label` where the writer turns back (doubts, re-checks or redoes what came before),"
-    )
-    typer.echo("n where not, without looking at the key; then run: backtracking detection-quality")
+    say(f"{path}: {len(sheet)} sentences")
+    say("Write y into `label` where the writer turns back (doubts, re-checks or redoes what came before),")
+    say("n where not, without looking at the key; then run: backtracking detection-quality")
 
 
 def _has_labels(path: Path) -> bool:
@@ -183,8 +181,8 @@ def quality(
     )
     io.write_csv(QUALITY.path(ctx.paths), table)
     for row in table.to_dict("records"):
-        typer.echo(f"{row['detector']:<17} {_shares(row)}")
-    typer.echo(f"{QUALITY.path(ctx.paths)}")
+        say(f"{row['detector']:<17} {_shares(row)}")
+    say(f"{QUALITY.path(ctx.paths)}")
 
 
 def _shares(row: "Mapping[Any, Any]") -> str:
@@ -206,8 +204,8 @@ def _quality_of_sentences(ctx: "RunContext", scorer: Path | None) -> None:
     files.SENTENCE_QUALITY.write(ctx.paths, table)
     files.CONFUSION.write(ctx.paths, confusion_table(rows))
     files.WORST.write(ctx.paths, worst_table(rows))
-    typer.echo(f"{len(rows):,} labelled sentences of {rows['question'].nunique():,} problems")
+    say(f"{len(rows):,} labelled sentences of {rows['question'].nunique():,} problems")
     for row in table.to_dict("records"):
-        typer.echo(f"{row['target']:<14} found by {row['detector']:<14} {_shares(row)}")
+        say(f"{row['target']:<14} found by {row['detector']:<14} {_shares(row)}")
     for artifact in (files.SENTENCE_QUALITY, files.CONFUSION, files.WORST):
-        typer.echo(artifact.path(ctx.paths))
+        say(artifact.path(ctx.paths))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from backtracking.cli.say import say
 from backtracking.cli.session import prepare_libraries
 from backtracking.errors import UserError
 
@@ -50,8 +51,8 @@ def evaluate(
     rows = [("property", "measured", "95% interval", "bar", "met"), *map(cells, table.properties)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    typer.echo(
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    say(
         f"{table.problems} held-out problems x {table.samples} samples "
         f"at temperature {table.design.temperature}"
     )

@@ -9,6 +9,7 @@ import typer
 
 from backtracking.cli import options as opt
 from backtracking.cli.as_json import echo_json
+from backtracking.cli.say import say
 from backtracking.run.progress import clock
 
 if TYPE_CHECKING:
@@ -124,14 +125,12 @@ def _print_before_phase1(ctx: "RunContext") -> None:
     """The command that makes the Phase 1 run that has to come before."""
     parent = phase1_config(ctx.loaded)
     named = f" --run-id {ctx.phase1.run_id}" if ctx.phase1 else ""
-    typer.echo("first Phase 1, which has no run yet:")
-    typer.echo(f"  backtracking run -c {parent.source if parent else 'CONFIG'}{named}")
+    say("first Phase 1, which has no run yet:")
+    say(f"  backtracking run -c {parent.source if parent else 'CONFIG'}{named}")
 
 
 def _print_between(ctx: "RunContext") -> None:
-    typer.echo(
-        "\nthen Phase 2" + ("" if ctx.phase1 else ", with --phase1-run-id and the id of that run") + ":"
-    )
+    say("\nthen Phase 2" + ("" if ctx.phase1 else ", with --phase1-run-id and the id of that run") + ":")
 
 
 def measured_speed(ctx: "RunContext", seconds: float) -> tuple[SpeedFigures | None, str]:
@@ -158,12 +157,12 @@ def print_steps(ctx: "RunContext", told: "Forecast") -> None:
     from backtracking.run.meta import told_left_out
 
     if not ctx.paths.meta.exists():
-        typer.echo(f"{ctx.paths.run_id} would be a new run:")
+        say(f"{ctx.paths.run_id} would be a new run:")
     for step in told.steps:
         rows = f"  {step.rows:,} rows" if step.rows else ""
-        typer.echo(f"  {step.action:<5} {step.stage.key}  ({_reason(step)}){rows}")
+        say(f"  {step.action:<5} {step.stage.key}  ({_reason(step)}){rows}")
         for line in told_left_out(step.left_out):
-            typer.echo(f"        note: {line}")
+            say(f"        note: {line}")
 
 
 def _reason(step: "StageForecast") -> str:
@@ -179,28 +178,24 @@ def _reason(step: "StageForecast") -> str:
 def print_cost(told: "Forecast", speed: SpeedFigures | None, why_not: str) -> None:
     """The sums, each with what it rests on."""
     if not told.rows:
-        typer.echo("cost: no completions to generate")
+        say("cost: no completions to generate")
         return
     bound = "at most " if told.at_most else ""
-    typer.echo(f"rows:   {bound}{told.rows:,} completions")
-    typer.echo(f"tokens: {_short(told.tokens_expected)} expected, {_short(told.tokens_at_cap)} at the cap")
-    typer.echo(f"        (length: {told.length.source})")
-    typer.echo(f"disk:   about {_size(told.bytes_expected)} of completions")
+    say(f"rows:   {bound}{told.rows:,} completions")
+    say(f"tokens: {_short(told.tokens_expected)} expected, {_short(told.tokens_at_cap)} at the cap")
+    say(f"        (length: {told.length.source})")
+    say(f"disk:   about {_size(told.bytes_expected)} of completions")
     if speed is None:
-        typer.echo(f"time:   {why_not}")
+        say(f"time:   {why_not}")
         return
     expected, most = seconds_of(told, speed)
-    typer.echo(
-        f"time:   about {clock(expected)}, {clock(most)} if every row runs to the cap; analyses come on top"
-    )
-    typer.echo(
+    say(f"time:   about {clock(expected)}, {clock(most)} if every row runs to the cap; analyses come on top")
+    say(
         f"        ({speed['tokens_per_second']:,.0f} tokens/s, {speed['rows_at_once']} rows side by side, "
         f"measured for {speed['seconds']:.0f} s on {speed['device']})"
     )
-    typer.echo(
-        "        (rough: long rows decode slower than the first tokens measured, and the last rows of a"
-    )
-    typer.echo("        stage leave the batch half empty; expect it to be off by a half either way)")
+    say("        (rough: long rows decode slower than the first tokens measured, and the last rows of a")
+    say("        stage leave the batch half empty; expect it to be off by a half either way)")
 
 
 def seconds_of(told: "Forecast", speed: SpeedFigures) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from backtracking.cli import options as opt
+from backtracking.cli.say import say
 from backtracking.cli.session import Request, open_run
 
 app = typer.Typer(help="A second detector: a linear scorer of sentences with a calibrated probability.")
@@ -41,9 +42,9 @@ def train(
     with atomic_path(out) as temporary:
         scorer.save(temporary)
     about = scorer.about
-    typer.echo(f"{out}: {about['sentences']:,} sentences of {about['questions']:,} questions")
+    say(f"{out}: {about['sentences']:,} sentences of {about['questions']:,} questions")
     for name, threshold in scorer.thresholds.items():
-        typer.echo(f"  {name}: a probability of {threshold} and more")
+        say(f"  {name}: a probability of {threshold} and more")
 
 
 @app.command()
@@ -63,5 +64,5 @@ def score(
     ctx = open_run(Request(run_id=run_id))
     chosen = ctx.check_variant(variant or ctx.config.prompting.variant_names[0])
     counts = score_sentences(ctx, chosen, Scorer.load(scorer) if scorer else bundled_scorer())
-    typer.echo(f"{SCORED.path(ctx.paths)}: {counts.sentences:,} sentences")
-    typer.echo(f"  doubt or redo: {counts.turns:,}, of them redo: {counts.redos:,}")
+    say(f"{SCORED.path(ctx.paths)}: {counts.sentences:,} sentences")
+    say(f"  doubt or redo: {counts.turns:,}, of them redo: {counts.redos:,}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from backtracking.cli import options
+from backtracking.cli.say import say
 from backtracking.cli.session import Request, open_run, run_stages
 from backtracking.run.records import BASELINE_NAME
 
@@ -202,7 +203,7 @@ def _function(command: StageCommand) -> Callable[..., None]:
             for stage in stages:
                 for path in stage.outputs(ctx):
                     if path.exists():
-                        typer.echo(path)
+                        say(path)
 
     run.__name__ = command.name.replace("-", "_")
     return options.with_options(run, (*command.takes, *options.RUN))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from backtracking.run.progress import clock
+from backtracking.run.terminal import disarmed
 from backtracking.stages.init_run import read_current
 
 if TYPE_CHECKING:
@@ -126,13 +127,13 @@ def show_stages(
         rows = f"{record.rows:,}" if record and record.rows is not None else ""
         taken = clock(record.seconds) if record and record.seconds is not None else ""
         finished = [(record.finished or "")[:16].replace("T", " ")] if record and is_wide else []
-        table.add_row(Text(status.state, COLOURS[status.state]), Text(name), rows, taken, *finished)
+        table.add_row(Text(status.state, COLOURS[status.state]), Text(disarmed(name)), rows, taken, *finished)
         if status.reason and (record or status.state != "missing"):
-            table.add_row("", Padding(Text(status.reason, "dim"), (0, 0, 0, 2)))
+            table.add_row("", Padding(Text(disarmed(status.reason), "dim"), (0, 0, 0, 2)))
     for line in heading.lines():
-        console.print(Text(line))
+        console.print(Text(disarmed(line)))
     console.print(table)
     if executors := _executors(records.values()):
-        console.print(Text(executors, "dim"))
+        console.print(Text(disarmed(executors), "dim"))
     if other_code := [status.other_code for status in stages.values() if status.other_code]:
-        console.print(Text(in_words(other_code), "dim"))
+        console.print(Text(disarmed(in_words(other_code)), "dim"))

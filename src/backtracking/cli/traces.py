@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backtracking.cli import options as opt
+from backtracking.cli.say import say
 from backtracking.cli.session import Request, open_run, prepare_libraries, run_stages
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def import_traces(
         _tell(done)
     _measure(paths.run_id, quiet)
     if not quiet:
-        typer.echo(f"report: {paths.root / loaded.config.report.report_path}")
+        say(f"report: {paths.root / loaded.config.report.report_path}")
 
 
 def _config(source: str, config: Path | None, tokenizer: str | None) -> "LoadedConfig":
@@ -111,15 +112,13 @@ def _tokenizer(name: str | None) -> object:
 
 def _tell(done: "Imported") -> None:
     columns = ", ".join(f"{role} from {name!r}" for role, name in done.columns.items())
-    typer.echo(f"{done.traces:,} traces of {done.problems:,} problems ({columns})")
+    say(f"{done.traces:,} traces of {done.problems:,} problems ({columns})")
     if done.without_text:
-        typer.echo(f"  {done.without_text:,} rows without text were left out")
+        say(f"  {done.without_text:,} rows without text were left out")
     if done.with_gold < done.traces:
-        typer.echo(
-            f"  {done.traces - done.with_gold:,} traces have no gold answer: their accuracy is not measured"
-        )
+        say(f"  {done.traces - done.with_gold:,} traces have no gold answer: their accuracy is not measured")
     for line in done.labels.lines():
-        typer.echo(f"  {line}")
+        say(f"  {line}")
 
 
 def import_labels(
@@ -147,9 +146,9 @@ def import_labels(
     given = {"id": id_column, "sentences": sentences, "text": text, "label": label}
     columns = {role: name for role, name in given.items() if name is not None}
     counts = bring_in(ctx, source, chosen, label_map(mapping or ()), columns)
-    typer.echo(f"{SENTENCE_LABELS.path(ctx.paths)}: {counts.placed:,} labelled sentences")
+    say(f"{SENTENCE_LABELS.path(ctx.paths)}: {counts.placed:,} labelled sentences")
     for line in counts.lines():
-        typer.echo(f"  {line}")
+        say(f"  {line}")
 
 
 def _measure(run_id: str, quiet: bool) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ANY = "*"
+_DAMAGED = (csv.Error, yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError)
+"""What a file that is not what its name says raises while a part of it is looked for."""
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -61,8 +63,13 @@ class Input(ABC):
             )
 
     def digest(self) -> str:
-        """What identifies its content now; empty where it is absent."""
-        return self._digest() if self.path.exists() else ""
+        """What identifies its content now; empty where it is absent. A damaged file has no parts, only bytes."""
+        if not self.path.exists():
+            return ""
+        try:
+            return self._digest()
+        except _DAMAGED:
+            return file_digest(self.path)
 
     @abstractmethod
     def _digest(self) -> str: ...

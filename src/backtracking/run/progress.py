@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from backtracking.run.terminal import disarmed
+
 if TYPE_CHECKING:
     from rich import progress as rp
     from rich.table import Column
@@ -115,7 +117,7 @@ class Plain:
 
     def say(self, message: str) -> None:
         """Writes the line to standard error at once."""
-        sys.stderr.write(message + "\n")
+        sys.stderr.write(disarmed(message) + "\n")
         sys.stderr.flush()
 
 
@@ -153,7 +155,7 @@ class Terminal:
 
     def say(self, message: str) -> None:
         """Prints the line above the live bars, as it is."""
-        self._console.print(message, markup=False)
+        self._console.print(disarmed(message), markup=False)
 
 
 def _longest_state(total: int, unit: str) -> int:
