@@ -32,6 +32,11 @@ class Scene:
     def step(self) -> Step:
         return self.study.steps[self.number]
 
+    @property
+    def refusals(self) -> list[Ended]:
+        """The commands that ended with a message for the person."""
+        return [one for one in self.said if one.code == 2]
+
     def place(self) -> None:
         """Lay out the study as it stood before the step."""
         shutil.copytree(self.study.before(self.number), self.folder, dirs_exist_ok=True)

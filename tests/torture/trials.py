@@ -69,25 +69,23 @@ def _target(scene: Scene) -> str:
 def _judged(fault: Fault, scene: Scene) -> tuple[str, str]:
     """What became of the study."""
     fault.inflict(scene)
-    if bad := next((ended for ended in scene.said if ended.crashed), None):
-        return CRASHED, bad.said[-3000:]
     ended = scene.said[-1]
     tells = TELLS in ended.said
     if ended.code == 0 and not tells and (wrong := scene.differences_made()):
         return SILENT, "; ".join(wrong)
     more = ["--force", scene.step.name] if tells else []
-    if not any(one.code == 2 for one in scene.said):
-        scene.run(*more)  # a step that reads the damaged file may come before
-    was_refused = any(one.code == 2 for one in scene.said)
-    if was_refused:
+    if not scene.refusals:
+        scene.run(*more)  # another step may read what was damaged
+    if scene.refusals:
         scene.mend()
-    again = scene.run(*more) if was_refused else scene.said[-1]
-    if again.crashed:
-        return CRASHED, again.said[-3000:]
+        scene.run(*more)
+    if crashes := [one.said for one in scene.said if one.crashed]:
+        return CRASHED, crashes[0][-3000:]
+    again = scene.said[-1]
     if again.code != 0 or (wrong := scene.differences()):
         return LASTING, again.said[-3000:] if again.code else "; ".join(wrong)
-    if was_refused:
-        return REFUSED, next(one.err for one in scene.said if one.code == 2)[-400:]
+    if scene.refusals:
+        return REFUSED, scene.refusals[0].err[-400:]
     if tells:
         return TOLD, ""
     return (UNHARMED if all(one.code == 0 for one in scene.said) else RECOVERED), ""

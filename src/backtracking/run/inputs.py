@@ -63,7 +63,10 @@ class Input(ABC):
             )
 
     def digest(self) -> str:
-        """What identifies its content now; empty where it is absent. A damaged file has no parts, only bytes."""
+        """What identifies its content now; empty where it is absent.
+
+        A damaged file has no parts, only bytes.
+        """
         if not self.path.exists():
             return ""
         try:

@@ -5,7 +5,7 @@ import re
 _ACTING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-"""Controls, marks that turn the direction of writing, and halves of characters; line ends and tabs may pass."""
+"""Controls but for line ends and tabs, marks that turn the direction of writing, halves of characters."""
 
 
 def disarmed(text: str) -> str:
