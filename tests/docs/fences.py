@@ -10,6 +10,7 @@ PAGES = (
     ROOT / "README.md",
     *(ROOT / "docs" / f"{name}.md" for name in ("index", "tutorial")),
     *sorted(path for path in (ROOT / "docs").glob("*.md") if path.stem not in ("index", "tutorial")),
+    ROOT / "SECURITY.md",
 )
 COMMANDS, PYTHON, YAML = "sh", "python", "yaml"
 NOT_RUN = ("text", "mermaid")

@@ -13,6 +13,7 @@ COMMAND = re.compile(r"^(backtracking|make|python|pip|git|docker|sbatch|kubectl|
 SHOWN_ONLY = {
     "backtracking calibrate": "half an hour; tests/calibration runs a small one to its page",
     "make torture": "hundreds of trials, hours",
+    "pip-audit": "asks a database on the network",
     "backtracking run -c study.yaml --address": "needs a cluster; tests/executor runs one on this machine",
 }
 """Blocks of commands that are not typed here, by how they begin, and what stands for them."""

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from backtracking import __version__
+from backtracking.cli.say import say
 from backtracking.errors import UserError, disk_trouble, is_out_of_memory
 from backtracking.run.terminal import disarmed
 
@@ -90,7 +91,7 @@ def _dangles(error: OSError) -> bool:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"backtracking {__version__}")
+        say(f"backtracking {__version__}")
         raise typer.Exit
 
 

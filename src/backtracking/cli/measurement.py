@@ -58,7 +58,7 @@ def prompts(
     for name in [variant] if variant else settings.prompting.variant_names:
         _, tokens = render_prompt(problem.question, settings.prompting, name, tokenizer)
         pieces = token_pieces(tokenizer, tokens)
-        typer.secho(f"{name}, problem {problem.id}: {len(tokens)} tokens", bold=True)
+        say(f"{name}, problem {problem.id}: {len(tokens)} tokens")
         say("│".join(_visible(piece) for piece in pieces) + "\n")
         if ids:
             for place, (token, piece) in enumerate(zip(tokens, pieces, strict=True)):

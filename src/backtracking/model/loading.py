@@ -1,5 +1,6 @@
 """Load a causal language model, find its blocks, and prove the map numerically."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -187,6 +188,11 @@ def _source(config: ModelConfig) -> tuple[str, dict[str, Any]]:
         from backtracking.organism.bundle import bundled_reasoner_path
 
         source = str(bundled_reasoner_path(source))
+    if config.trust_remote_code:
+        warnings.warn(
+            f"model.trust_remote_code is on: code that comes with {source} runs here with all your rights",
+            stacklevel=3,
+        )
     options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
     if config.gguf_file is not None:
         options["gguf_file"] = config.gguf_file

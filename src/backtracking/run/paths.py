@@ -1,5 +1,6 @@
 """Where everything in a run folder lies, and what a run may be called."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,18 @@ class RunPaths:
                 next_step=f"give {key} a path inside it",
             )
         return self.root / relative
+
+    def refuse_links_out(self) -> None:
+        """Refuse a folder in which writing to a name would write to another place."""
+        home = self.root.resolve()
+        for folder, folders, files in os.walk(self.root):
+            for path in (Path(folder) / name for name in (*folders, *files)):
+                if path.is_symlink() and not path.resolve().is_relative_to(home):
+                    raise UserError(
+                        f"{path} is a link that leads out of the run folder, to {path.readlink()}",
+                        "what is written to a run stays in its folder",
+                        "put what it points to in its place; run.output_dir may lie on another disk",
+                    )
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ def opened(
     is_first = not paths.output_dir.exists()
     current = read_current(paths.output_dir)
     _make_folder(paths)
+    paths.refuse_links_out()
     try:
         with run_lock(paths.lock):
             note_config(paths, meta, loaded, phase1_run_id)
