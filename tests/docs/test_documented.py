@@ -9,7 +9,9 @@ from tests.docs.checkout import make_checkout, run_block, run_python, warmed
 from tests.docs.fences import COMMANDS, NOT_RUN, PYTHON, ROOT, YAML, all_fences
 
 FENCES = all_fences()
-COMMAND = re.compile(r"^(backtracking|make|python|pip|git|docker|sbatch|kubectl|scripts/\S+) ", re.MULTILINE)
+COMMAND = re.compile(
+    r"^(backtracking|make|python|pip|pip-audit|git|docker|sbatch|kubectl|scripts/\S+) ", re.MULTILINE
+)
 SHOWN_ONLY = {
     "backtracking calibrate": "half an hour; tests/calibration runs a small one to its page",
     "make torture": "hundreds of trials, hours",

@@ -94,6 +94,32 @@ def test_interrupted_sweep_goes_on_and_ends_with_the_same_rows(tmp_path):
     )
 
 
+@pytest.mark.parametrize("written", [1.0, 0.6, 0.3])
+def test_wherever_a_sweep_was_stopped_its_files_end_as_the_same_bytes(written, tmp_path):
+    """Rows lie in the order in which they ended, which a stopped start had no time to mend."""
+    model, chance = world.random_model(), np.random.default_rng(0)
+    run_subset_sweep(world.job(model, tmp_path / "whole"), SUBSETS)
+    run_subset_sweep(world.job(model, tmp_path / "broken"), SUBSETS)
+    for path in (tmp_path / "broken").glob("*.jsonl"):
+        lines = path.read_bytes().splitlines(keepends=True)
+        some = chance.permutation(len(lines))[: round(written * len(lines))]
+        path.write_bytes(b"".join(lines[place] for place in some))
+    run_subset_sweep(world.job(model, tmp_path / "broken"), SUBSETS)
+    for path in (tmp_path / "whole").glob("*.jsonl"):
+        assert path.read_bytes() == (tmp_path / "broken" / path.name).read_bytes(), path.name
+
+
+def test_rows_that_a_record_vouches_for_keep_their_places(tmp_path):
+    model = world.random_model()
+    first = world.job(model, tmp_path, problems=2, samples=1)
+    run_subset_sweep(first, SUBSETS)
+    before = (tmp_path / "phase2_baseline.jsonl").read_bytes()
+    more = world.job(model, tmp_path, problems=2, samples=2)
+    run_subset_sweep(replace(more, rows_vouched=lambda _: 2), SUBSETS)
+    after = (tmp_path / "phase2_baseline.jsonl").read_bytes()
+    assert after.startswith(before) and len(after.splitlines()) == 4
+
+
 def test_more_problems_and_arms_generate_only_what_is_new(tmp_path):
     model = world.random_model()
     run_subset_sweep(world.job(model, tmp_path), {"one": SUBSETS["one"]})

@@ -15,7 +15,7 @@ from backtracking.measurements.events import EventReader
 from backtracking.measurements.looks import Looks, planned
 from backtracking.model.arms import subset_arms
 from backtracking.run.progress import Quiet
-from backtracking.sweeps.sweep import read_arm, run_arms
+from backtracking.sweeps.sweep import arm_path, read_arm, run_arms
 from backtracking.sweeps.waves import run_waves, wave_order
 from backtracking.text.tokenization import TokenMap
 from tests.phase2 import world
@@ -91,7 +91,7 @@ def test_a_sweep_that_is_killed_in_a_wave_ends_with_the_same_rows_and_decisions(
         run_arms(replace(job, reporter=StopAfter(rows)), arms)
     resumed = run_arms(job, arms)
     for arm in arms:
-        assert kept(tmp_path, arm.name) == kept(folder, arm.name)
+        assert arm_path(tmp_path, arm.name).read_bytes() == arm_path(folder, arm.name).read_bytes()
     pd.testing.assert_frame_equal(resumed.waves, whole.waves)
     pd.testing.assert_frame_equal(resumed.table, whole.table)
 

@@ -1,6 +1,7 @@
 """What a disturbed study must share with an undisturbed one."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 KEPT = ("generations", "analysis", "dataset.jsonl")
@@ -11,21 +12,22 @@ ASIDE = ".previous"
 
 
 def differences(
-    folder: Path, undisturbed: Path, settled: Path, run: str, *, lost_counts: bool = False
+    folder: Path, undisturbed: Path, as_well: Sequence[Path], run: str, *, lost_counts: bool = False
 ) -> list[str]:
     """The files and stages that are not as in the undisturbed study, each with what is wrong.
 
-    A file may be as it stood when the step had ended, or as it settles when the run is gone through again.
+    A file may `as_well` be as in another state of that study.
     """
     here, there = _files(folder / "runs" / run), _files(undisturbed / "runs" / run)
-    allowed = _files(settled / "runs" / run)
+    others = [_files(other / "runs" / run) for other in as_well]
     lost = [f"{name} is lost" for name in sorted(there.keys() - here.keys())]
     left = [f"{name} is left over" for name in sorted(here.keys() - there.keys())]
     differing = [
         f"{name} differs"
         for name in sorted(here.keys() & there.keys())
         if not (lost_counts and name.endswith(COUNTS))
-        and here[name].read_bytes() not in (there[name].read_bytes(), allowed[name].read_bytes())
+        and here[name].read_bytes()
+        not in [state[name].read_bytes() for state in (there, *others) if name in state]
     ]
     return [*lost, *left, *differing, *_unsettled(folder, undisturbed, run)]
 

@@ -59,11 +59,15 @@ class Scene:
 
     def differences(self) -> list[str]:
         """What is not as in the undisturbed study behind the step."""
-        undisturbed = (self.study.after(self.number), self.study.settled(self.number))
-        return differences(self.folder, *undisturbed, self.step.run, lost_counts=self.lost_counts)
+        return self._differences(self.study.settled(self.number))
 
     def differences_made(self) -> list[str]:
-        """The same of the files alone that the step makes."""
+        """What a start wrote that the undisturbed study has neither before the step nor behind it."""
         before, after = self.study.before(self.number), self.study.after(self.number)
         made = own_files(before, after, self.step.run)
-        return [one for one in self.differences() if one.partition(" ")[0] in made]
+        differing = self._differences(self.study.settled(self.number), before)
+        return [one for one in differing if one.partition(" ")[0] in made]
+
+    def _differences(self, *as_well: Path) -> list[str]:
+        undisturbed = self.study.after(self.number)
+        return differences(self.folder, undisturbed, as_well, self.step.run, lost_counts=self.lost_counts)

@@ -51,6 +51,7 @@ def add_start(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, An
             of_layer[component] = _sum_counts(of_layer.get(component, {}), counts)
     every_site = [counts for sites in by_condition.values() for counts in sites.values()]
     lengths = Counter(before["seq_len_distribution"]) + Counter(now["seq_len_distribution"])
+    generated, rows_now = Counter(rows) + Counter(now["rows_generated"]), {**rows_before, **now["rows"]}
     differences = [line for line in before["differences"] if _arm_of(line) not in anew]
     differences += [*now["differences"], *uncounted]
     return {
@@ -58,8 +59,8 @@ def add_start(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, An
         "seq_len_distribution": {length: lengths[length] for length in sorted(lengths, key=int)},
         "by_layer": {layer: by_layer[layer] for layer in sorted(by_layer, key=int)},
         "by_condition": by_condition,
-        "rows_generated": dict(Counter(rows) + Counter(now["rows_generated"])),
-        "rows": {**rows_before, **now["rows"]},
+        "rows_generated": {arm: generated[arm] for arm in rows_now if generated[arm]},
+        "rows": rows_now,
         **_verdict(differences),
     }
 

@@ -115,8 +115,11 @@ def set_aside(path: Path, reporter: Reporter, *, copy: bool = False) -> None:
 
 
 def sort_rows(file: RowFile[GenerationRecord], order: Mapping[RowId, int], *, first: int = 0) -> None:
-    """Put finished rows in the order of the plan, so that equal runs have equal files; `first` ones stay."""
-    places = [-1 if number < first else order[row.id] for number, row in enumerate(file.rows())]
+    """Put finished rows in the order of the plan, so that equal runs have equal files, however often stopped.
+
+    The `first` ones stay, and so do rows that the plan does not ask for, before those that it does.
+    """
+    places = [-1 if number < first else order.get(row.id, -1) for number, row in enumerate(file.rows())]
     if places != sorted(places):
         io.keep_lines(file.path, sorted(range(len(places)), key=places.__getitem__))
 

@@ -34,6 +34,14 @@ def checking(stage: Stage, ctx: RunContext) -> Verifier:
     return check
 
 
+def rows_vouched(ctx: RunContext, path: Path) -> int:
+    """How many first rows of a file stand in it as a stage of the run has recorded them."""
+    names = ((name, made) for record in ctx.meta.stages.values() for name, made in record.outputs.items())
+    recorded = [(item, made) for name, made in names if (item := digests.at(name, ctx)).path == path]
+    kept = [item.count for item, made in recorded if isinstance(item, FirstRows) and item.digest() == made]
+    return max(kept, default=0)
+
+
 def _unfinished_outputs(stage: Stage, ctx: RunContext) -> Iterator[Path]:
     """What this stage writes, and what those that were stopped may have begun to write."""
     for other in (stage, *ctx.pipeline):

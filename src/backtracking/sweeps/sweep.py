@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -78,6 +79,8 @@ class SweepJob:
     executor: Executor = HERE
     note_hooks: Callable[[dict[str, Any]], None] = field(default=lambda _: None)
     """Called with what the hooks did in a start, also when the start is cut off."""
+    rows_vouched: Callable[[Path], int] = field(default=lambda _: 0)
+    """How many first rows of a file the record of a finished stage holds: they keep their places."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ def run_arms(job: SweepJob, arms: Sequence[Arm]) -> SweepResult:
     finally:
         debug = hook_debug(ledger, generated, {arm: len(rows) for arm, rows in on_disk.items()})
         job.note_hooks(debug)
+    _put_in_order(job, arms)
     if job.looks is None or course is None:
         events = read.events(dict.fromkeys(arms, everywhere))
         return SweepResult(summarize_arms(events, job.margin), events, generated.total(), debug)
@@ -213,7 +217,6 @@ def _generate_missing(
     if not generated.total():
         _say_what_is_there(job, arms, Counter(arm for *_, arm in done))
     files = {arm.name: _file(job, arm) for arm in arms}
-    before = {name: io.count_lines(file.path) for name, file in files.items()}
     failed: list[str] = []
     with ExitStack() as stack:
         append = {name: stack.enter_context(file.appending()) for name, file in files.items()}
@@ -225,13 +228,17 @@ def _generate_missing(
             generated[record.condition] += 1
             failed += [record.error] if record.error else []
     say_failed(failed, pending, job.reporter)
-    order = {
-        (prompt.example_id, sample): place * job.samples + sample
-        for place, prompt in enumerate(job.prompts)
-        for sample in range(job.samples)
-    }
-    for name, file in files.items():
-        sort_rows(file, order, first=before[name])
+
+
+def _put_in_order(job: SweepJob, arms: Sequence[Arm]) -> None:
+    """Leave the rows of every arm as if no start had been stopped: wave by wave, each in the plan's order."""
+    order = job.order or range(len(job.prompts))
+    ends = (0, *(job.looks.ends if job.looks else (len(order),)))
+    planned = (place for start, end in pairwise(ends) for place in sorted(order[start:end]))
+    rows = ((job.prompts[place].example_id, sample) for place in planned for sample in range(job.samples))
+    places = {row: number for number, row in enumerate(rows)}
+    for file in (_file(job, arm) for arm in arms):
+        sort_rows(file, places, first=job.rows_vouched(file.path))
 
 
 def _say_what_is_there(job: SweepJob, arms: Sequence[Arm], done: Mapping[str, int]) -> None:

@@ -23,6 +23,7 @@ from backtracking.stages.phase1.generate import note_model
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
 from backtracking.stages.phase2.from_phase1 import vectors
 from backtracking.stages.phase2.subsets import resources, selection_input
+from backtracking.stages.vouched import rows_vouched
 from backtracking.text.prompts import check_variants, render_prompt
 from backtracking.text.tokenization import TokenMap
 
@@ -99,6 +100,7 @@ def sweep_job(
         reporter=ctx.reporter,
         executor=ctx.executor,
         note_hooks=partial(_write_hook_debug, ctx, left_out),
+        rows_vouched=partial(rows_vouched, ctx),
     )
 
 
