@@ -120,6 +120,22 @@ def test_rows_that_a_record_vouches_for_keep_their_places(tmp_path):
     assert after.startswith(before) and len(after.splitlines()) == 4
 
 
+def test_a_baseline_of_failed_rows_ends_with_a_message_and_is_made_anew(tmp_path):
+    broken, whole = world.random_model(), world.random_model()
+    wrapped = broken.model.forward
+
+    def poisoned(*args, **kwargs):
+        out = wrapped(*args, **kwargs)
+        out.logits = out.logits * float("nan")
+        return out
+
+    broken.model.forward = poisoned
+    with pytest.raises(UserError, match="the baseline has no completion"):
+        run_subset_sweep(world.job(broken, tmp_path, engine="reference"), SUBSETS)
+    mended = run_subset_sweep(world.job(whole, tmp_path, engine="reference"), SUBSETS)
+    assert mended.generated == 24 and (mended.table["total"] == 8).all()
+
+
 def test_more_problems_and_arms_generate_only_what_is_new(tmp_path):
     model = world.random_model()
     run_subset_sweep(world.job(model, tmp_path), {"one": SUBSETS["one"]})

@@ -28,7 +28,7 @@ from backtracking.model.loading import LoadedModel
 from backtracking.run import io
 from backtracking.run.progress import Bar, Quiet, Reporter
 from backtracking.run.provenance import digest
-from backtracking.run.records import GenerationRecord
+from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.run.rowfile import Found, RowFile, resume, say_failed, set_aside, sort_rows
 from backtracking.sweeps.waves import run_waves
 
@@ -369,7 +369,14 @@ class _Read:
 
     def events(self, places: Mapping[Arm, Sequence[int]]) -> pd.DataFrame:
         """The rows of arms at some places of the prompts each."""
-        return pd.concat([self._of(arm, asked) for arm, asked in places.items()], ignore_index=True)
+        events = pd.concat([self._of(arm, asked) for arm, asked in places.items()], ignore_index=True)
+        if "arm" not in events or not (events["arm"] == BASELINE_NAME).any():
+            raise UserError(
+                "the baseline has no completion, so no arm can be compared with it",
+                "every one of its rows failed; the first reason is noted above and in its rows",
+                "mend that and run the same command again: failed rows are made anew",
+            )
+        return events
 
     def _of(self, arm: Arm, places: Sequence[int]) -> pd.DataFrame:
         """The measured rows of one arm in the order of the job's problems and samples."""
