@@ -291,3 +291,13 @@ class TokenFamilies:
     def of_all(self, phrases: Sequence[str]) -> Mapping[str, dict[int, str]]:
         """The family of every phrase."""
         return {phrase: self(phrase) for phrase in phrases}
+
+
+def families_of(tokenizer: Tokenizer) -> TokenFamilies:
+    """The families of a tokenizer, whose vocabulary is looked through once."""
+    return _families(tokenizer, len(tokenizer))
+
+
+@lru_cache(maxsize=2)
+def _families(tokenizer: Tokenizer, _size: int) -> TokenFamilies:
+    return TokenFamilies(tokenizer)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from backtracking.text.tokenization import TokenFamilies, Tokenizer, decode, phrase_forms
+from backtracking.text.tokenization import Tokenizer, decode, families_of, phrase_forms
 
 Phrase = tuple[int, ...]
 """Token ids that spell a phrase."""
@@ -68,7 +68,7 @@ class Speller:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._families = TokenFamilies(tokenizer)
+        self._families = families_of(tokenizer)
 
     def __call__(self, phrase: str) -> tuple[Phrase, ...]:
         """Every case and space variant in the pieces that the tokenizer cuts it into.

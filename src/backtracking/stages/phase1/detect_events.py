@@ -21,7 +21,7 @@ from backtracking.run.progress import Bar
 from backtracking.run.records import GenerationRecord
 from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
-from backtracking.text.tokenization import TokenFamilies, TokenMap
+from backtracking.text.tokenization import TokenMap, families_of
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class DetectEvents(Stage):
         detection = ctx.config.detection
         tokenizer = None if ctx.config.model.hf_id == NO_MODEL else ctx.tokenizer()
         triggers = (*detection.triggers_strict, *detection.triggers_relaxed)
-        families = TokenFamilies(tokenizer).of_all(triggers) if tokenizer is not None else {}
+        families = families_of(tokenizer).of_all(triggers) if tokenizer is not None else {}
         files.FAMILIES.write(ctx.paths, families)
         caps = caps_up_to(ctx.config.generation.max_new_tokens) if tokenizer is not None else ()
         kind = ctx.config.analysis.onsets
