@@ -64,6 +64,14 @@ def test_subset_sweep_draws_every_arm_with_its_interval(sweep):
     assert names == ["baseline", "strong (2)", "mild (2)"]
 
 
+def test_one_problem_has_no_intervals_to_speak_of(sweep):
+    one = sweep.assign(problems=1)
+    for table, said in ((sweep, True), (one, False)):
+        caption = plots_phase2.plot_subset_sweep_comparison(table, margin=0.1).caption
+        assert ("95% intervals" in caption.shows) == said
+        assert caption.shows == caption.shows.strip()
+
+
 def test_the_caption_of_a_sweep_is_computed(sweep):
     caption = plots_phase2.plot_subset_sweep_comparison(sweep, margin=0.1).caption
     strong = sweep.set_index("subset_name").loc["strong"]

@@ -11,6 +11,11 @@ INTERVALS = "Bars are 95% intervals over problems."
 BANDS = "Bands are 95% intervals over problems."
 
 
+def bars_of(table: pd.DataFrame) -> str:
+    """What bars mean, where the table can have any: one problem has no interval."""
+    return "" if "problems" in table and table["problems"].max() < 2 else INTERVALS
+
+
 _NEGATIVE = re.compile(r"(?<![\w.)])-(?=\d)")
 
 

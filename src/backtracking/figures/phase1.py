@@ -7,7 +7,7 @@ import pandas as pd
 
 from backtracking.claims.wording import rate, records
 from backtracking.figures import marks
-from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, counted, interval, signed
+from backtracking.figures.caption import Caption, NothingToShow, bars_of, counted, interval, signed
 from backtracking.figures.colours import colour
 from backtracking.figures.marks import pretty
 from backtracking.figures.style import BESIDE_NAMES, PAGE, Drawing, canvas, drawn, panels
@@ -67,7 +67,7 @@ def _rates(
         ax.set_title(called(column))
     axes[0].set_yticks(places, labels)
     axes[0].set_ylim(-0.5, len(table) - 0.3)
-    figure.caption = Caption(title, _from_to(table, names), INTERVALS, counted(table))
+    figure.caption = Caption(title, _from_to(table, names), bars_of(table), counted(table))
     return figure
 
 
@@ -112,8 +112,8 @@ def plot_formatting_effect_on_backtracking(table: pd.DataFrame, *, width: float 
     marks.percent_axis(axes.xaxis)
     axes.set_xlabel("completions with backtracking")
     figure.caption = Caption(
-        "Prompt format and backtracking", _formats_say(table), f"Dashed: the first format. {INTERVALS}",
-        counted(table),
+        "Prompt format and backtracking", _formats_say(table),
+        f"Dashed: the first format. {bars_of(table)}".rstrip(), counted(table),
     )  # fmt: skip
     return figure
 
@@ -122,7 +122,7 @@ def _formats_say(table: pd.DataFrame) -> str:
     """The largest change beside the first format, with its interval where the table has one."""
     changes = table["backtracking_rate"] - table["backtracking_rate"].iloc[0]
     if not changes.abs().max() > 0:
-        return f"Under no format does backtracking differ from that under {pretty(table['variant'].iloc[0])}."
+        return f"In these completions backtracking is the same as under {pretty(table['variant'].iloc[0])}."
     row = table.loc[changes.abs().idxmax()]
     low, high = (100 * row.get(f"backtracking_diff_{end}", float("nan")) for end in ("low", "high"))
     largest = signed(100 * float(changes[row.name]))
@@ -167,7 +167,7 @@ def plot_backtracking_vs_accuracy(table: pd.DataFrame, *, width: float = PAGE) -
     figure.caption = Caption(
         "Backtracking and accuracy under the baseline",
         _apart(table),
-        f"A completion without an answer counts as wrong. {INTERVALS}",
+        f"A completion without an answer counts as wrong. {bars_of(table)}".rstrip(),
         counted(table),
     )
     return figure

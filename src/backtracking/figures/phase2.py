@@ -14,6 +14,7 @@ from backtracking.figures.caption import (
     INTERVALS,
     Caption,
     NothingToShow,
+    bars_of,
     counted,
     of_positions,
     sentence,
@@ -66,7 +67,7 @@ def plot_subset_sweep_comparison(
     figure.caption = Caption(
         "Every arm beside the baseline", _strongest(base, arms, outcome),
         f"Dashed: the baseline; green: the accuracies that count as held ({margin:.0%} lost at most). "
-        f"{INTERVALS}", counted(shown),
+        f"{bars_of(shown)}".rstrip(), counted(shown),
     )  # fmt: skip
     return figure
 

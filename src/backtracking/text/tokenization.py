@@ -293,7 +293,7 @@ class TokenFamilies:
         return {phrase: self(phrase) for phrase in phrases}
 
 
-def families_of(tokenizer: Tokenizer) -> TokenFamilies:
+def families_of(tokenizer: Any) -> TokenFamilies:
     """The families of a tokenizer, whose vocabulary is looked through once."""
     return _families(tokenizer, len(tokenizer))
 

@@ -112,7 +112,8 @@ class ErrorInjection(Stage):
                 f"  note: {without_step} of {len(chosen)} rows have no right step that a new sentence follows"
             )
         for kind, count in missing.items():
-            ctx.reporter.say(f"  note: {kind} was not possible in {count} rows")
+            rows = "1 row" if count == 1 else f"{count:,} rows"
+            ctx.reporter.say(f"  note: {kind} was not possible in {rows}")
         return pairs, {
             "rows": len(chosen),
             "rows_without_a_step": without_step,
