@@ -1,7 +1,9 @@
 """The onset step: fast pass, step-by-step pass and one plain forward agree; the prefix stays untouched."""
 
 import json
+import math
 
+import pandas as pd
 import pytest
 import torch
 
@@ -128,3 +130,14 @@ def test_summary_averages_and_sets_scale_one_to_before(model, events):
         summary.loc[("onset", 0.5), "family_change_low"] < summary.loc[("onset", 0.5), "family_change_high"]
     )
     assert set(summary.index) == {(kind, scale) for kind in ("onset", "control") for scale in (0.0, 0.5, 1.0)}
+
+
+def test_an_interval_of_entropies_ends_where_entropies_do():
+    """Two problems that differ leave an interval that is far too wide on the scale of logarithms."""
+    kinds = {"position_kind": "onset", "scale": 0.5, "family_prob": 0.5, "family_prob_before": 0.5}
+    entropies = {"entropy": [0.5, 2.5], "entropy_before": [0.5, 2.5]}
+    table = pd.DataFrame({"example_id": ["a", "b"], **entropies, **kinds})
+    free = summarize_continuation_results(table)["entropy_high"]
+    bounded = summarize_continuation_results(table, vocabulary=100)["entropy_high"]
+    assert (free > math.log(100)).all()
+    assert bounded.tolist() == [math.log(100)] * 2

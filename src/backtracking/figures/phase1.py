@@ -119,7 +119,7 @@ def plot_formatting_effect_on_backtracking(table: pd.DataFrame, *, width: float 
 
 
 def _formats_say(table: pd.DataFrame) -> str:
-    """The largest change beside the first format, with its interval where the table has one."""
+    """The largest change from the first format, with its interval where the table has one."""
     changes = table["backtracking_rate"] - table["backtracking_rate"].iloc[0]
     if not changes.abs().max() > 0:
         return f"In these completions backtracking is the same as under {pretty(table['variant'].iloc[0])}."
@@ -127,7 +127,7 @@ def _formats_say(table: pd.DataFrame) -> str:
     low, high = (100 * row.get(f"backtracking_diff_{end}", float("nan")) for end in ("low", "high"))
     largest = signed(100 * float(changes[row.name]))
     return (
-        f"The largest change beside {pretty(table['variant'].iloc[0])} is {largest} points"
+        f"The largest change from {pretty(table['variant'].iloc[0])} is {largest} points"
         f"{interval(low, high)}, under {pretty(row['variant'])}."
     )
 

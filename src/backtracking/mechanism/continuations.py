@@ -1,6 +1,7 @@
 """The intervention at the onset step alone: teacher-forced on stored ids, the prefix untouched."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -86,18 +87,21 @@ def run_continuation_ablation(
     return _ordered(pd.DataFrame(rows), arms)
 
 
-def summarize_continuation_results(table: pd.DataFrame) -> pd.DataFrame:
-    """Per kind of position and scale: mean probabilities before and after, the untouched model at scale 1."""
+def summarize_continuation_results(table: pd.DataFrame, vocabulary: int | None = None) -> pd.DataFrame:
+    """Per kind of position and scale: mean probabilities before and after, the untouched model at scale 1.
+
+    With the size of the vocabulary, no interval of an entropy passes the most that there can be.
+    """
     table = table.assign(
         position_kind=table["position_kind"].where(table["position_kind"] == ONSET, "control")
     )
     lines = []
     for (kind, scale), part in table.groupby(["position_kind", "scale"], sort=False):
-        lines.append(
-            {"position_kind": kind, "scale": scale, **_counts(part)} | _means(part, "") | _change(part)
-        )
+        named = {"position_kind": kind, "scale": scale, **_counts(part)}
+        lines.append(named | _means(part, "", vocabulary) | _change(part))
     for kind, part in table[table["scale"] == table["scale"].iloc[0]].groupby("position_kind", sort=False):
-        lines.append({"position_kind": kind, "scale": 1.0, **_counts(part)} | _means(part, "_before"))
+        named = {"position_kind": kind, "scale": 1.0, **_counts(part)}
+        lines.append(named | _means(part, "_before", vocabulary))
     summary = pd.DataFrame(lines)
     return summary.sort_values(["position_kind", "scale"], ascending=False, ignore_index=True)
 
@@ -112,13 +116,14 @@ def _change(part: pd.DataFrame) -> dict[str, float]:
     return spread("family_change", of_shares(paired_difference(after, before)))
 
 
-def _means(part: pd.DataFrame, suffix: str) -> dict[str, float]:
+def _means(part: pd.DataFrame, suffix: str, vocabulary: int | None) -> dict[str, float]:
     """Means with intervals over problems of the measures that the table has."""
+    most = {"entropy": math.log(vocabulary) if vocabulary else math.inf, "kl": math.inf}
     line: dict[str, float] = {}
     for name in MEASURES:
         if name + suffix in part:
             found = ratio(*average_sums(part, name + suffix))
-            line |= spread(name, at_most(found, 0.0, 1.0) if name.endswith("prob") else found)
+            line |= spread(name, at_most(found, 0.0, most.get(name, 1.0)))
     return line
 
 

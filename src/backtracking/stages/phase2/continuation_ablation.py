@@ -86,7 +86,7 @@ class Phase2ContinuationAblation(Stage):
                 variant=asked.variant, budget=ctx.config.analysis.batch_tokens,
                 vectors=vectors(ctx, asked.variant, arms), bar=bar,
             )  # fmt: skip
-        summary = summarize_continuation_results(table)
+        summary = summarize_continuation_results(table, model.vocab_size)
         figures.publish(ctx.paths, files.STEP, table)
         figures.publish(ctx.paths, files.STEP_SUMMARY, summary)
         if asked.num_continuations:
