@@ -2,9 +2,9 @@
 
     python benchmarks/answers.py [--shapes FILE.tsv] [--solutions gsm8k_test.jsonl] [--show]
 
-The shapes are lines of gold answer, `right` or `wrong`, and the text (⏎ stands for a line break). Those in
-benchmarks/data were written before the grammar, and it was not mended by them. With PYTHONPATH set to another
-version's `src`, the same tables are printed for that version.
+The shapes are lines of gold answer, `right` or `wrong`, and the text (⏎ stands for a line break). Without
+`--shapes` all of benchmarks/data/answers*.tsv are read; docs/measurement.md says what each was used for. With
+PYTHONPATH set to another version's `src`, the same tables are printed for that version.
 """
 
 import argparse
@@ -45,6 +45,7 @@ def verdict(text: str, gold: str) -> bool | None:
 
 def shapes(path: Path, *, show: bool) -> None:
     """Both kinds of mistakes on shapes with known verdicts."""
+    print(path.name)
     lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
     for kind, mistaken in (("wrong", "graded right"), ("right", "missed")):
         chosen = [(gold, text.replace("⏎", "\n")) for gold, given, text in lines if given == kind]
@@ -73,11 +74,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--shapes", type=Path, default=Path(__file__).parent / "data" / "answers.tsv")
+    parser.add_argument("--shapes", type=Path, nargs="*", help="all that ship, if not given")
     parser.add_argument("--solutions", type=Path, help="JSON lines with the solution under `answer`")
     parser.add_argument("--show", action="store_true", help="print the texts that were judged wrongly")
     arguments = parser.parse_args()
-    shapes(arguments.shapes, show=arguments.show)
+    for path in arguments.shapes or sorted((Path(__file__).parent / "data").glob("answers*.tsv")):
+        shapes(path, show=arguments.show)
     if arguments.solutions:
         solutions(arguments.solutions, show=arguments.show)
 

@@ -12,10 +12,13 @@ from typing import Literal
 
 import regex
 
+from backtracking.text.afterthoughts import lets_stand, replaces, retracts
 from backtracking.text.claims import is_placed_by, meant
+from backtracking.text.doubt_words import DOUBTS
 from backtracking.text.grading import grade
 from backtracking.text.moods import says_unknown
 from backtracking.text.onsets import reasoning_end
+from backtracking.text.plain_form import is_plain
 from backtracking.text.quantities import Quantity
 from backtracking.text.stances import Mention, Stance
 from backtracking.text.statements import Statement, lowered, read_statement, stance_of_box
@@ -53,37 +56,10 @@ _SENTENCE_END = re.compile(
 )
 _GOES_ON = re.compile(r"[.,:]|\s*(?:[-+−–/×·÷=^]|\\[a-z]*)\s*|\s+[*xX]\s*")
 """What a cut number may end in: 1, of 1,250; 3. of 3.50; 12 + of a sum."""
-_RETRACTS = re.compile(
-    r"\W*(?:(?:wait|hm+|oh|hold on|actually|sorry)\W{1,3}){0,2}(?:no|nope)\s*(?:[.,;:!—–-]|\Z|wait\b|sorry\b)"
-    r"|.{0,40}\b(?:that|this|it|which)(?:['’]s| is| was| can['’]?t| cannot)\s(?:\w+\s)?"
-    r"(?:not (?:right|correct|true|it)|be (?:right|correct|true)|wrong|incorrect|false|mistaken|a mistake"
-    r"|an error)\b"
-    r"|.{0,40}\b(?:that|this|it|which) (?:isn|wasn)['’]t (?:right|correct|true|it)\b"
-    r"|.{0,40}\bi (?:was|am|made) (?:wrong|a mistake|an error)\b|.{0,10}\bscratch that\b"
-    r"|.{0,40}\b(?:is|are|was|were) (?:wrong|mistaken|incorrect)\W*\Z"
-    r"|.{0,40}\b(?:that|this|it)(?:['’]s| is| was) ?(?:n['’]t|not) (?:one of|among|an option|possible)\b"
-    r"|\W*(?:(?:wait|hm+|oh|actually|but|however|oops)\W{1,3}){1,2}.{0,60}\b(?:forgot|overlook|missed|missing"
-    r"|misread|misunder|misinter|neglect|ignored|double[- ]count|miscount|miscalculat)"
-    r"|.{0,40}\b(?:check|test|verification) fails\b|\W*just kidding\b"
-    r"|.{0,20}\b(?:that|this|it)(?:['’]s| is| was) (?:only |just |still )?(?:without|before|excluding"
-    r"|not counting|the (?:old|wrong))\b"
-    r"|.{0,10}\bi (?:disagree|(?:don['’]t|do not) (?:agree|think so|believe (?:that|it)))\b",
-    re.IGNORECASE,
-)
-_RECONSIDERS = re.compile(
-    r"\W*(?:on second thoughts?|wait|actually|correction|hm+|oops|sorry|i mean|(?:or )?rather"
-    r"|edit|update|er+|um+|(?:or )?make that|revised|just kidding)\b",
-    re.IGNORECASE,
-)
-_WORKS_OUT_AGAIN = re.compile(
-    r"\W*(?:so |now )?(?:let me|let['’]s|i['’]ll) (?:re(?:compute|calculate|count|do|work|consider|think)\b"
-    r"|try again|correct|fix)",
-    re.IGNORECASE,
-)
 _REMARK = re.compile(
     r"\W*(?:(?:note|recall|remember)(?: that|:)|(?:sanity |quick |double[- ]?)?check(?:ing)?\b|verif\w+"
     r"|(?:to|let me|let['’]s|i will|i['’]ll|we can|we)(?: now| also| quickly)?"
-    r" (?:double[- ]?)?(?:check|verify)\b)",
+    r" (?:double[- ]?)?(?:check|verify)\b|(?:please )?(?:let me know|feel free)\b)",
     re.IGNORECASE,
 )
 _COMPARES = re.compile(
@@ -93,7 +69,6 @@ _COMPARES = re.compile(
 _ASKS = re.compile(
     r".{0,200}\b(?:how (?:many|much|long|far|old|tall|fast)|what)\b[^?]*\Z", re.IGNORECASE | re.DOTALL
 )
-_HAS_NUMBER = re.compile(r"[\d½⅓⅔¼¾]")
 
 
 @dataclass(frozen=True)
@@ -222,17 +197,24 @@ def _sentence_around(text: str, start: int, end: int, zone: int = 0) -> tuple[in
 def _unless_retracted(text: str, answer: Answer, end: int) -> Answer:
     """The answer, unless what follows takes it back: then what follows says instead, if anything."""
     for start, stop in _sentences(text, end, min(len(text), end + _MAX_LINE)):
-        if any(takes_back(text, start, stop) for takes_back in (_RETRACTS.match, _says_another)):
+        if _is_about_another(text, start, stop, answer):
+            continue
+        if replaces(text, start, stop):
             return _prose(text, start) or Answer(None, "denied", answer.start, answer.end)
+        if not lets_stand(text[start:stop], broken_off=stop == len(text)):
+            return Answer(None, "hedged", answer.start, answer.end)
     return answer
 
 
-def _says_another(text: str, start: int, stop: int) -> bool:
-    """Whether a sentence works it out again, or thinks again and names a number without working it out."""
-    if _WORKS_OUT_AGAIN.match(text, start, stop):
+def _is_about_another(text: str, start: int, stop: int, answer: Answer) -> bool:
+    """Whether a sentence is a check, or only denies other numbers: "the answer is 18. (Not 20!)"."""
+    if _REMARK.match(text, start, stop):
         return True
-    thinks_again = _RECONSIDERS.match(text, start, stop) is not None
-    return thinks_again and "=" not in text[start:stop] and _HAS_NUMBER.search(text, start, stop) is not None
+    statement = read_statement(text, start, stop)
+    same = (answer.text or "") in text[start:stop]
+    if statement.claims:
+        return same and meant(statement, text) is not None and not DOUBTS.search(text[start:stop])
+    return {mention.stance for mention in statement.counted} == {Stance.DENIED} and not same
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -282,11 +264,11 @@ def _announced(text: str, marker: re.Match[str], zone: int) -> Answer | None:
     for start, stop in _sentences(text, *line):
         first = start == line[0]
         statement = read_statement(text, begin if first else start, stop, counted_from=start)
-        if statement.unknown:
+        chosen = meant(statement, text)
+        if statement.unknown or (chosen is not None and not _is_plain(statement, chosen)):
             return Answer(None, "hedged", start, stop)
         if not statement.counted:
             continue
-        chosen = meant(statement, text)
         if chosen is not None and not is_placed_by(statement, chosen):
             return _unless_retracted(text, _number_answer(text, chosen, "final_line"), stop)
         if chosen is None and (statement.has_expression or statement.claims):
@@ -311,6 +293,7 @@ def _prose(text: str, zone: int) -> Answer | None:
     """What the last statement with a number says."""
     spans = deque(_sentences(text, max(zone, len(text) - _TAIL), len(text)), maxlen=_MAX_SENTENCES)
     later: list[Statement] = []
+    doubtful = False
     while spans:
         start, stop = spans.pop()
         if _closes_without_answer(text, start, stop):
@@ -321,21 +304,30 @@ def _prose(text: str, zone: int) -> Answer | None:
         if statement.unknown:
             return Answer(None, "hedged" if statement.counted else "none", start, stop)
         chosen = meant(statement, text) or _supported(statement, text, spans)
-        if chosen is not None:
+        if chosen is not None and not doubtful and _is_plain(statement, chosen):
             return _number_unless(text, chosen, later, spans)
-        if statement.has_expression or statement.claims:
+        if chosen is None and (statement.has_expression or statement.claims):
             return _words(text, start, stop, "last_number")
-        if _is_hedged(statement) and not _COMPARES.match(text, start, stop):
+        if chosen or (_is_hedged(statement) and not _COMPARES.match(text, start, stop)):
             return Answer(None, "hedged", start, stop)
         later.append(statement)
+        asks = text[stop : stop + 1] == "?"
+        denies = bool(statement.counted) and not _is_hedged(statement)
+        doubtful = doubtful or not (
+            asks or denies or lets_stand(text[start:stop], broken_off=stop == len(text))
+        )
     return Answer(None, "denied") if any(statement.counted for statement in later) else None
+
+
+def _is_plain(statement: Statement, chosen: Mention) -> bool:
+    return is_plain(statement.tokens, chosen.first, chosen.stop)
 
 
 def _closes_without_answer(text: str, start: int, stop: int) -> bool:
     """Whether a last sentence takes back what came before, or asks for the answer."""
     if text[stop : stop + 1] == "?":
         return _ASKS.match(text, start, stop) is not None
-    return _RETRACTS.match(text, start, stop) is not None and not _HAS_NUMBER.search(text, start, stop)
+    return retracts(text, start, stop)
 
 
 def _is_hedged(statement: Statement) -> bool:

@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 from backtracking.text.claims import meant
+from backtracking.text.plain_form import is_plain
 from backtracking.text.quantities import Quantity
 from backtracking.text.stances import Stance
 from backtracking.text.statements import read_statement
@@ -61,6 +62,8 @@ def _read(text: str) -> Quantity | _Void | None:
     statement = read_statement(text)
     chosen = meant(statement, text)
     if chosen is not None:
+        if not is_plain(statement.tokens, chosen.first, chosen.stop):
+            return _VOID
         return chosen.quantity if chosen.quantity.readings else None
     refused = any(m.stance in (Stance.DENIED, Stance.HEDGED) for m in statement.mentions)
     return _VOID if refused else None

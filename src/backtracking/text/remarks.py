@@ -15,7 +15,8 @@ _SURE = (
 )
 _NOT_THE = (
     r"(?!\w+ (?:first|initial|previous|old|original|naive|wrong|other|usual|upper|lower|minimum|maximum"
-    r"|least|most|limit|opposite|intermediate|incorrect|mistaken|bound|result of (?:forgetting|ignoring))\b)"
+    r"|least|most|limit|opposite|intermediate|incorrect|mistaken|bound|result of (?:forgetting"
+    r"|ignoring))\b)"
 )
 _NOT_YET = (
     r"(?!.*\b(?:if|when|without|before|unless|after|expect\w*|forget\w*|first|others?|started|began|got)\b)"
@@ -81,7 +82,8 @@ _PARTLY = tuple(
         r"in (?:some|most|many|one|that|this|the (?:first|second|other|best|worst|ideal)) cases?\b",
         r"(?:minimum|maximum|max)(?: ?\.?$|\b(?= of))|at (?:the )?(?:minimum|maximum|first)\b",
         r"under (?:par\b|\d)",
-        r"(?:short|off) ?\.?$|(?:still )?(?:has|have|needs?) (?:still )?to be\b|still (?:has|have|needs?)\b",
+        r"(?:short|off) ?\.?$|(?:still )?(?:has|have|needs?) (?:still )?to be\b|still (?:has|have"
+        r"|needs?)\b",
         r"includes?\b|excludes?\b|per \d|parts per\b|digits? long\b|(?:through|thru) \d|to begin with\b",
         r"that (?:we|she|he|they) (?:start|began|begin)|on the dollar\b|' worth\b|worth of\b",
         r"each (?:for|to) (?:the |her |his |all )?\d",
@@ -93,9 +95,12 @@ _RESERVED = tuple(
     rf", (?:{reserve})"
     for reserve in (
         r"(?:although|though|ignoring|neglecting|forgetting|perhaps|presumably|possibly|probably|maybe)\b",
-        r"an? contradiction\b|(?:but|yet) (?:that|this|it|only|not|don't|i'm not|which) |(?:to|from) which\b",
-        r"i (?:guess|suppose|think)\b|(?:and|then) (?:then )?(?:add|subtract|multiply|divide|double|halve)\b",
-        r"which (?:we|i|one|you|then|would|could|should|must|has to|needs|can't|cannot|contradicts|counts)\b",
+        r"an? contradiction\b|(?:but|yet) (?:that|this|it|only|not|don't|i'm not|which) |(?:to"
+        r"|from) which\b",
+        r"i (?:guess|suppose|think)\b|(?:and|then) (?:then )?(?:add|subtract|multiply|divide|double"
+        r"|halve)\b",
+        r"which (?:we|i|one|you|then|would|could|should|must|has to|needs|can't|cannot|contradicts"
+        r"|counts)\b",
         r"which (?:isn't|is not)\b(?! the same)",
     )
 )
@@ -112,7 +117,8 @@ _CONDITION = (
 
 _BRACKETED_DOUBT = (
     r"\( [^)]*?\b(?:approx(?:imat\w+)?|est|estimated?|roughly|guess(?:ed)?|tentative|unverified|unconfirmed"
-    r"|uncertain|unsure|max|maximum|min|minimum|maybe|possibly|perhaps|probably|rejected|invalid|impossible|no)\b",
+    r"|uncertain|unsure|max|maximum|min|minimum|maybe|possibly|perhaps|probably|rejected|invalid"
+    r"|impossible|no)\b",
     r"\( [^)]*\?|[([] (?:upper|lower|an? upper|an? lower|at most|at least|rounded|formerly)\b",
     r"\( (?:[$€£\\] ?)*\d[\d.,]* (?:with|without|if|before|after|including|excluding)\b",
 )
@@ -145,9 +151,10 @@ _DENIES = re.compile(
     r"(?:[([—–!-] ?)?(?:wrong|incorrect|false)\b|[✗✘❌🚫⛔👎]"
     r"|[—–,(-] (?:nope|nah|no(?= ?(?:$|[.,;!—–)]|wait|sorry|it|that|scratch))"
     r"|not (?:at all|quite|right|correct|really)|never|impossible)\b"
-    r"|(?:\w+ ){0,2}?(?:, )?(?:which |that |this )?"
+    r"|(?:\w+ ){0,3}?(?:, )?(?:which |that |this )?"
     rf"(?:{_SUBJECT_IS} (?:\w+ )?"
-    r"(?:wrong|incorrect|false|mistaken|too|impossible|unlikely|ruled out|a (?:common )?mistake|an error"
+    r"(?:wrong|incorrect|false|mistaken|too|impossible|unlikely|ruled out|a (?:common )?mistake|a typo"
+    r"|an error"
     r"|not (?:the(?! same)|right|correct|it|true|what|possible|an? ))"
     r"|(?:isn't|wasn't|can't be|cannot be|can not be|couldn't be|won't be)"
     r"(?: (?:the|right|correct|it|true|what|possible)\b|$)"

@@ -13,6 +13,7 @@ from backtracking.text import stance_words as say
 from backtracking.text.lexer import Token, token_at, tokens_of
 from backtracking.text.lexicon import GLUED_UNITS
 from backtracking.text.moods import is_unsure, says_unknown, taken_back
+from backtracking.text.plain_form import is_plain
 from backtracking.text.quantities import Quantity
 from backtracking.text.stances import Mention, Stance, read_mentions
 
@@ -103,13 +104,18 @@ def stance_of_box(text: str, start: int, box: tuple[int, int], end: int) -> Stan
     """How the sentence around a box stands to what is in it; hedged where it says another value."""
     placeholder = Token("number", "1.5", *box, spaced=True)
     before = tokens_of(text, start, box[0])
-    tokens = [*before, placeholder, *tokens_of(text, box[1], end)]
+    behind = tokens_of(text, box[1], end)
+    if behind and behind[0].start == box[1]:
+        behind[0] = behind[0]._replace(spaced=False)
+    tokens = [*before, placeholder, *behind]
     if text[end : end + 1] == "?" or is_unsure(lowered(text, start, box[0])):
         return Stance.HEDGED
     mentions = _with_expressions(tokens, list(read_mentions(tokens)))
     mention = next((m for m in mentions if m.first <= len(before) < m.stop), None)
     if mention is None:
         return Stance.CLAIMED
+    if mention.stance is not Stance.DENIED and not is_plain(tokens, len(before), len(before) + 1):
+        return Stance.HEDGED
     changed = mention.quantity.value != Fraction(3, 2) or mention.stance is Stance.PART
     return Stance.HEDGED if changed and mention.stance is not Stance.DENIED else mention.stance
 

@@ -1,0 +1,294 @@
+"""The words of a plain statement: what states a number, and what may stand around it.
+
+What stands next to a number is looked up in these closed lists, for any other word may change what it means.
+"""
+
+from backtracking.text.lexicon import DENOMINATORS, UNITS, word_set
+
+
+def _forms(bases: str) -> frozenset[str]:
+    """Regular verbs in their present and past forms."""
+    forms: set[str] = set()
+    for base in bases.split():
+        stem = base[:-1] if base.endswith("e") else base
+        if base.endswith("y") and base[-2] not in "aeou":
+            forms |= {base, f"{base[:-1]}ies", f"{base[:-1]}ied"}
+        else:
+            forms |= {base, f"{base}es" if base.endswith(("s", "sh", "ch", "x")) else f"{base}s", f"{stem}ed"}
+    return frozenset(forms)
+
+
+def _gerunds(bases: str) -> frozenset[str]:
+    return frozenset(f"{base[:-1] if base.endswith('e') else base}ing" for base in bases.split())
+
+
+def phrases(text: str) -> frozenset[str]:
+    """Phrases between semicolons."""
+    return frozenset(" ".join(phrase.split()) for phrase in text.split(";"))
+
+
+BREAKS = frozenset(",;:—–-\n.")
+CORRECTS = word_set("no nope sorry oops correction meant mean rather")
+"""Behind a break, words that replace what was said: "20? No, 18"."""
+MISSTEPS = word_set("miscounted misread miscalculated misspoke misunderstood erred")
+"""Before a break, words that take back what was said: "I miscounted: it is 18"."""
+CONCLUDES = word_set("so therefore thus hence")
+ANSWERS = word_set("answer answer's answers ans")
+COPULAS = word_set(
+    """is are was were be been it's that's there's he's she's they're equals equal totals total becomes
+    became turns turned"""
+)
+GIVES = word_set("gives give gave yields yield leaves leave left shows produces returns means")
+"""Verbs whose subject must be a calculation: "adding these gives 18"."""
+_REGULAR = """
+    own possess contain earn receive gain collect gather obtain need require use consume charge purchase
+    save donate share bake cook paint walk travel cover climb jump hike cycle bike carry lift weigh
+    measure score last produce plant pick harvest watch count complete finish solve serve deliver load
+    pack fill pour return total rent hire employ type print scan wash clean mow shovel attend play
+    practice study work stay store stock supply borrow invest deposit raise mail distribute peel chop
+    slice order deserve reach burn visit pass recycle repair sign arrange place owe turn reduce increase
+    average skip post add ship export import transport haul move house accommodate host include welcome
+    publish record perform examine treat adopt rescue wrap decorate assemble manufacture create design
+    develop craft carve stitch iron fold display sort process dial call text greet train coach interview
+    water rake stack tow replace install drill mine pump drain boil roast brew mix jog sprint skate sail
+    row fish hunt kick toss roll sketch photograph film download upload open fill"""
+_PRESENT = """
+    make get spend sell buy give eat drink write draw run drive ride fly swim win take keep grow catch
+    find see send build knit sew teach sleep lay fit seat feed hold bring lend leave go pay cut put cost"""
+STATES = _forms(_REGULAR) | word_set(
+    f"""{_PRESENT} have has had having makes made gets got spends spent costs sells sold buys bought gives
+    gave eats ate drinks drank reads read writes wrote draws drew runs ran drives drove driven rides
+    rode flies flew swims swam wins won takes took keeps kept grows grew catches caught finds found sees
+    saw pays paid sends sent builds built knits sews sewed teaches taught sleeps slept lays laid fits
+    seats feeds fed holds held brings brought lends lent leaves left do does did spans cuts puts goes
+    went year"""
+)
+"""Verbs that state how many right before a number."""
+BASES = frozenset(_REGULAR.split()) - word_set("cost total average") | (
+    frozenset(_PRESENT.split()) - word_set("cut put cost")
+)
+"""Those that need a subject right before them: "they save 18", not "anything save 18"."""
+BASE_SUBJECTS = word_set(
+    """i we you they to can must should will would who and people men women children i'll we'll they'll
+    both also each"""
+)
+TELLING = word_set(
+    """print prints printed write writes wrote type typed get gets got find finds found read reads show
+    shows see sees saw reach reaches reached sign signed post posted put puts"""
+)
+"""Verbs that may tell a number without stating it, unless they count something."""
+STATING = _gerunds(f"{_REGULAR} {_PRESENT} have read") | word_set("totalling getting running cutting putting")
+"""The same behind a comma: "leaving 18"."""
+REACHES = word_set("get obtain find reach make give leave")
+"""Behind "to" and a calculation: "multiply 3 by 6 to get 18"."""
+HAPPENS = _forms("remain attend pass stay arrive return work play vote") | word_set(
+    """came come comes went go goes fit fits is left will need needs needed sold eaten used make makes made
+    ran run swam flew join joined joins took take takes it that can"""
+)
+"""What a counted thing does: "18 people came"."""
+TO_GOVERNORS = word_set(
+    """has have had needs need needed able going get gets got managed manages left continues ends goes him
+    her them it us"""
+)
+"""What may stand before "to" and such a verb: "he needs to read 18"."""
+_SUMS = """total sum amount profit balance average loss change answer result value score number cost price
+    difference product quotient length width height area volume speed distance weight age income revenue
+    discount tip tax bill rate maximum minimum mean median perimeter savings earnings pay salary"""
+PREPOSITION_LEADS = {
+    "of": word_set(_SUMS),
+    "to": word_set(
+        """comes come came equal amounts amounted amount adds add adding sums sum up rounds simplifies
+    evaluates works reduces totals leads increases increased grows grew rises rose drops dropped falls
+    fell down"""
+    ),
+    "with": word_set("left ends end ended up leaves leaving leave remains remained"),
+    "at": word_set(
+        """speed drives runs travels rides walks drove ran is remains stays arrive arrives stands priced sells
+    valued rate moves going moving pace sold bought comes ends"""
+    ),
+    "for": word_set(
+        """sells sold bought buys pays works worked lasts lasted walked ran drove played sell buy each biked
+    hiked cycled swam practiced studied slept traveled travelled rode waited trained"""
+    ),
+    "in": word_set("results resulting result total all brings will"),
+    "as": word_set("answer result total"),
+    "than": word_set("other"),
+    "by": word_set(
+        "reduce reduces reduced increase increases increased wins won win beat ahead drops rises intake"
+    ),
+}
+"""The words before a preposition that may stand right before the number."""
+ADVERBS = word_set(
+    """exactly precisely just only simply indeed thus therefore then hence so clearly also now still
+    actually finally definitely certainly surely evidently obviously altogether together all the a an
+    another additional total about approximately roughly around us him her them me you our his their its
+    my both these those this overall already really eventually today back each out away home and
+    surprisingly"""
+)
+"""What may stand between a verb and its number."""
+OPENERS = ADVERBS | word_set(
+    """ok okay alright right well great sure yes consequently accordingly conclusion summary sum it that
+    this in to conclude summarize get we i obtain find at last follows means by hand short put sorry
+    oops think believe thereby wait up"""
+)
+"""What may open a statement right before its number: "so it is 18", "altogether 18"."""
+HEAD = (OPENERS | COPULAS | ANSWERS) - word_set("us him her them") | word_set(
+    """which you he she can got obtained found see know follow mean gives give implies show shows makes
+    yields leads as result from here here's final correct exact numerical numeric whole full complete
+    simplified required desired requested integer decimal solution value number problem question puzzle
+    exercise for of your must should x y n m what asked want wanted looking seeking need needed have has
+    i'm am confident is let's box boxed dollars cents hours minutes days weeks months years simple plain
+    using will would come comes with given above below combining end everything everyone arrive arrived
+    step calculation calculations computation math per day week month year hour minute no doubt hard
+    easy difficult not believe because since simplification simplifying rounding after without any
+    shadow there i e remains gave concluded done"""
+)
+"""The words around "answer" in a plain announcement."""
+LEADING_CLAUSES = word_set(
+    """since because as given after with adding subtracting multiplying dividing combining putting using
+    from based when having by summing without plugging substituting counting taking of out in on at for
+    if every each"""
+)
+"""What may open a clause before a statement: "since 2 + 3 = 5, the answer is …"."""
+LABELS = word_set(
+    f"""{_SUMS} ans apples left remaining final x y n solution time conclusion therefore thus so hence
+    follows have get is for in per and each to be her his their its our my all correct daily weekly
+    monthly annual overall altogether summary this question step as today a day week month year an hour
+    by are was were required corrected money the of"""
+)
+"""The words of a label before a colon, beside names and plurals."""
+QUANTITIES = (
+    LABELS
+    | OPENERS
+    | word_set(
+        """circumference radius diameter base hypotenuse angle temperature pressure density depth capacity
+    share portion percentage percent probability chance ratio fraction remainder quantity quota budget
+    fee fare charge wage loan debt interest deposit payment fund goal gap increase decrease gain coupon
+    rent combined new old original mode largest smallest greatest highest lowest first second third
+    other same full half entire current present regular there here they he she who which initial selling
+    buying sale retail unit hourly yearly individual single double every one two three more most
+    spending leftover rest needed used sold eaten spent earned made bought paid saved given taken owed
+    has had got need needs must will would should being does did do on with from if when because since
+    or than into what population membership attendance size count net such least possible missing
+    unknown between them him account plus minus times divided multiplied squared cubed less rounded up
+    after he'll she'll they'll i'm certain sure none anything can't both"""
+    )
+)
+"""What may be said to be a number: "the total cost of the two shirts is 18"."""
+TAIL = word_set(
+    """left over remaining more total altogether combined overall daily weekly monthly yearly annually old
+    long tall high wide deep away each apiece now today together also too back leftover extra additional
+    exactly indeed profit change cash revenue income worth only per again already thick heavy faster
+    slower further farther longer older younger taller usd eur gbp mph kph wpm mb gb cal kcal square
+    cubic metric money water milk bread juice gum sugar flour rice paint fruit food salt meat cheese
+    candy chocolate corn grass hay sand gold silver time gas fuel oil cents percent degrees pieces
+    overall whole in all and speed fabric paper wood clay soap work rent interest tax yen yuan won the
+    this yarn soda gravel chicken turkey beef feed apart including obviously clearly definitely
+    certainly even clothing clothes"""
+)
+"""Words behind a number that leave it as it is."""
+PLACES = word_set(
+    """total all end day week month year morning evening afternoon night hour minute trip way road market
+    school class house home room farm field garden box basket bag jar tank pool store shop office bank
+    park zoo library museum beach city town village street train bus car boat plane bike race game match
+    team party wedding picnic dinner lunch breakfast baking meal concert movie book novel page test exam
+    quiz homework project job shift weekend summer winter spring fall season lesson session set pack
+    batch recipe cake pie pizza sandwich lot row column table shelf wall roof door window dog cat cow
+    horse duck egg girl boy man woman child baby friend brother sister mother father mom dad uncle aunt
+    family group person student teacher farmer baker worker customer her him them it each other second
+    whole jacket shirt dress computer phone bill tip order purchase sale bakery restaurant cafe cinema
+    station airport company factory warehouse charity fundraiser piggy neighbor neighbour same entire
+    hand pocket apple rest six two three four five seven eight nine ten both fence"""
+)
+"""Nouns of circumstances that change nothing: "at the market", "for the week"."""
+PLACED_BY = word_set("in on at for from of with to by during after over between through into per within out")
+CONNECTS = PLACED_BY | word_set(
+    """a an each every per and when because since that which who is are was were equals if or but than so
+    as not rather instead i i'm i'd we my you your less without except though although until unless
+    while before whenever wherever whichever whatever however whoever"""
+)
+"""Words that end the name of what is counted."""
+INSIDE_PHRASES = word_set("of a an each every per i we you")
+INNOCENT_PHRASES = phrases(
+    """in total; in all; in the end; in cash; in profit; in sales; in revenue; in change; in tips; in
+    savings; in earnings; in income; in addition; in advance; of profit; of change; of money; of income;
+    at last; in return; of them; in hand; at home; at school; at work; to spare; on foot; of age; in
+    length; in width; in height; in weight; in area; by bus; by car; of the rest; without any doubt;
+    without a doubt"""
+)
+NO_UNIT = word_set(
+    """given granted provided considering assuming barring pending seldom rarely never save bar so had were
+    should"""
+)
+"""Words that no name of what is counted begins with."""
+PERSONS = word_set("i i'm i'd i've i'll we we're me my mine us our you your anyone someone anybody somebody")
+VAGUE = word_set(
+    """it some most many other another certain old new wrong different first bad good perfect best worst
+    ideal editions accounts luck quotes units laughs words terms views eyes cases circumstances
+    conditions assumptions estimates dreams versions standards reports sources records rules odds
+    chances ways sort sorts kind kinds late yore course outset surface abstract limit latest earliest
+    record sake ballpark extreme main margin interim meantime moment past draft version beginning start
+    least max min judgment opinion view mind memory absence event assumption condition premise
+    understanding hypothesis contrary grain pinch dose answer answers arrears theory principle scenario
+    purposes reasons what being account"""
+)
+"""Words that make a circumstance a reserve: "in some editions", "on a bad day"."""
+NO_THINGS = frozenset(word for word in STATES | GIVES if word.endswith("s")) - word_set(
+    """plants packs slices orders visits turns cuts prints jumps hikes rides runs scores stores shares uses
+    loads posts records ships rows designs crafts displays sorts calls texts trains hosts mines pumps
+    rolls films houses sails charges rents wraps"""
+) | word_set("misses covers belongs fails seems ignores assumes this always perhaps besides does has was")
+"""Verbs that look like plurals."""
+SUBJECT_OPENERS = word_set(
+    """i we you he she it they there the a an this that these those her his its their our my your each
+    every"""
+)
+"""Words that a subject may begin with."""
+SUBJECTS = word_set("he she they it the her his their its this")
+SCALES_BEHIND = frozenset(DENOMINATORS) | word_set(
+    """thou score scores thousand million billion trillion gross dozen dozens lakh crore pairs pair couple
+    couples myriad myriads squared cubed factorial tops max mille times fold powers roots odd something
+    plus minus modulo mod point tens hundreds ish percentile ppm ppb basis bits short shy half ago hence
+    less sans multiples copies radicals logs exponents digits decimals primes factors divisors tenth
+    logarithms reams quires decades centuries fortnights"""
+)
+"""Words right behind a number that make another one of it."""
+PREDICATES = word_set(
+    f"""{_SUMS} the our my your its her his their final correct right solution left needed required
+    remaining also indeed what how many much is are she he they it we have has had makes earns now
+    therefore thus then so exactly simply just clearly sold eaten used all in day per each every a an of
+    for to paid saved spent by at on requested desired asked question problem this boxed enough over
+    picked given girls boys and minimum maximum possible that more less fewer apart get most them"""
+)
+"""What a number may be said to be: "18 is the answer"."""
+IN_BRACKETS = word_set(
+    """correct or that is i e ie see step times plus minus checked verified namely equals equation above
+    surprisingly and all each dozen half of by from to with per day week month year hour total left
+    answer the her his in at for"""
+)
+GOES_ON = STATING | word_set("and thereby that which")
+"""Words behind a comma that go on with what was said."""
+IDENTIFIES = word_set("is are was means makes gives equals leaves matches")
+"""Verbs behind "which" that give the same number another name."""
+REASONS = word_set("not rather instead since because namely or as")
+"""What a remark behind a comma begins with that gives reasons or other names."""
+REMARKS = word_set(
+    """obviously clearly exactly no without any a doubt more less fewer than twice half third times as many
+    much same before and nothing else to be exact precise of the i am confident sure certain it is
+    answer in total all altogether obtained by multiplying adding subtracting dividing she he they so
+    each per rest"""
+)
+CLOSING_REMARKS = phrases(
+    """it is; that is the answer; that's the answer; is the answer; and nothing else; no doubt; and i am
+    confident; without doubt; without a doubt; without any doubt; to be exact; to be precise; and
+    nothing more; no more and no less; and no more; and this is the minimum possible; and that is the
+    answer; and that is it; so far; and that's it; as required; as desired; as expected"""
+)
+FOLLOWS_COMMA = TAIL | PLACED_BY | word_set("each every earning making leaving giving")
+GREATER = word_set(
+    "more farther further longer older taller faster higher heavier larger bigger wider deeper"
+)
+UNIT_WORDS = frozenset(UNITS) | word_set(
+    """people children men women sheep fish trout salmon deer mice feet teeth geese oxen dice g l ml kg mb
+    gb mph kph km m s h cm mm liter litre gallon quart pint cup usd percent degrees c f am pm"""
+)
