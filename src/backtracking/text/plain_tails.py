@@ -1,6 +1,6 @@
 """What may stand behind a number and leave it as it is: units, circumstances, reasons, what it is not."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from backtracking.text import plain_words as plain
 from backtracking.text.lexer import Token, token_at
@@ -109,23 +109,28 @@ def _behind_segment(tail: Sequence[Token], at: int) -> int | None:
 def _behind_word(tail: Sequence[Token], at: int) -> int | None:
     word = tail[at].word
     end = _phrase_end(tail, at + 1)
-    ends = {
-        "not": _behind_not,
-        "and": _behind_and,
-        "over": _behind_over,
-        "out": _behind_out,
-        "apart": lambda tail, at: at + 1 if at + 1 == end else None,
-        "the": _behind_the,
-        "while": lambda tail, at: len(tail) if token_at(tail, at + 1).text[:1].isupper() else None,
-        "when": lambda tail, at: len(tail) if token_at(tail, at + 1).word in plain.SUBJECTS else None,
-    }
-    if word in ends:
-        return ends[word](tail, at)
+    if word in _BEHIND:
+        return _BEHIND[word](tail, at)
     if word in ("because", "since", "rather", "instead", "equals"):
         return len(tail)
     if word in plain.CONNECTS:
         return max(end, at + 1) if _goes_on_plainly(tail, at, end) else None
     return at + 1 if word in plain.HAPPENS or _closes(tail[at]) else None
+
+
+def _behind_apart(tail: Sequence[Token], at: int) -> int | None:
+    """18 miles apart; not "apart from the tip"."""
+    return at + 1 if token_at(tail, at + 1).kind in ("none", "stop") else None
+
+
+def _behind_while(tail: Sequence[Token], at: int) -> int | None:
+    """While Ann gets 6."""
+    return len(tail) if token_at(tail, at + 1).text[:1].isupper() else None
+
+
+def _behind_when(tail: Sequence[Token], at: int) -> int | None:
+    """When they met; not "when rounded"."""
+    return len(tail) if token_at(tail, at + 1).word in plain.SUBJECTS else None
 
 
 def _goes_on_plainly(tail: Sequence[Token], at: int, end: int) -> bool:
@@ -150,6 +155,21 @@ def _behind_not(tail: Sequence[Token], at: int) -> int | None:
     return len(tail) if following != "counting" and any(map(is_figure, tail[at + 1 : at + 4])) else None
 
 
+def _behind_and(tail: Sequence[Token], at: int) -> int | None:
+    """And no goats; and Ann gets the rest; and nothing else."""
+    following = token_at(tail, at + 1)
+    if any(token.text == ":" for token in tail[at:]):
+        return len(tail)  # another thing begins
+    if (
+        following.word in ("no", "nothing", "not")
+        or following.word in plain.PLACES
+        or following.text[:1].isupper()
+        or following.word in plain.SUBJECTS
+    ):
+        return len(tail)
+    return None
+
+
 def _behind_over(tail: Sequence[Token], at: int) -> int | None:
     """Left over; over 3 days."""
     if token_at(tail, at - 1).word == "left":
@@ -172,6 +192,19 @@ def _behind_the(tail: Sequence[Token], at: int) -> int | None:
     return len(tail) if any(token.word in ("will", "are") for token in tail[at:]) else None
 
 
+_BEHIND: dict[str, Callable[[Sequence[Token], int], int | None]] = {
+    "not": _behind_not,
+    "and": _behind_and,
+    "over": _behind_over,
+    "out": _behind_out,
+    "apart": _behind_apart,
+    "the": _behind_the,
+    "while": _behind_while,
+    "when": _behind_when,
+}
+"""What reads on behind a word that needs a reading of its own."""
+
+
 def _is_said(token: Token) -> bool:
     """What a number may be said to be: "18 is the answer", "18 eggs are sold"."""
     known = token.word in plain.PREDICATES or token.word in plain.STATES or token.word in plain.PLACES
@@ -185,21 +218,6 @@ def _is_greater(tail: Sequence[Token], at: int) -> bool:
     return compared and (
         token_at(tail, at + 1).text[:1].isupper() or token_at(tail, at + 1).word in plain.SUBJECTS
     )
-
-
-def _behind_and(tail: Sequence[Token], at: int) -> int | None:
-    """And no goats; and Ann gets the rest; and nothing else."""
-    following = token_at(tail, at + 1)
-    if any(token.text == ":" for token in tail[at:]):
-        return len(tail)  # another thing begins
-    if (
-        following.word in ("no", "nothing", "not")
-        or following.word in plain.PLACES
-        or following.text[:1].isupper()
-        or following.word in plain.SUBJECTS
-    ):
-        return len(tail)
-    return None
 
 
 def _phrase_end(tail: Sequence[Token], at: int) -> int:
