@@ -39,7 +39,8 @@ def find_steps(text: str) -> list[Step]:
 def _judge(left: Side, right: Side, approximate: bool) -> Step | None:
     """Compare computed and stated value; the left side is the computed one if it has an operator."""
     computed, stated = (left, right) if left.has_operator else (right, left)
-    if _adds(computed) and len({operand.percent for operand in (*computed.operands, *stated.operands)}) > 1:
+    portions = {operand.percent for operand in (*computed.operands, *stated.operands)}
+    if not _counts_the_same(left, right) or (_adds(computed) and len(portions) > 1):
         return None
     expected, whole = evaluate(computed.parts), evaluate(stated.parts)
     if expected is None or whole is None:
@@ -56,12 +57,24 @@ def _judge(left: Side, right: Side, approximate: bool) -> Step | None:
     counts_things = bool(stated.units) and not computed.units
     if not right_ones and _may_be_meant(computed, expected, claims, first, counts_things=counts_things):
         return None
-    other_units = left.units and right.units and not left.units & right.units
+    other_units = not left.mixed and left.units and right.units and not left.units & right.units
     converts = (other_units or _mixes_units(computed.units)) and _is_conversion(expected, claimed)
     if (converts and not right_ones) or (other_units and (right_ones or _adds(left))):
         return None
     operands = tuple(operand.span for operand in computed.operands)
     return Step(left.start, right.end, operands, first.span, expected, claimed, bool(right_ones))
+
+
+def _counts_the_same(left: Side, right: Side) -> bool:
+    """Whether both sides count the same unknown, and things of different names are only collected."""
+    if left.unknown != right.unknown or right.mixed:
+        return False
+    return not left.mixed or _collects(left, right)
+
+
+def _collects(left: Side, right: Side) -> bool:
+    """3 apples + 4 oranges = 7 fruits."""
+    return bool(right.units) and not left.units & right.units and UNITS.keys().isdisjoint(right.units)
 
 
 def _adds(side: Side) -> bool:

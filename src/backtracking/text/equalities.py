@@ -29,8 +29,14 @@ def read_equalities(text: str) -> Iterator[tuple[Side, Side, bool]]:
             if stop < 0 or not _computes(tokens, begin, stop) or _is_supposed(tokens, begin):
                 continue
             left, right = side_of(tokens, begin, place), side_of(tokens, place + 1, stop)
-            if left and right and (left.has_operator or right.has_operator):
-                yield left, right, token.text[0] != "="
+            said = token.text == "is"
+            if (
+                left
+                and right
+                and (left.has_operator or right.has_operator)
+                and not (said and right.has_operator)
+            ):
+                yield left, right, not said and token.text[0] != "="
 
 
 def _computes(tokens: Sequence[Token], begin: int, stop: int) -> bool:
@@ -89,6 +95,8 @@ def _runs_on_before(tokens: Sequence[Token], begin: int) -> bool:
     """Whether the text before an expression belongs to it, so that it cannot be evaluated alone."""
     token, first = _before(tokens, begin), tokens[begin]
     if token.kind == "word":
+        if _before(tokens, begin - 1).kind == "op" and not _is_list_mark(tokens, begin - 2):
+            return True  # 25 friends + his 1 teacher
         glued = token.end == first.start and first.kind != "money"
         if token.text in say.FUNCTIONS:
             return True
@@ -96,7 +104,10 @@ def _runs_on_before(tokens: Sequence[Token], begin: int) -> bool:
             return True
         return _is_unit_of_longer(tokens, begin) or _links_to_number(tokens, begin)
     if token.kind == "other":
-        return _is_part_of_number(_before(tokens, begin - 1), token, first) or token.text[0] in "√∛∜\\_|"
+        bar = token.text == "|" and not first.spaced  # a spaced one parts the cells of a table
+        return (
+            bar or _is_part_of_number(_before(tokens, begin - 1), token, first) or token.text[0] in "√∛∜\\_"
+        )
     return token.kind in (*NUMERIC, "op", "cut") or (token.text == ")" and not _is_list_label(tokens, begin))
 
 
@@ -214,7 +225,7 @@ def _runs_on_after(tokens: Sequence[Token], end: int) -> bool:
         if token.text[0] == "\\":
             return True
         return _is_part_of_number(last, token, following) or (
-            token.text in _NEVER_BEHIND and not (token.text == "!" and token.spaced)
+            token.text in _NEVER_BEHIND and not (token.text in "!|" and token.spaced)
         )
     if token.kind in ("number", "frac"):
         return (

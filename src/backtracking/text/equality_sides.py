@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from math import isqrt
 
 from backtracking.text import equality_words as say
 from backtracking.text.equality_tokens import NUMERIC
 from backtracking.text.expressions import FRACTION_SLASH, ExpressionPart, Operand
 from backtracking.text.lexer import Token
+from backtracking.text.lexicon import UNITS
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,10 @@ class Side:
     units: frozenset[str]
     start: int
     end: int
+    unknown: str = ""
+    """The letter behind every number: 5k + 3k."""
+    mixed: bool = False
+    """Whether things of different names are added: 3 apples + 4 oranges."""
 
     @cached_property
     def operands(self) -> list[Operand]:
@@ -44,6 +50,7 @@ class Side:
 def side_of(tokens: Sequence[Token], begin: int, end: int) -> Side | None:
     """Operands and operators of tokens begin..end, units aside; none when the units forbid to compute."""
     parts: list[ExpressionPart] = []
+    letters: list[str] = []
     terms: list[set[str]] = [set()]
     last = tokens[begin].end
     for at in range(begin, end):
@@ -61,7 +68,9 @@ def side_of(tokens: Sequence[Token], begin: int, end: int) -> Side | None:
             last = token.end if token.kind == "paren" else last
         elif token.kind == "word":
             if _is_unknown(tokens[at - 1], token):
-                return None
+                letters.append(token.text if token.start == tokens[at - 1].end else "")
+                last = token.end
+                continue
             terms[-1].add(unit_of(token.text))
             if parts and parts[-1] == "/":
                 parts.pop()  # "$4/hour": a unit, no division
@@ -70,9 +79,23 @@ def side_of(tokens: Sequence[Token], begin: int, end: int) -> Side | None:
     named = [units for units in terms if units]
     if len(named) < len(terms) and any("cent" in units for units in named):
         return None  # 1 - 35 cents
-    if len(named) > 1 and not set.intersection(*named):
+    mixed = len(named) > 1 and not set.intersection(*named)
+    if mixed and (len(named) < len(terms) or not UNITS.keys().isdisjoint(set().union(*named))):
         return None
-    return Side(tuple(parts), frozenset().union(*terms), tokens[begin].start, last)
+    letter = _common_letter(letters, parts)
+    if letter is None:
+        return None
+    return Side(tuple(parts), frozenset().union(*terms), tokens[begin].start, last, letter, mixed)
+
+
+def _common_letter(letters: Sequence[str], parts: Sequence[ExpressionPart]) -> str | None:
+    """The letter behind every number of a sum, empty where there is none; none where they differ."""
+    if not letters:
+        return ""
+    numbers = sum(isinstance(part, Operand) for part in parts)
+    only_adds = all(part in ("+", "-") for part in parts if isinstance(part, str))
+    same = len(set(letters)) == 1 and len(letters[0]) == 1 and letters[0] not in say.UNIT_LETTERS
+    return letters[0] if same and only_adds and len(letters) == numbers else None
 
 
 def _is_unknown(number: Token, word: Token) -> bool:
@@ -86,6 +109,10 @@ def _is_unknown(number: Token, word: Token) -> bool:
 
 def _operand(token: Token, *, percent: bool) -> Operand | None:
     span = (token.start, token.end)
+    if token.text[0] == "√" or token.text.startswith("\\sqrt"):
+        radicand = int("".join(filter(str.isdigit, token.text)))
+        root = isqrt(radicand)
+        return Operand(Fraction(root), span, 0, percent, quotient=True) if root * root == radicand else None
     if token.kind == "frac":
         *whole, top, bottom = (int(part) for part in re.findall(r"\d+", token.text))
         if not bottom or (whole and top >= bottom):

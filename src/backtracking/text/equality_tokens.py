@@ -15,27 +15,40 @@ _TOKEN = re.compile(
     |(?P<skip>\*\*|&|°|\^\s?\{?\s?(?:\\circ\b|°)\s?\}?|\\[,;:! ]
         |\\(?:left|right|bigl?|bigr|Bigl?|Bigr|text|mathrm|mathbf|textbf|boxed|displaystyle)(?![A-Za-z]))
     |(?P<edge>\\[()\[\]])
-    |(?P<frac>(?:\d{1,9}[ ]?)?\\[dt]?frac\{\d{1,15}\}\{\d{1,15}\}|\d{1,9}[ ]\d{1,4}/\d{1,4}(?![.,]?\d|/))
+    |(?P<frac>(?:\d{1,9}[ ]?)?\\[dt]?frac\{\d{1,15}\}\{\d{1,15}\}|\d{1,9}[ ]\d{1,4}/\d{1,4}(?![.,]?\d|/)
+        |\\sqrt\{\d{1,9}\}|√\d{1,9}(?![\d.,]))
     |(?P<group>\\[dtc]?frac\s?\{|\^\s?\{|[{}])
     |(?P<number>(?<!\d)\d{1,3}(?:(?:,|\{,\}|\\,)\d{3}){1,6}(?!\d|,\d)(?:\.\d{1,12})?
         |(?<!\d)\d{1,18}(?:\.\d{1,12}(?:\.\.\.|…)?)?(?!\d)|(?<!\d)\.\d{1,12})
     |(?P<tight>(?<=\d)/(?=\d))
-    |(?P<op>[-+*/^×·⋅÷−–∗]|\\(?:times|cdot|div)\b)
-    |(?P<equals>==?|≈|\\approx\b)
-    |(?P<paren>[()])
+    |(?P<op>[-+*/^×·⋅÷−–∗]|\\(?:times|cdot|div)(?![A-Za-z]))
+    |(?P<equals>==?|≈|\\approx(?![A-Za-z]))
+    |(?P<paren>[()\[\]])
     |(?P<percent>\\?%)
     |(?P<money>\\?[$€£¥])
     |(?P<end>\n|\\\\|\\(?:begin|end)\{[a-z*]{1,20}\}|\\(?:quad|qquad|implies|therefore|because|to|[Rr]ightarrow)\b)
     |(?P<other>\\[A-Za-z]+|.))""",
     re.VERBOSE,
 )
-_EQUALS = re.compile(r"(?:=|≈|\\approx\b)(?![ \t]*[A-Za-z])")
+_EQUALS = re.compile(r"[=≈\\](?:(?<!\\)|approx\b)(?![ \t]*[A-Za-z])")
 """An equals sign that a number may follow."""
 _OPERATION = re.compile(
-    r"[-+*/^×·⋅÷−–∗⁰¹²³⁴⁵⁶⁷⁸⁹]|\\(?:times|cdot|div|[dtc]?frac)"
+    r"[-+*/^×·⋅÷−–∗%√⁰¹²³⁴⁵⁶⁷⁸⁹]|\\(?:times|cdot|div|sqrt|[dtc]?frac)"
     r"|[\d)}%$a-z] ?[xX](?![a-zA-Z])|[\d)][ ]?\(|\d[ ]\d"
 )
 """What a stretch without any of it cannot compute."""
+_WORDED = re.compile(r"[ ](?:is|equals|gives|makes|yields|→)[ ](?=[\\($€£]{0,3}\d)")
+_COMPUTED = re.compile(
+    r"(?:[+×*÷→](?=[ ])|[ ]-(?=[ ])|\\(?:times|cdot|div)(?![A-Za-z])|\b(?:plus|minus|times|by)\b"
+    r"|(?:%|/\d{1,9}|\})[ ]of\b)"
+    r"[ ]?\\?[$€£]?\d[\d,.]*(?:[ ][a-z]{1,12}){0,2}[)\\$]{0,3},?(?:[ ]which)?\Z"
+)
+"""3 + 4 which is 7; 3 times 4 equals 12: what it is in words, behind an operation between numbers."""
+_READ_WORDS = re.compile(r"[ ](?:plus|minus|times|divided|multiplied|of)[ ][\\($€£]{0,3}(?:\d|by)")
+"""What else is said in words between numbers."""
+_WORD_OPERATORS = {"plus": "+", "minus": "-", "times": "*", "divided": "/", "multiplied": "*"}
+_IS = "is"
+_WORD_EQUALS = frozenset(("is", "equals", "gives", "makes", "yields", "→"))
 _SPACE = re.compile(r"\s")
 _REACH_BACK, _REACH_ON, _MAX_JOINT = 100, 50, 12
 _OPERATORS = {
@@ -52,6 +65,7 @@ _OPERATORS = {
 }
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _TIGHT = ("", "\\left")
+_BRACKETS = ("(", "[")
 NUMERIC = ("number", "frac", "percent")
 _ENDS_OPERAND = (*NUMERIC, "word")
 
@@ -62,16 +76,26 @@ NOTHING = Token("end", "", -1, -1, spaced=True)
 def neighbourhoods(text: str) -> list[Span]:
     """The stretches of text around equals signs; the rest cannot hold a statement."""
     spans: list[Span] = []
-    for match in _EQUALS.finditer(text):
-        start, end = max(0, match.start() - _REACH_BACK), min(len(text), match.end() + _REACH_ON)
-        line = match.start() - _line_joint(text, match.start())
-        start = max(start, text.rfind(". ", start, match.start()), text.rfind("\n", start, line))
+    signs = [match.span() for match in _EQUALS.finditer(text)]
+    worded = [match.span() for match in _WORDED.finditer(text) if _is_worded(text, match.start())]
+    for sign, behind in sorted(signs + worded) if worded else signs:
+        start, end = max(0, sign - _REACH_BACK), min(len(text), behind + _REACH_ON)
+        line = sign - _line_joint(text, sign)
+        start = max(start, text.rfind(". ", start, sign), text.rfind("\n", start, line))
         if spans and start <= spans[-1][1]:
             spans[-1] = (spans[-1][0], end)
         else:
             spans.append((start, end))
-    computing = (span for span in spans if _OPERATION.search(text, *span))
+    computing = (span for span in spans if worded or _OPERATION.search(text, *span))
     return [(_word_begin(text, start), _word_end(text, end)) for start, end in computing]
+
+
+def _is_worded(text: str, at: int) -> bool:
+    """Whether an operation between numbers ends at a place."""
+    return _COMPUTED.search(text[max(0, at - _COMPUTED_REACH) : at]) is not None
+
+
+_COMPUTED_REACH = 45
 
 
 def _line_joint(text: str, at: int) -> int:
@@ -113,14 +137,68 @@ def tokens_of(text: str, start: int, end: int) -> list[Token]:
             word = text[begin:stop]
             tokens.append(new(Token, (kind, _OPERATORS.get(word, word), begin, stop, apart)))
         elif kind == "paren":
-            if text[begin] == "(":
+            bracket = "(" if text[begin] in "([" else ")"
+            if bracket == "(":
                 reader.multiply(begin)
-            tokens.append(new(Token, (kind, text[begin:stop], begin, stop, apart)))
+            tokens.append(new(Token, (kind, bracket, begin, stop, apart)))
         else:
             spaced = reader.take(kind, begin, stop, spaced=apart)
     if end < len(text):
         tokens.append(Token("cut", "", end, end, spaced=False))
-    return tokens
+    says = _READ_WORDS.search(text, start, end) or _WORDED.search(text, start, end)
+    return _with_words_read(tokens) if says else tokens
+
+
+def _with_words_read(tokens: list[Token]) -> list[Token]:
+    """The same, with signs for the words that stand for them: 3 times 4 is 12, 10% of 50."""
+    read: list[Token] = []
+    for at, token in enumerate(tokens):
+        last, following = read[-1] if read else NOTHING, tokens[at + 1] if at + 1 < len(tokens) else NOTHING
+        if token.kind not in ("word", "other") or not (_opens_value(following) or following.text == "by"):
+            read.append(token)
+        elif token.text in _WORD_EQUALS and _is_computed(read):
+            if last.text == "which":
+                read.pop()
+                if read[-1].text == ",":
+                    read.pop()
+            read.append(token._replace(kind="equals", text=_IS))
+        elif token.text in _WORD_OPERATORS and last.kind in _ENDS_OPERAND and not _is_mixed(read, tokens, at):
+            read.append(token._replace(kind="op", text=_WORD_OPERATORS[token.text]))
+        elif token.text == "of" and _is_portion(read):
+            read.append(token._replace(kind="op", text="*"))
+        elif not (token.text == "by" and last.kind == "op"):
+            read.append(token)
+    return read
+
+
+def _is_mixed(read: list[Token], tokens: list[Token], at: int) -> bool:
+    """12 divided by 3 + 1: what goes first is not said."""
+    adds = tokens[at].text in ("plus", "minus")
+    near = (*read[-2:-1], *tokens[at + 2 : at + 4])
+    return any(token.kind == "op" and not (adds and token.text in "+-") for token in near)
+
+
+def _is_portion(tokens: list[Token]) -> bool:
+    """10%, 1/3: what "of" multiplies."""
+    slash = tokens[-2].text if len(tokens) > 1 else ""
+    return bool(tokens) and (tokens[-1].kind in ("percent", "frac") or slash == FRACTION_SLASH)
+
+
+def _opens_value(token: Token) -> bool:
+    return token.kind in ("number", "frac", "money") or token.text == "("
+
+
+def _is_computed(tokens: list[Token]) -> bool:
+    """Whether the last few tokens compute something, and no equality was just read."""
+    for token in reversed(tokens[-_WORDED_REACH:]):
+        if token.kind == "op":
+            return token.spaced or token.text == "*"
+        if token.kind in ("equals", "end"):
+            return False
+    return False
+
+
+_WORDED_REACH = 8
 
 
 _KINDS = ("", *sorted(_TOKEN.groupindex, key=_TOKEN.groupindex.__getitem__))
@@ -175,7 +253,10 @@ class _Reader:
 
     def _group(self, taken: str, start: int, end: int) -> None:
         """Braces of fractions and exponents as parentheses, others left out."""
-        if taken == "{":
+        if taken == "{" and self._text[end : end + 1] in _BRACKETS:
+            self._add("paren", "(", start, end)
+            self._groups.append("power")
+        elif taken == "{":
             if start != self._bottom_opens:
                 self._groups.append("plain")
         elif taken[0] == "^":
