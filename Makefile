@@ -60,12 +60,13 @@ parity: env ## Compare with nnsight and TransformerLens in an environment of the
 site: env ## Build the documentation as a site in site/, and fail on a broken link
 	@$(BIN)/mkdocs build --strict --quiet
 
-docs: env ## Write what the pages say of the code: config keys, files of a run, the tree
+docs: env ## Write what the pages say of the code: config keys, files of a run, models, the tree
 	@$(BIN)/python scripts/write_config_docs.py
 	@$(BIN)/python scripts/write_artifact_docs.py
 	@$(BIN)/python scripts/write_metric_docs.py
 	@$(BIN)/python scripts/write_audit_docs.py
 	@$(BIN)/python scripts/write_claims_docs.py
+	@$(BIN)/python scripts/write_model_docs.py
 	@$(BIN)/python scripts/write_architecture_docs.py
 
 clean: ## Remove environment and caches (runs stay)

@@ -15,7 +15,8 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from backtracking.mechanism.passes import KINDS, UNCHANGED, Edit, Site, TailScan, batches
-from backtracking.model.loading import LoadedModel, first_tensor
+from backtracking.model.loading import LoadedModel
+from backtracking.model.mapping import first_tensor
 
 VOCABULARY = 8192
 States = list[torch.Tensor]

@@ -13,7 +13,7 @@ from backtracking.engine.batched import run_batched
 from backtracking.engine.generate import Row, SamplingParams, generate_rows
 from backtracking.engine.sampling import choose
 from backtracking.interventions import BASELINE, Condition, Intervention, When
-from backtracking.model import loading
+from backtracking.model import mapping
 from backtracking.model.gates import GateTable
 from backtracking.model.hooks import GateHooks, Ledger
 
@@ -173,7 +173,7 @@ def test_a_device_without_float64_chooses_the_same_tokens(params):
 
 def test_the_map_is_proved_on_the_host():
     values = torch.tensor([1.5, 2.5]).as_subclass(OnDevice)
-    assert loading._exact(values).tolist() == [1.5, 2.5]
+    assert mapping._exact(values).tolist() == [1.5, 2.5]
 
 
 def test_a_container_and_warm_files_count(tmp_path):

@@ -19,6 +19,12 @@ EXPERTS = {
     "max_position_embeddings": 128, "eos_token_id": 1, "bos_token_id": 2, "pad_token_id": 0,
 }  # fmt: skip
 
+LATENT = {
+    **EXPERTS, "num_key_value_heads": 4, "q_lora_rank": None, "kv_lora_rank": 16, "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 8, "v_head_dim": 16, "n_routed_experts": 2, "n_group": 1, "topk_group": 1,
+    "first_k_dense_replace": 2,
+}  # fmt: skip
+
 
 def generate(model, rows, new_tokens=12):
     return list(generate_rows(model, rows, SamplingParams(new_tokens), seed=0))
@@ -31,12 +37,8 @@ def refuses(model, why, length=9):
         generate(model, [Row(prompt(0, length), 0)], 60)
 
 
-def test_attention_sinks():
-    config = transformers.GptOssConfig(
-        **EXPERTS, head_dim=8, num_local_experts=2, layer_types=["full_attention"] * 2,
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-    )  # fmt: skip
-    refuses(build(config), "attention sinks")
+def test_latent_attention():
+    refuses(build(transformers.DeepseekV3Config(**LATENT)), "its attention is latent")
 
 
 def test_layers_that_keep_other_states():
@@ -117,16 +119,11 @@ def test_suppressed_tokens_must_exist(token):
 
 def test_heads_whose_values_have_another_width():
     """Multi-head latent attention: a slice of `head_dim` would be part of one head, or of two."""
-    config = transformers.DeepseekV3Config(
-        **{**EXPERTS, "num_key_value_heads": 4}, q_lora_rank=None, kv_lora_rank=16, qk_rope_head_dim=8,
-        qk_nope_head_dim=8, v_head_dim=16, n_routed_experts=2, n_group=1, topk_group=1,
-        first_k_dense_replace=2,
-    )  # fmt: skip
     one_head = Condition(name="h", interventions=(Intervention(component="attn", layer=1, head=1),))
     with pytest.raises(
         UserError, match=r"(?s)heads of this architecture cannot be told apart.*4 heads of width 8"
     ):
-        GateTable(build(config)).add(one_head)
+        GateTable(build(transformers.DeepseekV3Config(**LATENT))).add(one_head)
 
 
 def test_settings_that_complete_nothing():

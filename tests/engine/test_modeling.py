@@ -3,12 +3,13 @@
 import pytest
 import torch
 import transformers
-from tiny import CONFIGS, FAMILIES, NumberTokenizer, build, tiny
+from tiny import _COMMON, CONFIGS, FAMILIES, NumberTokenizer, build, tiny
 from torch import nn
 
 from backtracking.config.schema import ModelConfig
 from backtracking.errors import UserError
-from backtracking.model.loading import LoadedModel, first_tensor, load_model, resolve_device
+from backtracking.model.loading import LoadedModel, load_model, resolve_device
+from backtracking.model.mapping import first_tensor
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -75,13 +76,95 @@ def test_a_model_that_does_not_add_up_is_refused_by_name():
         LoadedModel.wrap(model, NumberTokenizer())
 
 
-def test_scaled_residuals_are_refused():
-    config = transformers.GraniteConfig(
-        vocab_size=300, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, residual_multiplier=0.5, max_position_embeddings=64,
-    )  # fmt: skip
-    with pytest.raises(UserError, match="differs from residual-out"):
-        build(config)
+def read_parts(model, ids):
+    """The first layer's input, what every layer is said to add, and the last layer's output."""
+    start, end, parts, handles = [], [], [], []
+    for block in model.blocks:
+        for module, scale in ((block.attn, block.attn_scale), (block.mlp, block.mlp_scale)):
+
+            def keep(_, __, output, scale=scale):
+                parts.append(scale * first_tensor(output).double())
+
+            handles.append(module.register_forward_hook(keep))
+    first, last = model.blocks[0].layer, model.blocks[-1].layer
+    handles.append(
+        first.register_forward_pre_hook(
+            lambda _, args, kwargs: start.append(args[0] if args else kwargs["hidden_states"]),
+            with_kwargs=True,
+        )
+    )
+    handles.append(last.register_forward_hook(lambda _, __, output: end.append(first_tensor(output))))
+    with torch.no_grad():
+        logits = model.model(input_ids=ids).logits
+    for handle in handles:
+        handle.remove()
+    return start[0].double(), parts, end[0], logits
+
+
+SUMS = {
+    "granite": lambda: transformers.GraniteConfig(
+        **_COMMON, residual_multiplier=0.22, logits_scaling=8.0, embedding_multiplier=12.0
+    ),
+    "cohere": lambda: transformers.CohereConfig(**_COMMON, logit_scale=0.0625),
+    "falcon": lambda: transformers.FalconConfig(
+        vocab_size=320, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, eos_token_id=1
+    ),
+    "bloom": lambda: transformers.BloomConfig(
+        vocab_size=320, hidden_size=32, n_layer=3, n_head=4, eos_token_id=1
+    ),
+    "glm4": lambda: transformers.Glm4Config(**_COMMON, head_dim=8),
+    "qwen3_next": lambda: transformers.Qwen3NextConfig(
+        **_COMMON, head_dim=8, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16,
+        shared_expert_intermediate_size=16, linear_num_key_heads=2, linear_num_value_heads=4,
+        linear_key_head_dim=8, linear_value_head_dim=8,
+        layer_types=["linear_attention", "full_attention", "linear_attention"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", SUMS)
+def test_what_layers_add_sums_to_the_residual_stream(family):
+    """Scaled sums, parallel blocks, norms behind the parts, adding inside the parts, mixers of two kinds."""
+    model = build(SUMS[family]())
+    start, parts, end, logits = read_parts(model, torch.arange(7, 19)[None])
+    assert len(parts) == 6
+    assert torch.allclose(start + sum(parts), end.double(), atol=1e-4)
+    with torch.no_grad():
+        assert torch.allclose(model.readout(end), logits, atol=1e-4)
+
+
+def test_the_scales_are_those_of_the_config():
+    granite, cohere = build(SUMS["granite"]()), build(SUMS["cohere"]())
+    scales = [scale for block in granite.blocks for scale in (block.attn_scale, block.mlp_scale)]
+    assert scales == pytest.approx([0.22] * 6, abs=1e-5)
+    assert granite.logit_scale == pytest.approx(1 / 8, abs=1e-6)
+    assert cohere.logit_scale == pytest.approx(0.0625, abs=1e-6)
+    assert tiny("llama").logit_scale == tiny("llama").blocks[0].attn_scale == 1.0
+
+
+def test_a_mixer_without_attention_has_no_heads():
+    model = build(SUMS["qwen3_next"]())
+    assert [model.has_separable_heads(layer) for layer in range(3)] == [False, True, False]
+    assert [block.head_projection is None for block in model.blocks] == [True, False, True]
+
+
+REFUSED = {
+    "one part": (
+        lambda: transformers.MambaConfig(vocab_size=320, hidden_size=32, num_hidden_layers=2, state_size=4),
+        "adds one part alone",
+    ),
+    "norms behind the sum": (
+        lambda: transformers.OpenAIGPTConfig(vocab_size=320, n_embd=32, n_layer=2, n_head=4),
+        "does not add up",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_other_sums_are_refused_in_words(kind):
+    config, why = REFUSED[kind]
+    with pytest.raises(UserError, match=why):
+        build(config())
 
 
 def test_eos_may_be_one_several_or_none():

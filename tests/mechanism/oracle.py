@@ -23,6 +23,10 @@ NAMES = {
         "post_feedforward_layernorm",
         "self_attn.o_proj",
     ),
+    "granite": ("model.layers", "self_attn", "mlp", "self_attn.o_proj"),
+    "cohere": ("model.layers", "self_attn", "mlp", "self_attn.o_proj"),
+    "bloom": ("transformer.h", "self_attention.dense", "mlp.dense_4h_to_h", "self_attention.dense"),
+    "lfm2": ("model.layers", "self_attn or conv", "feed_forward", "self_attn.out_proj"),
 }
 """Per architecture: the layers, what attention and MLP write with, and the projection behind the heads."""
 
@@ -62,7 +66,9 @@ def _install(model: Any, change: Change) -> Any:
             return (_changed(output[0], change, slice(None)), *output[1:])
         return _changed(output, change, slice(None))
 
-    module = layer.get_submodule(attention if change.component == "attn" else mlp)
+    name, _, otherwise = attention.partition(" or ")
+    mixer = name if hasattr(layer, name.partition(".")[0]) else otherwise
+    module = layer.get_submodule(mixer if change.component == "attn" else mlp)
     return module.register_forward_hook(after)
 
 

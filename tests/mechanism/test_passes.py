@@ -3,10 +3,18 @@
 import pytest
 import torch
 from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    CohereConfig,
+    CohereForCausalLM,
     Gemma3ForCausalLM,
     Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
+    GraniteConfig,
+    GraniteForCausalLM,
+    Lfm2Config,
+    Lfm2ForCausalLM,
     MistralConfig,
     MistralForCausalLM,
 )
@@ -22,6 +30,7 @@ from backtracking.mechanism.passes import (
     read_padded,
     recording,
     residuals,
+    takes_arms,
 )
 from backtracking.model.loading import LoadedModel
 
@@ -64,7 +73,46 @@ def _gemma3() -> LoadedModel:
     return LoadedModel.wrap(Gemma3ForCausalLM(config).eval(), tokenizer(), "gemma3")
 
 
-MODELS = {"qwen2": random_model, "gpt2": _gpt2, "mistral": _mistral, "gemma3": _gemma3}
+def _granite() -> LoadedModel:
+    """Parts and logits are multiplied by numbers of the config."""
+    torch.manual_seed(0)
+    config = GraniteConfig(
+        **SMALL, num_key_value_heads=2, residual_multiplier=0.3, logits_scaling=0.5, attention_multiplier=0.3
+    )
+    return LoadedModel.wrap(GraniteForCausalLM(config).eval(), tokenizer(), "granite")
+
+
+def _cohere() -> LoadedModel:
+    """Attention and MLP side by side; a final norm that takes the mean away; scaled logits."""
+    torch.manual_seed(0)
+    config = CohereConfig(**SMALL, num_key_value_heads=2, logit_scale=0.5, eos_token_id=2)
+    return LoadedModel.wrap(CohereForCausalLM(config).eval(), tokenizer(), "cohere")
+
+
+def _bloom() -> LoadedModel:
+    """Parts are added inside attention and MLP; positions come from the mask."""
+    torch.manual_seed(0)
+    config = BloomConfig(vocab_size=len(PIECES), hidden_size=32, n_layer=3, n_head=4, initializer_range=0.2)
+    return LoadedModel.wrap(BloomForCausalLM(config).eval(), tokenizer(), "bloom")
+
+
+def _lfm2() -> LoadedModel:
+    """A convolution in place of attention, which keeps a state of its own."""
+    torch.manual_seed(0)
+    layers = ["conv", "full_attention", "full_attention"]
+    config = Lfm2Config(**SMALL, num_key_value_heads=2, layer_types=layers)
+    return LoadedModel.wrap(Lfm2ForCausalLM(config).eval(), tokenizer(), "lfm2")
+
+
+MODELS = {
+    "qwen2": random_model, "gpt2": _gpt2, "mistral": _mistral, "gemma3": _gemma3,
+    "granite": _granite, "cohere": _cohere, "bloom": _bloom, "lfm2": _lfm2,
+}  # fmt: skip
+
+
+def test_who_shares_passes():
+    """What keeps more than keys and values, or takes no mask of ours, is read arm by arm."""
+    assert [name for name, model in MODELS.items() if not takes_arms(model())] == ["bloom", "lfm2"]
 
 
 def _sequences() -> list[list[int]]:
@@ -131,11 +179,12 @@ def test_a_pass_of_arms_stays_within_the_budget():
     loaded = random_model()
     sequences = _sequences()
     arms = [UNCHANGED, *[(Edit(Site(kind, layer)),) for kind in ("attn", "mlp") for layer in range(4)]]
+    scan = TailScan(loaded, arms, budget=4 * len(sequences))  # which tries the model out first
     sizes = []
     handle = loaded.model.base_model.register_forward_pre_hook(
         lambda _, __, given: sizes.append(given["input_ids"].numel()), with_kwargs=True
     )
-    bounded = TailScan(loaded, arms, budget=4 * len(sequences))(sequences)
+    bounded = scan(sequences)
     handle.remove()
     assert max(sizes[1:]) == 4 * len(sequences) and len(sizes) == 1 + 3
     torch.testing.assert_close(bounded, TailScan(loaded, arms)(sequences), atol=1e-4, rtol=1e-4)

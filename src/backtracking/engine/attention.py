@@ -79,17 +79,16 @@ def paged_attention(
     # `check_numbers` turns these into refusals that name the model.
     if engine_pass is None or attention_mask is not None:
         raise NotImplementedError("the model does not pass the engine's arguments on to its attention")
-    if options.get("s_aux") is not None:
-        raise NotImplementedError("attention sinks")
+    sinks = options.get("s_aux")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if isinstance(engine_pass, DecodePass):
-        return _decode(query, key, value, engine_pass, sliding_window, scale, softcap), None
+        return _decode(query, key, value, engine_pass, sliding_window, scale, softcap, sinks), None
     engine_pass.windows.append(sliding_window)
     parts = [
-        _within(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scale, softcap, sliding_window)
+        _within(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scale, softcap, sliding_window, sinks)
         for a, b in engine_pass.segments
     ]
-    return torch.cat(parts, dim=2).transpose(1, 2), None
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
 
 
 def _decode(
@@ -100,8 +99,12 @@ def _decode(
     window: int | None,
     scale: float,
     cap: float | None,
+    sinks: Tensor | None,
 ) -> Tensor:
-    """Attention of one new token per row; `key` is [pages, key heads, width, positions]."""
+    """Attention of one new token per row; `key` is [pages, key heads, width, positions].
+
+    A head's sink is one more score that takes its weight and gives nothing.
+    """
     rows, heads, _, width = query.shape
     pages, key_heads = key.shape[:2]
     batches = pages * key_heads
@@ -112,9 +115,13 @@ def _decode(
     else:
         scores = torch.tanh(torch.bmm(asked, key.flatten(0, 1)) * scale / cap) * cap + bias
     scores = scores.float().view(pages, heads, -1)
-    largest = at.by_row(scores.amax(-1), "max").index_select(0, at.owners)
-    weights = scores.sub_(largest[:, :, None]).exp_()
+    largest = at.by_row(scores.amax(-1), "max")
+    if sinks is not None:
+        largest = torch.maximum(largest, sinks.float())
+    weights = scores.sub_(largest.index_select(0, at.owners)[:, :, None]).exp_()
     totals = at.by_row(weights.sum(-1), "sum")[:rows]
+    if sinks is not None:
+        totals = totals + (sinks.float() - largest[:rows]).exp()
     sums = torch.bmm(weights.to(value.dtype).view(batches, -1, PAGE), value.flatten(0, 1))
     summed = at.by_row(sums.float().view(pages, -1), "sum")[:rows].view(rows, 1, heads, -1)
     # The largest score of a row weighs 1; only slots without a row have less in all.
@@ -122,12 +129,18 @@ def _decode(
 
 
 def _within(
-    query: Tensor, key: Tensor, value: Tensor, scale: float, cap: float | None, window: int | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    scale: float,
+    cap: float | None,
+    window: int | None,
+    sinks: Tensor | None,
 ) -> Tensor:
     """Causal attention of one prompt over itself, [1, heads, tokens, width]."""
     length = query.shape[2]
     is_grouped = query.shape[1] != key.shape[1]
-    if cap is None and (window is None or window >= length):
+    if cap is None and sinks is None and (window is None or window >= length):
         return functional.scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=scale, enable_gqa=is_grouped
         )
@@ -141,7 +154,11 @@ def _within(
     scores = query @ key.transpose(2, 3) * scale
     if cap is not None:
         scores = torch.tanh(scores / cap) * cap
-    weights = torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=-1, dtype=torch.float32)
+    scores = scores.masked_fill(hidden, -torch.inf)
+    if sinks is not None:
+        sink = sinks.to(scores.dtype)[None, :, None, None].expand(*scores.shape[:3], 1)
+        scores = torch.cat([scores, sink], dim=-1)
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32)[..., :length]
     return weights.to(query.dtype) @ value
 
 

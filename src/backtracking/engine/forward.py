@@ -126,7 +126,13 @@ def check_layers(model: LoadedModel) -> None:
     """Refuse by name the kinds of layer that keep more than keys and values of every position."""
     kinds = set(getattr(model.model.config.get_text_config(), "layer_types", None) or ())
     if unknown := kinds - _LAYER_TYPES:
-        raise refusal(model, f"layers of type {', '.join(sorted(unknown))} need another cache")
+        raise refusal(
+            model, f"layers of type {', '.join(sorted(unknown))} keep another state than keys and values"
+        )
+    if getattr(model.model.config.get_text_config(), "kv_lora_rank", None):
+        raise refusal(
+            model, "its attention is latent: it keeps compressed keys and values, the engine whole ones"
+        )
 
 
 def check_length(model: LoadedModel, longest: int) -> None:
@@ -159,10 +165,10 @@ def check_numbers(model: LoadedModel) -> None:
             tokens[:2] = [row[-back] for row in ids]
             positions[:2] = [len(row) - back for row in ids]
             logits.append(decode_pass(model, cache, tokens, positions)[:2])
+        _compare(model, ids, torch.stack(logits, dim=1))
     # What a forward pass raises that was made for other arguments or caches is its own choice.
-    except (NotImplementedError, TypeError, AttributeError, RuntimeError) as error:
-        raise refusal(model, f"its forward pass does not fit the engine: {error}") from error
-    _compare(model, ids, torch.stack(logits, dim=1))
+    except (NotImplementedError, TypeError, AttributeError, LookupError, RuntimeError) as error:
+        raise refusal(model, f"its forward pass does not fit the engine ({error})") from error
     _check_windows(model, packed.attention.windows)
 
 

@@ -7,9 +7,10 @@ is held to.
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     GenerationConfig,
     LogitsProcessor,
@@ -20,6 +21,7 @@ from transformers import (
 
 from backtracking.engine.rows import Draft, Row
 from backtracking.engine.sampling import SamplingParams, choose
+from backtracking.errors import UserError, is_out_of_memory
 from backtracking.model.bans import Bans
 from backtracking.model.gates import GateTable
 from backtracking.model.hooks import intervene_with
@@ -75,6 +77,34 @@ def _plain_generation(model: LoadedModel) -> Iterator[None]:
         model.model.generation_config = own
 
 
+_GENERATING: WeakSet[nn.Module] = WeakSet()
+"""Models whose own `generate` has been seen to run."""
+
+
+def _check_generates(model: LoadedModel) -> None:
+    """Refuse in words a model whose own `generate` cannot go on from tokens alone."""
+    if model.model in _GENERATING:
+        return
+    ids = torch.zeros((1, 3), dtype=torch.long, device=model.device)
+    try:
+        with torch.no_grad(), _plain_generation(model):
+            model.model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                generation_config=GenerationConfig(max_new_tokens=2, do_sample=False, pad_token_id=0),
+            )
+    # What a model raises that wants more than tokens, or another cache, is its own choice.
+    except (TypeError, ValueError, AttributeError, LookupError, NotImplementedError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise UserError(
+            f"{model.name}: this model cannot generate",
+            f"its own `generate` fails on a short prompt ({error})",
+            "choose another model; docs/models.md lists the families",
+        ) from error
+    _GENERATING.add(model.model)
+
+
 def run_reference(
     model: LoadedModel,
     rows: Iterable[Row | None],
@@ -85,6 +115,7 @@ def run_reference(
     ledger: Ledger,
 ) -> Iterator[GenerationRecord]:
     """Complete rows one after the other."""
+    _check_generates(model)
     for row in filter(None, rows):
         draft = Draft(row, model, params, seed)
         ids = torch.tensor([row.prompt.ids], device=model.device)

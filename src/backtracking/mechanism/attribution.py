@@ -24,6 +24,7 @@ from backtracking.mechanism.passes import (
     read_padded,
     recording,
     residuals,
+    scale_at,
 )
 from backtracking.mechanism.study import Item
 from backtracking.model.loading import LoadedModel
@@ -44,14 +45,33 @@ class LinearReadout:
     def of(cls, loaded: LoadedModel) -> "LinearReadout":
         """Takes scale and shift from the model's final norm."""
         norm = loaded.final_norm
-        ones = torch.ones(loaded.hidden_size, device=loaded.device)
-        if isinstance(norm, nn.LayerNorm):
-            shift = torch.zeros_like(ones) if norm.bias is None else norm.bias.float()
-            return cls(norm.weight.float(), shift, centred=True, eps=norm.eps)
+        even = torch.ones(loaded.hidden_size, device=loaded.device, dtype=loaded.dtype)
         eps = float(getattr(norm, "variance_epsilon", getattr(norm, "eps", 0.0)))
+        if isinstance(norm, nn.LayerNorm) and norm.weight is not None:
+            shift = even.float() * 0 if norm.bias is None else norm.bias.float()
+            return cls(norm.weight.float(), shift, centred=True, eps=norm.eps)
         # An RMS norm of ones is its gain, whether the weight is stored as the gain or as the gain minus one.
-        gain = norm(ones.to(loaded.dtype)).float() * (1 + eps) ** 0.5
-        return cls(gain, torch.zeros_like(ones), centred=False, eps=eps)
+        found = cls(norm(even).float() * (1 + eps) ** 0.5, torch.zeros_like(even.float()), False, eps)
+        if found._holds(norm, even):
+            return found
+        # A state of mean zero and size one shows the gain of a norm that takes the mean away.
+        swing = even.clone()
+        swing[1::2] = -1
+        up, down = norm(swing).float(), norm(-swing).float()
+        found = cls((up - down) / 2 * swing.float() * (1 + eps) ** 0.5, (up + down) / 2, True, eps)
+        if found._holds(norm, even):
+            return found
+        raise UserError(
+            f"{loaded.name}: direct effects are not defined for this model",
+            f"its final norm ({type(norm).__name__}) is neither a layer norm nor an RMS norm",
+            "use the ablation scan, which needs no linear readout",
+        )
+
+    def _holds(self, norm: nn.Module, like: Tensor) -> bool:
+        """Whether the norm of an uneven state is what the parts say."""
+        state = torch.linspace(-1, 2, len(like), device=like.device).sin().to(like.dtype)
+        said = self.of_part(state.float(), self.scale(state.float())) + self.shift
+        return torch.allclose(said, norm(state).float(), rtol=0.02, atol=0.02)
 
     def scale(self, state: Tensor) -> Tensor:
         """[..., 1]: what the norm divides this state by."""
@@ -82,7 +102,8 @@ class Gap:
         weight = head.weight[rows].float()
         bias = getattr(head, "bias", None)
         shift = weight.new_zeros(len(rows)) if bias is None else bias[rows].float()
-        return cls(weight[0] - weight[1:].mean(0), float(shift[0] - shift[1:].mean()))
+        scale = loaded.logit_scale
+        return cls(scale * (weight[0] - weight[1:].mean(0)), scale * float(shift[0] - shift[1:].mean()))
 
 
 @torch.no_grad()
@@ -138,7 +159,7 @@ def _states(loaded: LoadedModel, items: Sequence[Item], heads: bool) -> _States:
     by_head = [_head_outputs(loaded, layer, inputs[layer]) for layer in projections]
     return _States(
         inputs["start"].float(),
-        torch.stack([kept[site] for site in components(loaded)], dim=1).float(),
+        torch.stack([scale_at(loaded, site) * kept[site].float() for site in components(loaded)], dim=1),
         kept["end"].float(),
         torch.stack(by_head, dim=1).float() if by_head else None,
     )
@@ -172,7 +193,7 @@ def _head_outputs(loaded: LoadedModel, layer: int, concatenated: Tensor) -> Tens
         part = slice(head * width, (head + 1) * width)
         alone[:, head, part] = concatenated[:, part]
     constant = projection(torch.zeros_like(concatenated[:1]))
-    outputs: Tensor = projection(alone) - constant
+    outputs: Tensor = loaded.blocks[layer].attn_scale * (projection(alone) - constant)
     return outputs
 
 

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from backtracking.measurements.statistics import (
     spread,
     sums_by,
 )
-from backtracking.mechanism.passes import Edit, Site, TailScan, batches
+from backtracking.mechanism.passes import Edit, Site, TailScan, batches, takes_arms
 from backtracking.mechanism.phrases import Chances, PhraseReader
 from backtracking.mechanism.readouts import Openings, opening_mass, rank
 from backtracking.model.hooks import intervene
@@ -193,14 +194,16 @@ def _step_by_step(
     """Logits after the last id under each condition; the prefix is read untouched."""
     from transformers import DynamicCache
 
-    cache = DynamicCache()
     tokens = torch.tensor([list(ids)], device=model.device)
-    if len(ids) > 1:
-        model.model(input_ids=tokens[:, :-1], past_key_values=cache, use_cache=True)
-        cache.batch_repeat_interleave(len(conditions))
-    last = tokens[:, -1:].repeat(len(conditions), 1)
+    kept: dict[str, Any] = {"use_cache": False}
+    if len(ids) > 1 and takes_arms(model):
+        kept = {"past_key_values": DynamicCache(), "use_cache": True}
+        model.model(input_ids=tokens[:, :-1], **kept)
+        kept["past_key_values"].batch_repeat_interleave(len(conditions))
+        tokens = tokens[:, -1:]
+    own = tokens.repeat(len(conditions), 1)
     with intervene(model, conditions, prompt_lengths=[len(ids) - 1] * len(conditions), vectors=vectors):
-        logits: Tensor = model.model(input_ids=last, past_key_values=cache, use_cache=True).logits
+        logits: Tensor = model.model(input_ids=own, **kept).logits
     return logits[:, -1]
 
 

@@ -15,7 +15,10 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from backtracking.errors import UserError
-from backtracking.model.loading import LoadedModel, check_finite, first_tensor
+from backtracking.mechanism.masks import attention_masks, check_mask_support, own_tails, rewind
+from backtracking.mechanism.proved import PROBES, last_state, proved
+from backtracking.model.loading import LoadedModel
+from backtracking.model.mapping import check_finite, first_tensor
 
 BlockKind = Literal["attn", "mlp"]
 KINDS: tuple[BlockKind, BlockKind] = ("attn", "mlp")
@@ -82,6 +85,12 @@ class Padded:
 
 def read_padded(loaded: LoadedModel, batch: Padded, cache: DynamicCache | None = None) -> None:
     """One ordinary pass over a batch; what is wanted of it is recorded by hooks or kept in the cache."""
+    if not loaded.reads_padded:
+        raise UserError(
+            f"{loaded.name}: texts of different lengths cannot be read side by side",
+            "with padding in front of a text the model computes other numbers than without",
+            "the reference engine generates with this model; for the analyses, choose another",
+        )
     read = loaded.model.base_model(
         input_ids=batch.ids,
         attention_mask=batch.mask,
@@ -123,6 +132,12 @@ def module_at(loaded: LoadedModel, site: Site) -> nn.Module:
     return block.attn if site.component == "attn" else block.mlp
 
 
+def scale_at(loaded: LoadedModel, site: Site) -> float:
+    """What the layer multiplies a site's output by when it adds it to the residual stream."""
+    block = loaded.blocks[site.layer]
+    return block.attn_scale if site.component == "attn" else block.mlp_scale
+
+
 def components(loaded: LoadedModel) -> dict[Site, nn.Module]:
     """Every block's modules that write to the residual stream, in the order in which they write."""
     sites = [Site(kind, layer) for layer in range(loaded.n_layers) for kind in KINDS]
@@ -157,12 +172,15 @@ class _Compiled:
     backs: Tensor
 
 
-def _compile(arms: Sequence[Edits], tail: int, device: torch.device) -> list[_Compiled]:
+def _compile(arms: Sequence[Edits], tail: int, device: torch.device, before: int = 0) -> list[_Compiled]:
+    """Edits by module; `before` positions stand in the same pass ahead of the first arm's tail."""
     places: dict[tuple[Site, float | None], list[tuple[int, int]]] = {}
     for number, arm in enumerate(arms):
         for edit in arm:
             edits_at = places.setdefault((edit.site, edit.factor), [])
-            edits_at.extend((number * tail + tail - 1 - back, back) for back in edit.back if back < tail)
+            edits_at.extend(
+                (before + number * tail + tail - 1 - back, back) for back in edit.back if back < tail
+            )
     return [
         _Compiled(
             site,
@@ -178,13 +196,21 @@ def _compile(arms: Sequence[Edits], tail: int, device: torch.device) -> list[_Co
 class TailScan:
     """Runs many arms on the last `tail` tokens of sequences at the price of one pass per prefix.
 
+    Models that keep more than keys and values, or take no mask of ours, run each arm in a pass of its own.
+
     A pass of arms holds at most `budget` tokens over all sequences, or one arm if even that is more.
     """
 
     def __init__(
-        self, loaded: LoadedModel, arms: Sequence[Edits], *, tail: int = 1, budget: int | None = None
+        self,
+        loaded: LoadedModel,
+        arms: Sequence[Edits],
+        *,
+        tail: int = 1,
+        budget: int | None = None,
+        shares: bool | None = None,
     ) -> None:
-        _check_mask_support(loaded)
+        self._shares = takes_arms(loaded) if shares is None else shares
         self._loaded = loaded
         self._arms = arms
         self._tail = tail
@@ -200,6 +226,8 @@ class TailScan:
         """
         if short := [len(s) for s in sequences if len(s) < self._tail]:
             raise ValueError(f"a sequence of {short[0]} tokens is shorter than the tail of {self._tail}")
+        if not self._shares:
+            return torch.stack([self._alone(s, row, donors or {}) for row, s in enumerate(sequences)])
         prefix = Padded.of([sequence[: -self._tail] for sequence in sequences], self._loaded.device)
         tails = torch.tensor([list(s[-self._tail :]) for s in sequences], device=self._loaded.device)
         width = prefix.ids.shape[1]
@@ -212,6 +240,16 @@ class TailScan:
             outputs.append(self._tails(prefix, tails, chunk, cache, donors or {}))
             rewind(cache, width)
         return torch.cat(outputs, dim=1)
+
+    def _alone(self, sequence: Sequence[int], row: int, donors: Mapping[Site, Tensor]) -> Tensor:
+        """Every arm's last residual stream, [arm, hidden], from plain passes over the whole sequence."""
+        own = {site: donor[row : row + 1] for site, donor in donors.items()}
+        ends = []
+        for arm in self._arms:
+            before = len(sequence) - self._tail
+            with editing(self._loaded, _compile([arm], self._tail, self._loaded.device, before), own):
+                ends.append(last_state(self._loaded, sequence))
+        return torch.cat(ends)
 
     def _chunks(self, rows: int) -> Iterator[Sequence[Edits]]:
         """The arms in groups that ride together."""
@@ -240,20 +278,13 @@ class TailScan:
             self._loaded.model.base_model(
                 input_ids=tails.repeat(1, len(arms)),
                 attention_mask=attention_masks(
-                    self._loaded, _visible(prefix, len(arms), self._tail), prefix.positions, positions
+                    self._loaded, own_tails(prefix.mask, len(arms), self._tail), prefix.positions, positions
                 ),
                 position_ids=positions,
                 past_key_values=cache,
                 use_cache=True,
             )
         return kept["end"]
-
-
-def rewind(cache: DynamicCache, width: int) -> None:
-    """Forget what was read behind the first `width` positions."""
-    for layer in cache.layers:
-        layer.keys = layer.keys[:, :, :width]
-        layer.values = layer.values[:, :, :width]
 
 
 @contextmanager
@@ -314,48 +345,11 @@ def _head_hook(
     return hook
 
 
-def _check_mask_support(loaded: LoadedModel) -> None:
-    kernel = getattr(loaded.model.config, "_attn_implementation", "eager")
-    if kernel not in ("eager", "sdpa"):
-        raise UserError(
-            f"model.attn_implementation: {kernel} cannot run the scans",
-            "they need an attention mask of their own",
-            "set model.attn_implementation: sdpa for logit-lens, ablation-scan and the analyses after them",
-        )
-
-
-def attention_masks(loaded: LoadedModel, seen: Tensor, prefix: Tensor, positions: Tensor) -> Any:
-    """Masks for queries behind a prefix; per layer type where a model mixes full and sliding attention.
-
-    `seen` says what each query may see, [batch, query, key]; the others where prefix and queries stand.
-    """
-    config = loaded.model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ())
-    window = getattr(config, "sliding_window", None)
-    slides = "sliding_attention" in kinds if kinds else window is not None
-    near = seen
-    if slides and window is not None:
-        key_positions = torch.cat([prefix, positions], dim=1)
-        near = seen & (positions[:, :, None] - key_positions[:, None, :] < window)
-    if len(kinds) > 1:
-        return {
-            kind: _additive(near if kind == "sliding_attention" else seen, loaded.dtype) for kind in kinds
-        }
-    return _additive(near, loaded.dtype)
-
-
-def _visible(prefix: Padded, arms: int, tail: int) -> Tensor:
-    """[batch, query, key]: the prefix without its padding, and earlier tokens of the same arm."""
-    queries = arms * tail
-    device = prefix.ids.device
-    arm = torch.arange(queries, device=device) // tail
-    step = torch.arange(queries, device=device) % tail
-    own = (arm[:, None] == arm[None, :]) & (step[:, None] >= step[None, :])
-    before = prefix.mask.bool()[:, None, :].expand(-1, queries, -1)
-    return torch.cat([before, own.expand(len(prefix.ids), -1, -1)], dim=2)
-
-
-def _additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
-    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(
-        ~seen, torch.finfo(dtype).min
-    )[:, None]
+def takes_arms(loaded: LoadedModel) -> bool:
+    """Whether many short continuations of one text can share a pass: proved once per model."""
+    check_mask_support(loaded)
+    kinds = set(getattr(loaded.model.config.get_text_config(), "layer_types", None) or ())
+    if kinds - {"full_attention", "sliding_attention"}:
+        return False
+    scan = TailScan(loaded, [UNCHANGED] * 3, tail=2, shares=True)
+    return proved(loaded, "arms", lambda: scan(PROBES)[:, -1])

@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from backtracking.mechanism.masks import attention_masks, rewind
 from backtracking.mechanism.passes import (
     QUERIES_PER_PASS,
     Padded,
-    attention_masks,
     batches,
     read_padded,
     recording,
     residuals,
-    rewind,
+    takes_arms,
 )
+from backtracking.mechanism.proved import last_state
 from backtracking.model.loading import LoadedModel
 from backtracking.text.triggers import Phrase
 
@@ -74,6 +75,10 @@ class PhraseReader:
             for index, wanted in enumerate(places):
                 yield index, torch.zeros(len(wanted), 0)
             return
+        if not takes_arms(self._loaded):
+            for index, (text, wanted) in enumerate(zip(texts, places, strict=True)):
+                yield index, torch.stack([self._read_alone(text[: place + 1]) for place in wanted])
+            return
         for group in batches([len(text) for text in texts], self._budget):
             batch = Padded.of([texts[k] for k in group], self._loaded.device)
             cache = DynamicCache()
@@ -90,6 +95,11 @@ class PhraseReader:
             )
             for index, chances in zip(group, all_chances, strict=True):
                 yield index, chances[: len(places[index])]
+
+    def _read_alone(self, text: Sequence[int]) -> Tensor:
+        """[phrase], from a plain pass per piece, for models that share none."""
+        states = [last_state(self._loaded, [*text, *start]) for start in self._pieces.starts]
+        return self._chances(torch.cat(states))
 
     def _read(self, batch: Padded, cache: DynamicCache, places: Tensor) -> Tensor:
         """[text, place, phrase]"""

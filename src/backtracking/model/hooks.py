@@ -14,7 +14,8 @@ from backtracking.errors import UserError
 from backtracking.interventions import Condition, Intervention, When
 from backtracking.model.gates import GateTable, Operation
 from backtracking.model.ledger import Ledger
-from backtracking.model.loading import LoadedModel, first_tensor
+from backtracking.model.loading import LoadedModel
+from backtracking.model.mapping import first_tensor
 from backtracking.model.schedule import Mask, Positions, onset_seen
 from backtracking.text.triggers import Phrase
 
@@ -222,7 +223,7 @@ class CallTracker:
 
     def _place(self, tokens: NDArray[np.int64], cache: Any) -> int:
         """The position at which this call begins; tells calls that go on from those that begin anew."""
-        start = 0 if cache is None else int(cache.get_seq_length())
+        start = _length_kept(cache)
         known = self._history
         if known is not None and 0 < start != known.shape[1]:
             raise UserError(
@@ -323,3 +324,15 @@ def ablate(
                 f"its schedule is {intervention.when!r}, and no position of the call falls under it",
                 "give prompt_lengths=, so that later positions count as generated, or use phase='all'",
             )
+
+
+def _length_kept(cache: Any) -> int:
+    """How many positions a cache holds."""
+    try:
+        return 0 if cache is None else int(cache.get_seq_length())
+    except ValueError as error:
+        raise UserError(
+            "this model's cache does not tell how many positions it holds",
+            "none of its layers keeps keys and values, and schedules look at positions",
+            "choose a model with attention in some layer",
+        ) from error

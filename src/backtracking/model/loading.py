@@ -1,7 +1,7 @@
 """Load a causal language model, find its blocks, and prove the map numerically."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,27 +12,19 @@ from torch import Tensor, nn
 from backtracking.config.schema import NO_MODEL, ModelConfig
 from backtracking.errors import UserError
 from backtracking.interventions import Shape
+from backtracking.model.mapping import (
+    Block,
+    check_finite,
+    final_logits,
+    head_count,
+    map_model,
+    number,
+    text_config,
+    unmapped,
+)
 from backtracking.model.source import check_source, loading_error, reaching
 from backtracking.run.bundled import BUNDLED
 from backtracking.run.provenance import digest
-
-_FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
-_ATTENTIONS = ("self_attn", "attn", "attention")
-_MLPS = ("mlp", "feed_forward")
-_HEAD_PROJECTIONS = ("o_proj", "c_proj", "dense", "out_proj")
-_POST_NORMS = ("post_attention_layernorm", "post_feedforward_layernorm")
-_PROBE_LENGTH = 12
-
-
-@dataclass(frozen=True)
-class Block:
-    """One decoder layer and the modules whose outputs it adds to the residual stream."""
-
-    layer: nn.Module
-    attn: nn.Module
-    mlp: nn.Module
-    head_projection: nn.Module | None
-    """Attention's output projection, whose input is the concatenation of the heads."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +36,10 @@ class LoadedModel:
     tokenizer: Any
     blocks: tuple[Block, ...]
     final_norm: nn.Module
+    logit_scale: float
+    """What the model multiplies the output embedding's logits by."""
+    reads_padded: bool
+    """Whether texts of different lengths can be read side by side, padded on the left."""
     eos_token_ids: frozenset[int]
     context_length: int | None
     device: torch.device
@@ -57,7 +53,7 @@ class LoadedModel:
     @property
     def n_heads(self) -> int:
         """How many query heads a block's attention has."""
-        return int(_text_config(self.model).num_attention_heads)
+        return head_count(self.model)
 
     @property
     def shape(self) -> Shape:
@@ -67,13 +63,12 @@ class LoadedModel:
     @property
     def head_dim(self) -> int:
         """The width of one head."""
-        config = _text_config(self.model)
-        return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+        return int(number(self.model, "head_dim") or self.hidden_size // self.n_heads)
 
     @property
     def hidden_size(self) -> int:
         """The width of the residual stream."""
-        return int(_text_config(self.model).hidden_size)
+        return int(text_config(self.model).hidden_size)
 
     @property
     def vocab_size(self) -> int:
@@ -96,33 +91,28 @@ class LoadedModel:
         """Logits of a residual-stream state, through the final norm and the output embedding."""
         normed = self.final_norm(hidden)
         check_finite(self.name, normed)
-        logits: Tensor = self.model.get_output_embeddings()(normed)
-        cap = getattr(_text_config(self.model), "final_logit_softcapping", None)
-        return logits if cap is None else torch.tanh(logits / cap) * cap
+        return final_logits(self.model, normed, self.logit_scale)
 
     @classmethod
     def wrap(cls, model: Any, tokenizer: Any, name: str = "model") -> "LoadedModel":
         """Take a model that is in memory already; its map is verified as at load."""
         if not hasattr(getattr(model, "config", None), "get_text_config"):
-            raise _unmapped(name, f"a {type(model).__name__} is not a causal language model of transformers")
+            raise unmapped(name, f"a {type(model).__name__} is not a causal language model of transformers")
         model.eval()
-        layers = _find_layers(model, name)
-        with torch.no_grad(), _recorded_outputs(layers) as (inputs, outputs):
-            logits = model(input_ids=_probe_ids(model), use_cache=False).logits
-        check_finite(name, logits)
-        blocks = tuple(_map_block(layer, index, name, inputs, outputs) for index, layer in enumerate(layers))
+        found = map_model(model, name)
         loaded = cls(
             name=name,
             model=model,
             tokenizer=tokenizer,
-            blocks=blocks,
-            final_norm=_find_final_norm(model, name),
+            blocks=found.blocks,
+            final_norm=found.final_norm,
+            logit_scale=found.logit_scale,
+            reads_padded=found.reads_padded,
             eos_token_ids=_eos_token_ids(model, tokenizer),
             context_length=_context_length(model),
             device=model.device,
             dtype=model.dtype,
         )
-        _verify_readout(loaded, outputs[layers[-1]], logits)
         _check_end_tokens(loaded)
         return loaded
 
@@ -227,10 +217,6 @@ def _resolve_dtype(wanted: str, device: torch.device) -> torch.dtype | str:
     return dtype
 
 
-def _text_config(model: Any) -> Any:
-    return model.config.get_text_config()
-
-
 def _eos_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
     """The first source that names any: generation config, model config, tokenizer."""
     sources = (
@@ -245,36 +231,7 @@ def _eos_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
 
 
 def _context_length(model: Any) -> int | None:
-    length = getattr(_text_config(model), "max_position_embeddings", None)
-    return None if length is None else int(length)
-
-
-def _find_layers(model: Any, name: str) -> list[nn.Module]:
-    wanted = int(_text_config(model).num_hidden_layers)
-    for module in model.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == wanted and _child(module[0], _ATTENTIONS):
-            return list(module)
-    raise _unmapped(name, f"no list of {wanted} decoder layers with an attention module was found")
-
-
-def _find_final_norm(model: Any, name: str) -> nn.Module:
-    norm = _child(model.base_model, _FINAL_NORMS)
-    if norm is None:
-        raise _unmapped(name, f"no final norm was found under any of the names {', '.join(_FINAL_NORMS)}")
-    return norm
-
-
-def _child(module: nn.Module, names: Sequence[str]) -> nn.Module | None:
-    children = dict(module.named_children())
-    return next((children[name] for name in names if name in children), None)
-
-
-def _unmapped(name: str, why: str) -> UserError:
-    return UserError(
-        f"{name}: this architecture cannot be intervened on",
-        why,
-        "choose one with standard decoder blocks (Llama, Qwen, Mistral, Gemma, Phi-3, GPT-2, GPT-NeoX)",
-    )
+    return number(model, "max_position_embeddings")
 
 
 def _sum_of_bits(weights: Tensor) -> tuple[torch.Size, int]:
@@ -284,28 +241,6 @@ def _sum_of_bits(weights: Tensor) -> tuple[torch.Size, int]:
     return weights.shape, int((flat.view(torch.int64) if wide else flat).sum(dtype=torch.int64))
 
 
-def first_tensor(output: Any) -> Tensor:
-    """A module's hidden state: the output itself, or its first member."""
-    tensor: Tensor = output[0] if isinstance(output, tuple) else output
-    return tensor
-
-
-def _probe_ids(model: Any) -> Tensor:
-    vocabulary = int(model.get_input_embeddings().weight.shape[0])
-    ids = (torch.arange(_PROBE_LENGTH) * 7919 + 11) % vocabulary
-    return ids.unsqueeze(0).to(model.device)
-
-
-def check_finite(name: str, output: Tensor) -> None:
-    """Refuse numbers that are none: whatever is computed from them would be none either."""
-    if not bool(output.isfinite().all()):
-        raise UserError(
-            f"{name}: the model's output is not finite",
-            "the weights hold NaN or infinity, or the numbers overflow in this dtype",
-            "load the weights again, or set model.torch_dtype: float32",
-        )
-
-
 def _check_end_tokens(loaded: LoadedModel) -> None:
     outside = sorted(token for token in loaded.eos_token_ids if not 0 <= token < loaded.vocab_size)
     if outside:
@@ -313,71 +248,4 @@ def _check_end_tokens(loaded: LoadedModel) -> None:
             f"{loaded.name}: the end token {outside[0]} is outside the vocabulary ({loaded.vocab_size})",
             "no completion could ever end with it: tokenizer and weights do not belong together",
             "give the tokenizer that the model was trained with",
-        )
-
-
-Recorded = dict[nn.Module, Tensor]
-
-
-@contextmanager
-def _recorded_outputs(layers: Sequence[nn.Module]) -> Iterator[tuple[Recorded, Recorded]]:
-    """Record each layer's input and the outputs of the layer and its children during one call."""
-    inputs: Recorded = {}
-    outputs: Recorded = {}
-
-    def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        inputs[module] = args[0] if args else kwargs["hidden_states"]
-
-    def after(module: nn.Module, _: Any, output: Any) -> None:
-        outputs[module] = first_tensor(output)
-
-    handles = [layer.register_forward_pre_hook(before, with_kwargs=True) for layer in layers]
-    watched = [module for layer in layers for module in (layer, *layer.children())]
-    handles += [module.register_forward_hook(after) for module in watched]
-    try:
-        yield inputs, outputs
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _exact(tensor: Tensor) -> Tensor:
-    """On the host in float64, which not every device has."""
-    return tensor.cpu().double()
-
-
-def _map_block(layer: nn.Module, index: int, name: str, inputs: Recorded, outputs: Recorded) -> Block:
-    """Choose the pair of modules that satisfies residual-in + attention + MLP = residual-out."""
-    attention, mlp = _child(layer, _ATTENTIONS), _child(layer, _MLPS)
-    if attention is None or mlp is None:
-        raise _unmapped(name, f"layer {index} has no attention or no MLP under a known name")
-    pairs = [(attention, mlp)]
-    post_norms = tuple(_child(layer, (norm,)) for norm in _POST_NORMS)
-    if post_norms[0] is not None and post_norms[1] is not None:
-        pairs.append((post_norms[0], post_norms[1]))
-    worst = float("inf")
-    for attn_out, mlp_out in pairs:
-        if attn_out not in outputs or mlp_out not in outputs:
-            continue
-        parts = [_exact(part) for part in (inputs[layer], outputs[attn_out], outputs[mlp_out])]
-        error = (parts[0] + parts[1] + parts[2] - _exact(outputs[layer])).abs()
-        # Each of the two additions rounds once to the model's own format.
-        rounding = 4 * torch.finfo(outputs[layer].dtype).eps * sum(part.abs() for part in parts)
-        worst = min(worst, float(error.max()))
-        if bool((error <= rounding + 1e-12).all()):
-            return Block(layer, attn_out, mlp_out, _child(attention, _HEAD_PROJECTIONS))
-    raise _unmapped(
-        name,
-        f"layer {index} ({type(layer).__name__}): residual-in + attention + MLP differs from residual-out "
-        f"by up to {worst:.3g}",
-    )
-
-
-def _verify_readout(loaded: LoadedModel, last_hidden: Tensor, logits: Tensor) -> None:
-    with torch.no_grad():
-        error = (_exact(loaded.readout(last_hidden)) - _exact(logits)).abs().max()
-    if float(error) > 8 * torch.finfo(logits.dtype).eps * float(logits.abs().max()):
-        raise _unmapped(
-            loaded.name,
-            f"final norm and output embedding give other logits than the model (by {float(error):.3g})",
         )

@@ -1,0 +1,65 @@
+"""Every family of transformers: proved and run with equal tokens, or refused in words."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import NumberTokenizer, prompt
+
+from backtracking.engine.generate import Row, SamplingParams, generate_rows
+from backtracking.model.loading import LoadedModel
+
+SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "scripts/write_model_docs.py"))
+SAMPLE = (
+    "llama", "qwen2", "qwen3_moe", "gpt_oss", "deepseek_v3", "granite", "cohere", "glm4", "gemma2", "falcon",
+    "bloom", "lfm2_moe", "qwen3_next", "mamba", "openai-gpt", "deepseek_v4", "cohere_compass_text",
+)  # fmt: skip
+"""A family of every kind of outcome."""
+
+
+def lines() -> dict[str, str]:
+    """The page's table, a line by family."""
+    rows = [line for line in SCRIPT["PAGE"].read_text(encoding="utf-8").splitlines() if line[:3] == "| `"]
+    return {row.split("`")[1]: row for row in rows}
+
+
+@pytest.mark.parametrize("family", SAMPLE)
+def test_the_page_says_what_becomes_of_a_family(family):
+    """Anything but a `UserError` is raised here."""
+    [outcome] = SCRIPT["outcomes"]([family])
+    assert outcome.is_equal is not False
+    assert lines()[family] == outcome.line()
+
+
+@pytest.mark.slow
+def test_the_page_is_what_the_script_writes():
+    found = list(SCRIPT["outcomes"](SCRIPT["FAMILIES"]))
+    assert not [outcome.family for outcome in found if outcome.is_equal is False]
+    assert all(outcome.reference or outcome.note for outcome in found)
+    assert SCRIPT["render"](found) == SCRIPT["PAGE"].read_text(encoding="utf-8")
+
+
+def test_the_page_has_every_family():
+    assert set(lines()) == set(SCRIPT["FAMILIES"])
+    assert set(SCRIPT["KNOWN"]) <= set(SCRIPT["FAMILIES"])
+
+
+def test_sinks_take_their_share():
+    """With large sinks attention gives next to nothing, in both engines alike; the tokens are others."""
+    written = []
+    for size in (-30.0, 5.0):
+        raw = SCRIPT["tiny_model"]("gpt_oss")
+        for layer in raw.model.layers:
+            torch.nn.init.constant_(layer.self_attn.sinks, size)
+        model = LoadedModel.wrap(raw, NumberTokenizer(), "sinks")
+        rows = [Row(prompt(i, 5 + 9 * i), 0) for i in range(3)]
+        found = [
+            {r.example_id: r.completion_ids for r in generate_rows(
+                model, rows, SamplingParams(12, 1.0, 0.95), seed=0, engine=engine, slots=4
+            )}
+            for engine in ("batched", "reference")
+        ]  # fmt: skip
+        assert found[0] == found[1]
+        written.append(found[0])
+    assert written[0] != written[1]
