@@ -46,6 +46,12 @@ def test_no_problem_that_confirms_was_looked_into(finished):
     assert set(data(finished, f"{TWO}/analysis/problem_split.json")["confirm"]) == confirmed
 
 
+def test_the_choice_rests_on_the_half_that_it_is_made_on_alone(finished):
+    split = data(finished, f"{TWO}/analysis/problem_split.json")
+    choice = table(finished, f"{TWO}/analysis/tradeoff_search.csv")
+    assert set(choice["problems"]) == {str(len(split["search"]))}
+
+
 def test_both_phases_list_the_same_assignment(finished):
     first, second = (data(finished, f"{run}/analysis/problem_split.json") for run in (ONE, TWO))
     assert second["left_out"] == []

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from backtracking.config.phase2 import SearchConfig, Subset
 from backtracking.errors import UserError
@@ -191,6 +192,19 @@ def test_scales_weaken_every_kind_of_record():
     mean = Subset(components=[Intervention(component="mlp", layer=0, mode="mean", vector="m")])
     with pytest.raises(UserError, match="scales"):
         scale_arms("mean", mean, [0.5], Resources(3, 4, When()))
+
+
+def test_an_arm_along_another_vector_is_generated_anew(tmp_path):
+    """The vector's numbers belong to what rows were made with, not its name alone."""
+    push = Subset(components=[Intervention(component="resid", layer=1, mode="add", strength=1.0, vector="v")])
+    job = world.job(world.random_model(), tmp_path, vectors={"v": torch.full((32,), 3.0)})
+    run_subset_sweep(job, {"push": push})
+    before = _completions(tmp_path, "push")
+    again = run_subset_sweep(job, {"push": push})
+    assert again.generated == 0
+    other = replace(job, vectors={"v": torch.full((32,), -3.0)})
+    assert run_subset_sweep(other, {"push": push}).generated == 8
+    assert _completions(tmp_path, "push") != before
 
 
 def test_arm_cards_say_what_rows_were_made_with(tmp_path):
