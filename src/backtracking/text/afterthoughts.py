@@ -104,8 +104,23 @@ _HEADINGS = frozenset(
     ("explanation", "reason", "reasoning", "proof", "because", "working", "steps", "solution")
 )
 _SPEAKERS = frozenset(("i", "we", "this", "that", "it", "these", "those", "which"))
+_NARROWS = frozenset(("not", "half", "only", "per", "before", "without", "last"))
 _REFERS = frozenset(
-    ("it", "that", "this", "mine", "nobody", "above", "otherwise", "may", "might", "could", "should", "would")
+    (
+        "it",
+        "that",
+        "this",
+        "mine",
+        "nobody",
+        "above",
+        "otherwise",
+        "right",
+        "may",
+        "might",
+        "could",
+        "should",
+        "would",
+    )
 )
 _CLOSERS = plain.phrases(
     """done; great; good; yes; yes it is; right; correct; thanks; thank you; qed; good luck; that's it;
@@ -149,12 +164,14 @@ def _is_known_kind(small: str, words: list[str]) -> bool:
         return _SURE.search(small) is not None and _UNSURE.search(small) is None
     if not _POINTS_BACK.match(small):
         return False
-    explains = "not" not in words and words[1:2] != [] and words[1] in _STATES_IT
+    explains = _NARROWS.isdisjoint(words) and words[1:2] != [] and words[1] in _STATES_IT
     return _LETS_STAND.search(small) is not None or (explains and all(map(_is_said, words)))
 
 
 def _is_about_things(words: list[str]) -> bool:
     """She sells the rest: nothing that the answer could be meant by, hardly an unknown word."""
+    if "not" in words and words[0] not in ("he", "she", "they", "of"):
+        return False
     if words[0].partition("'")[0] in _SPEAKERS or not _REFERS.isdisjoint(words):
         return False
     if len(words) <= _FRAGMENT and words[0] not in ("he", "she", "they"):

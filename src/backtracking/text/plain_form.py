@@ -161,9 +161,8 @@ def _only_leads_on(words: Sequence[Token]) -> bool:
     strange = sum(not _is_part_of_quantity(token) for token in words[1:])
     if _has_figures(words):
         return strange < _STRANGE
-    return strange == 0 and (
-        leading or all(token.text[:1].isupper() for token in words if token.kind == "word")
-    )
+    names = len(words) > 1 and all(token.text[:1].isupper() for token in words if token.kind == "word")
+    return strange == 0 and ((leading and words[0].word != "if") or names)
 
 
 def _has_figures(words: Sequence[Token]) -> bool:
@@ -201,6 +200,8 @@ def _begins_subject(words: Sequence[Token], at: int, begin: int) -> bool:
     token, before = words[at], words[at - 1]
     if token.word not in plain.SUBJECT_OPENERS and not (token.text[:1].isupper() and at > begin):
         return False
+    if before.text[:1].isupper() and token.text[:1].isupper() and at > begin + 1:
+        return False  # Main Street
     joins = plain.PLACED_BY | plain.STATES | plain.STATING | plain.COPULAS | plain.GIVES
     return before.word not in joins and before.word not in ("and", "than", "as", "or", "all", "both", "but")
 

@@ -54,7 +54,7 @@ def _behind_unit(tail: Sequence[Token]) -> int | None:
     verb = next((k for k in range(min(at, _MOST_UNIT_WORDS)) if tail[k].word in plain.HAPPENS), -1)
     if verb == 0 or (verb > 0 and is_counted(tail[verb - 1])):
         return verb
-    doing = next((k for k in range(1, at) if tail[k].word.endswith("ing") and is_counted(tail[k - 1])), -1)
+    doing = next((k for k in range(1, at) if tail[k].word in plain.STATING and is_counted(tail[k - 1])), -1)
     if doing > 0:
         return at
     last = token_at(tail, at - 1)
@@ -181,8 +181,8 @@ def _behind_over(tail: Sequence[Token], at: int) -> int | None:
 def _behind_out(tail: Sequence[Token], at: int) -> int | None:
     """Out of the 30 students."""
     end = _phrase_end(tail, at + 1)
-    of = token_at(tail, at + 1).word == "of"
-    return end if of and _is_circumstance("out", tail, at + 1, end) else None
+    counted = token_at(tail, at + 1).word == "of" and any(map(is_figure, tail[at:end]))
+    return end if counted and _is_circumstance("out", tail, at + 1, end) else None
 
 
 def _behind_the(tail: Sequence[Token], at: int) -> int | None:
@@ -245,7 +245,8 @@ def _is_circumstance(preposition: str, tail: Sequence[Token], begin: int, end: i
     words = [token.word for token in phrase if token.kind == "word"]
     if " ".join((preposition, *words)) in plain.INNOCENT_PHRASES:
         return True
-    if not phrase or (preposition == "by" and not _tells_how(phrase)):
+    scaled = bool(phrase) and phrase[0].word in plain.SCALES_BEHIND  # in dozens
+    if not phrase or scaled or (preposition == "by" and not _tells_how(phrase)):
         return False
     if preposition in ("of", "out"):
         figures = any(map(is_figure, phrase))
@@ -253,6 +254,8 @@ def _is_circumstance(preposition: str, tail: Sequence[Token], begin: int, end: i
     if any(map(is_figure, phrase)):
         numbered = is_figure(phrase[-1]) or phrase[-1].word in plain.PLACES
         return is_counted(phrase[-1]) or (numbered and preposition not in ("to", "over", "within", "in"))
+    if preposition == "in" and any(token.word.endswith("'s") for token in phrase):
+        return False  # in Tom's notes
     errand = preposition == "for" and token_at(tail, end).word == "to"
     return errand or _is_harmless(phrase) or _is_known_place(preposition, tail, begin, end)
 
@@ -297,7 +300,7 @@ def _is_harmless(phrase: Sequence[Token]) -> bool:
     words = [token.word for token in phrase if token.kind == "word"]
     if not words or not plain.PERSONS.isdisjoint(words) or plain.VAGUE.intersection(words):
         return False
-    if any(word.endswith("est") for word in words):
+    if any(word.endswith("est") or word in plain.SCALES_BEHIND or word in NUMBER_WORDS for word in words):
         return False
     if words[0] in plain.STATING:
         return True

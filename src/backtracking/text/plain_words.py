@@ -205,7 +205,8 @@ PLACED_BY = word_set("in on at for from of with to by during after over between 
 CONNECTS = PLACED_BY | word_set(
     """a an each every per and when because since that which who is are was were equals if or but than so
     as not rather instead i i'm i'd we my you your less without except though although until unless
-    while before whenever wherever whichever whatever however whoever"""
+    while before under above below beyond against inside outside
+    whenever wherever whichever whatever however whoever"""
 )
 """Words that end the name of what is counted."""
 INSIDE_PHRASES = word_set("of a an each every per i we you")
@@ -230,12 +231,12 @@ VAGUE = word_set(
     record sake ballpark extreme main margin interim meantime moment past draft version beginning start
     least max min judgment opinion view mind memory absence event assumption condition premise
     understanding hypothesis contrary grain pinch dose answer answers arrears theory principle scenario
-    purposes reasons what being account"""
+    purposes reasons what being account way"""
 )
 """Words that make a circumstance a reserve: "in some editions", "on a bad day"."""
 NO_THINGS = frozenset(word for word in STATES | GIVES if word.endswith("s")) - word_set(
     """plants packs slices orders visits turns cuts prints jumps hikes rides runs scores stores shares uses
-    loads posts records ships rows designs crafts displays sorts calls texts trains hosts mines pumps
+    loads posts records ships rows leaves designs crafts displays sorts calls texts trains hosts mines pumps
     rolls films houses sails charges rents wraps"""
 ) | word_set("misses covers belongs fails seems ignores assumes this always perhaps besides does has was")
 """Verbs that look like plurals."""
