@@ -63,3 +63,27 @@ def test_sinks_take_their_share():
         assert found[0] == found[1]
         written.append(found[0])
     assert written[0] != written[1]
+
+
+def logprobs_by_slots(family, slots, rows):
+    model = LoadedModel.wrap(SCRIPT["tiny_model"](family), NumberTokenizer(), family)
+    params = SamplingParams(16, 1.0, 0.95, logprobs=True)
+    return [
+        {r.example_id: r for r in generate_rows(model, rows, params, seed=0, slots=count)} for count in slots
+    ]
+
+
+@pytest.mark.parametrize("family", ["qwen3_moe", "mixtral"])
+def test_mixtures_of_experts_are_equal_in_tokens_and_near_in_log_probabilities(family):
+    """How many rows an expert gets depends on the batch: its products change size, and round differently."""
+    rows = [Row(prompt(i, 5 + 7 * (i % 5)), 0) for i in range(20)]
+    few, many = logprobs_by_slots(family, (1, 20), rows)
+    for key, record in few.items():
+        assert many[key].completion_ids == record.completion_ids
+        assert many[key].logprobs == pytest.approx(record.logprobs, abs=1e-4)
+
+
+def test_heads_of_width_8_are_equal_to_the_last_bit():
+    rows = [Row(prompt(i, 5 + 7 * (i % 5)), 0) for i in range(20)]
+    few, many = logprobs_by_slots("llama", (1, 20), rows)
+    assert {key: r.logprobs for key, r in few.items()} == {key: r.logprobs for key, r in many.items()}

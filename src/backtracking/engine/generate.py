@@ -1,7 +1,9 @@
 """Generate completions: rows in any order, under any mix of conditions, out as they finish.
 
 A row's text is a function of the model, its prompt, its condition and its noise key alone; batch size, order,
-neighbours, restarts and sharding have no part in it.
+neighbours, restarts and sharding have no part in it. In float32 that holds to the last bit of its
+log-probabilities, in mixtures of experts to a rounding of them: an expert's products are as large as the
+batch makes them.
 """
 
 import time

@@ -68,6 +68,9 @@ class GateTable:
         self.whens: list[When] = []
         self._vectors = vectors or {}
         self._index: dict[Condition, int] = {}
+        self._places: defaultdict[Operation, list[int]] = defaultdict(list)
+        """The columns of each operation, from left to right."""
+        self._when_places: dict[When, int] = {}
         self._strengths = np.zeros((0, 0), dtype=np.float32)
         self._vector_of = np.zeros((0, 0), dtype=np.int64)
         self._is_compiled = False
@@ -112,11 +115,11 @@ class GateTable:
                 intervention.operation,
                 intervention.when,
             )
-            at = next(
-                (i for i in range(start, len(self.columns)) if self.columns[i].operation == operation), None
-            )
+            places = self._places[operation]
+            at = next((place for place in places if place >= start), None)
             if at is None:
                 at = len(self.columns)
+                places.append(at)
                 self.columns.append(GateColumn(operation, self._when_index(intervention.when)))
             start = at + 1
             column = self.columns[at]
@@ -127,9 +130,10 @@ class GateTable:
                 column.vectors.append(self._vector(intervention.vector, intervention.mode))
 
     def _when_index(self, when: When) -> int:
-        if when not in self.whens:
+        if when not in self._when_places:
+            self._when_places[when] = len(self.whens)
             self.whens.append(when)
-        return self.whens.index(when)
+        return self._when_places[when]
 
     def _vector(self, name: str, mode: str) -> Tensor:
         vector = self._vectors[name].to(self.model.device, torch.float32)
