@@ -65,12 +65,13 @@ def scan_table(p_values, error=0.05):
             "layer": range(len(p_values)),
             "component": "mlp",
             "delta_wait_logit_mean": -lost,
-            "delta_log_odds": -lost,
-            "delta_log_odds_low": -lost - reach,
-            "delta_log_odds_high": -lost + reach,
+            "delta_trigger_log_odds": -lost,
             "n_events": 100,
+            "n_problems": 100,
             "selectivity": lost,
             "selectivity_excess": lost,
+            "selectivity_excess_low": lost - reach,
+            "selectivity_excess_high": lost + reach,
             "selectivity_p_holm": p_values,
         }
     )

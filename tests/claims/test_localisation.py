@@ -122,7 +122,7 @@ def test_modes_of_removal_that_disagree_support_nothing(tmp_path, mean, outcome)
         (NOTHING, (0.8, 0.8), "supported", "contradicted"),
         (FOUND, (0.8, 0.8), "contradicted", "contradicted"),
         (scan_table([0.9] * 3, error=0.4), (0.8, 0.8), "inconclusive", "not testable"),
-        (NOTHING.drop(columns="delta_log_odds_low"), (0.8, 0.8), "not testable", "not testable"),
+        (NOTHING.drop(columns="selectivity_excess_low"), (0.8, 0.8), "not testable", "not testable"),
         (NOTHING, (0.3, 0.8), "contradicted", "not testable"),
     ],
     ids=["seen and none", "one stands out", "blind scan", "no errors given", "yet it differs"],
@@ -179,6 +179,7 @@ def _patching(shares, pairs=45, half=0.05):
             "share_low": share - half,
             "share_high": share + half,
             "n_pairs": pairs,
+            "n_problems": pairs,
         }
         for direction, values in (("denoising", shares), ("noising", [1.0] * len(shares)))
         for layer, share in enumerate(values)

@@ -137,7 +137,7 @@ LENS_WINDOW_FIGURE = LENS_WINDOW.figure(
 _SCANNED = meanings(
     """
     delta_wait_logit_mean, delta_wait_logit_std: change of the onset's logit, and its spread over events
-    n_events: onsets studied
+    n_events, n_problems: onsets studied; problems that they come from
     mode: how the component was removed
     delta_logit, delta_logprob: change of the onset token's logit; of its log-probability
     delta_triggers, delta_trigger_log_odds: change of the log-mass of all triggers; of its log-odds: whether \

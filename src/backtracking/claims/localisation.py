@@ -80,11 +80,12 @@ H0 = Claim(
     "H0",
     "H0: there is no localised mechanism",
     "Supported when no component stands out in the scan, however removed, although one whose removal halves "
-    f"the odds of the onset ({HALVED:.2f} nats) would have been seen: by the standard errors of the scan, "
-    "the smallest loss that it finds in any component it tests with a probability of 80% is smaller than "
-    "that. Where components were ablated in generation all the same, targeted and random ablation must also "
-    f"differ by less than {as_points(MARGIN)} in backtracking: the whole paired interval lies inside that. "
-    "Contradicted when components stand out in every mode. Never supported because nothing was significant.",
+    f"the odds of the onset ({HALVED:.2f} nats) would have been seen: by the standard errors of the scan's "
+    "test, which are of problems and not of onsets, the smallest loss that it finds in any component it "
+    "tests with a probability of 80% is smaller than that. Where components were ablated in generation all "
+    f"the same, targeted and random ablation must also differ by less than {as_points(MARGIN)} in "
+    "backtracking: the whole paired interval lies inside that. Contradicted when components stand out in "
+    "every mode. Never supported because nothing was significant.",
     (*_TESTED, *_SCANNED),
     "Halving the odds is a convention; a mechanism spread over many components, each below it, is H0 here "
     "and may be called a mechanism elsewhere. Components that cost too much elsewhere are not tested at all.",
@@ -298,8 +299,9 @@ def _judge_carries(evidence: Evidence) -> Verdict:
         return CARRIES.missing(
             f"pairs of a right and a wrong prefix: {pairs}, at least {FEWEST_PAIRS} needed"
         )
+    problems = float(rows["n_problems"].max()) if "n_problems" in rows else 0.0
     return CARRIES.judge(
-        _best_of(rows, "share", CARRIED_SHARE, pairs, "moves {} of the gap", percent_scale=True)
+        _best_of(rows, "share", CARRIED_SHARE, problems, "moves {} of the gap", percent_scale=True)
     )
 
 
@@ -332,7 +334,7 @@ def _judge_writes(evidence: Evidence, standouts: Standouts | str) -> Verdict:
     rows = blocks[(blocks["component"] + " " + blocks["layer"].astype(str)).isin(names)]
     if rows.empty and scan.agree(standouts):
         return WRITES.missing("a component that stands out in the scan however it is removed")
-    problems = _events_studied(evidence)
+    problems = _problems_studied(evidence)
     weaker = [_weaker_effect(row, problems) for row in records(rows)]
     nearest = max(weaker, key=lambda part: WORST_FIRST.index(part.state), default=undecided(says))
     if scan.agree(standouts) or nearest.state == "holds":
@@ -352,6 +354,6 @@ def _weaker_effect(row: dict[Any, Any], problems: float) -> Part:
     return Part(worse.state, says, numbers, worse.deciding)
 
 
-def _events_studied(evidence: Evidence) -> float:
+def _problems_studied(evidence: Evidence) -> float:
     table = evidence.table(readings.IMPORTANCE)
-    return float(table["n_events"].max()) if table is not None and "n_events" in table else 0.0
+    return float(table["n_problems"].max()) if table is not None and "n_problems" in table else 0.0

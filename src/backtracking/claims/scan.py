@@ -1,5 +1,6 @@
 """What the ablation scan says to the claims: which components stand out, by mode, and what it could see."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from backtracking.measurements.statistics import LEVEL, POWER
 
 Standouts = Mapping[str, Sequence[str]]
 """The components that stand out in the scan, by mode of removal."""
-_LOST = {"selectivity": "delta_log_odds", "effect": "delta_logit"}
+_LOST = {"selectivity": "delta_trigger_log_odds", "effect": "delta_logit"}
 """What a component's removal takes away, by the rule that the scan ranks by (changes: a loss is negative)."""
 
 
@@ -49,18 +50,33 @@ def listed(by_mode: Standouts) -> str:
 
 @dataclass(frozen=True)
 class Sight:
-    """The smallest loss, in nats, that the scan would have seen in whatever component it tests."""
+    """What the scan could see in the blindest of the components that it tests."""
 
-    nats: float
     reach: float
-    """The part of it that more problems would not take away."""
+    """Nats that more problems would not take away from the smallest loss that is seen."""
+    error: float
+    """The standard error, in nats, of what a loss exceeds the ensemble by."""
     problems: int
+    components: int
+
+    @property
+    def nats(self) -> float:
+        """The smallest loss that it would have seen with a probability of `POWER`."""
+        return self._with(self.problems)
 
     def problems_for(self, nats: float) -> float:
-        """About how many problems would have shown a loss of this size: the rest shrinks with their root."""
+        """About how many problems would have shown a loss of this size; NaN where none would."""
         if nats <= self.reach:
             return math.nan
-        return self.problems * ((self.nats - self.reach) / (nats - self.reach)) ** 2
+        normal = special.ndtri([1 - LEVEL / self.components, POWER]).sum()
+        fewest = self.problems * (normal * self.error / (nats - self.reach)) ** 2
+        counts = itertools.count(max(2, math.ceil(fewest)))
+        return float(next(count for count in counts if self._with(count) <= nats))
+
+    def _with(self, problems: int) -> float:
+        """The same had there been so many problems: the error shrinks with their root."""
+        quantiles = special.stdtrit(max(problems - 1, 1), [1 - LEVEL / self.components, POWER]).sum()
+        return self.reach + float(quantiles) * self.error * math.sqrt(self.problems / problems)
 
 
 def sight(evidence: Evidence) -> Sight | str:
@@ -68,30 +84,34 @@ def sight(evidence: Evidence) -> Sight | str:
 
     A component stands out when its loss exceeds the ensemble's reach at its price by `SMALLEST_LOSS`, in a
     one-sided test corrected for the number of components. With a probability of `POWER` that is so for a loss
-    of reach + `SMALLEST_LOSS` + (t(1 − level ÷ components) + t(power)) standard errors.
+    of reach + `SMALLEST_LOSS` + (t(1 − level ÷ components) + t(power)) standard errors. The
+    errors are those of the test, in which the ensemble's reach is uncertain too; they and the degrees of
+    freedom are those of problems, however many onsets each of them has.
     """
     parts = _parts(evidence)
     if isinstance(parts, str):
         return parts
     sights = [_sight(part, evidence.scan_rule) for part in parts.values()]
     if any(one is None for one in sights):
-        return f"the losses and their standard errors in {readings.IMPORTANCE.file}"
+        return f"the losses, their standard errors and the number of problems in {readings.IMPORTANCE.file}"
     return max((one for one in sights if one is not None), key=lambda one: one.nats)
 
 
 def _sight(part: pd.DataFrame, rule: str) -> Sight | None:
     lost = _LOST[rule]
-    if not {lost, f"{lost}_low", f"{lost}_high", f"{rule}_excess", "n_events"} <= set(part):
+    excess = f"{rule}_excess"
+    if not {lost, excess, f"{excess}_low", f"{excess}_high", "n_problems"} <= set(part):
         return None
     tested = part[part[f"{rule}_p_holm"].notna()]
-    problems = int(tested["n_events"].max())
-    degrees = max(problems - 1, 1)
-    error = (tested[f"{lost}_high"] - tested[f"{lost}_low"]) / 2 / special.stdtrit(degrees, 1 - LEVEL / 2)
-    reach = (-tested[lost] - tested[f"{rule}_excess"]).clip(lower=0.0) + SMALLEST_LOSS
-    quantiles = float(special.stdtrit(degrees, [1 - LEVEL / len(tested), POWER]).sum())
-    visible = reach + quantiles * error
-    blindest = int(visible.to_numpy().argmax())
-    return Sight(float(visible.iloc[blindest]), float(reach.iloc[blindest]), problems)
+    problems = int(tested["n_problems"].max())
+    halves = (tested[f"{excess}_high"] - tested[f"{excess}_low"]) / 2
+    errors = halves / special.stdtrit(max(problems - 1, 1), 1 - LEVEL / 2)
+    reaches = (-tested[lost] - tested[excess]).clip(lower=0.0) + SMALLEST_LOSS
+    sights = (
+        Sight(float(reach), float(error), problems, len(tested))
+        for reach, error in zip(reaches, errors, strict=True)
+    )
+    return max(sights, key=lambda one: one.nats)
 
 
 def _parts(evidence: Evidence) -> dict[str, pd.DataFrame] | str:

@@ -251,6 +251,7 @@ def importance_table(result: ScanResult) -> pd.DataFrame:
         "delta_wait_logit_mean": result.onset["logit"].mean(0),
         "delta_wait_logit_std": _spread(result.onset["logit"]),
         "n_events": len(result.problems),
+        "n_problems": len(set(result.problems)),
     }
     if any(removal.site.head is not None for removal in result.removals):
         columns["head"] = [removal.site.head for removal in result.removals]

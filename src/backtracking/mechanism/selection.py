@@ -31,8 +31,8 @@ class Scores:
     """How much each removal takes from the onset under one rule, against the ensemble of all removals."""
 
     score: Estimates
-    excess: Array
-    """What it takes beyond the most that the ensemble would take at the same price, in nats."""
+    excess: Estimates
+    """What it takes beyond `SMALLEST_LOSS` and the most that the ensemble would take at the same price."""
     p_holm: Array
     """One-sided, of an excess above `SMALLEST_LOSS`; none for components that cost too much to be tested."""
 
@@ -55,7 +55,7 @@ def score(result: ScanResult, rule: SelectionRule, config: AnalysisConfig) -> Sc
         _, price = _lost_and_price(columns.sum(0), rule, config)
     tested = price <= config.max_collateral + config.collateral_floor if rule == "selectivity" else True
     p = np.where(tested, excess.p_above(), np.nan)
-    return Scores(scores, excess.value + SMALLEST_LOSS, holm(p))
+    return Scores(scores, excess, holm(p))
 
 
 def _columns(result: ScanResult, rule: SelectionRule) -> Array:
@@ -88,10 +88,10 @@ def add_scores(table: pd.DataFrame, result: ScanResult, config: AnalysisConfig) 
     table = table.copy()
     for rule in RULES:
         scores = score(result, rule, config)
-        table[f"{rule}"] = scores.score.value
-        table[f"{rule}_low"] = scores.score.low
-        table[f"{rule}_high"] = scores.score.high
-        table[f"{rule}_excess"] = scores.excess
+        for end in ("value", "low", "high"):
+            suffix = "" if end == "value" else f"_{end}"
+            table[f"{rule}{suffix}"] = getattr(scores.score, end)
+            table[f"{rule}_excess{suffix}"] = getattr(scores.excess, end) + SMALLEST_LOSS
         table[f"{rule}_p_holm"] = scores.p_holm
         table[f"{rule}_rank"] = _ranks(table, rule, config)
     return table
