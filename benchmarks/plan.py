@@ -16,7 +16,7 @@ from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_r
 from backtracking.engine.speed import measure_speed
 from backtracking.interventions import BASELINE
 from backtracking.model.loading import load_model
-from backtracking.organism.task import problems
+from backtracking.organism.task import problems_made_here
 from backtracking.text.prompts import render_prompt
 
 SAMPLES, SLOTS, SECONDS = 6, 128, 10.0
@@ -28,7 +28,7 @@ def main() -> None:
     torch.set_num_threads(1)
     model, prompting = load_model(ModelConfig()), PromptingConfig()
     prompts = []
-    for problem in problems("test", max(SIZES), 0):
+    for problem in problems_made_here("test", max(SIZES), 0):
         text, ids = render_prompt(problem.question, prompting, prompting.variant_names[0], model.tokenizer)
         prompts.append(Prompt(problem.id, prompting.variant_names[0], text, tuple(ids)))
     for size in SIZES:

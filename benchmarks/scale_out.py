@@ -22,7 +22,7 @@ from backtracking.engine.executor.on_ray import RayExecutor
 from backtracking.engine.executor.work import HERE, Executor
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.model.loading import LoadedModel, load_model
-from backtracking.organism.task import problems
+from backtracking.organism.task import problems_made_here
 from backtracking.run.io import JsonlAppender
 from backtracking.text.prompts import render_prompt
 
@@ -59,7 +59,7 @@ def rows_of(model: LoadedModel, count: int) -> Iterator[Row]:
     """Rows as a run makes them."""
     prompting = PromptingConfig()
     variant = prompting.variant_names[0]
-    for problem in problems("test", count, 0):
+    for problem in problems_made_here("test", count, 0):
         text, ids = render_prompt(problem.question, prompting, variant, model.tokenizer)
         for sample in range(SAMPLES):
             yield Row(Prompt(problem.id, variant, text, tuple(ids)), sample)

@@ -10,7 +10,7 @@ import backtracking as bt
 from backtracking.api.arms import ArmRecipe
 from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.cli.session import Request, run_stages
-from backtracking.cli.session import open_run as open_for_work
+from backtracking.cli.session import asked_run as open_for_work
 from backtracking.config.schema import AnalysisConfig
 from backtracking.errors import NotTestable, UserError
 from backtracking.interventions import Intervention

@@ -11,7 +11,7 @@ from backtracking.calibration.calibrate import SMALL_SCOPE, PlantedStudy, calibr
 from backtracking.calibration.nulls import AS_PLANNED, CHOICES, LABELS, AnalystChoice, Desk, relabelled
 from backtracking.calibration.second_nulls import REDUCTION, SecondDesk, mixed, second_null, swept_rows
 from backtracking.calibration.studies import SMALL, SMALL_SECOND, outcomes, run_second, run_study
-from backtracking.calibration.table import HEADING, as_markdown, write_section
+from backtracking.calibration.table import HEADING, tables_as_markdown, write_section
 from backtracking.calibration.truths import BY_NAME, SECOND
 from tests.measurement.test_outcome import as_arms, completions, events_of
 
@@ -83,7 +83,7 @@ def study(kind, truth, seed, size=SIZE, **found):
 
 
 def test_the_table_marks_what_is_against_the_truth_and_counts_false_claims():
-    table = as_markdown(
+    table = tables_as_markdown(
         [
             study("truth", "one writer", 0, outcomes={"H0": "supported", "error_detection": "supported"}),
             study("truth", "null", 0, outcomes={"H0": "inconclusive", "error_detection": "not testable"}),

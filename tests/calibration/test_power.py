@@ -11,7 +11,7 @@ from backtracking.calibration.power import (
     likeness_of,
     power,
     power_to_hold,
-    problems_needed,
+    problems_for_power,
     smallest_effect,
     standard_error,
 )
@@ -67,7 +67,7 @@ def test_the_smallest_effect_and_the_problems_needed_are_where_power_is_enough()
     plan = Plan(200, 6, 0.65, 0.2)
     smallest = smallest_effect(plan)
     assert power(plan, smallest) >= ENOUGH > power(plan, smallest - 0.002)
-    needed = problems_needed(plan, 0.05)
+    needed = problems_for_power(plan, 0.05)
     assert power(Plan(needed, 6, 0.65, 0.2), 0.05) >= ENOUGH
     assert power(Plan(needed - 1, 6, 0.65, 0.2), 0.05) < ENOUGH
     assert math.isnan(smallest_effect(Plan(2, 1, 0.1, 0.0)))

@@ -85,10 +85,10 @@ def judged(folder, *rows, **tables):
     if rows:
         tables["backtracking_events"] = pd.concat(rows)
     paths = run_paths(folder, **tables)
-    return {verdict.key: verdict for verdict in phase1.verdicts(Evidence(paths), MAIN)}
+    return {verdict.key: verdict for verdict in phase1.phase1_verdicts(Evidence(paths), MAIN)}
 
 
 def judged2(folder, margin=0.1, **tables):
     """Phase 2's verdicts by key, on a run of these tables."""
     paths = run_paths(folder, **tables)
-    return {verdict.key: verdict for verdict in phase2.verdicts(Evidence(paths), margin)}
+    return {verdict.key: verdict for verdict in phase2.phase2_verdicts(Evidence(paths), margin)}

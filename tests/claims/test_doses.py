@@ -61,7 +61,7 @@ def test_h1_as_a_whole_with_its_doses(tmp_path, rates, how, state, h1):
     doses, earlier = _doses(tmp_path, rates, **how), _phase1(tmp_path)
     part = dose_part(doses, earlier)
     assert part.state == state, part
-    first, *others = phase2.verdicts(doses, 0.1, None, (earlier, MAIN))
+    first, *others = phase2.phase2_verdicts(doses, 0.1, None, (earlier, MAIN))
     assert (first.key, first.outcome) == ("H1", h1), first.because
     assert len(others) == 4
 

@@ -18,7 +18,7 @@ def place(folder, targeted, random, scan=FOUND, doses=GROWS, **tables):
     """Verdicts about the place of the onset, with the doses given."""
     events = pd.concat([BASE, targeted, random])
     paths = run_paths(folder, backtracking_events=events, ablation_importance=scan, **tables)
-    return {verdict.key: verdict for verdict in localisation.judge(Evidence(paths), MAIN, doses)}
+    return {verdict.key: verdict for verdict in localisation.judge_localisation(Evidence(paths), MAIN, doses)}
 
 
 def targeted(after_wrong, **how):
@@ -94,7 +94,7 @@ def test_without_steps_the_rate_is_meant_and_it_is_said(tmp_path):
     columns = [f"{what}_{kind}" for what in ("steps", "onsets_after") for kind in ("wrong", "right")]
     rows = [part.drop(columns=columns) for part in (BASE, targeted(0.0, after_right=0.0), random_sets(0.8))]
     paths = run_paths(tmp_path, backtracking_events=pd.concat(rows), ablation_importance=FOUND)
-    found = localisation.judge(Evidence(paths), MAIN, GROWS)[0]
+    found = localisation.judge_localisation(Evidence(paths), MAIN, GROWS)[0]
     assert found.outcome == "supported" and "the share of completions with an onset" in found.because
 
 
@@ -137,7 +137,9 @@ def test_h0_needs_power_and_is_never_the_lack_of_significance(tmp_path, scan, ra
         ]
     )
     paths = run_paths(tmp_path, backtracking_events=events, ablation_importance=scan)
-    found = {verdict.key: verdict for verdict in localisation.judge(Evidence(paths), MAIN, GROWS)}
+    found = {
+        verdict.key: verdict for verdict in localisation.judge_localisation(Evidence(paths), MAIN, GROWS)
+    }
     assert (found["H0"].outcome, found["H1"].outcome) == (h0, h1), found["H0"].because
     if h0 == "inconclusive":
         assert found["H0"].deciding_problems > 100
@@ -151,9 +153,9 @@ def test_the_scans_own_rule_is_judged(tmp_path):
         backtracking_events=pd.concat([BASE, targeted(0.1), random_sets(0.8)]),
         ablation_importance=scan,
     )
-    assert localisation.judge(Evidence(paths), MAIN, GROWS)[0].outcome == "not testable"
+    assert localisation.judge_localisation(Evidence(paths), MAIN, GROWS)[0].outcome == "not testable"
     paths.table("ablation_selection.json").write_text('{"rule": "effect"}')
-    assert localisation.judge(Evidence(paths), MAIN, GROWS)[0].outcome == "supported"
+    assert localisation.judge_localisation(Evidence(paths), MAIN, GROWS)[0].outcome == "supported"
 
 
 def test_an_ablation_that_breaks_the_text_is_no_evidence_for_h1(tmp_path):

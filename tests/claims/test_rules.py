@@ -32,8 +32,8 @@ def test_the_page_is_written_from_the_claims(page):
 def test_every_claim_that_is_judged_stands_on_the_page_in_the_order_of_the_report(tmp_path):
     nothing = Evidence(RunPaths(tmp_path, "none"))
     for judged, claims in (
-        (phase1.verdicts(nothing, MAIN), PHASE1),
-        (phase2.verdicts(nothing, 0.05), PHASE2),
+        (phase1.phase1_verdicts(nothing, MAIN), PHASE1),
+        (phase2.phase2_verdicts(nothing, 0.05), PHASE2),
     ):
         found = [(verdict.key, verdict.rule) for verdict in judged]
         assert found == [(claim.key, claim.rule) for claim in claims]

@@ -15,7 +15,7 @@ import pytest
 
 from backtracking.artifacts.phase1 import EVENTS, SUMMARY
 from backtracking.config.load import load_config
-from backtracking.doors.told import Told, numbers
+from backtracking.doors.told import Told, numbers_by_place
 from backtracking.doors.tracking import Tracking
 from backtracking.errors import UserError
 from backtracking.run.meta import RunMeta
@@ -82,7 +82,8 @@ def assert_nothing_planted(folder, said):
 def expected():
     """What `detect-events` found, by where it stands in its JSON."""
     return {
-        f"detect-events/{name}": value for name, value in numbers(Path("runs/demo") / SUMMARY.name).items()
+        f"detect-events/{name}": value
+        for name, value in numbers_by_place(Path("runs/demo") / SUMMARY.name).items()
     }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from backtracking.cli.session import Request, open_run, run_stages
+from backtracking.cli.session import Request, asked_run, run_stages
 from backtracking.engine.executor.cluster import ALONE, QUIET
 from backtracking.run.meta import RunMeta
 from backtracking.stages.execute import status_of
@@ -75,12 +75,12 @@ def generated(workdir, *settings, watch=None):
     os.chdir(workdir)
     try:
         asked = request(*settings)
-        ctx = open_run(asked, may_create=True)
+        ctx = asked_run(asked, may_create=True)
         if watch is not None:
             watch(ctx.executor)
         stage = Generate("baseline_think_newline", "baseline")
         run_stages(ctx, [PrepareData(), stage], asked)
-        switched = open_run(request())
+        switched = asked_run(request())
         assert status_of(stage, switched).state == "done"  # whoever made it
         record = RunMeta.load(ctx.paths.meta).stages[stage.key]
         return (ctx.paths.root / ROWS).read_bytes(), record

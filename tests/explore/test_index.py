@@ -10,7 +10,7 @@ import pytest
 from backtracking.artifacts import phase1, phase2
 from backtracking.errors import UserError
 from backtracking.explore.links import read_link, row_link, rows_link
-from backtracking.explore.queries import Query, counts, rows_of
+from backtracking.explore.queries import Query, counts, matching_rows
 from backtracking.run.paths import RunPaths
 
 NAMES = ["run", "variant", "arm", "example", "sample"]
@@ -76,11 +76,11 @@ def test_onset_facets_ask_for_one_onset_that_has_it_all(explorer, paths):
         same = erring.isna() if erred is None else erring.eq(erred)
         wanted = onsets[(onsets["kind"] == kind) & (onsets["region"] == region) & same]
         query = Query.parse(rows_link(run="demo", kind=kind, region=region, after=after), explorer.index)
-        found = {explorer.index.name(number)[1:] for number in rows_of(explorer.index, query)}
+        found = {explorer.index.name(number)[1:] for number in matching_rows(explorer.index, query)}
         assert found == {(*map(str, row),) for row in wanted[keys].drop_duplicates().itertuples(index=False)}
     events = phase1.EVENTS.read(paths["demo"])
     query = Query.parse(rows_link(run="demo", kind="no_strict"), explorer.index)
-    assert len(rows_of(explorer.index, query)) == (~events["has_backtracking_strict"]).sum()
+    assert len(matching_rows(explorer.index, query)) == (~events["has_backtracking_strict"]).sum()
 
 
 def test_partings_are_those_of_the_ids(explorer, rows, paths):
@@ -104,7 +104,7 @@ def test_partings_are_those_of_the_ids(explorer, rows, paths):
         "after": offsets > 0,
         "no_onset": table["step"].notna() & offsets.isna(),
     }.items():
-        found = rows_of(index, Query.parse(rows_link(run="demo-phase2", parts=value), index))
+        found = matching_rows(index, Query.parse(rows_link(run="demo-phase2", parts=value), index))
         assert Counter(index.name(n)[2] for n in found) == Counter(table.loc[wanted, "arm"])
 
 
@@ -113,7 +113,7 @@ def test_courses_are_those_of_the_correction_flow(explorer, paths):
     assert flow.loc[flow["arm"] == "no_trigger_tokens", "count"].sum() > 3
     for line in flow[flow["arm"] != "baseline"].itertuples():
         link = rows_link(run="demo-phase2", arm=line.arm, was=line.baseline_fate, fate=line.fate)
-        assert len(rows_of(explorer.index, Query.parse(link, explorer.index))) == line.count
+        assert len(matching_rows(explorer.index, Query.parse(link, explorer.index))) == line.count
 
 
 def test_counts_are_what_choosing_the_option_would_leave(explorer):
@@ -127,7 +127,7 @@ def test_counts_are_what_choosing_the_option_would_leave(explorer):
         for key, values in chosen.items():
             naive &= table[key].isin(values)
         query = Query(chosen)
-        assert rows_of(index, query) == list(table.index[naive])
+        assert matching_rows(index, query) == list(table.index[naive])
         found = counts(index, query)
         facet = asked[0]
         others = pd.Series(True, index=table.index)

@@ -11,7 +11,7 @@ from backtracking.api.runs import open_run
 from backtracking.explore import export as exporting
 from backtracking.explore.explorer import Explorer
 from backtracking.explore.links import row_link, rows_link
-from backtracking.explore.queries import Query, counts, rows_of
+from backtracking.explore.queries import Query, counts, matching_rows
 from tests.explore.conftest import serving
 from tests.explore.looks import FAINT_TEXT, NAMELESS
 from tests.explore.visit import NARROW, WIDE
@@ -22,7 +22,7 @@ def lost(explorer):
     """A row of an arm that stops a correction."""
     index = explorer.index
     link = rows_link(run="demo-phase2", arm="no_trigger_tokens", was="marked", fate="wrong", parts="at")
-    run, variant, arm, example, sample = index.name(rows_of(index, Query.parse(link, index))[0])
+    run, variant, arm, example, sample = index.name(matching_rows(index, Query.parse(link, index))[0])
     return row_link(run, variant, arm, example, int(sample))
 
 
@@ -38,7 +38,7 @@ def test_filters_count_as_the_queries_do(visit, address, explorer):
     assert query.chosen == {
         "run": {"demo-phase2"}, "answer": {"wrong"}, "kind": {"strict"}, "after": {"wrong"}
     }  # fmt: skip
-    assert seen.rows() == len(rows_of(index, query))
+    assert seen.rows() == len(matching_rows(index, query))
     expected = counts(index, query)
     for key in ("answer", "arm", "kind", "after", "region", "steps", "parts"):
         for value, number in expected[key].items():
@@ -55,7 +55,7 @@ def test_filters_count_as_the_queries_do(visit, address, explorer):
 def test_the_address_brings_the_same_rows_back(visit, address, explorer):
     link = rows_link(run="demo", kind=["strict", "redo"], q="wait") + "&sort=long"
     having = explorer.texts.having("wait")
-    wanted = rows_of(explorer.index, Query.parse(link, explorer.index), having)
+    wanted = matching_rows(explorer.index, Query.parse(link, explorer.index), having)
     seen = visit()
     page = seen.open(address, link)
     assert seen.rows() == len(wanted) > 0
@@ -64,13 +64,13 @@ def test_the_address_brings_the_same_rows_back(visit, address, explorer):
     page.locator("#search").fill("hold on")
     seen.until("hold")
     query = Query.parse(page.evaluate("location.hash"), explorer.index)
-    assert seen.rows() == len(rows_of(explorer.index, query, explorer.texts.having("hold on")))
+    assert seen.rows() == len(matching_rows(explorer.index, query, explorer.texts.having("hold on")))
 
 
 def test_a_trace_shows_what_was_found_in_it(visit, address, explorer):
     index = explorer.index
     chosen = Query.parse(rows_link(run="demo", arm="baseline", fate="marked"), index)
-    number = rows_of(index, chosen)[0]
+    number = matching_rows(index, chosen)[0]
     row = explorer.row_json(number)
     page = visit().open(address, row_link(*row["name"][:4], int(row["name"][4])))
     text = page.locator(".single .text[aria-label=completion]")
@@ -179,7 +179,7 @@ def test_numbers_of_the_arms_lead_to_their_rows(visit, address, explorer):
         link = page.locator("tbody tr").first.locator("td a").nth(place)
         number = int(re.match(r"[\d,]+", link.inner_text())[0].replace(",", ""))
         target = link.get_attribute("href")
-        assert number == len(rows_of(explorer.index, Query.parse(target, explorer.index)))
+        assert number == len(matching_rows(explorer.index, Query.parse(target, explorer.index)))
     seen.go(target)
     assert seen.rows() == number
 
@@ -211,11 +211,11 @@ def test_a_narrow_page_goes_between_list_and_row(visit, address):
 
 def test_an_exported_page_opens_from_disk(visit, explorer, tmp_path, lost):
     index = explorer.index
-    chosen = rows_of(index, Query.parse(rows_link(run="demo-phase2"), index))
+    chosen = matching_rows(index, Query.parse(rows_link(run="demo-phase2"), index))
     done = exporting.export(explorer, tmp_path / "page.html", chosen)
     seen = visit()
     page = seen.open((tmp_path / "page.html").as_uri(), "#rows?arm=no_trigger_tokens&q=WAIT")
-    wanted = rows_of(
+    wanted = matching_rows(
         index,
         Query.parse("#rows?arm=no_trigger_tokens&run=demo-phase2", index),
         explorer.texts.having("wait"),

@@ -7,7 +7,7 @@ import pytest
 from backtracking.artifacts import phase2
 from backtracking.artifacts import readings as inside
 from backtracking.explore.links import row_link, rows_link
-from backtracking.explore.queries import Query, rows_of
+from backtracking.explore.queries import Query, matching_rows
 from backtracking.run.paths import RunPaths
 
 
@@ -25,7 +25,7 @@ def tables(folder):
 def studied(explorer):
     """Every onset that something was read at, with its row."""
     index = explorer.index
-    rows = map(explorer.row_json, rows_of(index, Query.parse(rows_link(studied="yes"), index)))
+    rows = map(explorer.row_json, matching_rows(index, Query.parse(rows_link(studied="yes"), index)))
     return [(row, onset) for row in rows for onset in row["onsets"] if onset["reading"]]
 
 
@@ -93,7 +93,7 @@ def test_others_like_an_onset_share_what_the_link_says(explorer, studied):
         ("before", onset["before"]),
         ("shape", onset["shape"]),
     ):
-        found = rows_of(index, Query.parse(rows_link(**{key: value}), index))
+        found = matching_rows(index, Query.parse(rows_link(**{key: value}), index))
         assert row["number"] in found
         assert all(any(one[key] == value for one in explorer.row_json(n)["onsets"]) for n in found[:20])
 

@@ -11,7 +11,7 @@ import pytest
 from backtracking.api.runs import open_run
 from backtracking.explore.explorer import Explorer
 from backtracking.explore.links import ADDRESS
-from backtracking.explore.queries import Query, rows_of
+from backtracking.explore.queries import Query, matching_rows
 from backtracking.measurements.specificity import FATES
 from tests.explore.conftest import serving, type_command
 from tests.explore.looks import FAINT_TEXT, NAMELESS
@@ -103,7 +103,7 @@ def test_numbers_lead_to_the_rows_that_they_count(reported, run):
                 if not link:
                     continue
                 assert link.startswith(f"{ADDRESS}#rows?run=")
-                found = len(rows_of(index, Query.parse(link, index)))
+                found = len(matching_rows(index, Query.parse(link, index)))
                 counted += 1
                 if name == "Completions":
                     assert found == number(text)
@@ -183,7 +183,7 @@ def test_a_number_opens_its_rows_in_the_explorer(visit, reported, tmp_path):
         wanted = link.get_attribute("href").partition("#")[2]
         link.click()
         page.wait_for_selector("body[data-shown]")
-        assert seen.rows() == len(rows_of(explorer.index, Query.parse(f"#{wanted}", explorer.index)))
+        assert seen.rows() == len(matching_rows(explorer.index, Query.parse(f"#{wanted}", explorer.index)))
     explorer.close()
 
 

@@ -12,7 +12,7 @@ from backtracking.cli import main
 from backtracking.errors import UserError
 from backtracking.explore import export as exporting
 from backtracking.explore.page import asset, asset_names, bundle, whole_page
-from backtracking.explore.queries import Query, rows_of
+from backtracking.explore.queries import Query, matching_rows
 from backtracking.explore.server import listen, require_server
 from tests.explore.conftest import type_command
 
@@ -137,7 +137,9 @@ def test_what_a_model_wrote_cannot_end_the_data():
 
 def test_an_exported_page_holds_the_rows_with_their_baselines(explorer, tmp_path):
     index = explorer.index
-    chosen = rows_of(index, Query.parse("#rows?run=demo-phase2&arm=no_trigger_tokens&answer=wrong", index))
+    chosen = matching_rows(
+        index, Query.parse("#rows?run=demo-phase2&arm=no_trigger_tokens&answer=wrong", index)
+    )
     done = exporting.export(explorer, tmp_path / "page.html", chosen)
     data = embedded(tmp_path / "page.html")
     names = {tuple(row["name"]) for row in data["rows"]}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from backtracking.cli.session import Request, open_run
+from backtracking.cli.session import Request, asked_run
 from backtracking.stages.execute import status_of
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +67,7 @@ def states(run: str, *changes: str) -> dict[str, str]:
     """Where each stage stands, in the folder that one works in, with some settings changed."""
     config, settings = PHASES[run]
     request = Request(config=CONFIGS / config, overrides=[*settings, *changes], quiet=True)
-    ctx = open_run(request)
+    ctx = asked_run(request)
     return {stage.key: status_of(stage, ctx).state for stage in ctx.pipeline}
 
 

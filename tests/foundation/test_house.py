@@ -5,6 +5,9 @@ import importlib.util
 import re
 
 import pytest
+from typer.main import get_command
+
+from backtracking.cli.main import _register_commands, app
 
 from .test_architecture import EARLIER, LAYER, SOURCE, modules, name_of, own_room
 
@@ -101,6 +104,36 @@ def test_a_public_name_means_one_thing():
     twice = {name: places for name, places in homes.items() if len(places) > 1}
     # one meaning, written where neither place may import the other
     assert twice == {"Array": ["backtracking.measurements.statistics", "backtracking.text.scorer"]}
+
+
+ENTRIES = {"main", "register"}
+"""What a module that can be run, and a group of commands, have each."""
+
+
+def test_a_public_function_means_one_thing():
+    """No two public functions share a name, but a command and what it calls; entries of modules aside."""
+    homes = {}
+    for path in modules():
+        if own_room(path) not in EARLIER:
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                    homes.setdefault(node.name, set()).add(name_of(path))
+    twice = {name: places for name, places in homes.items() if len(places) > 1 and name not in ENTRIES}
+    inside = {name: [place for place in places if ".cli." not in place] for name, places in twice.items()}
+    assert len(homes) > 1000
+    assert {name: places for name, places in inside.items() if len(places) > 1} == {}
+    assert {name.replace("_", "-") for name in twice} <= commands()
+
+
+def commands():
+    """Every command of the command line by its own name, those of groups as well."""
+    _register_commands()
+    found, waiting = set(), [get_command(app)]
+    while waiting:
+        for name, command in waiting.pop().commands.items():
+            found.add(name)
+            waiting += [command] if hasattr(command, "commands") else []
+    return found
 
 
 def type_name(node):

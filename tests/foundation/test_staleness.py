@@ -113,10 +113,10 @@ def test_every_sampling_key_there_is_or_will_be_counts_for_the_onset_step(run):
 
 
 def _config_of_step():
-    from backtracking.cli.session import Request, open_run
+    from backtracking.cli.session import Request, asked_run
 
     request = Request(config=CONFIGS / "demo_phase2.yaml", overrides=[*SMALL, *SMALL_PHASE2], quiet=True)
-    return Phase2ContinuationAblation().config_values(open_run(request))
+    return Phase2ContinuationAblation().config_values(asked_run(request))
 
 
 def test_work_files_are_outputs_that_may_go(run):

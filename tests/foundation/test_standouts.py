@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from backtracking.mechanism.selection import selected, strongest
+from backtracking.mechanism.selection import selected, strongest_layers
 from tests.foundation.study import PHASES, sets
 
 NOTHING = "nothing stands out in the ablation scan"
@@ -22,7 +22,7 @@ def test_what_does_not_stand_out_is_not_taken_along():
     table = scanned(("attn", 5, 1, 0.001), ("mlp", 5, 1, 1.0), ("attn", 4, 2, 0.04), ("attn", 3, 3, 0.2))
     assert selected(table, "selectivity", 6) == {"attn": [5, 4], "mlp": []}
     assert selected(table, "selectivity", 1) == {"attn": [5], "mlp": []}
-    assert strongest(table, "selectivity", 1) == {"attn": [5], "mlp": [5]}
+    assert strongest_layers(table, "selectivity", 1) == {"attn": [5], "mlp": [5]}
 
 
 def test_without_tests_nothing_stands_out():

@@ -5,11 +5,11 @@ import pytest
 from scipy import stats
 
 from backtracking.measurements.bounded import (
-    by_problem,
     deciding_problems,
     exact_difference,
     no_worse_p,
-    problems_needed,
+    problems_to_exclude,
+    values_by_problem,
 )
 from backtracking.measurements.floors import allowed_loss
 from backtracking.measurements.statistics import paired_difference
@@ -58,7 +58,7 @@ def test_unequal_numbers_of_samples_leave_the_difference_of_shares():
     totals = generator.integers(1, 7, 50).astype(float)
     one, other = ((generator.binomial(totals.astype(int), rate), totals) for rate in (0.4, 0.8))
     found = exact_difference(one, other)
-    assert found.value == pytest.approx(by_problem(one, other).each.mean())
+    assert found.value == pytest.approx(values_by_problem(one, other).each.mean())
     assert found.low < found.value < found.high
 
 
@@ -82,10 +82,10 @@ def test_a_loss_of_what_is_allowed_is_hardly_ever_called_held(accuracy, problems
 def test_so_many_problems_would_decide():
     """With no loss seen it takes 72 problems to exclude five points, whatever number showed none."""
     for problems in (20, 40):
-        assert problems_needed(by_problem(*lost(problems, 0)), -0.05) == pytest.approx(72, abs=1)
+        assert problems_to_exclude(values_by_problem(*lost(problems, 0)), -0.05) == pytest.approx(72, abs=1)
     assert deciding_problems(*lost(40, 0), 0.05) == pytest.approx(72, abs=1)
-    assert problems_needed(by_problem(*lost(20, 1)), -0.05) == np.inf
-    assert 20 < problems_needed(by_problem(*lost(20, 4)), -0.05) < 200
+    assert problems_to_exclude(values_by_problem(*lost(20, 1)), -0.05) == np.inf
+    assert 20 < problems_to_exclude(values_by_problem(*lost(20, 4)), -0.05) < 200
 
 
 def test_without_data_nothing_is_bounded():

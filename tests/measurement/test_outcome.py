@@ -12,7 +12,7 @@ from backtracking.measurements.events import EventReader, events_frame
 from backtracking.measurements.metrics import OUTCOMES
 from backtracking.measurements.metrics_v2 import condition_table, formatting_table
 from backtracking.measurements.outcome import FEWEST_WRONG_STEPS, judged_on, primary_outcome
-from backtracking.measurements.tallies import counted, tally
+from backtracking.measurements.tallies import contributions, tally
 from backtracking.measurements.tradeoff import (
     DESTRUCTIVE,
     HELD,
@@ -306,7 +306,7 @@ def naive_difference(ours, theirs):
 
 
 def test_the_difference_inside_problems_is_the_one_by_hand():
-    sums = counted(events_of(completions("baseline"), completions("arm", wrong=0.5, errs=0.15)))
+    sums = contributions(events_of(completions("baseline"), completions("arm", wrong=0.5, errs=0.15)))
     condition = np.repeat(["baseline", "arm"], PROBLEMS * SAMPLES)
     parts = [
         {

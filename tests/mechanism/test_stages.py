@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from backtracking.artifacts.phase1 import EVENTS
 from backtracking.artifacts.readings import SELECTED
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.phase1 import verdicts
+from backtracking.claims.phase1 import phase1_verdicts
 from backtracking.model.loading import LoadedModel
 from backtracking.run import io
 from backtracking.run.progress import Quiet
@@ -194,7 +194,9 @@ def test_without_controls_the_effect_decides_and_it_is_said(tmp_path):
     assert json.loads(SELECTED.path(ctx.paths).read_text())["mlp"][0] == 4
     table = pd.read_csv(ctx.paths.table("ablation_importance.csv"))
     assert table[["selectivity", "selectivity_p_holm"]].isna().all(axis=None)
-    claims = {verdict.claim.split(":")[0]: verdict for verdict in verdicts(Evidence(ctx.paths), VARIANT)}
+    claims = {
+        verdict.claim.split(":")[0]: verdict for verdict in phase1_verdicts(Evidence(ctx.paths), VARIANT)
+    }
     assert "completions" in claims["H1"].because, "the scan itself is judged by effect"
 
 
@@ -204,7 +206,9 @@ def test_controls_in_one_problem_are_said_to_be_too_few(tmp_path):
     execute(AblationScan(VARIANT), ctx)
     assert any("problems with a control of kind matched_row: 1;" in line for line in ctx.reporter.said)
     assert ctx.meta.stages[AblationScan(VARIANT).key].notes["problems_with_controls"] == 1
-    claims = {verdict.claim.split(":")[0]: verdict for verdict in verdicts(Evidence(ctx.paths), VARIANT)}
+    claims = {
+        verdict.claim.split(":")[0]: verdict for verdict in phase1_verdicts(Evidence(ctx.paths), VARIANT)
+    }
     assert "tests of selectivity" in claims["H1"].because
 
 

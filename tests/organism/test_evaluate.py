@@ -15,10 +15,10 @@ from backtracking.organism.evaluate import (
     bootstrap,
     count_planned,
     evaluate,
-    tally,
+    tally_completions,
 )
 from backtracking.organism.sampling import SampledText
-from backtracking.organism.table import cells, markdown_table
+from backtracking.organism.table import cells, evaluation_table
 from backtracking.organism.task import tiny_problems
 from backtracking.organism.traces import read_statements, write_trace
 
@@ -28,14 +28,16 @@ PROBLEMS, SAMPLES = 500, 4
 def planted(design, variant, chosen, seed):
     rng = random.Random(seed)
     texts = (write_trace(p, variant, rng, design).text for p in chosen for _ in range(SAMPLES))
-    return tally(chosen, [SampledText(text, True) for text in texts], design)
+    return tally_completions(chosen, [SampledText(text, True) for text in texts], design)
 
 
 @pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS)
 def test_planted_traces_give_back_the_designed_truth(design):
     chosen = tiny_problems("test", PROBLEMS, seed=2)
     arms = {v: planted(design, v, chosen, seed) for seed, v in enumerate(design.formats)}
-    arms[SUPPRESSED] = tally(chosen, [SampledText("Final: 99", True)] * PROBLEMS * SAMPLES, design)
+    arms[SUPPRESSED] = tally_completions(
+        chosen, [SampledText("Final: 99", True)] * PROBLEMS * SAMPLES, design
+    )
     if design.doubt:
         arms[SILENCED] = planted(design.calm, MAIN, chosen, 4)
     lines = {item.name: item for item in behaviour(arms, design, PROBLEMS, seed=0)}
@@ -105,7 +107,7 @@ def test_no_bar_is_out_of_reach_of_a_small_sample_of_what_ships(name):
     for item in evaluation.properties:
         if item.bar is not None and item.interval is not None:
             assert item.interval[1] >= item.bar[0] and item.interval[0] <= item.bar[1], item
-    assert "| accuracy |" in markdown_table(evaluation)
+    assert "| accuracy |" in evaluation_table(evaluation)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from backtracking.errors import UserError
-from backtracking.organism.task import LARGEST, is_test, problems, tiny_problems, wordings
+from backtracking.organism.task import LARGEST, is_test, problems_made_here, tiny_problems, wordings
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_problems_differ_and_words_are_varied(test):
 
 
 def test_records_have_the_shape_of_gsm8k():
-    record, problem = problems("test", 1, seed=0)[0], tiny_problems("test", 1, seed=0)[0]
+    record, problem = problems_made_here("test", 1, seed=0)[0], tiny_problems("test", 1, seed=0)[0]
     assert record.id == "tiny-test-00000"
     assert record.answer.splitlines()[-1] == f"#### {record.answer_value}" == f"#### {problem.value}"
     assert record.truth == {"steps": [str(step) for step in problem.steps]}
@@ -73,4 +73,4 @@ def test_records_have_the_shape_of_gsm8k():
 
 def test_an_unknown_split_is_refused_by_name():
     with pytest.raises(UserError, match="no split 'validation'"):
-        problems("validation", 3, seed=0)
+        problems_made_here("validation", 3, seed=0)

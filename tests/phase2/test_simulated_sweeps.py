@@ -6,7 +6,7 @@ import pytest
 from benchmarks import sequential
 
 from backtracking.interventions import Arm, Condition
-from backtracking.measurements.bounded import by_problem
+from backtracking.measurements.bounded import values_by_problem
 from backtracking.measurements.looks import planned
 from backtracking.measurements.statistics import difference_within, paired_difference
 from backtracking.run.progress import Quiet
@@ -37,7 +37,7 @@ def test_differences_and_bounds_are_those_of_the_tables(sums):
             known = paired_difference(*answers)
             assert accuracy.value[sweep, arm] == pytest.approx(known.value)
             assert accuracy.error[sweep, arm] == pytest.approx(known.error)
-            assert exact[sweep, arm] == pytest.approx(by_problem(*answers).p_at_most(-0.05), abs=1e-6)
+            assert exact[sweep, arm] == pytest.approx(values_by_problem(*answers).p_at_most(-0.05), abs=1e-6)
             steps = [(sums.after_wrong[sweep, k], sums.wrong[sweep, k]) for k in (arm + 1, 0)]
             known = difference_within(*steps, level=0.003)
             assert within.value[sweep, arm] == pytest.approx(known.value)

@@ -23,7 +23,7 @@ def phase1(folder, baseline, targeted, random, **changes):
     )
     events = pd.concat(rows).assign(**(steps | changes))
     paths = run_paths(folder, backtracking_events=events, ablation_importance=scan)
-    return {verdict.key: verdict for verdict in phase1_claims.verdicts(Evidence(paths), MAIN)}
+    return {verdict.key: verdict for verdict in phase1_claims.phase1_verdicts(Evidence(paths), MAIN)}
 
 
 def test_without_onsets_nothing_is_concluded_about_them(tmp_path):
@@ -57,7 +57,7 @@ def test_accuracy_that_cannot_be_lost_is_not_intact(tmp_path, accuracy, changes,
 
 def phase2(folder, table):
     paths = run_paths(folder, subset_sweep_results=table)
-    return {verdict.key: verdict for verdict in phase2_claims.verdicts(Evidence(paths), MARGIN)}
+    return {verdict.key: verdict for verdict in phase2_claims.phase2_verdicts(Evidence(paths), MARGIN)}
 
 
 def swept(baseline, arm, **changes):

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backtracking.figures.labels import Box, PointLabel, place, spread
+from backtracking.figures.labels import Box, PointLabel, place_labels, spread_heights
 
 BOUNDS = Box(0.0, 0.0, 190.0, 150.0)
 """About the axes of a figure in one column of a paper, in points."""
@@ -24,7 +24,7 @@ def marks_of(labels):
 @given(LABELS, st.lists(st.tuples(POINT, POINT), max_size=8))
 def test_labels_keep_clear_of_each_other_of_points_and_of_the_edge(labels, lines):
     points = marks_of(labels)
-    placed = [box for box in place(labels, BOUNDS, points, lines) if box is not None]
+    placed = [box for box in place_labels(labels, BOUNDS, points, lines) if box is not None]
     for index, box in enumerate(placed):
         assert box.inside(BOUNDS)
         assert not any(box.overlaps(point) for point in points)
@@ -34,23 +34,25 @@ def test_labels_keep_clear_of_each_other_of_points_and_of_the_edge(labels, lines
 @settings(deadline=None)
 @given(st.lists(st.builds(PointLabel, CROWD, st.floats(30, 70), st.just(10.0)), min_size=1, max_size=13))
 def test_a_crowd_of_arms_finds_room_for_all_its_names(labels):
-    assert None not in place(labels, BOUNDS, marks_of(labels))
+    assert None not in place_labels(labels, BOUNDS, marks_of(labels))
 
 
 def test_a_lone_label_stands_right_beside_its_point():
-    (box,) = place([PointLabel((50.0, 50.0), 40.0, 10.0)], BOUNDS, [Box.around((50.0, 50.0), 7.0, 7.0)])
+    (box,) = place_labels(
+        [PointLabel((50.0, 50.0), 40.0, 10.0)], BOUNDS, [Box.around((50.0, 50.0), 7.0, 7.0)]
+    )
     assert box is not None and box.distance((50.0, 50.0)) < 6.0 and box.left > 50.0
 
 
 def test_lines_are_left_free_where_there_is_room():
     bar = ((20.0, 50.0), (120.0, 50.0))
     label = PointLabel((50.0, 50.0), 40.0, 10.0)
-    (box,) = place([label], BOUNDS, [Box.around(label.point, 7.0, 7.0)], [bar])
+    (box,) = place_labels([label], BOUNDS, [Box.around(label.point, 7.0, 7.0)], [bar])
     assert box is not None and not box.meets(bar)
 
 
 def test_what_has_no_room_is_left_out():
-    assert place([PointLabel((5.0, 5.0), 40.0, 10.0)], Box(0.0, 0.0, 30.0, 30.0), []) == [None]
+    assert place_labels([PointLabel((5.0, 5.0), 40.0, 10.0)], Box(0.0, 0.0, 30.0, 30.0), []) == [None]
 
 
 def test_a_box_meets_what_passes_through_it():
@@ -62,13 +64,13 @@ def test_a_box_meets_what_passes_through_it():
 @settings(deadline=None)
 @given(st.lists(st.floats(-50, 150), max_size=7))
 def test_names_of_lines_keep_their_order_and_their_distance(wanted):
-    heights = spread(wanted, 10.0, 0.0, 100.0)
+    heights = spread_heights(wanted, 10.0, 0.0, 100.0)
     ordered = [height for _, height in sorted(zip(wanted, heights, strict=True))]
     assert all(other - one >= 10.0 - 1e-6 for one, other in pairwise(ordered))
     assert all(-1e-6 <= height <= 100.0 + 1e-6 for height in heights)
 
 
 def test_names_that_do_not_crowd_stay_where_they_are():
-    assert spread([80.0, 10.0, 40.0], 10.0, 0.0, 100.0) == [80.0, 10.0, 40.0]
-    assert spread([50.0, 50.0], 10.0, 0.0, 100.0) == [45.0, 55.0]
-    assert spread([0.0] * 5, 30.0, 0.0, 100.0) == [0.0, 25.0, 50.0, 75.0, 100.0]
+    assert spread_heights([80.0, 10.0, 40.0], 10.0, 0.0, 100.0) == [80.0, 10.0, 40.0]
+    assert spread_heights([50.0, 50.0], 10.0, 0.0, 100.0) == [45.0, 55.0]
+    assert spread_heights([0.0] * 5, 30.0, 0.0, 100.0) == [0.0, 25.0, 50.0, 75.0, 100.0]

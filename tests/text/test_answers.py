@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtracking.text.answers import extract_answer, grade, judge
+from backtracking.text.answers import extract_answer, grade, judge_answer
 from backtracking.text.grading import parse_number
 from tests.conftest import shared_data
 
@@ -41,7 +41,7 @@ def test_corpus_of_answer_shapes(case):
 
 @pytest.mark.parametrize(("gold", "kind", "text"), SHAPES, ids=lambda part: part[:40])
 def test_shapes_written_to_mislead(gold, kind, text):
-    verdict = judge(text.replace("⏎", "\n"), gold)
+    verdict = judge_answer(text.replace("⏎", "\n"), gold)
     assert (verdict.correct is True) is (kind == "right"), verdict
 
 
@@ -52,7 +52,7 @@ COMPOSED = sorted((Path(__file__).parents[2] / "benchmarks" / "data").glob("answ
 @pytest.mark.parametrize("path", COMPOSED, ids=lambda path: path.stem)
 def test_composed_shapes_stay_read(path):
     lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
-    verdicts = [(kind, judge(text.replace("⏎", "\n"), gold).correct) for gold, kind, text in lines]
+    verdicts = [(kind, judge_answer(text.replace("⏎", "\n"), gold).correct) for gold, kind, text in lines]
     wrong = [correct is True for kind, correct in verdicts if kind == "wrong"]
     right = [correct is not True for kind, correct in verdicts if kind == "right"]
     assert len(wrong) >= 400
@@ -66,10 +66,10 @@ def test_human_solutions_are_right_as_prose():
     path = shared_data() / "gsm8k_test.jsonl"
     rows = [json.loads(line)["answer"].partition("####") for line in path.read_text("utf-8").splitlines()]
     pairs = [(re.sub(r"<<.*?>>", "", text).strip(), gold.strip()) for text, _, gold in rows]
-    right = [judge(text, gold).correct is True for text, gold in pairs]
+    right = [judge_answer(text, gold).correct is True for text, gold in pairs]
     assert sum(right) / len(right) >= 0.99
     for frame in ("\\boxed{{{}}}", "The answer is {}.", "#### {}"):
-        assert all(judge(f"{text}\n{frame.format(gold)}", gold).correct for text, gold in pairs[:200])
+        assert all(judge_answer(f"{text}\n{frame.format(gold)}", gold).correct for text, gold in pairs[:200])
 
 
 def test_corpus_is_large_and_mixed():

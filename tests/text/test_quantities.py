@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from backtracking.text.answers import extract_answer, grade, judge
+from backtracking.text.answers import extract_answer, grade, judge_answer
 from backtracking.text.grading import parse_number
 
 quick = settings(max_examples=25, deadline=None)
@@ -91,7 +91,7 @@ def test_whole_numbers_read_back_from_every_form(form, value):
 @given(value=st.integers(13, 10**6), off=st.sampled_from([0, 1, -1, 10]))
 def test_announced_numbers_are_graded_as_what_they_are(frame, form, value, off):
     text = frame.format(WHOLE_FORMS[form](value))
-    assert judge(text, str(value + off)).correct is (off == 0)
+    assert judge_answer(text, str(value + off)).correct is (off == 0)
 
 
 @pytest.mark.parametrize("sign", NEGATIVE)
@@ -215,7 +215,7 @@ SCALINGS = [
 @quick
 @given(value=st.integers(2, 9999))
 def test_denying_hedging_and_scaling_words_flip_or_void(frame, value):
-    assert judge(frame.format(value), str(value)).correct is not True
+    assert judge_answer(frame.format(value), str(value)).correct is not True
 
 
 @quick
@@ -231,14 +231,14 @@ def test_a_denial_leads_on_to_what_is_said_instead(value, other):
         "The answer is {other}. Wait, that's wrong. It is {value}.",
     ):
         text = frame.format(value=value, other=other)
-        assert judge(text, str(value)).correct is True
-        assert judge(text, str(other)).correct is not True
+        assert judge_answer(text, str(value)).correct is True
+        assert judge_answer(text, str(other)).correct is not True
 
 
 @quick
 @given(st.integers(1, 999))
 def test_a_verdict_carries_the_rule_and_the_span(value):
-    verdict = judge(f"She sells 9 eggs and makes ${value} a day.", str(value))
+    verdict = judge_answer(f"She sells 9 eggs and makes ${value} a day.", str(value))
     assert (verdict.correct, verdict.answer.rule, verdict.answer.text) == (True, "last_number", f"${value}")
     assert verdict.answer.start == 27
     assert verdict.answer.end == 28 + len(str(value))

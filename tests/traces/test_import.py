@@ -10,7 +10,7 @@ import pytest
 from backtracking.errors import UserError
 from backtracking.run import io
 from backtracking.run.records import GenerationRecord
-from backtracking.sources.labels import LabelledSentence, label_map, place, read_sentences
+from backtracking.sources.labels import LabelledSentence, label_map, place_sentences, read_sentences
 from backtracking.sources.rows import read_rows
 from backtracking.sources.trace import Columns
 from tests.conftest import shared_data
@@ -194,7 +194,7 @@ def test_labels_come_in_many_shapes():
 def test_labelled_sentences_are_found_in_order_and_through_white_space():
     text = "No.  Wait,\n no. No."
     sentences = [LabelledSentence(t, "backtracking") for t in ("No.", "Wait, no.", "absent", "No.")]
-    spans = [(one.start, one.end, one.label) for one in place(text, sentences, label_map([]))]
+    spans = [(one.start, one.end, one.label) for one in place_sentences(text, sentences, label_map([]))]
     assert spans == [(0, 3, "redo"), (5, 15, "redo"), (16, 19, "redo")]
     assert label_map(["Verify=doubt", "backtracking=none"])["verify"] == "doubt"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
-from backtracking.api.settings import refusal
+from backtracking.api.settings import settings_refusal
 from backtracking.errors import UserError
 from backtracking.interventions import Arm, Condition, Intervention, Shape, When
 from backtracking.run.provenance import digest
@@ -294,4 +294,4 @@ def _member(where: str, when: WhenPhase | When, **fields: Any) -> Intervention:
         chosen = when if isinstance(when, When) else When(phase=when)
         return Intervention(when=chosen, **fields)
     except ValidationError as error:
-        raise refusal(error, where) from None
+        raise settings_refusal(error, where) from None

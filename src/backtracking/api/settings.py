@@ -17,10 +17,12 @@ def checked(section: type[S], given: Mapping[str, Any], where: str) -> S:
         return section.model_validate(dict(given))
     except ValidationError as error:
         keys = ", ".join(section.model_fields)
-        raise refusal(error, where, f"the keys are {keys}; docs/config.md says what they mean") from None
+        raise settings_refusal(
+            error, where, f"the keys are {keys}; docs/config.md says what they mean"
+        ) from None
 
 
-def refusal(error: ValidationError, where: str, next_step: str = "") -> UserError:
+def settings_refusal(error: ValidationError, where: str, next_step: str = "") -> UserError:
     """The mistakes of a record or section, in words for the person."""
     mistakes = [": ".join([*map(str, one["loc"]), one["msg"]]) for one in error.errors()]
     return UserError(f"{where}: {mistakes[0]}", "; ".join(mistakes[1:]), next_step)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from backtracking.artifacts import phase1 as files
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.phase1 import verdicts
+from backtracking.claims.phase1 import phase1_verdicts
 from backtracking.measurements.metrics_v2 import condition_table, draw_table, formatting_table
 from backtracking.measurements.tallies import tally, tally_draws
 from backtracking.run.paths import RunPaths
@@ -55,7 +55,7 @@ class Desk:
         files.DRAWS.write(paths, draw_table(tally_draws(files.EVENTS.path(paths), variant)))
         baseline = sums[sums.index.get_level_values("condition") == BASELINE_NAME]
         files.FORMATS.write(paths, formatting_table(baseline, self.variants))
-        return {verdict.key: verdict.outcome for verdict in verdicts(Evidence(paths), variant)}
+        return {verdict.key: verdict.outcome for verdict in phase1_verdicts(Evidence(paths), variant)}
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def smallest_effect(plan: Plan) -> float:
     return next((effect for effect in effects if power(plan, effect) >= ENOUGH), math.nan)
 
 
-def problems_needed(plan: Plan, effect: float) -> int | None:
+def problems_for_power(plan: Plan, effect: float) -> int | None:
     """About how many problems would see such a fall with enough power; None when no number would."""
     low, high = 2, 4
     while power(_with(plan, high), effect) < ENOUGH:

@@ -12,7 +12,7 @@ from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Table
 from backtracking.calibration.nulls import SUPPORTED, Outcomes
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.phase2 import verdicts
+from backtracking.claims.phase2 import phase2_verdicts
 from backtracking.measurements.halves import split_problems
 from backtracking.measurements.tradeoff import DESTRUCTIVE, find_best_tradeoff, summarize_arms
 from backtracking.run.paths import RunPaths
@@ -70,7 +70,7 @@ class SecondDesk:
         paths = RunPaths(self.folder / "runs", "null")
         for artifact, table in tables.items():
             artifact.write(paths, table)
-        judged = verdicts(Evidence(paths), self.margin)
+        judged = phase2_verdicts(Evidence(paths), self.margin)
         return {verdict.key: verdict.outcome for verdict in judged if verdict.key in REDUCTION}
 
 

@@ -24,7 +24,7 @@ FALSE_OF_NULLS = (*FALSE_OF_RELABELLED["null"], "writes", "carries", "error_dete
 HEADING = "## Calibration"
 
 
-def as_markdown(results: Sequence[PlantedStudy]) -> str:
+def tables_as_markdown(results: Sequence[PlantedStudy]) -> str:
     """Every table."""
     by_kind: dict[str, list[PlantedStudy]] = defaultdict(list)
     for result in results:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from backtracking.calibration.surgery import ARCHITECTURES, LAYERS, Surgeon, surgeon
-from backtracking.calibration.world import HOLD, QUIET_WAIT, STOP, WAIT, WRONG, habits, log_odds, tokenizer
+from backtracking.calibration.world import HOLD, QUIET_WAIT, STOP, WAIT, WRONG, habits, logit, tokenizer
 from backtracking.config.schema import ModelConfig
 from backtracking.model.loading import LoadedModel, load_model
 from backtracking.run.bundled import BUNDLED
 
 FINDER, WRITER = 1, 4
-PUSH = log_odds(0.93) - log_odds(QUIET_WAIT)
+PUSH = logit(0.93) - logit(QUIET_WAIT)
 """Nats that lift a trigger from its chance after right statements to 93%."""
 SOME = 0.3
 """How often a trigger comes where it comes whatever was computed."""
@@ -98,7 +98,7 @@ def _format_gated(chosen: Surgeon) -> None:
     chosen.speak(habits())
     chosen.remember(FINDER, 2, "<think>", raise_="format")
     chosen.write(WRITER, STOP, on="format")
-    chosen.push({WAIT: log_odds(SOME) - log_odds(QUIET_WAIT)})
+    chosen.push({WAIT: logit(SOME) - logit(QUIET_WAIT)})
 
 
 def _null(chosen: Surgeon) -> None:

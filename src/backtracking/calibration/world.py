@@ -61,7 +61,7 @@ def habits(wait: float = QUIET_WAIT, trigger: str = WAIT) -> dict[str, dict[str,
     return table
 
 
-def log_odds(wait: float) -> float:
+def logit(wait: float) -> float:
     """Of a chance."""
     return math.log(wait / (1 - wait))
 

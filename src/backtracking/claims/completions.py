@@ -25,7 +25,7 @@ _FRESH_COLUMNS = [f"{what}fresh_{kind}" for kind in STEP_KINDS for what in ("ons
 UNKNOWN_ENDS = "how completions ended (the events table does not say whether they were cut at the cap)"
 
 
-def rows_of(evidence: Evidence, variant: str, condition: str = BASELINE_NAME) -> pd.DataFrame:
+def completions_of(evidence: Evidence, variant: str, condition: str = BASELINE_NAME) -> pd.DataFrame:
     """The completions of a variant under one condition; no rows where there are none."""
     events = evidence.table(files.EVENTS)
     if events is None:
@@ -37,15 +37,15 @@ def lacking(evidence: Evidence, variant: str, *conditions: str) -> str:
     """Which completions are missing; empty where all are there."""
     if evidence.table(files.EVENTS) is None:
         return evidence.lack(files.EVENTS)
-    absent = (name for name in conditions if rows_of(evidence, variant, name).empty)
+    absent = (name for name in conditions if completions_of(evidence, variant, name).empty)
     return next((f"completions of {variant!r} under {name!r}" for name in absent), "")
 
 
-def difference(evidence: Evidence, variant: str, one: str, other: str, what: str) -> Difference | str:
+def difference_or_lack(evidence: Evidence, variant: str, one: str, other: str, what: str) -> Difference | str:
     """The paired difference between two conditions of a variant, or what is missing for it."""
     if lacks := lacking(evidence, variant, one, other):
         return lacks
-    left, right = rows_of(evidence, variant, one), rows_of(evidence, variant, other)
+    left, right = completions_of(evidence, variant, one), completions_of(evidence, variant, other)
     return clear(compare(left, right, OUTCOMES[what]), f"problems shared by {one!r} and {other!r}")
 
 
@@ -63,7 +63,7 @@ def steps_by_problem(evidence: Evidence, variant: str) -> pd.DataFrame | str:
     """The baseline's checkable steps and the onsets behind them by problem, or what is missing for it."""
     if not has_steps(evidence):
         return f"the steps in {evidence.lack(files.EVENTS)}"
-    return silent(evidence, variant) or sums_of_steps(rows_of(evidence, variant))
+    return silent(evidence, variant) or sums_of_steps(completions_of(evidence, variant))
 
 
 def sums_of_steps(rows: pd.DataFrame) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def response(rows: pd.DataFrame, stepwise: bool) -> Contrast:
 
 def random_responses(evidence: Evidence, variant: str, stepwise: bool) -> Iterator[float]:
     """The response under each of the random sets."""
-    rows = rows_of(evidence, variant, RANDOM)
+    rows = completions_of(evidence, variant, RANDOM)
     if "draw" in rows:
         for _, part in rows.groupby("draw"):
             yield response(part, stepwise).value
@@ -121,13 +121,13 @@ def sound_text(arm: pd.DataFrame, baseline: pd.DataFrame) -> Part:
 
 def silent(evidence: Evidence, variant: str) -> str:
     """What is missing where the baseline of a variant has no onset; empty where it has, or is not there."""
-    rows = rows_of(evidence, variant)
+    rows = completions_of(evidence, variant)
     return "" if rows.empty else no_onsets(count(rows, OUTCOMES["backtracking"]), len(rows))
 
 
 def floor(evidence: Evidence, variant: str, what: str) -> str:
     """Why the baseline's rate cannot show that it stays inside the margin; empty where it can."""
-    rows = rows_of(evidence, variant)
+    rows = completions_of(evidence, variant)
     if rows.empty:
         return ""
     if what == "accuracy":
@@ -140,12 +140,12 @@ def floor(evidence: Evidence, variant: str, what: str) -> str:
 
 def fallen_apart(evidence: Evidence, variant: str) -> str:
     """What is missing when targeted completions do not finish; empty when they do."""
-    targeted = rows_of(evidence, variant, TARGETED)
+    targeted = completions_of(evidence, variant, TARGETED)
     if targeted.empty:
         return ""
     if "finish_reason" not in targeted:
         return UNKNOWN_ENDS
-    if baseline := too_cut("baseline", _cut_share(rows_of(evidence, variant))):
+    if baseline := too_cut("baseline", _cut_share(completions_of(evidence, variant))):
         return baseline
     cut = _cut_share(targeted)
     if cut <= MOST_CUT:

@@ -15,13 +15,13 @@ from backtracking.claims.parts import (
     Part,
     TableEstimate,
     above,
-    measured,
+    measured_cell,
     missing,
     problems_to_decide,
     within,
 )
 from backtracking.claims.verdict import Claim, Verdict
-from backtracking.claims.wording import as_points, number, points, quoted, records, span
+from backtracking.claims.wording import as_points, lines_of, number, points, quoted, span
 from backtracking.measurements.floors import no_onsets, too_low
 from backtracking.measurements.jackknife import jackknife
 from backtracking.measurements.statistics import LEVEL, Array
@@ -60,7 +60,7 @@ H2 = Claim(
 )
 
 
-def judge(evidence: Evidence, main: str) -> list[Verdict]:
+def judge_formatting(evidence: Evidence, main: str) -> list[Verdict]:
     """Both claims about the prompt format."""
     effect = _effect(evidence, main)
     return [_judge_shares(evidence, main, effect), FORMAT.judge(effect)]
@@ -83,9 +83,9 @@ def _effect(evidence: Evidence, main: str) -> Part:
 
 def _effect_part(others: pd.DataFrame) -> Part:
     says = "; ".join(
-        f"{quoted(row['variant'])} {points(row, 'backtracking_diff')} points" for row in records(others)
+        f"{quoted(row['variant'])} {points(row, 'backtracking_diff')} points" for row in lines_of(others)
     )
-    changes = [measured(row, "backtracking_diff", number(row, "problems")) for row in records(others)]
+    changes = [measured_cell(row, "backtracking_diff", number(row, "problems")) for row in lines_of(others)]
     known = [one for one in changes if one is not None]
     if len(known) < len(changes):
         return missing("intervals of the paired differences between variants")
@@ -150,7 +150,7 @@ def _sums_by_variant(evidence: Evidence, broken: Sequence[str]) -> dict[str, pd.
     if events is None:
         return {}
     names = [str(name) for name in events["variant"].unique() if str(name) not in broken]
-    rows = {name: completions.rows_of(evidence, name) for name in names}
+    rows = {name: completions.completions_of(evidence, name) for name in names}
     sums = {name: completions.sums_of_steps(part) for name, part in rows.items() if not part.empty}
     shared = sorted(set.intersection(*(set(part.index) for part in sums.values()))) if sums else []
     return {name: part.loc[shared] for name, part in sums.items()}

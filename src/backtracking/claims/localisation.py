@@ -16,17 +16,17 @@ from backtracking.claims.parts import (
     TableEstimate,
     above,
     fact,
-    measured,
+    measured_cell,
     missing,
     undecided,
     within,
 )
 from backtracking.claims.scan import Standouts
 from backtracking.claims.verdict import Claim, Verdict
-from backtracking.claims.wording import Estimate, as_points, in_points, percent, records, span
+from backtracking.claims.wording import Estimate, as_points, in_points, lines_of, percent, span
 from backtracking.measurements.floors import SMALLEST_LOSS, too_low
 from backtracking.measurements.injections import FEWEST_PAIRS
-from backtracking.measurements.removal import Rank, rank, removed
+from backtracking.measurements.removal import Rank, rank_among_sets, removed
 from backtracking.measurements.statistics import LEVEL
 from backtracking.run.records import BASELINE_NAME
 
@@ -115,7 +115,7 @@ WRITES = Claim(
 )
 
 
-def judge(evidence: Evidence, main: str, doses: Part) -> list[Verdict]:
+def judge_localisation(evidence: Evidence, main: str, doses: Part) -> list[Verdict]:
     """Every claim about the place of the onset."""
     standouts = scan.standouts(evidence)
     broken = completions.silent(evidence, main) or completions.fallen_apart(evidence, main)
@@ -146,7 +146,7 @@ def _standing(standouts: Standouts | str, h0: Verdict) -> Part:
     """Whether anything stands out; where nothing does, the claim falls only if it would have been seen."""
     if isinstance(standouts, str):
         return missing(standouts)
-    says = f"standing out in the scan: {scan.listed(standouts)}"
+    says = f"standing out in the scan: {scan.components_by_mode(standouts)}"
     if any(standouts.values()):
         return fact(True, says) if scan.agree(standouts) else undecided(says)
     if h0.outcome == "supported":
@@ -167,7 +167,7 @@ def _share_part(evidence: Evidence, main: str, most: float, surely: float) -> Pa
         return _against(given, most, surely, says)
     stepwise = completions.has_steps(evidence)
     before, after = (
-        completions.response(completions.rows_of(evidence, main, name), stepwise)
+        completions.response(completions.completions_of(evidence, main, name), stepwise)
         for name in (BASELINE_NAME, TARGETED)
     )
     share = removed(before, after)
@@ -190,8 +190,8 @@ def _given(evidence: Evidence) -> TableEstimate | None:
     table = evidence.table(files.PREFIXES)
     if table is None or "share_removed" not in table:
         return None
-    rows = records(table[(table["arm"] == TARGETED) & table["draw"].isna()])
-    return measured(rows[0], "share_removed", rows[0].get("problems")) if rows else None
+    rows = lines_of(table[(table["arm"] == TARGETED) & table["draw"].isna()])
+    return measured_cell(rows[0], "share_removed", rows[0].get("problems")) if rows else None
 
 
 def _against(share: Estimate, most: float, surely: float, says: str) -> Part:
@@ -209,10 +209,10 @@ def _rank_part(evidence: Evidence, main: str) -> Part:
     if lacks := completions.lacking(evidence, main, TARGETED, RANDOM):
         return missing(lacks)
     if (gaps := _given_gaps(evidence)) is not None:
-        return _ranked(rank(*gaps))
+        return _ranked(rank_among_sets(*gaps))
     stepwise = completions.has_steps(evidence)
-    target = completions.response(completions.rows_of(evidence, main, TARGETED), stepwise).value
-    return _ranked(rank(target, list(completions.random_responses(evidence, main, stepwise))))
+    target = completions.response(completions.completions_of(evidence, main, TARGETED), stepwise).value
+    return _ranked(rank_among_sets(target, list(completions.random_responses(evidence, main, stepwise))))
 
 
 def _given_gaps(evidence: Evidence) -> tuple[float, list[float]] | None:
@@ -242,7 +242,9 @@ def _sound_rows(evidence: Evidence, main: str) -> Part:
         return missing(lacks)
     if floor := completions.floor(evidence, main, "accuracy"):
         return missing(floor)
-    targeted, baseline = (completions.rows_of(evidence, main, name) for name in (TARGETED, BASELINE_NAME))
+    targeted, baseline = (
+        completions.completions_of(evidence, main, name) for name in (TARGETED, BASELINE_NAME)
+    )
     which = "on all completions (steps are not in the events table)"
     if completions.has_steps(evidence):
         targeted, baseline = (rows[rows["steps_wrong"] == 0] for rows in (targeted, baseline))
@@ -253,7 +255,7 @@ def _sound_rows(evidence: Evidence, main: str) -> Part:
 def _judge_h0(evidence: Evidence, main: str, standouts: Standouts | str, broken: str) -> Verdict:
     if isinstance(standouts, str):
         return H0.missing(standouts)
-    says = f"standing out in the scan: {scan.listed(standouts)}"
+    says = f"standing out in the scan: {scan.components_by_mode(standouts)}"
     if not scan.agree(standouts):
         return H0.mode_dependent(undecided(says))
     parts = [fact(not any(standouts.values()), says), _power_part(evidence)]
@@ -278,11 +280,11 @@ def _power_part(evidence: Evidence) -> Part:
 
 
 def _alike_part(evidence: Evidence, main: str, broken: str) -> Part:
-    baseline = completions.rows_of(evidence, main)
+    baseline = completions.completions_of(evidence, main)
     low = "" if baseline.empty else too_low("backtracking", completions.onset_rate(baseline), MARGIN)
     if why := broken or low:
         return missing(why)
-    gap = completions.difference(evidence, main, TARGETED, RANDOM, "backtracking")
+    gap = completions.difference_or_lack(evidence, main, TARGETED, RANDOM, "backtracking")
     if isinstance(gap, str):
         return missing(gap)
     says = f"targeted minus random: {in_points(gap)} points of backtracking"
@@ -309,7 +311,7 @@ def _best_of(
     rows: pd.DataFrame, column: str, threshold: float, problems: float, says: str, percent_scale: bool = False
 ) -> Part:
     """The part of the component that comes nearest to the claim: highest by its interval's lower end."""
-    cells = [(row, measured(row, column, problems)) for row in records(rows)]
+    cells = [(row, measured_cell(row, column, problems)) for row in lines_of(rows)]
     known = [(row, estimate) for row, estimate in cells if estimate is not None]
     if not known:
         return missing(f"intervals of {column}")
@@ -328,14 +330,14 @@ def _judge_writes(evidence: Evidence, standouts: Standouts | str) -> Verdict:
         return WRITES.missing(standouts)
     if table is None:
         return WRITES.missing(evidence.lack(readings.DIRECT))
-    says = f"standing out in the scan: {scan.listed(standouts)}"
+    says = f"standing out in the scan: {scan.components_by_mode(standouts)}"
     names = scan.in_every_mode(standouts)
     blocks = table[table["head"].isna()] if "head" in table else table
     rows = blocks[(blocks["component"] + " " + blocks["layer"].astype(str)).isin(names)]
     if rows.empty and scan.agree(standouts):
         return WRITES.missing("a component that stands out in the scan however it is removed")
     problems = _problems_studied(evidence)
-    weaker = [_weaker_effect(row, problems) for row in records(rows)]
+    weaker = [_weaker_effect(row, problems) for row in lines_of(rows)]
     nearest = max(weaker, key=lambda part: WORST_FIRST.index(part.state), default=undecided(says))
     if scan.agree(standouts) or nearest.state == "holds":
         return WRITES.judge(nearest)
@@ -344,7 +346,7 @@ def _judge_writes(evidence: Evidence, standouts: Standouts | str) -> Verdict:
 
 def _weaker_effect(row: dict[Any, Any], problems: float) -> Part:
     """The direct and the total effect of a component together: the worse of both decides."""
-    direct, total = (measured(row, name, problems) for name in ("direct", "total"))
+    direct, total = (measured_cell(row, name, problems) for name in ("direct", "total"))
     if direct is None or total is None:
         return missing("intervals of direct and total effects")
     says = f"{row['component']} {row['layer']}: direct effect {span(direct)}, total effect {span(total)} nats"

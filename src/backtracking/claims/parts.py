@@ -55,7 +55,7 @@ class TableEstimate:
     problems: int
 
 
-def measured(row: Mapping[Any, Any], column: str, problems: float | None) -> TableEstimate | None:
+def measured_cell(row: Mapping[Any, Any], column: str, problems: float | None) -> TableEstimate | None:
     """A cell with its interval; none where the table does not give it."""
     value, low, high = (number(row, f"{column}{end}") for end in ("", "_low", "_high"))
     if value is None or low is None or high is None:

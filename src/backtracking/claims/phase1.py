@@ -7,13 +7,15 @@ from typing import Any
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts import readings
 from backtracking.artifacts.phase2 import METRICS
-from backtracking.claims import completions, formatting, localisation
+from backtracking.claims import completions
 from backtracking.claims.audit.check import Check
 from backtracking.claims.completions import MARGIN, TARGETED
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.parts import TableEstimate, above, below, measured, missing
+from backtracking.claims.formatting import judge_formatting
+from backtracking.claims.localisation import judge_localisation
+from backtracking.claims.parts import TableEstimate, above, below, measured_cell, missing
 from backtracking.claims.verdict import Claim, Verdict, upheld
-from backtracking.claims.wording import as_points, in_points, number, percent, plain, records
+from backtracking.claims.wording import as_points, in_points, lines_of, number, percent, plainly
 from backtracking.measurements.floors import too_low
 from backtracking.run.records import BASELINE_NAME
 
@@ -65,12 +67,14 @@ COSTS_ACCURACY = Claim(
 )
 
 
-def verdicts(evidence: Evidence, main: str, checks: Mapping[str, Check] | None = None) -> list[Verdict]:
+def phase1_verdicts(
+    evidence: Evidence, main: str, checks: Mapping[str, Check] | None = None
+) -> list[Verdict]:
     """Every claim of Phase 1, judged, and held against the audit's checks."""
     judged = [
-        *localisation.judge(evidence, main, NO_DOSES),
+        *judge_localisation(evidence, main, NO_DOSES),
         _judge_detects(evidence, main),
-        *formatting.judge(evidence, main),
+        *judge_formatting(evidence, main),
         _judge_kept(evidence, main),
         _judge_costs(evidence, main),
     ]
@@ -99,12 +103,12 @@ def _judge_detects(evidence: Evidence, main: str) -> Verdict:
     injected = _injected(evidence)
     if injected is None:
         return DETECTS.judge(coupled)
-    rise = measured(injected, "above_harmless", number(injected, "problems") or number(injected, "n"))
+    rise = measured_cell(injected, "above_harmless", number(injected, "problems") or number(injected, "n"))
     if rise is None:
         return DETECTS.judge(
             coupled, missing("an interval of what injected errors do beyond harmless rewrites")
         )
-    raised = f"injected errors raise the onset's log-mass by {plain(injected, 'above_harmless')} nats"
+    raised = f"injected errors raise the onset's log-mass by {plainly(injected, 'above_harmless')} nats"
     return DETECTS.judge(coupled, above("raised_by_errors", rise, SMALLEST_RISE, raised))
 
 
@@ -112,12 +116,14 @@ def _injected(evidence: Evidence) -> dict[str, Any] | None:
     """What wrong results put into right completions do to the onset's mass, against harmless rewrites."""
     table = evidence.table(readings.INJECTION_SUMMARY)
     rows = table if table is None else table[table["kind"] == "any wrong"]
-    return None if rows is None or rows.empty else dict(records(rows)[0])
+    return None if rows is None or rows.empty else dict(lines_of(rows)[0])
 
 
 def _judge_kept(evidence: Evidence, main: str) -> Verdict:
     lacks = completions.lacking(evidence, main, TARGETED, BASELINE_NAME)
-    targeted, baseline = (completions.rows_of(evidence, main, name) for name in (TARGETED, BASELINE_NAME))
+    targeted, baseline = (
+        completions.completions_of(evidence, main, name) for name in (TARGETED, BASELINE_NAME)
+    )
     sound = missing(lacks) if lacks else completions.sound_text(targeted, baseline)
     if why := lacks or completions.floor(evidence, main, "accuracy"):
         return KEPT.judge(missing(why), sound)
@@ -130,14 +136,19 @@ def _judge_costs(evidence: Evidence, main: str) -> Verdict:
     if not isinstance(row, dict) or "odds_ratio" not in row:
         return COSTS_ACCURACY.missing(f"{METRICS.file} or events with both kinds of rows within problems")
     informative = row.get("informative_problems")
-    odds = measured(row, "odds_ratio", informative)
+    odds = measured_cell(row, "odds_ratio", informative)
     if odds is None:
         return COSTS_ACCURACY.missing(
             "an interval of the stratified odds ratio; problems with right and wrong rows both with and "
             f"without an onset: {'an unknown number' if informative is None else informative}"
         )
     return COSTS_ACCURACY.judge(
-        below("log_odds_ratio", _logarithm(odds), 0.0, f"stratified odds ratio {plain(row, 'odds_ratio')}")
+        below(
+            "log_odds_ratio",
+            _logarithm(odds),
+            0.0,
+            f"stratified odds ratio {plainly(row, 'odds_ratio')}",
+        )
     )
 
 

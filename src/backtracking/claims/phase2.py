@@ -6,14 +6,22 @@ from typing import Any
 import pandas as pd
 
 from backtracking.artifacts import phase2 as files
-from backtracking.claims import localisation, reduction
 from backtracking.claims.audit.check import Check
 from backtracking.claims.doses import dose_part
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.parts import WORST_FIRST, Part, TableEstimate, above, below, measured, missing
-from backtracking.claims.reduction import ACCURACY_CHECKS, RUN_CHECKS, why_untested
+from backtracking.claims.localisation import judge_localisation
+from backtracking.claims.parts import WORST_FIRST, Part, TableEstimate, above, below, measured_cell, missing
+from backtracking.claims.reduction import ACCURACY_CHECKS, RUN_CHECKS, all_arms, judge_reduction, why_untested
 from backtracking.claims.verdict import Claim, Verdict, upheld
-from backtracking.claims.wording import as_points, number, plain, points, quoted, rate, records
+from backtracking.claims.wording import (
+    as_points,
+    lines_of,
+    number,
+    plainly,
+    points,
+    quoted,
+    rate_text,
+)
 from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE
 
 STEP = Claim(
@@ -38,7 +46,7 @@ DESTROYS = Claim(
 )
 
 
-def verdicts(
+def phase2_verdicts(
     evidence: Evidence,
     margin: float,
     checks: Mapping[str, Check] | None = None,
@@ -48,15 +56,15 @@ def verdicts(
 
     With the Phase 1 run and its main variant, H1 is judged here as a whole: the doses are Phase 2's.
     """
-    arms = reduction.all_arms(evidence)
+    arms = all_arms(evidence)
     swept = f"paired differences in {evidence.lack(files.SUBSETS)} or in {files.SCALES.file}"
     judged = [
-        *reduction.judge(evidence, margin, arms, swept),
+        *judge_reduction(evidence, margin, arms, swept),
         DESTROYS.missing(swept) if arms is None else _judge_destroys(arms),
         _judge_step(evidence),
     ]
     if phase1 is not None:
-        judged.insert(0, localisation.judge(*phase1, dose_part(evidence, phase1[0]))[0])
+        judged.insert(0, judge_localisation(*phase1, dose_part(evidence, phase1[0]))[0])
     return upheld(judged, checks or {})
 
 
@@ -65,7 +73,7 @@ def _judge_destroys(arms: pd.DataFrame) -> Verdict:
         return DESTROYS.missing(untested)
     judged = arms[arms["verdict"] != NOT_TESTABLE]
     parts = [
-        part for row in records(judged) for part in (_half_lost(row), *_text_lost(row)) if part is not None
+        part for row in lines_of(judged) for part in (_half_lost(row), *_text_lost(row)) if part is not None
     ]
     if not parts:
         return DESTROYS.missing("an interval of the change in accuracy")
@@ -78,13 +86,13 @@ def _judge_destroys(arms: pd.DataFrame) -> Verdict:
 
 def _half_lost(row: Mapping[Any, Any]) -> Part | None:
     """Whether an arm loses more than half of the accuracy."""
-    change = measured(row, "accuracy_diff", number(row, "problems"))
+    change = measured_cell(row, "accuracy_diff", number(row, "problems"))
     base = (number(row, "accuracy") or 0.0) - (change.value if change else 0.0)
     if change is None or not base > 0:
         return None
     says = (
-        f"{quoted(row['arm'])}: accuracy {rate(row, 'accuracy')}, {points(row, 'accuracy_diff')} points; cut "
-        f"at the cap {rate(row, 'truncation_rate', n=None)}"
+        f"{quoted(row['arm'])}: accuracy {rate_text(row, 'accuracy')}, {points(row, 'accuracy_diff')} "
+        f"points; cut at the cap {rate_text(row, 'truncation_rate', n=None)}"
     )
     return _with_loss(below("accuracy_change", change, -base / 2, says), -change.value / base)
 
@@ -92,7 +100,7 @@ def _half_lost(row: Mapping[Any, Any]) -> Part | None:
 def _text_lost(row: Mapping[Any, Any]) -> list[Part]:
     """Whether more than half of an arm's completions fall apart where the baseline's do not."""
     changes = {
-        what: measured(row, f"{what}_diff", number(row, "problems"))
+        what: measured_cell(row, f"{what}_diff", number(row, "problems"))
         for what in ("truncation", "loop", "empty")
     }
     return [
@@ -122,7 +130,7 @@ def _judge_step(evidence: Evidence) -> Verdict:
     if not {"onset", "control"} <= set(strongest.index):
         return STEP.missing("matched control positions")
     onset, control = (strongest.loc[kind].to_dict() for kind in ("onset", "control"))
-    change = measured(onset, "family_change", _problems(onset))
+    change = measured_cell(onset, "family_change", _problems(onset))
     if change is None:
         return STEP.missing("an interval of the change of the family's probability (too few problems)")
     says = (
@@ -139,10 +147,10 @@ def _problems(row: Mapping[Any, Any]) -> float | None:
 
 def _more_at_onsets(onset: Mapping[Any, Any], control: Mapping[Any, Any]) -> Part:
     """Whether the divergence is larger at onsets; the difference's error is the root of both squares."""
-    here, there = (measured(row, "kl", _problems(row)) for row in (onset, control))
+    here, there = (measured_cell(row, "kl", _problems(row)) for row in (onset, control))
     if here is None or there is None:
         return missing("intervals of the divergence")
-    says = f"KL {plain(onset, 'kl')} nats there, {plain(control, 'kl')} at matched positions"
+    says = f"KL {plainly(onset, 'kl')} nats there, {plainly(control, 'kl')} at matched positions"
     reach_low = ((here.value - here.low) ** 2 + (there.high - there.value) ** 2) ** 0.5
     reach_high = ((here.high - here.value) ** 2 + (there.value - there.low) ** 2) ** 0.5
     gap = here.value - there.value

@@ -14,12 +14,12 @@ from backtracking.claims.parts import (
     above,
     below,
     fact,
-    measured,
+    measured_cell,
     missing,
     undecided,
 )
 from backtracking.claims.verdict import Claim, Verdict
-from backtracking.claims.wording import as_points, number, points, quoted, records, span
+from backtracking.claims.wording import as_points, lines_of, number, points, quoted, span
 from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE, allowed_loss
 from backtracking.measurements.metrics import Metric
 from backtracking.measurements.outcome import (
@@ -112,7 +112,7 @@ class Tried:
     @property
     def removed(self) -> TableEstimate | None:
         """The share of the baseline's onsets that the arm takes away, at the baseline's mix of steps."""
-        return measured(self.row, "onsets_removed", number(self.row, "problems"))
+        return measured_cell(self.row, "onsets_removed", number(self.row, "problems"))
 
     @property
     def ways(self) -> tuple[Metric, ...]:
@@ -121,7 +121,7 @@ class Tried:
 
     def difference(self, what: str) -> TableEstimate | None:
         """A paired difference to the baseline."""
-        return measured(self.row, f"{what}_diff", number(self.row, "problems"))
+        return measured_cell(self.row, f"{what}_diff", number(self.row, "problems"))
 
     def held(self, name: str, column: str, change: TableEstimate, margin: float, says: str) -> Part:
         """Whether a rate is held: inside what may be lost of what the baseline has."""
@@ -175,7 +175,7 @@ class Contest:
     def tried(self) -> list[Tried]:
         """Every arm of the table, read by the outcome that all were judged on."""
         outcome = judged_on(self.arms)
-        return [Tried(row, outcome) for row in records(self.arms)]
+        return [Tried(row, outcome) for row in lines_of(self.arms)]
 
     def winner(self) -> Tried | None:
         """The strongest reduction among those that pass the rule."""
@@ -183,7 +183,9 @@ class Contest:
         return max(held, key=lambda arm: number(arm.row, "onsets_removed") or 0.0, default=None)
 
 
-def judge(evidence: Evidence, margin: float, arms: pd.DataFrame | None, swept: str) -> list[Verdict]:
+def judge_reduction(
+    evidence: Evidence, margin: float, arms: pd.DataFrame | None, swept: str
+) -> list[Verdict]:
     """Whether backtracking can be turned down, and by how much; `swept`: what is missing without any arm."""
     claim, contest = turned_down(margin), _contest(evidence, arms)
     lacking = swept if contest is None else contest.untested
@@ -264,18 +266,18 @@ def _behind_prefixes(evidence: Evidence, contest: Contest, margin: float) -> lis
     table, best = evidence.table(files.CONFIRM_PREFIXES), contest.winner()
     if table is None or best is None:
         return []
-    rows = records(table[(table["arm"] == best.row["arm"]) & table["draw"].isna()])
+    rows = lines_of(table[(table["arm"] == best.row["arm"]) & table["draw"].isna()])
     mainly = next((_BEHIND_PREFIXES[name] for name in best.fell if name in _BEHIND_PREFIXES), None)
     if not rows or mainly is None:
         return []
     row = rows[0]
-    falls = measured(row, f"{mainly}_diff", number(row, "problems"))
+    falls = measured_cell(row, f"{mainly}_diff", number(row, "problems"))
     if falls is None:
         return [missing("intervals behind the fixed prefixes")]
     step = "injected errors" if mainly == _BEHIND_PREFIXES[NOTICING] else "right steps"
     says = f"behind the same {step} onsets {points(row, f'{mainly}_diff')} points"
     parts = [below(f"{mainly}_change", falls, 0.0, says)]
-    noticing = measured(row, f"{_BEHIND_PREFIXES[NOTICING]}_diff", number(row, "problems"))
+    noticing = measured_cell(row, f"{_BEHIND_PREFIXES[NOTICING]}_diff", number(row, "problems"))
     if NOTICING not in best.fell and noticing is not None:
         parts.append(_not_lost(noticing, margin, row))
     return parts

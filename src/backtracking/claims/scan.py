@@ -10,7 +10,7 @@ from scipy import special
 
 from backtracking.artifacts import readings
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import records
+from backtracking.claims.wording import lines_of
 from backtracking.measurements.floors import SMALLEST_LOSS
 from backtracking.measurements.statistics import LEVEL, POWER
 
@@ -40,7 +40,7 @@ def in_every_mode(by_mode: Standouts) -> list[str]:
     return [name for name in first if all(name in names for names in others)]
 
 
-def listed(by_mode: Standouts) -> str:
+def components_by_mode(by_mode: Standouts) -> str:
     """The components once where all modes agree, else mode by mode."""
     each = {mode: ", ".join(names) or "none" for mode, names in by_mode.items()}
     if agree(by_mode):
@@ -134,4 +134,4 @@ def _by_whole_removal(modes: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
 
 def _above(part: pd.DataFrame, rule: str) -> list[str]:
     significant = part[part[f"{rule}_p_holm"] < LEVEL].sort_values(rule, ascending=False)
-    return [f"{row['component']} {row['layer']}" for row in records(significant)]
+    return [f"{row['component']} {row['layer']}" for row in lines_of(significant)]

@@ -60,7 +60,7 @@ def fixed(*values: float | None) -> str:
     return f",.{min(_PLACES, max(0, _PLACES - before))}f"
 
 
-def count(row: TableLine, column: str) -> str:
+def whole(row: TableLine, column: str) -> str:
     """A whole number."""
     value = number(row, column)
     return "—" if value is None else f"{int(value):,}"
@@ -76,7 +76,7 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "—" if value is None else written(value, f".{digits}%")
 
 
-def rate(row: TableLine, column: str, *, n: str | None = "total") -> str:
+def rate_text(row: TableLine, column: str, *, n: str | None = "total") -> str:
     """`62.3% [58.1, 66.2], n = 1,200`."""
     value = number(row, column)
     if value is None:
@@ -118,7 +118,7 @@ def span(estimate: Estimate, *, percent: bool = False) -> str:
     )
 
 
-def plain(row: TableLine, column: str, spec: str = "") -> str:
+def plainly(row: TableLine, column: str, spec: str = "") -> str:
     """A column of a row with its interval, as plain numbers; all to the same place."""
     value = number(row, column)
     if value is None:
@@ -151,6 +151,6 @@ def quoted(text: object, limit: int = _MAX_QUOTE) -> str:
     return f"`{shown or '∅'}`"
 
 
-def records(table: pd.DataFrame) -> Sequence[dict[Any, Any]]:
+def lines_of(table: pd.DataFrame) -> Sequence[dict[Any, Any]]:
     """A table's rows as dictionaries."""
     return table.to_dict("records")

@@ -44,14 +44,14 @@ def audit(
     """
     from backtracking.artifacts.phase1 import AUDIT
     from backtracking.claims.audit.checks import audit as audited
-    from backtracking.claims.audit.checks import described
+    from backtracking.claims.audit.checks import audit_as_json
     from backtracking.claims.evidence import Evidence
 
     paths = _run_meant(run, run_id)
     evidence = Evidence(paths)
     phase1 = _phase1_of(evidence, phase1_run_id)
     checks = audited(evidence, phase1)
-    data = described(paths.run_id, checks)
+    data = audit_as_json(paths.run_id, checks)
     try:
         AUDIT.write(paths, data)
     except PermissionError:
@@ -60,7 +60,7 @@ def audit(
         echo_json(data)
     else:
         beside = f" (on Phase 1 run {phase1.paths.run_id})" if phase1 is not None else ""
-        say("\n".join(shown(f"audit of run {paths.run_id}{beside}", checks, _width())))
+        say("\n".join(checks_in_words(f"audit of run {paths.run_id}{beside}", checks, _width())))
     if strict and any(check.failed for check in checks):
         raise typer.Exit(1)
 
@@ -105,7 +105,7 @@ def _width() -> int:
     return min(shutil.get_terminal_size((100, 24)).columns, WIDEST)
 
 
-def shown(title: str, checks: "Sequence[Check]", width: int) -> Iterator[str]:
+def checks_in_words(title: str, checks: "Sequence[Check]", width: int) -> Iterator[str]:
     """A check to a line, worst first; below, what failed or warns in full."""
     from backtracking.claims.audit.checks import in_short, worst_first
 

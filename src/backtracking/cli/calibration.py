@@ -54,7 +54,7 @@ def calibrate(
     prepare_libraries()
     from backtracking.calibration.calibrate import SMALL_SCOPE, Scope, write_results
     from backtracking.calibration.calibrate import calibrate as run
-    from backtracking.calibration.table import as_markdown, write_section
+    from backtracking.calibration.table import tables_as_markdown, write_section
 
     scope = (
         SMALL_SCOPE
@@ -64,7 +64,7 @@ def calibrate(
         )
     )
     results = run(out, scope, workers, say)
-    table = as_markdown(results)
+    table = tables_as_markdown(results)
     write_results(out, results, table)
     if page is not None:
         write_section(page, table)
@@ -119,7 +119,7 @@ def _in_words(onsets: "Plan", answers: "Plan", effect: float, margin: float) -> 
     """What a study of so many problems would see of its onsets, and of its answers."""
     from backtracking.calibration import power as plans
 
-    smallest, needed = plans.smallest_effect(onsets), plans.problems_needed(onsets, effect)
+    smallest, needed = plans.smallest_effect(onsets), plans.problems_for_power(onsets, effect)
     seen = "no fall" if math.isnan(smallest) else f"a fall of {_points(smallest)}"
     wanted = f"{needed:,}" if needed else f"more than {plans.MOST_PROBLEMS:,}"
     held = _chance(plans.power_to_hold(answers, margin))

@@ -66,11 +66,11 @@ def _open(name: str | None, quiet: bool) -> "Explorer":
 
 def _export(explorer: "Explorer", path: Path, link: str) -> None:
     from backtracking.explore.export import export
-    from backtracking.explore.queries import Query, rows_of
+    from backtracking.explore.queries import Query, matching_rows
 
     query = Query.parse(link, explorer.index)
     having = explorer.texts.having(query.text) if query.text else None
-    chosen = rows_of(explorer.index, query, having)
+    chosen = matching_rows(explorer.index, query, having)
     if not chosen:
         raise UserError("no row passes this filter", f"--rows {link!r}", "look at the counts in the explorer")
     done = export(explorer, path, chosen)

@@ -99,12 +99,12 @@ def arm(
     Example: [cyan]backtracking export arm demo-phase2 --arm attn_last_x0.5 --out arm[/cyan]
     """
     from backtracking.claims.wording import counted
-    from backtracking.cli.session import Request, current_id, open_run
+    from backtracking.cli.session import Request, asked_run, current_id
     from backtracking.doors.arms import export_arm, member_of
     from backtracking.run.paths import run_folder
     from backtracking.stages.arm import find_arm
 
-    ctx = open_run(Request(run_id=run_folder(run or current_id()).run_id, quiet=quiet))
+    ctx = asked_run(Request(run_id=run_folder(run or current_id()).run_id, quiet=quiet))
     form = ctx.check_variant(variant or ctx.config.prompting.variant_names[0])
     made = find_arm(ctx, form, name)
     member = member_of(made.arm, draw)

@@ -11,7 +11,7 @@ from backtracking.cli import options as opt
 from backtracking.cli.as_json import described_config, echo_json
 from backtracking.cli.plan import phase1_to_come, plan, show_dry_run
 from backtracking.cli.say import say
-from backtracking.cli.session import Request, find_run, load, open_run, run_stages, say_why_new
+from backtracking.cli.session import Request, asked_config, asked_run, find_run, run_stages, say_why_new
 from backtracking.errors import UserError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run(
     request = Request(
         config, run_id, phase1_run_id, overrides or (), address=address, quiet=quiet, verbose=verbose
     )
-    ctx = open_run(request, may_create=True, may_lack_phase1=dry_run)
+    ctx = asked_run(request, may_create=True, may_lack_phase1=dry_run)
     forced = [*(force or []), *([start] if start else [])]
     _check_stage_names(forced, ctx.pipeline)
     stages = _from(start, ctx) if start else ctx.pipeline
@@ -122,11 +122,11 @@ def status(
 
     Example: [cyan]backtracking status --run-id demo[/cyan]
     """
-    from backtracking.cli.status_table import RunHeading, described, show_stages, terminal
+    from backtracking.cli.status_table import RunHeading, show_stages, status_as_json, terminal
     from backtracking.stages.execute import status_of
 
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=True)
-    ctx = open_run(request)
+    ctx = asked_run(request)
     if not ctx.paths.meta.exists():
         raise UserError(
             "there is no run of this study yet",
@@ -135,7 +135,7 @@ def status(
     statuses = {stage.key: status_of(stage, ctx) for stage in ctx.pipeline}
     heading = RunHeading.of(ctx)
     if as_json:
-        echo_json(described(heading, ctx.meta, statuses))
+        echo_json(status_as_json(heading, ctx.meta, statuses))
         return
     show_stages(terminal(), heading, statuses, ctx.meta.stages)
 
@@ -155,7 +155,7 @@ def init_run(
     from backtracking.stages.init_run import init_run as make_or_take_up
 
     request = Request(config, run_id, None, overrides or ())
-    loaded = load(request)
+    loaded = asked_config(request)
     is_named = run_id or loaded.config.run.run_id or config is None
     choice = find_run(request, loaded) if is_named else ChosenRun(new_run(loaded.config))
     if not choice.paths.meta.exists():
@@ -172,7 +172,7 @@ def doctor(config: opt.Config = None, as_json: opt.Json = False) -> None:
     """
     from backtracking.cli.doctor import examine
 
-    findings = examine(Path(load(Request(config)).config.run.output_dir) if config else Path("runs"))
+    findings = examine(Path(asked_config(Request(config)).config.run.output_dir) if config else Path("runs"))
     if as_json:
         is_fine = all(finding.grade != "problem" for finding in findings)
         echo_json({"ok": is_fine, "findings": [asdict(finding) for finding in findings]})
@@ -205,7 +205,7 @@ def config_show(
     from backtracking.config.show import dump_resolved, key_docs
 
     if not explain:
-        loaded = load(Request(config, overrides=overrides or ()))
+        loaded = asked_config(Request(config, overrides=overrides or ()))
         if as_json:
             echo_json(described_config(loaded))
         else:

@@ -10,7 +10,7 @@ from backtracking.artifacts.labels import LABEL_KEY, LABEL_SAMPLE, QUALITY
 from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.cli.options import Config, Overrides, RunId, Variant
 from backtracking.cli.say import say
-from backtracking.cli.session import Request, load, open_run
+from backtracking.cli.session import Request, asked_config, asked_run
 from backtracking.errors import UserError
 from backtracking.run.records import BASELINE_NAME
 
@@ -51,7 +51,7 @@ def prompts(
     from backtracking.text.tokenization import token_pieces
 
     request = Request(config=config, run_id=run_id, overrides=overrides or ())
-    settings = load(request).config
+    settings = asked_config(request).config
     problem = _problem(_problems(request, settings), example)
     tokenizer = load_tokenizer(settings.model)
     check_variants(settings.prompting, tokenizer, problem.question)
@@ -71,7 +71,7 @@ def _problems(request: Request, settings: "ExperimentConfig") -> "list[Problem]"
     from backtracking.stages.phase1.prepare_data import read_problems
 
     if request.config is None:
-        return read_problems(open_run(request))
+        return read_problems(asked_run(request))
     return load_problems(settings.dataset)
 
 
@@ -106,7 +106,7 @@ def label_sample(
     from backtracking.measurements.labels import draw_sample
     from backtracking.run import io
 
-    ctx = open_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
+    ctx = asked_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
     path = LABEL_SAMPLE.path(ctx.paths)
     if path.exists() and not force and _has_labels(path):
         raise UserError(
@@ -169,12 +169,12 @@ def quality(
     from backtracking.run import io
     from backtracking.run.cells import original
 
-    ctx = open_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
+    ctx = asked_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
     if labels is None and SENTENCE_LABELS.exists(ctx.paths):
         _quality_of_sentences(ctx, scorer)
         return
-    sheet = io.require(labels or LABEL_SAMPLE.path(ctx.paths), made_by=LABEL_SAMPLE.made_by)
-    key = io.require(LABEL_KEY.path(ctx.paths), made_by=LABEL_KEY.made_by)
+    sheet = io.require_file(labels or LABEL_SAMPLE.path(ctx.paths), made_by=LABEL_SAMPLE.made_by)
+    key = io.require_file(LABEL_KEY.path(ctx.paths), made_by=LABEL_KEY.made_by)
     table = score_detectors(
         original(pd.read_csv(sheet, dtype={"label": str})),
         original(pd.read_csv(key, dtype={"example_id": str})),

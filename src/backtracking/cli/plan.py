@@ -37,10 +37,10 @@ def plan(
 
     Example: [cyan]backtracking plan -c configs/demo.yaml[/cyan]
     """
-    from backtracking.cli.session import Request, open_run
+    from backtracking.cli.session import Request, asked_run
 
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=quiet or as_json)
-    ctx = open_run(request, may_create=True, may_lack_phase1=True)
+    ctx = asked_run(request, may_create=True, may_lack_phase1=True)
     phase1 = phase1_to_come(ctx)
     outlooks = _outlooks(ctx, ctx.pipeline, (), phase1)
     speed, why_not = _if_needed(outlooks, lambda at: measured_speed(at, seconds))
@@ -82,8 +82,8 @@ def _if_needed(
 def _show(outlooks: "Sequence[Outlook]", speed: SpeedFigures | None, why_not: str, *, as_json: bool) -> None:
     *first, (ctx, own) = outlooks
     if as_json:
-        phase1 = [described(at, told, speed, why_not) for at, told in first]
-        echo_json({**described(ctx, own, speed, why_not), "phase1": phase1[0] if phase1 else None})
+        phase1 = [plan_as_json(at, told, speed, why_not) for at, told in first]
+        echo_json({**plan_as_json(ctx, own, speed, why_not), "phase1": phase1[0] if phase1 else None})
         return
     if first:
         _print_before_phase1(ctx)
@@ -205,7 +205,7 @@ def seconds_of(told: "Forecast", speed: SpeedFigures) -> tuple[float, float]:
     return reading + told.tokens_expected / rate, reading + told.tokens_at_cap / rate
 
 
-def described(
+def plan_as_json(
     ctx: "RunContext", told: "Forecast", speed: SpeedFigures | None, why_not: str
 ) -> dict[str, Any]:
     """The same for programs; the keys are documented in docs/commands.md."""

@@ -7,7 +7,7 @@ import typer
 
 from backtracking.cli import options as opt
 from backtracking.cli.say import say
-from backtracking.cli.session import Request, open_run
+from backtracking.cli.session import Request, asked_run
 
 app = typer.Typer(help="A second detector: a linear scorer of sentences with a calibrated probability.")
 PANEL = "Traces from elsewhere"
@@ -61,7 +61,7 @@ def score(
     from backtracking.stages.score_sentences import score_sentences
     from backtracking.text.scorer import Scorer, bundled_scorer
 
-    ctx = open_run(Request(run_id=run_id))
+    ctx = asked_run(Request(run_id=run_id))
     chosen = ctx.check_variant(variant or ctx.config.prompting.variant_names[0])
     counts = score_sentences(ctx, chosen, Scorer.load(scorer) if scorer else bundled_scorer())
     say(f"{SCORED.path(ctx.paths)}: {counts.sentences:,} sentences")

@@ -50,7 +50,7 @@ class Request:
         return [*self.overrides, *by_address]
 
 
-def load(request: Request) -> LoadedConfig:
+def asked_config(request: Request) -> LoadedConfig:
     """The config named on the command line, else the one that the run was made with."""
     if request.config is not None:
         return load_config(request.config, request.settings)
@@ -100,7 +100,7 @@ def current_id() -> str:
     return current
 
 
-def open_run(request: Request, *, may_create: bool = False, may_lack_phase1: bool = False) -> "RunContext":
+def asked_run(request: Request, *, may_create: bool = False, may_lack_phase1: bool = False) -> "RunContext":
     """The run that a command works in. One that nobody typed is new at need; a typed one must exist.
 
     Nothing is written before `run_stages`, so that a command that is refused leaves nothing behind.
@@ -110,7 +110,7 @@ def open_run(request: Request, *, may_create: bool = False, may_lack_phase1: boo
     from backtracking.stages.plan import plan
 
     prepare_libraries(request.verbose)
-    loaded = load(request)
+    loaded = asked_config(request)
     choice = find_run(request, loaded)
     if request.run_id is not None and not may_create:
         open_existing(choice.paths)

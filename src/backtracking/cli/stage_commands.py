@@ -9,7 +9,7 @@ import typer
 
 from backtracking.cli import options
 from backtracking.cli.say import say
-from backtracking.cli.session import Request, open_run, run_stages
+from backtracking.cli.session import Request, asked_run, run_stages
 from backtracking.run.records import BASELINE_NAME
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _function(command: StageCommand) -> Callable[..., None]:
     def run(**given: Any) -> None:
         values = {name: given.pop(name) for name in parameters}
         request = Request(**(given | {"overrides": given["overrides"] or ()}))
-        ctx = open_run(request)
+        ctx = asked_run(request)
         if command.panel == PHASE2 and ctx.meta.earlier is None:
             _ = ctx.phase2  # says what is wrong with a Phase 1 run
         module, _, name = command.stage.partition(":")

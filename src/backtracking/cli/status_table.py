@@ -77,7 +77,7 @@ class RunHeading:
         ]
 
 
-def described(heading: RunHeading, meta: "RunMeta", stages: "Mapping[str, Status]") -> dict[str, Any]:
+def status_as_json(heading: RunHeading, meta: "RunMeta", stages: "Mapping[str, Status]") -> dict[str, Any]:
     """The same for programs; the keys are documented in docs/commands.md."""
     return {
         **asdict(heading),

@@ -8,7 +8,7 @@ import typer
 
 from backtracking.cli import options as opt
 from backtracking.cli.say import say
-from backtracking.cli.session import Request, open_run, prepare_libraries, run_stages
+from backtracking.cli.session import Request, asked_run, prepare_libraries, run_stages
 
 if TYPE_CHECKING:
     from backtracking.config.load import LoadedConfig
@@ -141,7 +141,7 @@ def import_labels(
     from backtracking.sources.labels import label_map
     from backtracking.stages.import_labels import import_labels as bring_in
 
-    ctx = open_run(Request(run_id=run_id))
+    ctx = asked_run(Request(run_id=run_id))
     chosen = ctx.check_variant(variant or ctx.config.prompting.variant_names[0])
     given = {"id": id_column, "sentences": sentences, "text": text, "label": label}
     columns = {role: name for role, name in given.items() if name is not None}
@@ -159,6 +159,6 @@ def _measure(run_id: str, quiet: bool) -> None:
     from backtracking.stages.phase2.metrics_v2 import MetricsV2
 
     request = Request(run_id=run_id, quiet=quiet)
-    ctx = open_run(request)
+    ctx = asked_run(request)
     ctx.phase1 = ctx.paths
     run_stages(ctx, [DetectEvents(), FormattingSweep(), MetricsV2(), MakeReport()], request)

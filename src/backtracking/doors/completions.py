@@ -13,7 +13,7 @@ from pyarrow.parquet import ParquetWriter
 from backtracking.artifacts.columns import EVENT
 from backtracking.artifacts.phase1 import ONSETS
 from backtracking.config.onsets import TURN_KINDS
-from backtracking.explore.study import ArmFile, MeasuredRun, read_arm
+from backtracking.explore.study import ArmFile, MeasuredRun, rows_with_places
 from backtracking.measurements.events import EVENT_COLUMNS, ONSET_COLUMNS, Measured
 from backtracking.run.records import GenerationRecord
 
@@ -119,7 +119,7 @@ class MeasuredCompletion:
 
 def completions(study: MeasuredRun, arm: ArmFile) -> Iterator[MeasuredCompletion]:
     """The completions of an arm; failed ones, and those of problems that are gone, are left out."""
-    for _, record in read_arm(study, arm):
+    for _, record in rows_with_places(study, arm):
         if record.finish_reason != "error" and record.example_id in study.problems:
             yield MeasuredCompletion(study, record, study.reader(record))
 

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from backtracking.errors import UserError
 
 
-def require(package: str, extra: str) -> None:
+def require_package(package: str, extra: str) -> None:
     """Refuse to go on without a package, and say how to get it."""
     if find_spec(package) is None:
         raise UserError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from backtracking import __version__
 from backtracking.claims.evidence import Evidence
 from backtracking.doors.completions import MeasuredCompletion, OnCounted, completions
-from backtracking.doors.extras import require
+from backtracking.doors.extras import require_package
 from backtracking.doors.folder import new_folder
 from backtracking.explore.study import ArmFile, MeasuredRun
 from backtracking.measurements.comparison import average
@@ -31,7 +31,7 @@ _COUNTED = ("n_onsets_strict", "n_onsets_relaxed", "steps_right", "steps_wrong",
 
 def export_inspect(study: MeasuredRun, arms: Sequence[ArmFile], out: Path, told: OnCounted) -> int:
     """Write a log for every arm; how many samples there are."""
-    require("inspect_ai", "inspect")
+    require_package("inspect_ai", "inspect")
     from inspect_ai.log import write_eval_log
 
     total = 0

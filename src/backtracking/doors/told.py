@@ -26,12 +26,12 @@ def told_of(stage: str, record: StageRecord, root: Path) -> Told:
     metrics = {name: float(value) for name, value in measured.items() if value is not None}
     for path in made:
         if path.suffix == ".json":
-            metrics |= numbers(path)
+            metrics |= numbers_by_place(path)
     tables, figures = ([path for path in made if path.suffix == ending] for ending in (".csv", ".png"))
     return Told(stage, metrics, tables, figures)
 
 
-def numbers(path: Path) -> dict[str, float]:
+def numbers_by_place(path: Path) -> dict[str, float]:
     """The numbers of a JSON file by their place in it; what stands in lists is left out."""
     values: dict[str, float] = {}
 

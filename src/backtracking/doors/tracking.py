@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from backtracking.config.schema import ExperimentConfig
-from backtracking.doors.extras import require
+from backtracking.doors.extras import require_package
 from backtracking.doors.told import Told, told_of
 from backtracking.run.meta import StageRecord
 from backtracking.run.paths import RunPaths
@@ -68,7 +68,7 @@ def tracking(config: ExperimentConfig, paths: RunPaths, reporter: Reporter) -> I
 def _start_of(config: ExperimentConfig, paths: RunPaths, reporter: Reporter) -> Callable[[], Tracker] | None:
     if config.tracking == "none":
         return None
-    require(config.tracking, config.tracking)
+    require_package(config.tracking, config.tracking)
     from backtracking.doors.trackers import TrackioTracker, WandbTracker
 
     settings = config.model_dump(mode="json")

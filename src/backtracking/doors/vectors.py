@@ -7,7 +7,7 @@ from typing import Any
 
 from backtracking.artifacts.readings import DIRECTION, DIRECTIONS, DIRECTIONS_CARD
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import number, records
+from backtracking.claims.wording import lines_of, number
 from backtracking.doors.card import markdown_table
 from backtracking.doors.folder import new_folder
 from backtracking.errors import UserError
@@ -61,7 +61,7 @@ def _auroc(evidence: Evidence, name: str) -> float | None:
     table = evidence.table(DIRECTION)
     wanted = {"method": "difference of means", "control_kind": "matched_row"}
     place = _place(name)
-    for line in () if table is None else records(table):
+    for line in () if table is None else lines_of(table):
         is_its = line["layer"] == place["layer"] and line["place"] == place["position"]
         if is_its and all(line.get(key) == value for key, value in wanted.items()):
             return number(line, "auroc")

@@ -174,7 +174,7 @@ class AttentionSwitch:
         is_taken = model.model.config._attn_implementation == IMPLEMENTATION
         model.model.set_attn_implementation(before)
         if not is_taken:
-            raise refusal(
+            raise attention_refusal(
                 model, "its attention cannot be exchanged through transformers' attention interface"
             )
 
@@ -191,7 +191,7 @@ class AttentionSwitch:
                 config._attn_implementation = implementation
 
 
-def refusal(model: LoadedModel, why: str) -> UserError:
+def attention_refusal(model: LoadedModel, why: str) -> UserError:
     """The error for a model that the batched engine would get wrong."""
     return UserError(
         f"{model.name}: the batched engine cannot run this model",

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backtracking.engine.attention import DecodePass, PromptPass, refusal
+from backtracking.engine.attention import DecodePass, PromptPass, attention_refusal
 from backtracking.engine.cache import PagedCache, Prefilled, PromptCache
 from backtracking.model.loading import LoadedModel
 
@@ -126,11 +126,11 @@ def check_layers(model: LoadedModel) -> None:
     """Refuse by name the kinds of layer that keep more than keys and values of every position."""
     kinds = set(getattr(model.model.config.get_text_config(), "layer_types", None) or ())
     if unknown := kinds - _LAYER_TYPES:
-        raise refusal(
+        raise attention_refusal(
             model, f"layers of type {', '.join(sorted(unknown))} keep another state than keys and values"
         )
     if getattr(model.model.config.get_text_config(), "kv_lora_rank", None):
-        raise refusal(
+        raise attention_refusal(
             model, "its attention is latent: it keeps compressed keys and values, the engine whole ones"
         )
 
@@ -143,7 +143,7 @@ def check_length(model: LoadedModel, longest: int) -> None:
         kind = parameters.get("rope_type")
         limit = parameters.get("original_max_position_embeddings") or config.max_position_embeddings
         if kind in _GROWING_ROPES and longest > limit:
-            raise refusal(
+            raise attention_refusal(
                 model,
                 f"its {kind} rotary embedding changes past {limit} positions with the longest row of a batch",
             )
@@ -168,7 +168,7 @@ def check_numbers(model: LoadedModel) -> None:
         _compare(model, ids, torch.stack(logits, dim=1))
     # What a forward pass raises that was made for other arguments or caches is its own choice.
     except (NotImplementedError, TypeError, AttributeError, LookupError, RuntimeError) as error:
-        raise refusal(model, f"its forward pass does not fit the engine ({error})") from error
+        raise attention_refusal(model, f"its forward pass does not fit the engine ({error})") from error
     _check_windows(model, packed.attention.windows)
 
 
@@ -185,7 +185,9 @@ def _compare(model: LoadedModel, ids: list[list[int]], logits: Tensor) -> None:
     scale = float(own.abs().max())
     # Roundings differ between kernels; a wrong mask, position or cache differs by the logits' own size.
     if not error <= 2 * torch.finfo(model.dtype).eps ** 0.5 * max(scale, 1.0):
-        raise refusal(model, f"its logits come out different by {error:.3g} (largest logit {scale:.3g})")
+        raise attention_refusal(
+            model, f"its logits come out different by {error:.3g} (largest logit {scale:.3g})"
+        )
 
 
 def _check_windows(model: LoadedModel, told: Sequence[int | None]) -> None:
@@ -194,4 +196,6 @@ def _check_windows(model: LoadedModel, told: Sequence[int | None]) -> None:
     every_layer = "sliding_attention" if getattr(config, "sliding_window", None) else "full_attention"
     kinds = getattr(config, "layer_types", None) or [every_layer] * len(told)
     if any(k == "sliding_attention" and t is None for k, t in zip(kinds, told, strict=False)):
-        raise refusal(model, "its layers do not tell their attention of the sliding window in its config")
+        raise attention_refusal(
+            model, "its layers do not tell their attention of the sliding window in its config"
+        )

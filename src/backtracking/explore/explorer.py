@@ -5,7 +5,7 @@ from typing import Any
 
 from backtracking.explore.index import NAMES, Index, build_index
 from backtracking.explore.pairs import pair_json
-from backtracking.explore.readings import Readings, strongest
+from backtracking.explore.readings import Readings, strongest_component
 from backtracking.explore.study import MeasuredRun, require_rows
 from backtracking.explore.texts import Texts
 from backtracking.explore.trace import MeasuredTrace
@@ -63,7 +63,7 @@ class Explorer:
         readings = self.readings.of_row(place, trace.record)
         for onset in row["onsets"]:
             onset["reading"] = reading = readings.get(onset["position"])
-            onset["component"] = strongest(reading) if reading else None
+            onset["component"] = strongest_component(reading) if reading else None
         return row
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from backtracking.explore import facets
 from backtracking.explore.facets import Facet, coded
 from backtracking.explore.facts import Counterpart, Facts, counterpart, facts_of
-from backtracking.explore.study import MeasuredRun, RowPlace, read_arm
+from backtracking.explore.study import MeasuredRun, RowPlace, rows_with_places
 from backtracking.run.io import count_lines
 from backtracking.run.progress import Quiet, Reporter
 from backtracking.run.records import GenerationRecord, RowId
@@ -102,7 +102,7 @@ def build_index(
     with (reporter or Quiet()).bar("reading the rows", total) as bar:
         for study, arm in arms:
             own = baselines.setdefault((study.name, arm.variant), {})
-            for place, record in read_arm(study, arm):
+            for place, record in rows_with_places(study, arm):
                 _add(index, place, record, own, components)
                 keep(len(index) - 1, record)
                 bar.advance()

@@ -52,7 +52,7 @@ def pair_json(baseline: MeasuredTrace, arm: MeasuredTrace) -> dict[str, Any]:
             "baseline": left and [ours(place) for place in left.span],
             "arm": right and [theirs(place) for place in right.span],
             "shared": number < same,
-            "note": note(left, right),
+            "note": error_note(left, right),
             "kind": _kind(left, right),
         }
         for number, (left, right) in enumerate(couples)
@@ -135,7 +135,7 @@ def aligned(one: Sequence[Piece], other: Sequence[Piece]) -> Iterator[tuple[Piec
         yield from zip_longest(one[begin:end], other[start:stop])
 
 
-def note(left: Piece | None, right: Piece | None) -> str:
+def error_note(left: Piece | None, right: Piece | None) -> str:
     """In words what became of an error on either side; empty where there was none."""
     before, after = left and left.taken, right and right.taken
     if before and after:

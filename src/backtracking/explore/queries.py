@@ -36,7 +36,7 @@ class Query:
         return cls({key: frozenset(values) for key, values in given.items()}, text)
 
 
-def rows_of(index: Index, query: Query, with_text: Collection[int] | None = None) -> list[int]:
+def matching_rows(index: Index, query: Query, with_text: Collection[int] | None = None) -> list[int]:
     """The numbers of the rows that pass every facet; `with_text` are those in which the text occurs."""
     passing = _Passing(index, query.chosen)
     return [number for number in range(len(index)) if _said(number, with_text) and passing(number)]
@@ -49,7 +49,7 @@ def counts(index: Index, query: Query, with_text: Collection[int] | None = None)
         by_facet[facet.key] = {}
         for option in facet.options:
             asked = {**query.chosen, facet.key: frozenset([option.value])}
-            by_facet[facet.key][option.value] = len(rows_of(index, Query(asked), with_text))
+            by_facet[facet.key][option.value] = len(matching_rows(index, Query(asked), with_text))
     return by_facet
 
 

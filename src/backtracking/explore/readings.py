@@ -101,10 +101,14 @@ class Readings:
     def components(self, place: RowPlace, record: GenerationRecord) -> list[str] | None:
         """The component that moves each onset of a row most; None where nothing was read in the row."""
         of_kinds = self.of_row(place, record)
-        return [name for reading in of_kinds.values() if (name := strongest(reading))] if of_kinds else None
+        return (
+            [name for reading in of_kinds.values() if (name := strongest_component(reading))]
+            if of_kinds
+            else None
+        )
 
 
-def strongest(reading: ReadingCells) -> str | None:
+def strongest_component(reading: ReadingCells) -> str | None:
     """The component whose removal takes most of the log-odds of the onset's family."""
     first = next(iter(reading.get("scan", [])), None)
     return f"{first['component']} {first['layer']}" if first else None

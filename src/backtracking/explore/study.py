@@ -119,7 +119,7 @@ class RowPlace:
         return io.read_row(self.arm.path, self.start, GenerationRecord, made_by=GENERATIONS.made_by)
 
 
-def read_arm(study: MeasuredRun, arm: ArmFile) -> Iterator[tuple[RowPlace, GenerationRecord]]:
+def rows_with_places(study: MeasuredRun, arm: ArmFile) -> Iterator[tuple[RowPlace, GenerationRecord]]:
     """The rows of a file, each with its place."""
     starts = io.line_starts(arm.path)
     rows = io.read_jsonl(arm.path, GenerationRecord, made_by=GENERATIONS.made_by, grows=True)

@@ -11,7 +11,7 @@ INTERVALS = "Bars are 95% intervals over problems."
 BANDS = "Bands are 95% intervals over problems."
 
 
-def bars_of(table: pd.DataFrame) -> str:
+def what_bars_mean(table: pd.DataFrame) -> str:
     """What bars mean, where the table can have any: one problem has no interval."""
     return "" if "problems" in table and table["problems"].max() < 2 else INTERVALS
 
@@ -56,7 +56,7 @@ def with_minus(text: str) -> str:
     return _NEGATIVE.sub("−", text)
 
 
-def counted(table: pd.DataFrame) -> str:
+def sample_size(table: pd.DataFrame) -> str:
     """n of completions and problems, and the share of cut rows, of a table with a line per arm."""
     parts = []
     if "total" in table:

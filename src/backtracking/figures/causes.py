@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from backtracking.claims.wording import plain, records
+from backtracking.claims.wording import lines_of, plainly
 from backtracking.figures import marks
 from backtracking.figures.caption import BANDS, Caption, NothingToShow, of_positions
 from backtracking.figures.colours import INK, colour
@@ -72,11 +72,11 @@ def _course(figure: Drawing, axes: Any, curve: pd.DataFrame) -> None:
 
 def _injection_says(summary: pd.DataFrame) -> str:
     """The change over all wrong and over all harmless rewrites, where the table pools them."""
-    rows = {str(row["kind"]): row for row in records(summary)}
+    rows = {str(row["kind"]): row for row in lines_of(summary)}
     pooled = [(name, rows[name]) for name in ("any wrong", "any harmless") if name in rows]
     shown = pooled or list(rows.items())[:1]
     said = " and ".join(
-        f"by {plain(row, 'change', '.2f')} after {pretty(name)} rewrite" for name, row in shown
+        f"by {plainly(row, 'change', '.2f')} after {pretty(name)} rewrite" for name, row in shown
     )
     return f"The onset's log-probability changes {said}, in nats."
 
@@ -115,7 +115,7 @@ def plot_patching(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
         marks.ticks(ax.xaxis, list(grid.columns))
         marks.layers_of(ax, grid)
         ax.set_title(f"{direction}: {_GROUP_NAMES[group]}")
-    marks.scale(figure, axes, mesh, "share of the gap moved")
+    marks.colour_scale(figure, axes, mesh, "share of the gap moved")
     few = f" Few pairs: no finding from fewer than {FEWEST_PAIRS}." if pairs < FEWEST_PAIRS else ""
     figure.caption = Caption(
         "Activations swapped between right and wrong prefixes", _patching_says(table) + few,
@@ -128,10 +128,10 @@ def plot_patching(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
 
 def _patching_says(table: pd.DataFrame) -> str:
     """What moves most of the gap."""
-    most = records(table.loc[[table["share"].abs().idxmax()]])[0]
+    most = lines_of(table.loc[[table["share"].abs().idxmax()]])[0]
     return (
         f"Most of the gap is moved by {most['component']} {int(most['layer'])} at "
-        f"{_GROUP_NAMES[most['positions']]} ({most['direction']}): {plain(most, 'share', '.2f')} of it."
+        f"{_GROUP_NAMES[most['positions']]} ({most['direction']}): {plainly(most, 'share', '.2f')} of it."
     )
 
 
@@ -180,6 +180,6 @@ def _direction_says(deciding: pd.DataFrame) -> str:
     rows = rows[rows["control_kind"] == rows["control_kind"].iloc[0]] if len(rows) else rows
     if rows["auroc"].dropna().empty:
         return ""
-    best = records(rows.loc[[rows["auroc"].idxmax()]])[0]
+    best = lines_of(rows.loc[[rows["auroc"].idxmax()]])[0]
     kind = CONTROLS.get(best["control_kind"], pretty(best["control_kind"]))
-    return f"Against {kind} it separates best in layer {int(best['layer'])}: {plain(best, 'auroc', '.2f')}."
+    return f"Against {kind} it separates best in layer {int(best['layer'])}: {plainly(best, 'auroc', '.2f')}."

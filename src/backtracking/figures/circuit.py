@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 
-from backtracking.claims.wording import plain, records
+from backtracking.claims.wording import lines_of, plainly
 from backtracking.figures import marks
 from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, of_positions, with_minus
 from backtracking.figures.colours import INK, colour
@@ -55,11 +55,11 @@ def plot_direct_effects(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     )
     at = list(zip(direct.value.tolist(), total.value.tolist(), strict=True))
     marks.point_labels(figure, axes, at, _strongest(blocks), bars=marks.bars_of(direct, total))
-    most = records(blocks.loc[[blocks["total"].abs().idxmax()]])[0]
+    most = lines_of(blocks.loc[[blocks["total"].abs().idxmax()]])[0]
     figure.caption = Caption(
         "Direct and total effects",
         f"{most['component']} {int(most['layer'])} has the largest total effect: "
-        f"{plain(most, 'total', '.2f')} logits; it writes {plain(most, 'direct', '.2f')} itself.",
+        f"{plainly(most, 'total', '.2f')} logits; it writes {plainly(most, 'direct', '.2f')} itself.",
         "Direct: what a component writes towards onset − contrast; total: what its removal takes away. "
         f"Below the diagonal the rest makes up for the loss. {INTERVALS}", f"{len(blocks)} components.",
     )  # fmt: skip
@@ -72,7 +72,7 @@ def _strongest(blocks: pd.DataFrame) -> list[str]:
     clear = size[size > _CLEAR * float(size.max())].nlargest(_MOST_NAMED).index
     return [
         f"{row['component']} {int(row['layer'])}" if index in clear else ""
-        for index, row in zip(blocks.index, records(blocks), strict=True)
+        for index, row in zip(blocks.index, lines_of(blocks), strict=True)
     ]
 
 
@@ -93,18 +93,18 @@ def plot_interactions(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     first = [f"{c} {k}" for c, k in zip(table["component_a"], table["layer_a"], strict=True)]
     second = [f"{c} {k}" for c, k in zip(table["component_b"], table["layer_b"], strict=True)]
     names = list(dict.fromkeys([*first, *second]))
-    strongest = records(table.loc[[table["interaction"].abs().idxmax()]])[0]
+    strongest = lines_of(table.loc[[table["interaction"].abs().idxmax()]])[0]
     if len(names) < _FEWEST_PAIRS:
         raise NothingToShow(with_minus(_pair_says(strongest)).rstrip("."))
     grid = pd.DataFrame(float("nan"), names, names)
     clear = pd.DataFrame(data=False, index=names, columns=names)
-    for one, other, row in zip(first, second, records(table), strict=True):
+    for one, other, row in zip(first, second, lines_of(table), strict=True):
         grid.loc[one, other] = grid.loc[other, one] = row["interaction"]
         clear.loc[one, other] = clear.loc[other, one] = row["kind"] != "additive"
     side = min(0.3 * len(names) + 0.4, 0.62 * width)
     figure, axes = canvas(width, side)
     bound = max(float(table["interaction"].abs().max()), _FAINT)
-    marks.scale(figure, [axes], marks.heat(axes, grid, bound=bound, clear=clear), "log-odds")
+    marks.colour_scale(figure, [axes], marks.heat(axes, grid, bound=bound, clear=clear), "log-odds")
     axes.set_aspect("equal")
     axes.set_xticks(range(len(names)), names, rotation=90)
     axes.set_yticks(range(len(names)), names)
@@ -120,9 +120,9 @@ def _pair_says(row: dict[str, object]) -> str:
     """One pair as a sentence."""
     both = f"{row['component_a']} {row['layer_a']} and {row['component_b']} {row['layer_b']}"
     return (
-        f"Removed together, {both} take {plain(row, 'lost_together', '.2f')} of log-odds; alone "
-        f"{plain(row, 'lost_a', '.2f')} and {plain(row, 'lost_b', '.2f')}. The interaction is "
-        f"{plain(row, 'interaction', '.2f')}: {row['kind']}."
+        f"Removed together, {both} take {plainly(row, 'lost_together', '.2f')} of log-odds; alone "
+        f"{plainly(row, 'lost_a', '.2f')} and {plainly(row, 'lost_b', '.2f')}. The interaction is "
+        f"{plainly(row, 'interaction', '.2f')}: {row['kind']}."
     )
 
 
@@ -139,16 +139,16 @@ def plot_heads(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     figure, (effect, damage) = panels(width, 2, height, narrowest=3.0, margin=1.0, share="y")
     grid = _by(lost, "head", "lost")
     mesh = marks.heat(effect, grid, clear=_by(clear, "head", "clear"))
-    marks.scale(figure, [effect], mesh, _LOST)
+    marks.colour_scale(figure, [effect], mesh, _LOST)
     mesh = marks.heat(damage, _by(table, "head", "kl_control"), signed=False)
-    marks.scale(figure, [damage], mesh, "KL (nats)")
+    marks.colour_scale(figure, [damage], mesh, "KL (nats)")
     effect.set_title("Effect on the onset")
     damage.set_title("Damage elsewhere")
     for axes in (effect, damage):
         marks.ticks(axes.xaxis, list(grid.columns), most=12)
         marks.layers_of(axes, grid)
         axes.set_xlabel("head")
-    most = records(lost.loc[[lost["lost"].idxmax()]])[0]
+    most = lines_of(lost.loc[[lost["lost"].idxmax()]])[0]
     figure.caption = Caption(
         "One head removed at a time",
         f"Most is lost without head {int(most['head'])} of layer {int(most['layer'])}: "
@@ -192,8 +192,8 @@ def plot_positions(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     for axes, kind in zip(panes, kinds, strict=True):
         mesh = _position_pane(axes, lost[lost["component"] == kind], clear[clear["component"] == kind], bound)
         axes.set_title(COMPONENTS[kind])
-    marks.scale(figure, panes, mesh, _LOST)
-    most = records(lost.loc[[lost["lost"].idxmax()]])[0]
+    marks.colour_scale(figure, panes, mesh, _LOST)
+    most = lines_of(lost.loc[[lost["lost"].idxmax()]])[0]
     figure.caption = Caption(
         "Blocks removed at one position",
         f"Most is lost without {most['component']} {int(most['layer'])} at {most['position']}: "

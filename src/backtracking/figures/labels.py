@@ -80,7 +80,7 @@ class PointLabel:
     height: float
 
 
-def place(
+def place_labels(
     labels: Sequence[PointLabel], bounds: Box, taken: Iterable[Box], lines: Iterable[Segment] = ()
 ) -> list[Box | None]:
     """A free place for each label near its point, or none where there is no room for it.
@@ -155,7 +155,7 @@ def _crossings(label: PointLabel, box: Box, others: Sequence[Box], lines: Sequen
     return _CROSSING * (sum(map(box.meets, lines)) + 2 * sum(other.meets(leader) for other in others))
 
 
-def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+def spread_heights(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Heights at least `gap` apart between two bounds, as near to the wanted ones as their order allows.
 
     Where they do not all fit, they share what room there is.

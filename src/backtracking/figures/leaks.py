@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from backtracking.claims.wording import plain, rate, records
+from backtracking.claims.wording import lines_of, plainly, rate_text
 from backtracking.figures import marks
 from backtracking.figures.arms import plane, verdict_key
-from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, counted, of_positions
+from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, of_positions, sample_size
 from backtracking.figures.colours import PAPER, colour, written_on
 from backtracking.figures.marks import pretty
 from backtracking.figures.style import PAGE, Drawing, canvas, drawn, panels
@@ -60,7 +60,7 @@ def plot_first_divergences(
         axes[1].set_title(pretty(first))
     figure.caption = Caption(
         "The first token where an arm parts from its baseline",
-        f"{pretty(first)} hits triggers most: index {plain(records(summary)[0], 'specificity_index')}.",
+        f"{pretty(first)} hits triggers most: index {plainly(lines_of(summary)[0], 'specificity_index')}.",
         f"1 (dashed): a trigger is hit no more often than any other token. {INTERVALS}",
         of_positions(
             summary, ("diverged", "completions that part from their baseline"), ("total", "completions")
@@ -110,7 +110,7 @@ def plot_correction_flow(flow: pd.DataFrame, *, width: float = PAGE) -> Drawing:
         for bar, arm, share, start in zip(bars, shares.index, shares[fate.name], left, strict=True):
             bar.set_gid(f"arm:{arm}")
             middle = bar.get_y() + bar.get_height() / 2
-            marks.inside(figure, axes, f"{share:.0%}", start, start + share, middle, written_on(thing))
+            marks.word_inside(figure, axes, f"{share:.0%}", start, start + share, middle, written_on(thing))
         left = left + shares[fate.name]
     axes.set_yticks(places, [pretty(arm) for arm in shares.index])
     axes.set_ylim(-0.5, len(shares) - 0.5)
@@ -176,7 +176,7 @@ def plot_choice(
     figure.caption = Caption(
         "The choice of an arm and its confirmation", _choice_says(confirm, is_confirmed),
         "Larger marks: likelier on the front; green: the accuracies that count as held "
-        f"({margin:.0%} lost at most). {INTERVALS}", counted(search),
+        f"({margin:.0%} lost at most). {INTERVALS}", sample_size(search),
     )  # fmt: skip
     return figure
 
@@ -184,9 +184,9 @@ def plot_choice(
 def _choice_says(confirm: pd.DataFrame, is_confirmed: bool) -> str:
     if not is_confirmed:
         return "No arm qualified on the search half, so none was confirmed."
-    arm = records(confirm[confirm["subset_name"] != BASELINE_NAME])[0]
+    arm = lines_of(confirm[confirm["subset_name"] != BASELINE_NAME])[0]
     outcome = judged_on(confirm)
     return (
-        f"On the other half, {pretty(arm['arm'])} has {outcome.label} {rate(arm, outcome.name, n=None)} and "
-        f"accuracy {rate(arm, 'accuracy', n=None)}."
+        f"On the other half, {pretty(arm['arm'])} has {outcome.label} {rate_text(arm, outcome.name, n=None)} "
+        f"and accuracy {rate_text(arm, 'accuracy', n=None)}."
     )

@@ -15,7 +15,7 @@ from matplotlib.text import Annotation, Text
 
 from backtracking.figures.caption import with_minus
 from backtracking.figures.colours import GREEN, INK, PAPER, SOFT, colour
-from backtracking.figures.labels import Box, PointLabel, Segment, place, spread
+from backtracking.figures.labels import Box, PointLabel, Segment, place_labels, spread_heights
 from backtracking.figures.style import TEXT, Drawing
 from backtracking.figures.svg import ARM, CELLS
 from backtracking.measurements.statistics import Array
@@ -167,7 +167,7 @@ def end_labels(figure: Drawing, axes: Axes, ends: Sequence[tuple[float, str]]) -
         bounds = axes.get_window_extent()
         low, high = float(bounds.y0) * scale + TEXT / 2, float(bounds.y1) * scale - TEXT / 2
         for text, own, free in zip(
-            texts, wanted, spread(wanted, max(tall, default=0.0) + 1.0, low, high), strict=True
+            texts, wanted, spread_heights(wanted, max(tall, default=0.0) + 1.0, low, high), strict=True
         ):
             text.set_position((5, free - own))
 
@@ -205,7 +205,7 @@ def point_labels(
         edges = axes.get_window_extent()
         bounds = Box(*(float(edge) * scale for edge in (edges.x0, edges.y0, edges.x1, edges.y1)))
         lines = [(on_paper(one), on_paper(other)) for one, other in bars]
-        for (text, point), box in zip(shown, place(labels, bounds, taken, lines), strict=True):
+        for (text, point), box in zip(shown, place_labels(labels, bounds, taken, lines), strict=True):
             if box is None:
                 text.remove()
                 continue
@@ -278,7 +278,7 @@ def layers_of(axes: Axes, grid: pd.DataFrame) -> None:
         axes.set_ylabel("layer")
 
 
-def scale(figure: Drawing, axes: Sequence[Axes], mesh: QuadMesh, label: str) -> None:
+def colour_scale(figure: Drawing, axes: Sequence[Axes], mesh: QuadMesh, label: str) -> None:
     """What the colours of some panels mean, below them."""
     bar = figure.colorbar(mesh, ax=axes, label=label, location="bottom", aspect=30, pad=0.03, shrink=0.8)
     bar.outline.set_linewidth(0.8)
@@ -310,7 +310,7 @@ def _growing_map() -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list("growing", shades, N=_SHADES)
 
 
-def inside(
+def word_inside(
     figure: Drawing, axes: Axes, text: str, left: float, right: float, height: float, color: str
 ) -> None:
     """A word in the middle of a bar, where the bar is wide enough for it."""

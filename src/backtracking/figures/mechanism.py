@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from backtracking.claims.wording import plain, records
+from backtracking.claims.wording import lines_of, plainly
 from backtracking.figures import marks
 from backtracking.figures.caption import BANDS, Caption, NothingToShow, of_positions, sentence, with_minus
 from backtracking.figures.colours import INK, colour
@@ -81,11 +81,11 @@ def _lens_says(kinds: Mapping[str, pd.DataFrame]) -> str:
     kind, rows = next(iter(kinds.items()))
     above = rows["family_diff_low"] > 0
     lasting = rows["layer"][::-1][above[::-1].cummin()]
-    last = records(rows)[-1]
+    last = lines_of(rows)[-1]
     from_layer = f"From layer {int(lasting.min())} on" if len(lasting) else "In no layer up to the last"
     return (
         f"{from_layer}, the onset's family stands above {CONTROLS[kind]}, by each layer's own interval; "
-        f"in the last layer by {plain(last, 'family_diff', '.2f')} nats."
+        f"in the last layer by {plainly(last, 'family_diff', '.2f')} nats."
     )
 
 
@@ -124,14 +124,14 @@ def _window(figure: Drawing, axes: Axes, rows: pd.DataFrame, column: str, bound:
     if column == "family_logmass":
         least = float(grid.min().min())
         mesh = marks.heat(axes, grid - least, signed=False)
-        marks.scale(figure, [axes], mesh, with_minus(f"nats above {least:.0f}"))
+        marks.colour_scale(figure, [axes], mesh, with_minus(f"nats above {least:.0f}"))
     else:
         clear = None
         if f"{column}_low" in rows:
             excludes = rows.assign(clear=(rows[f"{column}_low"] > 0) | (rows[f"{column}_high"] < 0))
             clear = excludes.pivot(index="layer", columns="offset", values="clear").fillna(False)
         mesh = marks.heat(axes, grid, bound=bound, clear=clear)
-        marks.scale(figure, [axes], mesh, "nats")
+        marks.colour_scale(figure, [axes], mesh, "nats")
     marks.ticks(axes.xaxis, list(grid.columns), most=6)
     marks.layers_of(axes, grid)
     axes.set_xlabel("position")
@@ -143,10 +143,10 @@ def _window_says(table: pd.DataFrame, present: Sequence[str]) -> str:
     rows = table[(table["group"] == present[0]) & table["onset_minus_group"].notna()]
     if rows.empty:
         return ""
-    most = records(rows.loc[[rows["onset_minus_group"].idxmax()]])[0]
+    most = lines_of(rows.loc[[rows["onset_minus_group"].idxmax()]])[0]
     return (
         f"The difference to {CONTROLS[present[0]]} is largest at layer {int(most['layer'])}, position "
-        f"{int(most['offset'])}: {plain(most, 'onset_minus_group', '.2f')} nats."
+        f"{int(most['offset'])}: {plainly(most, 'onset_minus_group', '.2f')} nats."
     )
 
 
@@ -218,10 +218,10 @@ def _component_key(table: pd.DataFrame, selected: Mapping[str, Sequence[int]]) -
 
 def _scan_says(table: pd.DataFrame, selected: Mapping[str, Sequence[int]]) -> str:
     """The component whose removal takes most, and which were selected."""
-    most = records(table.loc[[table["delta_trigger_log_odds"].idxmin()]])[0]
+    most = lines_of(table.loc[[table["delta_trigger_log_odds"].idxmin()]])[0]
     chosen = [f"{name} {layer}" for name, layers in selected.items() for layer in layers]
     said = (
         f"Most is lost without {most['component']} {int(most['layer'])}: the triggers' log-odds change by "
-        f"{plain(most, 'delta_trigger_log_odds', '.2f')}"
+        f"{plainly(most, 'delta_trigger_log_odds', '.2f')}"
     )
     return f"{said}. Selected: {', '.join(chosen) or 'none'}."

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from backtracking.claims.wording import rate, records
+from backtracking.claims.wording import lines_of, rate_text
 from backtracking.figures import marks
-from backtracking.figures.caption import Caption, NothingToShow, bars_of, counted, interval, signed
+from backtracking.figures.caption import Caption, NothingToShow, interval, sample_size, signed, what_bars_mean
 from backtracking.figures.colours import colour
 from backtracking.figures.marks import pretty
 from backtracking.figures.style import BESIDE_NAMES, PAGE, Drawing, canvas, drawn, panels
@@ -67,17 +67,17 @@ def _rates(
         ax.set_title(called(column))
     axes[0].set_yticks(places, labels)
     axes[0].set_ylim(-0.5, len(table) - 0.3)
-    figure.caption = Caption(title, _from_to(table, names), bars_of(table), counted(table))
+    figure.caption = Caption(title, _from_to(table, names), what_bars_mean(table), sample_size(table))
     return figure
 
 
 def _from_to(table: pd.DataFrame, names: Sequence[str], column: str = "backtracking_rate") -> str:
     """Where a rate is highest and where it is lowest."""
-    ordered = sorted(zip(records(table), names, strict=True), key=lambda one: -float(one[0][column]))
+    ordered = sorted(zip(lines_of(table), names, strict=True), key=lambda one: -float(one[0][column]))
     (top, most), (bottom, least) = ordered[0], ordered[-1]
-    said = f"{called(column).capitalize()} is {rate(top, column, n=None)} under {pretty(most)}"
+    said = f"{called(column).capitalize()} is {rate_text(top, column, n=None)} under {pretty(most)}"
     if len(ordered) > 1:
-        said += f" and {rate(bottom, column, n=None)} under {pretty(least)}"
+        said += f" and {rate_text(bottom, column, n=None)} under {pretty(least)}"
     return f"{said}."
 
 
@@ -113,7 +113,7 @@ def plot_formatting_effect_on_backtracking(table: pd.DataFrame, *, width: float 
     axes.set_xlabel("completions with backtracking")
     figure.caption = Caption(
         "Prompt format and backtracking", _formats_say(table),
-        f"Dashed: the first format. {bars_of(table)}".rstrip(), counted(table),
+        f"Dashed: the first format. {what_bars_mean(table)}".rstrip(), sample_size(table),
     )  # fmt: skip
     return figure
 
@@ -167,8 +167,8 @@ def plot_backtracking_vs_accuracy(table: pd.DataFrame, *, width: float = PAGE) -
     figure.caption = Caption(
         "Backtracking and accuracy under the baseline",
         _apart(table),
-        f"A completion without an answer counts as wrong. {bars_of(table)}".rstrip(),
-        counted(table),
+        f"A completion without an answer counts as wrong. {what_bars_mean(table)}".rstrip(),
+        sample_size(table),
     )
     return figure
 
@@ -176,7 +176,7 @@ def plot_backtracking_vs_accuracy(table: pd.DataFrame, *, width: float = PAGE) -
 def _apart(table: pd.DataFrame) -> str:
     """Accuracy with and without backtracking under the first format."""
     first = table[table["variant"] == table["variant"].iloc[0]]
-    words = {bool(row["has_backtracking"]): rate(row, "accuracy", n=None) for row in records(first)}
+    words = {bool(row["has_backtracking"]): rate_text(row, "accuracy", n=None) for row in lines_of(first)}
     told = {kind: words[kind] for kind in (True, False) if words.get(kind, "—") != "—"}
     names = {True: "completions with backtracking", False: "those without"}
     if len(told) == 1:
@@ -207,7 +207,9 @@ def plot_onset_stability(table: pd.DataFrame, *, width: float = PAGE) -> Drawing
         marks.percent_axis(ax.yaxis)
         ax.set_title(f"{name}, n = {len(shares):,}")
         ax.set_xlabel("continuations with an onset")
-        said.append(f"{rate(records(means.loc[[kind]])[0], 'share', n=None)} of continuations from {name}")
+        said.append(
+            f"{rate_text(lines_of(means.loc[[kind]])[0], 'share', n=None)} of continuations from {name}"
+        )
         counts.append(f"{len(shares):,} {name}")
     axes[0].set_ylabel("positions")
     figure.caption = Caption(

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from backtracking.claims.wording import rate, records
+from backtracking.claims.wording import lines_of, rate_text
 from backtracking.figures import marks
 from backtracking.figures.arms import looks, plane, verdict, verdict_key
 from backtracking.figures.caption import (
@@ -14,10 +14,10 @@ from backtracking.figures.caption import (
     INTERVALS,
     Caption,
     NothingToShow,
-    bars_of,
-    counted,
     of_positions,
+    sample_size,
     sentence,
+    what_bars_mean,
 )
 from backtracking.figures.colours import LINE, colour
 from backtracking.figures.marks import pretty
@@ -50,7 +50,7 @@ def plot_subset_sweep_comparison(
     columns = dict.fromkeys((*_onset_rates(table), "accuracy", "truncation_rate"))
     present = [column for column in columns if column in shown]
     places = list(range(len(shown)))[::-1]
-    names = [_arm_label(row) for row in records(shown)]
+    names = [_arm_label(row) for row in lines_of(shown)]
     height = 0.2 * len(shown) + 0.15
     figure, axes = panels(width, len(present), height, narrowest=BESIDE_NAMES, names=names, share="y")
     colors, markers = looks(shown)
@@ -67,23 +67,23 @@ def plot_subset_sweep_comparison(
     figure.caption = Caption(
         "Every arm beside the baseline", _strongest(base, arms, outcome),
         f"Dashed: the baseline; green: the accuracies that count as held ({margin:.0%} lost at most). "
-        f"{bars_of(shown)}".rstrip(), counted(shown),
+        f"{what_bars_mean(shown)}".rstrip(), sample_size(shown),
     )  # fmt: skip
     return figure
 
 
 def _strongest(base: pd.DataFrame, arms: pd.DataFrame, outcome: str) -> str:
     """The arm that lowers the outcome most, what it does to accuracy, and how many arms hold it."""
-    before, after = records(base)[0], records(arms.sort_values(outcome))[0]
+    before, after = lines_of(base)[0], lines_of(arms.sort_values(outcome))[0]
     if not after[outcome] < before[outcome]:
-        return f"No arm takes {called(outcome)} below the baseline's {rate(before, outcome, n=None)}."
-    held = sum(verdict(row) == "non-destructive" for row in records(arms))
+        return f"No arm takes {called(outcome)} below the baseline's {rate_text(before, outcome, n=None)}."
+    held = sum(verdict(row) == "non-destructive" for row in lines_of(arms))
     judged = f" Arms that lower it with accuracy held: {held} of {len(arms)}." if "verdict" in arms else ""
     return (
         f"{pretty(after['arm'])} takes {called(outcome)} furthest down, from "
-        f"{rate(before, outcome, n=None)} to "
-        f"{rate(after, outcome, n=None)}, with accuracy {rate(after, 'accuracy', n=None)} instead of "
-        f"{rate(before, 'accuracy', n=None)}.{judged}"
+        f"{rate_text(before, outcome, n=None)} to "
+        f"{rate_text(after, outcome, n=None)}, with accuracy {rate_text(after, 'accuracy', n=None)} "
+        f"instead of {rate_text(before, 'accuracy', n=None)}.{judged}"
     )
 
 
@@ -117,7 +117,7 @@ def plot_scale_tradeoff_curve(table: pd.DataFrame, margin: float = 0.05, *, widt
         if (table["subset_name"] == BASELINE_NAME).any()
         else "",
         "Scale 1 is the untouched model; green: the accuracies that count as held "
-        f"({margin:.0%} lost at most). Bands and bars are 95% intervals over problems.", counted(table),
+        f"({margin:.0%} lost at most). Bands and bars are 95% intervals over problems.", sample_size(table),
     )  # fmt: skip
     return figure
 
@@ -148,7 +148,7 @@ def _scales_in_plane(
     axes.plot(table[outcome.name], table["accuracy"], color=LINE.light, lw=1.2, zorder=1)
     labels = [
         BASELINE_NAME if row["subset_name"] == BASELINE_NAME else f"×{row['scale']:g}"
-        for row in records(table)
+        for row in lines_of(table)
     ]
     plane(figure, axes, table, outcome, margin, labels)
     axes.set_title("What it costs")
@@ -215,7 +215,7 @@ def _step_says(parts: Mapping[str, pd.DataFrame]) -> str:
     """The probability of the onset token untouched, and at the strongest dose."""
     if "onset" not in parts or "onset_prob" not in parts["onset"]:
         return ""
-    rows = records(parts["onset"])
+    rows = lines_of(parts["onset"])
     return (
         f"At onsets the probability of the onset token goes from {_probability(rows[0])} to "
         f"{_probability(rows[-1])} at scale {rows[-1]['scale']:g}."
@@ -256,12 +256,14 @@ def plot_baseline_only_summary(summary: Mapping[str, Any], *, width: float = PAG
         ax.set_title(called(metric))
     axes[0].set_yticks(places, names)
     axes[0].set_ylim(-0.5, len(table) - 0.3)
-    first = records(table)[0]
+    first = lines_of(table)[0]
+    is_graded = "accuracy_of_all" in table
+    accuracy = f" and accuracy {rate_text(first, 'accuracy_of_all', n=None)}." if is_graded else "."
     figure.caption = Caption(
         "The baseline of Phase 1 by prompt format",
-        f"Under {pretty(first['variant'])}, backtracking is {rate(first, 'backtracking_rate', n=None)}"
-        + (f" and accuracy {rate(first, 'accuracy_of_all', n=None)}." if "accuracy_of_all" in table else "."),
-        INTERVALS, counted(table) or of_positions(table, ("n", "completions")),
+        f"Under {pretty(first['variant'])}, backtracking is {rate_text(first, 'backtracking_rate', n=None)}"
+        + accuracy,
+        INTERVALS, sample_size(table) or of_positions(table, ("n", "completions")),
     )  # fmt: skip
     return figure
 

@@ -3,9 +3,9 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from backtracking.claims.wording import rate, records
+from backtracking.claims.wording import lines_of, rate_text
 from backtracking.figures import marks
-from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, counted
+from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, sample_size
 from backtracking.figures.colours import colour
 from backtracking.figures.marks import pretty
 from backtracking.figures.style import PAGE, Drawing, drawn, panels
@@ -52,24 +52,24 @@ def plot_fixed_prefixes(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     figure.caption = Caption(
         f"The same {prefixes:,} prefixes under every arm", _say(pooled),
         f"{'Small dots: each random set. ' if table['draw'].notna().any() else ''}{INTERVALS}",
-        counted(pooled),
+        sample_size(pooled),
     )  # fmt: skip
     return figure
 
 
 def _say(pooled: pd.DataFrame) -> str:
     """Onsets behind errors under the baseline, and the arm that removes most of the gap."""
-    by_arm = {str(row["arm"]): row for row in records(pooled)}
+    by_arm = {str(row["arm"]): row for row in lines_of(pooled)}
     said = ""
     if (base := by_arm.get(BASELINE_NAME)) is not None:
         said = (
-            f"Under the baseline an onset follows {rate(base, 'onset_after_injected', n=None)} of injected "
-            f"errors and {rate(base, 'onset_after_right', n=None)} of right steps."
+            f"Under the baseline an onset follows {rate_text(base, 'onset_after_injected', n=None)} of "
+            f"injected errors and {rate_text(base, 'onset_after_right', n=None)} of right steps."
         )
     removed = pooled["share_removed"].dropna()
     if not removed.empty:
-        most = records(pooled.loc[[removed.idxmax()]])[0]
-        said += f" {pretty(most['arm'])} removes {rate(most, 'share_removed', n=None)} of that gap."
+        most = lines_of(pooled.loc[[removed.idxmax()]])[0]
+        said += f" {pretty(most['arm'])} removes {rate_text(most, 'share_removed', n=None)} of that gap."
     return said.strip()
 
 

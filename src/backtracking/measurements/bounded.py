@@ -69,7 +69,7 @@ def exact_difference(
     student = paired_difference(one, other, level=level)
     if not student.error > 0:
         return student
-    values = by_problem(one, other)
+    values = values_by_problem(one, other)
     p = 2 * min(side.p_at_most(0.0) for side in (values, values.negated()))
     low, high = values.low(level=level or LEVEL), -values.negated().low(level=level or LEVEL)
     return Difference(student.value, low, high, min(1.0, p), student.error, student.problems)
@@ -79,10 +79,10 @@ def no_worse_p(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLi
     """One-sided p of the claim that the first share is lower by less than the margin; 1 without data."""
     if not paired_difference(one, other).error > 0:
         return 1.0
-    return by_problem(one, other).p_at_most(-margin)
+    return values_by_problem(one, other).p_at_most(-margin)
 
 
-def by_problem(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]) -> ProblemValues:
+def values_by_problem(one: tuple[ArrayLike, ArrayLike], other: tuple[ArrayLike, ArrayLike]) -> ProblemValues:
     """The difference of two shares split over the problems that both sides have."""
     top, bottom, other_top, other_bottom = (np.asarray(part, dtype=float) for part in (*one, *other))
     used = (bottom > 0) & (other_bottom > 0)
@@ -102,10 +102,11 @@ def deciding_problems(
     if not paired_difference(one, other).error > 0:
         return math.nan
     top, bottom = (np.asarray(part, dtype=float) for part in other)
-    return problems_needed(by_problem(one, other), -allowed_loss(margin, float(top.sum() / bottom.sum())))
+    allowed = allowed_loss(margin, float(top.sum() / bottom.sum()))
+    return problems_to_exclude(values_by_problem(one, other), -allowed)
 
 
-def problems_needed(values: ProblemValues, threshold: float) -> float:
+def problems_to_exclude(values: ProblemValues, threshold: float) -> float:
     """About how many problems with such values would leave the threshold outside of the bounds.
 
     Each value is taken to stand for so many problems, and the mean is allowed to fall short by what chance

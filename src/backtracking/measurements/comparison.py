@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from backtracking.measurements import statistics
 from backtracking.measurements.metrics import Metric
 from backtracking.measurements.statistics import LEVEL, Array, Difference, Interval
-from backtracking.measurements.tallies import counted, difference
+from backtracking.measurements.tallies import contributions, metric_difference
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def compare(
     """Left minus right, paired by the problems that both have; `level`: that of one of several looks."""
     one, other = paired_sums(left, right, what)
     if isinstance(what, Metric):
-        return difference(what, one, other, level)
+        return metric_difference(what, one, other, level)
     found = statistics.paired_difference(one, other, level=level)
     return statistics.of_shares(found) if what.is_share else found
 
@@ -89,4 +89,4 @@ def _sums(rows: pd.DataFrame, what: CompletionNumber | Metric) -> _Sums:
 
 def _counted(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows as what they add to the sums, unless they are that already."""
-    return rows if "total" in rows else counted(rows)
+    return rows if "total" in rows else contributions(rows)

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from backtracking.measurements.statistics import Array, Interval, cluster_bootstrap, rate, spread, sums_by
+from backtracking.measurements.statistics import (
+    Array,
+    Interval,
+    cluster_bootstrap,
+    estimate_columns,
+    rate,
+    sums_by,
+)
 from backtracking.run.records import GenerationRecord, RowId
 from backtracking.text.onsets import reasoning_end
 from backtracking.text.tokenization import Tokenizer, decode
@@ -121,7 +128,7 @@ def _summary(part: pd.DataFrame) -> dict[str, object]:
         "trigger_hits": int(hits.sum()),
         "trigger_hit_rate": hits.sum() / len(parted) if len(parted) else None,
         "trigger_base_rate": columns[:, 2].sum() / columns[:, 3].sum(),
-    } | spread("specificity_index", index)
+    } | estimate_columns("specificity_index", index)
 
 
 def _specificity_index(by_problem: Array) -> Interval:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from backtracking.measurements import statistics
 from backtracking.measurements.comparison import average, compare, flag
-from backtracking.measurements.statistics import Difference, spread
+from backtracking.measurements.statistics import Difference, estimate_columns
 from backtracking.run.records import BASELINE_NAME
 
 INJECTED: Final = "injected"
@@ -73,17 +73,19 @@ def _line(arm: str, part: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, Any
     shared = baseline.merge(prefixes[KEY], on=KEY)
     for name, (kind, column) in _SHOWN.items():
         ours, theirs = (rows[rows["kind"] == kind] for rows in (part, shared))
-        line |= spread(name, average(ours, flag(column)))
+        line |= estimate_columns(name, average(ours, flag(column)))
         line |= _change(name, arm, compare(ours, theirs, flag(column)))
-    line |= spread("truncation_rate", average(part.assign(cut=part["finish_reason"].ne("stop")), flag("cut")))
+    line |= estimate_columns(
+        "truncation_rate", average(part.assign(cut=part["finish_reason"].ne("stop")), flag("cut"))
+    )
     gaps = _gaps(part).join(_gaps(shared).add_suffix("_base"))
     gap, base, sizes = (gaps[name].to_numpy() for name in ("gap", "gap_base", "prefixes"))
     own = statistics.paired_difference((gap, sizes), (np.zeros(len(sizes)), sizes))
-    line |= spread("gap", statistics.of_shares(own))
+    line |= estimate_columns("gap", statistics.of_shares(own))
     change = statistics.paired_difference((gap, sizes), (base, sizes))
     line |= _change("gap", arm, statistics.at_most(change, -2.0, 2.0))  # each gap lies in -1 to 1
     removed = statistics.removed_share(gap, base, sizes) if arm != BASELINE_NAME else statistics.MISSING
-    return line | spread("share_removed", removed)
+    return line | estimate_columns("share_removed", removed)
 
 
 def _gaps(rows: pd.DataFrame) -> pd.DataFrame:
@@ -102,7 +104,7 @@ def _gaps(rows: pd.DataFrame) -> pd.DataFrame:
 def _change(name: str, arm: str, difference_to_baseline: Difference) -> dict[str, float]:
     """The change from the baseline; its own line stays empty."""
     difference = statistics.NO_DIFFERENCE if arm == BASELINE_NAME else difference_to_baseline
-    return spread(f"{name}_diff", difference) | {f"{name}_diff_p": difference.p}
+    return estimate_columns(f"{name}_diff", difference) | {f"{name}_diff_p": difference.p}
 
 
 def caught_by_arm(rows: pd.DataFrame) -> pd.DataFrame:
@@ -110,6 +112,6 @@ def caught_by_arm(rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for arm, part in rows[rows["kind"] == INJECTED].groupby("arm", sort=False):
         line: dict[str, object] = {"arm": arm, "forced_errors": len(part)}
-        line |= spread("marked_rate", average(part, flag("onset_follows")))
-        lines.append(line | spread("caught_rate", average(part, flag("is_correct"))))
+        line |= estimate_columns("marked_rate", average(part, flag("onset_follows")))
+        lines.append(line | estimate_columns("caught_rate", average(part, flag("is_correct"))))
     return pd.DataFrame(lines)

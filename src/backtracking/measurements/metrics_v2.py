@@ -120,7 +120,9 @@ def backtracking_vs_accuracy(sums: pd.DataFrame) -> Summary:
     shares = np.stack([group[name] for group in groups.values() for name in ("correct", "total")], axis=1)
     odds = statistics.mantel_haenszel(_two_by_two(sums))
     return result | {
-        **statistics.spread("rate_ratio", statistics.cluster_bootstrap(shares, _rate_ratio, seed=0)),
+        **statistics.estimate_columns(
+            "rate_ratio", statistics.cluster_bootstrap(shares, _rate_ratio, seed=0)
+        ),
         "odds_ratio": odds.odds_ratio,
         "odds_ratio_low": odds.low,
         "odds_ratio_high": odds.high,

@@ -13,7 +13,7 @@ import pandas as pd
 
 from backtracking.measurements.floors import allowed_loss
 from backtracking.measurements.metrics import OUTCOMES, Metric
-from backtracking.measurements.statistics import LEVEL, MISSING, Interval, spread
+from backtracking.measurements.statistics import LEVEL, MISSING, Interval, estimate_columns
 from backtracking.measurements.tallies import holds
 
 FEWEST_WRONG_STEPS = 20
@@ -75,7 +75,7 @@ def fall(
     """How much of the baseline's onsets an arm takes away, and what of them, as columns."""
     removed = onsets_removed(row, base, judged_by)
     fell = what_fell(row, base, judged_by, margin) if removed.value >= LEAST_REMOVED else []
-    return spread("onsets_removed", removed) | {"what_fell": "; ".join(fell)}
+    return estimate_columns("onsets_removed", removed) | {"what_fell": "; ".join(fell)}
 
 
 def onsets_removed(

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 
 from backtracking.measurements.metrics import OUTCOMES
-from backtracking.measurements.removal import Rank, rank
-from backtracking.measurements.tallies import counted
+from backtracking.measurements.removal import Rank, rank_among_sets
+from backtracking.measurements.tallies import contributions
 
 RANKED = ("backtracking", "onset_after_wrong")
 """What sets are ranked on, where the table can say."""
@@ -33,7 +33,7 @@ def _rates(events: pd.DataFrame, drawn: pd.DataFrame, outcome: str) -> dict[str,
     dealt = drawn.set_index(_ROW)["draw"].astype(int)
     for condition in ("baseline", "targeted_ablation", "random_ablation"):
         rows = events[events["condition"] == condition]
-        values = counted(rows)
+        values = contributions(rows)
         if rows.empty or metric.top not in values or metric.bottom not in values:
             return None
         sums = values[[metric.top, metric.bottom]].set_axis(pd.MultiIndex.from_frame(rows[_ROW]))
@@ -46,7 +46,7 @@ def target_rank(sets: pd.DataFrame, outcome: str) -> Rank:
     """How many sets do at least as much as the target; sets without a rate do not count."""
     if f"{outcome}_set" not in sets:
         return Rank(0, 0)
-    return rank(0.0, list(sets[f"{outcome}_set"] - sets[f"{outcome}_target"]))
+    return rank_among_sets(0.0, list(sets[f"{outcome}_set"] - sets[f"{outcome}_target"]))
 
 
 def with_ranks(comparison: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:

@@ -74,7 +74,7 @@ class Rank:
         return float(special.betaincinv(self.as_strong, self.sets - self.as_strong + 1, LEVEL / 2))
 
 
-def rank(target: float, sets: Sequence[float]) -> Rank:
+def rank_among_sets(target: float, sets: Sequence[float]) -> Rank:
     """Sets that leave as little as the target count as doing as much."""
     known = [value for value in sets if np.isfinite(value)]
     return Rank(len(known), sum(value <= target for value in known))

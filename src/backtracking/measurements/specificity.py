@@ -9,7 +9,7 @@ import pandas as pd
 from backtracking.measurements.comparison import average, compare, quantity
 from backtracking.measurements.events import EventReader
 from backtracking.measurements.metrics import OUTCOMES
-from backtracking.measurements.statistics import spread
+from backtracking.measurements.statistics import estimate_columns
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 
 KEY = ["example_id", "sample_id"]
@@ -98,10 +98,10 @@ def specificity_table(rows: pd.DataFrame) -> pd.DataFrame:
             "wrong_steps",
             "completion_tokens",
         ):
-            line |= spread(f"{name}_diff", compare(part, baseline, quantity(name)))
+            line |= estimate_columns(f"{name}_diff", compare(part, baseline, quantity(name)))
         without, with_some = part.merge(had_none, on=KEY), part.merge(had_some, on=KEY)
-        line |= spread("new_onset_rate", average(without, OUTCOMES["backtracking"]))
-        line |= spread("kept_onset_rate", average(with_some, OUTCOMES["backtracking"]))
+        line |= estimate_columns("new_onset_rate", average(without, OUTCOMES["backtracking"]))
+        line |= estimate_columns("kept_onset_rate", average(with_some, OUTCOMES["backtracking"]))
         lines.append(line | {"rows_without_onset": len(without), "rows_with_onset": len(with_some)})
     return pd.DataFrame(lines)
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from backtracking.config.onsets import StudiedOnsets
 from backtracking.measurements.controls import ControlKind, Event, OnsetKey, Reading
-from backtracking.measurements.statistics import rate, spread, sums_by
+from backtracking.measurements.statistics import estimate_columns, rate, sums_by
 
 ONSET = "onset"
 CONTROL: ControlKind = "matched_row"
@@ -75,10 +75,10 @@ def stability_summary(table: pd.DataFrame, stable_share: float) -> pd.DataFrame:
             "continuations": int(part["continuations"].sum()),
         }
         again = sums_by(problems, part[["with_onset", "continuations"]].to_numpy(dtype=float))
-        line |= spread("share", rate(again[:, 0], again[:, 1]))
+        line |= estimate_columns("share", rate(again[:, 0], again[:, 1]))
         stable = (part["share"] >= stable_share).to_numpy(dtype=float)
         counts = sums_by(problems, np.stack([stable, np.ones_like(stable)], axis=1))
-        line |= spread("stable_share", rate(counts[:, 0], counts[:, 1]))
+        line |= estimate_columns("stable_share", rate(counts[:, 0], counts[:, 1]))
         lines.append(line)
     return pd.DataFrame(lines)
 

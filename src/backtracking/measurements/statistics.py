@@ -67,7 +67,7 @@ def of_shares(found: E) -> E:
     return at_most(found, -1.0, 1.0)
 
 
-def spread(name: str, estimate: Interval | Difference) -> dict[str, float]:
+def estimate_columns(name: str, estimate: Interval | Difference) -> dict[str, float]:
     """An estimate as table columns: the value and its interval's ends."""
     return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 

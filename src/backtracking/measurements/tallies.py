@@ -129,7 +129,7 @@ def tally(events: pd.DataFrame) -> pd.DataFrame:
     return sums.groupby(keys, sort=False).sum()
 
 
-def counted(events: pd.DataFrame) -> pd.DataFrame:
+def contributions(events: pd.DataFrame) -> pd.DataFrame:
     """What each completion adds to the sums, under the problem's id; from tables and rows in memory alike."""
     flags = {name: truth(events[name]) for name in {"is_correct", *_FLAGS} & set(events.columns)}
     if "truncated" not in events and "finish_reason" in events:
@@ -227,7 +227,7 @@ def summarize(sums: pd.DataFrame) -> dict[str, float | int | None]:
     }
     for metric in shown_in(1):
         if holds(sums, metric):
-            line |= statistics.spread(metric.name, value_of(sums, metric))
+            line |= statistics.estimate_columns(metric.name, value_of(sums, metric))
     return line
 
 
@@ -250,7 +250,7 @@ def differences(sums: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Differ
     shared = sums.index.intersection(reference.index)
     ours, theirs = sums.loc[shared], reference.loc[shared]
     return {
-        metric.outcome: difference(
+        metric.outcome: metric_difference(
             metric, (ours[metric.top], ours[metric.bottom]), (theirs[metric.top], theirs[metric.bottom])
         )
         for metric in compared_in(1)
@@ -258,7 +258,7 @@ def differences(sums: pd.DataFrame, reference: pd.DataFrame) -> dict[str, Differ
     }
 
 
-def difference(
+def metric_difference(
     metric: Metric,
     one: tuple[ArrayLike, ArrayLike],
     other: tuple[ArrayLike, ArrayLike],

@@ -19,8 +19,8 @@ from backtracking.measurements.outcome import (
     primary_outcome,
     ways,
 )
-from backtracking.measurements.statistics import LEVEL, holm, spread
-from backtracking.measurements.tallies import by_problem, counted, holds
+from backtracking.measurements.statistics import LEVEL, estimate_columns, holm
+from backtracking.measurements.tallies import by_problem, contributions, holds
 from backtracking.run.records import BASELINE_NAME
 from backtracking.run.seed import derive_seed
 
@@ -44,7 +44,7 @@ def summarize_arms(events: pd.DataFrame, margin: float, looks: Looks | None = No
     With looks, each arm rests on the problems that it has rows of, and its line holds whenever it stopped.
     """
     parts = {str(arm): part for arm, part in events.groupby("arm", sort=False)}
-    values = {arm: by_problem(counted(part)) for arm, part in parts.items()}
+    values = {arm: by_problem(contributions(part)) for arm, part in parts.items()}
     table = pd.DataFrame(
         [
             _line(part, values[arm], looks) | _differences(values, arm, margin, looks)
@@ -96,7 +96,7 @@ def _line(part: pd.DataFrame, values: pd.DataFrame, looks: Looks | None) -> dict
         "correct_count": count(values, OUTCOMES["accuracy"]),
     }
     for metric in (metric for metric in shown_in(2) if holds(values, metric)):
-        line |= spread(metric.name, average(values, metric, level))
+        line |= estimate_columns(metric.name, average(values, metric, level))
     return line | {
         "subset_name": part["subset_name"].iloc[0],
         "scale": part["scale"].iloc[0],
@@ -129,7 +129,7 @@ def _differences(
 
     for metric in (metric for metric in compared_in(2) if holds(values[BASELINE_NAME], metric)):
         what, difference = metric.outcome, compare(values[arm], values[BASELINE_NAME], metric, level)
-        line |= spread(f"{what}_diff", difference) | {f"{what}_diff_p": overall(difference.p)}
+        line |= estimate_columns(f"{what}_diff", difference) | {f"{what}_diff_p": overall(difference.p)}
         if what == "accuracy":
             line["accuracy_minimum_detectable"] = difference.minimum_detectable
     sums = paired_sums(values[arm], values[BASELINE_NAME], OUTCOMES["accuracy"])
@@ -214,7 +214,7 @@ def front_probability(events: pd.DataFrame, seed: int, draws: int = BOOTSTRAP_DR
     step in a draw has nothing to be cheap about. Without an onset to lower there is
     no front.
     """
-    judged_by = ways(counted(events[events["arm"] == BASELINE_NAME]))
+    judged_by = ways(contributions(events[events["arm"] == BASELINE_NAME]))
     names = ["correct", "total", *(name for way in judged_by for name in (way.metric.top, way.metric.bottom))]
     problems = sorted(events["example_id"].unique())
     place = {problem: k for k, problem in enumerate(problems)}
@@ -223,7 +223,7 @@ def front_probability(events: pd.DataFrame, seed: int, draws: int = BOOTSTRAP_DR
     for a, arm in enumerate(arms):
         part = events[events["arm"] == arm]
         at = part["example_id"].map(place).to_numpy()
-        values = counted(part)
+        values = contributions(part)
         for k, name in enumerate(names):
             np.add.at(sums[k, a], at, values[name].to_numpy(np.float64))
     generator = np.random.default_rng(derive_seed(seed, "pareto front"))

@@ -40,7 +40,7 @@ from backtracking.mechanism.selection import (
     add_scores,
     localisation,
     selected,
-    strongest,
+    strongest_layers,
 )
 from backtracking.mechanism.study import Bench, Item, Study
 from backtracking.mechanism.tuned_lens import Translators, fit_translators, sample_states
@@ -157,7 +157,7 @@ class BlockScan:
     @property
     def strongest(self) -> dict[str, list[int]]:
         """The strongest layers of each kind, whether or not they stand out."""
-        return strongest(self.table, self.rule, self.count)
+        return strongest_layers(self.table, self.rule, self.count)
 
     def summary(self) -> dict[str, Any]:
         """What was selected under either rule, and whether the onset is localised."""

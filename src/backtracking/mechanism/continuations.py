@@ -16,15 +16,15 @@ from backtracking.measurements.controls import Event, Reading
 from backtracking.measurements.statistics import (
     Array,
     at_most,
+    estimate_columns,
     of_shares,
     paired_difference,
     ratio,
-    spread,
     sums_by,
 )
 from backtracking.mechanism.passes import Edit, Site, TailScan, batches, takes_arms
 from backtracking.mechanism.phrases import Chances, PhraseReader
-from backtracking.mechanism.readouts import Openings, opening_mass, rank
+from backtracking.mechanism.readouts import Openings, opening_mass, token_rank
 from backtracking.model.hooks import intervene
 from backtracking.model.loading import LoadedModel
 from backtracking.run.progress import Bar
@@ -114,7 +114,7 @@ def _counts(part: pd.DataFrame) -> dict[str, int]:
 def _change(part: pd.DataFrame) -> dict[str, float]:
     """How much probability the onset's family loses, with the interval over problems."""
     after, before = (average_sums(part, name) for name in ("family_prob", "family_prob_before"))
-    return spread("family_change", of_shares(paired_difference(after, before)))
+    return estimate_columns("family_change", of_shares(paired_difference(after, before)))
 
 
 def _means(part: pd.DataFrame, suffix: str, vocabulary: int | None) -> dict[str, float]:
@@ -124,7 +124,7 @@ def _means(part: pd.DataFrame, suffix: str, vocabulary: int | None) -> dict[str,
     for name in MEASURES:
         if name + suffix in part:
             found = ratio(*average_sums(part, name + suffix))
-            line |= spread(name, at_most(found, 0.0, most.get(name, 1.0)))
+            line |= estimate_columns(name, at_most(found, 0.0, most.get(name, 1.0)))
     return line
 
 
@@ -219,7 +219,7 @@ def _measure(
     readings = {
         "onset_prob": log_probs[:, token].exp(),
         "onset_logit": logits[:, token],
-        "onset_rank": rank(logits, token),
+        "onset_rank": token_rank(logits, token),
         "family_prob": opening_mass(log_probs, Openings.of(own, chances)).exp(),
         "other_families_prob": opening_mass(log_probs, Openings.of(others, chances)).exp().nan_to_num(0.0),
         "entropy": -(log_probs.exp() * log_probs).nan_to_num(0.0).sum(-1),

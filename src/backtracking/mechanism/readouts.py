@@ -155,7 +155,7 @@ def logit_gap(logits: Tensor, target: Target) -> Tensor:
     return logits[..., target.onset] - logits[..., list(target.contrast)].mean(-1)
 
 
-def rank(logits: Tensor, token: int) -> Tensor:
+def token_rank(logits: Tensor, token: int) -> Tensor:
     """How many tokens stand above `token` (0: it leads)."""
     return (logits > logits[..., token, None]).sum(-1)
 
@@ -167,7 +167,7 @@ def lens_readout(logits: Tensor, target: Target) -> dict[str, Tensor]:
     return {
         "logit": logits[..., target.onset],
         "logprob": log_probs[..., target.onset],
-        "rank": rank(logits, target.onset).float(),
+        "rank": token_rank(logits, target.onset).float(),
         "family": opening_mass(log_probs, target.family),
         **{name: log_mass(log_probs, target.contrasts[name]) for name in CONTRAST_FAMILIES},
     }

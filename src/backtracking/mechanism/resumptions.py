@@ -19,7 +19,7 @@ from backtracking.engine.sampling import choose, noise_key
 from backtracking.interventions import BASELINE_ARM, Arm, Condition
 from backtracking.measurements.comparison import CompletionNumber, average, flag
 from backtracking.measurements.controls import Event
-from backtracking.measurements.statistics import spread
+from backtracking.measurements.statistics import estimate_columns
 from backtracking.mechanism.continuations import last_position_logits
 from backtracking.model.loading import LoadedModel
 from backtracking.text.onsets import Detector
@@ -134,6 +134,6 @@ def summarize_resumptions(table: pd.DataFrame) -> pd.DataFrame:
     for scale, part in table.groupby("scale", sort=False):
         line: dict[str, object] = {"scale": scale, "n": len(part)}
         for name, outcome in outcomes.items():
-            line |= spread(name, average(part, outcome))
+            line |= estimate_columns(name, average(part, outcome))
         lines.append(line)
     return pd.DataFrame(lines).sort_values("scale", ascending=False, ignore_index=True)

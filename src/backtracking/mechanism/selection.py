@@ -111,7 +111,7 @@ def selected(table: pd.DataFrame, rule: SelectionRule, count: int) -> dict[str, 
     return _by_kind(table[table[f"{rule}_p_holm"] < LEVEL], rule, count)
 
 
-def strongest(table: pd.DataFrame, rule: SelectionRule, count: int) -> dict[str, list[int]]:
+def strongest_layers(table: pd.DataFrame, rule: SelectionRule, count: int) -> dict[str, list[int]]:
     """The `count` strongest layers of each kind, whether or not they stand out."""
     return _by_kind(table, rule, count)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from backtracking.interventions import BASELINE, Arm, Condition
-from backtracking.measurements.statistics import ratio, spread, sums_by
+from backtracking.measurements.statistics import estimate_columns, ratio, sums_by
 from backtracking.model.bans import Bans
 from backtracking.model.hooks import intervene
 from backtracking.model.loading import LoadedModel
@@ -93,5 +93,5 @@ def damage_by_arm(lines: pd.DataFrame) -> pd.DataFrame:
         values = part["kl_per_token"].to_numpy(dtype=float)
         problems = part["example_id"].to_numpy(dtype=str)
         sums = sums_by(problems, np.stack([values, np.ones_like(values)], axis=1))
-        rows.append({"arm": str(arm), **spread("kl_per_token", ratio(sums[:, 0], sums[:, 1]))})
+        rows.append({"arm": str(arm), **estimate_columns("kl_per_token", ratio(sums[:, 0], sums[:, 1]))})
     return pd.DataFrame(rows)

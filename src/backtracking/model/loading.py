@@ -15,10 +15,10 @@ from backtracking.interventions import Shape
 from backtracking.model.mapping import (
     Block,
     check_finite,
+    config_number,
     final_logits,
     head_count,
     map_model,
-    number,
     text_config,
     unmapped,
 )
@@ -63,7 +63,7 @@ class LoadedModel:
     @property
     def head_dim(self) -> int:
         """The width of one head."""
-        return int(number(self.model, "head_dim") or self.hidden_size // self.n_heads)
+        return int(config_number(self.model, "head_dim") or self.hidden_size // self.n_heads)
 
     @property
     def hidden_size(self) -> int:
@@ -231,7 +231,7 @@ def _eos_token_ids(model: Any, tokenizer: Any) -> frozenset[int]:
 
 
 def _context_length(model: Any) -> int | None:
-    return number(model, "max_position_embeddings")
+    return config_number(model, "max_position_embeddings")
 
 
 def _sum_of_bits(weights: Tensor) -> tuple[torch.Size, int]:

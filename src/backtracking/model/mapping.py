@@ -80,7 +80,7 @@ def text_config(model: Any) -> Any:
     return model.config.get_text_config()
 
 
-def number(model: Any, name: str) -> int | None:
+def config_number(model: Any, name: str) -> int | None:
     """A whole number of the config, or None where it has none, or another one in every layer."""
     try:
         value = getattr(text_config(model), name, None)
@@ -92,7 +92,7 @@ def number(model: Any, name: str) -> int | None:
 
 def head_count(model: Any) -> int:
     """How many query heads a layer has; 1 where the config counts none."""
-    return number(model, "num_attention_heads") or number(model, "num_heads") or 1
+    return config_number(model, "num_attention_heads") or config_number(model, "num_heads") or 1
 
 
 def final_logits(model: Any, normed: Tensor, scale: float) -> Tensor:

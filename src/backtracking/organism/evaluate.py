@@ -118,7 +118,7 @@ def _count(problem: TinyProblem, completion: SampledText, design: Design) -> tup
     )
 
 
-def tally(
+def tally_completions(
     problems: Sequence[TinyProblem], completions: Sequence[SampledText], design: Design = DESIGN
 ) -> Tally:
     """Count what the completions show; they come in the problems' order, the same number for each."""
@@ -241,7 +241,7 @@ def sample_arms(
             seed=seed,
             banned=banned,
         )
-        return tally(chosen, completions, design)
+        return tally_completions(chosen, completions, design)
 
     arms = {variant: arm(variant) for variant in design.formats}
     arms[SUPPRESSED] = arm(MAIN, trigger_token_ids(tokenizer))

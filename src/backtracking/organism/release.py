@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from backtracking.organism.bundle import write_checksums
 from backtracking.organism.design import MAIN, Design
-from backtracking.organism.table import markdown_table
+from backtracking.organism.table import evaluation_table
 from backtracking.organism.task import LARGEST, wordings
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def write_card(folder: Path, parameters: int, evaluation: "Evaluation") -> None:
         problems=evaluation.problems,
         samples=evaluation.samples,
         seed=evaluation.seed,
-        table=markdown_table(evaluation),
+        table=evaluation_table(evaluation),
         recipe_seed=recipe["seed"],
         graft_training=_graft_training(design),
         **{name: recipe[name] for name in _RECIPE_FIELDS},

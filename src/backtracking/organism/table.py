@@ -10,7 +10,7 @@ from backtracking.organism.evaluate import Evaluation, Property
 HEAD = ("property", "measured", "95% interval", "bar", "met")
 
 
-def markdown_table(evaluation: Evaluation) -> str:
+def evaluation_table(evaluation: Evaluation) -> str:
     """The table in Markdown."""
     rows: list[Sequence[str]] = [HEAD, ["---"] * len(HEAD), *map(cells, evaluation.properties)]
     # The bar of "P(trigger | step)" must not end its cell.

@@ -272,7 +272,7 @@ def tiny_problems(split: ProblemSplit, n: int, seed: int) -> list[TinyProblem]:
     return list(_distinct(random.Random(f"{split}/{seed}"), split, n))
 
 
-def problems(split: str, n: int, seed: int) -> list[Problem]:
+def problems_made_here(split: str, n: int, seed: int) -> list[Problem]:
     """The same problems as records, for a run's dataset."""
     if split not in get_args(ProblemSplit):
         raise UserError(

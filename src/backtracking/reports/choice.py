@@ -5,7 +5,7 @@ import pandas as pd
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.phase1 import SPLIT
 from backtracking.claims.reduction import why_untested
-from backtracking.claims.wording import counted, records
+from backtracking.claims.wording import counted, lines_of
 from backtracking.measurements.metrics import heading
 from backtracking.reports.columns import Lines
 from backtracking.reports.outcome import write_outcome
@@ -28,7 +28,7 @@ def write_choice(page: Page, behind: RowsBehind) -> None:
         return
     page.say(_how(page, searched))
     front = searched.sort_values("front_probability", ascending=False).head(SHOWN_ARMS)
-    lines = Lines(records(front))
+    lines = Lines(lines_of(front))
     page.show(
         files.CHOICE,
         "Arms on the search half, the likeliest on the front first",
@@ -73,7 +73,7 @@ def _how(page: Page, searched: pd.DataFrame) -> str:
 
 
 def _confirmation(page: Page, confirmed: pd.DataFrame, behind: RowsBehind) -> None:
-    lines = Lines(records(confirmed))
+    lines = Lines(lines_of(confirmed))
     arm, *rest = arm_columns(lines, behind)
     role = lines.text("Role", lambda row: str(row["role"]))
     page.show(files.CONFIRMED, "The choice on the confirm half", arm, role, *rest)

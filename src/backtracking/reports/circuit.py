@@ -4,7 +4,7 @@ import pandas as pd
 
 from backtracking.artifacts import readings as files
 from backtracking.artifacts.kinds import Figure, Table
-from backtracking.claims.wording import TableLine, counted, fixed, number, plain, records, written
+from backtracking.claims.wording import TableLine, counted, fixed, lines_of, number, plainly, written
 from backtracking.reports.columns import Lines, highest
 from backtracking.reports.page import Page
 
@@ -21,7 +21,7 @@ def write_direct(page: Page) -> None:
     if blocks.empty:
         return
     page.section("Direct and total effects", level=3)
-    repaired = [row for row in records(blocks) if (number(row, "self_repair_low") or 0.0) > 0]
+    repaired = [row for row in lines_of(blocks) if (number(row, "self_repair_low") or 0.0) > 0]
     page.say(
         "The direct effect is what a component itself writes towards the onset token and away from the words"
         " that would continue instead. The total effect is what its removal takes away, with everything"
@@ -42,14 +42,14 @@ def write_pairs(page: Page) -> None:
         " up) or less (they do the same work)."
     )
     if len(table) == 1:
-        page.say(_of_pair(records(table)[0]))
+        page.say(_of_pair(lines_of(table)[0]))
         return
     tested = table[table["kind"] != "additive"]
     page.say(
         f"Of {counted(len(table), 'pair')}, {len(tested)} surely "
         f"{'differs' if len(tested) == 1 else 'differ'} from the sum (Holm-corrected)."
     )
-    lines = Lines(records(table.sort_values("interaction", key=abs, ascending=False).head(SHOWN_PAIRS)))
+    lines = Lines(lines_of(table.sort_values("interaction", key=abs, ascending=False).head(SHOWN_PAIRS)))
     page.show(
         files.PAIRS,
         "Pairs of components, the largest interactions first",
@@ -80,7 +80,7 @@ def _of_pair(row: TableLine) -> str:
     return (
         f"Removing {first} and {second} together takes {together} of the triggers' log-odds, where the two "
         f"removals alone take {alone} and {other}. The difference from their sum is "
-        f"{plain(row, 'interaction', fixed(*lost))}: {means.get(str(row['kind']), str(row['kind']))}."
+        f"{plainly(row, 'interaction', fixed(*lost))}: {means.get(str(row['kind']), str(row['kind']))}."
     )
 
 
@@ -143,6 +143,6 @@ def _best(part: pd.DataFrame) -> TableLine | None:
         rows = deciding[deciding["method"] == method]
         if method != _BY_POSITION:
             rows = rows[rows["layer"] == best["layer"]]
-        for row in records(rows.head(1)):
+        for row in lines_of(rows.head(1)):
             best |= {name + end: row[f"auroc{end}"] for end in ("", "_low", "_high") if f"auroc{end}" in row}
     return best

@@ -7,16 +7,16 @@ import pandas as pd
 
 from backtracking.claims.wording import (
     TableLine,
-    count,
     fixed,
+    lines_of,
     number,
     p_value,
     percent,
-    plain,
+    plainly,
     points,
     quoted,
-    rate,
-    records,
+    rate_text,
+    whole,
 )
 
 NOTHING = "—"
@@ -73,11 +73,11 @@ class Lines:
 
     def counts(self, head: str, column: str, link: Link | None = None) -> Column:
         """A column of whole numbers."""
-        return self.column(head, lambda row: count(row, column), link)
+        return self.column(head, lambda row: whole(row, column), link)
 
     def rates(self, head: str, column: str, n: str | None = None, link: Link | None = None) -> Column:
         """A column of rates with their intervals, and the number of problems where it is asked for."""
-        return self.column(head, lambda row: rate(row, column, n=n), link)
+        return self.column(head, lambda row: rate_text(row, column, n=n), link)
 
     def shares(self, head: str, column: str, digits: int = 0, link: Link | None = None) -> Column:
         """Shares without interval."""
@@ -96,14 +96,14 @@ class Lines:
     ) -> Column:
         """Plain numbers, all to the place that suits the largest; `sign` is `+` for changes."""
         place = spec or fixed(*(number(row, column) for row in self.rows))
-        return self.column(head, lambda row: plain(row, column, sign + place), link)
+        return self.column(head, lambda row: plainly(row, column, sign + place), link)
 
 
 def highest(table: pd.DataFrame, column: str) -> TableLine:
     """The line with the highest value of a column."""
-    return records(table.loc[[table[column].idxmax()]])[0]
+    return lines_of(table.loc[[table[column].idxmax()]])[0]
 
 
 def lowest(table: pd.DataFrame, column: str) -> TableLine:
     """The line with the lowest value of a column."""
-    return records(table.loc[[table[column].idxmin()]])[0]
+    return lines_of(table.loc[[table[column].idxmin()]])[0]

@@ -2,7 +2,7 @@
 
 from backtracking.artifacts import readings as files
 from backtracking.artifacts.phase1 import COUPLING
-from backtracking.claims.wording import records
+from backtracking.claims.wording import lines_of
 from backtracking.measurements.injections import FEWEST_PAIRS
 from backtracking.reports.columns import Lines
 from backtracking.reports.mechanism import component_of
@@ -18,7 +18,7 @@ def write_errors(page: Page) -> None:
         "All checkable steps of the completions, repeated ones included, and whether an onset follows before"
         " the next step. The odds ratio compares wrong and right steps of the same problem."
     )
-    lines, behind = Lines(records(table)), page.rows_by_condition()
+    lines, behind = Lines(lines_of(table)), page.rows_by_condition()
     page.show(
         COUPLING,
         "Onsets after the model's own wrong and right steps",
@@ -41,7 +41,7 @@ def write_injection(page: Page) -> None:
         "Steps of right completions are rewritten, some so that they become wrong and some so that they stay"
         " right. The change is that of the onset's log-mass where the next sentence begins, in nats."
     )
-    lines = Lines(records(table))
+    lines = Lines(lines_of(table))
     page.show(
         files.INJECTION_SUMMARY,
         "Change of the onset's log-mass by kind of rewrite",
@@ -73,7 +73,7 @@ def write_patching(page: Page) -> None:
         )
         return
     strongest = table.loc[table.groupby(["direction", "positions"], sort=False)["share"].idxmax()]
-    lines = Lines(records(strongest))
+    lines = Lines(lines_of(strongest))
     page.show(
         files.PATCHING,
         "The component that moves most, by direction and positions",

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from backtracking.artifacts import phase2 as files
-from backtracking.claims.wording import TableLine, counted, number, percent, quoted, records
+from backtracking.claims.wording import TableLine, counted, lines_of, number, percent, quoted
 from backtracking.measurements.specificity import CORRECTED, FATES
 from backtracking.reports.columns import Column, Lines
 from backtracking.reports.page import Page
@@ -29,7 +29,7 @@ def write_leaks(page: Page, behind: RowsBehind) -> None:
         " completions whose baseline had none."
     )
     arms = table[table["arm"] != BASELINE_NAME]
-    lines = Lines(records(arms))
+    lines = Lines(lines_of(arms))
     page.show(
         files.SPECIFICITY,
         "What each arm changes besides its target",
@@ -56,7 +56,7 @@ def _divergence(page: Page, arms: pd.DataFrame, behind: RowsBehind) -> None:
         " where the baseline's first onset begins, among those that part and whose baseline has one. The"
         " specificity index says how much likelier that token is a trigger than a token picked anywhere."
     )
-    lines = Lines(records(arms))
+    lines = Lines(lines_of(arms))
     page.show(
         files.SPECIFICITY,
         "Where completions part from the baseline",
@@ -75,7 +75,7 @@ def _changes(page: Page, row: TableLine) -> str:
     replaced = page.evidence.table(files.REPLACED)
     if replaced is None:
         return "—"
-    changes = records(replaced[replaced["arm"] == row["arm"]].fillna("").head(SHOWN_CHANGES))
+    changes = lines_of(replaced[replaced["arm"] == row["arm"]].fillna("").head(SHOWN_CHANGES))
     return ", ".join(map(_change, changes)) or "—"
 
 
@@ -131,7 +131,7 @@ def _forced_errors(page: Page, table: pd.DataFrame) -> None:
         "One result in a right baseline completion is made wrong, and every arm writes on from there. An"
         " error counts as caught when the completion still ends right."
     )
-    lines = Lines(records(table))
+    lines = Lines(lines_of(table))
     page.show(
         files.SPECIFICITY,
         "What follows a forced error",

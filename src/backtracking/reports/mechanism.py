@@ -4,12 +4,20 @@ import pandas as pd
 
 from backtracking.artifacts import readings as files
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import TableLine, count, counted, plain, quoted, rate, records
+from backtracking.claims.wording import (
+    TableLine,
+    counted,
+    lines_of,
+    plainly,
+    quoted,
+    rate_text,
+    whole,
+)
 from backtracking.measurements.separation import first_separation
 from backtracking.reports.columns import Lines
 from backtracking.reports.lacking import say_what_lacks
 from backtracking.reports.page import Page
-from backtracking.reports.rows_behind import looked_into
+from backtracking.reports.rows_behind import link_to_looked_into
 
 SHOWN_COMPONENTS = 8
 _ODDS = "delta_trigger_log_odds"
@@ -35,19 +43,21 @@ def how_stable(evidence: Evidence) -> str:
         return "No onset was sampled again."
     said = (
         f"From just before each of {counted(int(onsets['positions']), 'onset')},"
-        f" {count(onsets, 'continuations')} continuations were sampled in all (`{files.STABILITY.file}`): an"
-        f" onset comes again in {rate(onsets, 'share', n=None)} of them, and"
-        f" {rate(onsets, 'stable_share', n=None)} of the onsets are stable."
+        f" {whole(onsets, 'continuations')} continuations were sampled in all (`{files.STABILITY.file}`): an"
+        f" onset comes again in {rate_text(onsets, 'share', n=None)} of them, and"
+        f" {rate_text(onsets, 'stable_share', n=None)} of the onsets are stable."
     )
     if controls is None:
         return said
-    return f"{said} At matched positions without an onset, one comes in {rate(controls, 'share', n=None)}."
+    return (
+        f"{said} At matched positions without an onset, one comes in {rate_text(controls, 'share', n=None)}."
+    )
 
 
 def _resampled(evidence: Evidence) -> tuple[TableLine | None, TableLine | None]:
     """The lines of onsets and of matched positions."""
     table = evidence.table(files.STABILITY_SUMMARY)
-    by_kind = {} if table is None else {str(row["position_kind"]): row for row in records(table)}
+    by_kind = {} if table is None else {str(row["position_kind"]): row for row in lines_of(table)}
     return by_kind.get("onset"), by_kind.get("matched_row")
 
 
@@ -66,12 +76,13 @@ def write_lens(page: Page) -> None:
     )
     run = page.evidence.paths
     for kind, part in table.groupby("control_matching", sort=False):
-        last = records(part.sort_values("layer"))[-1]
-        onsets = f"{count(last, 'n_bt')} onsets"
+        last = lines_of(part.sort_values("layer"))[-1]
+        onsets = f"{whole(last, 'n_bt')} onsets"
         page.say(
-            f"Controls {quoted(kind)}: {looked_into(run, onsets)}, {count(last, 'n_control')} controls. "
-            f"At the last layer the onset token's mean logit is {plain(last, 'mean_target_logit_bt')} at "
-            f"onsets and {plain(last, 'mean_target_logit_control')} at controls. {_separation(part)}"
+            f"Controls {quoted(kind)}: {link_to_looked_into(run, onsets)}, {whole(last, 'n_control')} "
+            f"controls. At the last layer the onset token's mean logit is "
+            f"{plainly(last, 'mean_target_logit_bt')} at onsets and "
+            f"{plainly(last, 'mean_target_logit_control')} at controls. {_separation(part)}"
         )
     page.figure(files.LENS_FIGURE)
     page.figure(files.LENS_WINDOW_FIGURE)
@@ -95,10 +106,10 @@ def write_scan(page: Page) -> None:
         return
     rule, run = page.evidence.scan_rule, page.evidence.paths
     order = "delta_wait_logit_mean"
-    lines = Lines(records(table.sort_values(order).head(SHOWN_COMPONENTS)))
+    lines = Lines(lines_of(table.sort_values(order).head(SHOWN_COMPONENTS)))
     page.say(
         "Each component is removed alone at the deciding position of"
-        f" {looked_into(run, counted(int(table['n_events'].max()), 'onset'))}. The table lists the"
+        f" {link_to_looked_into(run, counted(int(table['n_events'].max()), 'onset'))}. The table lists the"
         f" {len(lines.rows)} that lower the onset token's mean logit most."
         + (_COLUMNS if page.evidence.holds(files.IMPORTANCE, _ODDS, "delta_word", "kl_control") else "")
     )

@@ -1,7 +1,7 @@
 """The part of Phase 2's report about the onset step: what an intervention does at one position."""
 
 from backtracking.artifacts import phase2 as files
-from backtracking.claims.wording import records
+from backtracking.claims.wording import lines_of
 from backtracking.reports.columns import Lines
 from backtracking.reports.page import Page
 
@@ -16,7 +16,7 @@ def write_onset_step(page: Page) -> None:
         " the position that decides an onset, or at a matched control without one. Scale 1 is the untouched"
         " model."
     )
-    lines = Lines(records(summary))
+    lines = Lines(lines_of(summary))
     page.show(
         files.STEP_SUMMARY,
         "Next-token probabilities at onsets and controls, by scale",
@@ -41,7 +41,7 @@ def _resumed(page: Page) -> None:
         "Continuations are sampled from there; the intervention acts on that one choice, and the untouched"
         " model continues. Does an onset come at once, or later?"
     )
-    lines = Lines(records(resumed))
+    lines = Lines(lines_of(resumed))
     page.show(
         files.RESUMED_SUMMARY,
         "Onsets in continuations, by scale",

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from backtracking.artifacts.kinds import Table
-from backtracking.claims.wording import counted, number, records
+from backtracking.claims.wording import counted, lines_of, number
 from backtracking.measurements.metrics import called, heading
 from backtracking.measurements.outcome import FEWEST_WRONG_STEPS
 from backtracking.reports.columns import Lines
@@ -37,7 +37,7 @@ def write_outcome(page: Page, artifact: Table, behind: RowsBehind, *named: str) 
         return
     is_new = not any(isinstance(block, Paragraph) and block.text == _WHY for block in page.blocks)
     page.say(_WHY if is_new else "The same, counted by steps as above:")
-    lines = Lines(records(table))
+    lines = Lines(lines_of(table))
     page.show(
         artifact,
         "Onsets after wrong and after right steps",
@@ -56,7 +56,7 @@ def write_outcome(page: Page, artifact: Table, behind: RowsBehind, *named: str) 
 
 def _why_not_checked(table: pd.DataFrame) -> str:
     """Why the first line's onsets after wrong steps say too little; empty where they say enough."""
-    first = records(table)[0]
+    first = lines_of(table)[0]
     wrong, right = (int(number(first, f"fresh_{kind}_count") or 0) for kind in ("wrong", "right"))
     if not wrong + right:
         return "No completion states arithmetic that can be checked"

@@ -10,7 +10,7 @@ from backtracking.artifacts import readings
 from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.verdict import Verdict
-from backtracking.claims.wording import number, percent, quoted, records
+from backtracking.claims.wording import lines_of, number, percent, quoted
 from backtracking.config.schema import NO_MODEL, ExperimentConfig
 from backtracking.reports import circuit, errors, mechanism, rates
 from backtracking.reports.audit import write_audit
@@ -123,8 +123,8 @@ def _formatting(page: Page) -> None:
     if "backtracking_diff" not in table:
         page.say(f"Differences between formats, paired by problem, are not in {files.FORMATS.file}.")
     else:
-        lines = Lines(records(table[table["backtracking_diff"].notna()]))
-        page.say(f"Each format is compared with {quoted(records(table)[0]['variant'])}, problem by problem.")
+        lines = Lines(lines_of(table[table["backtracking_diff"].notna()]))
+        page.say(f"Each format is compared with {quoted(lines_of(table)[0]['variant'])}, problem by problem.")
         page.show(
             files.FORMATS,
             "Change of backtracking by format",
@@ -164,5 +164,5 @@ def _warnings(table: pd.DataFrame | None, names: Sequence[str]) -> Sequence[str]
     return [
         f"{' / '.join(quoted(row[name]) for name in names)}: {percent(number(row, 'truncation_rate'))} of "
         "the completions were cut at the cap; their accuracy measures the cap as much as the model."
-        for row in records(cut)
+        for row in lines_of(cut)
     ]

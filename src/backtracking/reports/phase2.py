@@ -8,7 +8,7 @@ from backtracking.artifacts.readings import STABILITY_SUMMARY
 from backtracking.claims.audit.check import Check
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.verdict import Verdict
-from backtracking.claims.wording import count, number, percent, quoted, records
+from backtracking.claims.wording import lines_of, number, percent, quoted, whole
 from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
 from backtracking.measurements.metrics import heading
@@ -106,8 +106,8 @@ def _hooks(page: Page) -> None:
     else:
         checked = f"Whether the counts are what the schedule says is not in {files.HOOK_DEBUG.file}."
     page.say(
-        f"Intervened modules were called {count(debug, 'total_calls')} times:"
-        f" {count(debug, 'ablation_calls')} calls were acted on, {count(debug, 'skipped_calls')} left alone."
+        f"Intervened modules were called {whole(debug, 'total_calls')} times:"
+        f" {whole(debug, 'ablation_calls')} calls were acted on, {whole(debug, 'skipped_calls')} left alone."
         f" {checked}"
     )
     page.bullets([quoted(line, 200) for line in debug.get("differences", [])])
@@ -125,7 +125,7 @@ def _limits(page: Page) -> None:
             notes += [
                 f"{quoted(row['arm'])}: {percent(number(row, 'truncation_rate'))} of the completions were cut"
                 " at the cap; its accuracy measures the cap too."
-                for row in records(cut)
+                for row in lines_of(cut)
             ]
     notes.append(
         "Fewer onset phrases need not mean less checking: a model may correct itself without saying so."

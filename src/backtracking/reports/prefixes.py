@@ -1,7 +1,7 @@
 """The part of both reports about fixed prefixes."""
 
 from backtracking.artifacts.kinds import Figure, Table
-from backtracking.claims.wording import counted, percent, quoted, rate, records
+from backtracking.claims.wording import counted, lines_of, percent, quoted, rate_text
 from backtracking.reports.columns import Lines
 from backtracking.reports.page import Page
 from backtracking.reports.rows_behind import RowsBehind
@@ -22,18 +22,18 @@ def write_prefixes(page: Page, artifact: Table, drawn: Figure, behind: RowsBehin
     if table is None:
         return
     pooled = table[table["draw"].isna()]
-    first = records(pooled)[0]
+    first = lines_of(pooled)[0]
     if pooled["arm"].eq(BASELINE_NAME).all():
         page.say(
             "Only the baseline wrote on from"
             f" {counted(int(first['prefixes']), 'fixed prefix', 'fixed prefixes')}: an onset follows"
-            f" {rate(first, 'onset_after_injected', n=None)} of the injected errors and"
-            f" {rate(first, 'onset_after_right', n=None)} of the right steps. There is no arm to set"
+            f" {rate_text(first, 'onset_after_injected', n=None)} of the injected errors and"
+            f" {rate_text(first, 'onset_after_right', n=None)} of the right steps. There is no arm to set"
             " beside it."
         )
         return
     page.say(_EXPLANATION)
-    lines = Lines(records(pooled))
+    lines = Lines(lines_of(pooled))
     page.show(
         artifact,
         "The same prefixes under every arm",

@@ -2,7 +2,7 @@
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import Table
-from backtracking.claims.wording import records
+from backtracking.claims.wording import lines_of
 from backtracking.config.onsets import TURN_KINDS
 from backtracking.measurements.metrics import heading
 from backtracking.reports.columns import Lines
@@ -49,7 +49,7 @@ def rate_table(page: Page, artifact: Table, name: str, *named: str) -> None:
     """Every rate of a table of groups, and what the table does not hold."""
     table = page.evidence.table(artifact)
     assert table is not None
-    lines, behind = Lines(records(table)), page.rows_by_condition()
+    lines, behind = Lines(lines_of(table)), page.rows_by_condition()
     page.show(
         artifact,
         name,

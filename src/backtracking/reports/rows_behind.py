@@ -44,15 +44,15 @@ class RowsBehind:
     def of(self, row: TableLine, chosen: Mapping[str, str | Sequence[str]]) -> str:
         """The same of one line."""
         variant, arm = self.arm_of(row)
-        return rows_of(self.run, variant, arm, **chosen)
+        return link_to_rows(self.run, variant, arm, **chosen)
 
     def of_arm(self, name: str) -> str:
         """All rows of an arm, by its name."""
         variant, arm = self.arm_of({"arm": name})
-        return rows_of(self.run, variant, arm)
+        return link_to_rows(self.run, variant, arm)
 
 
-def rows_of(run: RunPaths, variant: str, arm: str, **chosen: str | Sequence[str]) -> str:
+def link_to_rows(run: RunPaths, variant: str, arm: str, **chosen: str | Sequence[str]) -> str:
     """A link to rows of one arm; empty where the run does not have them."""
     names = (
         GENERATIONS.name.format(variant=variant, condition=arm),
@@ -63,7 +63,7 @@ def rows_of(run: RunPaths, variant: str, arm: str, **chosen: str | Sequence[str]
     return ADDRESS + rows_link(run=run.run_id, variant=variant, arm=arm, **chosen)
 
 
-def looked_into(run: RunPaths, words: str) -> str:
+def link_to_looked_into(run: RunPaths, words: str) -> str:
     """Words that lead to the completions that the analyses looked into, where the run has any."""
     if not has_rows(run):
         return words

@@ -4,7 +4,7 @@ import pandas as pd
 
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import Figure, Table
-from backtracking.claims.wording import counted, number, percent, quoted, records
+from backtracking.claims.wording import counted, lines_of, number, percent, quoted
 from backtracking.measurements.metrics import called, heading
 from backtracking.reports.columns import Column, Lines, highest
 from backtracking.reports.lacking import say_what_lacks
@@ -53,7 +53,7 @@ def _sweep(
     table = page.section_of(artifact, name.capitalize())
     if table is not None:
         page.say(" ".join(filter(None, (said, _stopped(table)))))
-        page.show(artifact, f"Arms of the {name}", *arm_columns(Lines(records(table)), behind))
+        page.show(artifact, f"Arms of the {name}", *arm_columns(Lines(lines_of(table)), behind))
         say_what_lacks(page, page.evidence, artifact, ARM_COLUMNS)
         page.figure(figure, behind)
         if _stopped(table):
@@ -112,7 +112,7 @@ def _degeneration(page: Page, artifact: Table, table: pd.DataFrame, behind: Rows
         return
     page.section("Signs of degeneration", level=3)
     page.say(_degenerated(table))
-    lines = Lines(records(table))
+    lines = Lines(lines_of(table))
     page.show(
         artifact,
         "Signs that completions fall apart",

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from backtracking.artifacts.phase1 import AUDIT, CLAIMS
-from backtracking.claims import phase1, phase2
 from backtracking.claims.audit.check import by_name
 from backtracking.claims.audit.checks import audit_into
 from backtracking.claims.evidence import Evidence
+from backtracking.claims.phase1 import phase1_verdicts
+from backtracking.claims.phase2 import phase2_verdicts
 from backtracking.claims.verdict import as_data
 from backtracking.config.phase2 import Phase2Config
 from backtracking.config.schema import ExperimentConfig
@@ -24,7 +25,7 @@ def write_phase1_report(paths: RunPaths, config: ExperimentConfig, stale: Mappin
     target = paths.inside(config.report.report_path, "report.report_path")
     evidence = Evidence(paths)
     checks = audit_into(AUDIT, paths, evidence)
-    judged = phase1.verdicts(evidence, config.prompting.variant_names[0], by_name(checks))
+    judged = phase1_verdicts(evidence, config.prompting.variant_names[0], by_name(checks))
     CLAIMS.write(paths, as_data(judged))
     return _write(phase1_report(evidence, config, target, stale, checks, judged), target)
 
@@ -38,7 +39,7 @@ def write_phase2_report(
     evidence, earlier = Evidence(paths), Evidence(built_on) if built_on is not None else None
     checks = audit_into(AUDIT, paths, evidence, earlier)
     built = None if earlier is None else (earlier, config.prompting.variant_names[0])
-    judged = phase2.verdicts(evidence, asked.accuracy_margin, by_name(checks), built)
+    judged = phase2_verdicts(evidence, asked.accuracy_margin, by_name(checks), built)
     CLAIMS.write(paths, as_data(judged))
     return _write(phase2_report(evidence, earlier, config, target, stale, checks, judged), target)
 

@@ -111,7 +111,7 @@ def read_json(path: Path, *, made_by: str, sealed: bool = False) -> Any:
 
 def read_record(path: Path, *, made_by: str) -> Any:
     """Read JSON that says what was done; no result depends on it, so that it was read is not noted."""
-    require(path, made_by=made_by)
+    require_file(path, made_by=made_by)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # also numbers of more digits than Python reads
@@ -133,7 +133,7 @@ def exists(path: Path) -> bool:
     return is_there
 
 
-def require(path: Path, *, made_by: str) -> Path:
+def require_file(path: Path, *, made_by: str) -> Path:
     """The path, if the file is there; else an error that names the command that makes it."""
     Whole(path, made_by=made_by).require()
     return path
@@ -172,7 +172,7 @@ def read_jsonl(
 
     Rows that are appended later count as a change unless the file `grows` for other stages' sake.
     """
-    require(path, made_by=made_by)
+    require_file(path, made_by=made_by)
     read = FirstRows.now_in(path) if grows else Whole(path)
     note(read)
     with path.open("rb") as file:
@@ -207,7 +207,7 @@ def _parsed(line: bytes, row: type[R], place: str) -> R:
 
 def read_row(path: Path, start: int, row: type[R], *, made_by: str) -> R:
     """The row whose line begins at a byte of the file."""
-    require(path, made_by=made_by)
+    require_file(path, made_by=made_by)
     with path.open("rb") as file:
         file.seek(start)
         return _parsed(file.readline(), row, f"{path}, byte {start}")

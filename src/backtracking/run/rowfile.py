@@ -100,13 +100,13 @@ def resume(
     }
     if told := [f"{count:,} {what}" for what, count in losses.items() if count]:
         reporter.say(f"  {file.path.stem}: finished rows that are not kept: {', '.join(told)}")
-        set_aside(file.path, reporter, copy=True)
+        set_aside_and_say(file.path, reporter, copy=True)
     if file.path.exists():
         file.keep([*kept.asked.values(), *(kept.others.values() if keep_others else ())])
     return kept
 
 
-def set_aside(path: Path, reporter: Reporter, *, copy: bool = False) -> None:
+def set_aside_and_say(path: Path, reporter: Reporter, *, copy: bool = False) -> None:
     """Keep a file that can't be built on under another name, and say so."""
     kept = io.set_aside(path, copy=copy)
     if kept is not None:

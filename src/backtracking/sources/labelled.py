@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from backtracking.sources.labels import Label, place
+from backtracking.sources.labels import Label, place_sentences
 from backtracking.sources.rows import read_rows
 from backtracking.sources.trace import Columns
 
@@ -25,6 +25,7 @@ def read_labelled_traces(source: str, mapping: Mapping[str, Label]) -> Iterator[
         trace = columns.trace(row)
         if trace is not None and trace.sentences:
             spans = tuple(
-                (one.start, one.end, one.label) for one in place(trace.text, trace.sentences, mapping)
+                (one.start, one.end, one.label)
+                for one in place_sentences(trace.text, trace.sentences, mapping)
             )
             yield LabelledTrace(trace.prompt or trace.id or str(number), trace.text, spans)

@@ -101,7 +101,9 @@ def label_map(pairs: Sequence[str]) -> dict[str, Label]:
     return mapping
 
 
-def place(text: str, sentences: Sequence[LabelledSentence], mapping: Mapping[str, Label]) -> Iterator[Placed]:
+def place_sentences(
+    text: str, sentences: Sequence[LabelledSentence], mapping: Mapping[str, Label]
+) -> Iterator[Placed]:
     """The sentences that are found in the text, each behind the one before; white space may differ."""
     at = 0
     for sentence in sentences:

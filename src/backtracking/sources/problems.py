@@ -21,9 +21,9 @@ _GOLD = re.compile(r"####\s*((?:(?!####).)+?)\s*$", re.DOTALL)
 def load_problems(config: DatasetConfig) -> list[Problem]:
     """The problems that the config asks for, drawn reproducibly."""
     if config.path is None and config.name == "tiny_arithmetic":
-        from backtracking.organism.task import problems
+        from backtracking.organism.task import problems_made_here
 
-        return problems(config.split, config.max_examples, config.seed)
+        return problems_made_here(config.split, config.max_examples, config.seed)
     rows = _read_local(Path(config.path)) if config.path is not None else _read_hub(config)
     read = problems_of_rows(rows, config, config.path or config.name)
     if config.shuffle:

@@ -24,18 +24,18 @@ def name_in_run(item: Input, ctx: RunContext) -> str:
 def relative(path: Path, ctx: RunContext) -> str:
     """Named from the run folder on, so that a run may be moved, renamed or copied."""
     for prefix, run in (("", ctx.paths), (PHASE1, ctx.phase1)):
-        if run is not None and (name := inside(path, run)):
+        if run is not None and (name := path_inside(path, run)):
             return prefix + name
-    return str(plain(path))
+    return str(plain_path(path))
 
 
-def inside(path: Path, run: RunPaths) -> str:
+def path_inside(path: Path, run: RunPaths) -> str:
     """A path from a run's folder on; empty if it lies elsewhere."""
-    place, root = plain(path), plain(run.root)
+    place, root = plain_path(path), plain_path(run.root)
     return place.relative_to(root).as_posix() if place.is_relative_to(root) else ""
 
 
-def plain(path: Path) -> Path:
+def plain_path(path: Path) -> Path:
     """An absolute path without detours; links stay as they are."""
     return Path(os.path.normpath(path.absolute()))
 
@@ -87,7 +87,7 @@ def is_of_others(path: Path, stage: Stage, ctx: RunContext) -> bool:
     return any(name in record.outputs for key, record in ctx.meta.stages.items() if key != stage.key)
 
 
-def shown(name: str) -> str:
+def shown_name(name: str) -> str:
     """The file's own name, and which part of it."""
     path, bracket, part = name.partition("[")
     return f"{Path(path).name}{bracket}{part}"

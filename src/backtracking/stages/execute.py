@@ -14,7 +14,7 @@ from backtracking.run import provenance
 from backtracking.run.inputs import Input, watching
 from backtracking.run.lock import is_locked
 from backtracking.run.meta import StageRecord, told_left_out
-from backtracking.run.rowfile import set_aside
+from backtracking.run.rowfile import set_aside_and_say
 from backtracking.stages import digests
 from backtracking.stages.base import RunContext, Stage
 from backtracking.stages.origin import made_elsewhere, speaking_foreign, why_not_made
@@ -117,9 +117,9 @@ def _why_stale(stage: Stage, ctx: RunContext, record: StageRecord) -> str:
         return f"{changed} changed"
     for name, made in digests.recorded_outputs(stage, ctx, record).items():
         if not _is_as_made(name, made, ctx):
-            return f"{digests.shown(name)} was changed after it was made"
+            return f"{digests.shown_name(name)} was changed after it was made"
     there = next((name for name in record.not_made if digests.at(name, ctx).path.exists()), "")
-    return f"{digests.shown(there)} is not from this run" if there else ""
+    return f"{digests.shown_name(there)} is not from this run" if there else ""
 
 
 def _is_as_made(name: str, made: str, ctx: RunContext) -> bool:
@@ -152,7 +152,7 @@ def _short(value: Any) -> str:
 def _changed(before: dict[str, str], now: dict[str, str]) -> str:
     for name in sorted({*before, *now}):
         if before.get(name, "") != now.get(name, ""):
-            return digests.shown(name)
+            return digests.shown_name(name)
     return ""
 
 
@@ -211,7 +211,7 @@ def _make_room(stage: Stage, ctx: RunContext, force: bool) -> None:
     spared = {*resumed, *stage.rewrites(ctx)}
     foreign = [path for path in made_elsewhere(stage, ctx) if path not in spared]
     for path in [*(resumed if force else ()), *foreign]:
-        set_aside(path, ctx.reporter)
+        set_aside_and_say(path, ctx.reporter)
 
 
 def _begin(stage: Stage, ctx: RunContext) -> StageRecord:
@@ -238,7 +238,7 @@ def _note_not_testable(stage: Stage, ctx: RunContext, record: StageRecord, why: 
     made = with_beside(stage.outputs(ctx))
     own = [path for path in made if not digests.is_of_others(path, stage, ctx)]
     for path in own:
-        set_aside(path, ctx.reporter)
+        set_aside_and_say(path, ctx.reporter)
     record.outcome, record.reason, record.cause, record.notes = "not testable", str(why), why.cause, {}
     record.not_made = [digests.relative(path, ctx) for path in own]
 

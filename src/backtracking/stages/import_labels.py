@@ -9,7 +9,7 @@ from backtracking.errors import UserError
 from backtracking.measurements.events import table_writer
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, RowId
-from backtracking.sources.labels import Label, LabelCounts, LabelledSentence, place, read_sentences
+from backtracking.sources.labels import Label, LabelCounts, LabelledSentence, place_sentences, read_sentences
 from backtracking.sources.rows import read_rows
 from backtracking.sources.trace import GUESSES, clean, guess, prompt_key
 from backtracking.stages.base import RunContext
@@ -53,7 +53,7 @@ def label_rows(
     counts: LabelCounts,
 ) -> Iterator[dict[str, Any]]:
     """The labelled sentences of a completion as rows of the table of labels."""
-    for one in place(record.completion, sentences, mapping):
+    for one in place_sentences(record.completion, sentences, mapping):
         counts.add(one)
         yield {
             "example_id": record.example_id,

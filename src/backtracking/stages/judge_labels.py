@@ -17,7 +17,7 @@ from backtracking.text.scorer import Scorer
 
 def judged_labels(ctx: RunContext, scorer: Scorer) -> pd.DataFrame:
     """One row per labelled sentence of the run, with what every detector says about it."""
-    path = io.require(SENTENCE_LABELS.path(ctx.paths), made_by=SENTENCE_LABELS.made_by)
+    path = io.require_file(SENTENCE_LABELS.path(ctx.paths), made_by=SENTENCE_LABELS.made_by)
     spans: dict[tuple[str, str, int], list[TaggedSpan]] = defaultdict(list)
     for row in io.read_csv(path).to_dict("records"):
         key = (str(row["variant"]), str(row["example_id"]), int(row["sample_id"]))

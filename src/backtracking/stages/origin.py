@@ -39,14 +39,14 @@ def why_not_made(path: Path, ctx: RunContext) -> str:
     """
     if io.exists(path):
         return ""
-    for paths, meta in records(ctx):
+    for paths, meta in run_records(ctx):
         for key, record in meta.stages.items():
             if path in (paths.root / name for name in record.not_made):
                 return record.cause or f"{key} is not testable: {record.reason}"
     return ""
 
 
-def records(ctx: RunContext) -> Iterator[tuple[RunPaths, RunMeta]]:
+def run_records(ctx: RunContext) -> Iterator[tuple[RunPaths, RunMeta]]:
     """The run's record, and that of its Phase 1 run."""
     yield ctx.paths, ctx.meta
     if ctx.phase1 is not None and ctx.phase1.meta.exists():

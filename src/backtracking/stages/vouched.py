@@ -9,7 +9,7 @@ from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths
 from backtracking.stages import digests
 from backtracking.stages.base import RunContext, Stage
-from backtracking.stages.origin import records
+from backtracking.stages.origin import run_records
 
 
 def checking(stage: Stage, ctx: RunContext) -> Verifier:
@@ -18,7 +18,9 @@ def checking(stage: Stage, ctx: RunContext) -> Verifier:
     Files that a stopped stage may have written in, and those that nobody's record knows, are taken as they
     are: foreign runs have none, and rows carry digests of their own.
     """
-    runs = [(run, meta) for run, meta in records(ctx) if not (stage.says_what_is_stale and run == ctx.paths)]
+    runs = [
+        (run, meta) for run, meta in run_records(ctx) if not (stage.says_what_is_stale and run == ctx.paths)
+    ]
     in_flux = set(_unfinished_outputs(stage, ctx))
     checked: set[Path] = set()
 
@@ -52,8 +54,8 @@ def _unfinished_outputs(stage: Stage, ctx: RunContext) -> Iterator[Path]:
 
 def _makers(path: Path, run: RunPaths, meta: RunMeta) -> dict[str, str]:
     """The stages of a run that made a file, each with the digest of what it wrote."""
-    inside = digests.inside(path, run)
-    names = (inside, path.name) if inside else (str(digests.plain(path)),)
+    inside = digests.path_inside(path, run)
+    names = (inside, path.name) if inside else (str(digests.plain_path(path)),)
     if path == run.config:
         return {"init-run": meta.config_digest} if meta.config_digest else {}
     recorded = ((key, record.outputs.get(name)) for key, record in meta.stages.items() for name in names)

@@ -17,7 +17,7 @@ from backtracking.interventions import BASELINE_ARM, Arm, Condition, Interventio
 from backtracking.measurements.comparison import average, compare
 from backtracking.measurements.metrics import OUTCOMES
 from backtracking.measurements.outcome import FallingOutcome, primary_outcome, ways
-from backtracking.measurements.tallies import counted
+from backtracking.measurements.tallies import contributions
 from backtracking.model.arms import check_arms
 from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME
@@ -55,7 +55,7 @@ def search_arms(
     study = _study(candidates, config, seed)
     baseline = run_arms(job, [BASELINE_ARM])
     seen = {BASELINE_NAME: baseline.events}
-    values = counted(baseline.events)
+    values = contributions(baseline.events)
     outcome, judged_by = primary_outcome(values), ways(values)
     generated = baseline.generated
     lines: list[dict[str, Any]] = []

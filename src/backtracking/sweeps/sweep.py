@@ -19,7 +19,7 @@ from backtracking.errors import UserError
 from backtracking.interventions import BASELINE_ARM, Arm, Condition
 from backtracking.measurements.degeneration import degeneration
 from backtracking.measurements.events import EventReader
-from backtracking.measurements.hook_debug import hook_debug
+from backtracking.measurements.hook_debug import counts_of_start
 from backtracking.measurements.looks import Looks
 from backtracking.measurements.tradeoff import find_best_tradeoff, summarize_arms
 from backtracking.model.arms import Resources, scale_arms, subset_arms
@@ -29,7 +29,7 @@ from backtracking.run import io
 from backtracking.run.progress import Bar, Quiet, Reporter
 from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
-from backtracking.run.rowfile import Found, RowFile, resume, say_failed, set_aside, sort_rows
+from backtracking.run.rowfile import Found, RowFile, resume, say_failed, set_aside_and_say, sort_rows
 from backtracking.sweeps.waves import run_waves
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def run_arms(job: SweepJob, arms: Sequence[Arm]) -> SweepResult:
         else:
             course = run_waves(job.looks, arms, grow, job.margin, job.reporter)
     finally:
-        debug = hook_debug(ledger, generated, {arm: len(rows) for arm, rows in on_disk.items()})
+        debug = counts_of_start(ledger, generated, {arm: len(rows) for arm, rows in on_disk.items()})
         job.note_hooks(debug)
     _put_in_order(job, arms)
     if job.looks is None or course is None:
@@ -264,7 +264,7 @@ def _resume(job: SweepJob, arm: Arm) -> Found:
     if not is_current(job, arm):
         if path.exists():
             job.reporter.say(f"  {arm.name} was made with other settings")
-        set_aside(path, job.reporter)
+        set_aside_and_say(path, job.reporter)
         _write_card(job, arm)
     prompts = {str(prompt.example_id): list(prompt.ids) for prompt in job.prompts}
     variant, draws = job.prompts[0].variant, {member.draw for member in arm.members}

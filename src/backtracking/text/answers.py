@@ -23,7 +23,7 @@ from backtracking.text.quantities import Quantity
 from backtracking.text.stances import Mention, Stance
 from backtracking.text.statements import Statement, lowered, read_statement, stance_of_box
 
-__all__ = ["Answer", "AnswerRule", "GradedAnswer", "extract_answer", "grade", "judge"]
+__all__ = ["Answer", "AnswerRule", "GradedAnswer", "extract_answer", "grade", "judge_answer"]
 
 AnswerRule = Literal[
     "boxed", "final_line", "last_number", "regex", "none", "cut", "regex_timeout", "denied", "hedged"
@@ -89,7 +89,7 @@ class GradedAnswer:
     answer: Answer
 
 
-def judge(
+def judge_answer(
     completion: str,
     gold: str,
     *,

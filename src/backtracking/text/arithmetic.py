@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from backtracking.text.equalities import read_equalities
 from backtracking.text.equality_sides import Side
-from backtracking.text.expressions import FRACTION_SLASH, Operand, Span, evaluate
+from backtracking.text.expressions import FRACTION_SLASH, Operand, Span, expression_value
 from backtracking.text.lexicon import UNITS
 from backtracking.text.refutations import is_nobodys
 
@@ -42,7 +42,7 @@ def _judge(left: Side, right: Side, approximate: bool) -> Step | None:
     portions = {operand.percent for operand in (*computed.operands, *stated.operands)}
     if not _counts_the_same(left, right) or (_adds(computed) and len(portions) > 1):
         return None
-    expected, whole = evaluate(computed.parts), evaluate(stated.parts)
+    expected, whole = expression_value(computed.parts), expression_value(stated.parts)
     if expected is None or whole is None:
         return None
     if computed.is_share and whole.denominator == 1:
@@ -130,7 +130,7 @@ def _has_points_between_thousands(computed: Side, claim: Fraction) -> bool:
         part._replace(value=part.value * 1000) if isinstance(part, Operand) and part in points else part
         for part in computed.parts
     ]
-    return bool(points) and evaluate(parts) in (claim, claim * 1000)
+    return bool(points) and expression_value(parts) in (claim, claim * 1000)
 
 
 _THOUSANDS = 3

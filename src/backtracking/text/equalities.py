@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from backtracking.text import equality_words as say
 from backtracking.text.equality_sides import Side, is_letter, is_unknown_name, side_of, unit_of
-from backtracking.text.equality_tokens import NOTHING, NUMERIC, neighbourhoods, tokens_of
+from backtracking.text.equality_tokens import NOTHING, NUMERIC, marked_tokens, neighbourhoods
 from backtracking.text.lexer import Token
 
 _MAX_UNIT_WORDS = 3
@@ -20,7 +20,7 @@ _MAX_REMARK = 8
 def read_equalities(text: str) -> Iterator[tuple[Side, Side, bool]]:
     """Left side, right side, and whether the sign means "about", for every equality with an operator."""
     for start, end in neighbourhoods(text):
-        tokens = tokens_of(text, start, end)
+        tokens = marked_tokens(text, start, end)
         for place, token in enumerate(tokens):
             if token.kind != "equals":
                 continue

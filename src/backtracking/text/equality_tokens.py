@@ -115,7 +115,7 @@ def _word_end(text: str, at: int) -> int:
     return space.start() if space else min(len(text), at + _REACH_BACK)
 
 
-def tokens_of(text: str, start: int, end: int) -> list[Token]:
+def marked_tokens(text: str, start: int, end: int) -> list[Token]:
     """The tokens of a stretch, with a mark where the text goes on beyond it."""
     reader = _Reader(text)
     tokens, kinds, new = reader.tokens, _KINDS, tuple.__new__  # without __new__'s defaults: half the time

@@ -30,7 +30,7 @@ class _UnclearError(Exception):
     """An expression that has no value, or none worth computing."""
 
 
-def evaluate(expression: Sequence[ExpressionPart]) -> Fraction | None:
+def expression_value(expression: Sequence[ExpressionPart]) -> Fraction | None:
     """The value of an expression; none when it has none or is too large to be meant."""
     if len(expression) == 1 and isinstance(expression[0], Operand):
         return expression[0].value

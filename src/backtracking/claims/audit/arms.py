@@ -10,8 +10,8 @@ from backtracking.artifacts import phase1, phase2
 from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.audited import RANDOM, AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, not_applicable, rule
-from backtracking.claims.audit.completions import Group, listed, named
-from backtracking.claims.wording import number, points, quoted, records
+from backtracking.claims.audit.completions import Group, first_few, named
+from backtracking.claims.wording import lines_of, number, points, quoted
 from backtracking.measurements.tradeoff import HELD
 from backtracking.run.records import BASELINE_NAME
 
@@ -91,10 +91,10 @@ def _of_tables(run: AuditedRun) -> Iterator[Finding]:
     """Arms that changed no component, and those that have the baseline's every number."""
     for table, arms in run.arms:
         untouched = is_untouched(arms)
-        base = records(arms[untouched])
+        base = lines_of(arms[untouched])
         rates = [name for name in _RATES if name in arms]
         is_told = not run.has_swept_rows and len(rates) > 2
-        for row in records(arms[~untouched]):
+        for row in lines_of(arms[~untouched]):
             if number(row, "num_components") == 0 and row.get("kind", "intervention") == "intervention":
                 yield Finding(FAIL, f"{quoted(row['arm'])} changes no component ({table.file})")
             elif is_told and any(_equal(row, other, rates) for other in base):
@@ -172,9 +172,8 @@ def _shared_halves(run: AuditedRun) -> Finding | None:
     search, confirm = ({str(name) for name in halves.get(half) or ()} for half in ("search", "confirm"))
     if not (both := sorted(search & confirm)):
         return None
-    says = (
-        f"{len(both):,} problems are both picked on and confirmed on: {listed([quoted(n) for n in both], 3)}"
-    )
+    named = first_few([quoted(name) for name in both], 3)
+    says = f"{len(both):,} problems are both picked on and confirmed on: {named}"
     return Finding(FAIL, says, float(len(both)))
 
 
@@ -192,7 +191,7 @@ def _confirmation(run: AuditedRun, confirmed: pd.DataFrame) -> Finding:
     )
     if held is not None and not held.empty:
         names = [quoted(name) for name in held["arm"]]
-        return Finding(FAIL, f"{listed(names)} qualified and was not confirmed", float(len(names)))
+        return Finding(FAIL, f"{first_few(names)} qualified and was not confirmed", float(len(names)))
     return Finding(PASS, "no arm qualified on the search half, so there was nothing to confirm", 0.0)
 
 
@@ -235,7 +234,7 @@ def _changes(run: AuditedRun) -> Iterator[_Change]:
 def _changes_in(run: AuditedRun, table: Table) -> Iterator[_Change]:
     """Every change with its interval; of what is only compared with nothing is claimed."""
     arms = run.evidence.table(table)
-    rows = records(arms) if arms is not None else ()
+    rows = lines_of(arms) if arms is not None else ()
     for row in (row for row in rows if not _is_control(row)):
         for outcome, what in _CLAIMED.items():
             value, low, high = (number(row, f"{outcome}_diff{end}") for end in ("", "_low", "_high"))

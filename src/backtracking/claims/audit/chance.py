@@ -11,7 +11,7 @@ import pandas as pd
 from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.audited import AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, Finding, not_applicable, rule
-from backtracking.claims.audit.completions import Group, numbers
+from backtracking.claims.audit.completions import Group, finite_numbers
 from backtracking.claims.wording import p_value, percent, quoted
 from backtracking.measurements.statistics import LEVEL, rate
 from backtracking.text.grading import parse_number
@@ -155,7 +155,7 @@ def _of_table(table: Table, arms: pd.DataFrame, chance: float | None) -> list[_A
     from statsmodels.stats.proportion import proportion_confint
 
     untouched = arms[is_untouched(arms)]
-    accuracies, totals = numbers(untouched, "accuracy"), numbers(untouched, "total")
+    accuracies, totals = finite_numbers(untouched, "accuracy"), finite_numbers(untouched, "total")
     judged = []
     for name, value, total in zip(untouched["arm"], accuracies, totals, strict=True):
         if not (0 <= value <= 1 and total >= 1):

@@ -44,7 +44,7 @@ def audit_into(
 ) -> list[Check]:
     """Audit a run, and keep what came out in a folder that may be another run's."""
     checks = audit(evidence, phase1)
-    kept.write(paths, described(evidence.paths.run_id, checks))
+    kept.write(paths, audit_as_json(evidence.paths.run_id, checks))
     return checks
 
 
@@ -60,7 +60,7 @@ def worst_first(checks: Sequence[Check]) -> list[Check]:
     return sorted(checks, key=lambda check: order.index(check.outcome))
 
 
-def described(run_id: str, checks: Sequence[Check]) -> dict[str, Any]:
+def audit_as_json(run_id: str, checks: Sequence[Check]) -> dict[str, Any]:
     """An audit as JSON."""
     counts = Counter(check.outcome for check in checks)
     return {

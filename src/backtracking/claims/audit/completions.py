@@ -71,7 +71,7 @@ def readable(events: pd.DataFrame, cap: float | None) -> pd.DataFrame | None:
         columns["sample_id"] = as_label(events["sample_id"])
     columns |= {new: truth(events[old]).astype("Float64").to_numpy(float, na_value=np.nan)
                 for old, new in FLAGS.items() if old in events}  # fmt: skip
-    columns |= {name: numbers(events, name) for name in NUMBERS if name in events}
+    columns |= {name: finite_numbers(events, name) for name in NUMBERS if name in events}
     columns |= {name: events[name].astype(object) for name in TEXTS if name in events}
     rows = pd.DataFrame(columns, index=events.index)
     for name in {"completion_tokens", "prompt_tokens"} & set(rows):
@@ -116,13 +116,13 @@ def _label_or_blank(events: pd.DataFrame, name: str) -> Any:
     return as_label(events[name]) if name in events else ""
 
 
-def numbers(table: pd.DataFrame, column: str) -> "pd.Series[Any]":
+def finite_numbers(table: pd.DataFrame, column: str) -> "pd.Series[Any]":
     """A column as finite numbers; whatever else stands in it is missing."""
     values = pd.to_numeric(table[column], errors="coerce").astype(float)
     return values.where(np.isfinite(values))
 
 
-def listed(names: Sequence[str], limit: int = 4) -> str:
+def first_few(names: Sequence[str], limit: int = 4) -> str:
     """The first few of some names, and how many more there are."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more

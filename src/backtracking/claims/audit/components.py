@@ -9,7 +9,7 @@ import pandas as pd
 from backtracking.artifacts import phase1, readings
 from backtracking.claims.audit.audited import RANDOM, AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, graded, not_applicable, rule
-from backtracking.claims.audit.completions import as_label, listed, numbers
+from backtracking.claims.audit.completions import as_label, finite_numbers, first_few
 from backtracking.claims.wording import percent, quoted
 
 FEWEST_DRAWS = 2
@@ -121,14 +121,14 @@ def selection_collateral(run: AuditedRun) -> Finding:
     damage = dict(
         zip(
             zip(as_label(importance["component"]), as_label(importance["layer"]), strict=True),
-            numbers(importance, "kl_control"),
+            finite_numbers(importance, "kl_control"),
             strict=True,
         )
     )
     costs = {f"{kind} {layer}": damage.get((str(kind), str(layer)), np.nan) for kind, layer in chosen}
     unknown = [name for name, cost in costs.items() if pd.isna(cost)]
     if unknown:
-        return Finding(WARN, f"the damage of {listed(unknown)} at controls was not measured")
+        return Finding(WARN, f"the damage of {first_few(unknown)} at controls was not measured")
     most = run.number("analysis.max_collateral") or DEFAULT_MAX_COLLATERAL
     worst = max(costs, key=lambda name: costs[name])
     details = [f"{name}: {cost:.3g} nats" for name, cost in costs.items()]
@@ -171,7 +171,7 @@ def _matching_of_lens(run: AuditedRun) -> Finding:
     kinds = sorted(set(as_label(lens["control_matching"])) - set(MATCHED))
     if kinds:
         return Finding(
-            WARN, f"controls of the lens are not matched: {listed([quoted(kind) for kind in kinds])}", 1.0
+            WARN, f"controls of the lens are not matched: {first_few([quoted(kind) for kind in kinds])}", 1.0
         )
     return not_applicable(f"the controls one by one are not in this run ({readings.CONTROLS.file})")
 
@@ -249,7 +249,9 @@ def _offsets(
     if not {problem, sample} <= set(rows):
         return pd.Series(np.nan, index=rows.index)
     keys = zip(as_label(rows[problem]), as_label(rows[sample]), strict=True)
-    return numbers(rows, position) - pd.Series([starts.get(key, np.nan) for key in keys], index=rows.index)
+    return finite_numbers(rows, position) - pd.Series(
+        [starts.get(key, np.nan) for key in keys], index=rows.index
+    )
 
 
 CHECKS = (random_draws, selection_collateral, controls_matched)

@@ -12,7 +12,7 @@ from backtracking.artifacts import phase1
 from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.audited import AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, not_applicable, rule
-from backtracking.claims.audit.completions import Group, as_label, named, numbers
+from backtracking.claims.audit.completions import Group, as_label, finite_numbers, named
 from backtracking.claims.wording import number, percent, quoted
 from backtracking.measurements.statistics import Difference, paired_difference, sums_by
 from backtracking.run.records import BASELINE_NAME
@@ -126,7 +126,9 @@ def _pooled_totals(run: AuditedRun, compared: pd.DataFrame) -> list[str]:
         if group.table == phase1.EVENTS:
             sizes.setdefault(group.condition, {})[group.variant] = len(group.rows)
     said = []
-    for condition, total in zip(as_label(compared["condition"]), numbers(compared, "total"), strict=True):
+    for condition, total in zip(
+        as_label(compared["condition"]), finite_numbers(compared, "total"), strict=True
+    ):
         own = sizes.get(condition, {})
         if len(own) > 1 and total == sum(own.values()) and total not in own.values():
             said.append(f"{quoted(condition)} is pooled over {len(own)} prompt formats")

@@ -8,7 +8,7 @@ import pandas as pd
 from backtracking.artifacts import phase1, phase2, readings
 from backtracking.claims.audit.audited import AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, graded, not_applicable, rule
-from backtracking.claims.audit.completions import listed, numbers
+from backtracking.claims.audit.completions import finite_numbers, first_few
 from backtracking.claims.wording import percent, quoted
 from backtracking.config.schema import DetectionConfig
 
@@ -65,7 +65,9 @@ def _common_families(run: AuditedRun) -> list[str] | None:
         texts = [str(text) for text in tokens.values()] if isinstance(tokens, dict) else []
         common = [text for text in texts if is_common(text)]
         if common and phrase.casefold() in strict and not is_common(phrase):
-            said.append(f"the family of {quoted(phrase)} holds {listed([quoted(text) for text in common])}")
+            said.append(
+                f"the family of {quoted(phrase)} holds {first_few([quoted(text) for text in common])}"
+            )
     return said
 
 
@@ -87,7 +89,10 @@ def _common_onsets(run: AuditedRun) -> tuple[float, str] | None:
     common = beginnings[beginnings.map(is_common)]
     words = [quoted(text) for text in common.value_counts().index]
     share = len(common) / len(beginnings)
-    return share, f"{percent(share)} of {len(beginnings):,} onsets begin with a common word: {listed(words)}"
+    return (
+        share,
+        f"{percent(share)} of {len(beginnings):,} onsets begin with a common word: {first_few(words)}",
+    )
 
 
 def is_common(text: str) -> bool:
@@ -136,11 +141,11 @@ def _masses(run: AuditedRun) -> Iterator[float]:
     at_onsets = step[step["position_kind"] == "onset"] if "position_kind" in step else step
     before = [name for name in ("family_prob_before", "other_families_prob_before") if name in at_onsets]
     if before:
-        total = sum(numbers(at_onsets, name).fillna(0.0) for name in before)
+        total = sum(finite_numbers(at_onsets, name).fillna(0.0) for name in before)
         keys = [name for name in ("example_id", "sample_id", "pred_pos") if name in at_onsets]
         yield from pd.Series(total)[~at_onsets.duplicated(keys)]
     elif "subset_name" in step:
-        yield from numbers(at_onsets[is_untouched(at_onsets)], "onset_prob").dropna()
+        yield from finite_numbers(at_onsets[is_untouched(at_onsets)], "onset_prob").dropna()
 
 
 CHECKS = (common_trigger_words, greedy_lacks_onsets)

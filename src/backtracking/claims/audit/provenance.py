@@ -4,7 +4,7 @@ from typing import Any
 
 from backtracking.claims.audit.audited import AuditedRun
 from backtracking.claims.audit.check import PASS, WARN, Finding, graded, not_applicable, rule
-from backtracking.claims.audit.completions import Group, listed
+from backtracking.claims.audit.completions import Group, first_few
 from backtracking.claims.wording import percent, quoted
 from backtracking.config.schema import GenerationConfig
 
@@ -90,7 +90,9 @@ def code_revision(run: AuditedRun) -> Finding:
             WARN, "made with uncommitted changes", float(len(dirty) or 1), tuple(map(quoted, dirty))
         )
     if len(codes) > 1:
-        says = f"made by {len(codes)} revisions of the code: {listed([quoted(code[:12]) for code in codes])}"
+        says = (
+            f"made by {len(codes)} revisions of the code: {first_few([quoted(code[:12]) for code in codes])}"
+        )
         return Finding(WARN, says, float(len(codes)), tuple(map(quoted, codes)))
     if sha:
         return Finding(PASS, f"revision {quoted(str(sha)[:12])}", 0.0)

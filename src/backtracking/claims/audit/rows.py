@@ -10,7 +10,7 @@ from backtracking.artifacts import phase1
 from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.audited import AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, not_applicable, rule
-from backtracking.claims.audit.completions import Group, as_label, listed, named, numbers
+from backtracking.claims.audit.completions import Group, as_label, finite_numbers, first_few, named
 from backtracking.claims.wording import percent, quoted
 from backtracking.measurements.floors import MOST_CUT
 from backtracking.run.records import ALONE, BASELINE_NAME
@@ -81,9 +81,9 @@ def _shares_of_arms(run: AuditedRun) -> Iterator[_Share]:
 
 
 def _shares(table: pd.DataFrame, names: list[str], are_baselines: list[bool]) -> Iterator[_Share]:
-    totals = numbers(table, "total").fillna(0) if "total" in table else [0] * len(table)
+    totals = finite_numbers(table, "total").fillna(0) if "total" in table else [0] * len(table)
     for name, is_baseline, value, total in zip(
-        names, are_baselines, numbers(table, "truncation_rate"), totals, strict=True
+        names, are_baselines, finite_numbers(table, "truncation_rate"), totals, strict=True
     ):
         if pd.notna(value):
             yield _Share(name, is_baseline, float(value), int(total))
@@ -132,7 +132,7 @@ def _foreign(run: AuditedRun) -> Iterator[str]:
             if strange := sorted(ids - known):
                 yield (
                     f"{len(strange):,} of {len(ids):,} problems of {table.file} are not in {where}: "
-                    f"{listed([quoted(name) for name in strange], 3)}"
+                    f"{first_few([quoted(name) for name in strange], 3)}"
                 )
                 break
 

@@ -3,11 +3,11 @@
 import math
 from typing import Any
 
-from backtracking.reports.two_runs.components import components, rules
+from backtracking.reports.two_runs.components import compared_components, rules
 from backtracking.reports.two_runs.rates import rates
 from backtracking.reports.two_runs.settings import made_with, packages, settings
 from backtracking.reports.two_runs.side import ComparedRun
-from backtracking.reports.two_runs.verdicts import verdicts
+from backtracking.reports.two_runs.verdicts import compared_verdicts
 from backtracking.run.paths import RunPaths
 
 
@@ -20,9 +20,9 @@ def compared(one: RunPaths, other: RunPaths) -> dict[str, Any]:
         "settings": settings(a, b),
         "made_with": made_with(a, b),
         "packages": packages(a, b),
-        "verdicts": verdicts(a, b),
+        "verdicts": compared_verdicts(a, b),
         "rates": rates(a, b),
-        "components": components(a, b),
+        "components": compared_components(a, b),
         "selected_by": dict(zip("ab", rules(a, b), strict=True)),
     }
     lacking = {"a": a.lacking, "b": b.lacking}

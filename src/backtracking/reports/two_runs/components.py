@@ -5,7 +5,7 @@ from typing import Any
 
 from backtracking.artifacts.readings import IMPORTANCE, SELECTED, SELECTION
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import number, records
+from backtracking.claims.wording import lines_of, number
 from backtracking.reports.two_runs.side import ComparedRun
 
 LOST = "delta_trigger_log_odds"
@@ -13,7 +13,7 @@ _EARLIER = "delta_wait_logit_mean"
 """The same question in tables of an earlier implementation: the onset's logit."""
 
 
-def components(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:
+def compared_components(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:
     """Every component that either run selected, and how it fared in both."""
     ours, theirs = _selected(a), _selected(b)
     if ours is None or theirs is None:
@@ -65,7 +65,7 @@ def _effects(side: ComparedRun) -> Mapping[tuple[str, int], dict[str, Any]]:
             "measure": column,
             **{end: number(line, f"{column}{suffix}") for end, suffix in _ENDS.items()},
         }
-        for line in records(table)
+        for line in lines_of(table)
     }
 
 

@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from backtracking.claims.wording import counted, fixed, plain, points, quoted, rate
+from backtracking.claims.wording import counted, fixed, plainly, points, quoted, rate_text
 from backtracking.measurements.metrics import BY_NAME
 from backtracking.reports.columns import Lines
 from backtracking.reports.document import Document
@@ -110,9 +110,14 @@ def _rate(line: Comparison) -> list[str]:
     label = metric.label or metric.name.replace("_", " ")
     if metric.is_share:
         apart = f"{points(difference, 'x')} points" if difference else "—"
-        return [label, rate(a, "x", n=None), rate(b, "x", n=None), apart]
+        return [label, rate_text(a, "x", n=None), rate_text(b, "x", n=None), apart]
     place = fixed(a.get("x"), b.get("x"))
-    return [label, plain(a, "x", place), plain(b, "x", place), plain(difference, "x", f"+{place}")]
+    return [
+        label,
+        plainly(a, "x", place),
+        plainly(b, "x", place),
+        plainly(difference, "x", f"+{place}"),
+    ]
 
 
 def _cell(interval: Comparison) -> dict[str, float]:
@@ -145,7 +150,7 @@ def _component_rows(lines: Sequence[Comparison]) -> Iterator[list[str]]:
 def _effect(effect: Comparison | None) -> str:
     if effect is None:
         return "not in its scan"
-    return f"`{effect['measure']}` {plain(_cell(effect), 'x', '+.2f')}"
+    return f"`{effect['measure']}` {plainly(_cell(effect), 'x', '+.2f')}"
 
 
 def _differences(document: Document, name: str, lines: Sequence[Comparison]) -> None:

@@ -17,7 +17,7 @@ from backtracking.artifacts.phase2 import (
     SUBSET_EVENTS,
     SUBSETS,
 )
-from backtracking.claims.wording import number, records
+from backtracking.claims.wording import lines_of, number
 from backtracking.measurements.comparison import average, compare
 from backtracking.measurements.metrics import METRICS, Metric
 from backtracking.measurements.statistics import Difference, Interval, difference_of_independent
@@ -69,7 +69,7 @@ class ConditionSums:
 
 def rates(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:
     """Every metric under every condition that both runs have, and B minus A."""
-    ours, theirs = measured(a), measured(b)
+    ours, theirs = measured_rates(a), measured_rates(b)
     shared = [group for group in ours if group in theirs]
     for side, own, other in ((a, ours, theirs), (b, theirs, ours)):
         if not own:
@@ -81,7 +81,7 @@ def rates(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:
     return [line for group in shared for line in _lines(group, ours[group], theirs[group], same)]
 
 
-def measured(side: ComparedRun) -> dict[FormatAndCondition, ConditionSums]:
+def measured_rates(side: ComparedRun) -> dict[FormatAndCondition, ConditionSums]:
     """What a run measured, by prompt format and condition; sweeps share rows, so the first table counts."""
     measured_under: dict[FormatAndCondition, ConditionSums] = {}
     for table in _BY_ROW:
@@ -94,7 +94,7 @@ def measured(side: ComparedRun) -> dict[FormatAndCondition, ConditionSums]:
         return measured_under
     for table in _BY_ARM:
         lines = side.evidence.table(table)
-        for line in () if lines is None else records(lines):
+        for line in () if lines is None else lines_of(lines):
             measured_under.setdefault((ANY_FORMAT, str(line["arm"])), ConditionSums(line=line))
     if measured_under:
         side.lacks("intervals: it kept rates of its arms, no rows")

@@ -8,7 +8,7 @@ from backtracking.artifacts.phase2 import REPORT
 from backtracking.reports.two_runs.side import ComparedRun
 
 
-def verdicts(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:
+def compared_verdicts(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:
     """Every claim that either run judged; null where it did not."""
     ours, theirs = _judged(a), _judged(b)
     keys = list(dict.fromkeys([*ours, *theirs]))

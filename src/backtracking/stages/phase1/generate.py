@@ -26,7 +26,7 @@ from backtracking.run.inputs import Input
 from backtracking.run.paths import RunPaths
 from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem, RowId
-from backtracking.run.rowfile import RowFile, resume, say_failed, set_aside, sort_rows
+from backtracking.run.rowfile import RowFile, resume, say_failed, set_aside_and_say, sort_rows
 from backtracking.stages.base import (
     Completions,
     Result,
@@ -176,7 +176,7 @@ class Generate(Stage):
         """Finished rows that this config would write again to the letter."""
         record = ctx.meta.stages[self.key]
         if record.notes != notes:
-            set_aside(file.path, ctx.reporter)
+            set_aside_and_say(file.path, ctx.reporter)
         record.notes = notes
         ctx.meta.save(ctx.paths.meta)
 

@@ -25,12 +25,12 @@ from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input
-from backtracking.stages.phase2.from_phase1 import looked_into
+from backtracking.stages.phase2.from_phase1 import problems_looked_into
 from backtracking.stages.phase2.job import (
     SWEEP_KEYS,
     arms_made,
     current_arms,
-    hook_debug,
+    hook_debug_file,
     problem_halves,
     search_looks,
     sweep_job,
@@ -67,7 +67,7 @@ class Phase2Confirm(Stage):
         """The split, the choice, and what it did on the problems held out."""
         tables = [earlier.SPLIT, files.CHOICE, files.CONFIRMED, files.CONFIRM_EVENTS]
         tables += [files.CONFIRM_PREFIXES, files.CONFIRM_PREFIX_ROWS]
-        return paths(ctx.paths, with_figures([*tables, *hook_debug(ctx), files.CHOICE_FIGURE]))
+        return paths(ctx.paths, with_figures([*tables, *hook_debug_file(ctx), files.CHOICE_FIGURE]))
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
         """The continuations of forced prefixes so far."""
@@ -110,7 +110,7 @@ class Phase2Confirm(Stage):
 
     def _halves(self, ctx: RunContext) -> dict[str, list[str]]:
         """The two halves, without the problems of the second that Phase 1 fitted or selected on."""
-        halves, seen = problem_halves(ctx), looked_into(ctx)
+        halves, seen = problem_halves(ctx), problems_looked_into(ctx)
         fresh = [problem for problem in halves["confirm"] if problem not in seen]
         left_out = [problem for problem in halves["confirm"] if problem in seen]
         of_them = f" that Phase 1 has not looked at ({len(left_out):,} it has)" if left_out else ""

@@ -45,7 +45,7 @@ def saved_directions(ctx: RunContext) -> "dict[str, Tensor]":
     return readings.DIRECTIONS.read(run) if readings.DIRECTIONS.exists(run) else {}
 
 
-def looked_into(ctx: RunContext) -> set[str]:
+def problems_looked_into(ctx: RunContext) -> set[str]:
     """Problems that Phase 1 fitted or selected on, as its own tables name them."""
     run = ctx.phase1
     if run is None:

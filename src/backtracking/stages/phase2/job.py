@@ -156,7 +156,7 @@ def current_arms(ctx: RunContext, variant: str, names: Iterable[str]) -> "tuple[
     return job, current
 
 
-def hook_debug(ctx: RunContext) -> list[Artifact]:
+def hook_debug_file(ctx: RunContext) -> list[Artifact]:
     """What all sweeps add to, where it is asked for."""
     return [files.HOOK_DEBUG] if ctx.phase2.hook_debug else []
 

@@ -25,7 +25,7 @@ from backtracking.stages.phase2.job import (
     SWEEP_KEYS,
     arm_files,
     arms_made,
-    hook_debug,
+    hook_debug_file,
     in_waves,
     problem_halves,
     search_looks,
@@ -59,7 +59,7 @@ class Phase2ScaleSweep(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The table of scales, the rows behind it and the counts of the hooks."""
         tables = [files.SCALES, files.SCALE_EVENTS, *waves(ctx, files.SCALE_WAVES)]
-        return paths(ctx.paths, with_figures([*tables, *hook_debug(ctx), files.SCALES_FIGURE]))
+        return paths(ctx.paths, with_figures([*tables, *hook_debug_file(ctx), files.SCALES_FIGURE]))
 
     def completions(self, ctx: RunContext) -> Completions:
         """The winner of the subset sweep may be any subset, so its arms are counted as new ones."""

@@ -16,7 +16,7 @@ from backtracking.run.inputs import Input
 from backtracking.run.seed import derive_seed
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input
-from backtracking.stages.phase2.job import SWEEP_KEYS, arms_made, hook_debug, problem_halves, sweep_job
+from backtracking.stages.phase2.job import SWEEP_KEYS, arms_made, hook_debug_file, problem_halves, sweep_job
 from backtracking.stages.phase2.subsets import resources
 
 TABLES = (files.TRIALS, files.SEARCH, files.SEARCH_EVENTS)
@@ -36,7 +36,7 @@ class Phase2Search(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The arms tried, round by round, and the counts of the hooks."""
-        return paths(ctx.paths, with_figures([*TABLES, *hook_debug(ctx)]))
+        return paths(ctx.paths, with_figures([*TABLES, *hook_debug_file(ctx)]))
 
     def completions(self, ctx: RunContext) -> Completions:
         """No more rows than the budget."""

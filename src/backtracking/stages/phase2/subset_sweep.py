@@ -20,7 +20,7 @@ from backtracking.stages.phase2.job import (
     SWEEP_KEYS,
     arm_files,
     arms_made,
-    hook_debug,
+    hook_debug_file,
     in_waves,
     sweep_completions,
     sweep_inputs,
@@ -49,7 +49,7 @@ class Phase2SubsetSweep(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The table of subsets, the rows behind it and the counts of the hooks."""
         tables = [files.SUBSETS, files.SUBSET_EVENTS, *waves(ctx, files.SUBSET_WAVES)]
-        return paths(ctx.paths, with_figures([*tables, *hook_debug(ctx), files.SUBSETS_FIGURE]))
+        return paths(ctx.paths, with_figures([*tables, *hook_debug_file(ctx), files.SUBSETS_FIGURE]))
 
     def completions(self, ctx: RunContext) -> Completions:
         """The rows of every subset and of the baseline."""
