@@ -15,7 +15,7 @@ from backtracking.calibration.table import HEADING, tables_as_markdown, write_se
 from backtracking.calibration.truths import BY_NAME, SECOND
 from tests.measurement.test_outcome import as_arms, completions, events_of
 
-SIZE = {"problems": 10, "samples": 2, "sets": 2, "events": 10}
+SIZE = asdict(SMALL)
 SECOND_SIZE = asdict(SMALL_SECOND)
 
 
@@ -100,10 +100,10 @@ def test_the_table_marks_what_is_against_the_truth_and_counts_false_claims():
             study("second analyst", SECOND[0].name, 0, ever=["turned_down"]),
         ]
     )
-    assert "| one writer | qwen2 | **yes (false)** | yes |" in table
+    assert "| one writer | qwen2 | 1 × 24 | **yes (false)** | yes |" in table
     assert "| one writer | H0 | contradicted | 0 of 1 (≥ 0%) |" in table
     assert "| H1 | – | 2 of 40 (≤ 17%) | 0 of 1 (≤ 98%) |" in table
-    assert f"| {SECOND[0].name} | qwen2 | no |" in table
+    assert f"| {SECOND[0].name} | qwen2 | 2 × 12 | no 2 |" in table
     assert "| turned_down | – | 0 of 1 (≤ 98%) | 1 of 1 (≤ 100%) |" in table
     assert "| writes | – | – | – |" in table, "rows drawn again say nothing about the scan"
     assert "| format_effect | – | 0 of 40 (≤ 9%) | 1 of 1 (≤ 100%) |" in table

@@ -17,7 +17,6 @@ from backtracking.calibration.nulls import Desk, Outcomes, null_study
 from backtracking.calibration.second_nulls import second_null, swept_rows
 from backtracking.calibration.studies import (
     SMALL,
-    SMALL_SECOND,
     SecondSize,
     Size,
     outcomes,
@@ -68,9 +67,12 @@ class Scope:
     """Null studies made of the rows of each template."""
     analysts: int = 10
     """Null studies of each template that are analysed in every way."""
-    second_size: SecondSize = field(default_factory=SecondSize)
     second_seeds: int = 3
     """Studies of Phase 2 of each model that ships with the package."""
+    second_problems: int | None = None
+    """Problems of each; none: as many as leave the model's verdicts hardly ever open."""
+    prefixes: int = 60
+    """Fixed prefixes of each."""
 
     def first(self) -> list[PlantedStudy]:
         """Studies of models."""
@@ -93,7 +95,7 @@ class Scope:
         """Studies made of the rows of finished ones."""
         return [
             self._study(kind, name, "qwen2", seed)
-            for name in TEMPLATES
+            for name in (TEMPLATES if self.seeds else ())
             for kind, count in self._made_of_rows("relabelled", "analyst")
             for seed in range(count)
         ] + [
@@ -107,7 +109,8 @@ class Scope:
         return (planned, self.relabelled), (partial, self.analysts)
 
     def _second(self, kind: StudyKind, truth: str, seed: int) -> PlantedStudy:
-        size = asdict(self.second_size)
+        problems = self.second_problems or BY_NAME[truth].problems
+        size = asdict(SecondSize(problems, prefixes=self.prefixes))
         return PlantedStudy(kind=kind, truth=truth, architecture="qwen2", seed=seed, size=size)
 
     def _study(self, kind: StudyKind, truth: str, architecture: str, seed: int) -> PlantedStudy:
@@ -116,7 +119,7 @@ class Scope:
         )
 
 
-SMALL_SCOPE = Scope(SMALL, nulls=1, relabelled=2, analysts=1, second_size=SMALL_SECOND, second_seeds=1)
+SMALL_SCOPE = Scope(SMALL, nulls=1, relabelled=2, analysts=1, second_seeds=1, second_problems=12, prefixes=2)
 """For the tests."""
 
 

@@ -30,7 +30,7 @@ class Size:
     events: int = 48
 
 
-SMALL = Size(problems=10, samples=2, sets=2, events=10)
+SMALL = Size(problems=24, samples=2, sets=2, events=24)
 """For the tests."""
 
 
@@ -91,7 +91,7 @@ def _executed(config: LoadedConfig, model: LoadedModel, stages: Sequence[Stage],
 class SecondSize:
     """How large the studies of Phase 2 are: half of the problems pick, half confirm."""
 
-    problems: int = 300
+    problems: int
     samples: int = 2
     prefixes: int = 60
     draws: int = 4
@@ -102,10 +102,15 @@ SMALL_SECOND = SecondSize(problems=12, samples=1, prefixes=2, draws=1)
 
 
 def second_config(truth: Truth, size: SecondSize, seed: int, layers: int) -> ExperimentConfig:
-    """Blocks of the last layers as candidates, one of them at several strengths, and the confirmation."""
-    last = range(layers - 2, layers)
+    """The last attention block at several strengths, another block barely weakened, and the confirmation.
+
+    Blocks without which every completion runs to the cap would cost more than all other arms together.
+    """
+    last = f"attn_{layers - 1}"
+    weakened = {"component": "mlp", "layer": layers - 2, "mode": "scale", "strength": 0.9}
     subsets = {
-        f"{kind}_{layer}": {"components": [[kind, layer]]} for kind in ("attn", "mlp") for layer in last
+        last: {"components": [["attn", layers - 1]]},
+        f"mlp_{layers - 2}_weakened": {"components": [weakened]},
     }
     settings: dict[str, Any] = {
         "run": {"name": "calibration", "run_id": "calibration", "seed": seed},
@@ -117,7 +122,7 @@ def second_config(truth: Truth, size: SecondSize, seed: int, layers: int) -> Exp
             "num_samples_per_prompt": size.samples,
             "compute_baseline_only_metrics": False,
             "subset_sweep": {"subsets": subsets},
-            "scale_sweep": {"subset_name": f"attn_{layers - 1}", "scales": [0.5, 0.9]},
+            "scale_sweep": {"subset_name": last, "scales": [0.5, 0.9]},
             "continuation_ablation": {"enabled": False},
             "confirm": {"random_draws": size.draws, "fixed_prefixes": size.prefixes},
         },

@@ -1,6 +1,6 @@
 """The calibration as Markdown: truth by verdict, found rates, false claims, power."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from backtracking.calibration.calibrate import PlantedStudy
 from backtracking.calibration.nulls import CHOICES, SUPPORTED
 from backtracking.calibration.power import Plan, power
 from backtracking.calibration.second_nulls import REDUCTION
-from backtracking.calibration.truths import BY_NAME
+from backtracking.calibration.truths import BY_NAME, Truth
 from backtracking.run import io
 
 SIGNS = {"supported": "yes", "contradicted": "no", "inconclusive": "?", "not testable": "–"}
@@ -29,8 +29,9 @@ def tables_as_markdown(results: Sequence[PlantedStudy]) -> str:
     by_kind: dict[str, list[PlantedStudy]] = defaultdict(list)
     for result in results:
         by_kind[result.kind].append(result)
-    second = by_kind["second"]
-    parts = [_truths(by_kind["truth"], _FIRST), _found([*by_kind["truth"], *second])]
+    first, second = by_kind["truth"], by_kind["second"]
+    parts = [_truths(first, _FIRST)] if first else []
+    parts += [_found([*first, *second])]
     parts += [_truths(second, _SECOND)] if second else []
     parts += [_false(by_kind), _power()]
     return "\n\n".join(parts) + "\n"
@@ -42,32 +43,45 @@ def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 _FIRST = (
-    "Each line is one model, studied by the whole first phase ({problems} problems × {samples} completions, "
-    "{sets} random sets)"
+    "Each line is a truth in one architecture, studied by the whole first phase "
+    "({problems} problems × {samples} completions, {sets} random sets)"
 )
 _SECOND = (
-    "Each line is one study of Phase 2 with another seed: arms picked on half of {problems} problems × "
-    "{samples} completions and confirmed on the other half, behind {prefixes} fixed prefixes as well"
+    "The same of Phase 2: arms picked on half of the problems ({samples} completions of each) and confirmed "
+    "on the other half, behind {prefixes} fixed prefixes as well"
 )
 
 
 def _truths(results: Sequence[PlantedStudy], lines: str) -> str:
     claims = list(dict.fromkeys(claim for result in results for claim in result.outcomes))
 
-    def cell(result: PlantedStudy, claim: str) -> str:
-        outcome = result.outcomes.get(claim, "not testable")
-        wrong = BY_NAME[result.truth].is_wrong(claim, outcome)
-        return f"**{SIGNS[outcome]} (false)**" if wrong else SIGNS[outcome]
+    def cell(studies: Sequence[PlantedStudy], claim: str) -> str:
+        counts = Counter(study.outcomes.get(claim, "not testable") for study in studies)
+        return ", ".join(
+            _sign(BY_NAME[studies[0].truth], claim, outcome, counts[outcome], len(studies))
+            for outcome in SIGNS
+            if outcome in counts
+        )
 
+    alike: dict[tuple[str, str, int], list[PlantedStudy]] = defaultdict(list)
+    for result in results:
+        alike[result.truth, result.architecture, result.size["problems"]].append(result)
     rows = [
-        [result.truth, result.architecture, *(cell(result, claim) for claim in claims)] for result in results
+        [truth, architecture, f"{len(studies)} × {problems}", *(cell(studies, claim) for claim in claims)]
+        for (truth, architecture, problems), studies in alike.items()
     ]
     said = (
         f"{lines.format(**results[0].size)}: `yes` supported, `no` contradicted, `?` inconclusive, `–` not "
         "testable. An outcome against the truth is marked."
     )
     told = [f"- *{name}*: {BY_NAME[name].says}" for name in dict.fromkeys(result.truth for result in results)]
-    return "\n\n".join([said, "\n".join(told), _rows(["truth", "in", *claims], rows)])
+    return "\n\n".join([said, "\n".join(told), _rows(["truth", "in", "seeds × problems", *claims], rows)])
+
+
+def _sign(truth: Truth, claim: str, outcome: str, count: int, studies: int) -> str:
+    """How an outcome is shown, and of how many studies where there are several."""
+    said = SIGNS[outcome] if studies == 1 else f"{SIGNS[outcome]} {count}"
+    return f"**{said} (false)**" if truth.is_wrong(claim, outcome) else said
 
 
 def _found(results: Sequence[PlantedStudy]) -> str:

@@ -26,7 +26,7 @@ def calibrate(
     out: Annotated[Path, typer.Option("--out", help="Folder of the studies; what is there is kept.")] = Path(
         "runs/calibration"
     ),
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Models per truth and architecture.")] = 1,
+    seeds: Annotated[int, typer.Option("--seeds", min=0, help="Models per truth and architecture.")] = 1,
     nulls: Annotated[
         int, typer.Option("--nulls", min=0, help="Null models through the whole first phase.")
     ] = 60,
@@ -39,6 +39,10 @@ def calibrate(
     second_seeds: Annotated[
         int, typer.Option("--second-seeds", min=0, help="Studies of Phase 2 per model that ships.")
     ] = 3,
+    second_problems: Annotated[
+        int | None,
+        typer.Option("--second-problems", min=12, help="Problems of each; as many as decide if left out."),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes side by side.")] = 2,
     page: Annotated[
         Path | None, typer.Option("--page", help="A page whose `Calibration` section is rewritten.")
@@ -60,7 +64,12 @@ def calibrate(
         SMALL_SCOPE
         if small
         else Scope(
-            seeds=seeds, nulls=nulls, relabelled=relabelled, analysts=analysts, second_seeds=second_seeds
+            seeds=seeds,
+            nulls=nulls,
+            relabelled=relabelled,
+            analysts=analysts,
+            second_seeds=second_seeds,
+            second_problems=second_problems,
         )
     )
     results = run(out, scope, workers, say)
