@@ -44,6 +44,27 @@ def test_a_missing_choice_of_layers_names_the_command_that_makes_it(cli, phase1)
     assert_one_clear_message(outcome, "selected_layers.json", "backtracking ablation-scan --run-id demo")
 
 
+@pytest.mark.parametrize("command", [("run", "--dry-run"), ("run",), ("phase2-subset-sweep",), ("plan",)])
+def test_a_phase1_run_of_another_model_is_refused_at_the_start(command, cli, phase1):
+    outcome = cli(*command, "-c", "demo_doubter_phase2", "--phase1-run-id", "demo")
+    assert_one_clear_message(
+        outcome, "'demo' studied another model", "ran on bundled;", "asks for bundled:doubter"
+    )
+    assert {path.name for path in Path("runs").glob("[!.]*")} == {"demo"}
+
+
+def test_a_phase1_run_of_other_prompts_is_refused_with_what_differs(cli, phase1):
+    outcome = cli("run", "-c", "demo_phase2", "--dry-run", "--set", "prompting.template=Think. {question}")
+    assert_one_clear_message(
+        outcome, "other prompts", "prompting.template: '{question}' there, 'Think. {question}' here"
+    )
+    opened = '[{"name": "baseline_think_newline", "think_open": "<think>So"}, {"name": "mine"}]'
+    outcome = cli("run", "-c", "demo_phase2", "--dry-run", "--set", f"prompting.formatting_variants={opened}")
+    assert_one_clear_message(
+        outcome, "baseline_think_newline opens with '<think>\\n' there, '<think>So' here"
+    )
+
+
 REAL = "backtracking_state_transition"
 
 

@@ -64,6 +64,7 @@ def run(
 
     Example: [cyan]backtracking run -c demo[/cyan]
     """
+    from backtracking.stages.built_on import check_built_on
     from backtracking.stages.preflight import check_can_run
 
     if as_json and not dry_run:
@@ -76,6 +77,7 @@ def run(
     _check_stage_names(forced, ctx.pipeline)
     stages = _from(start, ctx) if start else ctx.pipeline
     phase1 = phase1_to_come(ctx)
+    check_built_on(ctx, stages)
     check_can_run(ctx, phase1_comes_first=phase1 is not None)
     if dry_run:
         show_dry_run(ctx, stages, forced, phase1, as_json=as_json)

@@ -38,9 +38,11 @@ def plan(
     Example: [cyan]backtracking plan -c configs/demo.yaml[/cyan]
     """
     from backtracking.cli.session import Request, asked_run
+    from backtracking.stages.built_on import check_built_on
 
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=quiet or as_json)
     ctx = asked_run(request, may_create=True, may_lack_phase1=True)
+    check_built_on(ctx, ctx.pipeline)
     phase1 = phase1_to_come(ctx)
     outlooks = _outlooks(ctx, ctx.pipeline, (), phase1)
     speed, why_not = _if_needed(outlooks, lambda at: measured_speed(at, seconds))

@@ -198,9 +198,11 @@ def run_stages(
 ) -> int:
     """Execute stages in order under the run's lock; returns how many were not up to date."""
     from backtracking.doors.tracking import tracking
+    from backtracking.stages.built_on import check_built_on
     from backtracking.stages.execute import execute, in_words
     from backtracking.stages.init_run import opened
 
+    check_built_on(ctx, stages)
     worked, other_code = 0, []
     phase1 = ctx.phase1.run_id if ctx.phase1 else None
     with (
