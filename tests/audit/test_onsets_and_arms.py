@@ -114,6 +114,22 @@ def test_arms_that_leave_every_completion_as_it_was(tmp_path):
     assert checked("arms_without_divergence", acting).outcome == "warn"
 
 
+@pytest.mark.parametrize(("onsets", "outcome"), [(False, "pass"), (True, "fail")])
+def test_a_ban_of_words_that_never_come_is_no_broken_arm(tmp_path, onsets, outcome):
+    base = events().query("condition == 'baseline' and variant == 'baseline_think_newline'")
+    base = base.assign(arm="baseline", has_backtracking_strict=onsets)
+    rows = pd.concat([base, base.assign(arm="no_trigger_tokens")])
+    swept = arms(("baseline", None, float(onsets), 0.5), ("no_trigger_tokens", None, float(onsets), 0.5))
+    swept = swept.assign(arm=swept["subset_name"], kind=["baseline", "suppression"])
+    for name, tables in (
+        ("rows", {"subset_sweep_events": rows, "subset_sweep_results": swept}),
+        ("rates", {"subset_sweep_results": swept}),
+    ):
+        found = checked("arms_without_divergence", write_run(tmp_path, tables, run_id=name))
+        assert found.outcome == outcome, name
+        assert ("no onset in the baseline" in found.found) is not onsets, name
+
+
 @pytest.mark.parametrize(
     ("line", "outcome"),
     [

@@ -9,7 +9,13 @@ from backtracking.measurements.divergence import (
     first_divergences,
     replaced_tokens,
 )
-from backtracking.measurements.specificity import correction_flow, specificity_table, unmarked_checks
+from backtracking.measurements.specificity import (
+    correction_flow,
+    main_family,
+    specificity_table,
+    unmarked_checks,
+)
+from backtracking.mechanism.text_damage import damage_by_arm
 from backtracking.run.records import GenerationRecord
 from backtracking.text.steps import CheckedStep, read_steps
 from backtracking.text.triggers import Triggers
@@ -57,15 +63,43 @@ def test_first_divergence_names_place_and_tokens():
     assert table["baseline_trigger_tokens"].tolist() == [1] * 6
 
 
+def test_no_interval_of_the_index_from_fewer_problems_than_a_verdict_needs():
+    hit = [*BASE[:3], " Now", *BASE[4:]]
+    few, enough = (divergence_summary(_divergences(*[hit] * count)).iloc[0] for count in (5, 6))
+    assert few["specificity_index"] == enough["specificity_index"] == pytest.approx(10.0)
+    assert pd.isna(few["specificity_index_low"]) and pd.notna(enough["specificity_index_low"])
+
+
+def test_no_interval_of_the_damage_from_two_problems():
+    lines = pd.DataFrame({"arm": "a", "example_id": ["p0", "p1"], "kl_per_token": [0.1, 2.0]})
+    assert pd.isna(damage_by_arm(lines)["kl_per_token_high"]).all()
+    many = lines.assign(example_id="q0")
+    more = pd.concat([lines, *(many.assign(example_id=f"q{k}") for k in range(4))])
+    assert pd.notna(damage_by_arm(more)["kl_per_token_high"]).all()
+
+
+def test_without_an_onset_in_the_baseline_there_is_no_family():
+    """Phrases of the relaxed list alone are the commonest onset's of nobody."""
+    rows = pd.DataFrame({
+        "example_id": ["a", "b"], "sample_id": 0, "condition": "baseline", "arm": "baseline",
+        "onset_phrase": "hmm", "has_backtracking_strict": False, "family_onsets": 0, "synonym_onsets": 1,
+        "unmarked_checks": 0, "wrong_steps": 0, "completion_tokens": 9, "is_correct": True,
+        "predicted_answer": "1", "finish_reason": "stop",
+    })  # fmt: skip
+    assert main_family(rows) == ()
+    line = specificity_table(pd.concat([rows, rows.assign(arm="x", condition="x")])).iloc[0]
+    assert pd.isna(line["family_onsets_diff"]) and line["synonym_onsets_diff"] == 0
+
+
 def test_specificity_index_is_hit_share_over_token_share():
-    hits = [[*BASE[:3], " Now", *BASE[4:]]] * 3
-    misses = [[" Then", *BASE[1:]]]
+    hits = [[*BASE[:3], " Now", *BASE[4:]]] * 6
+    misses = [[" Then", *BASE[1:]]] * 2
     summary = divergence_summary(_divergences(*hits, *misses, BASE)).iloc[0]
-    assert summary["diverged"] == 4
+    assert summary["diverged"] == 8
     assert summary["specificity_index"] == pytest.approx((3 / 4) / (1 / 10))
     assert summary["specificity_index_low"] < summary["specificity_index"] < summary["specificity_index_high"]
     top = replaced_tokens(_divergences(*hits, *misses, BASE)).iloc[0]
-    assert (top["baseline_text"], top["new_text"], top["count"], top["share"]) == (" Wait", " Now", 3, 0.75)
+    assert (top["baseline_text"], top["new_text"], top["count"], top["share"]) == (" Wait", " Now", 6, 0.75)
 
 
 def test_an_arm_that_changes_nothing_has_no_divergence():

@@ -65,17 +65,23 @@ def test_subset_sweep_draws_every_arm_with_its_interval(sweep):
 
 
 def test_one_problem_has_no_intervals_to_speak_of(sweep):
-    one = sweep.assign(problems=1)
+    ends = [name for name in sweep if name.endswith(("_low", "_high"))]
+    one = sweep.assign(problems=1, **dict.fromkeys(ends, np.nan))
     for table, said in ((sweep, True), (one, False)):
-        caption = plots_phase2.plot_subset_sweep_comparison(table, margin=0.1).caption
-        assert ("95% intervals" in caption.shows) == said
-        assert caption.shows == caption.shows.strip()
+        scales = table.assign(subset_name=["baseline", "late", "late"], scale=[np.nan, 0.0, 0.5])
+        for figure in (
+            plots_phase2.plot_subset_sweep_comparison(table, margin=0.1),
+            plots_phase2.plot_scale_tradeoff_curve(scales.drop(columns="arm"), margin=0.1),
+            plots_leaks.plot_choice(table.assign(kind="intervention"), table.iloc[:0], 0.1),
+        ):
+            assert ("95% intervals" in figure.caption.shows) == said
+            assert figure.caption.shows == figure.caption.shows.strip()
 
 
 def test_the_caption_of_a_sweep_is_computed(sweep):
     caption = plots_phase2.plot_subset_sweep_comparison(sweep, margin=0.1).caption
     strong = sweep.set_index("subset_name").loc["strong"]
-    assert caption.sees.startswith("strong takes backtracking furthest down")
+    assert caption.sees.startswith("`strong` takes backtracking furthest down")
     assert (
         f"{strong['backtracking_rate']:.1%}" in caption.sees and f"{strong['accuracy']:.1%}" in caption.sees
     )
@@ -164,7 +170,25 @@ def test_every_arm_is_one_full_bar_of_fates():
     for bar in axes.patches:
         widths.setdefault(round(bar.get_y() + bar.get_height() / 2, 3), []).append(bar.get_width())
     assert widths == {2.0: [1, 0, 0, 0, 0], 1.0: [0.5, 0, 0, 0.5, 0], 0.0: [0, 0, 0, 1, 0]}
-    assert "under b: 0%" in figure.caption.sees and "100% end wrong" in figure.caption.sees
+    assert "under `b`: 0%" in figure.caption.sees and "100% end wrong" in figure.caption.sees
+
+
+def test_ties_are_no_superlatives():
+    """Arms that all do alike, or like the baseline, have no first among them."""
+    nothing = FLOW.assign(share=0.0)
+    assert "Under no arm are fewer" in plots_leaks.plot_correction_flow(nothing).caption.sees
+    both = FLOW.assign(share=[1.0, 0.0, 0.5, 0.5, 0.0, 1.0])
+    assert "under 2 arms alike: 0%" in plots_leaks.plot_correction_flow(both).caption.sees
+    none_replaced = pd.DataFrame({"arm": [], "baseline_text": [], "new_text": [], "count": [], "share": []})
+
+    def said(*index):
+        summary = pd.DataFrame({"arm": [f"a_{k}" for k in range(len(index))], "specificity_index": index})
+        return plots_leaks.plot_first_divergences(summary, none_replaced).caption
+
+    assert said(0.0, 0.0).sees == "No arm's first change hits a trigger."
+    assert said(2.0, 2.0).sees == "2 arms hit triggers most, and alike: index 2.00."
+    assert said(1.0, 2.0).sees == "`a_1` hits triggers most: index 2.00."
+    assert "intervals" not in str(said(1.0, 2.0))
 
 
 def test_one_pair_of_components_is_a_sentence():

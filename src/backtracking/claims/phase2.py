@@ -11,7 +11,7 @@ from backtracking.claims.doses import dose_part
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.localisation import judge_localisation
 from backtracking.claims.parts import WORST_FIRST, Part, TableEstimate, above, below, measured_cell, missing
-from backtracking.claims.reduction import ACCURACY_CHECKS, RUN_CHECKS, all_arms, judge_reduction, why_untested
+from backtracking.claims.reduction import ACCURACY_CHECKS, RUN_CHECKS, all_arms, judge_reduction
 from backtracking.claims.verdict import Claim, Verdict, upheld
 from backtracking.claims.wording import (
     as_points,
@@ -23,6 +23,7 @@ from backtracking.claims.wording import (
     rate_text,
 )
 from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE
+from backtracking.measurements.tradeoff import why_untested
 
 STEP = Claim(
     "onset_step",

@@ -32,7 +32,7 @@ from backtracking.measurements.outcome import (
     judged_on,
 )
 from backtracking.measurements.statistics import LEVEL
-from backtracking.measurements.tradeoff import DESTRUCTIVE, HELD
+from backtracking.measurements.tradeoff import DESTRUCTIVE, HELD, why_untested
 from backtracking.run.records import BASELINE_NAME
 
 MIN_REDUCTION = 0.30
@@ -206,13 +206,6 @@ def all_arms(evidence: Evidence) -> pd.DataFrame | None:
     arms = pd.concat(usable, ignore_index=True)
     arms = arms[arms["subset_name"] != BASELINE_NAME].drop_duplicates("arm")
     return None if arms.empty else arms
-
-
-def why_untested(arms: pd.DataFrame) -> str:
-    """Why no arm could be judged; empty where one could."""
-    if arms.empty or "not_testable" not in arms or arms["verdict"].ne(NOT_TESTABLE).any():
-        return ""
-    return "; ".join(dict.fromkeys(arms["not_testable"].astype(str)))
 
 
 def _contest(evidence: Evidence, arms: pd.DataFrame | None) -> Contest | None:

@@ -9,11 +9,13 @@ import pandas as pd
 
 INTERVALS = "Bars are 95% intervals over problems."
 BANDS = "Bands are 95% intervals over problems."
+BANDS_AND_BARS = "Bands and bars are 95% intervals over problems."
 
 
-def what_bars_mean(table: pd.DataFrame) -> str:
-    """What bars mean, where the table can have any: one problem has no interval."""
-    return "" if "problems" in table and table["problems"].max() < 2 else INTERVALS
+def what_bars_mean(table: pd.DataFrame, says: str = INTERVALS) -> str:
+    """What bars mean, where the table has any: one problem has no interval."""
+    ends = table[[name for name in table.columns if str(name).endswith("_low")]]
+    return says if ends.notna().to_numpy().any() else ""
 
 
 _NEGATIVE = re.compile(r"(?<![\w.)])-(?=\d)")
@@ -41,7 +43,7 @@ class Caption:
 
     def __post_init__(self) -> None:
         for part in ("sees", "shows", "counts"):
-            object.__setattr__(self, part, with_minus(getattr(self, part)))
+            object.__setattr__(self, part, with_minus(getattr(self, part)).strip())
 
     def __str__(self) -> str:
         return " ".join(filter(None, (f"{self.title}.", self.sees, self.shows, self.counts)))

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from backtracking.claims.wording import lines_of, plainly
 from backtracking.figures import marks
-from backtracking.figures.caption import BANDS, Caption, NothingToShow, of_positions
+from backtracking.figures.caption import BANDS, Caption, NothingToShow, of_positions, what_bars_mean
 from backtracking.figures.colours import INK, colour
 from backtracking.figures.marks import pretty
 from backtracking.figures.mechanism import CONTROLS, by_layer
@@ -168,7 +168,7 @@ def plot_direction(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     marks.key(figure, present)
     figure.caption = Caption(
         "How well a direction tells onsets from controls", _direction_says(deciding),
-        f"AUROC on problems that were not fitted on; 0.5 is chance. {BANDS}",
+        f"AUROC on problems that were not fitted on; 0.5 is chance. {what_bars_mean(table, BANDS)}",
         of_positions(deciding, ("n_fit", "samples fitted on"), ("n_test", "tested on")),
     )  # fmt: skip
     return figure

@@ -6,7 +6,7 @@ from matplotlib.collections import QuadMesh
 
 from backtracking.claims.wording import lines_of, plainly
 from backtracking.figures import marks
-from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, of_positions, with_minus
+from backtracking.figures.caption import Caption, NothingToShow, of_positions, what_bars_mean, with_minus
 from backtracking.figures.colours import INK, colour
 from backtracking.figures.mechanism import COMPONENTS
 from backtracking.figures.style import PAGE, Drawing, canvas, drawn, panels
@@ -61,7 +61,8 @@ def plot_direct_effects(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
         f"{most['component']} {int(most['layer'])} has the largest total effect: "
         f"{plainly(most, 'total', '.2f')} logits; it writes {plainly(most, 'direct', '.2f')} itself.",
         "Direct: what a component writes towards onset − contrast; total: what its removal takes away. "
-        f"Below the diagonal the rest makes up for the loss. {INTERVALS}", f"{len(blocks)} components.",
+        f"Below the diagonal the rest makes up for the loss. {what_bars_mean(blocks)}",
+        f"{len(blocks)} components.",
     )  # fmt: skip
     return figure
 

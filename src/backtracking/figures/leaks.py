@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from backtracking.claims.wording import lines_of, plainly, rate_text
+from backtracking.claims.wording import as_points, counted, lines_of, plainly, quoted, rate_text
 from backtracking.figures import marks
 from backtracking.figures.arms import plane, verdict_key
-from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, of_positions, sample_size
+from backtracking.figures.caption import Caption, NothingToShow, of_positions, sample_size, what_bars_mean
 from backtracking.figures.colours import PAPER, colour, written_on
 from backtracking.figures.marks import pretty
 from backtracking.figures.style import PAGE, Drawing, canvas, drawn, panels
@@ -60,13 +60,24 @@ def plot_first_divergences(
         axes[1].set_title(pretty(first))
     figure.caption = Caption(
         "The first token where an arm parts from its baseline",
-        f"{pretty(first)} hits triggers most: index {plainly(lines_of(summary)[0], 'specificity_index')}.",
-        f"1 (dashed): a trigger is hit no more often than any other token. {INTERVALS}",
+        _hits_says(summary),
+        f"1 (dashed): a trigger is hit no more often than any other token. {what_bars_mean(summary)}",
         of_positions(
             summary, ("diverged", "completions that part from their baseline"), ("total", "completions")
         ),
     )  # fmt: skip
     return figure
+
+
+def _hits_says(summary: pd.DataFrame) -> str:
+    """The arm whose first changes hit triggers most; none where several do alike, or none does."""
+    index, best = summary["specificity_index"], lines_of(summary)[0]
+    if not index.max() > 0:
+        return "No arm's first change hits a trigger."
+    value = plainly(best, "specificity_index")
+    if (alike := int(index.eq(index.max()).sum())) > 1:
+        return f"{alike} arms hit triggers most, and alike: index {value}."
+    return f"{quoted(best['arm'])} hits triggers most: index {value}."
 
 
 def _pairs(changes: pd.DataFrame) -> Sequence[tuple[str, str]]:
@@ -125,17 +136,22 @@ def plot_correction_flow(flow: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     figure.caption = Caption(
         "What becomes of corrections", _flow_says(shares),
         "Each bar: the same rows under one arm, by how they end.",
-        f"n = {int(flow['total'].max()):,} baseline rows that erred and ended right.",
+        f"n = {counted(int(flow['total'].max()), 'baseline completion')} that erred and ended right.",
     )  # fmt: skip
     return figure
 
 
 def _flow_says(shares: pd.DataFrame) -> str:
-    """The arm under which fewest corrections are still said, and what happens in their stead."""
+    """The arm under which fewest corrections are still said, and what happens instead."""
     arms = shares[shares.index != BASELINE_NAME]
     least = arms.iloc[int(arms["marked"].to_numpy().argmin())]
+    said = f"{least['marked']:.0%}"
+    if BASELINE_NAME in shares.index and not least["marked"] < shares["marked"][BASELINE_NAME]:
+        return f"Under no arm are fewer corrections said than under the baseline: {said}."
+    if (alike := int(arms["marked"].eq(least["marked"]).sum())) > 1:
+        return f"Fewest corrections are still said under {alike} arms alike: {said}."
     return (
-        f"Fewest corrections are still said under {pretty(least.name)}: {least['marked']:.0%}; there "
+        f"Fewest corrections are still said under {quoted(least.name)}: {least['marked']:.0%}; there "
         f"{least['silent']:.0%} are made without a trigger and {least['wrong']:.0%} end wrong."
     )
 
@@ -176,7 +192,7 @@ def plot_choice(
     figure.caption = Caption(
         "The choice of an arm and its confirmation", _choice_says(confirm, is_confirmed),
         "Larger marks: likelier on the front; green: the accuracies that count as held "
-        f"({margin:.0%} lost at most). {INTERVALS}", sample_size(search),
+        f"(at most {as_points(margin)} lost). {what_bars_mean(search)}", sample_size(search),
     )  # fmt: skip
     return figure
 
@@ -187,6 +203,6 @@ def _choice_says(confirm: pd.DataFrame, is_confirmed: bool) -> str:
     arm = lines_of(confirm[confirm["subset_name"] != BASELINE_NAME])[0]
     outcome = judged_on(confirm)
     return (
-        f"On the other half, {pretty(arm['arm'])} has {outcome.label} {rate_text(arm, outcome.name, n=None)} "
+        f"On the other half, {quoted(arm['arm'])} has {outcome.label} {rate_text(arm, outcome.name, n=None)} "
         f"and accuracy {rate_text(arm, 'accuracy', n=None)}."
     )

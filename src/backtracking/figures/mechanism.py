@@ -9,10 +9,19 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from backtracking.claims.wording import lines_of, plainly
 from backtracking.figures import marks
-from backtracking.figures.caption import BANDS, Caption, NothingToShow, of_positions, sentence, with_minus
+from backtracking.figures.caption import (
+    BANDS,
+    Caption,
+    NothingToShow,
+    of_positions,
+    sentence,
+    what_bars_mean,
+    with_minus,
+)
 from backtracking.figures.colours import INK, colour
 from backtracking.figures.marks import Points
 from backtracking.figures.style import PAGE, Drawing, drawn, panels
+from backtracking.measurements.floors import FEWEST_PROBLEMS
 
 CONTROLS = {"matched_row": "another row", "same_row_earlier": "same row, earlier"}
 COMPONENTS = {"attn": "attention", "mlp": "MLP"}
@@ -58,7 +67,8 @@ def plot_logit_lens(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
         by_layer(ax)
     figure.caption = Caption(
         "The onset through the layers", _lens_says(kinds),
-        f"First: before an onset, and at controls. Second: the difference in pairs. {BANDS}",
+        "First: before an onset, and at controls. Second: the difference in pairs. "
+        f"{what_bars_mean(table, BANDS)}",
         sentence([f"n = {int(first['n_bt'].max()):,} onsets", *_controls(kinds)]),
     )  # fmt: skip
     return figure
@@ -79,6 +89,8 @@ def _lens_says(kinds: Mapping[str, pd.DataFrame]) -> str:
     if not kinds:
         return "No onset has a control to compare with."
     kind, rows = next(iter(kinds.items()))
+    if rows["n_control"].max() < FEWEST_PROBLEMS:
+        return "Too few onsets have a control to tell where the onset's family stands above."
     above = rows["family_diff_low"] > 0
     lasting = rows["layer"][::-1][above[::-1].cummin()]
     last = lines_of(rows)[-1]
@@ -188,7 +200,7 @@ def plot_ablation_importance(
     marks.key(figure, _component_key(table, selected))
     figure.caption = Caption(
         f"One component removed at a time ({table['mode'].iloc[0]})", _scan_says(table, selected),
-        "Bars are 95% intervals over problems; ringed: selected.",
+        f"{what_bars_mean(table)} Ringed: selected.",
         of_positions(table, ("n_events", "onsets"), ("n_controls", "matched controls")),
     )  # fmt: skip
     return figure

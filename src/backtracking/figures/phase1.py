@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from backtracking.claims.wording import lines_of, rate_text
+from backtracking.claims.wording import lines_of, quoted, rate_text
 from backtracking.figures import marks
 from backtracking.figures.caption import Caption, NothingToShow, interval, sample_size, signed, what_bars_mean
 from backtracking.figures.colours import colour
@@ -75,9 +75,9 @@ def _from_to(table: pd.DataFrame, names: Sequence[str], column: str = "backtrack
     """Where a rate is highest and where it is lowest."""
     ordered = sorted(zip(lines_of(table), names, strict=True), key=lambda one: -float(one[0][column]))
     (top, most), (bottom, least) = ordered[0], ordered[-1]
-    said = f"{called(column).capitalize()} is {rate_text(top, column, n=None)} under {pretty(most)}"
+    said = f"{called(column).capitalize()} is {rate_text(top, column, n=None)} under {quoted(most)}"
     if len(ordered) > 1:
-        said += f" and {rate_text(bottom, column, n=None)} under {pretty(least)}"
+        said += f" and {rate_text(bottom, column, n=None)} under {quoted(least)}"
     return f"{said}."
 
 
@@ -90,7 +90,7 @@ def plot_formatting_effect_on_backtracking(table: pd.DataFrame, *, width: float 
     if table.empty:
         raise NothingToShow("no baseline rows")
     if len(table) == 1:
-        raise NothingToShow(f"one prompt format only, {pretty(table['variant'].iloc[0])}: nothing to compare")
+        raise NothingToShow(f"one prompt format only, {quoted(table['variant'].iloc[0])}: nothing to compare")
     table = table.reset_index(drop=True)
     data = marks.estimates(table, "backtracking_rate")
     figure, axes = canvas(width, 0.42 * len(table))
@@ -113,7 +113,7 @@ def plot_formatting_effect_on_backtracking(table: pd.DataFrame, *, width: float 
     axes.set_xlabel("completions with backtracking")
     figure.caption = Caption(
         "Prompt format and backtracking", _formats_say(table),
-        f"Dashed: the first format. {what_bars_mean(table)}".rstrip(), sample_size(table),
+        f"Dashed: the first format. {what_bars_mean(table)}", sample_size(table),
     )  # fmt: skip
     return figure
 
@@ -122,13 +122,13 @@ def _formats_say(table: pd.DataFrame) -> str:
     """The largest change from the first format, with its interval where the table has one."""
     changes = table["backtracking_rate"] - table["backtracking_rate"].iloc[0]
     if not changes.abs().max() > 0:
-        return f"In these completions backtracking is the same as under {pretty(table['variant'].iloc[0])}."
+        return f"In these completions backtracking is the same as under {quoted(table['variant'].iloc[0])}."
     row = table.loc[changes.abs().idxmax()]
     low, high = (100 * row.get(f"backtracking_diff_{end}", float("nan")) for end in ("low", "high"))
     largest = signed(100 * float(changes[row.name]))
     return (
-        f"The largest change from {pretty(table['variant'].iloc[0])} is {largest} points"
-        f"{interval(low, high)}, under {pretty(row['variant'])}."
+        f"The largest change from {quoted(table['variant'].iloc[0])} is {largest} points"
+        f"{interval(low, high)}, under {quoted(row['variant'])}."
     )
 
 
@@ -167,7 +167,7 @@ def plot_backtracking_vs_accuracy(table: pd.DataFrame, *, width: float = PAGE) -
     figure.caption = Caption(
         "Backtracking and accuracy under the baseline",
         _apart(table),
-        f"A completion without an answer counts as wrong. {what_bars_mean(table)}".rstrip(),
+        f"A completion without an answer counts as wrong. {what_bars_mean(table)}",
         sample_size(table),
     )
     return figure
@@ -182,7 +182,7 @@ def _apart(table: pd.DataFrame) -> str:
     if len(told) == 1:
         names[False] = "completions without backtracking"
     said = " and ".join(f"{told[kind]} of {names[kind]}" for kind in told)
-    return f"Under {pretty(table['variant'].iloc[0])}, {said} end right." if said else ""
+    return f"Under {quoted(table['variant'].iloc[0])}, {said} end right." if said else ""
 
 
 @drawn

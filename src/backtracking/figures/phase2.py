@@ -6,12 +6,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from backtracking.claims.wording import lines_of, rate_text
+from backtracking.claims.wording import as_points, lines_of, quoted, rate_text
 from backtracking.figures import marks
 from backtracking.figures.arms import looks, plane, verdict, verdict_key
 from backtracking.figures.caption import (
     BANDS,
-    INTERVALS,
+    BANDS_AND_BARS,
     Caption,
     NothingToShow,
     of_positions,
@@ -66,8 +66,8 @@ def plot_subset_sweep_comparison(
     marks.key(figure, verdict_key(shown))
     figure.caption = Caption(
         "Every arm beside the baseline", _strongest(base, arms, outcome),
-        f"Dashed: the baseline; green: the accuracies that count as held ({margin:.0%} lost at most). "
-        f"{what_bars_mean(shown)}".rstrip(), sample_size(shown),
+        f"Dashed: the baseline; green: the accuracies that count as held (at most {as_points(margin)} lost). "
+        f"{what_bars_mean(shown)}", sample_size(shown),
     )  # fmt: skip
     return figure
 
@@ -80,7 +80,7 @@ def _strongest(base: pd.DataFrame, arms: pd.DataFrame, outcome: str) -> str:
     held = sum(verdict(row) == "non-destructive" for row in lines_of(arms))
     judged = f" Arms that lower it with accuracy held: {held} of {len(arms)}." if "verdict" in arms else ""
     return (
-        f"{pretty(after['arm'])} takes {called(outcome)} furthest down, from "
+        f"{quoted(after['arm'])} takes {called(outcome)} furthest down, from "
         f"{rate_text(before, outcome, n=None)} to "
         f"{rate_text(after, outcome, n=None)}, with accuracy {rate_text(after, 'accuracy', n=None)} "
         f"instead of {rate_text(before, 'accuracy', n=None)}.{judged}"
@@ -112,12 +112,12 @@ def plot_scale_tradeoff_curve(table: pd.DataFrame, margin: float = 0.05, *, widt
     marks.key(figure, verdict_key(table))
     arms = table[table["subset_name"] != BASELINE_NAME]
     figure.caption = Caption(
-        f"{pretty(', '.join(names))} turned down step by step",
+        f"{', '.join(map(quoted, names))} turned down step by step",
         _strongest(table[table["subset_name"] == BASELINE_NAME], arms, outcome)
         if (table["subset_name"] == BASELINE_NAME).any()
         else "",
         "Scale 1 is the untouched model; green: the accuracies that count as held "
-        f"({margin:.0%} lost at most). Bands and bars are 95% intervals over problems.", sample_size(table),
+        f"(at most {as_points(margin)} lost). {what_bars_mean(table, BANDS_AND_BARS)}", sample_size(table),
     )  # fmt: skip
     return figure
 
@@ -198,7 +198,7 @@ def plot_continuation_ablation_effect(summary: pd.DataFrame, *, width: float = P
         },
     )
     figure.caption = Caption(
-        "The intervention at the onset step alone", _step_says(parts), BANDS,
+        "The intervention at the onset step alone", _step_says(parts), what_bars_mean(summary, BANDS),
         sentence(f"n = {_most(part, 'n'):,} {_POSITIONS[kind]}" for kind, part in parts.items()),
     )  # fmt: skip
     return figure
@@ -261,9 +261,9 @@ def plot_baseline_only_summary(summary: Mapping[str, Any], *, width: float = PAG
     accuracy = f" and accuracy {rate_text(first, 'accuracy_of_all', n=None)}." if is_graded else "."
     figure.caption = Caption(
         "The baseline of Phase 1 by prompt format",
-        f"Under {pretty(first['variant'])}, backtracking is {rate_text(first, 'backtracking_rate', n=None)}"
+        f"Under {quoted(first['variant'])}, backtracking is {rate_text(first, 'backtracking_rate', n=None)}"
         + accuracy,
-        INTERVALS, sample_size(table) or of_positions(table, ("n", "completions")),
+        what_bars_mean(table), sample_size(table) or of_positions(table, ("n", "completions")),
     )  # fmt: skip
     return figure
 

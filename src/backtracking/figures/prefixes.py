@@ -3,9 +3,9 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from backtracking.claims.wording import lines_of, rate_text
+from backtracking.claims.wording import lines_of, quoted, rate_text
 from backtracking.figures import marks
-from backtracking.figures.caption import INTERVALS, Caption, NothingToShow, sample_size
+from backtracking.figures.caption import Caption, NothingToShow, sample_size, what_bars_mean
 from backtracking.figures.colours import colour
 from backtracking.figures.marks import pretty
 from backtracking.figures.style import PAGE, Drawing, drawn, panels
@@ -51,7 +51,7 @@ def plot_fixed_prefixes(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     prefixes = int(pooled["prefixes"].max())
     figure.caption = Caption(
         f"The same {prefixes:,} prefixes under every arm", _say(pooled),
-        f"{'Small dots: each random set. ' if table['draw'].notna().any() else ''}{INTERVALS}",
+        f"{'Small dots: each random set. ' if table['draw'].notna().any() else ''}{what_bars_mean(table)}",
         sample_size(pooled),
     )  # fmt: skip
     return figure
@@ -69,7 +69,7 @@ def _say(pooled: pd.DataFrame) -> str:
     removed = pooled["share_removed"].dropna()
     if not removed.empty:
         most = lines_of(pooled.loc[[removed.idxmax()]])[0]
-        said += f" {pretty(most['arm'])} removes {rate_text(most, 'share_removed', n=None)} of that gap."
+        said += f" {quoted(most['arm'])} removes {rate_text(most, 'share_removed', n=None)} of that gap."
     return said.strip()
 
 

@@ -18,6 +18,7 @@ from backtracking.measurements.statistics import (
     estimate_columns,
     rate,
     sums_by,
+    unless_few,
 )
 from backtracking.run.records import GenerationRecord, RowId
 from backtracking.text.onsets import reasoning_end
@@ -132,13 +133,16 @@ def _summary(part: pd.DataFrame) -> dict[str, object]:
 
 
 def _specificity_index(by_problem: Array) -> Interval:
-    """A bootstrap over problems; without a single hit, which no draw can change, the hit rate's interval."""
+    """A bootstrap over problems; without a single hit, which no draw can change, the hit rate's interval.
+
+    Problems without a divergence say nothing of what divergences hit.
+    """
     index = cluster_bootstrap(by_problem, _specificity, seed=BOOTSTRAP_SEED)
-    if index.value != 0:
-        return index
-    hits = rate(by_problem[:, 0], by_problem[:, 1])
-    base = by_problem[:, 2].sum() / by_problem[:, 3].sum()
-    return Interval(0.0, hits.low / base, hits.high / base)
+    if index.value == 0:
+        hits = rate(by_problem[:, 0], by_problem[:, 1])
+        base = by_problem[:, 2].sum() / by_problem[:, 3].sum()
+        index = Interval(0.0, hits.low / base, hits.high / base)
+    return unless_few(index, int((by_problem[:, 1] > 0).sum()))
 
 
 def _specificity(total: Array) -> Array:

@@ -17,8 +17,7 @@ def too_few(problems: int | None) -> str:
     """Why so few problems decide nothing, whatever they show; empty for enough, or an unknown number."""
     if not problems or problems >= FEWEST_PROBLEMS:
         return ""
-    noun = "problem" if problems == 1 else "problems"
-    return f"{problems} {noun}, at least {FEWEST_PROBLEMS} needed for a verdict"
+    return f"only {problems} {'problem' if problems == 1 else 'problems'}; a verdict needs {FEWEST_PROBLEMS}"
 
 
 def allowed_loss(margin: float, rate: float) -> float:

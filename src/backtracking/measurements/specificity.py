@@ -9,7 +9,7 @@ import pandas as pd
 from backtracking.measurements.comparison import average, compare, quantity
 from backtracking.measurements.events import EventReader
 from backtracking.measurements.metrics import OUTCOMES
-from backtracking.measurements.statistics import estimate_columns
+from backtracking.measurements.statistics import MISSING, estimate_columns
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 
 KEY = ["example_id", "sample_id"]
@@ -73,8 +73,12 @@ def unmarked_checks(steps: Sequence[CheckableStep], onsets: Sequence[int]) -> in
 
 
 def main_family(rows: pd.DataFrame) -> tuple[str, ...]:
-    """The phrases that share their last word with the baseline's commonest onset: "wait" and "but wait"."""
-    phrases = rows.loc[rows["condition"] == BASELINE_NAME, "onset_phrase"].dropna()
+    """The phrases that share their last word with the baseline's commonest onset: "wait" and "but wait".
+
+    None where the baseline has no onset: a phrase of the relaxed list alone is the first of no family.
+    """
+    with_onset = (rows["condition"] == BASELINE_NAME) & _has_onset(rows)
+    phrases = rows.loc[with_onset, "onset_phrase"].dropna()
     if phrases.empty:
         return ()
     word = str(phrases.mode().iloc[0]).split()[-1]
@@ -98,7 +102,9 @@ def specificity_table(rows: pd.DataFrame) -> pd.DataFrame:
             "wrong_steps",
             "completion_tokens",
         ):
-            line |= estimate_columns(f"{name}_diff", compare(part, baseline, quantity(name)))
+            is_there = name != "family_onsets" or not had_some.empty
+            change = compare(part, baseline, quantity(name)) if is_there else MISSING
+            line |= estimate_columns(f"{name}_diff", change)
         without, with_some = part.merge(had_none, on=KEY), part.merge(had_some, on=KEY)
         line |= estimate_columns("new_onset_rate", average(without, OUTCOMES["backtracking"]))
         line |= estimate_columns("kept_onset_rate", average(with_some, OUTCOMES["backtracking"]))

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from backtracking.measurements.floors import FEWEST_PROBLEMS
+
 Array = NDArray[np.float64]
 LEVEL, POWER = 0.05, 0.8
 """How often a test may be wrong where there is nothing, and is to be right where there is something."""
@@ -65,6 +67,14 @@ def at_most(found: E, lowest: float, highest: float) -> E:
 def of_shares(found: E) -> E:
     """A difference of two shares: no more than all can be gained or lost."""
     return at_most(found, -1.0, 1.0)
+
+
+def unless_few(found: Interval, problems: int) -> Interval:
+    """An estimate without its interval where fewer problems than a verdict needs stand behind it.
+
+    Of a quantity without a largest value such an interval says how few they are, and nothing else.
+    """
+    return found if problems >= FEWEST_PROBLEMS else Interval(found.value, _NAN, _NAN)
 
 
 def estimate_columns(name: str, estimate: Interval | Difference) -> dict[str, float]:

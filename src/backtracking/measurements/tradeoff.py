@@ -196,6 +196,13 @@ def _outcome_untestable(
     return ""
 
 
+def why_untested(arms: pd.DataFrame) -> str:
+    """Why no arm could be judged; empty where one could."""
+    if arms.empty or "not_testable" not in arms or arms["verdict"].ne(NOT_TESTABLE).any():
+        return ""
+    return "; ".join(dict.fromkeys(arms["not_testable"].astype(str)))
+
+
 def find_best_tradeoff(table: pd.DataFrame) -> pd.Series | None:
     """The intervention that takes away most of the onsets with accuracy held; none when there is none.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from backtracking.interventions import BASELINE, Arm, Condition
-from backtracking.measurements.statistics import estimate_columns, ratio, sums_by
+from backtracking.measurements.statistics import estimate_columns, ratio, sums_by, unless_few
 from backtracking.model.bans import Bans
 from backtracking.model.hooks import intervene
 from backtracking.model.loading import LoadedModel
@@ -87,11 +87,12 @@ def _log_probs(
 
 
 def damage_by_arm(lines: pd.DataFrame) -> pd.DataFrame:
-    """Mean KL per token of every arm with its interval over problems."""
+    """Mean KL per token of every arm, with its interval where there are enough problems."""
     rows: list[dict[str, object]] = []
     for arm, part in lines.groupby("arm", sort=False):
         values = part["kl_per_token"].to_numpy(dtype=float)
         problems = part["example_id"].to_numpy(dtype=str)
         sums = sums_by(problems, np.stack([values, np.ones_like(values)], axis=1))
-        rows.append({"arm": str(arm), **estimate_columns("kl_per_token", ratio(sums[:, 0], sums[:, 1]))})
+        mean = unless_few(ratio(sums[:, 0], sums[:, 1]), len(sums))
+        rows.append({"arm": str(arm), **estimate_columns("kl_per_token", mean)})
     return pd.DataFrame(rows)

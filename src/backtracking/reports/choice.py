@@ -4,9 +4,9 @@ import pandas as pd
 
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.phase1 import SPLIT
-from backtracking.claims.reduction import why_untested
 from backtracking.claims.wording import counted, lines_of
 from backtracking.measurements.metrics import heading
+from backtracking.measurements.tradeoff import why_untested
 from backtracking.reports.columns import Lines
 from backtracking.reports.outcome import write_outcome
 from backtracking.reports.page import Page

@@ -23,10 +23,9 @@ def write_leaks(page: Page, behind: RowsBehind) -> None:
     if table is None:
         return
     page.say(
-        "Changes are per completion, paired with the baseline by problem. Family onsets are those of the"
-        " commonest onset's phrases, other triggers all the rest. An unmarked check computes again what the"
-        " completion computed before, with no trigger between the two. New onsets are counted among"
-        " completions whose baseline had none."
+        f"Changes are per completion, paired with the baseline by problem. {_families(table)} An unmarked"
+        " check computes again what the completion computed before, with no trigger between the two. New"
+        " onsets are counted among completions whose baseline had none."
     )
     arms = table[table["arm"] != BASELINE_NAME]
     lines = Lines(lines_of(arms))
@@ -46,6 +45,13 @@ def write_leaks(page: Page, behind: RowsBehind) -> None:
     _divergence(page, arms, behind)
     _corrections(page, behind)
     _forced_errors(page, table)
+
+
+def _families(table: pd.DataFrame) -> str:
+    """What onsets are split into; without an onset in the baseline there is no commonest one."""
+    if "rows_with_onset" in table and not table["rows_with_onset"].any():
+        return "No baseline completion has an onset, so no trigger is the commonest one's: all are others."
+    return "Family onsets are those of the commonest onset's phrases, other triggers all the rest."
 
 
 def _divergence(page: Page, arms: pd.DataFrame, behind: RowsBehind) -> None:

@@ -13,6 +13,7 @@ from backtracking.claims.wording import (
     rate_text,
     whole,
 )
+from backtracking.measurements.floors import FEWEST_PROBLEMS
 from backtracking.measurements.separation import first_separation
 from backtracking.reports.columns import Lines
 from backtracking.reports.lacking import say_what_lacks
@@ -92,7 +93,7 @@ def _separation(part: pd.DataFrame) -> str:
     """From which layer on the family's log-mass separates, if the table says so."""
     if not {"family_diff", "family_diff_p_holm"} <= set(part):
         return "Where the family's log-mass separates is not in this table."
-    if part["family_diff_p_holm"].isna().all():
+    if part["family_diff_p_holm"].isna().all() or part["n_control"].max() < FEWEST_PROBLEMS:
         return "Too few matched pairs to test where the family's log-mass separates."
     apart = first_separation(part)
     where = "at no layer" if apart is None else f"first at layer {apart}"

@@ -20,12 +20,13 @@ SMALLEST_CLAIM = 0.10
 _SAME_ROW = ("completion_tokens", "onset_char", "predicted_answer", "strict", "correct")
 _CLAIMED = {"backtracking": "backtracking", "onset_after_wrong": "onsets after fresh wrong steps"}
 _RATES = ("total", "backtracking_count", "correct_count", "backtracking_rate", "accuracy")
+BAN = "suppression"
 _CONFIRMS = ("winner", "scale neighbour")
 
 
 @rule(
     bounds="Fails at any such arm; warns where the ledger says that hooks acted, or had nothing to do. "
-    "Scale 1 is meant to do nothing.",
+    "Scale 1 is meant to do nothing, and so is a ban of words where the baseline never says them.",
     why="An arm whose completions are the baseline's did nothing: a hook that bound nothing, or a "
     "setting that never applies, looks like an intervention without an effect.",
     what_to_do="Look at hook_debug.json and at the arm's components, scale and schedule; correct them and "
@@ -39,11 +40,19 @@ def arms_without_divergence(run: AuditedRun) -> Finding:
         return not_applicable("arms beside a baseline are not in this run's tables")
     idle = sorted({one for one in looked_at if one.outcome != PASS}, key=lambda one: one.outcome != FAIL)
     if not idle:
-        return Finding(PASS, "every arm changed some completion", 0.0)
+        silent = sorted({one.found for one in looked_at if one.found})
+        other = "other " if silent else ""
+        changes = [f"every {other}arm changed some completion"] if _CHANGES in looked_at else []
+        return Finding(PASS, "; ".join([*silent, *changes]), 0.0)
     return Finding(idle[0].outcome, idle[0].found, float(len(idle)), tuple(one.found for one in idle))
 
 
 _CHANGES = Finding(PASS, "")
+
+
+def _nothing_to_ban(arm: object) -> Finding:
+    """Of an arm that bans words which the baseline never says."""
+    return Finding(PASS, f"{quoted(arm)} had nothing to ban: no onset in the baseline")
 
 
 def _acts_by_arm(run: AuditedRun) -> dict[str, float]:
@@ -62,12 +71,16 @@ def _of_rows(run: AuditedRun, acted: Mapping[str, float]) -> Iterator[Finding]:
     """Arms whose completions are all the baseline's; where the hooks acted, their effect may be small."""
     own = {(group.table, group.variant): group for group in run.by_table if group.is_baseline}
     untouched = {str(arm) for _, arms in run.arms for arm in arms.loc[is_untouched(arms), "arm"]}
+    bans = {str(row["arm"]) for _, arms in run.arms for row in lines_of(arms) if row.get("kind") == BAN}
     changed = [group for group in run.by_table if group.condition not in {BASELINE_NAME, *untouched}]
     for group in changed:
         base = own.get((group.table, group.variant))
         if base is not None and (same := _are_same(base, group)) is not None:
-            outcome = WARN if acted.get(group.condition) else FAIL
             text = f"all {len(group.rows):,} completions of {group.name} are the baseline's"
+            if same and group.condition in bans and not base.rows["strict"].any():
+                yield _nothing_to_ban(group.condition)
+                continue
+            outcome = WARN if acted.get(group.condition) else FAIL
             yield Finding(outcome, text) if same else _CHANGES
 
 
@@ -97,6 +110,10 @@ def _of_tables(run: AuditedRun) -> Iterator[Finding]:
         for row in lines_of(arms[~untouched]):
             if number(row, "num_components") == 0 and row.get("kind", "intervention") == "intervention":
                 yield Finding(FAIL, f"{quoted(row['arm'])} changes no component ({table.file})")
+            elif row.get("kind") == BAN and not any(
+                number(one, "backtracking_count") for one in (row, *base)
+            ):
+                yield from [_nothing_to_ban(row["arm"])] if is_told else ()
             elif is_told and any(_equal(row, other, rates) for other in base):
                 yield Finding(FAIL, f"{quoted(row['arm'])} has the baseline's every number ({table.file})")
             else:
@@ -197,8 +214,8 @@ def _confirmation(run: AuditedRun, confirmed: pd.DataFrame) -> Finding:
 
 @rule(
     bounds=f"Warns where the interval is wider than the change and than {100 * SMALLEST_CLAIM:g} points.",
-    why="An effect whose 95% interval is wider than the effect itself may be almost nothing, or twice "
-    "as large.",
+    why="Where the 95% interval is wider than the effect itself, the data agree with effects of very "
+    "different sizes.",
     what_to_do="Take more problems (`backtracking power` says how many), or claim no more than the interval "
     "does.",
 )

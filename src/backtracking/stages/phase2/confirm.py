@@ -18,6 +18,7 @@ from backtracking.measurements.tradeoff import (
     find_best_tradeoff,
     front_probability,
     summarize_arms,
+    why_untested,
 )
 from backtracking.model.arms import Resources, neighbours
 from backtracking.model.random_control import random_arm
@@ -100,6 +101,8 @@ class Phase2Confirm(Stage):
         figures.publish(ctx.paths, files.CHOICE, search)
         winner = find_best_tradeoff(search)
         name = None if winner is None else str(winner["arm"])
+        if name is None:
+            ctx.reporter.say(f"  {_none_won(search)}")
         job, arms, events, confirm = self._confirm(ctx, halves["confirm"], name)
         figures.publish(ctx.paths, files.CONFIRMED, confirm)
         figures.publish(ctx.paths, files.CONFIRM_EVENTS, events)
@@ -137,9 +140,7 @@ class Phase2Confirm(Stage):
         variant = ctx.phase2.subset_sweep.variant
         arms = [BASELINE_ARM]
         available = resources(ctx, [])
-        if winner is None:
-            ctx.reporter.say("  no arm lowers backtracking with accuracy held on the search half")
-        else:
+        if winner is not None:
             chosen = load_arm(variant_folder(ctx, variant), winner)
             arms += [chosen, *neighbours(chosen, ctx.phase2.scale_sweep.scales)]
             arms += _control(chosen, ctx.phase2.confirm.random_draws, available)
@@ -177,6 +178,13 @@ def _searched(ctx: RunContext, problems: Sequence[str]) -> pd.DataFrame:
     _, current = current_arms(ctx, variant, rows["arm"].unique())
     rows = rows[rows["arm"].isin({arm.name for arm in current})]
     return rows.drop_duplicates(["arm", "example_id", "sample_id"], ignore_index=True)
+
+
+def _none_won(search: pd.DataFrame) -> str:
+    """Why nothing is confirmed: no arm could be judged, or none qualified."""
+    if untested := why_untested(search[search["kind"] == "intervention"]):
+        return f"no arm could be judged on the search half: {untested}"
+    return "no arm lowers backtracking with accuracy held on the search half"
 
 
 def _control(chosen: Arm, draws: int, available: Resources) -> list[Arm]:
