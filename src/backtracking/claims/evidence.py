@@ -14,7 +14,9 @@ from backtracking.artifacts.kinds import Artifact, Data, Table
 from backtracking.measurements.tradeoff import with_arm_names
 from backtracking.run import io
 from backtracking.run.inputs import Listing, note
+from backtracking.run.meta import variant_of
 from backtracking.run.paths import RunPaths
+from backtracking.run.provenance import file_digest
 
 
 @dataclass
@@ -61,6 +63,14 @@ class Evidence:
         named = {artifact.name, artifact.file}  # records of earlier versions hold the bare file name
         return any(named & set(record.get("outputs", ())) for record in self._records().values())
 
+    def variants(self, artifact: Artifact) -> set[str]:
+        """The prompt formats of the stages that made an artifact as it is now; none where that is unknown."""
+        if not (path := artifact.path(self.paths)).is_file():
+            return set()
+        now = file_digest(path)
+        made = (key for key, record in self._records().items() if now == _made(record, artifact))
+        return {variant for key in made if (variant := variant_of(key))}
+
     def notes(self, stage: str) -> dict[str, Any]:
         """What a stage noted when it ran."""
         return _as_dict(self._records().get(stage, {}).get("notes"))
@@ -104,6 +114,10 @@ def _read(path: Path) -> pd.DataFrame | None:
         return None
     table = io.read_csv(path)
     return None if table.empty else table
+
+
+def _made(record: dict[str, Any], artifact: Artifact) -> Any:
+    return _as_dict(record.get("outputs")).get(artifact.name)
 
 
 def _as_dict(data: Any) -> dict[str, Any]:

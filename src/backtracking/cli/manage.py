@@ -126,6 +126,7 @@ def status(
     """
     from backtracking.cli.status_table import RunHeading, show_stages, status_as_json, terminal
     from backtracking.stages.execute import status_of
+    from backtracking.stages.origin import with_other_variants
 
     request = Request(config, run_id, phase1_run_id, overrides or (), quiet=True)
     ctx = asked_run(request)
@@ -134,7 +135,7 @@ def status(
             "there is no run of this study yet",
             next_step=f"begin one with: backtracking run --config {ctx.loaded.source}",
         )
-    statuses = {stage.key: status_of(stage, ctx) for stage in ctx.pipeline}
+    statuses = {stage.key: status_of(stage, ctx) for stage in with_other_variants(ctx)}
     heading = RunHeading.of(ctx)
     if as_json:
         echo_json(status_as_json(heading, ctx.meta, statuses))

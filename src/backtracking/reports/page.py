@@ -8,7 +8,7 @@ import pandas as pd
 
 from backtracking.artifacts import kinds
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.wording import TableLine
+from backtracking.claims.wording import TableLine, quoted
 from backtracking.reports.columns import Column
 from backtracking.reports.document import Document, Hint, ReportPicture
 from backtracking.reports.rows_behind import RowsBehind, has_rows
@@ -22,6 +22,8 @@ class Page(Document):
 
     evidence: Evidence
     path: Path
+    main_variant: str = ""
+    """The prompt format that tables are of where nothing is said of it."""
 
     def figure(self, artifact: kinds.Figure, behind: RowsBehind | None = None) -> None:
         """Show a figure with its words, each mark of an arm leading to `behind`; or say why there is none."""
@@ -49,7 +51,16 @@ class Page(Document):
         table = self.evidence.table(artifact)
         if table is None:
             self.absent(artifact)
+        else:
+            self._say_other_variant(artifact)
         return table
+
+    def _say_other_variant(self, artifact: kinds.Table) -> None:
+        """Name the prompt format of a table that a stage of another one than the main one wrote."""
+        variants = self.evidence.variants(artifact)
+        if self.main_variant and variants and self.main_variant not in variants:
+            other, main = quoted(min(variants)), quoted(self.main_variant)
+            self.say(f"`{artifact.file}` holds the prompt format {other}, not the main one, {main}.")
 
     def absent(self, artifact: kinds.Artifact) -> None:
         """Say why something is not there."""

@@ -33,7 +33,10 @@ def phase1_report(
     judged: Sequence[Verdict],
 ) -> Page:
     """The whole report, computed from the run's tables; `stale`: which are out of date, and why."""
-    page = Page("Backtracking as a state transition: Phase 1", evidence=evidence, path=path)
+    main, *_ = config.prompting.variant_names
+    page = Page(
+        "Backtracking as a state transition: Phase 1", evidence=evidence, path=path, main_variant=main
+    )
     page.say(
         f"Run {quoted(evidence.paths.run_id)}, {model_studied(evidence, config)}. Square brackets hold 95%"
         " intervals; the unit of resampling is the problem. "

@@ -97,6 +97,11 @@ class RunMeta:
             ) from error
 
 
+def variant_of(key: str) -> str:
+    """The prompt format that a stage's key names (`logit-lens[no_think_tags]`); empty where it names none."""
+    return key.partition("[")[2].removesuffix("]").partition("/")[0]
+
+
 def told_left_out(left_out: Mapping[str, str]) -> list[str]:
     """Arms that a stage left out, each with its reason; every reason is told once."""
     arms: dict[str, list[str]] = {}

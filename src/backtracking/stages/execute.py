@@ -17,7 +17,13 @@ from backtracking.run.meta import StageRecord, told_left_out
 from backtracking.run.rowfile import set_aside_and_say
 from backtracking.stages import digests
 from backtracking.stages.base import RunContext, Stage
-from backtracking.stages.origin import made_elsewhere, speaking_foreign, why_not_made
+from backtracking.stages.origin import (
+    made_elsewhere,
+    other_variant,
+    speaking_foreign,
+    tables_of_other_variants,
+    why_not_made,
+)
 from backtracking.stages.vouched import checking
 
 StageState = Literal[
@@ -116,16 +122,22 @@ def _why_stale(stage: Stage, ctx: RunContext, record: StageRecord) -> str:
     if changed := _changed(record.inputs, digests.of_needs(stage, ctx) | recorded):
         return f"{changed} changed"
     for name, made in digests.recorded_outputs(stage, ctx, record).items():
-        if not _is_as_made(name, made, ctx):
-            return f"{digests.shown_name(name)} was changed after it was made"
+        if reason := _why_not_as_made(stage, name, made, ctx):
+            return reason
     there = next((name for name in record.not_made if digests.at(name, ctx).path.exists()), "")
     return f"{digests.shown_name(there)} is not from this run" if there else ""
 
 
-def _is_as_made(name: str, made: str, ctx: RunContext) -> bool:
-    """Whether an output is what its stage made, or what another one made of it since."""
+def _why_not_as_made(stage: Stage, name: str, made: str, ctx: RunContext) -> str:
+    """Why an output is no longer this stage's; other stages may add to it, for the same prompt format."""
     now = digests.digest_now(name, ctx)
-    return now in ("", made) or now in (other.outputs.get(name) for other in ctx.meta.stages.values())
+    if now in ("", made):
+        return ""
+    makers = [key for key, other in ctx.meta.stages.items() if other.outputs.get(name) == now]
+    if not makers:
+        return f"{digests.shown_name(name)} was changed after it was made"
+    other = other_variant(stage, makers)
+    return f"its tables now hold {other}" if other else ""
 
 
 def _other_code(record: StageRecord) -> str:
@@ -206,12 +218,14 @@ def _blocked(stage: Stage, ctx: RunContext) -> str:
 
 
 def _make_room(stage: Stage, ctx: RunContext, force: bool) -> None:
-    """Set aside what a forced run must not resume from, and files that somebody else put there."""
+    """Set aside what a forced run must not resume from, and what others made or made for another variant."""
     resumed = stage.resumes_from(ctx)
     spared = {*resumed, *stage.rewrites(ctx)}
     foreign = [path for path in made_elsewhere(stage, ctx) if path not in spared]
     for path in [*(resumed if force else ()), *foreign]:
         set_aside_and_say(path, ctx.reporter)
+    for path in tables_of_other_variants(stage, ctx):
+        set_aside_and_say(path, ctx.reporter, copy=True)
 
 
 def _begin(stage: Stage, ctx: RunContext) -> StageRecord:

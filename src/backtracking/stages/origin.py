@@ -1,10 +1,11 @@
 """Where a file of a run comes from: a stage of this record, someone else, or nobody, for want of data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from backtracking.run import io
-from backtracking.run.meta import RunMeta
+from backtracking.run.meta import RunMeta, variant_of
 from backtracking.run.paths import RunPaths
 from backtracking.run.provenance import file_digest
 from backtracking.stages.base import RunContext, Stage
@@ -30,6 +31,54 @@ def _is_recorded(path: Path, ctx: RunContext) -> bool:
     """Whether some stage recorded the file as it is now; two stages may share one."""
     present, names = file_digest(path), (relative(path, ctx), path.name)
     return any(record.outputs.get(name) == present for record in ctx.meta.stages.values() for name in names)
+
+
+def other_variant(stage: Stage, makers: Iterable[str]) -> str:
+    """The prompt format of the stages that made a file, where that is not the stage's own."""
+    own, made_for = variant_of(stage.key), {variant_of(key) for key in makers} - {""}
+    return min(made_for) if own and made_for and own not in made_for else ""
+
+
+def tables_of_other_variants(stage: Stage, ctx: RunContext) -> list[Path]:
+    """Tables that a stage is about to write over with those of its own prompt format, not yet kept."""
+    return [
+        path
+        for path in stage.outputs(ctx)
+        if path.parent == ctx.paths.analysis
+        and path.is_file()
+        and other_variant(stage, _makers(path, ctx))
+        and not _is_kept(path)
+    ]
+
+
+def _makers(path: Path, ctx: RunContext) -> list[str]:
+    """The stages that recorded a file as it is now."""
+    present, name = file_digest(path), relative(path, ctx)
+    return [key for key, record in ctx.meta.stages.items() if record.outputs.get(name) == present]
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether the file as it is now was set aside before."""
+    present, earlier = file_digest(path), path.parent.glob(f"{path.stem}.previous*{path.suffix}")
+    return any(file_digest(kept) == present for kept in earlier)
+
+
+def with_other_variants(ctx: RunContext) -> list[Stage]:
+    """The stages of the pipeline, each with those that the record has of it for other prompt formats."""
+    stages = list(dict.fromkeys(ctx.pipeline))
+    for key in ctx.meta.stages:
+        alike = [at for at, stage in enumerate(stages) if key.startswith(f"{stage.name}[")]
+        if alike and (other := _named(key, stages[alike[-1]], ctx)) not in (None, *stages):
+            stages.insert(alike[-1] + 1, other)
+    return stages
+
+
+def _named(key: str, like: Stage, ctx: RunContext) -> Stage | None:
+    """The stage of that key, for a prompt format that the config still has."""
+    if variant_of(key) not in ctx.config.prompting.variant_names:
+        return None
+    values = key.partition("[")[2].removesuffix("]").split("/")
+    return replace(like, **dict(zip(vars(like), values, strict=False)))
 
 
 def why_not_made(path: Path, ctx: RunContext) -> str:
