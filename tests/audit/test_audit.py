@@ -55,7 +55,9 @@ def write_earlier_study(root, *, spoiled):
 
 def test_an_earlier_study_is_found_out_by_its_tables_alone(tmp_path):
     found = {check.name: check for check in audit(write_earlier_study(tmp_path, spoiled=True))}
-    assert {name: found[name].outcome for name in UNAIDED} == dict.fromkeys(UNAIDED, "fail")
+    assert {name: found[name].outcome for name in UNAIDED} == dict.fromkeys(UNAIDED, "fail") | {
+        "prompts_equal": "warn"  # lengths alone do not show that prompts are the same
+    }
     assert "99." in found["rows_cut"].found and found["rows_cut"].number > 0.98
     assert "1 random set" in found["random_draws"].found
     assert "120 problems" in found["prompts_equal"].found

@@ -24,10 +24,11 @@ def write_prompts(evidence, variant, prefix):
     (folder / "baseline.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def test_prompts_of_the_same_length_on_all_problems_are_suspicious_enough(tmp_path):
+def test_prompts_of_the_same_length_on_all_problems_are_suspicious_and_no_more(tmp_path):
     assert checked("prompts_equal", write_run(tmp_path, {EVENTS: events()}, run_id="clean")).outcome == "pass"
     found = checked("prompts_equal", write_run(tmp_path, {EVENTS: same_lengths()}, run_id="bad"))
-    assert found.outcome == "fail" and "same length on all 12 problems" in found.found
+    assert found.outcome == "warn" and "same length on all 12 problems" in found.found
+    assert "not recorded" in found.found
 
 
 def test_prompts_of_the_same_length_that_differ_are_no_fault(tmp_path):

@@ -125,6 +125,28 @@ def test_phase2_report_of_what_there_is(cli, root, without):
     assert_claims_nothing(report_text(paths))
 
 
+def test_no_report_of_phase2_is_written_over_that_of_a_phase1_run(cli, root):
+    paths = earlier.write_phase1(root)
+    done(cli("make-report", "--run-id", "earlier"))
+    before = {path: path.read_bytes() for path in paths.root.rglob("*") if path.is_file()}
+    refused = cli("make-report-phase2", "--run-id", "earlier")
+    assert refused.code == 2
+    assert "run earlier is a Phase 1 run" in refused.err
+    assert {path: path.read_bytes() for path in paths.root.rglob("*") if path.is_file()} == before
+
+
+def test_a_phase1_run_that_is_named_later_is_reported(cli, root):
+    earlier.write_phase1(root)
+    paths = earlier.write_phase2(root)
+    done(cli("make-report-phase2", "--run-id", "earlier-phase2"))
+    alone = report_text(paths)
+    named = done(cli("make-report-phase2", "--run-id", "earlier-phase2", "--phase1-run-id", "earlier"))
+    assert "up to date" not in named.err
+    assert report_text(paths) != alone
+    again = done(cli("make-report-phase2", "--run-id", "earlier-phase2", "--phase1-run-id", "earlier"))
+    assert "up to date" in again.err
+
+
 def test_their_tables_are_kept_and_known(cli, root):
     paths = earlier.write_phase1(root)
     theirs = {path.name: path.read_bytes() for path in paths.analysis.iterdir()}
@@ -134,7 +156,8 @@ def test_their_tables_are_kept_and_known(cli, root):
     done(cli("make-report", "--run-id", "earlier"))
     for name in ("formatting_summary", "condition_comparison"):
         assert paths.table(f"{name}.previous.csv").read_bytes() == theirs[f"{name}.csv"]
-        assert not paths.table(f"{name}.previous1.csv").exists()
+        is_made_twice = name == "condition_comparison"  # once for each of two prompt formats
+        assert paths.table(f"{name}.previous1.csv").exists() == is_made_twice
         assert "truncation_rate" in pd.read_csv(paths.table(f"{name}.csv"))
     for name in ("logit_lens.csv", "ablation_importance.csv", "backtracking_events.csv"):
         assert paths.table(name).read_bytes() == theirs[name]

@@ -167,6 +167,13 @@ def test_settings_code_and_verdicts_that_differ_are_shown(tmp_path, shares):
     assert "**H1: few**" in shown and "Come out differently: 1" in shown
 
 
+def test_what_neither_run_recorded_is_not_called_the_same(tmp_path):
+    data = compared(write_phase1(tmp_path), write_phase2(tmp_path))
+    _, _, made_with = as_markdown(page(data)).partition("## Code, model and data")
+    assert "Not compared: A and B recorded none of them." in made_with
+    assert "No difference" not in made_with
+
+
 def test_earlier_runs_are_compared_as_far_as_they_go(tmp_path, shares):
     earlier, later = write_phase1(tmp_path), write_run(tmp_path, "later", shares[0])
     data = compared(earlier, later)

@@ -193,7 +193,7 @@ def _function(command: StageCommand) -> Callable[..., None]:
         values = {name: given.pop(name) for name in parameters}
         request = Request(**(given | {"overrides": given["overrides"] or ()}))
         ctx = asked_run(request)
-        if command.panel == PHASE2 and ctx.meta.earlier is None:
+        if command.panel == PHASE2:
             _ = ctx.phase2  # says what is wrong with a Phase 1 run
         module, _, name = command.stage.partition(":")
         kind = getattr(importlib.import_module(f"backtracking.stages.{module}"), name)

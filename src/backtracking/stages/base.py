@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from backtracking.artifacts import phase1, phase2
+from backtracking.artifacts.kinds import Table
 from backtracking.config.load import LoadedConfig
 from backtracking.config.phase2 import Phase2Config
 from backtracking.config.reading import flatten
@@ -51,7 +53,7 @@ class RunContext:
     @property
     def phase2(self) -> Phase2Config:
         """The section for Phase 2; its defaults for a run of the earlier study."""
-        if self.config.phase2 is None and self.meta.earlier is not None:
+        if self.config.phase2 is None and self.meta.earlier is not None and not self._is_foreign_phase1:
             return Phase2Config()  # such a run may hold Phase 2's tables beside a config that does not say so
         if self.config.phase2 is None:
             raise UserError(
@@ -60,6 +62,15 @@ class RunContext:
                 "name a Phase 2 run with --run-id, or a Phase 2 config, e.g. --config demo_phase2",
             )
         return self.config.phase2
+
+    @property
+    def _is_foreign_phase1(self) -> bool:
+        """Whether the tables of a foreign run are Phase 1's alone."""
+        held = {
+            room: any(one.exists(self.paths) for one in vars(room).values() if type(one) is Table)
+            for room in (phase1, phase2)
+        }
+        return held[phase1] and not held[phase2]
 
     @property
     def phase1_paths(self) -> RunPaths:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 from backtracking.run import io
 from backtracking.run.meta import RunMeta, variant_of
@@ -68,7 +69,8 @@ def with_other_variants(ctx: RunContext) -> list[Stage]:
     stages = list(dict.fromkeys(ctx.pipeline))
     for key in ctx.meta.stages:
         alike = [at for at, stage in enumerate(stages) if key.startswith(f"{stage.name}[")]
-        if alike and (other := _named(key, stages[alike[-1]], ctx)) not in (None, *stages):
+        other = _named(key, stages[alike[-1]], ctx) if alike else None
+        if other is not None and other not in stages:
             stages.insert(alike[-1] + 1, other)
     return stages
 
@@ -78,7 +80,9 @@ def _named(key: str, like: Stage, ctx: RunContext) -> Stage | None:
     if variant_of(key) not in ctx.config.prompting.variant_names:
         return None
     values = key.partition("[")[2].removesuffix("]").split("/")
-    return replace(like, **dict(zip(vars(like), values, strict=False)))
+    parameters: Any = dict(zip(vars(like), values, strict=False))
+    named: Stage = replace(cast("Any", like), **parameters)
+    return named
 
 
 def why_not_made(path: Path, ctx: RunContext) -> str:

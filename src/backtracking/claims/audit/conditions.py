@@ -11,7 +11,7 @@ import pandas as pd
 from backtracking.artifacts import phase1
 from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.audited import AuditedRun, is_untouched
-from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, not_applicable, rule
+from backtracking.claims.audit.check import FAIL, PASS, WARN, CheckOutcome, Finding, not_applicable, rule
 from backtracking.claims.audit.completions import Group, as_label, finite_numbers, named
 from backtracking.claims.wording import number, percent, quoted
 from backtracking.measurements.statistics import Difference, paired_difference, sums_by
@@ -23,8 +23,8 @@ MARGIN, SURELY = 0.05, 0.001
 
 
 @rule(
-    bounds="Fails where the prompts are equal, and where their lengths are on all problems and nothing shows "
-    "the prompts themselves.",
+    bounds="Fails where the prompts are equal; warns where their lengths are on all problems and nothing "
+    "shows the prompts themselves.",
     why="Two prompt formats that the model reads as one prompt can show no effect of the format: "
     "every difference between them is chance, or something else.",
     what_to_do="Compare what `backtracking prompts` shows for the formats; set prompting.formatting_variants "
@@ -38,17 +38,17 @@ def prompts_equal(run: AuditedRun) -> Finding:
     ]
     if not pairs:
         return not_applicable("prompts of two formats on the same problems are not in this run's tables")
-    alike = [text for is_alike, text in pairs if is_alike]
-    if alike:
-        return Finding(FAIL, alike[0], float(len(alike)), tuple(alike))
+    for outcome in (FAIL, WARN):
+        if alike := [text for how_alike, text in pairs if how_alike == outcome]:
+            return Finding(outcome, alike[0], float(len(alike)), tuple(alike))
     return Finding(PASS, f"0 of {len(pairs)} pairs of prompt formats read the same", 0.0)
 
 
-def _likeness(run: AuditedRun, one: Group, other: Group) -> tuple[bool, str] | None:
-    """Whether the prompts of two formats are alike, and in what; none where they can't be compared."""
+def _likeness(run: AuditedRun, one: Group, other: Group) -> tuple[CheckOutcome, str] | None:
+    """How alike the prompts of two formats are, and in what; none where they can't be compared."""
     names = f"{quoted(one.variant)} and {quoted(other.variant)}"
     if (same := _same_prompts(run, one.variant, other.variant)) is not None:
-        return same, f"{names}: the prompts are the same"
+        return FAIL if same else PASS, f"{names}: the prompts are the same"
     if not (one.holds("prompt_tokens") and other.holds("prompt_tokens")):
         return None
     left, right = (_lengths(group) for group in (one, other))
@@ -56,7 +56,8 @@ def _likeness(run: AuditedRun, one: Group, other: Group) -> tuple[bool, str] | N
     if len(shared) < FEWEST_SHARED:
         return None
     is_alike = bool((left[shared] == right[shared]).all()) and not run.has_generated
-    return is_alike, f"{names}: the prompts have the same length on all {len(shared):,} problems"
+    said = f"{names}: the prompts have the same length on all {len(shared):,} problems"
+    return (WARN if is_alike else PASS), f"{said}; whether they are the same is not recorded"
 
 
 def _same_prompts(run: AuditedRun, one: str, other: str) -> bool | None:

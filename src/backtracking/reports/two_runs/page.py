@@ -10,6 +10,7 @@ from backtracking.claims.wording import counted, fixed, plainly, points, quoted,
 from backtracking.measurements.metrics import BY_NAME
 from backtracking.reports.columns import Lines
 from backtracking.reports.document import Document
+from backtracking.reports.two_runs.settings import RECORDED, lacking_record
 
 SAME = "No difference."
 _SHOWN = 60
@@ -32,7 +33,12 @@ def page(data: Comparison) -> Document:
     document.section("Settings")
     _differences(document, "Settings that differ", data["settings"])
     document.section("Code, model and data")
-    _differences(document, "What the runs were made with", [*data["made_with"], *data["packages"]])
+    made_with = [*data["made_with"], *data["packages"]]
+    unrecorded = [side.upper() for side in "ab" if lacking_record(RECORDED) in data["lacking"][side]]
+    if made_with or not unrecorded:
+        _differences(document, "What the runs were made with", made_with)
+    else:
+        document.say(f"Not compared: {' and '.join(unrecorded)} recorded none of them.")
     return document
 
 

@@ -19,6 +19,8 @@ _MADE_WITH = (
     "seeds",
 )
 
+RECORDED = ("code", "model", "data")
+
 Differences = list[dict[str, Any]]
 
 
@@ -58,9 +60,14 @@ def made_with(a: ComparedRun, b: ComparedRun) -> Differences:
     """Code, model and data, where they are not the same in both."""
     ours, theirs = _facts(a), _facts(b)
     for side, known in ((a, ours), (b, theirs)):
-        if missing := [name for name in ("code", "model", "data") if name not in known]:
-            side.lacks(f"its record of {', '.join(missing)}")
+        if missing := [name for name in RECORDED if name not in known]:
+            side.lacks(lacking_record(missing))
     return _differing(_MADE_WITH, ours, theirs)
+
+
+def lacking_record(missing: Iterable[str]) -> str:
+    """What a run lacks whose record says nothing of these."""
+    return f"its record of {', '.join(missing)}"
 
 
 def packages(a: ComparedRun, b: ComparedRun) -> Differences:

@@ -30,7 +30,8 @@ class MakeReportPhase2(Stage):
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         """Whatever table is missing is reported as missing."""
-        return [NotTestableQuestions(ctx.paths.meta)]
+        runs = [ctx.paths, *([ctx.phase1] if ctx.phase1 else ())]
+        return [NotTestableQuestions(run.meta) for run in runs]
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The claims as data, and the report as Markdown and HTML."""
