@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +32,49 @@ REPORTS = {
 SHARES = (
     "Backtracking", "Doubt", "Redo", "Accuracy", "Cut at the cap", "No answer", "Completions that part",
 )  # fmt: skip
+EXACTLY = ("Completions", "Graded", "Baseline without onset")
+PREFIX_SHARES = {
+    "P(onset | injected error)", "P(onset | right step)", "Errors caught", "Accuracy after right steps",
+    "Cut at the cap", "An onset follows", "Caught",
+}  # fmt: skip
+WITHOUT_ROWS = {
+    "a test of the number beside it": {"p (Holm)", "p (Holm, by selectivity)"},
+    "passes of the model over prefixes and positions, not completions": {
+        "Rewrites",
+        "Change (nats)",
+        "Above harmless rewrites (nats)",
+        "Share raised",
+        "Share of the gap moved",
+        "Pairs",
+        "Problems",
+        "Δ onset logit",
+        "Δ log-odds of the triggers",
+        "Δ share of its word (log)",
+        "KL at controls (nats)",
+        "Selectivity",
+        "Layer",
+        "AUROC of the direction",
+        "The probe there",
+        "The probe, shuffled labels",
+        "Position alone",
+        "Positions tested",
+        "Scale",
+        "Positions",
+        "P(onset token)",
+        "P(its family)",
+        "P(other families)",
+        "Entropy (nats)",
+        "KL (nats)",
+        "KL per token (nats)",
+        "Continuations",
+        "Onset at once",
+        "Onset later",
+        "Onset at all",
+    },
+    "what an arm is, not what came of it": {"Components"},
+    "the run itself": {"Value", "Finished", "Seconds", "Rows"},
+}
+"""Heads of columns whose numbers lead to no rows, by why."""
 UNFOLD = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 FATE_HEADS = {fate.text.capitalize() for fate in FATES}
 
@@ -102,10 +146,12 @@ def test_numbers_lead_to_the_rows_that_they_count(reported, run):
             for name, (text, link) in cells.items():
                 if not link:
                     continue
+                if "#prefixes" in link:
+                    continue
                 assert link.startswith(f"{ADDRESS}#rows?run=")
                 found = len(matching_rows(index, Query.parse(link, index)))
                 counted += 1
-                if name == "Completions":
+                if name in EXACTLY:
                     assert found == number(text)
                 elif name in SHARES and "Completions" in cells and "n =" not in text:
                     total = number(cells["Completions"][0])
@@ -121,6 +167,69 @@ def test_numbers_lead_to_the_rows_that_they_count(reported, run):
                 exactly += 1
     explorer.close()
     assert counted >= exactly > 10
+
+
+def test_numbers_of_fixed_prefixes_lead_to_the_completions_behind_them(reported):
+    explorer, seen = Explorer(open_run(reported / "runs" / "demo-phase2").studies()), 0
+    prefixes = explorer.prefixes
+    for run in REPORTS:
+        for heads, rows in Tables(page_of(reported, run).read_text()).tables:
+            names = [head.strip() for head, _ in heads]
+            for row in rows:
+                cells = dict(zip(names, row, strict=True))
+                shares = {
+                    name: cells[name] for name in PREFIX_SHARES & set(names) if "#prefixes" in cells[name][1]
+                }
+                for name, (text, link) in shares.items():
+                    query = Query.parse(link, prefixes)
+                    among = Query(
+                        {key: query.chosen[key] for key in ("run", "of", "arm", "put") if key in query.chosen}
+                    )
+                    found, total = (len(matching_rows(prefixes, one)) for one in (query, among))
+                    assert found == pytest.approx(number(text) * total, abs=0.0006 * total), (name, row)
+                    seen += 1
+    explorer.close()
+    assert seen >= 10
+
+
+@pytest.mark.parametrize("run", REPORTS)
+def test_every_number_leads_to_rows_or_has_a_reason_not_to(reported, run):
+    excused = set().union(*WITHOUT_ROWS.values())
+    linked = 0
+    for heads, rows in Tables(page_of(reported, run).read_text()).tables:
+        for row in rows:
+            for (head, _), (text, link) in zip(heads, row, strict=True):
+                if not re.match(r"\s*[+−-]?\d", text) or head.strip() in excused:
+                    continue
+                is_none = head.strip() in FATE_HEADS and text.strip() == "0.0%"
+                assert link or is_none, (head, text, row[0])
+                linked += bool(link)
+    assert linked > 50
+
+
+def test_a_difference_leads_to_the_rows_of_both_arms(reported):
+    explorer = Explorer(open_run(reported / "runs" / "demo-phase2").studies())
+    index, seen = explorer.index, 0
+    for heads, rows in Tables(page_of(reported, "demo-phase2").read_text()).tables:
+        names = [head.strip() for head, _ in heads]
+        if "Δ backtracking (points)" not in names or "Role" in names:
+            continue
+        lines = [dict(zip(names, row, strict=True)) for row in rows]
+        totals = {cells["Arm"][0].strip(): number(cells["Completions"][0]) for cells in lines}
+        for cells in lines:
+            text, link = cells["Δ backtracking (points)"]
+            if not link:
+                continue
+            query = Query.parse(link, index)
+            with_onset = Counter(index.name(found)[2] for found in matching_rows(index, query))
+            arm = cells["Arm"][0].strip()
+            change = 100 * (with_onset[arm] / totals[arm] - with_onset["baseline"] / totals["baseline"])
+            assert change == pytest.approx(
+                float(re.match(r"[+−-]?[\d.]+", text)[0].replace("−", "-")), abs=0.06
+            )
+            seen += 1
+    explorer.close()
+    assert seen
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -163,6 +163,12 @@ FLOW = Table(
         count, total, share: rows, of how many, and their share
     """),
 )
+FORCED_ERROR_ROWS = Table(
+    "analysis/forced_error_rows.csv",
+    "phase2-specificity",
+    "one row per completion behind a forced error",
+    PREFIX_ROW,
+)
 DIVERGENCE_FIGURE = SPECIFICITY.figure(
     "phase2_first_divergence", "what first changes hit", "leaks:plot_first_divergences", REPLACED
 )

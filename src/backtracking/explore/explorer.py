@@ -5,6 +5,7 @@ from typing import Any
 
 from backtracking.explore.index import NAMES, Index, build_index
 from backtracking.explore.pairs import pair_json
+from backtracking.explore.prefixes import PrefixRows, baseline_rows
 from backtracking.explore.readings import Readings, strongest_component
 from backtracking.explore.study import MeasuredRun, require_rows
 from backtracking.explore.texts import Texts
@@ -21,6 +22,8 @@ class Explorer:
         self.texts = Texts()
         self.readings = Readings.of(studies)
         self.index: Index = build_index(studies, self.readings.components, self._keep, reporter)
+        names = [self.index.name(number) for number in range(len(self.index))]
+        self.prefixes = PrefixRows.of(studies, baseline_rows(names))
 
     def _keep(self, number: int, record: GenerationRecord) -> None:
         self.texts.add(number, record.completion)
@@ -41,6 +44,7 @@ class Explorer:
             "columns": columns,
             "problems": self._problems(),
             "patching": self.readings.patching,
+            "prefixes": self.prefixes.as_json(place),
         }
 
     def _problems(self) -> list[dict[str, str]]:

@@ -95,6 +95,16 @@ PARTS = coded(
         ("unpaired", "baseline itself, or no baseline row"),
     ],
 )
+HALF = coded(
+    "half",
+    "Half of the problems",
+    [
+        ("search", "arms are picked on it"),
+        ("confirm", "held out to confirm"),
+        ("left_out", "held out, but looked into"),
+        ("none", "not split"),
+    ],
+)
 STUDIED = coded("studied", "Looked into", [("yes", "an onset was read by the analyses"), ("no", "no")])
 
 
@@ -123,7 +133,7 @@ ONSETS = (
         {"wrong": "a wrong step", "right": "a right step: a false alarm", "none": "no step to check"},
     ),
 )
-FIXED = (OUTCOME, FATE, WAS, STEPS, ENDING, PARTS, *ONSETS, STUDIED)
+FIXED = (OUTCOME, FATE, WAS, STEPS, ENDING, PARTS, *ONSETS, HALF, STUDIED)
 
 
 def code(facet: Facet, value: str) -> int:

@@ -32,6 +32,7 @@ class Index:
     columns: dict[str, list[Any]] = field(default_factory=dict)
     values: dict[str, dict[str, int]] = field(default_factory=dict)
     """By column the values that its codes stand for, in their order."""
+    _listed: dict[str, list[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -55,8 +56,15 @@ class Index:
 
     def name(self, number: int) -> tuple[str, ...]:
         """What a row is called: run, prompt format, arm, problem, sample."""
-        texts = [list(self.values[key])[self.columns[key][number]] for key in NAMES]
+        texts = [self._texts(key)[self.columns[key][number]] for key in NAMES]
         return (*texts, str(self.columns["sample"][number]))
+
+    def _texts(self, key: str) -> list[str]:
+        """The values of a column in the order of their codes."""
+        known = self.values[key]
+        if len(self._listed.get(key, ())) != len(known):
+            self._listed[key] = list(known)
+        return self._listed[key]
 
     def add(
         self, place: RowPlace, record: GenerationRecord, facts: Facts, components: Sequence[str] | None
@@ -69,7 +77,8 @@ class Index:
         for key in LISTS:
             self._column(key).append([self._code(key, value) for value in lists[key]])
         studied = facets.code(facets.STUDIED, "no" if components is None else "yes")
-        more: dict[str, Any] = {"onsets": facts.bits, "said": facts.answer, "studied": studied}
+        half = facets.code(facets.HALF, place.study.halves.get(record.example_id, "none"))
+        more: dict[str, Any] = {"onsets": facts.bits, "said": facts.answer, "half": half, "studied": studied}
         for key, entry in ({**facts.codes, **facts.numbers, **more}).items():
             self._column(key).append(entry)
         self.places.append(place)

@@ -1,22 +1,31 @@
-"""Permanent links into the explorer: `#rows?arm=…&answer=wrong`, `#rows?row=…`, `#arms`."""
+"""Permanent links into the explorer: `#rows?arm=…&answer=wrong`, `#rows?row=…`, `#arms`, `#prefixes?…`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qs, quote
 
 PORT = 8377
 ADDRESS = f"http://127.0.0.1:{PORT}/"
 """Where the explorer is served, unless told otherwise."""
-VIEWS = ("rows", "arms")
+VIEWS = ("rows", "arms", "prefixes")
 
 
 def rows_link(**chosen: str | Iterable[str]) -> str:
     """The rows that have these options of each facet."""
+    return _link("rows", chosen)
+
+
+def prefixes_link(**chosen: str | Iterable[str]) -> str:
+    """The completions behind fixed prefixes that have these options."""
+    return _link("prefixes", chosen)
+
+
+def _link(view: str, chosen: Mapping[str, str | Iterable[str]]) -> str:
     pairs = [
         f"{key}={quote(value, safe='')}"
         for key, values in chosen.items()
         for value in ([values] if isinstance(values, str) else values)
     ]
-    return "#rows" + (f"?{'&'.join(pairs)}" if pairs else "")
+    return f"#{view}" + (f"?{'&'.join(pairs)}" if pairs else "")
 
 
 def row_link(run: str, variant: str, arm: str, example_id: str, sample_id: int) -> str:

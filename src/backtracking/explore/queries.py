@@ -4,14 +4,29 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import and_, or_
+from typing import Any, Protocol
 
 from backtracking.errors import UserError
 from backtracking.explore.facets import Facet
-from backtracking.explore.index import Index
 from backtracking.explore.links import read_link
 
 NOT_FILTERS = ("sort", "row", "vs", "onset")
 """Parts of a link that say how rows are shown, not which."""
+
+
+class Filtered(Protocol):
+    """What filters choose from: rows of a run, or completions behind prefixes."""
+
+    @property
+    def columns(self) -> Mapping[str, list[Any]]:
+        """The codes of every row, column by column."""
+
+    @property
+    def facets(self) -> list[Facet]:
+        """What can be asked of them."""
+
+    def __len__(self) -> int:
+        """How many there are."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +37,7 @@ class Query:
     text: str = ""
 
     @classmethod
-    def parse(cls, link: str, index: Index) -> "Query":
+    def parse(cls, link: str, index: "Filtered") -> "Query":
         """The filter of a link, or of the part behind its `?`; what no facet knows is an error."""
         given = {key: values for key, values in read_link(link).items() if key not in NOT_FILTERS}
         text = " ".join(given.pop("q", []))
@@ -36,13 +51,15 @@ class Query:
         return cls({key: frozenset(values) for key, values in given.items()}, text)
 
 
-def matching_rows(index: Index, query: Query, with_text: Collection[int] | None = None) -> list[int]:
+def matching_rows(index: "Filtered", query: Query, with_text: Collection[int] | None = None) -> list[int]:
     """The numbers of the rows that pass every facet; `with_text` are those in which the text occurs."""
     passing = _Passing(index, query.chosen)
     return [number for number in range(len(index)) if _said(number, with_text) and passing(number)]
 
 
-def counts(index: Index, query: Query, with_text: Collection[int] | None = None) -> dict[str, dict[str, int]]:
+def counts(
+    index: "Filtered", query: Query, with_text: Collection[int] | None = None
+) -> dict[str, dict[str, int]]:
     """Per facet and option: how many rows there would be with this option, were it the facet's only one."""
     by_facet: dict[str, dict[str, int]] = {}
     for facet in index.facets:
@@ -60,7 +77,7 @@ def _said(number: int, with_text: Collection[int] | None) -> bool:
 class _Passing:
     """Whether a row passes the chosen options of every facet."""
 
-    def __init__(self, index: Index, chosen: Mapping[str, frozenset[str]]) -> None:
+    def __init__(self, index: "Filtered", chosen: Mapping[str, frozenset[str]]) -> None:
         asked = [(facet, chosen[facet.key]) for facet in index.facets if chosen.get(facet.key)]
         self._tests = list(_tests(index, asked))
 
@@ -68,7 +85,7 @@ class _Passing:
         return all(test(number) for test in self._tests)
 
 
-def _tests(index: Index, asked: list[tuple[Facet, frozenset[str]]]) -> "Iterator[_Test]":
+def _tests(index: "Filtered", asked: list[tuple[Facet, frozenset[str]]]) -> "Iterator[_Test]":
     joint: dict[str, list[int]] = {}
     for facet, values in asked:
         masks = [option.mask for option in facet.options if option.value in values]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from backtracking.artifacts.phase1 import DATASET, GENERATIONS
+from backtracking.artifacts.phase1 import DATASET, GENERATIONS, SPLIT
 from backtracking.artifacts.phase2 import ARM_PREFIX
 from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
@@ -84,6 +84,12 @@ class MeasuredRun:
     def close_marks(self) -> Mapping[str, str]:
         """What closes the reasoning, by prompt format."""
         return {variant.name: variant.think_close for variant in self.config.prompting.formatting_variants}
+
+    @cached_property
+    def halves(self) -> Mapping[str, str]:
+        """By problem the half that it belongs to, where the run has split them."""
+        split = SPLIT.read(self.paths) if SPLIT.exists(self.paths) else {}
+        return {problem: half for half, problems in split.items() for problem in problems}
 
     @property
     def parting_variant(self) -> str:

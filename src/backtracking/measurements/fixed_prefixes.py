@@ -114,4 +114,4 @@ def caught_by_arm(rows: pd.DataFrame) -> pd.DataFrame:
         line: dict[str, object] = {"arm": arm, "forced_errors": len(part)}
         line |= estimate_columns("marked_rate", average(part, flag("onset_follows")))
         lines.append(line | estimate_columns("caught_rate", average(part, flag("is_correct"))))
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines) if lines else pd.DataFrame(columns=["arm"])

@@ -27,16 +27,17 @@ def write_choice(page: Page, behind: RowsBehind) -> None:
         page.absent(files.CONFIRMED)
         return
     page.say(_how(page, searched))
+    searching, confirming = behind.within(half="search"), behind.within(half="confirm")
     front = searched.sort_values("front_probability", ascending=False).head(SHOWN_ARMS)
     lines = Lines(lines_of(front))
     page.show(
         files.CHOICE,
         "Arms on the search half, the likeliest on the front first",
-        lines.names("Arm", "arm", behind()),
+        lines.names("Arm", "arm", searching()),
         lines.text("Verdict", lambda row: row["verdict"] if isinstance(row.get("verdict"), str) else "—"),
-        lines.shares("P(on the front)", "front_probability"),
-        *(lines.rates(heading(metric), metric) for metric in _RATES),
-        lines.counts("Completions", "total"),
+        lines.shares("P(on the front)", "front_probability", link=searching()),
+        *(lines.rates(heading(metric), metric, link=searching(metric)) for metric in _RATES),
+        lines.counts("Completions", "total", searching()),
     )
     if confirmed["subset_name"].eq(BASELINE_NAME).all():
         untested = why_untested(searched[searched["kind"] == "intervention"])
@@ -46,9 +47,9 @@ def write_choice(page: Page, behind: RowsBehind) -> None:
         page.say(f"No arm {why}, so there was nothing to confirm on the other half.")
         page.figure(files.CHOICE_FIGURE, behind)
         return
-    _confirmation(page, confirmed, behind)
+    _confirmation(page, confirmed, confirming)
     page.figure(files.CHOICE_FIGURE, behind)
-    write_prefixes(page, files.CONFIRM_PREFIXES, files.CONFIRM_PREFIXES_FIGURE, behind)
+    write_prefixes(page, files.CONFIRM_PREFIXES, files.CONFIRM_PREFIXES_FIGURE, behind, "confirmed")
 
 
 def _how(page: Page, searched: pd.DataFrame) -> str:

@@ -83,9 +83,9 @@ class Lines:
         """Shares without interval."""
         return self.column(head, lambda row: percent(number(row, column), digits), link)
 
-    def points(self, head: str, column: str) -> Column:
+    def points(self, head: str, column: str, link: Link | None = None) -> Column:
         """A column of differences in percentage points, with their intervals."""
-        return self.column(head, lambda row: points(row, column))
+        return self.column(head, lambda row: points(row, column), link)
 
     def p_values(self, head: str, column: str) -> Column:
         """A column of p-values."""

@@ -26,9 +26,9 @@ def write_errors(page: Page) -> None:
         lines.names("Condition", "condition", behind()),
         lines.rates("Onset after a wrong step", "p_onset_after_wrong", link=behind("onset_after_wrong")),
         lines.rates("Onset after a right step", "p_onset_after_right", link=behind("onset_after_right")),
-        lines.plain("Odds ratio", "odds_ratio"),
+        lines.plain("Odds ratio", "odds_ratio", link=behind("right_steps")),
         lines.counts("Wrong steps", "n_wrong", link=behind(steps="wrong")),
-        lines.counts("Right steps", "n_right"),
+        lines.counts("Right steps", "n_right", link=behind("right_steps")),
     )
 
 

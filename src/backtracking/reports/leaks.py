@@ -33,18 +33,18 @@ def write_leaks(page: Page, behind: RowsBehind) -> None:
         files.SPECIFICITY,
         "What each arm changes besides its target",
         lines.names("Arm", "arm", behind()),
-        lines.plain("Δ family onsets", "family_onsets_diff", "+", ".2f"),
-        lines.plain("Δ other triggers", "synonym_onsets_diff", "+", ".2f"),
-        lines.plain("Δ unmarked checks", "unmarked_checks_diff", "+", ".2f"),
-        lines.rates("New onsets", "new_onset_rate"),
+        lines.plain("Δ family onsets", "family_onsets_diff", "+", ".2f", behind.against("backtracking_rate")),
+        lines.plain("Δ other triggers", "synonym_onsets_diff", "+", ".2f", behind.against()),
+        lines.plain("Δ unmarked checks", "unmarked_checks_diff", "+", ".2f", behind.against()),
+        lines.rates("New onsets", "new_onset_rate", link=behind("new_onset_rate")),
         lines.plain("KL per token (nats)", "kl_per_token", spec=".3f"),
-        lines.plain("Δ tokens", "completion_tokens_diff", "+", ".1f"),
+        lines.plain("Δ tokens", "completion_tokens_diff", "+", ".1f", behind.against("mean_tokens")),
         lines.counts("Completions", "total", behind()),
-        lines.counts("Baseline without onset", "rows_without_onset"),
+        lines.counts("Baseline without onset", "rows_without_onset", behind.of_baseline(kind="no_strict")),
     )
     _divergence(page, arms, behind)
     _corrections(page, behind)
-    _forced_errors(page, table)
+    _forced_errors(page, table, behind)
 
 
 def _families(table: pd.DataFrame) -> str:
@@ -68,9 +68,9 @@ def _divergence(page: Page, arms: pd.DataFrame, behind: RowsBehind) -> None:
         "Where completions part from the baseline",
         lines.names("Arm", "arm", behind()),
         lines.rates("Completions that part", "divergence_rate", link=behind(parts=_PARTED)),
-        lines.plain("Median token", "median_step", spec=".0f"),
+        lines.plain("Median token", "median_step", spec=".0f", link=behind(parts=_PARTED, sort="parted")),
         lines.shares("At the first onset", "at_onset", link=behind(parts="at")),
-        lines.plain("Specificity index", "specificity_index", spec=".1f"),
+        lines.plain("Specificity index", "specificity_index", spec=".1f", link=behind(parts=_PARTED)),
         lines.text("Commonest changes", lambda row: _changes(page, row)),
         lines.counts("Completions", "total", behind()),
     )
@@ -129,7 +129,7 @@ def _fate(lines: Lines, behind: RowsBehind, fate: str) -> Column:
     return lines.shares(_FATES.get(fate, fate.replace("_", " ")).capitalize(), fate, 1, rows)
 
 
-def _forced_errors(page: Page, table: pd.DataFrame) -> None:
+def _forced_errors(page: Page, table: pd.DataFrame, behind: RowsBehind) -> None:
     if "caught_rate" not in table or table["caught_rate"].isna().all():
         return
     page.section("Forced errors", level=3)
@@ -141,8 +141,8 @@ def _forced_errors(page: Page, table: pd.DataFrame) -> None:
     page.show(
         files.SPECIFICITY,
         "What follows a forced error",
-        lines.names("Arm", "arm"),
-        lines.rates("An onset follows", "marked_rate"),
-        lines.rates("Caught", "caught_rate"),
-        lines.counts("Forced errors", "forced_errors"),
+        lines.names("Arm", "arm", behind.prefixes("forced")),
+        lines.rates("An onset follows", "marked_rate", link=behind.prefixes("forced", follows="yes")),
+        lines.rates("Caught", "caught_rate", link=behind.prefixes("forced", ends="right")),
+        lines.counts("Forced errors", "forced_errors", behind.prefixes("forced")),
     )

@@ -45,12 +45,12 @@ def write_outcome(page: Page, artifact: Table, behind: RowsBehind, *named: str) 
         lines.rates(called(_AFTER_WRONG), _AFTER_WRONG, link=behind(_AFTER_WRONG)),
         lines.rates(called(_AFTER_RIGHT), _AFTER_RIGHT, link=behind(_AFTER_RIGHT)),
         lines.plain(heading(_ERRORS), _ERRORS, spec=".2f", link=behind(_ERRORS)),
-        lines.points("Δ after wrong (points)", f"{_AFTER_WRONG}_diff"),
+        lines.points("Δ after wrong (points)", f"{_AFTER_WRONG}_diff", behind.against(_AFTER_WRONG)),
         lines.p_values("p (Holm)", f"{_AFTER_WRONG}_diff_p_holm"),
-        lines.points("Δ after right (points)", f"{_AFTER_RIGHT}_diff"),
-        lines.plain("Δ wrong steps per completion", f"{_ERRORS}_diff", "+", ".2f"),
-        lines.counts("Fresh wrong steps", "fresh_wrong_count"),
-        lines.counts("Fresh right steps", "fresh_right_count"),
+        lines.points("Δ after right (points)", f"{_AFTER_RIGHT}_diff", behind.against(_AFTER_RIGHT)),
+        lines.plain("Δ wrong steps per completion", f"{_ERRORS}_diff", "+", ".2f", behind.against(_ERRORS)),
+        lines.counts("Fresh wrong steps", "fresh_wrong_count", behind(_ERRORS)),
+        lines.counts("Fresh right steps", "fresh_right_count", behind("right_steps")),
     )
 
 

@@ -1,6 +1,7 @@
 """The report of Phase 1: how often, with what accuracy, and where in the network."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -103,7 +104,7 @@ def _conditions(page: Page) -> None:
             f"`random_ablation` pools {len(draws)} sets; taken alone, they backtrack in {percent(lowest)} to "
             f"{percent(highest)} of completions (`{files.DRAWS.file}`)."
         )
-    write_prefixes(page, files.PREFIXES, files.PREFIXES_FIGURE, behind)
+    write_prefixes(page, files.PREFIXES, files.PREFIXES_FIGURE, behind, "conditions")
 
 
 def _say_how_removed(page: Page, table: pd.DataFrame) -> None:
@@ -123,21 +124,25 @@ def _formatting(page: Page) -> None:
     table = page.section_of(files.FORMATS, "Formatting")
     if table is None:
         return
+    first = str(lines_of(table)[0]["variant"])
+    formats = replace(page.rows_by_condition(), reference=(first, BASELINE_NAME))
     if "backtracking_diff" not in table:
         page.say(f"Differences between formats, paired by problem, are not in {files.FORMATS.file}.")
     else:
         lines = Lines(lines_of(table[table["backtracking_diff"].notna()]))
-        page.say(f"Each format is compared with {quoted(lines_of(table)[0]['variant'])}, problem by problem.")
+        page.say(f"Each format is compared with {quoted(first)}, problem by problem.")
         page.show(
             files.FORMATS,
             "Change of backtracking by format",
-            lines.names("Variant", "variant", page.rows_by_condition()()),
-            lines.points("Δ backtracking (points)", "backtracking_diff"),
+            lines.names("Variant", "variant", formats()),
+            lines.points(
+                "Δ backtracking (points)", "backtracking_diff", formats.against("backtracking_rate")
+            ),
             lines.p_values("p (Holm)", "backtracking_diff_p_holm"),
-            lines.points("Δ accuracy (points)", "accuracy_diff"),
+            lines.points("Δ accuracy (points)", "accuracy_diff", formats.against("accuracy")),
         )
         page.figure(files.FORMATS_FIGURE)
-    write_outcome(page, files.FORMATS, page.rows_by_condition(), "variant")
+    write_outcome(page, files.FORMATS, formats, "variant")
 
 
 def _limits(page: Page) -> None:

@@ -90,7 +90,7 @@ def _baseline(page: Page, phase1: Evidence | None) -> None:
         lines.rates(heading("accuracy"), "accuracy_of_all", link=behind("accuracy")),
         lines.rates(heading("accuracy_graded"), "accuracy", link=behind("accuracy")),
         lines.rates(heading("truncation_rate"), "truncation_rate", link=behind("truncation_rate")),
-        lines.counts("Graded", "graded_count"),
+        lines.counts("Graded", "graded_count", behind("graded")),
     )
     page.figure(files.METRICS_FIGURE)
 

@@ -1,7 +1,10 @@
 """The part of both reports about fixed prefixes."""
 
+from functools import partial
+
 from backtracking.artifacts.kinds import Figure, Table
 from backtracking.claims.wording import counted, lines_of, percent, quoted, rate_text
+from backtracking.measurements.fixed_prefixes import KINDS
 from backtracking.reports.columns import Lines
 from backtracking.reports.page import Page
 from backtracking.reports.rows_behind import RowsBehind
@@ -16,7 +19,7 @@ _EXPLANATION = (
 )
 
 
-def write_prefixes(page: Page, artifact: Table, drawn: Figure, behind: RowsBehind | None = None) -> None:
+def write_prefixes(page: Page, artifact: Table, drawn: Figure, behind: RowsBehind, of: str) -> None:
     """What arms do behind the same prefixes, and how the sets of a random arm spread."""
     table = page.section_of(artifact, "The same errors under every arm", level=3)
     if table is None:
@@ -34,20 +37,25 @@ def write_prefixes(page: Page, artifact: Table, drawn: Figure, behind: RowsBehin
         return
     page.say(_EXPLANATION)
     lines = Lines(lines_of(pooled))
+    injected, right = (partial(behind.prefixes, of, put=kind) for kind in KINDS)
     page.show(
         artifact,
         "The same prefixes under every arm",
-        lines.names("Arm", "arm"),
-        lines.counts("Prefixes", "prefixes"),
-        lines.rates("P(onset | injected error)", "onset_after_injected"),
-        lines.rates("P(onset | right step)", "onset_after_right"),
-        lines.rates("Share of the gap removed", "share_removed"),
+        lines.names("Arm", "arm", behind.prefixes(of)),
+        lines.counts("Prefixes", "prefixes", injected()),
+        lines.rates("P(onset | injected error)", "onset_after_injected", link=injected(follows="yes")),
+        lines.rates("P(onset | right step)", "onset_after_right", link=right(follows="yes")),
+        lines.rates(
+            "Share of the gap removed", "share_removed", link=behind.prefixes(of, against=True, follows="yes")
+        ),
         lines.p_values("p (Holm)", "gap_diff_p_holm"),
-        lines.rates("Errors caught", "caught_rate"),
-        lines.rates("Accuracy after right steps", "accuracy_right"),
-        lines.points("Δ accuracy after right steps (points)", "accuracy_right_diff"),
-        lines.rates("Cut at the cap", "truncation_rate"),
-        lines.counts("Completions", "total"),
+        lines.rates("Errors caught", "caught_rate", link=injected(ends="right")),
+        lines.rates("Accuracy after right steps", "accuracy_right", link=right(ends="right")),
+        lines.points(
+            "Δ accuracy after right steps (points)", "accuracy_right_diff", right(against=True, ends="right")
+        ),
+        lines.rates("Cut at the cap", "truncation_rate", link=behind.prefixes(of, cut="yes")),
+        lines.counts("Completions", "total", injected()),
     )
     for arm, sets in table[table["draw"].notna()].groupby("arm", sort=False):
         least, most = (percent(float(end)) for end in sets["share_removed"].agg(["min", "max"]))

@@ -90,8 +90,8 @@ def write_accuracy(page: Page) -> None:
         "Accuracy with and without an onset",
         all_lines.names("Variant", "variant", behind()),
         *sides[:2],
-        all_lines.plain("Odds ratio within problems", "odds_ratio"),
-        all_lines.counts("Informative problems", "informative_problems"),
+        all_lines.plain("Odds ratio within problems", "odds_ratio", link=behind()),
+        all_lines.counts("Informative problems", "informative_problems", behind()),
         *sides[2:],
     )
     page.figure(files.RATE_VS_ACCURACY)

@@ -85,15 +85,19 @@ def arm_columns(lines: Lines, behind: RowsBehind) -> list[Column]:
     return [
         lines.names("Arm", "arm", behind()),
         lines.text("Verdict", lambda row: row["verdict"] if isinstance(row.get("verdict"), str) else "—"),
-        lines.rates("Onsets removed", "onsets_removed"),
+        lines.rates("Onsets removed", "onsets_removed", link=behind.against("backtracking_rate")),
         *(lines.rates(heading(metric), metric, link=behind(metric)) for metric in rates),
-        lines.points(f"Δ {called('backtracking_rate')} (points)", "backtracking_diff"),
+        lines.points(
+            f"Δ {called('backtracking_rate')} (points)",
+            "backtracking_diff",
+            behind.against("backtracking_rate"),
+        ),
         lines.p_values("p (Holm)", "backtracking_diff_p_holm"),
-        lines.points(f"Δ {called('accuracy')} (points)", "accuracy_diff"),
+        lines.points(f"Δ {called('accuracy')} (points)", "accuracy_diff", behind.against("accuracy")),
         lines.text(
             "What falls", lambda row: row["what_fell"] if isinstance(row.get("what_fell"), str) else "—"
         ),
-        lines.shares("Accuracy kept", "retention"),
+        lines.shares("Accuracy kept", "retention", link=behind.against("accuracy")),
         lines.counts("Completions", "total", behind()),
         lines.counts("Components", "num_components"),
     ]
@@ -117,13 +121,15 @@ def _degeneration(page: Page, artifact: Table, table: pd.DataFrame, behind: Rows
         artifact,
         "Signs that completions fall apart",
         lines.names("Arm", "arm", behind()),
+        *(lines.shares(label, column, 1, behind(column)) for column, label in _SIGNS),
+        lines.plain("Distinct 3-grams ÷ baseline", "distinct_3_ratio", spec=".2f", link=behind.against()),
         *(
-            lines.shares(label, column, 1, behind(column) if column == "no_answer_rate" else None)
-            for column, label in _SIGNS
+            lines.plain(label, column, spec=spec, link=behind(column))
+            for label, column, spec in (
+                ("Tokens per completion", "mean_tokens", ".0f"),
+                ("Onsets per 1,000 tokens", "onsets_per_1k_tokens", ".1f"),
+            )
         ),
-        lines.plain("Distinct 3-grams ÷ baseline", "distinct_3_ratio", spec=".2f"),
-        lines.plain("Tokens per completion", "mean_tokens", spec=".0f"),
-        lines.plain("Onsets per 1,000 tokens", "onsets_per_1k_tokens", spec=".1f"),
     )
 
 

@@ -7,15 +7,18 @@ import { helpDialog } from "./help.js";
 import { RowList } from "./list.js";
 import { othersLike } from "./others.js";
 import { FilterPanel } from "./panel.js";
+import { prefixesView } from "./prefixes.js";
 import { openSource } from "./source.js";
-import { address, readAddress, rowName } from "./state.js";
+import { VIEWS, address, readAddress, rowName } from "./state.js";
 import { TracePane } from "./trace.js";
 
 class Explorer {
   constructor(source) {
     this.source = source;
     this.index = prepare(source.index);
+    prepare(this.index.prefixes);
     this.panel = new FilterPanel(this.index, (change) => this.changed(change));
+    this.prefixPanel = new FilterPanel(this.index.prefixes, (change) => this.changed(change), "prefix-");
     this.list = new RowList(this.index, (number) => this.open(number));
     this.trace = new TracePane(this.index, {
       open: (number, pair) => this.open(number, pair),
@@ -35,8 +38,9 @@ class Explorer {
     const { index } = this;
     document.title = `${plain(index.title)} · traces`;
     const narrow = matchMedia("(max-width: 899px)");
-    this.drawer = el("details", { class: "drawer", open: !narrow.matches }, el("summary", {}, "Filters"), this.panel.element);
-    this.tabs = ["rows", "arms"].map((view) => el("a", { class: "tab", "data-view": view }, view === "rows" ? "Rows" : "Arms"));
+    this.drawer = el("details", { class: "drawer", open: !narrow.matches }, el("summary", {}, "Filters"), this.panel.element, this.prefixPanel.element);
+    const views = VIEWS.filter((view) => view !== "prefixes" || index.prefixes.rows);
+    this.tabs = views.map((view) => el("a", { class: "tab", "data-view": view }, view[0].toUpperCase() + view.slice(1)));
     this.main = el("main", { class: "main", id: "main" });
     this.side = el("div", { class: "side" },
       el("div", { class: "bar" }, this.panel.search, this.panel.sort),
@@ -98,6 +102,9 @@ class Explorer {
     const sample = index.rows < index.all_rows ? `, a sample of ${index.all_rows.toLocaleString("en")}` : "";
     this.total.textContent = rows.length === index.rows ? count(rows.length, "row") + sample : `${rows.length.toLocaleString("en")} of ${count(index.rows, "row")}${sample}`;
     this.reset.hidden = !Object.keys(state.chosen).length && !state.q;
+    const ofPrefixes = state.view === "prefixes";
+    this.panel.element.hidden = ofPrefixes;
+    this.prefixPanel.element.hidden = !ofPrefixes;
     for (const tab of this.tabs) {
       tab.setAttribute("href", address({ ...state, view: tab.dataset.view, row: "", onset: "", pair: "" }));
       tab.toggleAttribute("aria-current", tab.dataset.view === state.view);
@@ -109,6 +116,7 @@ class Explorer {
 
   async showRow(turn) {
     const { state } = this;
+    if (state.view === "prefixes") return this.showPrefixes();
     if (state.view === "arms") return replace(this.main, armsView(this.index, state, this.rows));
     if (this.main.firstChild !== this.trace.element) replace(this.main, this.trace.element);
     const number = state.row ? this.numberOf(state.row) : -1;
@@ -129,6 +137,12 @@ class Explorer {
     } catch (error) {
       this.trace.clear(error.message);
     }
+  }
+
+  showPrefixes() {
+    const { passes, counts } = filter(this.index.prefixes, this.state.chosen, null);
+    this.prefixPanel.show(this.state, counts);
+    replace(this.main, prefixesView(this.index, this.state, passes));
   }
 
   numberOf(name) {

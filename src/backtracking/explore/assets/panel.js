@@ -7,12 +7,14 @@ const FEW = 8;
 const PAUSE = 50;
 
 export class FilterPanel {
-  constructor(index, change) {
+  // `prefix` begins the ids of its controls, where a page holds another panel.
+  constructor(index, change, prefix = "") {
+    this.prefix = prefix;
     this.index = index;
     this.change = change;
     this.unfolded = new Set();
-    this.search = el("input", { type: "search", id: "search", placeholder: "Find text", "aria-label": "Text in a completion", autocomplete: "off", spellcheck: "false", oninput: () => this.typed() });
-    this.sort = el("select", { id: "sort", "aria-label": "Order of rows", onchange: () => change({ sort: this.sort.value }) },
+    this.search = el("input", { type: "search", id: `${prefix}search`, placeholder: "Find text", "aria-label": "Text in a completion", autocomplete: "off", spellcheck: "false", oninput: () => this.typed() });
+    this.sort = el("select", { id: `${prefix}sort`, "aria-label": "Order of rows", onchange: () => change({ sort: this.sort.value }) },
       ...Object.entries(SORTS).map(([key, { label }]) => el("option", { value: key }, label)));
     this.facets = el("div", { class: "facets" });
     this.element = el("div", { class: "filters" }, this.facets);
@@ -39,13 +41,13 @@ export class FilterPanel {
     const listed = all.filter((option) => option.on || (facet.shown && option.rows > 0));
     const folded = listed.length > FEW && !this.unfolded.has(facet.key);
     const visible = folded ? listed.filter((option, place) => option.on || place < FEW - 1) : listed;
-    const more = folded && el("button", { type: "button", class: "more", id: `more-${facet.key}`, onclick: () => this.unfold(facet.key, state, counts) }, `${listed.length - visible.length} more`);
+    const more = folded && el("button", { type: "button", class: "more", id: `${this.prefix}more-${facet.key}`, onclick: () => this.unfold(facet.key, state, counts) }, `${listed.length - visible.length} more`);
     return el("fieldset", { class: "facet" }, el("legend", {}, facet.title),
       ...visible.map((option) => this.option(facet, option, chosen)), more || null);
   }
 
   option(facet, option, chosen) {
-    const id = `${facet.key}-${option.value}`;
+    const id = `${this.prefix}${facet.key}-${option.value}`;
     const toggle = () => {
       const next = option.on ? chosen.filter((value) => value !== option.value) : [...chosen, option.value];
       this.change({ facet: facet.key, values: next });

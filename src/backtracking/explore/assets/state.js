@@ -1,6 +1,6 @@
 // What the address says: the view, the filter, the order, the open row.
 
-export const VIEWS = ["rows", "arms"];
+export const VIEWS = ["rows", "arms", "prefixes"];
 const OWN = ["sort", "row", "pair", "onset", "q"];
 
 export function readAddress(hash) {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from backtracking.interventions import Arm
     from backtracking.sweeps.sweep import SweepJob
 
-TABLES = (files.SPECIFICITY, files.DIVERGENCES, files.REPLACED, files.FLOW)
+TABLES = (files.SPECIFICITY, files.DIVERGENCES, files.REPLACED, files.FLOW, files.FORCED_ERROR_ROWS)
 DAMAGE_ROWS = 40
 FORCED_ERRORS = 40
 
@@ -83,9 +83,9 @@ class Phase2Specificity(Stage):
                 members = {member.draw: member for member in arm.members}
                 conditions += [members[record.draw] for record in records]
         damage = self._damage(ctx, job, arms, list(baseline.values()))
-        caught = self._forced_errors(ctx, job, arms, baseline, right_rows(events))
+        forced = self._forced_errors(ctx, job, arms, baseline, right_rows(events))
         left = self._with_probabilities(ctx, job, baseline, pd.concat(parted, ignore_index=True), conditions)
-        self._write(ctx, pd.concat(rows), left, damage, caught)
+        self._write(ctx, pd.concat(rows), left, damage, forced)
         return Result(rows=len(arms) - 1, notes={"family": list(family)})
 
     def _with_probabilities(
@@ -127,17 +127,23 @@ class Phase2Specificity(Stage):
         rows: pd.DataFrame,
         parted: pd.DataFrame,
         damage: pd.DataFrame,
-        caught: pd.DataFrame,
+        forced: pd.DataFrame,
     ) -> None:
         from backtracking.figures import catalogue as figures
+        from backtracking.measurements.fixed_prefixes import caught_by_arm
 
         summary = divergence.divergence_summary(parted)
         replaced = divergence.replaced_tokens(parted)
         flow = specificity.correction_flow(rows)
         table = pd.DataFrame({"arm": rows["arm"].unique()})
-        for part in (specificity.specificity_table(rows), damage, summary.drop(columns="total"), caught):
+        for part in (
+            specificity.specificity_table(rows),
+            damage,
+            summary.drop(columns="total"),
+            caught_by_arm(forced),
+        ):
             table = table.merge(part, on="arm", how="left")
-        for artifact, data in zip(TABLES, (table, parted, replaced, flow), strict=True):
+        for artifact, data in zip(TABLES, (table, parted, replaced, flow, forced), strict=True):
             figures.publish(ctx.paths, artifact, data)
 
     def _damage(
@@ -169,15 +175,13 @@ class Phase2Specificity(Stage):
         baseline: "Mapping[RowId, GenerationRecord]",
         right: "Sequence[RowId]",
     ) -> pd.DataFrame:
-        """Whether errors put into right baseline rows are still noticed and corrected."""
-        from backtracking.measurements.fixed_prefixes import INJECTED, caught_by_arm
+        """What every arm writes behind errors that are put into right baseline rows."""
+        from backtracking.measurements.fixed_prefixes import INJECTED
         from backtracking.sweeps.fixed_prefixes import Writer, tasks_of, write_all
 
         writer = Writer.of(job)
         prefixes = choose_prefixes(ctx, writer, right, lambda _: baseline, FORCED_ERRORS)
-        if not prefixes:
-            return pd.DataFrame(columns=["arm"])
-        return caught_by_arm(write_all(writer, tasks_of(prefixes, arms, [INJECTED])))
+        return write_all(writer, tasks_of(prefixes, arms, [INJECTED]))
 
 
 def _sweeps(ctx: RunContext) -> list[Table]:
