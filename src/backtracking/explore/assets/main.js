@@ -57,9 +57,9 @@ class Explorer {
     addEventListener("keydown", (event) => this.key(event));
   }
 
-  // Change a part of the state; the address follows, and from it the page.
+  // Change a part of what the address says, which may be ahead of what is shown; the page follows.
   go(change, { quietly = false } = {}) {
-    const next = address({ ...this.state, ...change });
+    const next = address({ ...readAddress(location.hash), ...change });
     if (quietly) {
       history.replaceState(null, "", next);
       this.show();
@@ -67,7 +67,7 @@ class Explorer {
   }
 
   changed({ facet, values, ...rest }) {
-    const chosen = { ...this.state.chosen };
+    const { chosen } = readAddress(location.hash);
     if (facet) chosen[facet] = values;
     if (facet && !values.length) delete chosen[facet];
     this.go({ chosen, ...rest }, { quietly: true });
