@@ -180,6 +180,19 @@ def test_own_problems():
         bt.problems([{"prompt": "?", "answer": 1}])
 
 
+def test_problems_with_columns_of_other_names(tmp_path):
+    rows = [{"problem": "2 + 3?", "target": 5}, {"problem": "so?", "target": "3 + 4 = 7 #### 7"}]
+    columns = {"question": "problem", "answer": "target"}
+    assert [p.answer_value for p in bt.problems(rows, columns=columns)] == ["5", "7"]
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"problem": "2 + 3?", "target": "5"}\n')
+    assert bt.problems(path, columns={"question": "problem", "answer_value": "target"})[0].answer_value == "5"
+    with pytest.raises(UserError, match="question: there is no column 'probelm'"):
+        bt.problems(rows, columns={**columns, "question": "probelm"})
+    with pytest.raises(UserError, match="columns"):
+        bt.problems(rows, columns={"query": "problem"})
+
+
 def test_problems_of_a_file_and_of_datasets(tmp_path):
     import datasets
 

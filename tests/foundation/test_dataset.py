@@ -125,6 +125,73 @@ def test_an_answer_value_is_enough(tmp_path):
     assert (problem.answer, problem.answer_value) == ("#### 1250", "1250")
 
 
+def renamed(folder, kind):
+    """The same rows under a dataset's own names, saved in a format."""
+    others = [{"problem": row["question"], "solution": row["answer"]} for row in ROWS]
+    path = folder / f"other.{kind}"
+    if kind == "folder":
+        import datasets
+
+        datasets.Dataset.from_list(others).save_to_disk(str(path.with_suffix("")))
+        return path.with_suffix("")
+    frame = pd.DataFrame(others)
+    writers = {
+        "jsonl": lambda: frame.to_json(path, orient="records", lines=True),
+        "json": lambda: frame.to_json(path, orient="records"),
+        "csv": lambda: frame.to_csv(path, index=False),
+        "parquet": lambda: frame.to_parquet(path),
+    }
+    writers[kind]()
+    return path
+
+
+COLUMNS = {"question": "problem", "answer": "solution"}
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "parquet", "folder"])
+def test_other_columns_give_the_same_problems(kind, tmp_path):
+    found = load_problems(DatasetConfig(path=str(renamed(tmp_path, kind)), columns=COLUMNS))
+    assert found == load_problems(DatasetConfig(path=str(save(tmp_path, "jsonl"))))
+
+
+def test_other_columns_of_the_hub(monkeypatch):
+    import datasets
+
+    rows = [
+        {"problem": "2 + 3?", "answer": "5", "uid": "a"},
+        {"problem": "1 + 3?", "answer": "4", "uid": "b"},
+    ]
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.Dataset.from_list(rows))
+    named = {"question": "problem", "answer_value": "answer", "id": "uid"}
+    found = load_problems(DatasetConfig(name="somebody/sums", columns=named, shuffle=False))
+    assert [(p.id, p.question, p.answer_value) for p in found] == [("a", "2 + 3?", "5"), ("b", "1 + 3?", "4")]
+
+
+def test_columns_may_change_places(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"answer": "2 + 3?", "question": "#### 5"}\n')
+    swapped = DatasetConfig(path=str(path), columns={"question": "answer", "answer": "question"})
+    assert [(p.question, p.answer_value) for p in load_problems(swapped)] == [("2 + 3?", "5")]
+
+
+def test_a_misspelt_column_is_named_beside_those_there_are(tmp_path):
+    path = renamed(tmp_path, "csv")
+    with pytest.raises(UserError, match="no column 'probelm'") as caught:
+        load_problems(DatasetConfig(path=str(path), columns={**COLUMNS, "question": "probelm"}))
+    assert "problem, solution" in str(caught.value) and "'problem' is meant" in str(caught.value)
+
+
+def test_the_mapping_is_suggested_where_a_column_is_missing(tmp_path):
+    with pytest.raises(UserError, match="no question and no answer") as caught:
+        load_problems(DatasetConfig(path=str(renamed(tmp_path, "jsonl"))))
+    assert "columns: {question: problem, answer: solution}" in caught.value.next_step
+    path = tmp_path / "bare.jsonl"
+    path.write_text('{"question": "2 + 3?", "prompt": "x", "target": "5"}\n')
+    with pytest.raises(UserError, match="no answer") as caught:
+        load_problems(DatasetConfig(path=str(path)))
+    assert caught.value.next_step.endswith("columns: {answer_value: target}")
+
+
 def test_unreadable_bytes_are_the_persons_to_mend(tmp_path):
     path = tmp_path / "data.jsonl"
     path.write_bytes('{"question": "Wie groß?"}'.encode("latin-1"))
@@ -158,6 +225,20 @@ def test_a_changed_dataset_folder_is_noticed(cli, workdir):
     datasets.Dataset.from_list(ROWS[::-1]).save_to_disk(str(path))
     assert "up to date" not in cli("prepare-data", "-c", "c.yaml").err
     assert "Question 19?" in (workdir / "runs/r/dataset.jsonl").read_text().splitlines()[0]
+
+
+def test_problems_of_a_time_without_the_key_stay_done_until_it_is_set(cli, workdir):
+    path = save(workdir, "jsonl")
+    (workdir / "c.yaml").write_text(f"run: {{run_id: r}}\ndataset: {{path: {path}}}\n")
+    assert cli("prepare-data", "-c", "c.yaml").code == 0
+    meta = workdir / "runs/r/meta.json"
+    record = json.loads(meta.read_text())
+    assert "dataset.columns" in record["stages"]["prepare-data"]["config"]
+    del record["stages"]["prepare-data"]["config"]["dataset.columns"]
+    meta.write_text(json.dumps(record))
+    assert "up to date" in cli("prepare-data", "-c", "c.yaml").err
+    changed = cli("prepare-data", "-c", "c.yaml", "--set", "dataset.columns.id=question")
+    assert "up to date" not in changed.err
 
 
 def test_half_a_character_in_a_row_is_named(workdir):

@@ -8,6 +8,7 @@ from backtracking.api.settings import checked
 from backtracking.config.schema import DatasetConfig
 from backtracking.errors import UserError
 from backtracking.run.records import Problem
+from backtracking.sources.columns import Role, by_role
 from backtracking.sources.problems import is_missing, load_problems, problems_of_rows
 
 MADE_HERE = "tiny_arithmetic"
@@ -21,6 +22,7 @@ def problems(
     split: str = "test",
     shuffle: bool = True,
     seed: int = 0,
+    columns: Mapping[str, str] | None = None,
 ) -> list[Problem]:
     """Word problems with gold answers.
 
@@ -30,6 +32,8 @@ def problems(
     - `problems([{"question": "2 + 3?", "answer": 5}])`: your own, any iterable of mappings, so also a
       `datasets.Dataset`. An answer is the value itself, or a solution that ends in `#### value`.
 
+    `columns` says what the rows call them where they have other names: `{"question": "problem"}`; beside
+    `question` and `answer` there are `id` and `answer_value`, a column with the bare value.
     Those of the hub or a file are shuffled with the seed unless `shuffle` is false; `id` columns are kept.
     """
     if isinstance(source, int):
@@ -42,14 +46,15 @@ def problems(
             "path" if is_file else "name": str(source),
             "max_examples": _count_of(source) if count is None else count,
         }
-        more = {"split": split, "shuffle": shuffle, "seed": seed}
+        more = {"split": split, "shuffle": shuffle, "seed": seed, "columns": columns}
         return load_problems(checked(DatasetConfig, asked | more, "bt.problems"))
-    asked = {"name": "problem", "max_examples": ALL if count is None else count}
+    asked = {"name": "problem", "max_examples": ALL if count is None else count, "columns": columns}
     config = checked(DatasetConfig, asked, "bt.problems")
-    given = [_row(item) for item in _items(source)]
+    given = [_row(item, config.columns or {}) for item in _items(source)]
     if not given:
         raise UserError("there are no problems", next_step='give some: [{"question": "2 + 3?", "answer": 5}]')
-    return problems_of_rows(given, config, "these problems")[: config.max_examples]
+    named = config.model_copy(update={"columns": None})
+    return problems_of_rows(given, named, "these problems")[: config.max_examples]
 
 
 def _count_of(source: str | Path) -> int:
@@ -73,10 +78,11 @@ def _items(source: Any) -> Iterable[Any]:
     return source
 
 
-def _row(item: Problem | Mapping[str, Any]) -> Problem | Mapping[str, Any]:
+def _row(item: Problem | Mapping[str, Any], columns: Mapping[Role, str]) -> Problem | Mapping[str, Any]:
     """A row in the shape of a dataset's; an answer of one word is the value itself."""
     if isinstance(item, Problem) or not isinstance(item, Mapping):
         return item
+    item = by_role(item, columns, "bt.problems: columns.")
     answer = str(item.get("answer", "")).strip()
     is_value = len(answer.split()) == 1 and "####" not in answer and not is_missing(item["answer"])
     if "answer_value" in item or not is_value:

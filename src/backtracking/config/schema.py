@@ -56,13 +56,17 @@ class DatasetConfig(Section):
 
     name: str = "gsm8k"
     """`gsm8k`, `tiny_arithmetic` (made on the spot for the bundled reasoner), or any hub dataset id
-    with `question` and `answer` columns."""
+    with `question` and `answer` columns, or others that `columns` names."""
     hub_config: str | None = None
     """The hub dataset's configuration; null means `main` for gsm8k and none otherwise."""
     path: str | None = None
     """A local JSONL, JSON, CSV or Parquet file, or a folder written by `datasets`; spares the network."""
     split: str = "test"
     """The split to read."""
+    columns: dict[Literal["id", "question", "answer", "answer_value"], str] | None = None
+    """What the dataset calls its columns where they have other names, e.g.
+    `{question: problem, answer: solution}`; null means by these names. `answer` ends in `#### N`; a column
+    with the bare value is `answer_value`."""
     max_examples: PositiveInt = 200
     """How many problems to study."""
     shuffle: bool = True

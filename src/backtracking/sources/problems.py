@@ -12,9 +12,15 @@ from backtracking.config.schema import DatasetConfig
 from backtracking.errors import UserError
 from backtracking.run.hub import asking_hub
 from backtracking.run.records import Problem
+from backtracking.sources.columns import GUESSES, by_role, guess, listed
 
 _HUB_IDS = {"gsm8k": ("openai/gsm8k", "main")}
 _FILE_BUILDERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+_LIKELY = {
+    "question": ("question", *GUESSES["prompt"]),
+    "answer": ("answer", "solution", "rationale"),
+    "answer_value": ("answer_value", *GUESSES["gold"]),
+}
 _GOLD = re.compile(r"####\s*((?:(?!####).)+?)\s*$", re.DOTALL)
 
 
@@ -34,7 +40,7 @@ def load_problems(config: DatasetConfig) -> list[Problem]:
 def problems_of_rows(
     rows: Iterable[Problem | Mapping[str, Any]], config: DatasetConfig, source: str
 ) -> list[Problem]:
-    """Rows with `question` and `answer` as problems; `source` names them in messages."""
+    """Rows as problems, their columns as `dataset.columns` says; `source` names them in messages."""
     problems = [
         row if isinstance(row, Problem) else _to_problem(row, index, config, source)
         for index, row in enumerate(rows)
@@ -145,23 +151,33 @@ def _read_hub(config: DatasetConfig) -> Iterable[Mapping[str, Any]]:
 def _to_problem(row: Mapping[str, Any], index: int, config: DatasetConfig, source: str) -> Problem:
     if not isinstance(row, Mapping):
         raise UserError(f"{source}, row {index + 1}: not a mapping", "each row needs `question` and `answer`")
-    given = {str(key): value for key, value in row.items() if not is_missing(value)}
+    where = f"{source}, row {index + 1}"
+    named = by_role(row, config.columns or {}, f"{where}: dataset.columns.")
+    given = {str(key): value for key, value in named.items() if not is_missing(value)}
     missing = [name for name in ("question", "answer") if name not in given]
     if missing == ["answer"] and "answer_value" in given:
         given["answer"], missing = f"#### {given['answer_value']}", []
     if missing:
         raise UserError(
-            f"{source}, row {index + 1}: no {' and no '.join(missing)}",
-            f"its columns are {', '.join(map(str, row))}",
-            "each row needs `question` and `answer` (ending in `#### N`, or give `answer_value`)",
+            f"{where}: no {' and no '.join(missing)}",
+            f"its columns are {listed(row)}",
+            "each row needs `question` and `answer` (ending in `#### N`, or give `answer_value`)"
+            + _other_names(named),
         )
-    _refuse_half_characters(given, f"{source}, row {index + 1}")
+    _refuse_half_characters(given, where)
     return Problem(
         id=str(given.get("id", f"{Path(config.name).name}-{config.split}-{index:05d}")),
         question=str(given["question"]).strip(),
         answer=str(given["answer"]).strip(),
-        answer_value=_gold_value(given, f"{source}, row {index + 1}"),
+        answer_value=_gold_value(given, where),
     )
+
+
+def _other_names(row: Mapping[str, Any]) -> str:
+    """Which columns may be meant, where they go by names that others use."""
+    likely = guess(row, {}, _LIKELY)
+    named = ", ".join(f"{role}: {name}" for role, name in likely.items() if role not in row)
+    return f"; where they have other names, say so, perhaps columns: {{{named}}}" if named else ""
 
 
 def _refuse_half_characters(row: Mapping[str, Any], where: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from backtracking.errors import UserError
 from backtracking.run.hub import asking_hub
 from backtracking.sources import inspect_logs
-from backtracking.sources.trace import SourceRow
+from backtracking.sources.columns import SourceRow
 
 ENDINGS = (".jsonl", ".json", ".csv", ".parquet", ".eval")
 

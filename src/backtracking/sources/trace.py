@@ -7,22 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backtracking.errors import UserError
+from backtracking.sources.columns import GUESSES, SourceRow, guess, listed
 from backtracking.sources.labels import LabelledSentence, read_sentences
 
-SourceRow = Mapping[str, Any]
-
-GUESSES: Mapping[str, tuple[str, ...]] = {
-    "text": (
-        *("text", "completion", "response", "output", "generation", "trace", "thinking_process"),
-        *("reasoning", "reasoning_content", "cot", "chain_of_thought", "thinking", "model_output"),
-    ),
-    "prompt": ("prompt", "question", "problem", "input", "instruction", "query"),
-    "id": ("id", "example_id", "question_id", "problem_id", "task_id", "uid", "uuid", "idx"),
-    "gold": ("gold", "answer", "target", "ground_truth", "gold_answer", "expected_answer", "answer_value"),
-    "labels": ("sentences", "labels", "sentence_labels", "segments", "annotations", "annotated"),
-    "finish": ("finish_reason", "stop_reason"),
-}
-"""What a column may be called where nobody says, likeliest first."""
 _CUT = {"length", "max_tokens", "model_length", "max_length"}
 
 
@@ -55,7 +42,7 @@ class Columns:
         if not {"text", "labels"} & set(columns) and not messages(row):
             raise UserError(
                 "no column holds the traces",
-                f"columns: {_listed(row)}",
+                f"columns: {listed(row)}",
                 "name it with --text COLUMN (and --prompt, --id, --gold, --labels where they are there)",
             )
         return Columns(columns)
@@ -80,21 +67,6 @@ class Columns:
     def _value(self, row: SourceRow, role: str) -> Any:
         name = self.given.get(role)
         return None if name is None else row.get(name)
-
-
-def guess(row: SourceRow, given: Mapping[str, str], guesses: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Which column plays which role: as given, which must be there, else by the likeliest name."""
-    for role, name in given.items():
-        if name not in row:
-            raise UserError(f"--{role}: there is no column {name!r}", f"columns: {_listed(row)}")
-    by_lower = {str(name).lower(): str(name) for name in row}
-    named = dict(given)
-    for role, likely in guesses.items():
-        names = [by_lower[name] for name in likely if name in by_lower]
-        free = [name for name in names if name not in named.values()]
-        if role not in named and free:
-            named[role] = free[0]
-    return named
 
 
 def clean(value: Any) -> str:
@@ -141,8 +113,3 @@ def _gold(value: Any) -> str:
 
 def _joined(sentences: Sequence[LabelledSentence]) -> str:
     return clean(" ".join(sentence.text.strip() for sentence in sentences))
-
-
-def _listed(row: SourceRow) -> str:
-    names = [str(name)[:40] for name in row]
-    return ", ".join(names[:20]) + (", …" if len(names) > 20 else "") or "none"

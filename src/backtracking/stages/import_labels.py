@@ -9,9 +9,10 @@ from backtracking.errors import UserError
 from backtracking.measurements.events import table_writer
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, RowId
+from backtracking.sources.columns import GUESSES, guess
 from backtracking.sources.labels import Label, LabelCounts, LabelledSentence, place_sentences, read_sentences
 from backtracking.sources.rows import read_rows
-from backtracking.sources.trace import GUESSES, clean, guess, prompt_key
+from backtracking.sources.trace import clean, prompt_key
 from backtracking.stages.base import RunContext
 
 LABEL_COLUMNS = ("example_id", "sample_id", "variant", "char_start", "char_end", "label", "given")

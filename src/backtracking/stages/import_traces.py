@@ -17,9 +17,10 @@ from backtracking.measurements.events import table_writer
 from backtracking.run import io
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
+from backtracking.sources.columns import SourceRow
 from backtracking.sources.labels import Label, LabelCounts
 from backtracking.sources.rows import read_rows
-from backtracking.sources.trace import Columns, SourceRow, Trace, prompt_key
+from backtracking.sources.trace import Columns, Trace, prompt_key
 from backtracking.stages.import_labels import LABEL_COLUMNS, label_rows
 from backtracking.stages.init_run import opened, record_of
 from backtracking.text.tokenization import decode
