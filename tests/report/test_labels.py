@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backtracking.figures.labels import Box, PointLabel, place_labels, spread_heights
@@ -20,7 +20,6 @@ def marks_of(labels):
     return [Box.around(label.point, 7.0, 7.0) for label in labels]
 
 
-@settings(deadline=None)
 @given(LABELS, st.lists(st.tuples(POINT, POINT), max_size=8))
 def test_labels_keep_clear_of_each_other_of_points_and_of_the_edge(labels, lines):
     points = marks_of(labels)
@@ -31,7 +30,6 @@ def test_labels_keep_clear_of_each_other_of_points_and_of_the_edge(labels, lines
         assert not any(box.overlaps(other) for other in placed[index + 1 :])
 
 
-@settings(deadline=None)
 @given(st.lists(st.builds(PointLabel, CROWD, st.floats(30, 70), st.just(10.0)), min_size=1, max_size=13))
 def test_a_crowd_of_arms_finds_room_for_all_its_names(labels):
     assert None not in place_labels(labels, BOUNDS, marks_of(labels))
@@ -61,7 +59,6 @@ def test_a_box_meets_what_passes_through_it():
     assert not box.meets(((-5.0, 12.0), (15.0, 12.0))) and not box.meets(((-5.0, 8.0), (-1.0, 5.0)))
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-50, 150), max_size=7))
 def test_names_of_lines_keep_their_order_and_their_distance(wanted):
     heights = spread_heights(wanted, 10.0, 0.0, 100.0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from backtracking.text.answers import extract_answer, grade, judge_answer
 from backtracking.text.grading import parse_number
 
-quick = settings(max_examples=25, deadline=None)
+quick = settings(max_examples=25)
 ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
 ONES = [*ONES.split(), "seventeen", "eighteen", "nineteen"]
 TENS = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]

@@ -285,7 +285,7 @@ SEPARATORS = [" "] * 6 + [", ", ". ", "? ", "\n", "-", "… ", ": ", "  ", "_", 
 
 
 @given(st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(SEPARATORS)), max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_makes_rules_fast_changes_nothing(pieces):
     text = "".join(word + separator for word, separator in pieces)
     found = [(onset.kind, onset.start, onset.end) for onset in DETECTOR.turns(text)]

@@ -61,13 +61,13 @@ ANY_NUMBERS = st.lists(st.integers(0, 151642), max_size=40)
 
 
 class TestRandomIds:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(numbers=ANY_NUMBERS)
     def test_text_equals_the_tokenizers_own_decoding(self, r1_tokenizer, r1_map, numbers):
         ids = plain(r1_tokenizer, numbers)
         assert r1_map(ids).text == decode(r1_tokenizer, ids)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(numbers=ANY_NUMBERS, data=st.data())
     def test_token_span_to_characters_and_back_is_the_identity(self, r1_tokenizer, r1_map, numbers, data):
         ids = plain(r1_tokenizer, numbers)
@@ -79,7 +79,7 @@ class TestRandomIds:
         assert mapped.token_span(start, end) == (first, stop)
         assert mapped.text[start:end] == decode(r1_tokenizer, ids[first:stop])
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(numbers=ANY_NUMBERS.filter(bool), data=st.data())
     def test_character_span_gets_the_smallest_cover(self, r1_tokenizer, r1_map, numbers, data):
         ids = plain(r1_tokenizer, numbers)
@@ -91,7 +91,7 @@ class TestRandomIds:
         touching = [k for k in range(len(ids)) if mapped.starts[k] < end and mapped.ends[k] > start]
         assert list(range(first, stop)) == touching
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(ids=st.lists(st.integers(2, 271), max_size=25), data=st.data())
     def test_stepwise_fallback_agrees_with_decoded_prefixes(self, sentencepiece_like, ids, data):
         mapped = TokenMap(sentencepiece_like)(ids)
@@ -106,7 +106,7 @@ class TestRandomIds:
 class TestFallbackMatchesTables:
     """Both ways of mapping are independent implementations of the same thing."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
     def test_on_encoded_text(self, r1_tokenizer, r1_map, r1_stepwise, text):
         ids = r1_tokenizer.encode(text, add_special_tokens=False)
