@@ -36,12 +36,38 @@ def test_components_beyond_the_model_are_all_told_before_anything_is_made(extra,
     outcome = cli("run", "-c", "second.yaml", *extra)
     assert_one_clear_message(outcome, "attn 99", "head 77 of attn 1", "layers 0 to 5", "selected_layers.json")
     assert outcome.err.count("has layers 0 to 5") == 1, "what the model has is said once"
+    assert "correct phase2.subset_sweep.subsets, and finish the Phase 1 run" in outcome.err
     assert not Path("runs/second").exists()
 
 
 def test_a_missing_choice_of_layers_names_the_command_that_makes_it(cli, phase1):
     outcome = cli("run", "-c", "demo_phase2", "--dry-run")
     assert_one_clear_message(outcome, "selected_layers.json", "backtracking ablation-scan --run-id demo")
+    assert "correct phase2" not in outcome.err
+
+
+def test_layers_beyond_the_model_do_not_ask_for_phase1(cli, phase1):
+    beyond = 'phase2.subset_sweep.subsets={"attn_last": [["attn", 99]]}'
+    outcome = cli("run", "-c", "demo_phase2", "--dry-run", "--set", beyond)
+    assert_one_clear_message(outcome, "attn 99", "next: correct phase2.subset_sweep.subsets (nothing")
+    assert "another study" not in outcome.err, "no new run is announced that is not made"
+
+
+def test_what_a_phase2_run_lacks_is_told_as_such(cli, phase1):
+    assert cli("init-run", "-c", "demo_phase2", "--run-id", "second").code == 0
+    report = cli("make-report", "--run-id", "second")
+    assert_one_clear_message(report, "second is a Phase 2 run", "make-report-phase2 --run-id second")
+    arms = Path("runs/second/generations/baseline_think_newline")
+    arms.mkdir(parents=True)
+    (arms / "phase2_mild.jsonl").write_text("")
+    (arms / "phase2_mild.previous.jsonl").write_text("")
+    arm = cli("export", "arm", "second", "--arm", "nope", "--out", "arm")
+    assert_one_clear_message(arm, "run second has no arm 'nope'", "there are: mild\n")
+
+
+def test_an_option_is_blamed_for_a_key_that_it_names(cli, workdir):
+    outcome = cli("config", "show", "-c", "demo", "--set", "a.b=1")
+    assert_one_clear_message(outcome, "why:  --set: a: ")
 
 
 @pytest.mark.parametrize("command", [("run", "--dry-run"), ("run",), ("phase2-subset-sweep",), ("plan",)])
@@ -86,8 +112,11 @@ def test_before_phase1_exists_both_phases_are_planned(command, config, first, ru
     assert "prepare-data" not in after, "the problems are Phase 1's"
     assert not list(Path("runs").glob("[!.]*"))
     named = cli(*command, "-c", config, "--phase1-run-id", "to-come")
-    assert named.code == 0, named.err
-    assert f"backtracking run -c {first} --run-id to-come" in named.out
+    if command[0] == "run":  # which would be refused, so its dry run is
+        assert_one_clear_message(named, "there is no Phase 1 run 'to-come'")
+    else:
+        assert named.code == 0, named.err
+        assert f"backtracking run -c {first} --run-id to-come" in named.out
     phase1 = json.loads(cli(*command, "-c", config, "--json").out)["phase1"]
     assert phase1["run_id"].startswith(run)
     assert "ablation-scan[baseline_think_newline]" in [stage["stage"] for stage in phase1["stages"]]

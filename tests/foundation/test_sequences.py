@@ -232,12 +232,13 @@ def test_both_scripts_begin_a_run_of_their_own_after_any_other(cli, checkout):
     real = "configs/backtracking_state_transition.yaml"
     phase1 = script("run_backtracking_pipeline", "--dry-run")
     assert phase1.returncode == 0, phase1.stderr
-    assert "the current run demo-phase2 belongs to another study" in phase1.stderr
+    assert "the current run demo-phase2 belongs to another study" in phase1.stdout
     assert "would be a new run" in phase1.stdout
+    assert "new run" not in phase1.stderr, "none is made"
     assert cli("init-run", "-c", real).code == 0
     made = current().name
     Path(f"runs/{made}/analysis").mkdir()
     phase2 = script("run_backtracking_phase2", made, "--dry-run")
     assert phase2.returncode == 0, phase2.stderr
-    assert f"the current run {made} belongs to another study" in phase2.stderr
+    assert f"the current run {made} belongs to another study" in phase2.stdout
     assert "phase2-subset-sweep" in phase2.stdout

@@ -11,7 +11,7 @@ from backtracking.cli import options as opt
 from backtracking.cli.as_json import described_config, echo_json
 from backtracking.cli.plan import phase1_to_come, plan, show_dry_run
 from backtracking.cli.say import say
-from backtracking.cli.session import Request, asked_config, asked_run, find_run, run_stages, say_why_new
+from backtracking.cli.session import Request, asked_config, asked_run, find_run, run_stages, why_new
 from backtracking.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def run(
     request = Request(
         config, run_id, phase1_run_id, overrides or (), address=address, quiet=quiet, verbose=verbose
     )
-    ctx = asked_run(request, may_create=True, may_lack_phase1=dry_run)
+    ctx = asked_run(request, may_create=True, may_lack_phase1=dry_run and phase1_run_id is None)
     forced = [*(force or []), *([start] if start else [])]
     _check_stage_names(forced, ctx.pipeline)
     stages = _from(start, ctx) if start else ctx.pipeline
@@ -163,7 +163,8 @@ def init_run(
     choice = find_run(request, loaded) if is_named else ChosenRun(new_run(loaded.config))
     if not choice.paths.meta.exists():
         check_source(loaded.config.model)
-    say_why_new(choice, loaded, reporter())
+    if new := why_new(choice, loaded):
+        reporter().say(new)
     make_or_take_up(loaded, choice.paths)
     say(choice.paths.root)
 

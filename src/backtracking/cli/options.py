@@ -60,7 +60,7 @@ Variant = Annotated[
     typer.Option(
         "--variant",
         autocompletion=complete.variants,
-        help="Prompt format. Default: all for `generate --condition baseline`, else the first.",
+        help="Prompt format. Default: all for `prompts` and the baseline of `generate`, else the first.",
     ),
 ]
 Condition = Annotated[

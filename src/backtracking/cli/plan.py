@@ -107,7 +107,8 @@ def phase1_to_come(ctx: "RunContext") -> "RunContext | None":
     named = run.model_copy(update={"name": parent.config.run.name if parent else run.name})
     loaded = replace(ctx.loaded, config=ctx.config.model_copy(update={"phase2": None, "run": named}))
     paths = ctx.phase1 or new_run(loaded.config)
-    phase1 = replace(ctx, loaded=loaded, paths=paths, meta=new_meta(paths.run_id, loaded), phase1=None)
+    meta = new_meta(paths.run_id, loaded)
+    phase1 = replace(ctx, loaded=loaded, paths=paths, meta=meta, phase1=None, why_new="")
     phase1.pipeline = pipeline(loaded.config)
     return phase1
 
@@ -159,6 +160,8 @@ def print_steps(ctx: "RunContext", told: "Forecast") -> None:
     from backtracking.run.meta import told_left_out
 
     if not ctx.paths.meta.exists():
+        if ctx.why_new:
+            say(f"would be a {ctx.why_new}")
         say(f"{ctx.paths.run_id} would be a new run:")
     for step in told.steps:
         rows = f"  {step.rows:,} rows" if step.rows else ""

@@ -12,7 +12,7 @@ from backtracking.config.load import LoadedConfig, load_config
 from backtracking.errors import UserError
 from backtracking.run.meta import RunMeta, is_config_as_written
 from backtracking.run.paths import RunPaths, check_id, current_run_file, list_runs
-from backtracking.run.progress import Reporter, reporter
+from backtracking.run.progress import reporter
 
 if TYPE_CHECKING:
     from backtracking.stages.base import RunContext, Stage
@@ -124,7 +124,7 @@ def asked_run(request: Request, *, may_create: bool = False, may_lack_phase1: bo
     )
     will_have_problems = may_lack_phase1 and ctx.awaits_phase1
     ctx.pipeline = plan(ctx.config, has_problems=will_have_problems or ctx.phase1_problems is not None)
-    say_why_new(choice, loaded, ctx.reporter)
+    ctx.why_new = why_new(choice, loaded)
     if loaded.ignored:
         ctx.reporter.say(
             f"  keys of an earlier implementation without meaning here: {', '.join(loaded.ignored)}"
@@ -132,14 +132,15 @@ def asked_run(request: Request, *, may_create: bool = False, may_lack_phase1: bo
     return ctx
 
 
-def say_why_new(choice: "ChosenRun", loaded: LoadedConfig, reporter: Reporter) -> None:
-    """One line where a person would have expected the command to go on in another run."""
+def why_new(choice: "ChosenRun", loaded: LoadedConfig) -> str:
+    """Why a command begins a run where a person would have expected it to go on in another; else empty."""
     from backtracking.stages.init_run import other_runs_of
 
-    if choice.note:
-        others = other_runs_of(loaded.config)
-        hint = f" (to resume this study's latest run, add --run-id {others[0]})" if others else ""
-        reporter.say(f"new run {choice.paths.run_id}: {choice.note}{hint}")
+    if not choice.note:
+        return ""
+    others = other_runs_of(loaded.config)
+    hint = f" (to resume this study's latest run, add --run-id {others[0]})" if others else ""
+    return f"new run {choice.paths.run_id}: {choice.note}{hint}"
 
 
 def phase1_run(
@@ -203,6 +204,8 @@ def run_stages(
     from backtracking.stages.init_run import opened
 
     check_built_on(ctx, stages)
+    if ctx.why_new:
+        ctx.reporter.say(ctx.why_new)
     worked, other_code = 0, []
     phase1 = ctx.phase1.run_id if ctx.phase1 else None
     with (

@@ -193,7 +193,11 @@ def _short(value: Any) -> str:
 
 
 def _place(key: str, source: str, origins: dict[str, str]) -> str:
-    """File and line of the nearest key that somebody wrote, as a prefix."""
+    """File and line of the nearest key that somebody wrote, as a prefix; options write inner keys."""
+    if key not in origins and any(
+        known.startswith(f"{key}.") and origin == "--set" for known, origin in origins.items()
+    ):
+        return "--set: "
     while key:
         if key in origins:
             return f"{origins[key]}: "

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from backtracking.artifacts.phase2 import ARM_PREFIX
+from backtracking.errors import UserError
 from backtracking.interventions import Arm
 from backtracking.model.arms import CONDITIONS, SINGLE, condition_arm
 from backtracking.stages.base import RunContext
 from backtracking.stages.phase1.generate import read_collateral, read_selected_layers
 from backtracking.stages.phase1.regeneration import mean_outputs, mean_positions, way_of_regeneration
 from backtracking.stages.phase2.from_phase1 import vectors
-from backtracking.stages.phase2.job import onset_phrases, variant_folder
+from backtracking.stages.phase2.job import arm_files, onset_phrases, variant_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +34,11 @@ def find_arm(ctx: RunContext, variant: str, name: str) -> FoundArm:
     from backtracking.sweeps.sweep import card_path, load_arm
 
     folder = variant_folder(ctx, variant)
-    if ctx.config.phase2 is not None or card_path(folder, name).exists():
+    is_swept = ctx.config.phase2 is not None
+    if is_swept and not card_path(folder, name).exists():
+        known = ", ".join(path.stem.removeprefix(ARM_PREFIX) for path in arm_files(ctx, variant))
+        raise UserError(f"run {ctx.paths.run_id} has no arm {name!r}", f"there are: {known or 'none'}")
+    if is_swept or card_path(folder, name).exists():
         arm = load_arm(folder, name)
         return FoundArm(arm, vectors(ctx, variant, [arm]), onset_phrases(ctx, [arm]))
     arm = _condition(ctx, name)

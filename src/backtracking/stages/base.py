@@ -39,6 +39,8 @@ class RunContext:
     phase1: RunPaths | None = None
     pipeline: "Sequence[Stage]" = ()
     """All stages that the config asks for, in order; a report says which of them are stale."""
+    why_new: str = ""
+    """Why this is a new run where another was to be expected; said when it is made."""
     reporter: Reporter = field(default_factory=Quiet)
     load: "Callable[[ExperimentConfig], LoadedModel] | None" = None
     _executor: "Executor | None" = None

@@ -20,14 +20,15 @@ def check_can_run(ctx: RunContext, *, phase1_comes_first: bool = False) -> None:
     record = ctx.meta.stages.get(SWEEP)
     if ctx.config.phase2 is None or (record is not None and record.outcome == "done"):
         return
-    complaints = list(_beyond_the_model(ctx))
-    if not phase1_comes_first:
-        complaints += _lacking_from_phase1(ctx)
-    if complaints:
+    complaints = {
+        "correct phase2.subset_sweep.subsets": list(_beyond_the_model(ctx)),
+        "finish the Phase 1 run": [] if phase1_comes_first else list(_lacking_from_phase1(ctx)),
+    }
+    if steps := [step for step, made in complaints.items() if made]:
         raise UserError(
             "this cannot run as it is",
-            "\n        ".join(complaints),
-            "correct phase2.subset_sweep.subsets, or finish the Phase 1 run (nothing was generated)",
+            "\n        ".join(line for made in complaints.values() for line in made),
+            f"{', and '.join(steps)} (nothing was generated)",
         )
 
 

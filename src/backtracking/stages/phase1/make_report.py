@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from backtracking.artifacts import phase1 as files
+from backtracking.errors import UserError
 from backtracking.reports.write import report_files, write_phase1_report
 from backtracking.run.inputs import Input, NotTestableQuestions
 from backtracking.stages.base import Result, RunContext, Stage
@@ -23,6 +24,12 @@ class MakeReport(Stage):
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         """The events are needed, save in a run made elsewhere; other tables are reported as missing."""
+        if ctx.config.phase2 is not None:
+            raise UserError(
+                f"run {ctx.paths.run_id} is a Phase 2 run",
+                "this report is Phase 1's",
+                f"run: backtracking make-report-phase2 --run-id {ctx.paths.run_id}",
+            )
         events = files.EVENTS.of(ctx.paths)
         is_needed = ctx.meta.earlier is None or events.path.exists()
         return [NotTestableQuestions(ctx.paths.meta), *([events] if is_needed else ())]
