@@ -27,6 +27,14 @@ def runs(workdir):
         RunMeta(name, "study", "", "", "", {}, {}).save(paths.meta)
     RunPaths(workdir / "runs", "beta").config.write_text(CONFIG)
     (workdir / "mine.yaml").write_text(CONFIG)
+    (workdir / "mkdocs.yml").write_text("site_name: no config\n")
+    (workdir / ".hidden.yaml").write_text(CONFIG)
+    rows = workdir / "runs/beta/generations/plain"
+    rows.mkdir(parents=True)
+    for name in ("baseline", "phase2_mild", "phase2_mild.previous"):
+        (rows / f"{name}.jsonl").touch()
+    (workdir / "runs/beta/analysis").mkdir()
+    (workdir / "runs/beta/analysis/directions.json").write_text('{"names": ["onset_0", "onset_1"]}')
     (workdir / "configs").mkdir()
     (workdir / "configs/other.yaml").write_text("")
     return workdir
@@ -60,7 +68,11 @@ def offered(folder, *words, code="import sys; from backtracking.cli import main;
         (("generate", "--run-id", "beta", "--variant", "''"), {"plain", "tagged"}),
         (("generate", "-c", "mine.yaml", "--variant", "t"), {"tagged"}),
         (("generate", "--variant", "no"), {"no_think_tags"}),
-        (("run", "-c", "mi"), {"mine.yaml"}),
+        (("run", "-c", "m"), {"mine.yaml"}),
+        (("run", "-c", "."), set()),
+        (("config", "init", "demo_d"), {"demo_doubter", "demo_doubter_phase2"}),
+        (("export", "arm", "beta", "--arm", "''"), {"baseline", "mild"}),
+        (("export", "vector", "beta", "--name", "onset"), {"onset_0", "onset_1"}),
         (("run", "-c", "configs/"), {"configs/other.yaml"}),
     ],
 )

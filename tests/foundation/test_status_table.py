@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from backtracking.cli.status_table import RunHeading, show_stages
+from backtracking.cli.status_table import RunHeading, show_stages, terminal
 from backtracking.run.meta import StageRecord
 from backtracking.stages.execute import Status
 
@@ -62,3 +62,11 @@ def test_a_failed_stage_says_what_it_failed_on(cli, small_config, monkeypatch):
     assert "dataset.jsonl, row 1: no question and no answer" in " ".join(told.split())
     told = cli("status", "-c", small_config).out
     assert f"config: {small_config}" in told and "run small (the current run)" in told
+
+
+@pytest.mark.parametrize(("columns", "width"), [("80", 80), (None, 140)])
+def test_a_pipe_is_as_wide_as_it_is_told(columns, width, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    assert terminal().width == width

@@ -6,12 +6,16 @@ from typing import Annotated
 
 import typer
 
+from backtracking.cli import complete
 from backtracking.cli.say import say
 from backtracking.config.shipped import shipped_config, shipped_names, starting_copy, summary
 from backtracking.errors import UserError
 from backtracking.run.io import write_text
 
-Shipped = Annotated[str, typer.Argument(help="Which one; `backtracking config list` names them.")]
+Shipped = Annotated[
+    str,
+    typer.Argument(autocompletion=complete.shipped, help="Which one; `backtracking config list` names them."),
+]
 
 
 def register(app: typer.Typer) -> None:

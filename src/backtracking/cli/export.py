@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backtracking.cli import complete
 from backtracking.cli import options as opt
 from backtracking.cli.say import say
 
@@ -19,7 +20,12 @@ export_app = typer.Typer(help="Write a run as files that other tools open.", no_
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="A new folder to write into.")]
 Arms = Annotated[
     list[str] | None,
-    typer.Option("--arm", metavar="NAME", help="Only this condition or arm; repeatable. Default: all."),
+    typer.Option(
+        "--arm",
+        autocompletion=complete.arms,
+        metavar="NAME",
+        help="Only this condition or arm; repeatable. Default: all.",
+    ),
 ]
 
 
@@ -66,7 +72,12 @@ def vector(
     out: Out,
     names: Annotated[
         list[str] | None,
-        typer.Option("--name", metavar="NAME", help="Only this direction; repeatable. Default: all."),
+        typer.Option(
+            "--name",
+            autocompletion=complete.directions,
+            metavar="NAME",
+            help="Only this direction; repeatable. Default: all.",
+        ),
     ] = None,
 ) -> None:
     """The run's directions as safetensors, with a card: layer, norm, position, convention.
@@ -86,7 +97,10 @@ def vector(
 def arm(
     run: opt.RunArgument = None,
     *,
-    name: Annotated[str, typer.Option("--arm", metavar="NAME", help="Which condition or arm.")],
+    name: Annotated[
+        str,
+        typer.Option("--arm", autocompletion=complete.arms, metavar="NAME", help="Which condition or arm."),
+    ],
     out: Out,
     variant: opt.Variant = None,
     draw: Annotated[

@@ -1,5 +1,6 @@
 """How `status` shows the stages of a run: a stage to a line, whole at 80 columns, the reason below it."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -33,10 +34,11 @@ NOT_A_TERMINAL = 140
 
 
 def terminal() -> "Console":
-    """Standard output as wide as it is; as wide as needed where it is no terminal."""
+    """Standard output as wide as it is, or as COLUMNS says; else as wide as needed."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else NOT_A_TERMINAL)
+    is_told = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, width=None if is_told else NOT_A_TERMINAL)
 
 
 @dataclass(frozen=True)
