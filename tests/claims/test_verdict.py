@@ -170,7 +170,7 @@ def test_few_problems_decide_nothing_whatever_they_show(problems):
         )
         assert verdict.outcome == "not testable"
         assert verdict.missing.startswith(f"{problems} problem")
-        assert "at least 6 needed" in verdict.missing
+        assert "a verdict needs 6" in verdict.missing
     enough = above("x", TableEstimate(0.9, 0.89, 0.91, 6), 0.1, "sure")
     assert CLAIM.judge(enough).outcome == "supported"
     unknown = above("x", TableEstimate(0.9, 0.89, 0.91, 0), 0.1, "sure")

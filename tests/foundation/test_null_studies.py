@@ -207,4 +207,4 @@ def test_a_study_that_becomes_testable_leaves_no_trace_of_the_null(cli):
         assert lens.exists() != is_null
         assert Path("runs/demo/analysis/selected_layers.json").exists() != is_null
         (report,) = Path("runs/demo/reports").glob("*.md")
-        assert ("0 onsets in 8 baseline completions" in report.read_text()) == is_null
+        assert ("no onsets in 8 baseline completions" in report.read_text()) == is_null

@@ -124,6 +124,9 @@ def test_a_measurement_is_kept_for_later_plans(cli, small_config, workdir):
     assert later["speed"] == speed
     shown = cli("run", "-c", small_config, "--dry-run").out
     assert f"rows:   at most {plan['cost']['rows']:,} completions" in shown
+    for step in plan["stages"]:
+        bound = "at most " if step["rows_at_most"] else ""
+        assert not step["rows"] or f")  {bound}{step['rows']:,} completions\n" in shown
     assert "tokens/s" in shown
     other = told(cli, "run", "-c", small_config, "--dry-run", "--set", "generation.batch_size=3")["cost"]
     assert other["speed"] is None

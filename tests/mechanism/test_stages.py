@@ -204,7 +204,7 @@ def test_controls_in_one_problem_are_said_to_be_too_few(tmp_path):
     ctx = write_run(tmp_path, planted(Plant()), Rows().build(), control_samples=1)
     ctx.reporter = Spoken()
     execute(AblationScan(VARIANT), ctx)
-    assert any("problems with a control of kind matched_row: 1;" in line for line in ctx.reporter.said)
+    assert any("problems with a matched_row control: only 1," in line for line in ctx.reporter.said)
     assert ctx.meta.stages[AblationScan(VARIANT).key].notes["problems_with_controls"] == 1
     claims = {
         verdict.claim.split(":")[0]: verdict for verdict in phase1_verdicts(Evidence(ctx.paths), VARIANT)

@@ -30,7 +30,7 @@ def test_without_onsets_nothing_is_concluded_about_them(tmp_path):
     found = phase1(tmp_path, (0.6, 0.8), (0.6, 0.8), (0.6, 0.8), has_backtracking_strict=False)
     for name in ("H0", "error_detection"):
         assert found[name].outcome == "not testable", name
-        assert "0 onsets in 400 baseline completions" in found[name].because
+        assert "no onsets in 400 baseline completions" in found[name].because
     assert found["accuracy_intact"].outcome != "not testable"
 
 
@@ -75,7 +75,7 @@ def swept(baseline, arm, **changes):
             swept((0.6, 0.8), (0.1, 0.8), base_finish_reason="length"),
             "100.0% of baseline completions are cut",
         ),
-        (swept((0.6, 0.8), (0.1, 0.8), base_has_backtracking_strict=False), "0 onsets in 600"),
+        (swept((0.6, 0.8), (0.1, 0.8), base_has_backtracking_strict=False), "no onsets in 600"),
     ],
     ids=["little to lose", "baseline cut", "no onsets"],
 )
@@ -96,7 +96,7 @@ def test_an_arm_that_destroys_does_not_test_a_reduction_where_there_is_no_onset(
     assert table["verdict"].tolist() == ["", "not testable", "destructive"]
     found = phase2(tmp_path, table)
     assert found["turned_down"].outcome == found["substantial"].outcome == "not testable"
-    assert "0 onsets in 600" in found["turned_down"].because
+    assert "no onsets in 600" in found["turned_down"].because
     assert found["destroys"].outcome == "supported"
 
 

@@ -164,7 +164,7 @@ def test_settings_code_and_verdicts_that_differ_are_shown(tmp_path, shares):
     assert [(found["key"], found["a"], found["b"]) for found in data["made_with"]] == [("code", "abc", "def")]
     assert data["packages"] == [{"key": "numpy", "a": "2.0", "b": "2.1"}]
     shown = as_markdown(page(data))
-    assert "**H1: few**" in shown and "Come out differently: 1" in shown
+    assert "**H1: few**" in shown and "Different verdicts: 1" in shown
 
 
 def test_what_neither_run_recorded_is_not_called_the_same(tmp_path):

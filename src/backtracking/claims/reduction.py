@@ -245,9 +245,7 @@ def _judge_turned_down(claim: Claim, contest: Contest, margin: float, behind: Se
     unsettled = [(arm, parts) for arm, parts in judged if not any(part.state == "fails" for part in parts)]
     if unsettled:
         arm, parts = min(unsettled, key=lambda one: _problems(one[1]))
-        where = (
-            "on held-out problems, the arm that was picked" if contest.is_confirmed else "nearest of the arms"
-        )
+        where = "on held-out problems, the arm that was picked" if contest.is_confirmed else "nearest arm"
         return claim.judge(fact(True, f"{where}: {arm.name}"), *parts)
     if contest.is_confirmed:
         return claim.judge(fact(False, f"on held-out problems the arm that was picked fails, {tried[0]}"))

@@ -16,6 +16,10 @@ MOST_PROBLEMS = 1_000_000
 """More problems than this are not a number that anybody can plan with."""
 
 
+_REASONS = ("only ", "no ", "baseline ")
+"""What begins so is a reason in full, not the name of something that is missing."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A claim and what these tables make of it."""
@@ -61,7 +65,8 @@ class Claim:
         )
         if verdict.outcome == NOT_TESTABLE:
             lacking = "; ".join(dict.fromkeys(part.lacks for part in parts if part.state == "missing"))
-            said = f"missing: {lacking}" + (f". So far: {verdict.because}" if verdict.because else "")
+            said = lacking if lacking.startswith(_REASONS) else f"missing: {lacking}"
+            said += f". So far: {verdict.because}" if verdict.because else ""
             return replace(verdict, missing=lacking, because=said)
         if verdict.outcome == "inconclusive":
             return _with_problems(verdict, [part for part in parts if part.state == "open"])

@@ -130,7 +130,9 @@ def _in_words(onsets: "Plan", answers: "Plan", effect: float, margin: float) -> 
 
     smallest, needed = plans.smallest_effect(onsets), plans.problems_for_power(onsets, effect)
     seen = "no fall" if math.isnan(smallest) else f"a fall of {_points(smallest)}"
-    wanted = f"{needed:,}" if needed else f"more than {plans.MOST_PROBLEMS:,}"
+    wanted = (
+        f"{needed:,} problems give" if needed else f"more than {plans.MOST_PROBLEMS:,} problems would give"
+    )
     held = _chance(plans.power_to_hold(answers, margin))
     return [
         f"{onsets.problems:,} problems x {onsets.samples} completions; baseline backtracking "
@@ -138,8 +140,9 @@ def _in_words(onsets: "Plan", answers: "Plan", effect: float, margin: float) -> 
         f"{answers.likeness:.2f})",
         f"a fall of {_points(effect)} is seen with a power of {_chance(plans.power(onsets, effect))}",
         f"the smallest that is seen with {plans.ENOUGH:.0%}: {seen}",
-        f"problems that see {_points(effect)} with {plans.ENOUGH:.0%}: {wanted}",
-        f"an accuracy that does not change is called held within {_points(margin)} with {held}",
+        f"{wanted} {plans.ENOUGH:.0%} power for a fall of {_points(effect)}",
+        f"an accuracy that does not change is called held within {_points(margin)} "
+        f"with a probability of {held}",
     ]
 
 

@@ -164,7 +164,8 @@ def print_steps(ctx: "RunContext", told: "Forecast") -> None:
             say(f"would be a {ctx.why_new}")
         say(f"{ctx.paths.run_id} would be a new run:")
     for step in told.steps:
-        rows = f"  {step.rows:,} rows" if step.rows else ""
+        bound = "at most " if step.at_most else ""
+        rows = f"  {bound}{step.rows:,} completions" if step.rows else ""
         say(f"  {step.action:<5} {step.stage.key}  ({_reason(step)}){rows}")
         for line in told_left_out(step.left_out):
             say(f"        note: {line}")

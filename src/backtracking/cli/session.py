@@ -126,9 +126,7 @@ def asked_run(request: Request, *, may_create: bool = False, may_lack_phase1: bo
     ctx.pipeline = plan(ctx.config, has_problems=will_have_problems or ctx.phase1_problems is not None)
     ctx.why_new = why_new(choice, loaded)
     if loaded.ignored:
-        ctx.reporter.say(
-            f"  keys of an earlier implementation without meaning here: {', '.join(loaded.ignored)}"
-        )
+        ctx.reporter.say(f"  ignored keys from an earlier implementation: {', '.join(loaded.ignored)}")
     return ctx
 
 
@@ -183,14 +181,14 @@ def prepare_libraries(verbose: bool = False) -> None:
         os.environ.setdefault("TQDM_DISABLE", "1")
 
 
-def _in_words(outcome: "Executed") -> str:
+def _in_words(outcome: "Executed", unit: str) -> str:
     from backtracking.claims.wording import counted
 
     if outcome.not_testable:
         return f"not testable: {outcome.not_testable}"
     if outcome.skipped:
         return "up to date"
-    rows = f"{counted(outcome.rows, 'row')}, " if outcome.rows is not None else ""
+    rows = f"{counted(outcome.rows, unit)}, " if outcome.rows is not None else ""
     return f"done: {rows}{outcome.seconds:.1f} s"
 
 
@@ -219,7 +217,7 @@ def run_stages(
             outcome = execute(stage, ctx, force=request.force or stage.name in forced or stage.key in forced)
             worked += not outcome.skipped
             other_code += [outcome.other_code] if outcome.other_code else []
-            ctx.reporter.say(f"  {_in_words(outcome)}")
+            ctx.reporter.say(f"  {_in_words(outcome, stage.unit)}")
             if not outcome.skipped:
                 tracked.tell(stage.key, ctx.meta.stages[stage.key], ctx.paths.root)
     if other_code:

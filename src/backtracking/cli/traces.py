@@ -111,8 +111,10 @@ def _tokenizer(name: str | None) -> object:
 
 
 def _tell(done: "Imported") -> None:
+    from backtracking.claims.wording import counted
+
     columns = ", ".join(f"{role} from {name!r}" for role, name in done.columns.items())
-    say(f"{done.traces:,} traces of {done.problems:,} problems ({columns})")
+    say(f"{counted(done.traces, 'trace')} of {counted(done.problems, 'problem')} ({columns})")
     if done.without_text:
         say(f"  {done.without_text:,} rows without text were left out")
     if done.with_gold < done.traces:

@@ -50,4 +50,4 @@ def too_cut(which: str, share: float) -> str:
 
 def no_onsets(onsets: int, completions: int) -> str:
     """Why nothing can be said about onsets; empty where there is one."""
-    return "" if onsets else f"0 onsets in {completions:,} baseline completions, at least 1 needed"
+    return "" if onsets else f"no onsets in {completions:,} baseline completions"

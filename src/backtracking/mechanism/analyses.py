@@ -259,8 +259,9 @@ def find_directions(bench: Bench, study: Study) -> SampledStates:
         )
     if split.dropped:
         bench.reporter.say(
-            f"  note: onsets left out: {split.dropped}, as problem and control are on different "
-            "sides of the split into fit and test"
+            f"  note: {split.dropped} {'onset' if split.dropped == 1 else 'onsets'} left out: problem and "
+            "control fall in different "
+            "halves, of which one fits and the other tests"
         )
     loaded, budget = bench.loaded, bench.config.batch_tokens
     values = bench.values(

@@ -123,7 +123,7 @@ class RunContext:
                 start = time.perf_counter()
                 self._model = load_model(self.config.model)
                 if (seconds := time.perf_counter() - start) >= SHOW_AFTER_SECONDS:
-                    self.reporter.say(f"  loaded in {clock(seconds)}, which the bars' times leave out")
+                    self.reporter.say(f"  loaded in {clock(seconds)} (not counted in the times below)")
             else:
                 self._model = self.load(self.config)
         return self._model
@@ -209,6 +209,8 @@ class Stage(ABC):
     phase: ClassVar[Literal[1, 2]]
     config_keys: ClassVar[tuple[str, ...]]
     """Dotted config keys that its result depends on; a leading `-` takes a key out again."""
+    unit: ClassVar[str] = "row"
+    """What its result counts."""
     says_what_is_stale: ClassVar[bool] = False
     """Whether it tells of results that were changed, rather than refuse to read them."""
 

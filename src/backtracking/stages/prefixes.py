@@ -33,8 +33,8 @@ def choose_prefixes(
     pairs = draw_prefixes(rewriter, [right[k] for k in order], read, count)
     if len(pairs) < count:
         ctx.reporter.say(
-            f"  note: {len(pairs):,} of {count:,} prefixes: no more right baseline rows state a step that "
-            "could be made wrong"
+            f"  note: only {len(pairs):,} of {count:,} prefixes: too few right baseline rows state a step "
+            "that can be made wrong"
         )
     return pairs
 
@@ -43,7 +43,7 @@ def check_problems(prefixes: "Sequence[Pair]", right: Sequence[RowId]) -> None:
     """Refuse prefixes of too few problems."""
     if (problems := len({prefix.example_id for prefix in prefixes})) < FEWEST_PROBLEMS:
         raise NotTestable.too_few_problems(
-            f"with a step like 12 + 5 = 17 to make wrong in {len(right):,} right baseline completions",
+            f"with a step like 12 + 5 = 17 to make wrong (right baseline rows: {len(right):,})",
             problems,
             FEWEST_PROBLEMS,
             "an interval is taken over problems",

@@ -77,7 +77,8 @@ def _draws_of_condition(run: AuditedRun) -> Iterator[Finding]:
         yield _stands(1.0, f"for `{RANDOM}`: the config has a seed for it, and no number of sets")
     else:
         yield Finding(
-            WARN, f"which random set a row of `{RANDOM}` belongs to is not told: it may be one alone"
+            WARN,
+            f"the table does not say which random set a row of `{RANDOM}` belongs to: there may be only one",
         )
 
 

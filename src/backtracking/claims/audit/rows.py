@@ -90,7 +90,7 @@ def _shares(table: pd.DataFrame, names: list[str], are_baselines: list[bool]) ->
 
 
 @rule(
-    bounds=f"Fails at any row that is there twice or foreign, and above {MANY_MISSING:.0%} missing; fewer "
+    bounds=f"Fails at any duplicate or foreign row, and above {MANY_MISSING:.0%} missing; fewer "
     "missing rows warn.",
     why="Rows are joined by problem and sample: a row that is there twice counts twice, one that "
     "lacks leaves its pair, and one of another study is no evidence.",
@@ -112,7 +112,7 @@ def row_keys(run: AuditedRun) -> Finding:
         worst = FAIL if share > MANY_MISSING else WARN
         return Finding(worst, text, share, tuple(text for _, text in missing))
     rows = sum(len(group.rows) for group in run.by_table)
-    return Finding(PASS, f"none of {rows:,} rows is there twice, lacking, or of another study", 0.0)
+    return Finding(PASS, f"no duplicate, missing or foreign rows among {rows:,}", 0.0)
 
 
 def _duplicates(group: Group) -> str:

@@ -57,7 +57,7 @@ def _verdicts(document: Document, verdicts: Sequence[Comparison]) -> None:
     both = [verdict for verdict in verdicts if verdict["a"] and verdict["b"]]
     differ = [verdict for verdict in both if verdict["a"]["outcome"] != verdict["b"]["outcome"]]
     if both:
-        document.say(f"Judged in both runs: {len(both)}. Come out differently: {len(differ)}.")
+        document.say(f"Judged in both runs: {len(both)}. Different verdicts: {len(differ)}.")
     _table(
         document,
         "Verdicts of both runs",

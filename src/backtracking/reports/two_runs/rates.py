@@ -76,7 +76,8 @@ def rates(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:
             side.lacks("rates: it has no table of completions or arms")
         for variant in dict.fromkeys(variant for variant, _ in other) if own else ():
             if absent := [arm for form, arm in other if form == variant and (form, arm) not in own]:
-                side.lacks(f"completions of {variant} under {', '.join(absent)}")
+                of = "" if variant == "any" else f" of {variant}"
+                side.lacks(f"completions{of} under {', '.join(absent)}")
     same = _same(a, b)
     return [line for group in shared for line in _lines(group, ours[group], theirs[group], same)]
 

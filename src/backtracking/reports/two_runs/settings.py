@@ -28,7 +28,7 @@ def settings(a: ComparedRun, b: ComparedRun) -> Differences:
     """Keys whose values differ; a section that only one run has is one line, null in the other."""
     for side in (a, b):
         if side.is_earlier:
-            side.lacks("settings: those alone that an earlier implementation wrote down are compared")
+            side.lacks("settings: only those that an earlier implementation recorded are compared")
     ours, theirs = a.settings, b.settings
     shared = [key for key in ours if key in theirs and key not in OWN]
     differing = _differing(shared, ours, theirs)

@@ -68,6 +68,7 @@ class AblationScan(Stage):
 
     name: ClassVar[str] = "ablation-scan"
     phase: ClassVar[Literal[1, 2]] = 1
+    unit: ClassVar[str] = "component"
     config_keys: ClassVar[tuple[str, ...]] = (*SCAN_KEYS, *SELECTION_KEYS)
 
     @property
@@ -122,8 +123,8 @@ class AblationScan(Stage):
         problems = len({study.events[number].at.example_id for number in study.matched})
         if 0 < problems < FEWEST_CONTROLLED:
             ctx.reporter.say(
-                f"  note: problems with a control of kind matched_row: {problems}; selectivity "
-                "has rough intervals and tests, or none (analysis.control_samples)"
+                f"  note: problems with a matched_row control: only {problems}, so selectivity's intervals "
+                "and tests are rough or missing (analysis.control_samples)"
             )
         return problems
 

@@ -21,6 +21,7 @@ class CompareConditions(Stage):
 
     name: ClassVar[str] = "compare-conditions"
     phase: ClassVar[Literal[1, 2]] = 1
+    unit: ClassVar[str] = "condition"
     config_keys: ClassVar[tuple[str, ...]] = ("detection",)
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:

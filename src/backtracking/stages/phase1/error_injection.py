@@ -32,6 +32,7 @@ class ErrorInjection(Stage):
 
     name: ClassVar[str] = "error-injection"
     phase: ClassVar[Literal[1, 2]] = 1
+    unit: ClassVar[str] = "pair"
     config_keys: ClassVar[tuple[str, ...]] = (
         *MODEL_KEYS,
         "analysis.problems",
@@ -102,7 +103,7 @@ class ErrorInjection(Stage):
             missing.update(lacking)
         if (problems := len({pair.example_id for pair in pairs})) < FEWEST_PROBLEMS:
             raise NotTestable.too_few_problems(
-                f"with a step like 12 + 5 = 17 to rewrite in {len(chosen):,} right baseline completions",
+                f"with a step like 12 + 5 = 17 to rewrite (right baseline rows: {len(chosen):,})",
                 problems,
                 FEWEST_PROBLEMS,
                 "an interval is taken over problems",

@@ -20,6 +20,7 @@ class FormattingSweep(Stage):
 
     name: ClassVar[str] = "formatting-sweep"
     phase: ClassVar[Literal[1, 2]] = 1
+    unit: ClassVar[str] = "format"
     config_keys: ClassVar[tuple[str, ...]] = ("detection", "prompting.formatting_variants")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:

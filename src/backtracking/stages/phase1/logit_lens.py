@@ -35,6 +35,7 @@ class LogitLens(Stage):
 
     name: ClassVar[str] = "logit-lens"
     phase: ClassVar[Literal[1, 2]] = 1
+    unit: ClassVar[str] = "onset"
     config_keys: ClassVar[tuple[str, ...]] = (*STUDY_KEYS, "analysis.lens")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:

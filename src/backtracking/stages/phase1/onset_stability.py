@@ -39,6 +39,7 @@ class OnsetStability(Stage):
 
     name: ClassVar[str] = "onset-stability"
     phase: ClassVar[Literal[1, 2]] = 1
+    unit: ClassVar[str] = "position"
     config_keys: ClassVar[tuple[str, ...]] = (*SAMPLED, "analysis.stable_share")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:

@@ -22,6 +22,7 @@ class PrepareData(Stage):
 
     name: ClassVar[str] = "prepare-data"
     phase: ClassVar[Literal[1, 2]] = 1
+    unit: ClassVar[str] = "problem"
     config_keys: ClassVar[tuple[str, ...]] = ("dataset",)
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:

@@ -36,6 +36,7 @@ class Phase2Specificity(Stage):
 
     name: ClassVar[str] = "phase2-specificity"
     phase: ClassVar[Literal[1, 2]] = 2
+    unit: ClassVar[str] = "arm"
     config_keys: ClassVar[tuple[str, ...]] = (
         *SWEEP_KEYS,
         "phase2.subset_sweep",
