@@ -169,7 +169,7 @@ def test_few_problems_decide_nothing_whatever_they_show(problems):
             above("x", TableEstimate(value, value - 0.01, value + 0.01, problems), 0.1, "sure")
         )
         assert verdict.outcome == "not testable"
-        assert verdict.missing.startswith(f"{problems} problem")
+        assert verdict.missing.startswith(f"only {problems} problem")
         assert "a verdict needs 6" in verdict.missing
     enough = above("x", TableEstimate(0.9, 0.89, 0.91, 6), 0.1, "sure")
     assert CLAIM.judge(enough).outcome == "supported"
