@@ -193,6 +193,30 @@ def test_problems_with_columns_of_other_names(tmp_path):
         bt.problems(rows, columns={"query": "problem"})
 
 
+def test_a_text_is_a_question(lm):
+    rows = lm.generate("What is 2+2?", samples=2)
+    assert [(p.question, p.answer_value) for p in rows.problems] == [("What is 2+2?", "")]
+    assert len(rows) == 2 and rows[0].prompt.count("What is 2+2?") == 1
+    assert rows.onsets() is not None and rows.accuracy() is not None
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "openai/gsm8k", "tiny_arithmetic", "./mine.jsonl", "my sums.csv"])
+def test_a_name_is_no_question(lm, name):
+    with pytest.raises(UserError, match="not like a question") as caught:
+        lm.generate(name)
+    assert caught.value.next_step == f"lm.generate(bt.problems({name!r}))"
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, True, "8"])
+def test_a_wrong_number_is_told_by_the_name_that_was_given(lm, wrong):
+    with pytest.raises(UserError, match="generate: samples: ") as caught:
+        lm.generate("What is 2+2?", samples=wrong)
+    assert "num_samples_per_prompt" not in str(caught.value)
+    with pytest.raises(UserError, match="problems: count: ") as caught:
+        bt.problems([{"question": "2 + 3?", "answer": 5}], wrong)
+    assert "max_examples" not in str(caught.value)
+
+
 def test_problems_of_a_file_and_of_datasets(tmp_path):
     import datasets
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from backtracking.api.arms import ArmRecipe, as_arms, baseline
 from backtracking.api.display import facts_html
-from backtracking.api.problems import problems as as_problems
+from backtracking.api.problems import asked_about
 from backtracking.api.results import Directions, Lens, Scan
 from backtracking.api.rows import DetectorLike, RowReading, Rows
 from backtracking.api.settings import as_section
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from backtracking.measurements.controls import Event, Reading
     from backtracking.mechanism.study import Bench, Study
     from backtracking.model.loading import LoadedModel
+
+_CALLED = {"num_samples_per_prompt": "samples"}
+"""What `generate` calls a key of the config."""
 
 
 def load(
@@ -135,6 +138,7 @@ class LanguageModel:
     ) -> Rows:
         """Completions of every problem under every arm, all arms side by side in each batch.
 
+        A text is one question, which has no gold answer; `bt.problems` reads datasets and files.
         Samples of the same problem and number share their randomness over the arms, so arms are paired. A
         row's text depends on the seed alone, not on the batch. `sampling` takes keys of the config's
         `generation` section: `max_new_tokens`, `temperature`, `top_p`, `top_k`, `do_sample`, ….
@@ -144,14 +148,14 @@ class LanguageModel:
         if not isinstance(seed, int):
             raise UserError(f"seed: {seed!r} is not a whole number")
         given = {"num_samples_per_prompt": samples, "batch_size": batch_size} | sampling
-        asked = as_section(GenerationConfig, given, "generate", self.sampling)
+        asked = as_section(GenerationConfig, given, "generate", self.sampling, _CALLED)
         recipes = as_arms(arms)
-        chosen, asked_about = self._variant(variant), as_problems(problems)
+        chosen, asked_problems = self._variant(variant), asked_about(problems)
         fitted = self._fit(recipes, seed)
         vectors = self._vectors(recipes, fitted, seed)
         rows = [
             Row(prompt=prompt, sample_id=sample, condition=arm.for_row(place, sample))
-            for place, prompt in enumerate(self._prompt(p.id, p.question, chosen) for p in asked_about)
+            for place, prompt in enumerate(self._prompt(p.id, p.question, chosen) for p in asked_problems)
             for sample in range(asked.num_samples_per_prompt)
             for arm in fitted
         ]
@@ -159,7 +163,7 @@ class LanguageModel:
         records = self._complete(rows, asked, seed, vectors=vectors, onset_phrases=phrases)
         order = {(row.prompt.example_id, row.sample_id, row.condition.name): k for k, row in enumerate(rows)}
         records.sort(key=lambda record: order[record.example_id, record.sample_id, record.condition])
-        return Rows(records, self._reading(asked_about).with_detector(detector))
+        return Rows(records, self._reading(asked_problems).with_detector(detector))
 
     def _complete(
         self, rows: "Sequence[Row]", asked: GenerationConfig, seed: int, **options: Any

@@ -1,5 +1,6 @@
 """Problems to study: made on the spot, read from the hub or a file, or your own."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from backtracking.run.records import Problem
 from backtracking.sources.columns import Role, by_role
 from backtracking.sources.problems import is_missing, load_problems, problems_of_rows
 
+_CALLED = {"max_examples": "count"}
+_NAME = re.compile(r"[\w.~/\\:-]+")
+_FILE_ENDINGS = (".jsonl", ".json", ".csv", ".parquet")
 MADE_HERE = "tiny_arithmetic"
 ALL = 10**9
 
@@ -47,14 +51,28 @@ def problems(
             "max_examples": _count_of(source) if count is None else count,
         }
         more = {"split": split, "shuffle": shuffle, "seed": seed, "columns": columns}
-        return load_problems(checked(DatasetConfig, asked | more, "bt.problems"))
+        return load_problems(checked(DatasetConfig, asked | more, "bt.problems", _CALLED))
     asked = {"name": "problem", "max_examples": ALL if count is None else count, "columns": columns}
-    config = checked(DatasetConfig, asked, "bt.problems")
+    config = checked(DatasetConfig, asked, "bt.problems", _CALLED)
     given = [_row(item, config.columns or {}) for item in _items(source)]
     if not given:
         raise UserError("there are no problems", next_step='give some: [{"question": "2 + 3?", "answer": 5}]')
     named = config.model_copy(update={"columns": None})
     return problems_of_rows(given, named, "these problems")[: config.max_examples]
+
+
+def asked_about(source: int | str | Path | Iterable[Problem | Mapping[str, Any]]) -> list[Problem]:
+    """What `generate` is given, as problems: a text is a question, without a gold answer."""
+    if not isinstance(source, str):
+        return problems(source)
+    if not source.strip():
+        raise UserError("the question is empty", next_step='lm.generate("What is 2 + 2?")')
+    if _NAME.fullmatch(source.strip()) or source.strip().lower().endswith(_FILE_ENDINGS):
+        raise UserError(
+            f"{source!r} reads like the name of a dataset or a file, not like a question",
+            next_step=f"lm.generate(bt.problems({source!r}))",
+        )
+    return [Problem(id="question", question=source.strip(), answer="", answer_value="")]
 
 
 def _count_of(source: str | Path) -> int:

@@ -10,7 +10,9 @@ from backtracking.config.base import Section
 TurnKind = Literal["doubt", "redo"]
 """Kinds that rules find; each has a key in `TurnSection` and its bundled rules in `assets/onsets/`.
 
-Columns, rates and counts of a kind follow from its name.
+Columns, rates and counts of a kind follow from its name. At one place the rules of the last kind
+are tried first, and the first that fits has the onset: a kind that is added at the end takes onsets
+from those before it.
 """
 TURN_KINDS: tuple[TurnKind, ...] = get_args(TurnKind)
 OnsetKind = Literal["strict", "relaxed", TurnKind]
@@ -73,9 +75,10 @@ class OnsetRule(Section):
 
 
 class TurnSection(Section):
-    """The rules of each kind that rules find."""
+    """The rules of each kind that rules find; at one place those of the last kind are tried first."""
 
     doubt: tuple[OnsetRule, ...] | None = None
     """Rules for questioning what was written; null means the bundled ones."""
     redo: tuple[OnsetRule, ...] | None = None
-    """Rules for dropping what was written and going another way; null means the bundled ones."""
+    """Rules for dropping what was written and going another way; null means the bundled ones. At one
+    place they are tried before those of `doubt`, which lose the onset to them."""
