@@ -5,7 +5,7 @@ from typing import Any
 
 from backtracking.explore.index import NAMES, Index, build_index
 from backtracking.explore.pairs import pair_json
-from backtracking.explore.prefixes import PrefixRows, baseline_rows
+from backtracking.explore.prefixes import PrefixRows, baseline_places
 from backtracking.explore.readings import Readings, strongest_component
 from backtracking.explore.study import MeasuredRun, require_rows
 from backtracking.explore.texts import Texts
@@ -23,7 +23,7 @@ class Explorer:
         self.readings = Readings.of(studies)
         self.index: Index = build_index(studies, self.readings.components, self._keep, reporter)
         names = [self.index.name(number) for number in range(len(self.index))]
-        self.prefixes = PrefixRows.of(studies, baseline_rows(names))
+        self.prefixes = PrefixRows.of(studies, baseline_places(names))
 
     def _keep(self, number: int, record: GenerationRecord) -> None:
         self.texts.add(number, record.completion)

@@ -105,7 +105,7 @@ def _is_true(value: object) -> bool:
     return str(value) == "True"
 
 
-def baseline_rows(names: Sequence[tuple[str, ...]]) -> RowOf:
+def baseline_places(names: Sequence[tuple[str, ...]]) -> RowOf:
     """The first baseline row of each problem and sample, by the names of all rows."""
     found: dict[tuple[str, str, int], int] = {}
     for number, (run, _, arm, example, sample) in enumerate(names):
