@@ -156,15 +156,19 @@ def _flow_says(shares: pd.DataFrame) -> str:
     )
 
 
-def _labels(table: pd.DataFrame) -> list[str]:
-    """Names for few arms only: baseline, controls, those likeliest on the front, the one that doubts most."""
-    named = table["kind"] != "intervention"
+def _labels(table: pd.DataFrame, few: bool) -> list[str]:
+    """Names for few arms only: baseline, controls, those likeliest on the front, the one that doubts most.
+
+    In a narrow panel there is room for `few` of them: the baseline and what stands out.
+    """
+    named = table["kind"].eq("baseline") if few else table["kind"] != "intervention"
     if "front_probability" in table:
-        leaders = table[~named].sort_values("front_probability", ascending=False, kind="stable").head(LEADERS)
+        arms = table[table["kind"] == "intervention"]
+        leaders = arms.sort_values("front_probability", ascending=False, kind="stable")
+        leaders = leaders.head(LEADERS // 2 if few else LEADERS)
         distinct = leaders.drop_duplicates([judged_on(table).name, "accuracy"])
-        named |= table.index.isin(
-            [*distinct.index, *(table[one.name].idxmax() for one in outcomes_shown(table))]
-        )
+        extremes = [table[one.name].idxmax() for one in outcomes_shown(table)]
+        named |= table.index.isin([*distinct.index, *([] if few else extremes)])
     else:
         named |= True
     return [pretty(arm) if shown else "" for arm, shown in zip(table["arm"], named, strict=True)]
@@ -188,7 +192,7 @@ def plot_choice(
     for ax, (name, half, outcome) in zip(axes, shown, strict=True):
         table = half.reset_index(drop=True)
         ax.set_title(name)
-        plane(figure, ax, table, outcome, margin, _labels(table))
+        plane(figure, ax, table, outcome, margin, _labels(table, width < ROOM_FOR_NAMES))
     figure.caption = Caption(
         "The choice of an arm and its confirmation", _choice_says(confirm, is_confirmed),
         "Larger marks: likelier on the front; green: the accuracies that count as held "

@@ -4,7 +4,7 @@ import { el, plain, replace } from "./dom.js";
 import { SORTS } from "./filters.js";
 
 const FEW = 8;
-const PAUSE = 50;
+const PAUSE = 20;
 
 export class FilterPanel {
   // `prefix` begins the ids of its controls, where a page holds another panel.

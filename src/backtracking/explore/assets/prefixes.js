@@ -39,10 +39,10 @@ function line(index, state, row) {
   const base = columns.row[row];
   const href = base >= 0 && address({ ...state, view: "rows", chosen: {}, q: "", sort: "", row: rowName(index, base), onset: "", pair: "" });
   const step = own("put") === "injected" ? `${columns.step[row]} → ${columns.changed[row]}` : columns.step[row];
-  const sign = (yes, words) => el("td", {}, el("span", { class: `sign ${yes ? "right" : "wrong"}`, role: "img", "aria-label": yes ? words : `not: ${words}` }, yes ? "✓" : "✗"));
+  const end = own("ends");
   const draw = columns.draw[row] === null ? "" : `, draw ${columns.draw[row]}`;
   return el("tr", {}, el("th", { scope: "row" }, href ? el("a", { href }, name) : name),
     el("td", {}, plain(own("arm")) + draw), el("td", {}, plain(step)),
-    sign(own("follows") === "yes", "an onset follows"), sign(own("ends") === "right", "it ends right"),
+    el("td", {}, own("follows")), el("td", {}, el("span", { class: `sign ${end}`, role: "img", "aria-label": end }, end === "right" ? "✓" : "✗")),
     el("td", {}, columns.tokens[row].toLocaleString("en") + (own("cut") === "yes" ? ", cut" : "")));
 }

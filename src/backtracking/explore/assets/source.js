@@ -16,8 +16,9 @@ class PageSource {
   }
 
   async having(text) {
+    this.lower ??= this.rows.map((row) => row.text.toLowerCase());
     const wanted = text.toLowerCase();
-    return new Set(this.rows.filter((row) => row.text.toLowerCase().includes(wanted)).map((row) => row.number));
+    return new Set(this.rows.filter((row, place) => this.lower[place].includes(wanted)).map((row) => row.number));
   }
 }
 
