@@ -133,7 +133,7 @@ def show_stages(
         if status.reason and (record or status.state != "missing"):
             table.add_row("", Padding(Text(disarmed(status.reason), "dim"), (0, 0, 0, 2)))
     for line in heading.lines():
-        console.print(Text(disarmed(line)))
+        console.print(Text(disarmed(line)), soft_wrap=True)  # a path is never broken
     console.print(table)
     if executors := _executors(records.values()):
         console.print(Text(disarmed(executors), "dim"))
