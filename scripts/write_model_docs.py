@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,11 +20,16 @@ from backtracking.interventions import BASELINE, Condition, Intervention
 from backtracking.mechanism.passes import takes_arms
 from backtracking.model.loading import LoadedModel
 
-PAGE = Path(__file__).parents[1] / "docs" / "models.md"
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "engine"))
+
+from tiny import VOCAB, NumberTokenizer  # noqa: E402 (found through the path above)
+
+PAGE = ROOT / "docs" / "models.md"
 BEGIN, END = "<!-- families: written by `make docs` -->\n", "<!-- end of families -->\n"
 FAMILIES = tuple(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
 
-VOCAB, LAYERS = 320, 4
+LAYERS = 4
 _GROUPS = (
     (VOCAB, "vocab_size decoder_vocab_size vocab_size_per_layer_input unpadded_vocab_size"),
     (256, "max_position_embeddings n_positions max_seq_len n_ctx"),
@@ -173,18 +179,6 @@ KNOWN = {
 
 _MEASURED = re.compile(r" by (up to )?[\d.e+-]+( \(largest logit [\d.e+-]+\))?")
 """What differs from machine to machine in the last digits."""
-
-
-class NumberTokenizer:
-    """Writes token ids as numbers; a model of random weights needs no more of a tokenizer."""
-
-    eos_token_id = 1
-
-    def decode(self, ids: Any, **_: Any) -> str:
-        return " ".join(str(int(i)) for i in ids)
-
-    def __len__(self) -> int:
-        return VOCAB
 
 
 @dataclass(frozen=True)
