@@ -191,6 +191,24 @@ def test_problems_with_columns_of_other_names(tmp_path):
         bt.problems(rows, columns={**columns, "question": "probelm"})
     with pytest.raises(UserError, match="columns"):
         bt.problems(rows, columns={"query": "problem"})
+    with pytest.raises(UserError, match="'problem' is given for both question and answer"):
+        bt.problems(rows, columns={"question": "problem", "answer": "problem"})
+    with pytest.raises(UserError, match="made on the spot"):
+        bt.problems(5, columns=columns)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter, pd.Series])
+def test_several_texts_are_several_questions(lm, kind):
+    rows = lm.generate(kind(["What is 2+2?", "And 3+3?", "What is 2+2?"]), samples=1, max_new_tokens=4)
+    assert [p.question for p in rows.problems] == ["What is 2+2?", "And 3+3?", "What is 2+2?"]
+    assert len(rows) == len({row.example_id for row in rows}) == 3
+    assert all(p.answer_value == "" for p in rows.problems)
+
+
+@pytest.mark.parametrize("wrong", [["And?", " "], ["gsm8k"], [], ["And?", 5], ["And?", {"question": "so?"}]])
+def test_what_is_no_list_of_questions_is_refused(lm, wrong):
+    with pytest.raises(UserError):
+        lm.generate(wrong)
 
 
 def test_a_text_is_a_question(lm):

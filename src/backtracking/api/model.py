@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from backtracking.api.arms import ArmRecipe, as_arms, baseline
 from backtracking.api.display import facts_html
-from backtracking.api.problems import asked_about
+from backtracking.api.problems import Asked, asked_about
 from backtracking.api.results import Directions, Lens, Scan
 from backtracking.api.rows import DetectorLike, RowReading, Rows
 from backtracking.api.settings import as_section
@@ -126,7 +126,7 @@ class LanguageModel:
 
     def generate(
         self,
-        problems: int | str | Iterable[Problem | Mapping[str, Any]],
+        problems: Asked,
         arms: ArmRecipe | Iterable[ArmRecipe] = (baseline,),
         *,
         samples: int = 8,
@@ -138,7 +138,8 @@ class LanguageModel:
     ) -> Rows:
         """Completions of every problem under every arm, all arms side by side in each batch.
 
-        A text is one question, which has no gold answer; `bt.problems` reads datasets and files.
+        A text is a question, a list of texts several, without gold answers; `bt.problems` reads datasets
+        and files.
         Samples of the same problem and number share their randomness over the arms, so arms are paired. A
         row's text depends on the seed alone, not on the batch. `sampling` takes keys of the config's
         `generation` section: `max_new_tokens`, `temperature`, `top_p`, `top_k`, `do_sample`, ….

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from backtracking.api.settings import checked
-from backtracking.config.schema import DatasetConfig
+from backtracking.config.schema import MADE_HERE, DatasetConfig
 from backtracking.errors import UserError
 from backtracking.run.records import Problem
 from backtracking.sources.columns import Role, by_role
@@ -15,8 +15,9 @@ from backtracking.sources.problems import is_missing, load_problems, problems_of
 _CALLED = {"max_examples": "count"}
 _NAME = re.compile(r"[\w.~/\\:-]+")
 _FILE_ENDINGS = (".jsonl", ".json", ".csv", ".parquet")
-MADE_HERE = "tiny_arithmetic"
 ALL = 10**9
+Asked = int | str | Path | Iterable[str] | Iterable[Problem | Mapping[str, Any]]
+"""What `generate` takes: a count, one question or several, or problems."""
 
 
 def problems(
@@ -61,18 +62,29 @@ def problems(
     return problems_of_rows(given, named, "these problems")[: config.max_examples]
 
 
-def asked_about(source: int | str | Path | Iterable[Problem | Mapping[str, Any]]) -> list[Problem]:
-    """What `generate` is given, as problems: a text is a question, without a gold answer."""
-    if not isinstance(source, str):
+def asked_about(source: Asked) -> list[Problem]:
+    """What `generate` is given, as problems: texts are questions, without gold answers."""
+    if isinstance(source, str):
+        return [_question(source, "question")]
+    if isinstance(source, int | Path):
         return problems(source)
-    if not source.strip():
-        raise UserError("the question is empty", next_step='lm.generate("What is 2 + 2?")')
-    if _NAME.fullmatch(source.strip()) or source.strip().lower().endswith(_FILE_ENDINGS):
+    items = list(_items(source))
+    if items and all(isinstance(item, str) for item in items):
+        return [_question(item, f"question_{number}") for number, item in enumerate(items, start=1)]
+    return problems(items)
+
+
+def _question(text: str, called: str) -> Problem:
+    """A problem without a gold answer."""
+    asked = text.strip()
+    if not asked:
+        raise UserError("a question is empty", next_step='lm.generate("What is 2 + 2?")')
+    if _NAME.fullmatch(asked) or asked.lower().endswith(_FILE_ENDINGS):
         raise UserError(
-            f"{source!r} reads like the name of a dataset or a file, not like a question",
-            next_step=f"lm.generate(bt.problems({source!r}))",
+            f"{text!r} reads like the name of a dataset or a file, not like a question",
+            next_step=f"lm.generate(bt.problems({text!r}))",
         )
-    return [Problem(id="question", question=source.strip(), answer="", answer_value="")]
+    return Problem(id=called, question=asked, answer="", answer_value="")
 
 
 def _count_of(source: str | Path) -> int:

@@ -129,9 +129,6 @@ nominal_level: level of this line's intervals, at which they are 95% intervals o
 backtracking_count: completions with a strict onset
 correct_count: correct answers
 finished_count: completions that ended by themselves
-no_answer_rate: share without an answer
-non_ascii_rate: share with a burst of foreign characters
-distinct_3: mean share of different runs of three tokens
 retention: accuracy ÷ the baseline's
 distinct_3_ratio: `distinct_3` ÷ the baseline's
 fresh_wrong_count, fresh_right_count: fresh wrong steps; fresh right steps

@@ -1,15 +1,20 @@
 """What hand labels leave in a run: the labels, and the detectors scored against them."""
 
 from backtracking.artifacts.kinds import Table, meanings
+from backtracking.config.onsets import TOGETHER, TURN_KINDS
+
+_KINDS = ", ".join(TURN_KINDS)
+_QUOTED = ", ".join(f"`{kind}`" for kind in TURN_KINDS)
+_TOGETHER = ", ".join(TOGETHER)
 
 SENTENCE_LABELS = Table(
     "analysis/sentence_labels.csv",
     "import-labels",
     "sentences that somebody labelled (`import-traces` writes the same)",
-    meanings("""
+    meanings(f"""
         example_id, sample_id, variant: the completion
         char_start, char_end: where the sentence stands in it
-        label: `doubt`, `redo` or `none`
+        label: {_QUOTED} or `none`
         given: what the label was called
     """),
 )
@@ -28,8 +33,8 @@ SENTENCE_QUALITY = Table(
     "analysis/sentence_quality.csv",
     "detection-quality",
     "every detector against sentence labels",
-    meanings("""
-        target: what is to be found: `doubt_or_redo`, `redo` or `doubt`
+    meanings(f"""
+        target: what is to be found: {_QUOTED}, or `{_TOGETHER}`
         detector: the detector
         hits, false_alarms, misses: labelled sentences
         precision, recall, f1: its score
@@ -39,10 +44,10 @@ CONFUSION = Table(
     "analysis/phrase_confusion.csv",
     "detection-quality",
     "how the sentences with each phrase were labelled",
-    meanings("""
+    meanings(f"""
         kind, phrase: the onset
         sentences: labelled sentences with it
-        doubt, redo, none: those of this label
+        {_KINDS}, none: those of this label
     """),
 )
 WORST = Table(
@@ -72,13 +77,13 @@ LABEL_KEY = Table(
     "analysis/label_key.csv",
     "label-sample",
     "what the detectors say about them",
-    meanings("""
+    meanings(f"""
         item: number of the sentence
         example_id: id of the problem
         stratum: the group that it was drawn from
         population: sentences in that group
         strict, relaxed, strict_anywhere, relaxed_anywhere: whether this detector finds an onset
-        doubt, redo, doubt_or_redo, scorer: the same
+        {_KINDS}, {_TOGETHER}, scorer: the same
     """),
 )
 QUALITY = Table(

@@ -50,7 +50,7 @@ ONSETS = Table(
         draw: which of the random sets, for `random_ablation`
         onset_index: which onset of its completion, from 0
         phrase: the phrase
-        kind: `strict`, `relaxed`, or a kind that rules find (`doubt`, `redo`)
+        kind: `strict`, `relaxed`, or a kind that rules find
         region: `think` or `answer`
         clause_start: whether it stands at the start of a clause
         char_start, char_end: where it stands in the completion, in characters

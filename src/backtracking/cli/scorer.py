@@ -23,7 +23,8 @@ def train(
     labels: Annotated[str, typer.Argument(help="Labelled traces, as import-traces reads them.")],
     out: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("scorer.safetensors"),
     mapping: Annotated[
-        list[str] | None, typer.Option("--map", metavar="LABEL=KIND", help="doubt, redo or none; repeatable.")
+        list[str] | None,
+        typer.Option("--map", metavar="LABEL=KIND", help="A kind of onset, or none; repeatable."),
     ] = None,
 ) -> None:
     """Train a scorer; probabilities and thresholds come from questions left out in turn.

@@ -21,7 +21,7 @@ Map = Annotated[
     typer.Option(
         "--map",
         metavar="LABEL=KIND",
-        help="What a label means: doubt, redo or none; repeatable. `backtracking` and "
+        help="The kind of onset that a label means, or none; repeatable. `backtracking` and "
         "`uncertainty-estimation` are known, any other label means none.",
     ),
 ]

@@ -15,15 +15,26 @@ are tried first, and the first that fits has the onset: a kind that is added at 
 from those before it.
 """
 TURN_KINDS: tuple[TurnKind, ...] = get_args(TurnKind)
+THE_WRITER: Mapping[TurnKind, str] = {
+    "doubt": "questions what was written",
+    "redo": "drops what was written and goes another way",
+}
+"""What the writer does at an onset of each kind, in the words of reports."""
 OnsetKind = Literal["strict", "relaxed", TurnKind]
 StudiedOnsets = Literal["strict", "relaxed", TurnKind, "doubt_or_redo"]
+TOGETHER: Mapping[StudiedOnsets, tuple[TurnKind, ...]] = {"doubt_or_redo": ("doubt", "redo")}
+"""Kinds that are counted and rated as one, beside each for itself."""
 MEMBERS: Mapping[StudiedOnsets, tuple[OnsetKind, ...]] = {
     "strict": ("strict",),
     "relaxed": ("strict", "relaxed"),
     **{kind: (kind,) for kind in TURN_KINDS},
-    "doubt_or_redo": ("doubt", "redo"),
+    **TOGETHER,
 }
 """Which kinds an analysis of these onsets takes in."""
+
+Label = Literal[TurnKind, "none"]
+LABELS: tuple[Label, ...] = (*TURN_KINDS, "none")
+"""What somebody may call a sentence."""
 
 _LONGEST, _MOST_OPTIONAL = 600, 6
 

@@ -51,6 +51,10 @@ class ModelConfig(Section):
         return value.removeprefix("torch.") if isinstance(value, str) else value
 
 
+MADE_HERE = "tiny_arithmetic"
+"""The dataset that is made on the spot."""
+
+
 class DatasetConfig(Section):
     """The problems."""
 
@@ -75,6 +79,22 @@ class DatasetConfig(Section):
     """Seeds the draw."""
     save_path: str | None = None
     """A .jsonl file that the prepared problems are written to; null keeps them in the run folder."""
+
+    @field_validator("columns")
+    @classmethod
+    def _gives_each_column_once(cls, columns: dict[str, str] | None) -> dict[str, str] | None:
+        role_of: dict[str, str] = {}
+        for role, column in (columns or {}).items():
+            if column in role_of:
+                raise ValueError(f"{column!r} is given for both {role_of[column]} and {role}")
+            role_of[column] = role
+        return columns
+
+    @model_validator(mode="after")
+    def _has_columns(self) -> Self:
+        if self.columns and self.path is None and self.name == MADE_HERE:
+            raise ValueError(f"columns name those of a dataset, but {MADE_HERE} is made on the spot")
+        return self
 
     @model_validator(mode="after")
     def _keeps_the_source(self) -> Self:

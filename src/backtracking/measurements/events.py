@@ -96,7 +96,7 @@ class Measured:
     event: TableRow
     onsets: list[TableRow]
     turns: list[TableRow] = field(default_factory=list)
-    """The onsets that rules find (doubt, redo); `onsets` holds the strict and relaxed ones."""
+    """The onsets that rules find; `onsets` holds the strict and relaxed ones."""
     correct_at: Mapping[int, bool] = field(default_factory=dict)
     """Per token cap: whether the completion, cut there, would have counted as correct."""
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from backtracking.config.onsets import MEMBERS
+from backtracking.config.onsets import MEMBERS, TOGETHER, TURN_KINDS
 from backtracking.config.schema import DetectionConfig
 from backtracking.errors import UserError
 from backtracking.measurements.statistics import LEVEL, Array
@@ -24,8 +24,7 @@ from backtracking.text.onsets import Detector, Onset
 from backtracking.text.scorer import Context, bundled_scorer
 
 STRATA = {
-    "redo": 0.15,
-    "doubt": 0.15,
+    **{str(kind): 0.3 / len(TURN_KINDS) for kind in reversed(TURN_KINDS)},
     "strict": 0.15,
     "relaxed": 0.1,
     "phrase elsewhere": 0.1,
@@ -33,16 +32,8 @@ STRATA = {
     "no phrase": 0.2,
 }
 """What is drawn, and its share of the sample; a sentence belongs to the first that it fits."""
-DETECTORS = (
-    "strict",
-    "relaxed",
-    "strict_anywhere",
-    "relaxed_anywhere",
-    "doubt",
-    "redo",
-    "doubt_or_redo",
-    "scorer",
-)
+_BY_RULES = (*TURN_KINDS, *TOGETHER)
+DETECTORS = ("strict", "relaxed", "strict_anywhere", "relaxed_anywhere", *_BY_RULES, "scorer")
 _STRATUM_OF = {"phrase elsewhere": "relaxed_anywhere", "scorer only": "scorer"}
 SAMPLE_COLUMNS = ["item", "before", "sentence", "after", "label"]
 KEY_COLUMNS = ["item", "example_id", "stratum", "population", *DETECTORS]
@@ -109,11 +100,7 @@ def sentences(record: GenerationRecord, detector: Detector) -> Iterator[Sentence
             text=context.text,
             after=context.after,
             detected=_detected(here, [match for match in here if match in counted])
-            | {
-                "doubt": "doubt" in kinds,
-                "redo": "redo" in kinds,
-                "doubt_or_redo": bool(kinds & set(MEMBERS["doubt_or_redo"])),
-            }
+            | {name: not kinds.isdisjoint(MEMBERS[name]) for name in _BY_RULES}
             | {"scorer": bool(is_likely)},
         )
 

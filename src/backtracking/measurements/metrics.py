@@ -4,10 +4,11 @@ Both phases compute, show and describe metrics from here. `top` and `bottom` nam
 `tallies.py` takes from the events table; an interval is over problems.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from backtracking.config.onsets import TURN_KINDS, OnsetKind, TurnKind
+from backtracking.config.onsets import TOGETHER, TURN_KINDS, OnsetKind, TurnKind
 
 Unit = Literal["share", "per 1,000 tokens", "per completion", "tokens"]
 StudyPhase = Literal[1, 2]
@@ -100,6 +101,10 @@ def _turn_rate(kind: TurnKind) -> Metric:
     )
 
 
+def _with_any(kinds: Sequence[TurnKind]) -> str:
+    return f"completions with {' or '.join(f'a {kind}' for kind in kinds)}"
+
+
 METRICS = (
     Metric(
         "backtracking_rate",
@@ -126,7 +131,7 @@ METRICS = (
     *_policy("strict", "backtracking_rate"),
     *_policy("relaxed", "relaxed_rate"),
     *map(_turn_rate, TURN_KINDS),
-    Metric("doubt_or_redo_rate", "doubt_or_redo", formula="completions with a doubt or a redo ÷ all"),
+    *(Metric(f"{name}_rate", name, formula=f"{_with_any(kinds)} ÷ all") for name, kinds in TOGETHER.items()),
     Metric(
         "accuracy",
         "correct",
@@ -171,6 +176,7 @@ METRICS = (
         "loop_rate",
         "is_loop",
         formula="completions that end in a loop ÷ all",
+        label="loops",
         shown=(),
         outcome="loop",
         compared=(2,),
@@ -180,6 +186,7 @@ METRICS = (
         "empty_rate",
         "is_empty",
         formula="completions that say nothing ÷ all",
+        label="empty",
         shown=(),
         outcome="empty",
         compared=(2,),
@@ -198,14 +205,38 @@ METRICS = (
         "mean_tokens",
         "tokens",
         formula="mean length in tokens",
+        label="tokens per completion",
         unit="tokens",
         outcome="tokens",
         compared=(2,),
     ),
+    Metric(
+        "no_answer_rate",
+        "unanswered",
+        formula="completions without an answer ÷ all",
+        label="no answer",
+        shown=(),
+    ),
+    Metric(
+        "non_ascii_rate",
+        "non_ascii_burst",
+        formula="completions with a burst of foreign characters ÷ all",
+        label="non-ASCII bursts",
+        shown=(),
+    ),
+    Metric(
+        "distinct_3",
+        "distinct_3",
+        "has_3_tokens",
+        "mean share of different runs of three tokens, over completions with such a run",
+        "distinct 3-grams",
+        shown=(),
+    ),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}
 SIGNS = tuple(BY_NAME[name] for name in ("mean_tokens", "onsets_per_1k_tokens", "loop_rate", "empty_rate"))
-"""What Phase 2's tables hold as a number alone, in the order of their columns."""
+LATER_SIGNS = tuple(BY_NAME[name] for name in ("no_answer_rate", "non_ascii_rate", "distinct_3"))
+"""What Phase 2's tables hold as a number alone: before the counts of steps, and behind them."""
 OUTCOMES = {metric.outcome: metric for metric in METRICS if metric.compared}
 """What arms are compared on; an unanswered completion counts as wrong."""
 
@@ -227,7 +258,7 @@ COUNTS = (
     Count("relaxed_clause_start_count", "relaxed_clause_start", "those with either at the start of a clause"),
     Count("relaxed_anywhere_count", "relaxed_anywhere", "those with either wherever it stands"),
     *(Count(f"{kind}_count", f"has_{kind}", f"completions with a {kind}") for kind in TURN_KINDS),
-    Count("doubt_or_redo_count", "doubt_or_redo", "completions with a doubt or a redo"),
+    *(Count(f"{name}_count", name, _with_any(kinds)) for name, kinds in TOGETHER.items()),
     Count("correct_count", "correct", "correct answers"),
     Count("gold_count", "with_gold", "completions whose problem has a gold answer"),
     Count("graded_count", "graded", "completions with a gradable answer"),
@@ -268,7 +299,7 @@ def meanings_in(phase: StudyPhase) -> dict[str, str]:
 
 def signs() -> dict[str, str]:
     """What the columns of metrics without an interval mean."""
-    return {metric.name: metric.formula for metric in SIGNS}
+    return {metric.name: metric.formula for metric in (*SIGNS, *LATER_SIGNS)}
 
 
 def differences_in(phase: StudyPhase, to: str) -> dict[str, str]:

@@ -10,18 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from backtracking.config.onsets import MEMBERS
+from backtracking.config.onsets import LABELS, MEMBERS, TOGETHER, TURN_KINDS
 from backtracking.measurements.scorer_training import Labelled, contexts_of
 from backtracking.measurements.statistics import cluster_bootstrap, sums_by
 from backtracking.text.onsets import Detector
 from backtracking.text.scorer import Array, Context, Scorer
 
-DETECTORS = ("strict", "relaxed", "doubt", "redo", "doubt_or_redo", "scorer", "scorer_redo")
-TARGETS: Mapping[str, tuple[str, ...]] = {
-    "doubt_or_redo": MEMBERS["doubt_or_redo"],
-    "redo": ("redo",),
-    "doubt": ("doubt",),
-}
+DETECTORS = (*MEMBERS, "scorer", "scorer_redo")
+TARGETS: Mapping[str, tuple[str, ...]] = {name: MEMBERS[name] for name in (*TOGETHER, *reversed(TURN_KINDS))}
 WORST = 20
 
 TaggedSpan = tuple[int, int, str]
@@ -49,11 +45,7 @@ def judged(
                 "phrases": [(onset.kind, onset.phrase) for onset in here],
                 "probability": float(chances[k, 1:].sum()),
                 "probability_redo": float(chances[k, 2]),
-                "strict": "strict" in kinds,
-                "relaxed": bool(kinds & {"strict", "relaxed"}),
-                "doubt": "doubt" in kinds,
-                "redo": "redo" in kinds,
-                "doubt_or_redo": bool(kinds & set(MEMBERS["doubt_or_redo"])),
+                **{str(name): not kinds.isdisjoint(members) for name, members in MEMBERS.items()},
                 "scorer": bool(scored["doubt_or_redo"][k]),
                 "scorer_redo": bool(scored["redo"][k]),
             }
@@ -113,15 +105,15 @@ def confusion_table(rows: pd.DataFrame) -> pd.DataFrame:
     ]
     table = pd.DataFrame(lines, columns=["kind", "phrase", "label"])
     counts = table.groupby(["kind", "phrase", "label"]).size().unstack("label", fill_value=0)
-    counts = counts.reindex(columns=["doubt", "redo", "none"], fill_value=0).reset_index()
-    counts.insert(2, "sentences", counts[["doubt", "redo", "none"]].sum(axis=1))
+    counts = counts.reindex(columns=LABELS, fill_value=0).reset_index()
+    counts.insert(2, "sentences", counts[list(LABELS)].sum(axis=1))
     order = ["sentences", "kind", "phrase"]
     return counts.sort_values(order, ascending=[False, True, True], ignore_index=True)
 
 
 def worst_table(rows: pd.DataFrame, count: int = WORST) -> pd.DataFrame:
     """Sentences to read: the false alarms that the scorer likes least, and the misses it likes most."""
-    turns = rows["label"] != "none"
+    turns = rows["label"].isin(TARGETS["doubt_or_redo"])
     alarms = rows[rows["doubt_or_redo"] & ~turns].nsmallest(count, "probability")
     misses = rows[~rows["doubt_or_redo"] & turns].nlargest(count, "probability")
     table = pd.concat([alarms.assign(side="false alarm"), misses.assign(side="miss")])

@@ -83,14 +83,16 @@ def best_threshold(probability: Array, truth: NDArray[np.bool_]) -> float:
 
 
 def _classes(data: Sequence[Labelled]) -> NDArray[np.int_]:
-    counts = {name: sum(one.label == name for one in data) for name in CLASSES}
+    """The class of each sentence; a kind that the scorer has no class for is none of its own."""
+    labels = [one.label if one.label in CLASSES else "none" for one in data]
+    counts = {name: labels.count(name) for name in CLASSES}
     if few := [f"{count} of kind {name}" for name, count in counts.items() if count < _FEWEST]:
         raise UserError(
             f"too few labelled sentences to train on: {', '.join(few)}",
             f"each kind needs at least {_FEWEST}",
             "label more, or map their labels with import-labels --map",
         )
-    return np.array([CLASSES.index(one.label) for one in data])
+    return np.array([CLASSES.index(label) for label in labels])
 
 
 def _matrix(data: Sequence[Labelled]) -> csr_matrix:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from backtracking.config.onsets import TURN_KINDS
+from backtracking.config.onsets import TOGETHER, TURN_KINDS
 from backtracking.errors import UserError
 from backtracking.measurements import statistics
 from backtracking.measurements.bounded import exact_difference
@@ -45,6 +45,7 @@ _FLAGS = (
     "has_gold",
     "is_loop",
     "is_empty",
+    "non_ascii_burst",
 )
 
 
@@ -170,8 +171,15 @@ def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
         values["tokens"] = np.maximum(numbers["completion_tokens"], 0.0)  # imported texts may have none
     values |= {name: numbers[name] for name in STEPS if name in numbers}
     values |= {name.removeprefix("n_"): numbers[name] for name in _ONSET_COUNTS if name in numbers}
-    if "has_doubt" in flags and "has_redo" in flags:
-        values["doubt_or_redo"] = np.maximum(flags["has_doubt"], flags["has_redo"])
+    for name, kinds in TOGETHER.items():
+        members = [flags[f"has_{kind}"] for kind in kinds if f"has_{kind}" in flags]
+        if len(members) == len(kinds):
+            values[name] = np.stack(members).max(axis=0)
+    if "predicted_answer" in events:
+        values["unanswered"] = _as_float(events["predicted_answer"].isna())
+    if "distinct_3" in events:
+        distinct = events["distinct_3"].to_numpy(np.float64, na_value=np.nan)
+        values |= {"distinct_3": np.nan_to_num(distinct), "has_3_tokens": np.isfinite(distinct).astype(float)}
     if "answer_token" in numbers:
         answered = numbers["answer_token"] > 0
         values |= {"answered": answered.astype(float), "answer_tokens": answered * numbers["answer_token"]}

@@ -11,7 +11,7 @@ from backtracking.measurements.bounded import deciding_problems, no_worse_p
 from backtracking.measurements.comparison import average, compare, count, paired_sums
 from backtracking.measurements.floors import NOT_TESTABLE, allowed_loss, no_onsets, too_cut, too_few, too_low
 from backtracking.measurements.looks import Looks
-from backtracking.measurements.metrics import OUTCOMES, SIGNS, compared_in, shown_in
+from backtracking.measurements.metrics import COUNTS, LATER_SIGNS, OUTCOMES, SIGNS, compared_in, shown_in
 from backtracking.measurements.outcome import (
     FallingOutcome,
     breaks_text,
@@ -35,7 +35,7 @@ _COUNTS = ("total", "backtracking_count", "backtracking_rate", "correct_count", 
 SUBSET_COLUMNS = (*_COUNTS, "num_components")
 SCALE_COLUMNS = (*_COUNTS, "scale", "num_components")
 """The columns that users of the tables know, in their order; more follow them."""
-_STEPS = {"fresh_wrong_count": "fresh_wrong", "fresh_right_count": "fresh_right"}
+_STEPS = tuple(counted for counted in COUNTS if counted.sum in ("fresh_wrong", "fresh_right"))
 
 
 def summarize_arms(events: pd.DataFrame, margin: float, looks: Looks | None = None) -> pd.DataFrame:
@@ -107,10 +107,8 @@ def _line(part: pd.DataFrame, values: pd.DataFrame, looks: Looks | None) -> dict
         **({"problems_in_full": looks.ends[-1], "nominal_level": level} if looks else {}),
         "finished_count": int(part["finish_reason"].eq("stop").sum()),
         **{metric.name: average(values, metric).value for metric in SIGNS},
-        **{name: int(values[top].sum()) for name, top in _STEPS.items() if top in values},
-        "no_answer_rate": part["predicted_answer"].isna().mean(),
-        "non_ascii_rate": part["non_ascii_burst"].mean(),
-        "distinct_3": part["distinct_3"].mean(),
+        **{steps.name: int(values[steps.sum].sum()) for steps in _STEPS if steps.sum in values},
+        **{metric.name: average(values, metric).value for metric in LATER_SIGNS},
     }
 
 

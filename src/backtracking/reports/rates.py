@@ -3,7 +3,7 @@
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import Table
 from backtracking.claims.wording import lines_of
-from backtracking.config.onsets import TURN_KINDS
+from backtracking.config.onsets import THE_WRITER, TURN_KINDS
 from backtracking.measurements.metrics import heading
 from backtracking.reports.columns import Lines
 from backtracking.reports.lacking import say_what_lacks
@@ -18,7 +18,7 @@ RATES = (
 )
 RATE_COLUMNS = {
     "backtracking_rate_low": "intervals",
-    "doubt_rate": "doubt and redo",
+    **{f"{kind}_rate": kind for kind in TURN_KINDS},
     "truncation_rate": "the share cut at the cap",
     "accuracy_finished": "accuracy among finished completions",
 }
@@ -32,17 +32,18 @@ def write_rates(page: Page) -> None:
     table = page.section_of(files.FORMATS, "How often, baseline only")
     if table is None:
         return
-    page.say(
-        "A completion backtracks when it holds at least one strict onset."
-        + (
-            " Doubt questions what was written; redo drops it and goes another way. Rules of their own find "
-            "these two, beside the strict phrases."
-            if page.evidence.holds(files.FORMATS, "doubt_rate")
-            else ""
-        )
-    )
+    page.say("A completion backtracks when it holds at least one strict onset." + _what_rules_find(page))
     rate_table(page, files.FORMATS, "Rates of the baseline by prompt format", "variant")
     page.figure(files.RATE_BY_VARIANT)
+
+
+def _what_rules_find(page: Page) -> str:
+    """What the kinds of onset are whose rates stand beside that of the strict phrases."""
+    held = [kind for kind in TURN_KINDS if page.evidence.holds(files.FORMATS, f"{kind}_rate")]
+    if not held:
+        return ""
+    told = "; ".join(f"{kind} {THE_WRITER[kind]}" for kind in held)
+    return f" {told[0].upper()}{told[1:]}. Rules of their own find these, beside the strict phrases."
 
 
 def rate_table(page: Page, artifact: Table, name: str, *named: str) -> None:

@@ -21,12 +21,7 @@ ARM_COLUMNS = {
     "verdict": "verdicts",
 }
 _WAVES = {files.SUBSETS.name: files.SUBSET_WAVES_FIGURE, files.SCALES.name: files.SCALE_WAVES_FIGURE}
-_SIGNS = (
-    ("loop_rate", "Loops"),
-    ("empty_rate", "Empty"),
-    ("no_answer_rate", "No answer"),
-    ("non_ascii_rate", "Non-ASCII bursts"),
-)
+_SIGNS = ("loop_rate", "empty_rate", "no_answer_rate", "non_ascii_rate")
 
 
 def write_subsets(page: Page, behind: RowsBehind) -> None:
@@ -121,14 +116,11 @@ def _degeneration(page: Page, artifact: Table, table: pd.DataFrame, behind: Rows
         artifact,
         "Signs that completions fall apart",
         lines.names("Arm", "arm", behind()),
-        *(lines.shares(label, column, 1, behind(column)) for column, label in _SIGNS),
+        *(lines.shares(heading(sign), sign, 1, behind(sign)) for sign in _SIGNS),
         lines.plain("Distinct 3-grams ÷ baseline", "distinct_3_ratio", spec=".2f", link=behind.against()),
         *(
-            lines.plain(label, column, spec=spec, link=behind(column))
-            for label, column, spec in (
-                ("Tokens per completion", "mean_tokens", ".0f"),
-                ("Onsets per 1,000 tokens", "onsets_per_1k_tokens", ".1f"),
-            )
+            lines.plain(heading(column), column, spec=spec, link=behind(column))
+            for column, spec in (("mean_tokens", ".0f"), ("onsets_per_1k_tokens", ".1f"))
         ),
     )
 
@@ -136,10 +128,10 @@ def _degeneration(page: Page, artifact: Table, table: pd.DataFrame, behind: Rows
 def _degenerated(table: pd.DataFrame) -> str:
     """The worst of each sign, where there is any."""
     worst_of = []
-    for column, label in _SIGNS:
-        if column in table and table[column].max() > 0:
-            worst = highest(table, column)
-            worst_of.append(f"{label.lower()} {percent(number(worst, column))} ({quoted(worst['arm'])})")
+    for sign in _SIGNS:
+        if sign in table and table[sign].max() > 0:
+            worst = highest(table, sign)
+            worst_of.append(f"{called(sign)} {percent(number(worst, sign))} ({quoted(worst['arm'])})")
     if not worst_of:
         return (
             "No arm has a completion that loops, ends empty, gives no answer or bursts into foreign"

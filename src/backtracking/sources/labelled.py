@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from backtracking.sources.labels import Label, place_sentences
+from backtracking.config.onsets import Label
+from backtracking.sources.labels import place_sentences
 from backtracking.sources.rows import read_rows
 from backtracking.sources.trace import Columns
 

@@ -1,25 +1,23 @@
-"""Sentence labels of any scheme: read, mapped to doubt, redo or none, and found again in their text."""
+"""Sentence labels of any scheme: read, mapped to a kind of onset or none, and found again in their text."""
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from backtracking.config.onsets import LABELS, TURN_KINDS, Label
 from backtracking.errors import UserError
 
-Label = Literal["doubt", "redo", "none"]
-LABELS: tuple[Label, ...] = ("doubt", "redo", "none")
 DEFAULT_MAP: Mapping[str, Label] = {
+    **{kind: kind for kind in TURN_KINDS},
     "backtracking": "redo",
     "backtrack": "redo",
-    "redo": "redo",
-    "doubt": "doubt",
     "uncertainty": "doubt",
     "uncertainty-estimation": "doubt",
     "uncertainty-management": "doubt",
 }
-"""What common schemes mean; any other label is none of both unless it is mapped."""
+"""What common schemes mean; any other label is no onset unless it is mapped."""
 _TEXT_KEYS = ("text", "sentence", "segment", "content")
 _LABEL_KEYS = ("label", "tag", "category", "type", "kind")
 _TAGGED = re.compile(r'\["?([\w -]{1,60}?)"?\](.*?)\["?end-section"?\]', re.DOTALL)
@@ -87,14 +85,14 @@ def _sentence(item: Any) -> LabelledSentence | None:
 
 
 def label_map(pairs: Sequence[str]) -> dict[str, Label]:
-    """The default meanings, changed by `THEIRS=doubt|redo|none` pairs."""
+    """The default meanings, changed by `THEIRS=OURS` pairs."""
     mapping = dict(DEFAULT_MAP)
     for pair in pairs:
         theirs, _, ours = pair.rpartition("=")
         known = next((label for label in LABELS if label == ours.strip()), None)
         if not theirs.strip() or known is None:
             raise UserError(
-                f"--map {pair!r} is not of the form LABEL=doubt, LABEL=redo or LABEL=none",
+                f"--map {pair!r} is not of the form {' or '.join(f'LABEL={label}' for label in LABELS)}",
                 next_step="e.g. --map backtracking=redo --map uncertainty-estimation=doubt",
             )
         mapping[theirs.strip().lower()] = known

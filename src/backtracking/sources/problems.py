@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from backtracking.config.schema import DatasetConfig
+from backtracking.config.schema import MADE_HERE, DatasetConfig
 from backtracking.errors import UserError
 from backtracking.run.hub import asking_hub
 from backtracking.run.records import Problem
@@ -26,7 +26,7 @@ _GOLD = re.compile(r"####\s*((?:(?!####).)+?)\s*$", re.DOTALL)
 
 def load_problems(config: DatasetConfig) -> list[Problem]:
     """The problems that the config asks for, drawn reproducibly."""
-    if config.path is None and config.name == "tiny_arithmetic":
+    if config.path is None and config.name == MADE_HERE:
         from backtracking.organism.task import problems_made_here
 
         return problems_made_here(config.split, config.max_examples, config.seed)

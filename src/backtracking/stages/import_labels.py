@@ -5,12 +5,13 @@ from typing import Any
 
 from backtracking.artifacts.labels import SENTENCE_LABELS
 from backtracking.artifacts.phase1 import GENERATIONS
+from backtracking.config.onsets import Label
 from backtracking.errors import UserError
 from backtracking.measurements.events import table_writer
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, RowId
 from backtracking.sources.columns import GUESSES, guess
-from backtracking.sources.labels import Label, LabelCounts, LabelledSentence, place_sentences, read_sentences
+from backtracking.sources.labels import LabelCounts, LabelledSentence, place_sentences, read_sentences
 from backtracking.sources.rows import read_rows
 from backtracking.sources.trace import clean, prompt_key
 from backtracking.stages.base import RunContext

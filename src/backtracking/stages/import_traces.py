@@ -11,6 +11,7 @@ from typing import Any
 from backtracking.artifacts.labels import SENTENCE_LABELS
 from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.config.load import LoadedConfig
+from backtracking.config.onsets import Label
 from backtracking.config.schema import NO_MODEL, ExperimentConfig, FormattingVariant
 from backtracking.errors import UserError
 from backtracking.measurements.events import table_writer
@@ -18,7 +19,7 @@ from backtracking.run import io
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
 from backtracking.sources.columns import SourceRow
-from backtracking.sources.labels import Label, LabelCounts
+from backtracking.sources.labels import LabelCounts
 from backtracking.sources.rows import read_rows
 from backtracking.sources.trace import Columns, Trace, prompt_key
 from backtracking.stages.import_labels import LABEL_COLUMNS, label_rows

@@ -94,12 +94,12 @@ def _rows(ctx: RunContext) -> "Iterator[Row]":
 
 def _problems(ctx: RunContext) -> list[Problem]:
     """The run's problems; those that its config names, or small sums where these are not on this disk."""
-    from backtracking.config.schema import DatasetConfig
+    from backtracking.config.schema import MADE_HERE, DatasetConfig
     from backtracking.sources.problems import load_problems
 
     if ctx.dataset_path.exists():
         return read_problems(ctx)[:PROBLEMS]
     asked = ctx.config.dataset
-    if asked.path is None and asked.name != "tiny_arithmetic":
-        asked = DatasetConfig(name="tiny_arithmetic", max_examples=PROBLEMS)
+    if asked.path is None and asked.name != MADE_HERE:
+        asked = DatasetConfig(name=MADE_HERE, max_examples=PROBLEMS)
     return load_problems(asked)[:PROBLEMS]

@@ -60,7 +60,7 @@ class Detector:
         return list(self._onsets(text, len(text) if boundary is None else boundary))
 
     def turns(self, text: str, think_close: str = "") -> list[Onset]:
-        """The onsets that rules find (doubt, redo), one of each kind in a sentence at most."""
+        """The onsets that rules find, one of each kind in a sentence at most."""
         boundary = reasoning_end(text, think_close)
         end = len(text) if boundary is None else boundary
         return [
@@ -128,7 +128,7 @@ def reasoning_end(text: str, think_close: str = "") -> int | None:
 
 
 def turn_rules(config: DetectionConfig) -> dict[TurnKind, tuple[OnsetRule, ...]]:
-    """The rules of each kind, in the order in which they are tried at one place: redo before doubt."""
+    """The rules of each kind, in the order in which they are tried at one place: the last kind first."""
     given: dict[TurnKind, tuple[OnsetRule, ...] | None] = {
         kind: getattr(config, kind) for kind in reversed(TURN_KINDS)
     }
