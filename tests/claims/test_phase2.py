@@ -166,10 +166,22 @@ def _step(change, kl, kl_control, half=0.02):
         (_step(-0.2, 0.6, 0.2), "supported"),
         (_step(-0.2, 0.2, 0.6), "contradicted"),
         (_step(+0.2, 0.6, 0.2), "contradicted"),
-        (_step(-0.2, 0.21, 0.2), "inconclusive"),
+        (_step(-0.2, 0.29, 0.2), "inconclusive"),
+        (_step(-0.06, 0.6, 0.2), "inconclusive"),
+        (_step(-0.002, 0.6, 0.2, half=0.001), "contradicted"),
+        (_step(-0.2, 0.21, 0.2, half=0.001), "contradicted"),
         (_step(-0.2, 0.6, 0.2).head(1), "not testable"),
     ],
-    ids=["at onsets", "at controls", "raises", "alike", "no controls"],
+    ids=[
+        "at onsets",
+        "at controls",
+        "raises",
+        "nearly alike",
+        "hardly",
+        "next to nothing",
+        "alike",
+        "no controls",
+    ],
 )
 def test_the_onset_step(tmp_path, table, outcome):
     assert judged2(tmp_path, continuation_ablation_summary=table)["onset_step"].outcome == outcome

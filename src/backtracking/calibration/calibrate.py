@@ -4,7 +4,7 @@ import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -30,6 +30,8 @@ from backtracking.run.records import Record
 
 TEMPLATES = ("one writer", NULL.name)
 """Finished studies whose rows make null studies: with components that stand out in the scan, and without."""
+FEW_SETS = 2
+"""Random sets of a study that is large for its accuracy's sake."""
 VARIANTS = ("baseline_think_newline", "think_same_line", "no_think_tags")
 StudyKind = Literal["truth", "null", "relabelled", "analyst", "second", "mixed", "second analyst"]
 """Studies of planted models and of null models, null studies made of rows, those of an analyst; then the same
@@ -73,12 +75,15 @@ class Scope:
     """Problems of each; none: as many as leave the model's verdicts hardly ever open."""
     prefixes: int = 60
     """Fixed prefixes of each."""
+    large: bool = True
+    """Whether truths that take many problems are studied as well."""
 
     def first(self) -> list[PlantedStudy]:
         """Studies of models."""
         planted = [
             self._study("truth", truth.name, architecture, seed)
             for truth in TRUTHS
+            if self.large or not truth.problems
             for architecture in truth.architectures
             for seed in range(self.seeds)
         ]
@@ -114,12 +119,14 @@ class Scope:
         return PlantedStudy(kind=kind, truth=truth, architecture="qwen2", seed=seed, size=size)
 
     def _study(self, kind: StudyKind, truth: str, architecture: str, seed: int) -> PlantedStudy:
-        return PlantedStudy(
-            kind=kind, truth=truth, architecture=architecture, seed=seed, size=asdict(self.size)
-        )
+        problems = BY_NAME[truth].problems
+        size = replace(self.size, problems=problems, sets=FEW_SETS) if problems else self.size
+        return PlantedStudy(kind=kind, truth=truth, architecture=architecture, seed=seed, size=asdict(size))
 
 
-SMALL_SCOPE = Scope(SMALL, nulls=1, relabelled=2, analysts=1, second_seeds=1, second_problems=12, prefixes=2)
+SMALL_SCOPE = Scope(
+    SMALL, nulls=1, relabelled=2, analysts=1, second_seeds=1, second_problems=12, prefixes=2, large=False
+)
 """For the tests."""
 
 

@@ -1,4 +1,4 @@
-"""A planted model studied by the whole first phase, from its problems to the verdicts."""
+"""Models with a known truth, studied from their problems to the verdicts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,21 @@ from backtracking.artifacts.phase1 import CLAIMS
 from backtracking.calibration.nulls import Outcomes
 from backtracking.calibration.truths import Truth
 from backtracking.calibration.world import write_problems
+from backtracking.claims.phase2 import STEP as ONSET_STEP
 from backtracking.config.load import LoadedConfig
 from backtracking.config.schema import ExperimentConfig
+from backtracking.figures.save import undrawn
 from backtracking.model.loading import LoadedModel
 from backtracking.run.paths import RunPaths
 from backtracking.stages.base import RunContext, Stage
 from backtracking.stages.execute import execute
 from backtracking.stages.init_run import new_meta
+from backtracking.stages.phase2.continuation_ablation import Phase2ContinuationAblation
+from backtracking.stages.phase2.make_report import MakeReportPhase2
 from backtracking.stages.plan import plan
+
+AT_ONSET = "onset-step"
+"""The run that looks at the onset step, beside the one whose onsets it takes."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +72,54 @@ def study_config(truth: Truth, size: Size, problems: Path, seed: int) -> Experim
 
 
 def run_study(truth: Truth, architecture: str, folder: Path, size: Size, seed: int = 0) -> RunPaths:
-    """Run all stages of the first phase on a planted model; its run folder."""
+    """Run all of Phase 1 on a planted model, then Phase 2's stage at the onset step; Phase 1's run folder."""
     folder.mkdir(parents=True, exist_ok=True)
     problems = folder / "problems.jsonl"
     write_problems(problems, size.problems, seed)
-    config = LoadedConfig(study_config(truth, size, problems, seed), source="calibration")
-    return _executed(config, truth.model(architecture, seed), plan(config.config), folder)
+    config = study_config(truth, size, problems, seed)
+    model = truth.model(architecture, seed)
+    paths = _executed(config, model, plan(config), folder)
+    at_onset = [Phase2ContinuationAblation(), MakeReportPhase2()]
+    _executed(_at_onset_config(config, truth), model, at_onset, folder, phase1=paths)
+    return paths
 
 
-def _executed(config: LoadedConfig, model: LoadedModel, stages: Sequence[Stage], folder: Path) -> RunPaths:
-    paths = RunPaths(folder / "runs", "calibration")
+def _at_onset_config(config: ExperimentConfig, truth: Truth) -> ExperimentConfig:
+    """What acts at the onset, taken away there alone."""
+    settings = config.model_dump(mode="json")
+    settings["run"]["run_id"] = AT_ONSET
+    settings["phase2"] = {
+        "subset_sweep": {"subsets": {AT_ONSET: {"components": [list(truth.acts)]}}},
+        "scale_sweep": {"subset_name": AT_ONSET},
+        "continuation_ablation": {
+            "subset_name": AT_ONSET,
+            "max_events": config.analysis.max_events,
+            "scales": [0.0],
+        },
+    }
+    return ExperimentConfig.model_validate(settings)
+
+
+def _executed(
+    config: ExperimentConfig,
+    model: LoadedModel,
+    stages: Sequence[Stage],
+    folder: Path,
+    phase1: RunPaths | None = None,
+) -> RunPaths:
+    loaded, name = LoadedConfig(config, source="calibration"), str(config.run.run_id)
+    paths = RunPaths(folder / "runs", name)
     ctx = RunContext(
-        loaded=config,
+        loaded=loaded,
         paths=paths,
-        meta=new_meta("calibration", config),
+        meta=new_meta(name, loaded),
         pipeline=stages,
         load=lambda _: model,
+        phase1=phase1,
     )
-    for stage in stages:
-        execute(stage, ctx)
+    with undrawn():
+        for stage in stages:
+            execute(stage, ctx)
     return paths
 
 
@@ -133,11 +169,18 @@ def second_config(truth: Truth, size: SecondSize, seed: int, layers: int) -> Exp
 def run_second(truth: Truth, folder: Path, size: SecondSize, seed: int) -> RunPaths:
     """Sweep, pick, confirm and judge a model that ships with the package; its run folder."""
     model = truth.model("", seed)
-    config = LoadedConfig(second_config(truth, size, seed, model.n_layers), source="calibration")
-    stages = [stage for stage in plan(config.config) if stage.name != "phase2-specificity"]
+    config = second_config(truth, size, seed, model.n_layers)
+    stages = [stage for stage in plan(config) if stage.name != "phase2-specificity"]
     return _executed(config, model, stages, folder)
 
 
 def outcomes(paths: RunPaths) -> Outcomes:
     """What each claim of a finished study came out as."""
+    found = _judged(paths)
+    if (step := paths.output_dir / AT_ONSET).is_dir():
+        found |= {ONSET_STEP.key: _judged(RunPaths(step.parent, step.name))[ONSET_STEP.key]}
+    return found
+
+
+def _judged(paths: RunPaths) -> dict[str, str]:
     return {verdict["key"]: verdict["outcome"] for verdict in CLAIMS.read(paths)["verdicts"]}

@@ -19,8 +19,8 @@ FALSE_OF_RELABELLED = {
     "null": ("H1", "contributes", "H2", "format_effect", "costs_accuracy"),
 }
 """Claims that are false of rows whose labels were drawn again: no arm and no format differs truly."""
-FALSE_OF_NULLS = (*FALSE_OF_RELABELLED["null"], "writes", "carries", "error_detection")
-"""Claims that are false of null models; what the scan and the injections decide, rows drawn again do not."""
+FALSE_OF_NULLS = (*FALSE_OF_RELABELLED["null"], "writes", "carries", "error_detection", "onset_step")
+"""Claims that are false of null models; what passes over prefixes decide, rows drawn again do not."""
 HEADING = "## Calibration"
 
 
@@ -44,7 +44,8 @@ def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 _FIRST = (
     "Each line is a truth in one architecture, studied by the whole first phase "
-    "({problems} problems × {samples} completions, {sets} random sets)"
+    "({problems} problems × {samples} completions, {sets} random sets; where problems are many, 2), and by "
+    "Phase 2's stage at the onset step"
 )
 _SECOND = (
     "The same of Phase 2: arms picked on half of the problems ({samples} completions of each) and confirmed "
@@ -119,8 +120,8 @@ def _false(by_kind: Mapping[str, Sequence[PlantedStudy]]) -> str:
         "finished study whose formats and conditions were drawn again within each problem, so that nothing "
         "differs; they are judged without the audit. For the claims of Phase 2 the arms of a finished "
         "sweep are mixed in the same way, and one is picked and confirmed. The fixed prefixes are left out, "
-        "so rows decide; what the scan and the injections decide is not drawn again, so null models alone "
-        "count there. The *partial analyst* "
+        "so rows decide; what the scan, the injections and the onset step decide is not drawn again, so null "
+        "models alone count there. The *partial analyst* "
         f"tries {len(CHOICES)} analyses of such a study (half of the problems, half of the completions, "
         "other targets, as another mode or k would pick; in Phase 2 also no confirmation, and a margin of "
         "10 points) and keeps any that supports the claim: this column holds the price of choosing after "

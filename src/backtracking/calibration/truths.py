@@ -31,7 +31,9 @@ class Truth:
     false: frozenset[str] = frozenset()
     """Claims that are false of it: `supported` would be a false claim."""
     problems: int = 0
-    """So many leave its verdicts of Phase 2 hardly ever open."""
+    """So many leave the verdicts that it demands hardly ever open; as many as of other truths if 0."""
+    acts: tuple[str, int] = ("mlp", WRITER)
+    """The component that is taken away at the onset step."""
 
     @property
     def architectures(self) -> tuple[str, ...]:
@@ -112,8 +114,9 @@ NULL = Truth(
     "null",
     "a trigger comes after any full stop as often, and no component has a part in it",
     _null,
-    must={},
-    false=frozenset({"H1", "contributes", "carries", "writes", "error_detection", "H2", "format_effect"}),
+    false=frozenset(
+        {"H1", "contributes", "carries", "writes", "error_detection", "H2", "format_effect", "onset_step"}
+    ),
 )
 TRUTHS = (
     Truth(
@@ -125,9 +128,17 @@ TRUTHS = (
             "H0": "contradicted",
             "writes": "supported",
             "error_detection": "supported",
-            "accuracy_intact": "supported",
+            "onset_step": "supported",
         },
         false=frozenset({"H0", "H2", "format_effect"}),
+    ),
+    Truth(
+        "one writer, many problems",
+        "as one writer; what the removal costs in accuracy takes so many problems to tell",
+        _one_writer,
+        must={"accuracy_intact": "supported"},
+        false=frozenset({"H0", "H2", "format_effect"}),
+        problems=500,
     ),
     Truth(
         "two writers",
@@ -153,7 +164,10 @@ TRUTHS = (
         "early block",
         "MLP 0 is needed for any text at all, and no component has a part in triggers",
         _early_block,
-        false=frozenset({"H1", "contributes", "carries", "error_detection", "H2", "format_effect"}),
+        false=frozenset(
+            {"H1", "contributes", "carries", "error_detection", "H2", "format_effect", "onset_step"}
+        ),
+        acts=("mlp", 0),
     ),
     Truth(
         "format-gated",
@@ -168,6 +182,7 @@ TRUTHS = (
         "trained to notice its mistakes; formatting changes how often it says so",
         bundled="bundled",
         must={"error_detection": "supported", "format_effect": "supported"},
+        acts=("attn", 5),
     ),
     Truth(
         "the doubter",
@@ -175,6 +190,7 @@ TRUTHS = (
         bundled="bundled:doubter",
         must={"error_detection": "supported"},
         false=frozenset({"format_effect", "H2"}),
+        acts=("attn", 4),
     ),
 )
 _REDUCED = {

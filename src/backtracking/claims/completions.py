@@ -18,6 +18,8 @@ from backtracking.run.records import BASELINE_NAME
 
 TARGETED, RANDOM = "targeted_ablation", "random_ablation"
 MARGIN = 0.05
+SMALLEST_EFFECT = 0.1
+"""Nats: a rise of the onset's log-mass, or a divergence, that is no larger is next to nothing."""
 STEP_KINDS = ("wrong", "right")
 STEP_COLUMNS = [f"{what}_{kind}" for kind in STEP_KINDS for what in ("onsets_after", "steps")]
 _FRESH_COLUMNS = [f"{what}fresh_{kind}" for kind in STEP_KINDS for what in ("onsets_after_", "")]

@@ -9,7 +9,7 @@ from backtracking.artifacts import readings
 from backtracking.artifacts.phase2 import METRICS
 from backtracking.claims import completions
 from backtracking.claims.audit.check import Check
-from backtracking.claims.completions import MARGIN, TARGETED
+from backtracking.claims.completions import MARGIN, SMALLEST_EFFECT, TARGETED
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.formatting import judge_formatting
 from backtracking.claims.localisation import judge_localisation
@@ -19,8 +19,6 @@ from backtracking.claims.wording import as_points, in_points, lines_of, number, 
 from backtracking.measurements.floors import too_low
 from backtracking.run.records import BASELINE_NAME
 
-SMALLEST_RISE = 0.1
-"""Nats of log-mass by which injected errors must raise the onset beyond harmless rewrites."""
 NO_DOSES = missing(
     "the same components at three or more strengths (phase2-scale-sweep; the Phase 2 report judges H1 with "
     "them)"
@@ -32,7 +30,7 @@ DETECTS = Claim(
     f"Supported when an onset is likelier by more than {as_points(MARGIN)} after a wrong checkable step than "
     "after a right one: the whole interval of the difference, paired by problem, lies above that; and, where "
     "errors were injected into right completions, they raise the onset's log-mass by more than "
-    f"{SMALLEST_RISE} nats beyond what harmless rewrites do. Contradicted when one of the two surely falls "
+    f"{SMALLEST_EFFECT} nats beyond what harmless rewrites do. Contradicted when one of the two surely falls "
     f"short. Not testable where onsets follow fewer than {2 * MARGIN:.0%} of the steps of either kind.",
     ("common_trigger_words", "row_keys"),
     "Which errors were made is no accident, so the link in the model's own text may have a common cause: the "
@@ -109,7 +107,7 @@ def _judge_detects(evidence: Evidence, main: str) -> Verdict:
             coupled, missing("an interval of what injected errors do beyond harmless rewrites")
         )
     raised = f"injected errors raise the onset's log-mass by {plainly(injected, 'above_harmless')} nats"
-    return DETECTS.judge(coupled, above("raised_by_errors", rise, SMALLEST_RISE, raised))
+    return DETECTS.judge(coupled, above("raised_by_errors", rise, SMALLEST_EFFECT, raised))
 
 
 def _injected(evidence: Evidence) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from backtracking.artifacts import phase2 as files
 from backtracking.claims.audit.check import Check
+from backtracking.claims.completions import MARGIN, SMALLEST_EFFECT
 from backtracking.claims.doses import dose_part
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.localisation import judge_localisation
@@ -28,13 +29,15 @@ from backtracking.measurements.tradeoff import why_untested
 STEP = Claim(
     "onset_step",
     "At the onset step the intervention acts on the onset rather than everywhere",
-    "Supported when, at the strongest scale, the onset token's family loses probability at onsets (paired "
-    "interval wholly below zero) and the divergence from the untouched model is larger at onsets than at "
-    "matched positions: the difference lies wholly above zero, its error taken from both intervals. "
-    "Contradicted when the family surely gains, or the divergence is surely larger at matched positions.",
+    "Supported when, at the strongest scale, the onset token's family loses more than "
+    f"{as_points(MARGIN)} of probability at onsets (the whole paired interval) and the divergence from the "
+    f"untouched model is larger at onsets than at matched positions by more than {SMALLEST_EFFECT} nats: the "
+    "whole difference lies above that, its error taken from both intervals. Contradicted when one of the two "
+    "surely stays short of it.",
     ("controls_matched", "bfloat16_divergence"),
     "KL at matched positions depends on how likely an onset was there at all: positions with more to lose "
-    "can diverge more.",
+    "can diverge more. Five points and a tenth of a nat are conventions; without them a change of a fifth "
+    "of a point would count where positions are so alike that intervals have no width.",
 )
 DESTROYS = Claim(
     "destroys",
@@ -138,7 +141,7 @@ def _judge_step(evidence: Evidence) -> Verdict:
         f"at scale {summary['scale'].min():g} the family's probability changes by "
         f"{points(onset, 'family_change')} points at onsets"
     )
-    return STEP.judge(below("family_change", change, 0.0, says), _more_at_onsets(onset, control))
+    return STEP.judge(below("family_change", change, -MARGIN, says), _more_at_onsets(onset, control))
 
 
 def _problems(row: Mapping[Any, Any]) -> float | None:
@@ -156,4 +159,4 @@ def _more_at_onsets(onset: Mapping[Any, Any], control: Mapping[Any, Any]) -> Par
     reach_high = ((here.high - here.value) ** 2 + (there.value - there.low) ** 2) ** 0.5
     gap = here.value - there.value
     excess = TableEstimate(gap, gap - reach_low, gap + reach_high, min(here.problems, there.problems))
-    return above("kl_difference", excess, 0.0, says)
+    return above("kl_difference", excess, SMALLEST_EFFECT, says)

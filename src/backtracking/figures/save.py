@@ -1,7 +1,9 @@
 """Figures into the run: at both widths, in every format that pages and papers take, with their words."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from backtracking.artifacts import kinds
 from backtracking.figures.caption import NothingToShow
@@ -13,6 +15,17 @@ from backtracking.run.paths import RunPaths
 
 Draw = Callable[[float], Drawing]
 """Draws a figure at a width in inches."""
+_is_drawn = ContextVar("is_drawn", default=True)
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """For runs whose pictures nobody looks at, drawing is half of a small study's time."""
+    token = _is_drawn.set(False)
+    try:
+        yield
+    finally:
+        _is_drawn.reset(token)
 
 
 def save(paths: RunPaths, made: kinds.Figure, draw: Draw) -> None:
@@ -21,6 +34,8 @@ def save(paths: RunPaths, made: kinds.Figure, draw: Draw) -> None:
     A copy of the picture lies in the folder of all runs' figures.
     """
     try:
+        if not _is_drawn.get():
+            raise NothingToShow("the run was made without pictures")
         wide, narrow = draw(PAGE), draw(COLUMN)
     except NothingToShow as why:
         _take_away(paths, made)
