@@ -10,13 +10,13 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Protocol
 
+import numpy as np
+
 from backtracking.errors import UserError
 from backtracking.text.expressions import Span
 
 _REPLACEMENT = "\ufffd"
 _MIN_FAMILY_LETTERS = 3
-_CONTINUING = bytes(range(0x80, 0xC0))
-"""The bytes that go on with a character of UTF-8."""
 
 
 class Tokenizer(Protocol):
@@ -155,7 +155,7 @@ def _from_bytes(parts: Sequence[bytes]) -> TokenText:
     if len(text) == len(data):
         return TokenText(text, starts, stops)
     if _REPLACEMENT not in text:
-        return _from_characters(parts, data, text, starts)
+        return _from_characters(data, text, starts, stops)
     char_at = _char_of_byte(data, text)
     first = [char_at[byte] if byte < len(data) else len(text) for byte in starts]
     last = [
@@ -165,14 +165,14 @@ def _from_bytes(parts: Sequence[bytes]) -> TokenText:
     return TokenText(text, first, last)
 
 
-def _from_characters(parts: Sequence[bytes], data: bytes, text: str, starts: Sequence[int]) -> TokenText:
+def _from_characters(data: bytes, text: str, starts: Sequence[int], stops: Sequence[int]) -> TokenText:
     """The spans where all bytes are whole characters: each begins with the one byte that continues none."""
-    widths = (len(part) if part.isascii() else len(part.translate(None, _CONTINUING)) for part in parts)
-    last = list(accumulate(widths))
-    ended = data + b"\n"
-    first = [begun - (0x80 <= ended[at] < 0xC0) for begun, at in zip([0, *last], starts, strict=False)]
-    stops = [stop if part else begin for part, begin, stop in zip(parts, first, last, strict=True)]
-    return TokenText(text, first, stops)
+    continues = np.frombuffer(data + b"\n", np.uint8) & 0xC0 == 0x80
+    begun = np.concatenate([[0], np.cumsum(~continues)])  # characters that begin before each byte
+    begin, end = np.asarray(starts), np.asarray(stops)
+    first = begun[begin] - continues[begin]
+    last = np.where(begin == end, first, begun[end])
+    return TokenText(text, first.tolist(), last.tolist())
 
 
 def _char_of_byte(data: bytes, text: str) -> list[int]:
