@@ -62,10 +62,10 @@ def test_the_figures_that_users_know_are_among_them():
 def test_a_figure_of_tables_is_drawn_by_a_function(figure):
     file, _, draw = figure.drawn_by.partition(":")
     assert callable(getattr(import_module(f"backtracking.figures.{file}"), draw))
-    last = figure.shows[-1]
-    assert figure in figures_of(last) and {table.name for table in figure.shows} <= names_of(ARTIFACTS)
+    last = figure.files[-1]
+    assert figure in figures_of(last) and {file.name for file in figure.files} <= names_of(ARTIFACTS)
     assert with_figures([last]) == [last, *figures_of(last)]
-    assert {table.maker for table in figure.shows} == {figure.maker}
+    assert {file.maker for file in figure.files} == {figure.maker}
 
 
 def test_a_published_table_brings_its_figures(tmp_path):

@@ -65,7 +65,25 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Table(Artifact):
+class ConfigKey:
+    """A key of the run's config that a figure shows beside what was measured."""
+
+    key: str
+    default: float
+    """What it is taken for in a run whose config does not say."""
+
+
+@dataclass(frozen=True)
+class Shown(Artifact):
+    """What figures are drawn from."""
+
+    def figure(self, stem: str, about: str, drawn_by: str, *beside: "Shown | ConfigKey") -> "Figure":
+        """A figure of it, and of what stands beside it, by a function of `figures/` (`file:function`)."""
+        return Figure(f"figures/{stem}.png", self.maker, about, (self, *beside), drawn_by)
+
+
+@dataclass(frozen=True)
+class Table(Shown):
     """A CSV table."""
 
     columns: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -79,10 +97,6 @@ class Table(Artifact):
     def write(self, run: RunPaths, table: "pd.DataFrame") -> None:
         """Writes atomically: a reader sees the old table or the new one."""
         io.write_csv(self.path(run), table)
-
-    def figure(self, stem: str, about: str, drawn_by: str, *beside: "Table") -> "Figure":
-        """A figure of this table, and of those beside it, by a function of `figures/` (`file:function`)."""
-        return Figure(f"figures/{stem}.png", self.maker, about, (self, *beside), drawn_by)
 
     def rows(self, run: RunPaths, variant: str | None, condition: str | None) -> EventRows:
         """Its rows of one variant and condition (none: of all), as something that a stage needs."""
@@ -107,7 +121,7 @@ class Table(Artifact):
 
 
 @dataclass(frozen=True)
-class Data(Artifact):
+class Data(Shown):
     """A JSON file."""
 
     def read(self, run: RunPaths) -> Any:
@@ -155,10 +169,15 @@ class Vectors(Artifact):
 class Figure(Artifact):
     """A figure; a copy lies beside all runs. Where it would be empty, its card says why."""
 
-    shows: tuple[Table, ...] = ()
-    """The tables that it is drawn from, as its maker writes them, where it needs nothing else: without the
-    first there is nothing to show, and with the last it is made."""
+    shows: tuple[Shown | ConfigKey, ...] = ()
+    """What it is drawn from, the files as its maker writes them, where it needs nothing else: without the
+    first there is nothing to show, and with the last file it is made."""
     drawn_by: str = ""
+
+    @property
+    def files(self) -> tuple[Shown, ...]:
+        """The files among what it shows."""
+        return tuple(one for one in self.shows if isinstance(one, Shown))
 
     def svg(self, run: RunPaths) -> Path:
         """The same for pages."""

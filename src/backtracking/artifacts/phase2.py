@@ -11,7 +11,8 @@ from backtracking.artifacts.columns import (
     PREFIX_ROW,
     ROW,
 )
-from backtracking.artifacts.kinds import Data, Figure, JsonLines, PageFile, Table, meanings
+from backtracking.artifacts.kinds import ConfigKey, Data, JsonLines, PageFile, Table, meanings
+from backtracking.config.phase2 import Phase2Config
 
 METRICS = Data(
     "analysis/metrics_v2.json", "metrics-v2", "deconfounded baseline-only metrics of a Phase 1 run"
@@ -19,7 +20,12 @@ METRICS = Data(
 METRICS_AUDIT = Data(
     "analysis/audit_phase1.json", "metrics-v2", "the audit of the Phase 1 run that the metrics are taken from"
 )
-METRICS_FIGURE = Figure("figures/phase2_baseline_summary.png", "metrics-v2", "the baseline per prompt format")
+METRICS_FIGURE = METRICS.figure(
+    "phase2_baseline_summary", "the baseline per prompt format", "phase2:plot_baseline_only_summary"
+)
+
+MARGIN = ConfigKey("phase2.accuracy_margin", Phase2Config().accuracy_margin)
+"""How much accuracy may be lost and still counts as held."""
 
 ARM_ROWS = JsonLines(
     "generations/{variant}/phase2_{arm}.jsonl",
@@ -51,8 +57,11 @@ SUBSET_EVENTS = Table(
     "one row per completion of every arm",
     _ARM_EVENTS,
 )
-SUBSETS_FIGURE = Figure(
-    "figures/phase2_subset_sweep.png", "phase2-subset-sweep", "backtracking and accuracy per subset"
+SUBSETS_FIGURE = SUBSETS.figure(
+    "phase2_subset_sweep",
+    "backtracking and accuracy per subset",
+    "phase2:plot_subset_sweep_comparison",
+    MARGIN,
 )
 SCALES = Table("analysis/scale_sweep_results.csv", "phase2-scale-sweep", "one row per scale", _ARM_TABLE)
 SCALE_EVENTS = Table(
@@ -61,8 +70,11 @@ SCALE_EVENTS = Table(
     "one row per completion of every arm",
     _ARM_EVENTS,
 )
-SCALES_FIGURE = Figure(
-    "figures/phase2_scale_tradeoff.png", "phase2-scale-sweep", "backtracking against accuracy, scale by scale"
+SCALES_FIGURE = SCALES.figure(
+    "phase2_scale_tradeoff",
+    "backtracking against accuracy, scale by scale",
+    "phase2:plot_scale_tradeoff_curve",
+    MARGIN,
 )
 
 _WAVES = meanings(
@@ -229,7 +241,9 @@ CONFIRM_PREFIX_ROWS = Table(
 CONFIRM_PREFIXES_FIGURE = CONFIRM_PREFIXES.figure(
     "phase2_fixed_prefixes", "the same errors under every arm", "prefixes:plot_fixed_prefixes"
 )
-CHOICE_FIGURE = Figure("figures/phase2_choice.png", "phase2-confirm", "the choice and its confirmation")
+CHOICE_FIGURE = CHOICE.figure(
+    "phase2_choice", "the choice and its confirmation", "leaks:plot_choice", CONFIRMED, MARGIN
+)
 
 _AT_POSITION = (
     ("onset_prob", "probability of the onset token"),

@@ -1,7 +1,7 @@
 """What is read inside the model in Phase 1: controls, lens, scan, injection, direction."""
 
 from backtracking.artifacts.columns import COMPONENT, ONSET, ROW
-from backtracking.artifacts.kinds import Data, Figure, Table, Vectors, meanings
+from backtracking.artifacts.kinds import Data, Table, Vectors, meanings
 
 CONTROLS = Table(
     "analysis/controls.csv",
@@ -225,8 +225,8 @@ POSITIONS = Table(
     "removal at earlier positions",
     meanings("position: where it is removed, counted from the deciding position", _SCANNED),
 )
-IMPORTANCE_FIGURE = Figure(
-    "figures/ablation_importance_by_layer.png", "ablation-scan", "effect of each component"
+IMPORTANCE_FIGURE = IMPORTANCE.figure(
+    "ablation_importance_by_layer", "effect of each component", "mechanism:plot_ablation_importance", SELECTED
 )
 DIRECT_FIGURE = DIRECT.figure(
     "direct_vs_total_effect", "direct beside total effects", "circuit:plot_direct_effects"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from backtracking.artifacts import labels, phase1, phase2, readings
-from backtracking.artifacts.kinds import Artifact, Data, Figure, Table
+from backtracking.artifacts.kinds import Artifact, Data, Figure, Shown, Table
 from backtracking.run.paths import RunPaths
 
 ARTIFACTS: tuple[Artifact, ...] = tuple(
@@ -16,9 +16,9 @@ TABLES = tuple(artifact for artifact in ARTIFACTS if isinstance(artifact, Table)
 FIGURES = tuple(artifact for artifact in ARTIFACTS if isinstance(artifact, Figure))
 
 
-def figures_of(table: Table) -> tuple[Figure, ...]:
-    """The figures that can be drawn as soon as a table is there."""
-    return tuple(figure for figure in FIGURES if figure.shows[-1:] == (table,))
+def figures_of(file: Shown) -> tuple[Figure, ...]:
+    """The figures that can be drawn as soon as a file is there."""
+    return tuple(figure for figure in FIGURES if figure.files[-1:] == (file,))
 
 
 def held(run: RunPaths, stem: str) -> Table | Data:
@@ -30,6 +30,6 @@ def held(run: RunPaths, stem: str) -> Table | Data:
 
 
 def with_figures(artifacts: Iterable[Artifact]) -> list[Artifact]:
-    """Artifacts, and the figures that are drawn from tables alone, the last of them among these."""
+    """Artifacts, and the figures whose last file is among them."""
     made = list(artifacts)
-    return [*made, *(figure for one in made if isinstance(one, Table) for figure in figures_of(one))]
+    return [*made, *(figure for one in made if isinstance(one, Shown) for figure in figures_of(one))]

@@ -10,13 +10,11 @@ import yaml
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts import phase2 as later
-from backtracking.artifacts import readings
-from backtracking.artifacts.kinds import Figure, Table
+from backtracking.artifacts.kinds import ConfigKey, Data, Figure, Shown, Table
 from backtracking.artifacts.registry import figures_of
 from backtracking.claims.evidence import Evidence
-from backtracking.config.phase2 import Phase2Config
 from backtracking.errors import UserError
-from backtracking.figures import leaks, mechanism, phase1, phase2
+from backtracking.figures import phase1
 from backtracking.figures.caption import NotMade
 from backtracking.figures.save import save
 from backtracking.figures.style import Drawing
@@ -27,9 +25,14 @@ from backtracking.run.paths import RunPaths
 from backtracking.run.records import BASELINE_NAME
 
 
-def publish(paths: RunPaths, made: Table, table: pd.DataFrame) -> None:
-    """Write a table into the run, and the figures that show it."""
-    made.write(paths, table)
+def publish(paths: RunPaths, made: Table | Data, result: Any) -> None:
+    """Write a table or data into the run, and the figures that show it."""
+    made.write(paths, result)
+    draw_all(paths, made)
+
+
+def draw_all(paths: RunPaths, made: Shown) -> None:
+    """Write the figures into the run that show what was just written."""
     for figure in figures_of(made):
         write(paths, figure)
 
@@ -53,82 +56,54 @@ _Draw = Callable[[Evidence, float], Drawing]
 
 
 def _of_tables(figure: Figure) -> _Draw:
-    """Draws a figure that needs nothing but the tables that it shows."""
+    """Draws a figure that needs nothing but what it shows."""
     file, _, name = figure.drawn_by.partition(":")
 
     def drawn(evidence: Evidence, width: float) -> Drawing:
         assert figure.shows, f"{figure.stem}: nothing says how it is drawn"
         plot = getattr(import_module(f"backtracking.figures.{file}"), name)
-        first, *others = figure.shows
-        tables = [_table(evidence, first), *(_optional(evidence, table) for table in others)]
-        return plot(*tables, width=width)  # type: ignore[no-any-return]
+        first, *_ = figure.files
+        _require(evidence, first)
+        return plot(*(_value(evidence, one) for one in figure.shows), width=width)  # type: ignore[no-any-return]
 
     return drawn
 
 
-def _table(evidence: Evidence, table: Table) -> pd.DataFrame:
-    """A table of the run; where it is absent, that is the reason why there is nothing to show."""
-    rows = evidence.table(table)
-    if rows is None and not table.exists(evidence.paths):
-        raise NotMade(evidence.absence(table).rstrip("."))
-    return pd.DataFrame() if rows is None else rows
+def _require(evidence: Evidence, file: Shown) -> None:
+    """Where a file is absent, that is the reason why there is nothing to show."""
+    if not file.exists(evidence.paths):
+        raise NotMade(evidence.absence(file).rstrip("."))
 
 
-def _optional(evidence: Evidence, table: Table) -> pd.DataFrame:
-    rows = evidence.table(table)
+def _value(evidence: Evidence, shown: Shown | ConfigKey) -> Any:
+    """What a figure is drawn from, as its function takes it; empty where the run lacks it."""
+    if isinstance(shown, ConfigKey):
+        return _asked(evidence, shown)
+    if isinstance(shown, Data):
+        return evidence.data(shown)
+    assert isinstance(shown, Table)
+    rows = evidence.table(shown)
     return pd.DataFrame() if rows is None else rows
 
 
 def _by_variant(evidence: Evidence, width: float) -> Drawing:
-    _table(evidence, files.EVENTS)
+    _require(evidence, files.EVENTS)
     order = tuple(_config(evidence).get("prompting", {}).get("formatting_variants", {}))
     table = formatting_table(tally_file(files.EVENTS.path(evidence.paths)), order)
     return phase1.plot_backtracking_rate_by_variant(table, width=width)
 
 
 def _by_onset(evidence: Evidence, width: float) -> Drawing:
-    _table(evidence, files.EVENTS)
+    _require(evidence, files.EVENTS)
     table = accuracy_by_backtracking(tally_file(files.EVENTS.path(evidence.paths)))
     return phase1.plot_backtracking_vs_accuracy(table, width=width)
-
-
-def _importance(evidence: Evidence, width: float) -> Drawing:
-    table, selected = _table(evidence, readings.IMPORTANCE), evidence.data(readings.SELECTED)
-    return mechanism.plot_ablation_importance(table, selected, width=width)
-
-
-def _baseline(evidence: Evidence, width: float) -> Drawing:
-    if not later.METRICS.exists(evidence.paths):
-        raise NotMade(evidence.absence(later.METRICS).rstrip("."))
-    summary = evidence.data(later.METRICS).get("baseline_only_summary", {})
-    return phase2.plot_baseline_only_summary(summary, width=width)
-
-
-def _subsets(evidence: Evidence, width: float) -> Drawing:
-    return phase2.plot_subset_sweep_comparison(
-        _table(evidence, later.SUBSETS), _margin(evidence), width=width
-    )
-
-
-def _scales(evidence: Evidence, width: float) -> Drawing:
-    return phase2.plot_scale_tradeoff_curve(_table(evidence, later.SCALES), _margin(evidence), width=width)
-
-
-def _choice(evidence: Evidence, width: float) -> Drawing:
-    search, confirm = _table(evidence, later.CHOICE), _optional(evidence, later.CONFIRMED)
-    return leaks.plot_choice(search, confirm, _margin(evidence), width=width)
 
 
 _OF_MORE: Mapping[str, _Draw] = {
     files.RATE_BY_VARIANT.stem: _by_variant,
     files.RATE_VS_ACCURACY.stem: _by_onset,
-    readings.IMPORTANCE_FIGURE.stem: _importance,
-    later.METRICS_FIGURE.stem: _baseline,
-    later.SUBSETS_FIGURE.stem: _subsets,
-    later.SCALES_FIGURE.stem: _scales,
-    later.CHOICE_FIGURE.stem: _choice,
 }
-"""How figures are drawn that need more than tables: the config, a summary, rows."""
+"""How figures are drawn that need a run's rows."""
 
 
 def _config(evidence: Evidence) -> dict[str, Any]:
@@ -140,11 +115,12 @@ def _config(evidence: Evidence) -> dict[str, Any]:
     return written if isinstance(written, dict) else {}
 
 
-def _margin(evidence: Evidence) -> float:
-    """How much accuracy may be lost and still counts as held."""
-    asked = _config(evidence).get("phase2") or {}
-    margin = asked.get("accuracy_margin", Phase2Config().accuracy_margin)
-    return float(margin)
+def _asked(evidence: Evidence, wanted: ConfigKey) -> float:
+    """A key of the run's config, or what it is taken for."""
+    value: Any = _config(evidence)
+    for key in wanted.key.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return wanted.default if value is None else float(value)
 
 
 def _share_cut(evidence: Evidence, figure: Figure) -> str:

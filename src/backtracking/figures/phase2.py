@@ -228,10 +228,12 @@ def _probability(row: Mapping[Any, Any]) -> str:
 
 @drawn
 def plot_baseline_only_summary(summary: Mapping[str, Any], *, width: float = PAGE) -> Drawing:
-    """The `baseline_only_summary` of metrics_v2.json: rates per variant without any intervention.
+    """Rates per variant without any intervention.
 
-    `summary` maps each variant to its numbers (`backtracking_rate`, `accuracy_of_all`, …, with intervals).
+    `summary` is metrics_v2.json, or its `baseline_only_summary`, which maps each variant to its numbers
+    (`backtracking_rate`, `accuracy_of_all`, …, with intervals).
     """
+    summary = summary.get("baseline_only_summary", summary)
     variants = {name: row for name, row in summary.items() if isinstance(row, Mapping)}
     if not variants and "backtracking_rate" in summary:
         variants = {"all variants": summary}

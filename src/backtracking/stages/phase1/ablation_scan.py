@@ -36,7 +36,6 @@ MADE = (
     readings.SELECTED,
     readings.CONTROLS,
     readings.BALANCE,
-    readings.IMPORTANCE_FIGURE,
 )
 EXTRAS = {"heads": readings.HEADS, "positions": readings.POSITIONS}
 """Scans that are made when asked for."""
@@ -138,9 +137,8 @@ class AblationScan(Stage):
         by_mode = pd.concat(list(scanned.by_mode.values()), ignore_index=True)
         figures.publish(ctx.paths, readings.IMPORTANCE_BY_MODE, by_mode)
         figures.publish(ctx.paths, readings.SCAN_ONSETS, scan_by_onset(scanned.result, scanned.study))
-        readings.SELECTED.write(ctx.paths, scanned.selected)
+        figures.publish(ctx.paths, readings.SELECTED, scanned.selected)
         readings.SELECTION.write(ctx.paths, {"variant": self.variant, **scanned.summary()})
-        figures.write(ctx.paths, readings.IMPORTANCE_FIGURE)
 
     def _direct(self, ctx: RunContext, table: "pd.DataFrame") -> None:
         from backtracking.figures import catalogue as figures

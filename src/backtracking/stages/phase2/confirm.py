@@ -68,7 +68,7 @@ class Phase2Confirm(Stage):
         """The split, the choice, and what it did on the problems held out."""
         tables = [earlier.SPLIT, files.CHOICE, files.CONFIRMED, files.CONFIRM_EVENTS]
         tables += [files.CONFIRM_PREFIXES, files.CONFIRM_PREFIX_ROWS]
-        return paths(ctx.paths, with_figures([*tables, *hook_debug_file(ctx), files.CHOICE_FIGURE]))
+        return paths(ctx.paths, with_figures([*tables, *hook_debug_file(ctx)]))
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:
         """The continuations of forced prefixes so far."""
@@ -107,7 +107,6 @@ class Phase2Confirm(Stage):
         figures.publish(ctx.paths, files.CONFIRMED, confirm)
         figures.publish(ctx.paths, files.CONFIRM_EVENTS, events)
         self._fixed_prefixes(ctx, job, arms, events)
-        figures.write(ctx.paths, files.CHOICE_FIGURE)
         notes = {"winner": name, "left_out": len(halves["left_out"])}
         return Result(len(events), notes, arms_made(job, confirm["arm"]))
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from backtracking.artifacts import phase1 as earlier
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.kinds import paths
+from backtracking.artifacts.registry import with_figures
 from backtracking.run.inputs import Input
 from backtracking.stages.base import Result, RunContext, Stage, token_cap
 
@@ -26,7 +27,7 @@ class MetricsV2(Stage):
 
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The metrics, their figure, and the audit of the Phase 1 run."""
-        return paths(ctx.paths, [files.METRICS, files.METRICS_FIGURE, files.METRICS_AUDIT])
+        return paths(ctx.paths, with_figures([files.METRICS, files.METRICS_AUDIT]))
 
     def run(self, ctx: RunContext) -> Result:
         """Computes the metrics from the baseline alone, and audits what they rest on."""
@@ -38,7 +39,7 @@ class MetricsV2(Stage):
 
         tallies = tally_file(earlier.EVENTS.path(ctx.phase1_paths), cap=token_cap(ctx.phase1_paths))
         save_metrics_v2(tallies, files.METRICS.path(ctx.paths))
-        figures.write(ctx.paths, files.METRICS_FIGURE)
+        figures.draw_all(ctx.paths, files.METRICS)
         checks = audit_into(files.METRICS_AUDIT, ctx.paths, Evidence(ctx.phase1_paths))
         ctx.reporter.say(f"  audit of {ctx.phase1_paths.run_id}: {in_short(checks)}")
         return Result(rows=int(tallies["total"].sum()))

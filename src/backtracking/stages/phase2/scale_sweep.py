@@ -59,7 +59,7 @@ class Phase2ScaleSweep(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The table of scales, the rows behind it and the counts of the hooks."""
         tables = [files.SCALES, files.SCALE_EVENTS, *waves(ctx, files.SCALE_WAVES)]
-        return paths(ctx.paths, with_figures([*tables, *hook_debug_file(ctx), files.SCALES_FIGURE]))
+        return paths(ctx.paths, with_figures([*tables, *hook_debug_file(ctx)]))
 
     def completions(self, ctx: RunContext) -> Completions:
         """The winner of the subset sweep may be any subset, so its arms are counted as new ones."""
@@ -86,7 +86,6 @@ class Phase2ScaleSweep(Stage):
         result = run_arms(job, arms)
         figures.publish(ctx.paths, files.SCALES, first_columns(result.table, SCALE_COLUMNS))
         figures.publish(ctx.paths, files.SCALE_EVENTS, result.events)
-        figures.write(ctx.paths, files.SCALES_FIGURE)
         for table in waves(ctx, files.SCALE_WAVES):
             figures.publish(ctx.paths, table, result.waves)
         notes = {"subset": name, "rows_generated": result.generated}

@@ -49,7 +49,7 @@ class Phase2SubsetSweep(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The table of subsets, the rows behind it and the counts of the hooks."""
         tables = [files.SUBSETS, files.SUBSET_EVENTS, *waves(ctx, files.SUBSET_WAVES)]
-        return paths(ctx.paths, with_figures([*tables, *hook_debug_file(ctx), files.SUBSETS_FIGURE]))
+        return paths(ctx.paths, with_figures([*tables, *hook_debug_file(ctx)]))
 
     def completions(self, ctx: RunContext) -> Completions:
         """The rows of every subset and of the baseline."""
@@ -95,7 +95,6 @@ class Phase2SubsetSweep(Stage):
         result = run_arms(job, arms)
         figures.publish(ctx.paths, files.SUBSETS, result.table)
         figures.publish(ctx.paths, files.SUBSET_EVENTS, result.events)
-        figures.write(ctx.paths, files.SUBSETS_FIGURE)
         for table in waves(ctx, files.SUBSET_WAVES):
             figures.publish(ctx.paths, table, result.waves)
         notes = {"rows_generated": result.generated, "left_out": left_out}
