@@ -1,6 +1,6 @@
 """Fixed prefixes as stages use them: which right baseline rows give them, and completions that are kept."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -39,7 +39,7 @@ def choose_prefixes(
     return pairs
 
 
-def check_problems(prefixes: "Sequence[Pair]", right: Sequence[RowId]) -> None:
+def check_problems(prefixes: "Sequence[Pair]", right: Sized) -> None:
     """Refuse prefixes of too few problems."""
     if (problems := len({prefix.example_id for prefix in prefixes})) < FEWEST_PROBLEMS:
         raise NotTestable.too_few_problems(

@@ -10,13 +10,12 @@ from backtracking.artifacts import phase1 as files
 from backtracking.artifacts import readings
 from backtracking.artifacts.kinds import paths
 from backtracking.artifacts.registry import with_figures
-from backtracking.errors import NotTestable
-from backtracking.measurements.controls import FEWEST_PROBLEMS
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.phase1.bench import MODEL_KEYS, settings_digest
 from backtracking.stages.phase1.onset_study import held_out, split_inputs
+from backtracking.stages.prefixes import check_problems
 
 if TYPE_CHECKING:
     from backtracking.measurements.injections import Pair
@@ -101,13 +100,7 @@ class ErrorInjection(Stage):
             pairs += made
             without_step += not made and not lacking
             missing.update(lacking)
-        if (problems := len({pair.example_id for pair in pairs})) < FEWEST_PROBLEMS:
-            raise NotTestable.too_few_problems(
-                f"with a step like 12 + 5 = 17 to rewrite (right baseline rows: {len(chosen):,})",
-                problems,
-                FEWEST_PROBLEMS,
-                "an interval is taken over problems",
-            )
+        check_problems(pairs, chosen)
         if without_step:
             ctx.reporter.say(
                 f"  note: {without_step} of {len(chosen)} rows have no right step that a new sentence follows"
