@@ -1,6 +1,7 @@
 """Metrics are declared once: every table, and every page about one, follows the declarations."""
 
 import importlib.util
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 
 from backtracking.artifacts import columns
 from backtracking.measurements import metrics, tallies
-from backtracking.measurements.comparison import average, compare
-from backtracking.measurements.metrics import OUTCOMES
+from backtracking.measurements.comparison import average, compare, pooled
+from backtracking.measurements.metrics import LATER_SIGNS, OUTCOMES
 from backtracking.measurements.tradeoff import summarize_arms
 from tests.report.tables import event_rows
 
@@ -91,3 +92,20 @@ def test_the_page_is_written_from_them():
     writer = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(writer)
     assert writer.PAGE.read_text(encoding="utf-8") == writer.render(), "run `make docs`"
+
+
+def test_signs_of_degeneration_are_plain_shares_and_means():
+    """By hand, over three completions of two problems, one of them too short for a run of three tokens."""
+    rows = pd.DataFrame(
+        {
+            "example_id": ["a", "a", "b"],
+            "has_backtracking_strict": [True, False, False],
+            "is_correct": [None, True, False],
+            "predicted_answer": [None, "5", "6"],
+            "non_ascii_burst": [True, False, False],
+            "distinct_3": [float("nan"), 0.5, 0.75],
+        }
+    )
+    found = {metric.name: pooled(rows, metric) for metric in LATER_SIGNS}
+    assert found == {"no_answer_rate": 1 / 3, "non_ascii_rate": 1 / 3, "distinct_3": 0.625}
+    assert math.isnan(pooled(rows[:1], LATER_SIGNS[-1]))

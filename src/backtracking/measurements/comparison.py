@@ -38,6 +38,13 @@ def average(rows: pd.DataFrame, what: CompletionNumber | Metric, level: float = 
     return estimate(sums.top, sums.bottom, level)
 
 
+def pooled(rows: pd.DataFrame, metric: Metric) -> float:
+    """A metric of all completions together, as a number alone."""
+    rows = _counted(rows)
+    counted_in = rows[metric.bottom].sum()
+    return float(metric.factor * rows[metric.top].sum() / counted_in) if counted_in else float("nan")
+
+
 def compare(
     left: pd.DataFrame, right: pd.DataFrame, what: CompletionNumber | Metric, level: float | None = None
 ) -> Difference:

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from backtracking.measurements.bounded import deciding_problems, no_worse_p
-from backtracking.measurements.comparison import average, compare, count, paired_sums
+from backtracking.measurements.comparison import average, compare, count, paired_sums, pooled
 from backtracking.measurements.floors import NOT_TESTABLE, allowed_loss, no_onsets, too_cut, too_few, too_low
 from backtracking.measurements.looks import Looks
 from backtracking.measurements.metrics import COUNTS, LATER_SIGNS, OUTCOMES, SIGNS, compared_in, shown_in
@@ -44,10 +44,11 @@ def summarize_arms(events: pd.DataFrame, margin: float, looks: Looks | None = No
     With looks, each arm rests on the problems that it has rows of, and its line holds whenever it stopped.
     """
     parts = {str(arm): part for arm, part in events.groupby("arm", sort=False)}
-    values = {arm: by_problem(contributions(part)) for arm, part in parts.items()}
+    added = {arm: contributions(part) for arm, part in parts.items()}
+    values = {arm: by_problem(rows) for arm, rows in added.items()}
     table = pd.DataFrame(
         [
-            _line(part, values[arm], looks) | _differences(values, arm, margin, looks)
+            _line(part, added[arm], values[arm], looks) | _differences(values, arm, margin, looks)
             for arm, part in parts.items()
         ]
     )
@@ -87,7 +88,9 @@ def first_columns(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return table[[*names, *(name for name in table.columns if name not in names)]]
 
 
-def _line(part: pd.DataFrame, values: pd.DataFrame, looks: Looks | None) -> dict[str, object]:
+def _line(
+    part: pd.DataFrame, added: pd.DataFrame, values: pd.DataFrame, looks: Looks | None
+) -> dict[str, object]:
     problems = part["example_id"].nunique()
     level = looks.level(problems) if looks else LEVEL
     line: dict[str, object] = {
@@ -108,7 +111,7 @@ def _line(part: pd.DataFrame, values: pd.DataFrame, looks: Looks | None) -> dict
         "finished_count": int(part["finish_reason"].eq("stop").sum()),
         **{metric.name: average(values, metric).value for metric in SIGNS},
         **{steps.name: int(values[steps.sum].sum()) for steps in _STEPS if steps.sum in values},
-        **{metric.name: average(values, metric).value for metric in LATER_SIGNS},
+        **{metric.name: pooled(added, metric) for metric in LATER_SIGNS},
     }
 
 
