@@ -1,7 +1,7 @@
 """A stage that is run for another prompt format: its tables replace the earlier ones, and that is told."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,6 +10,7 @@ import pytest
 from backtracking.artifacts import readings
 from backtracking.claims.evidence import Evidence
 from backtracking.config.load import load_config
+from backtracking.errors import UserError
 from backtracking.reports.page import Page
 from backtracking.reports.render import as_markdown
 from backtracking.run.meta import RunMeta
@@ -18,6 +19,8 @@ from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.execute import execute, status_of
 from backtracking.stages.init_run import init_run
 from backtracking.stages.origin import with_other_variants
+from backtracking.stages.phase1.fixed_prefixes import FixedPrefixes
+from backtracking.stages.phase1.generate import Generate
 
 CONFIG = Path(__file__).parents[2] / "configs" / "demo.yaml"
 MAIN, OTHER = "baseline_think_newline", "no_think_tags"
@@ -101,6 +104,31 @@ def test_a_report_names_the_format_of_a_table_that_is_not_of_the_main_one(varian
     page.section_of(readings.LENS, "Lens")
     said = f"`logit_lens.csv` holds the prompt format `{OTHER}`, not the main one, `{MAIN}`."
     assert (said in as_markdown(page)) == (variant == OTHER)
+
+
+@pytest.mark.parametrize("stage", [Generate(OTHER, "targeted_ablation"), FixedPrefixes(OTHER)])
+@pytest.mark.parametrize("told", [True, False])
+def test_what_another_format_selected_is_not_removed(stage, told, ctx):
+    ctx.paths.analysis.mkdir(exist_ok=True)
+    readings.SELECTED.write(ctx.paths, {"attn": [5], "mlp": []})
+    if told:  # an earlier implementation did not write it down
+        readings.SELECTION.write(ctx.paths, {"variant": MAIN})
+    replace(stage, variant=MAIN).check(ctx)
+    if not told:
+        stage.check(ctx)
+        return
+    with pytest.raises(UserError, match=f"selected in {MAIN}, not in {OTHER}") as refused:
+        stage.check(ctx)
+    assert f"ablation-scan --run-id some --variant {OTHER}" in refused.value.next_step
+
+
+@pytest.mark.slow
+def test_a_run_refuses_them_and_records_nothing(run, cli):
+    before = Path("runs/demo/meta.json").read_bytes()
+    for command in (["generate", "--condition", "targeted_ablation"], ["fixed-prefixes"]):
+        refused = cli(*command, "--run-id", "demo", "--variant", OTHER)
+        assert refused.code == 2 and f"selected in {MAIN}, not in {OTHER}" in refused.err
+    assert Path("runs/demo/meta.json").read_bytes() == before
 
 
 @pytest.mark.slow

@@ -8,8 +8,9 @@ from backtracking.artifacts.phase2 import ARM_PREFIX
 from backtracking.errors import UserError
 from backtracking.interventions import Arm
 from backtracking.model.arms import CONDITIONS, SINGLE, condition_arm
+from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import RunContext
-from backtracking.stages.phase1.generate import read_collateral, read_selected_layers
+from backtracking.stages.phase1.generate import check_selected_in, read_collateral, read_selected_layers
 from backtracking.stages.phase1.regeneration import mean_outputs, mean_positions, way_of_regeneration
 from backtracking.stages.phase2.from_phase1 import vectors
 from backtracking.stages.phase2.job import arm_files, onset_phrases, variant_folder
@@ -41,6 +42,8 @@ def find_arm(ctx: RunContext, variant: str, name: str) -> FoundArm:
     if is_swept or card_path(folder, name).exists():
         arm = load_arm(folder, name)
         return FoundArm(arm, vectors(ctx, variant, [arm]), onset_phrases(ctx, [arm]))
+    if name != BASELINE_NAME:
+        check_selected_in(ctx.paths, variant)
     arm = _condition(ctx, name)
     return FoundArm(arm, mean_outputs(ctx, [arm], mean_positions(ctx, variant)))
 

@@ -232,6 +232,10 @@ class Stage(ABC):
     def run(self, ctx: RunContext) -> Result:
         """Does the work, and says what is to be remembered of it."""
 
+    def check(self, _ctx: RunContext) -> None:
+        """Refuse, before anything is recorded, to be made from what lies there; most take what there is."""
+        return
+
     def completions(self, _ctx: RunContext) -> Completions | None:
         """The completions that it generates, known before anything is loaded; None for the other stages."""
         return None

@@ -179,6 +179,8 @@ def execute(stage: Stage, ctx: RunContext, *, force: bool = False) -> Executed:
         return Executed(
             skipped=True, rows=record.rows, not_testable=record.reason, other_code=status.other_code
         )
+    if not blocked:
+        stage.check(ctx)
     _make_room(stage, ctx, force)
     record = _begin(stage, ctx)
     start = time.perf_counter()

@@ -12,7 +12,12 @@ from backtracking.artifacts.registry import with_figures
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import SAMPLING_KEYS, Completions, Result, RunContext, Stage
-from backtracking.stages.phase1.generate import note_model, read_collateral, read_standouts
+from backtracking.stages.phase1.generate import (
+    check_selected_in,
+    note_model,
+    read_collateral,
+    read_standouts,
+)
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
 from backtracking.stages.phase1.regeneration import mean_outputs, mean_positions, way_of_regeneration
 from backtracking.stages.prefixes import check_problems, choose_prefixes, right_rows, write_kept
@@ -54,6 +59,10 @@ class FixedPrefixes(Stage):
     def outputs(self, ctx: RunContext) -> Sequence[Path]:
         """The rates by condition and kind of prefix, and the rows behind them."""
         return paths(ctx.paths, with_figures([files.PREFIXES, files.PREFIX_ROWS]))
+
+    def check(self, ctx: RunContext) -> None:
+        """What is removed was selected in this prompt format."""
+        check_selected_in(ctx.paths, self.variant)
 
     def completions(self, ctx: RunContext) -> Completions:
         """Two of every prefix under the baseline, the targeted set, its components and each random set."""

@@ -99,6 +99,11 @@ class Generate(Stage):
         chosen = [v.model_dump() for v in ctx.config.prompting.formatting_variants if v.name == self.variant]
         return select_keys(ctx.config.model_dump(mode="json"), keys) | {"variant": chosen}
 
+    def check(self, ctx: RunContext) -> None:
+        """What is removed was selected in this prompt format."""
+        if self.condition != BASELINE_NAME:
+            check_selected_in(ctx.paths, self.variant)
+
     def run(self, ctx: RunContext) -> Result:
         """Generates the rows that are still missing."""
         from backtracking.engine.generate import SamplingParams, generate_rows
@@ -234,6 +239,23 @@ def read_selected_layers(run: RunPaths) -> Selected:
             f"{type(error).__name__}: {error}",
             "run: backtracking ablation-scan",
         ) from error
+
+
+def format_of_selection(run: RunPaths) -> str:
+    """The prompt format whose scan selected the layers; empty where nothing says so."""
+    return str(readings.SELECTION.read(run).get("variant", "")) if readings.SELECTION.exists(run) else ""
+
+
+def check_selected_in(run: RunPaths, variant: str) -> None:
+    """Refuse what another prompt format's scan selected: another format may have another origin."""
+    selected_in = format_of_selection(run)
+    if selected_in not in ("", variant):
+        raise UserError(
+            f"{readings.SELECTED.path(run)} was selected in {selected_in}, not in {variant}",
+            "an ablation removes what stands out in its own prompt format",
+            f"run: backtracking ablation-scan --run-id {run.run_id} --variant {variant} "
+            "(the tables that it replaces are kept)",
+        )
 
 
 def read_collateral(run: RunPaths) -> dict[ComponentPlace, float]:
