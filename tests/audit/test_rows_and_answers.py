@@ -57,7 +57,7 @@ def test_rows_cut_under_an_arm_alone_only_warns(tmp_path):
 def test_rows_cut_is_read_off_tables_of_rates_where_there_is_nothing_else(tmp_path):
     rates = pd.DataFrame({"variant": ["a", "b"], "total": 100, "truncation_rate": [0.02, 0.97]})
     found = checked("rows_cut", write_run(tmp_path, {"formatting_summary": rates}))
-    assert found.outcome == "fail" and "97.0% of 100 rows of `b/baseline`" in found.found
+    assert found.outcome == "fail" and "97.0% of 100 completions of `b/baseline`" in found.found
     swept = arms(("baseline", None, 0.5, 0.5), ("late", 0.0, 0.1, 0.5)).assign(truncation_rate=[0.0, 0.9])
     found = checked("rows_cut", write_run(tmp_path, {"subset_sweep_results": swept}, run_id="swept"))
     assert found.outcome == "warn" and "`late_x0`" in found.found

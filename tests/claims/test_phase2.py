@@ -19,7 +19,7 @@ BASE = {"baseline": (0.6, 0.85)}
         ({"third": (0.41, 0.85)}, "supported", "inconclusive", "not confirmed"),
         ({"bad": (0.05, 0.1)}, "contradicted", "not testable", "none of 1 interventions"),
         ({"louder": (0.75, 0.85)}, "contradicted", "not testable", "none of 1 interventions"),
-        ({"close": (0.3, 0.74)}, "inconclusive", "not testable", "nearest arm: `close`"),
+        ({"close": (0.3, 0.74)}, "inconclusive", "not testable", "Nearest arm: `close`. Open: accuracy"),
     ],
 )
 def test_turned_down_and_by_how_much(tmp_path, arms, outcome, substantial, says):

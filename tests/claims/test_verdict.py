@@ -18,6 +18,7 @@ from backtracking.claims.parts import (
     within,
 )
 from backtracking.claims.verdict import Claim, as_data, upheld
+from backtracking.claims.wording import roughly
 from backtracking.measurements.statistics import paired_difference
 
 CLAIM = Claim("key", "It is so", "Supported when it is.", ("rows_cut", "row_keys"), "All of it.")
@@ -50,7 +51,7 @@ def test_24_problems_and_minus_6_are_inconclusive_with_the_number_that_would_dec
     verdict = CLAIM.judge(below("x", NEAR_ZERO, 0.0, "-6.0 [-24.0, +12.0]"))
     assert verdict.outcome == "inconclusive"
     assert verdict.deciding_problems == math.ceil(problems_to_decide(NEAR_ZERO, 0.0)) > 300
-    assert f"about {verdict.deciding_problems:,} problems would decide" in verdict.because
+    assert f"about {roughly(verdict.deciding_problems)} problems would decide" in verdict.because
     assert verdict.numbers["x_low"] == -0.24
 
 

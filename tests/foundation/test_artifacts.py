@@ -73,7 +73,7 @@ def test_a_published_table_brings_its_figures(tmp_path):
     publish(run, phase1.FORMATS, pd.DataFrame(columns=["variant"]))
     figure = phase1.FORMATS_FIGURE
     assert phase1.FORMATS.path(run).exists() and not figure.path(run).exists()
-    assert json.loads(figure.card(run).read_text()) == {"nothing": "no baseline rows"}
+    assert json.loads(figure.card(run).read_text()) == {"nothing": "no baseline completions"}
     formats = {
         "variant": ["a", "b"],
         "total": [9, 9],

@@ -93,7 +93,7 @@ def test_expected_tokens_come_from_the_rows_that_are_there(cli, small_config, wo
     mean = sum(row["completion_tokens"] for row in rows) / len(rows)
     plan = told(cli, "run", "-c", small_config, "--dry-run")
     cost, steps = plan["cost"], by_stage(plan).items()
-    assert cost["length_source"] == "the mean of 16 rows of this run"
+    assert cost["length_source"] == "the mean of 16 completions of this run"
     assert mean == CAP, "so that the rows of other stages are as long as they may get"
     others = sum(step.get("tokens_at_cap") or 0 for name, step in steps if not name.startswith("generate"))
     assert cost["tokens_expected"] == round(80 * mean) + others

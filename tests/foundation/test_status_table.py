@@ -47,6 +47,10 @@ def test_names_and_numbers_are_whole(width):
         "config: demo_phase2.yaml (0123456789ab)",
         "model: bundled",
     ]
+    headings = ["state", "stage", "count", "time", *(["finished"] if width > 100 else [])]
+    assert lines[3].split() == headings
+    ends = lines[3].index("count") + len("count")
+    assert longest[:ends].endswith(" 14,880"), "a heading ends above its numbers"
     assert lines[-1] == "missing        make-report"
 
 

@@ -135,7 +135,7 @@ def test_continuation_effect_has_both_kinds_of_positions():
     figure = plots_phase2.plot_continuation_ablation_effect(summary)
     assert len(figure.axes) == 2
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["at the onset (n = 7)", "at a matched place (n = 5)"]
+    assert labels == ["at the onset (n = 7)", "at a matched control (n = 5)"]
     assert "from 0.80 to 0.10 at scale 0." in figure.caption.sees
 
 

@@ -281,7 +281,7 @@ class LanguageModel:
         if not positions:
             raise UserError(
                 "the rows hold no matched control to take a mean over",
-                "a control is a baseline row of like difficulty without an onset",
+                "a control is a position in a baseline completion of like difficulty without an onset",
                 "generate more rows",
             )
         return positions

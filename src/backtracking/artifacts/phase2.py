@@ -130,7 +130,7 @@ SPECIFICITY = Table(
         trigger_hits, trigger_hit_rate: first changes that replace a trigger token, and their share
         trigger_base_rate: share of trigger tokens in the baseline's text
         specificity_index: `trigger_hit_rate` ÷ `trigger_base_rate`
-        forced_errors: right baseline rows into which an error was put
+        forced_errors: right baseline completions into which an error was put
         marked_rate: share in which an onset follows
         caught_rate: share that still ends right
     """),
@@ -168,7 +168,7 @@ REPLACED = Table(
 FLOW = Table(
     "analysis/correction_flow.csv",
     "phase2-specificity",
-    "what becomes of rows whose baseline erred and ended right",
+    "what becomes of completions whose baseline erred and ended right",
     meanings("""
         arm: name of the arm
         baseline_fate, fate: what became of the row under the baseline; under the arm

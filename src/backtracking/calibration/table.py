@@ -73,7 +73,7 @@ def _truths(results: Sequence[PlantedStudy], lines: str) -> str:
     ]
     said = (
         f"{lines.format(**results[0].size)}: `yes` supported, `no` contradicted, `?` inconclusive, `–` not "
-        "testable. An outcome against the truth is marked."
+        "testable. A verdict against the truth is marked."
     )
     told = [f"- *{name}*: {BY_NAME[name].says}" for name in dict.fromkeys(result.truth for result in results)]
     return "\n\n".join([said, "\n".join(told), _rows(["truth", "in", "seeds × problems", *claims], rows)])

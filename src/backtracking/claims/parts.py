@@ -22,7 +22,7 @@ WORST_FIRST: tuple[PartState, ...] = ("fails", "missing", "open", "holds")
 STATE_NAMES: dict[PartState, str] = {
     "fails": "Not met",
     "missing": "Lacking",
-    "open": "Undecided",
+    "open": "Open",
     "holds": "Met",
 }
 

@@ -132,13 +132,15 @@ def _judge_costs(evidence: Evidence, main: str) -> Verdict:
     part = evidence.data(files.SUMMARY).get("backtracking_vs_accuracy", {})
     row = part.get(main) if isinstance(part, dict) else None
     if not isinstance(row, dict) or "odds_ratio" not in row:
-        return COSTS_ACCURACY.missing(f"{METRICS.file} or events with both kinds of rows within problems")
+        return COSTS_ACCURACY.missing(
+            f"{METRICS.file} or events with completions of both kinds within problems"
+        )
     informative = row.get("informative_problems")
     odds = measured_cell(row, "odds_ratio", informative)
     if odds is None:
         return COSTS_ACCURACY.missing(
-            "an interval of the stratified odds ratio; problems with right and wrong rows both with and "
-            f"without an onset: {'an unknown number' if informative is None else informative}"
+            "an interval of the stratified odds ratio; problems with right and wrong completions, each "
+            f"with and without an onset: {'an unknown number' if informative is None else informative}"
         )
     return COSTS_ACCURACY.judge(
         below(

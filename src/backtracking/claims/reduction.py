@@ -245,10 +245,10 @@ def _judge_turned_down(claim: Claim, contest: Contest, margin: float, behind: Se
     unsettled = [(arm, parts) for arm, parts in judged if not any(part.state == "fails" for part in parts)]
     if unsettled:
         arm, parts = min(unsettled, key=lambda one: _problems(one[1]))
-        where = "on held-out problems, the arm that was picked" if contest.is_confirmed else "nearest arm"
-        return claim.judge(fact(True, f"{where}: {arm.name}"), *parts)
+        which = "Picked arm, on held-out problems" if contest.is_confirmed else "Nearest arm"
+        return claim.judge(*parts, about=f"{which}: {arm.name}")
     if contest.is_confirmed:
-        return claim.judge(fact(False, f"on held-out problems the arm that was picked fails, {tried[0]}"))
+        return claim.judge(fact(False, f"the picked arm fails on held-out problems, {tried[0]}"))
     return claim.judge(fact(False, f"none of {len(tried)} interventions passes; {_nearest(tried)}"))
 
 
@@ -296,7 +296,7 @@ def _passes(arm: Tried, margin: float) -> list[Part]:
         *_likeliest_way(arm, margin),
         arm.held("accuracy", "accuracy", kept, margin, arm.accuracy_by),
     ]
-    corrected = undecided("not significant once corrected for the number of arms")
+    corrected = undecided("significance once corrected for the number of arms")
     return parts if any(part.state != "holds" for part in parts) else [*parts, corrected]
 
 
@@ -311,10 +311,12 @@ def _likeliest_way(arm: Tried, margin: float) -> list[Part]:
     changes = [(way, change) for way in arm.ways if (change := arm.difference(way.outcome)) is not None]
     if not changes:
         return [missing("paired differences with intervals")]
-    ways = [[below(f"{way.outcome}_change", change, 0.0, f"{way.label} falls")] for way, change in changes]
+    ways = [
+        [below(f"{way.outcome}_change", change, 0.0, f"a fall of {way.label}")] for way, change in changes
+    ]
     if len(ways) > 1:
         (noticing, change), _ = changes
-        says = f"{noticing.label} is held"
+        says = f"{noticing.label} held"
         ways[1].append(arm.held(noticing.outcome, noticing.name, change, margin, says))
     return min(ways, key=lambda parts: (any(part.state == "fails" for part in parts), _problems(parts)))
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from backtracking.claims.audit.check import Check
 from backtracking.claims.parts import STATE_NAMES, WORST_FIRST, Part, with_floor
+from backtracking.claims.wording import roughly
 from backtracking.measurements.floors import NOT_TESTABLE
 
 VerdictOutcome = Literal["supported", "contradicted", "inconclusive", "not testable"]
@@ -50,27 +51,31 @@ class Claim:
     disputable: str
     """What a sceptic may argue about."""
 
-    def judge(self, *found: Part) -> Verdict:
-        """One part that fails contradicts; else one without data or an open one keeps it unsettled."""
+    def judge(self, *found: Part, about: str = "") -> Verdict:
+        """One part that fails contradicts; else one without data or an open one keeps it unsettled.
+
+        `about` names what the parts are about, where that is one of several.
+        """
         parts = [with_floor(part) for part in found]
-        numbers = {name: value for part in parts for name, value in part.numbers.items()}
+        outcome = _outcome(parts)
+        is_open = outcome == "inconclusive"
+        decides, deciding = _deciding(parts) if is_open else ("", None)
         verdict = Verdict(
             self.key,
             self.claim,
             self.rule,
-            _outcome(parts),
-            _because(parts),
-            numbers,
+            outcome,
+            ". ".join(filter(None, [about, _because(parts, named=bool(about), decides=decides)])),
+            {name: value for part in parts for name, value in part.numbers.items()},
+            deciding,
             depends_on=self.depends_on,
         )
-        if verdict.outcome == NOT_TESTABLE:
-            lacking = "; ".join(dict.fromkeys(part.lacks for part in parts if part.state == "missing"))
-            said = lacking if lacking.startswith(_REASONS) else f"missing: {lacking}"
-            said += f". So far: {verdict.because}" if verdict.because else ""
-            return replace(verdict, missing=lacking, because=said)
-        if verdict.outcome == "inconclusive":
-            return _with_problems(verdict, [part for part in parts if part.state == "open"])
-        return verdict
+        if outcome != NOT_TESTABLE:
+            return verdict
+        lacking = "; ".join(dict.fromkeys(part.lacks for part in parts if part.state == "missing"))
+        said = lacking if lacking.startswith(_REASONS) else f"missing: {lacking}"
+        said += f". So far: {verdict.because}" if verdict.because else ""
+        return replace(verdict, missing=lacking, because=said)
 
     def missing(self, what: str) -> Verdict:
         """The verdict where a table or a column is lacking: not testable."""
@@ -98,33 +103,33 @@ def _outcome(parts: Sequence[Part]) -> VerdictOutcome:
     return "inconclusive" if "open" in states else "supported"
 
 
-def _because(parts: Sequence[Part], named: bool = False) -> str:
-    """What each part said; where states differ, each under the name of its own, the weightiest first."""
+def _because(parts: Sequence[Part], named: bool = False, decides: str = "") -> str:
+    """What each part said; where states differ, each under the name of its own, the weightiest first.
+
+    What would decide stands with what is open.
+    """
     telling = [part for part in parts if part.says]
     states = [state for state in WORST_FIRST if any(part.state == state for part in telling)]
     by_state = {state: "; ".join(part.says for part in telling if part.state == state) for state in states}
+    if decides and "open" in by_state:
+        by_state["open"] += f"; {decides}"
     if len(states) == 1 and not named:
         return by_state[states[0]]
     return ". ".join(f"{STATE_NAMES[state]}: {said}" for state, said in by_state.items())
 
 
-def _with_problems(verdict: Verdict, still_open: Sequence[Part]) -> Verdict:
-    known = [part for part in still_open if not math.isnan(part.deciding)]
-    needed = max((part.deciding for part in known), default=math.nan)
-    studied = max((part.problems for part in known), default=0)
-    if math.isnan(needed):
-        return verdict
+def _deciding(parts: Sequence[Part]) -> tuple[str, int | None]:
+    """How many problems would decide what is open, in words and as a number where one can be planned with."""
+    known = [part for part in parts if part.state == "open" and not math.isnan(part.deciding)]
+    if not known:
+        return "", None
+    needed, studied = max(part.deciding for part in known), max(part.problems for part in known)
     if needed > MOST_PROBLEMS:
-        said = f"more than {MOST_PROBLEMS:,} problems would be needed to decide"
-        return replace(verdict, because=f"{verdict.because}; {said}")
+        return f"more than {MOST_PROBLEMS:,} problems would be needed to decide", None
     problems = math.ceil(needed)
     if problems <= studied:
-        return replace(verdict, because=f"{verdict.because}; more problems would be needed to decide")
-    return replace(
-        verdict,
-        because=f"{verdict.because}; about {problems:,} problems would decide",
-        deciding_problems=problems,
-    )
+        return "more problems would be needed to decide", None
+    return f"about {roughly(problems)} problems would decide", problems
 
 
 def upheld(verdicts: Iterable[Verdict], checks: Mapping[str, Check]) -> list[Verdict]:

@@ -66,6 +66,12 @@ def whole(row: TableLine, column: str) -> str:
     return "—" if value is None else f"{int(value):,}"
 
 
+def roughly(amount: int) -> str:
+    """A number that is only about right: two digits that tell, rounded up."""
+    unit = 10 ** max(0, len(str(amount)) - 2)
+    return f"{-(-amount // unit) * unit:,}"
+
+
 def counted(amount: int, noun: str, plural: str = "") -> str:
     """`1 pair`, `20 pairs`."""
     return f"{amount:,} {noun if amount == 1 else plural or noun + 's'}"

@@ -127,11 +127,14 @@ def power(
 def _in_words(onsets: "Plan", answers: "Plan", effect: float, margin: float) -> list[str]:
     """What a study of so many problems would see of its onsets, and of its answers."""
     from backtracking.calibration import power as plans
+    from backtracking.claims.wording import roughly
 
     smallest, needed = plans.smallest_effect(onsets), plans.problems_for_power(onsets, effect)
     seen = "no fall" if math.isnan(smallest) else f"a fall of {_points(smallest)}"
     wanted = (
-        f"{needed:,} problems give" if needed else f"more than {plans.MOST_PROBLEMS:,} problems would give"
+        f"about {roughly(needed)} problems give"
+        if needed
+        else f"more than {plans.MOST_PROBLEMS:,} problems would be needed for"
     )
     held = _chance(plans.power_to_hold(answers, margin))
     return [
@@ -147,7 +150,7 @@ def _in_words(onsets: "Plan", answers: "Plan", effect: float, margin: float) -> 
 
 
 def _chance(share: float) -> str:
-    return "over 99%" if share > 0.99 else f"{share:.0%}"
+    return "above 99%" if share > 0.99 else f"{share:.0%}"
 
 
 def _points(share: float) -> str:

@@ -33,7 +33,9 @@ def explore(
     ] = None,
     rows: Annotated[
         str,
-        typer.Option("--rows", metavar="LINK", help="Which rows to export: a filter, as in the address bar."),
+        typer.Option(
+            "--rows", metavar="LINK", help="Which completions to export: a filter, as in the address bar."
+        ),
     ] = "",
     quiet: opt.Quiet = False,
 ) -> None:
@@ -50,7 +52,7 @@ def explore(
     require_server()
     bound = listen(port)
     with closing(_open(run, quiet)) as explorer:
-        say(f"{len(explorer.index):,} rows at http://127.0.0.1:{port}/ (Ctrl-C ends)")
+        say(f"{len(explorer.index):,} completions at http://127.0.0.1:{port}/ (Ctrl-C ends)")
         serve(explorer, bound)
 
 
@@ -72,7 +74,9 @@ def _export(explorer: "Explorer", path: Path, link: str) -> None:
     having = explorer.texts.having(query.text) if query.text else None
     chosen = matching_rows(explorer.index, query, having)
     if not chosen:
-        raise UserError("no row passes this filter", f"--rows {link!r}", "look at the counts in the explorer")
+        raise UserError(
+            "no completion passes this filter", f"--rows {link!r}", "look at the counts in the explorer"
+        )
     done = export(explorer, path, chosen)
-    told = f"{done.path}: {done.rows:,} rows, {done.size / 1e6:.1f} MB"
+    told = f"{done.path}: {done.rows:,} completions, {done.size / 1e6:.1f} MB"
     say(told + (f", a sample of {done.chosen:,}" if done.rows < done.chosen else ""))

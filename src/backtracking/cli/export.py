@@ -143,7 +143,7 @@ def _export(
 
     def told(arm: "ArmFile", rows: int) -> None:
         if not quiet:
-            say(f"  {arm.variant} {arm.name}: {rows:,} rows")
+            say(f"  {arm.variant} {arm.name}: {rows:,} completions")
 
     rows = write(study, arms, out, told)
-    say(f"{out}: {rows:,} rows of {len(arms)} arms")
+    say(f"{out}: {rows:,} completions of {len(arms)} arms")

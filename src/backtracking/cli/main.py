@@ -34,7 +34,7 @@ class SpeaksPlainly(TyperGroup):
         except KeyboardInterrupt:
             _complain(
                 "interrupted",
-                "  kept: every finished row and every finished stage",
+                "  kept: every finished completion and every finished stage",
                 "  next: run the same command again, without --force: it resumes where it stopped",
             )
             raise typer.Exit(INTERRUPTED) from None
@@ -52,7 +52,7 @@ class SpeaksPlainly(TyperGroup):
             what, remedy = trouble
             _complain(
                 what,
-                "  kept: every finished row; nothing is left half-written",
+                "  kept: every finished completion; nothing is left half-written",
                 f"  next: {remedy} and run the same command again",
             )
             raise typer.Exit(USER_ERROR) from None
@@ -61,7 +61,7 @@ class SpeaksPlainly(TyperGroup):
                 raise
             _complain(
                 f"out of memory: {next(iter(str(error).splitlines()), 'none was left')}",
-                "  kept: every finished row and every finished stage",
+                "  kept: every finished completion and every finished stage",
                 "  next: lower analysis.batch_tokens or generation.batch_size, or free memory, and run the "
                 "same command again",
             )

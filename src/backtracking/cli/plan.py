@@ -128,7 +128,8 @@ def _print_before_phase1(ctx: "RunContext") -> None:
     """The command that makes the Phase 1 run that has to come before."""
     parent = phase1_config(ctx.loaded)
     named = f" --run-id {ctx.phase1.run_id}" if ctx.phase1 else ""
-    say("first Phase 1, which has no run yet:")
+    missing = f"Phase 1 run {ctx.phase1.run_id!r} does not exist" if ctx.phase1 else "there is no Phase 1 run"
+    say(f"{missing}: `run` refuses Phase 2 until it is made. First Phase 1:")
     say(f"  backtracking run -c {parent.source if parent else 'CONFIG'}{named}")
 
 
@@ -143,7 +144,7 @@ def measured_speed(ctx: "RunContext", seconds: float) -> tuple[SpeedFigures | No
     if ctx.weights() is None:
         return None, f"not measured: {ctx.config.model.hf_id} is not on this disk yet"
     if ctx.config.generation.engine == "reference":
-        return None, "not measured: the reference engine goes row by row"
+        return None, "not measured: the reference engine writes one completion at a time"
     return measure(ctx, seconds), ""
 
 
@@ -195,12 +196,12 @@ def print_cost(told: "Forecast", speed: SpeedFigures | None, why_not: str) -> No
         say(f"time:   {why_not}")
         return
     expected, most = seconds_of(told, speed)
-    say(f"time:   about {clock(expected)}, {clock(most)} if every row runs to the cap; analyses come on top")
+    say(f"time:   about {clock(expected)}, {clock(most)} if all run to the cap; analyses come on top")
     say(
-        f"        ({speed['tokens_per_second']:,.0f} tokens/s, {speed['rows_at_once']} rows side by side, "
+        f"        ({speed['tokens_per_second']:,.0f} tokens/s, {speed['rows_at_once']} side by side, "
         f"measured for {speed['seconds']:.0f} s on {speed['device']})"
     )
-    say("        (rough: long rows decode slower than the first tokens measured, and the last rows of a")
+    say("        (rough: long completions decode slower than the first tokens measured, and the last of a")
     say("        stage leave the batch half empty; expect it to be off by a half either way)")
 
 

@@ -119,17 +119,20 @@ def show_stages(
 
     is_wide = console.width >= WIDE
     names = max(map(len, stages))
-    table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True)
-    table.add_column(min_width=names, max_width=None if is_wide else max(names, console.width - 30))
-    for _ in ("rows", "time", "finished")[: 3 if is_wide else 2]:
-        table.add_column(justify="right", no_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("state", no_wrap=True)
+    widest = None if is_wide else max(names, console.width - 30)
+    table.add_column("stage", min_width=names, max_width=widest)
+    for name in ("count", "time", "finished")[: 3 if is_wide else 2]:
+        table.add_column(name, justify="right", no_wrap=True)
     for name, status in stages.items():
         record = records.get(name)
-        rows = f"{record.rows:,}" if record and record.rows is not None else ""
+        count = f"{record.rows:,}" if record and record.rows is not None else ""
         taken = clock(record.seconds) if record and record.seconds is not None else ""
         finished = [(record.finished or "")[:16].replace("T", " ")] if record and is_wide else []
-        table.add_row(Text(status.state, COLOURS[status.state]), Text(disarmed(name)), rows, taken, *finished)
+        table.add_row(
+            Text(status.state, COLOURS[status.state]), Text(disarmed(name)), count, taken, *finished
+        )
         if status.reason and (record or status.state != "missing"):
             table.add_row("", Padding(Text(disarmed(status.reason), "dim"), (0, 0, 0, 2)))
     for line in heading.lines():

@@ -87,7 +87,7 @@ def load_config(
     except ValidationError as error:
         mistakes = _explain(error, read.source, origins)
         raise UserError(
-            f"{read.source}: {_count(mistakes)}",
+            f"{_blamed(mistakes, read.source)}: {_count(mistakes)}",
             "\n        ".join(mistakes),
             "correct the keys above; `backtracking config show --explain` lists every key and what it takes",
         ) from None
@@ -113,8 +113,14 @@ def _drop_unknown(data: dict[str, Any]) -> tuple[str, ...]:
     return ()
 
 
+def _blamed(mistakes: list[str], source: str) -> str:
+    """Where the mistakes were made: in the file, on the command line, or both."""
+    typed = sum(mistake.startswith("--set: ") for mistake in mistakes)
+    return source if not typed else "--set" if typed == len(mistakes) else f"{source} and --set"
+
+
 def _count(mistakes: list[str]) -> str:
-    return "one mistake in the config" if len(mistakes) == 1 else f"{len(mistakes)} mistakes in the config"
+    return "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
 
 
 # --- overrides ---------------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ def require_rows(studies: Sequence[MeasuredRun]) -> None:
         last = studies[-1].paths
         raise UserError(
             f"run {last.run_id} has no completions to read",
-            f"{last.generations} holds no rows; runs of the earlier implementation kept only their tables",
+            f"{last.generations} holds none; runs of the earlier implementation kept only their tables",
             "run: backtracking generate --condition baseline",
         )
 

@@ -126,7 +126,7 @@ def _asked(evidence: Evidence, wanted: ConfigKey) -> float:
 def _share_cut(evidence: Evidence, figure: Figure) -> str:
     """How many baseline rows were cut, from what the figure's stage reads, or it grows old unseen."""
     rates = _rates_cut(evidence) or ([] if figure is later.STEP_FIGURE else _rates_cut_in_sweep(evidence))
-    return f"Baseline rows cut at the cap: {100 * rates[0]:.1f}%." if rates else ""
+    return f"Baseline completions cut at the cap: {100 * rates[0]:.1f}%." if rates else ""
 
 
 def _rates_cut(evidence: Evidence) -> list[float]:

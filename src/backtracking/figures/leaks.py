@@ -97,7 +97,7 @@ def plot_correction_flow(flow: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     `flow`: `correction_flow.csv`.
     """
     if flow.empty or not flow["total"].max():
-        raise NothingToShow("no baseline row made a checkable error and corrected it")
+        raise NothingToShow("no baseline completion made a checkable error and corrected it")
     shares = flow.pivot_table(index="arm", columns="fate", values="share", aggfunc="sum", sort=False)
     shares = shares.reindex(columns=[fate.name for fate in FATES]).fillna(0.0)
     if set(shares.index) <= {BASELINE_NAME}:
@@ -135,7 +135,7 @@ def plot_correction_flow(flow: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     )
     figure.caption = Caption(
         "What becomes of corrections", _flow_says(shares),
-        "Each bar: the same rows under one arm, by how they end.",
+        "Each bar: the same problems and samples under one arm, by how they end.",
         f"n = {counted(int(flow['total'].max()), 'baseline completion')} that erred and ended right.",
     )  # fmt: skip
     return figure

@@ -23,7 +23,7 @@ from backtracking.figures.marks import Points
 from backtracking.figures.style import PAGE, Drawing, drawn, panels
 from backtracking.measurements.floors import FEWEST_PROBLEMS
 
-CONTROLS = {"matched_row": "another row", "same_row_earlier": "same row, earlier"}
+CONTROLS = {"matched_row": "another completion", "same_row_earlier": "same completion, earlier"}
 COMPONENTS = {"attn": "attention", "mlp": "MLP"}
 NO_ONSETS = "no onsets to read"
 

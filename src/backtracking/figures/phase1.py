@@ -25,7 +25,7 @@ def plot_backtracking_rate_by_variant(table: pd.DataFrame, *, width: float = PAG
     `table`: one row per variant with `variant, total, backtracking_rate, accuracy, truncation_rate`.
     """
     if table.empty:
-        raise NothingToShow("no baseline rows")
+        raise NothingToShow("no baseline completions")
     names = [str(name) for name in table["variant"]]
     return _rates(table, width, names, [colour("baseline")] * len(table), "The baseline by prompt format")
 
@@ -37,7 +37,7 @@ def plot_backtracking_rate_by_condition(table: pd.DataFrame, *, width: float = P
     `table`: one row per condition with `variant, condition, total, backtracking_rate, accuracy`.
     """
     if table.empty:
-        raise NothingToShow("no rows of any condition")
+        raise NothingToShow("no completions of any condition")
     several = table["variant"].nunique() > 1
     names = [
         f"{condition} / {variant}" if several else str(condition)
@@ -88,7 +88,7 @@ def plot_formatting_effect_on_backtracking(table: pd.DataFrame, *, width: float 
     `table` as for `plot_backtracking_rate_by_variant`; the first row is the reference.
     """
     if table.empty:
-        raise NothingToShow("no baseline rows")
+        raise NothingToShow("no baseline completions")
     if len(table) == 1:
         raise NothingToShow(f"one prompt format only, {quoted(table['variant'].iloc[0])}: nothing to compare")
     table = table.reset_index(drop=True)
@@ -140,7 +140,7 @@ def plot_backtracking_vs_accuracy(table: pd.DataFrame, *, width: float = PAGE) -
     cut completions stands beside where it is known.
     """
     if table.empty:
-        raise NothingToShow("no baseline rows")
+        raise NothingToShow("no baseline completions")
     variants = list(dict.fromkeys(table["variant"]))
     figure, axes = canvas(width, 0.62 * len(variants) + 0.2)
     looks = {False: ("baseline", "o", "without backtracking"), True: ("onset", "s", "with backtracking")}
@@ -187,13 +187,13 @@ def _apart(table: pd.DataFrame) -> str:
 
 @drawn
 def plot_onset_stability(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
-    """How many positions have an onset in which share of their continuations: onsets beside matched places.
+    """How many positions have an onset in which share of their continuations: onsets beside matched controls.
 
     `table`: `onset_stability.csv`.
     """
     if table.empty:
         raise NothingToShow("no onset was sampled again")
-    kinds = {"onset": "onsets", "matched_row": "matched places"}
+    kinds = {"onset": "onsets", "matched_row": "matched controls"}
     kinds = {kind: name for kind, name in kinds.items() if (table["position_kind"] == kind).any()}
     figure, axes = panels(width, len(kinds), 1.5, share="both")
     means = stability_summary(table, 1.0).set_index("position_kind")

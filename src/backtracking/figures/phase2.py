@@ -169,7 +169,7 @@ def plot_continuation_ablation_effect(summary: pd.DataFrame, *, width: float = P
         "other_families_prob": "P(other families)",
     }
     shown = [name for name in quantities if name in summary]
-    kinds = {"onset": ("onset", "o", "at the onset"), "control": ("matched_row", "s", "at a matched place")}
+    kinds = {"onset": ("onset", "o", "at the onset"), "control": ("matched_row", "s", "at a matched control")}
     parts = {
         kind: summary[summary["position_kind"] == kind].sort_values("scale", ascending=False)
         for kind in kinds
@@ -204,7 +204,7 @@ def plot_continuation_ablation_effect(summary: pd.DataFrame, *, width: float = P
     return figure
 
 
-_POSITIONS = {"onset": "onsets", "control": "matched places"}
+_POSITIONS = {"onset": "onsets", "control": "matched controls"}
 
 
 def _most(part: pd.DataFrame, column: str) -> int:

@@ -24,7 +24,7 @@ def plot_fixed_prefixes(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     `table`: `fixed_prefixes.csv`; a random arm's sets are small dots below their mean.
     """
     if table.empty:
-        raise NothingToShow("no right baseline row states a step that could be made wrong")
+        raise NothingToShow("no right baseline completion states a step that could be made wrong")
     pooled = table[table["draw"].isna()].reset_index(drop=True)
     if set(pooled["arm"]) == {BASELINE_NAME}:
         raise NothingToShow(f"the baseline is the only arm. {_say(pooled)}".rstrip("."))

@@ -98,7 +98,7 @@ def baseline_rows(events: pd.DataFrame, variant: str, source: str = "these rows"
     rows = events[wanted].reset_index(drop=True)
     if rows.empty:
         raise UserError(
-            f"{source} has no baseline rows of {variant!r}",
+            f"{source} has no baseline completions of {variant!r}",
             "the mechanism is studied on unchanged generations",
             f"run: backtracking generate --condition baseline --variant {variant}, then detect-events",
         )

@@ -13,7 +13,7 @@ COUNTS = ("total_calls", "ablation_calls", "skipped_calls")
 def counts_of_start(
     ledger: Ledger, generated: Mapping[str, int], resumed: Mapping[str, int]
 ) -> dict[str, Any]:
-    """One start: its counts, whether they are what the schedule says for the rows generated, and the rows
+    """One start: its counts, whether they are what the schedule says for these completions, and the rows
     that were there (`rows_found`) and that are now."""
     return ledger.as_dict() | {
         "rows_generated": dict(generated),

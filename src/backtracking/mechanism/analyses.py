@@ -97,7 +97,9 @@ def _fitting_rows(bench: Bench, items: Sequence[Item], rows: Iterable[Generation
         if len(chosen) < FITTING_ROWS:
             chosen.append([*record.prompt_ids, *record.completion_ids])
     if not kept[False]:
-        bench.reporter.say("  note: every row is studied, so the translators are fitted on studied rows")
+        bench.reporter.say(
+            "  note: every completion is studied, so the translators are fitted on studied ones"
+        )
     return kept[False] or kept[True]
 
 

@@ -31,6 +31,7 @@ def compute_resumably(
     settings: str,
     reporter: Reporter,
     label: str,
+    unit: str = "positions",
     together: Sequence[Sequence[int]] | None = None,
 ) -> list[Values]:
     """Values of every key, in order; `compute` is asked only for the indices that the file lacks.
@@ -49,9 +50,9 @@ def compute_resumably(
     kept = _kept(file, {key: group_of.get(key) for key in first})
     pending = [index for key, index in first.items() if key not in kept]
     if kept and pending:
-        reporter.say(f"  resuming: {len(kept):,} of {len(first):,} positions done")
+        reporter.say(f"  resuming: {len(kept):,} of {len(first):,} {unit} done")
     calls = [pending] if together is None else [group for group in groups if set(group) & set(pending)]
-    with file.appending() as append, reporter.bar(label, sum(map(len, calls)), "positions") as bar:
+    with file.appending() as append, reporter.bar(label, sum(map(len, calls)), unit) as bar:
         for call in calls:
             for index, values in compute(call):
                 key = keys[index]

@@ -85,7 +85,7 @@ def _means(
     if not readings:
         raise UserError(
             "mean ablation needs positions to average over",
-            "no Phase 1 baseline row with a matched control was found",
+            "no Phase 1 baseline completion with a matched control was found",
             "give --phase1-run-id ID of a run whose detect-events is done",
         )
     outputs = component_outputs(model, [reading.seen for reading in readings], 1, budget)

@@ -102,7 +102,7 @@ def _hooks(page: Page) -> None:
     page.section("What the hooks did")
     if "matches_schedule" in debug:
         agrees = "agree with" if debug["matches_schedule"] else "**differ from**"
-        checked = f"The counts {agrees} what the schedule says for the rows generated."
+        checked = f"The counts {agrees} what the schedule says for these completions."
     else:
         checked = f"Whether the counts are what the schedule says is not in {files.HOOK_DEBUG.file}."
     page.say(

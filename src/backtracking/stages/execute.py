@@ -72,9 +72,12 @@ def status_of(stage: Stage, ctx: RunContext) -> Status:
     if record.outcome not in ("done", "not testable"):
         if record.outcome == "started" and is_locked(ctx.paths.lock):
             return Status("running")
-        if record.outcome == "failed":
-            return Status("failed", record.reason or f"started at {record.started}")
-        return Status("interrupted", f"{record.outcome} at {record.started}")
+        began = f"started {record.started}"
+        return (
+            Status("failed", record.reason or began)
+            if record.outcome == "failed"
+            else Status("interrupted", began)
+        )
     return _status_of_result(stage, ctx, record, record.outcome)
 
 

@@ -92,7 +92,7 @@ class Forecast:
             return self
         size = BYTES_PER_ROW + tokens * BYTES_PER_TOKEN
         return replace(
-            self, length=Length(tokens, size, "the mean of the rows that ended in the measurement")
+            self, length=Length(tokens, size, "the mean of the completions that ended in the measurement")
         )
 
     @property
@@ -144,8 +144,10 @@ def _length(ctx: RunContext) -> Length:
         weighed = _weigh(run) if run is not None else None
         if weighed is not None:
             rows, tokens, size = weighed
-            return Length(tokens / rows, size / rows, f"the mean of {rows:,} rows of {words}")
-    return Length(None, 0.0, f"a guess, {GUESSED_SHARE:.0%} of the cap: there are no rows to go by yet")
+            return Length(tokens / rows, size / rows, f"the mean of {rows:,} completions of {words}")
+    return Length(
+        None, 0.0, f"a guess, {GUESSED_SHARE:.0%} of the cap: there are no completions to go by yet"
+    )
 
 
 def _weigh(run: RunPaths) -> tuple[int, int, int] | None:

@@ -33,7 +33,7 @@ def choose_prefixes(
     pairs = draw_prefixes(rewriter, [right[k] for k in order], read, count)
     if len(pairs) < count:
         ctx.reporter.say(
-            f"  note: only {len(pairs):,} of {count:,} prefixes: too few right baseline rows state a step "
+            f"  note: only {len(pairs):,} of {count:,} prefixes: too few right completions have a step "
             "that can be made wrong"
         )
     return pairs
@@ -43,7 +43,7 @@ def check_problems(prefixes: "Sequence[Pair]", right: Sized) -> None:
     """Refuse prefixes of too few problems."""
     if (problems := len({prefix.example_id for prefix in prefixes})) < FEWEST_PROBLEMS:
         raise NotTestable.too_few_problems(
-            f"with a step like 12 + 5 = 17 to make wrong (right baseline rows: {len(right):,})",
+            f"with a step like 12 + 5 = 17 to make wrong (in {len(right):,} right baseline completions)",
             problems,
             FEWEST_PROBLEMS,
             "an interval is taken over problems",
@@ -75,6 +75,7 @@ def write_kept(
         ),
         reporter=ctx.reporter,
         label=name,
+        unit="completions",
     )
     failed = [
         f"{task.example_id} under {task.arm}"

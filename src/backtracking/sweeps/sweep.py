@@ -373,8 +373,8 @@ class _Read:
         if "arm" not in events or not (events["arm"] == BASELINE_NAME).any():
             raise UserError(
                 "the baseline has no completion, so no arm can be compared with it",
-                "every one of its rows failed; the first reason is noted above and in its rows",
-                "mend that and run the same command again: failed rows are made anew",
+                "every one of its completions failed; the first reason is noted above and in its file",
+                "fix that and run the same command again: failed completions are made again",
             )
         return events
 

@@ -136,7 +136,7 @@ def _of_ledger(run: AuditedRun, acted: Mapping[str, float]) -> Iterator[Finding]
 @rule(
     bounds="Fails at any difference, and where hooks were called and never acted.",
     why="The ledger counts what hooks did, the schedule says what they had to do: where they differ, "
-    "some rows were not made under the arm that they are named after.",
+    "some completions were not made under the arm that they are named after.",
     what_to_do="Run the sweep again with --force; if they still differ, report it with hook_debug.json.",
 )
 def hooks_against_schedule(run: AuditedRun) -> Finding:
@@ -176,7 +176,9 @@ def winner_unconfirmed(run: AuditedRun) -> Finding:
     winners = sorted({str(name) for arms in judged for name in arms.loc[arms["verdict"] == HELD, "arm"]})
     if winners:
         return Finding(
-            FAIL, f"{quoted(winners[0])} was never confirmed on other problems", float(len(winners))
+            FAIL,
+            f"{quoted(winners[0])} was picked and never confirmed on other problems",
+            float(len(winners)),
         )
     if judged:
         return Finding(PASS, "no arm qualifies, so there is nothing to confirm", 0.0)

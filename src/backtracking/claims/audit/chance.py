@@ -43,7 +43,7 @@ class _Accuracy:
     bounds=f"Fails where permuted gold does as well with p > {LEVEL}. Without the problems: where the "
     "interval holds what answers that are right elsewhere would get; where that is not known either, "
     f"up to {HARDLY_ANY:.0%}.",
-    why="An accuracy that the gold answers of other problems give as well is that of a lottery: rows "
+    why="An accuracy that the gold answers of other problems give as well is that of a lottery: completions "
     "and gold answers may be joined wrongly, and no change of it means anything.",
     what_to_do="Check that answers are joined to problems by id; if they are, take problems that the model "
     "can solve, or raise generation.max_new_tokens.",

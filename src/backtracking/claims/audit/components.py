@@ -140,8 +140,8 @@ def selection_collateral(run: AuditedRun) -> Finding:
 @rule(
     bounds=f"Fails where a kind of control is lacking altogether, or more than {MANY_REUSED:.0%} are used "
     f"again; warns where more than {FEW_UNMATCHED:.0%} lack, more than {FEW_REUSED:.0%} are used again, or "
-    f"more than {MANY_UNLIKE:.0%} stand at another kind of place (or, where that is not told, {UNBALANCED:g} "
-    "standard deviations earlier or later).",
+    f"more than {MANY_UNLIKE:.0%} stand at another kind of position (or, where that is "
+    f"not told, {UNBALANCED:g} standard deviations earlier or later).",
     why="An onset is only as special as what it is compared with: controls that lack, repeat, or "
     "stand elsewhere in the text make differences of their own.",
     what_to_do="Sample more completions (generation.num_samples_per_prompt, dataset.max_examples) so that "
@@ -204,13 +204,15 @@ def _unbalanced(run: AuditedRun, kind: str, rows: pd.DataFrame) -> list[Finding]
 
 
 def _unlike(kind: str, rows: pd.DataFrame, told: Sequence[str]) -> list[Finding]:
-    """Controls that stand at another kind of place than their onsets, where the table tells."""
+    """Controls that stand at another kind of position than their onsets, where the table tells."""
     used = rows[as_label(rows["matching"]).ne("unmatched")]
     if used.empty:
         return []
     differs = [as_label(used[name]) != as_label(used[f"control_{name}"]) for name in told]
     share = float(np.mean(np.any(differs, axis=0)))
-    says = f"{percent(share)} of {len(used):,} controls of kind {quoted(kind)} stand at another kind of place"
+    says = (
+        f"{percent(share)} of {len(used):,} controls of kind {quoted(kind)} stand at another kind of position"
+    )
     return [graded(share, says, warn=MANY_UNLIKE)]
 
 
@@ -226,7 +228,7 @@ def _elsewhere(run: AuditedRun, kind: str, rows: pd.DataFrame) -> list[Finding]:
     if known.sum() < FEWEST_EVENTS or not spread > 0:
         return []
     apart = abs(float((there - here)[known].mean())) / spread
-    says = f"controls of kind {quoted(kind)} lie {apart:.2f} standard deviations from their onsets' place"
+    says = f"controls of kind {quoted(kind)} lie {apart:.2f} standard deviations from their onsets' positions"
     return [graded(apart, says, warn=UNBALANCED)]
 
 

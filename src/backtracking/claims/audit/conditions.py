@@ -158,7 +158,7 @@ class _Change:
 @rule(
     bounds=f"Fails where a rate differs by more than {100 * MARGIN:g} points with p < {SURELY}; less warns.",
     why="The two phases measure the same untouched model on the same problems: where their baselines "
-    "differ, rows, settings or gold answers do.",
+    "differ, so do completions, settings or gold answers.",
     what_to_do="Compare the configs of both runs (cap, temperature, problems, prompt format) and whether "
     "answers are joined to problems by id; then run the sweep again.",
 )

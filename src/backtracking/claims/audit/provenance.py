@@ -18,26 +18,28 @@ _READ_OFF = ("completion_tokens", "onset_char", "predicted_answer", "strict")
 
 
 @rule(
-    bounds=f"Warns above {MOST_DIVERGED:.0%} of the rows, fails above {FAR_TOO_MANY:.0%}. Measured where two "
-    "phases sampled the same baseline alike; elsewhere not applicable, except in float32.",
-    why="Rows of the same seed are paired across arms. In half precision some part for the "
+    bounds=f"Warns above {MOST_DIVERGED:.0%} of the completions, fails above {FAR_TOO_MANY:.0%}. Measured "
+    "where two phases sampled the same baseline alike; elsewhere not applicable, except in float32.",
+    why="Completions of the same seed are paired across arms. In half precision some part for the "
     "arrangement of the batch alone, which passes for an effect and hides the first token that an "
     "arm changed.",
     what_to_do="Set model.torch_dtype: float32, or read first divergences and small effects against this "
     "rate.",
 )
 def bfloat16_divergence(run: AuditedRun) -> Finding:
-    """Untouched rows of one seed that came out differently in the two phases, and the number format."""
+    """Untouched completions of one seed that differ between the two phases, and the number format."""
     dtype = str(run.part("model").get("dtype") or run.setting("model.torch_dtype") or "unknown")
     rates = _parted(run)
     if rates is not None:
         share, rows = rates
-        says = f"{percent(share)} of {rows:,} untouched rows differ between the phases ({quoted(dtype)})"
+        says = (
+            f"{percent(share)} of {rows:,} untouched completions differ between the phases ({quoted(dtype)})"
+        )
         return graded(share, says, warn=MOST_DIVERGED, fail=FAR_TOO_MANY)
     if dtype in HALF_FORMATS:
-        return not_applicable(f"{dtype}: how many rows part by arithmetic alone was not measured here")
+        return not_applicable(f"{dtype}: how many completions part by arithmetic alone was not measured here")
     if dtype == "float32":
-        return Finding(PASS, "float32: a row does not depend on its batch", 0.0)
+        return Finding(PASS, "float32: a completion does not depend on its batch", 0.0)
     return not_applicable("the number format is not in this run's record")
 
 

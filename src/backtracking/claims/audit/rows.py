@@ -29,11 +29,12 @@ class _Share:
     rows: int
 
     def __str__(self) -> str:
-        return f"{percent(self.value)} of {self.rows:,} rows of {self.name}"
+        return f"{percent(self.value)} of {self.rows:,} completions of {self.name}"
 
 
 @rule(
-    bounds=f"Warns above {MANY_CUT:.0%} of a baseline's rows, fails above {MOST_CUT:.0%}; cut arms warn.",
+    bounds=f"Warns above {MANY_CUT:.0%} of a baseline's completions, fails above {MOST_CUT:.0%}; "
+    "cut arms warn.",
     why="A completion that is cut cannot answer: accuracy then measures the token cap, and onsets "
     "behind it are lost.",
     what_to_do="Raise generation.max_new_tokens until fewer than 10% of the baseline completions are cut, "
@@ -92,8 +93,8 @@ def _shares(table: pd.DataFrame, names: list[str], are_baselines: list[bool]) ->
 @rule(
     bounds=f"Fails at any duplicate or foreign row, and above {MANY_MISSING:.0%} missing; fewer "
     "missing rows warn.",
-    why="Rows are joined by problem and sample: a row that is there twice counts twice, one that "
-    "lacks leaves its pair, and one of another study is no evidence.",
+    why="Rows are joined by problem and sample: a duplicate counts twice, a missing one leaves its pair "
+    "alone, and one of another study is no evidence.",
     what_to_do="Find where the rows come from (two runs in one file, an interrupted generation), remove what "
     "does not belong, and run generate and detect-events again.",
 )
@@ -120,7 +121,7 @@ def _duplicates(group: Group) -> str:
     if "sample_id" not in keys:
         return ""
     count = int(group.rows.duplicated(keys).sum())
-    return f"{count:,} rows of {group.name} are there twice ({group.table.file})" if count else ""
+    return f"{count:,} rows of {group.name} are duplicates ({group.table.file})" if count else ""
 
 
 def _foreign(run: AuditedRun) -> Iterator[str]:

@@ -139,9 +139,13 @@ def _components(document: Document, data: Comparison) -> None:
         lacks = any("selected components" in what for side in "ab" for what in data["lacking"][side])
         document.say("Not compared." if lacks else "Neither run selected a component.")
         return
-    rules = " and ".join(f"{side.upper()} by {data['selected_by'][side]}" for side in "ab")
-    document.say(f"Selected: {rules}; beside it what the removal changed, as the run's scan measured it.")
+    rules = " and ".join(f"{side.upper()} {_selected_by(data['selected_by'][side])}" for side in "ab")
+    document.say(f"{rules}. Beside each component: what its removal changed in that run's scan.")
     _table(document, "Components that a run selected", ["Component", "A", "B"], rows, holds="text")
+
+
+def _selected_by(rule: str) -> str:
+    return "does not say how it selected" if rule == "unknown" else f"selected by {rule}"
 
 
 def _component_rows(lines: Sequence[Comparison]) -> Iterator[list[str]]:

@@ -98,7 +98,7 @@ def measured_rates(side: ComparedRun) -> dict[FormatAndCondition, ConditionSums]
         for line in () if lines is None else lines_of(lines):
             measured_under.setdefault((ANY_FORMAT, str(line["arm"])), ConditionSums(line=line))
     if measured_under:
-        side.lacks("intervals: it kept rates of its arms, no rows")
+        side.lacks("intervals: it kept rates of its arms, no completions")
     return measured_under
 
 

@@ -43,7 +43,7 @@ class CompareConditions(Stage):
         tallies = tally_file(events, variant=self.variant, cap=token_cap(ctx.paths))
         if "baseline" not in names(tallies, "condition", variant=self.variant):
             raise UserError(
-                f"{events} has no baseline rows of {self.variant!r}",
+                f"{events} has no baseline completions of {self.variant!r}",
                 "conditions are compared with the baseline of the same prompt format",
                 f"run: backtracking generate --variant {self.variant} (baseline), then detect-events",
             )

@@ -101,7 +101,7 @@ class DetectEvents(Stage):
             )
         ctx.reporter.say(
             f"  note: completions of problems that are no longer in the dataset are left out: "
-            f"{left_out.total():,} rows, {len(left_out):,} problem{'s' if len(left_out) > 1 else ''}"
+            f"{left_out.total():,}, of {len(left_out):,} problem{'s' if len(left_out) > 1 else ''}"
         )
 
     def _reader(self, ctx: RunContext, gold: Mapping[str, str]) -> EventReader:

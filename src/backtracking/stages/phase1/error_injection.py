@@ -86,6 +86,7 @@ class ErrorInjection(Stage):
 
     def _pairs(self, ctx: RunContext) -> "tuple[list[Pair], dict[str, Any]]":
         """Rewrites of right steps in right baseline rows, spread over problems, and what gave none."""
+        from backtracking.claims.wording import counted
         from backtracking.measurements.injections import Rewriter
         from backtracking.text.onsets import Detector
         from backtracking.text.tokenization import TokenMap
@@ -103,11 +104,11 @@ class ErrorInjection(Stage):
         check_problems(pairs, chosen)
         if without_step:
             ctx.reporter.say(
-                f"  note: {without_step} of {len(chosen)} rows have no right step that a new sentence follows"
+                f"  note: {without_step} of {len(chosen)} completions have no right step before a sentence"
             )
         for kind, count in missing.items():
-            rows = "1 row" if count == 1 else f"{count:,} rows"
-            ctx.reporter.say(f"  note: {kind} was not possible in {rows}")
+            completions = counted(count, "completion")
+            ctx.reporter.say(f"  note: {kind} was not possible in {completions}")
         return pairs, {
             "rows": len(chosen),
             "rows_without_a_step": without_step,
@@ -158,6 +159,7 @@ class ErrorInjection(Stage):
             settings=settings_digest(ctx, MODEL_KEYS, phrases=phrases),
             reporter=ctx.reporter,
             label=f"{self.name} {part}",
+            unit="pairs",
             together=list(batches([2 * len(p.clean) for p in pairs], ctx.config.analysis.batch_tokens)),
         )
 

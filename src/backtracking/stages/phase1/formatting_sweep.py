@@ -41,7 +41,7 @@ class FormattingSweep(Stage):
         tallies = tally_file(events, condition=BASELINE_NAME, cap=token_cap(ctx.paths))
         if not names(tallies, "variant", condition=BASELINE_NAME):
             raise UserError(
-                f"{events} has no baseline rows",
+                f"{events} has no baseline completions",
                 "prompt formats are compared without any intervention",
                 "run: backtracking generate --condition baseline for each variant, then detect-events",
             )

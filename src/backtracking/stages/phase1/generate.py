@@ -122,7 +122,7 @@ class Generate(Stage):
         done = self._rows_kept(ctx, file, rows, notes)
         pending = [row for key, row in rows.items() if key not in done]
         if done and pending:
-            ctx.reporter.say(f"  resuming: {len(done):,} of {len(rows):,} rows done")
+            ctx.reporter.say(f"  resuming: {len(done):,} of {len(rows):,} completions done")
         with file.appending() as append, ctx.reporter.bar("completions", len(pending)) as bar:
             ledger, failed = Ledger(), list[str]()
             for record in generate_rows(
@@ -148,7 +148,8 @@ class Generate(Stage):
         """All rows of the variant under the condition."""
         generation = ctx.config.generation
         rows = ctx.problem_count() * generation.num_samples_per_prompt
-        at_most = self.condition == SINGLE  # where two stand out
+        is_ablated = self.condition != BASELINE_NAME  # which takes something that stands out; alone, two
+        at_most = self.condition == SINGLE or (is_ablated and not readings.SELECTED.exists(ctx.paths))
         return Completions({self._completions(ctx): rows}, generation.max_new_tokens, at_most=at_most)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:

@@ -39,7 +39,7 @@ class OnsetStability(Stage):
 
     name: ClassVar[str] = "onset-stability"
     phase: ClassVar[Literal[1, 2]] = 1
-    unit: ClassVar[str] = "position"
+    unit: ClassVar[str] = "completion"
     config_keys: ClassVar[tuple[str, ...]] = (*SAMPLED, "analysis.stable_share")
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
@@ -76,7 +76,8 @@ class OnsetStability(Stage):
         summary = stability_summary(table, asked.stable_share)
         figures.publish(ctx.paths, readings.STABILITY, table)
         figures.publish(ctx.paths, readings.STABILITY_SUMMARY, summary)
-        return Result(rows=len(table), notes={"events": len(events)})
+        written = sum(len(drawn) for drawn in (*begins.values(), *likeliest.values()))
+        return Result(rows=written, notes={"events": len(events)})
 
     @property
     def _work(self) -> str:
@@ -121,6 +122,7 @@ class OnsetStability(Stage):
             settings=settings_digest(ctx, SAMPLED, prefixes=[at.seen for at, _ in wanted[:: how.samples]]),
             reporter=ctx.reporter,
             label=self.name,
+            unit="completions",
         )
         begins: dict[Reading, list[int | None]] = {}
         for (at, _), drawn in zip(wanted, values, strict=True):

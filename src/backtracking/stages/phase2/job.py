@@ -146,13 +146,13 @@ def current_arms(ctx: RunContext, variant: str, names: Iterable[str]) -> "tuple[
     current = [arm for arm in arms if is_current(job, arm)]
     if BASELINE_NAME not in {arm.name for arm in current}:
         raise UserError(
-            "the sweep's rows were made with other settings",
+            "the sweep's completions were made with other settings",
             "model, prompts, sampling or seed have changed since",
             "run: backtracking phase2-subset-sweep",
         )
     for arm in arms:
         if arm not in current:
-            ctx.reporter.say(f"  note: {arm.name} is left out: its rows were made with other settings")
+            ctx.reporter.say(f"  note: {arm.name} is left out: its completions were made with other settings")
     return job, current
 
 
