@@ -132,7 +132,7 @@ class ScaleSweepConfig(Section):
     variant: Name = "baseline_think_newline"
     """The prompt format it runs in."""
     subset_name: Name = "mlp_late_cluster"
-    """A subset of the subset sweep, or `best` for the winner of that sweep."""
+    """A subset of the subset sweep, or `best` for the arm picked from that sweep."""
     scales: tuple[Number, ...] = Field(default=(0.0, 0.25, 0.5, 0.75, 0.9), min_length=1)
     """Factors on the components' outputs."""
 
@@ -187,12 +187,12 @@ class SearchConfig(Section):
 
 
 class ConfirmConfig(Section):
-    """The winner measured on problems that it was not picked on (`backtracking phase2-confirm`)."""
+    """The picked arm measured on problems that it was not picked on (`backtracking phase2-confirm`)."""
 
     enabled: bool = True
     """Whether the pipeline runs it."""
     random_draws: PositiveInt = 10
-    """Draws of the random control of the winner's shape."""
+    """Draws of the random control of the picked arm's shape."""
     fixed_prefixes: Annotated[int, Field(ge=0)] = 60
     """Prefixes of held-out rows from which every arm writes on, with a wrong result and without; 0: none."""
 

@@ -247,7 +247,7 @@ def _say_what_is_there(job: SweepJob, arms: Sequence[Arm], done: Mapping[str, in
     if whole := [arm.name for arm in arms if done.get(arm.name) == rows]:
         job.reporter.say(f"  on disk already: {', '.join(whole)}")
     if begun := [done[arm.name] for arm in arms if 0 < done.get(arm.name, 0) < rows]:
-        job.reporter.say(f"  resuming: {sum(begun):,} of {rows * len(begun):,} rows done")
+        job.reporter.say(f"  resuming: {sum(begun):,} of {rows * len(begun):,} completions done")
 
 
 def _file(job: SweepJob, arm: Arm) -> RowFile[GenerationRecord]:
