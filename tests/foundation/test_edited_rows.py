@@ -79,7 +79,7 @@ def test_rows_without_digests_stay_readable(cli, small_config, finished):
         del row["digest"], row["made_with"]
     write(finished, [*map(json.dumps, bare[:-2])])
     outcome = cli("generate", "-c", small_config)
-    assert "resuming: 14 of 16 rows done" in outcome.err
+    assert "resuming: 14 of 16 completions done" in outcome.err
     assert cli("detect-events", "-c", small_config).code == 0
 
 

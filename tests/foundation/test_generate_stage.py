@@ -62,7 +62,7 @@ def test_lost_torn_and_doubled_rows_are_made_good(cli, small_config, workdir):
     path.write_bytes(b"".join([lines[5], lines[0], lines[0], lines[9]]) + lines[3][:40])
     outcome = cli("generate", "-c", small_config)
     assert outcome.code == 0, outcome.err
-    assert "resuming: 3 of 16 rows done" in outcome.err
+    assert "resuming: 3 of 16 completions done" in outcome.err
     assert path.read_bytes() == whole
 
 
@@ -70,7 +70,7 @@ def test_more_samples_keep_the_rows_that_are_there(cli, small_config, workdir):
     prepared(cli, small_config)
     few = rows(workdir)
     outcome = cli("generate", "-c", small_config, "--set", "generation.num_samples_per_prompt=3")
-    assert "resuming: 16 of 24 rows done" in outcome.err
+    assert "resuming: 16 of 24 completions done" in outcome.err
     many = rows(workdir)
     assert [row for row in many if row["sample_id"] < 2] == few
     cli("generate", "-c", small_config)

@@ -87,7 +87,7 @@ def test_random_sets_are_the_same_when_their_run_is_resumed(regenerate, cli, sma
     path.write_bytes(b"".join(whole.splitlines(keepends=True)[:7]))
     listed.unlink()
     outcome = cli("generate", "-c", small_config, "--condition", "random_ablation")
-    assert "resuming: 7 of 16 rows done" in outcome.err
+    assert "resuming: 7 of 16 completions done" in outcome.err
     assert (path.read_bytes(), listed.read_bytes()) == (whole, sets)
     more = regenerate("random_ablation", [1], [2], "--set", "ablation_generation.random_draws=3")
     assert "resuming" not in more.err, "other sets: every row is dealt anew"

@@ -133,7 +133,7 @@ def test_one_problem_has_no_interval_and_no_gap_no_share():
 def test_without_any_prefix_there_is_an_empty_table_and_a_figure():
     table = prefix_table(rows("baseline", 0.9, 0.1).iloc[:0])
     assert table.empty
-    with pytest.raises(NothingToShow, match="no right baseline row"):
+    with pytest.raises(NothingToShow, match="no right baseline completion"):
         plot_fixed_prefixes(table)
     with pytest.raises(NothingToShow, match="the baseline is the only arm"):
         plot_fixed_prefixes(prefix_table(rows("baseline", 0.9, 0.1)))

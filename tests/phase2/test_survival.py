@@ -142,4 +142,4 @@ def test_arms_of_another_sweep_are_shared_and_those_cut_off_are_resumed(tmp_path
     rows = path.read_text().splitlines(keepends=True)
     path.write_text("".join(rows[:3]))
     run_subset_sweep(world.job(model, tmp_path, reporter=again), SUBSETS)
-    assert f"  resuming: 3 of {len(rows)} rows done" in again.lines
+    assert f"  resuming: 3 of {len(rows)} completions done" in again.lines
