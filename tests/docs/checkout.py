@@ -5,7 +5,7 @@ What stands in for what, and nothing else does:
 - configs: the bundled reasoner for the real model, its problems for GSM8K, a short cap, few problems,
   samples, draws and scales; the last layers of six for those of 28 (`SMALL`, `REAL`, `LAYERS`);
 - `.venv`: the checkout's own source, and the packages of the environment that the tests run in; its
-  `backtracking`, `python -m` and a page's Python run in a process that has loaded these already (`warm.py`);
+  `backtracking`, `python` and a page's Python run in a process that has loaded these already (`warm.py`);
 - `.venv-bench`: the same, with the bundled reasoner in the place of SmolLM2;
 - the commands of `SHORTER` and the calls of `SHORTER_PYTHON`: the same program, told to do less;
 - `PHASE1_RUN_ID`: the run that the command before has made.
@@ -39,7 +39,7 @@ DRAWS, SCALES = 2, 2
 WARM_PYTHON = ".venv/bin/warm-python"
 PRELUDE = f"""set -Ee -o pipefail
 trap 'echo "failed: $BASH_COMMAND" >&2' ERR
-python() {{ if [ "$1" = -m ]; then {WARM_PYTHON} "$@"; else command python "$@"; fi; }}
+python() {{ {WARM_PYTHON} "$@"; }}
 """
 REAL = {
     "model": {"hf_id": "bundled", "torch_dtype": "auto"},
@@ -77,6 +77,7 @@ SHORTER = (
 )
 
 SHORTER_PYTHON = (
+    (r"generate\(bt\.problems\(\d+\)", "generate(bt.problems(12), samples=3"),
     (r"bt\.problems\(\d+\)", "bt.problems(12)"),
     (r"samples=\d+", "samples=3"),
     (r'bt\.load\("[^"]+/[^"]+"', 'bt.load("bundled"'),

@@ -1,7 +1,7 @@
 """Commands with their libraries loaded beforehand: a server that splits itself for every command.
 
 Half of what a documented command costs here is loading torch, transformers and the stages. What stands in
-for the installed script, `python -m` and `python -c` (`CLIENT`) hands its arguments, folder, environment and
+for the installed script and `python` (`CLIENT`) hands its arguments, folder, environment and
 terminal to this server; the copy that the server makes of itself does the command. The project is that of the
 checkout, which no documented command changes; what each command loads by itself is tested elsewhere
 (`tests/foundation/test_architecture.py`), and the wheel's commands start cold.
@@ -9,15 +9,18 @@ checkout, which no documented command changes; what each command loads by itself
     python tests/docs/warm.py ADDRESS     # says "ready", and goes on until it is stopped
 """
 
+import atexit
 import gc
 import json
 import os
 import signal
 import socket
 import sys
+import traceback
 from importlib import import_module
 from pathlib import Path
-from runpy import run_module
+from runpy import run_module, run_path
+from typing import NoReturn
 
 CLIENT = """#!{python} -IS
 import json, os, socket, sys
@@ -83,6 +86,11 @@ def serve(address: str) -> None:
 def obey() -> None:
     """Do what `sys.argv` says, as `python` or the installed script would."""
     match sys.argv:
+        case [own, script, *rest] if script.endswith(".py"):
+            sys.executable = own  # what the script starts is warm too
+            sys.path.insert(0, str(Path(script).parent))
+            sys.argv = [script, *rest]
+            run_path(script, run_name="__main__")
         case [_, "-m", module, *rest]:
             sys.path.insert(0, str(Path.cwd()))
             sys.argv = [module, *rest]
@@ -97,10 +105,32 @@ def obey() -> None:
             main()
 
 
+def obeyed() -> int:
+    """Obey, and tell the exit status; what goes wrong is shown as Python shows it."""
+    try:
+        obey()
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            sys.stderr.write(f"{stop.code}\n")
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def leave(status: int) -> NoReturn:
+    """End without taking the libraries apart: that would copy most of their memory, in half a second."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
     sys.path.pop(0)  # this folder
     for library in LIBRARIES:
         import_module(library)
     gc.freeze()  # or every copy goes through all of it once more as it ends
     serve(sys.argv[1])
-    obey()
+    leave(obeyed())

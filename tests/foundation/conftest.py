@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 
+from tests.explore.conftest import type_commands
 from tests.foundation import study
 from tests.foundation.command import CommandLine
 
@@ -34,14 +35,17 @@ def workdir(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def random_reasoner(tmp_path_factory):
+def random_reasoner(made_once):
     """A folder with a tiny randomly initialised Qwen2 and the organism's kind of tokenizer."""
+    return made_once("random_reasoner", make_random_reasoner)
+
+
+def make_random_reasoner(folder):
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     from backtracking.organism.tokenizer import train_tokenizer
 
-    folder = tmp_path_factory.mktemp("random_reasoner")
     tokenizer = train_tokenizer(n=200)
     torch.manual_seed(0)
     config = Qwen2Config(
@@ -58,17 +62,14 @@ def random_reasoner(tmp_path_factory):
     )
     Qwen2ForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return folder
 
 
-@pytest.fixture
-def small_config(random_reasoner, workdir):
-    """A Phase 1 config that runs in seconds on the random model."""
-    path = workdir / "small.yaml"
+def write_small_config(folder, model):
+    path = folder / "small.yaml"
     path.write_text(
         f"""
 run: {{name: small, run_id: small}}
-model: {{hf_id: "{random_reasoner}"}}
+model: {{hf_id: "{model}"}}
 dataset: {{name: tiny_arithmetic, max_examples: 8}}
 generation: {{num_samples_per_prompt: 2, max_new_tokens: 24, temperature: 1.0, top_p: 1.0}}
 analysis: {{topk_layers_for_generation: 1}}
@@ -76,3 +77,26 @@ ablation_generation: {{random_draws: 2, fixed_prefixes: 0}}
 """
     )
     return path
+
+
+@pytest.fixture
+def small_config(random_reasoner, workdir):
+    """A Phase 1 config that runs in seconds on the random model."""
+    return write_small_config(workdir, random_reasoner)
+
+
+@pytest.fixture(scope="session")
+def generated_once(made_once, random_reasoner):
+    """The run of `small_config` with its completions."""
+
+    def make(folder):
+        write_small_config(folder, random_reasoner)
+        type_commands([(command, "-c", "small.yaml") for command in ("prepare-data", "generate")], folder)
+
+    return made_once("generated", make)
+
+
+@pytest.fixture
+def generated(generated_once, small_config, workdir):
+    """A copy of that run, in the folder that one works in."""
+    shutil.copytree(generated_once / "runs", workdir / "runs")

@@ -10,9 +10,7 @@ ROWS = "runs/small/generations/baseline_think_newline/baseline.jsonl"
 
 
 @pytest.fixture
-def finished(cli, small_config, workdir):
-    assert cli("prepare-data", "-c", small_config).code == 0
-    assert cli("generate", "-c", small_config).code == 0
+def finished(generated, workdir):
     return workdir / ROWS
 
 

@@ -19,17 +19,9 @@ def rows(workdir):
     return [json.loads(line) for line in (workdir / ROWS).read_text().splitlines()]
 
 
-def prepared(cli, config):
-    assert cli("prepare-data", "-c", config).code == 0
-    outcome = cli("generate", "-c", config)
-    assert outcome.code == 0, outcome.err
-    return outcome
-
-
-def test_rows_hold_what_the_model_read_and_wrote(cli, small_config, workdir, random_reasoner):
+def test_rows_hold_what_the_model_read_and_wrote(generated, cli, small_config, workdir, random_reasoner):
     from transformers import AutoTokenizer
 
-    prepared(cli, small_config)
     found = rows(workdir)
     assert [(row["example_id"], row["sample_id"]) for row in found] == [
         (problem["id"], sample)
@@ -46,16 +38,14 @@ def test_rows_hold_what_the_model_read_and_wrote(cli, small_config, workdir, ran
         assert row["prompt"].endswith("<think>\n")
 
 
-def test_second_start_does_nothing_and_says_so(cli, small_config, workdir):
-    prepared(cli, small_config)
+def test_second_start_does_nothing_and_says_so(generated, cli, small_config, workdir):
     before = (workdir / ROWS).stat().st_mtime_ns
     outcome = cli("generate", "-c", small_config)
     assert "up to date" in outcome.err
     assert (workdir / ROWS).stat().st_mtime_ns == before
 
 
-def test_lost_torn_and_doubled_rows_are_made_good(cli, small_config, workdir):
-    prepared(cli, small_config)
+def test_lost_torn_and_doubled_rows_are_made_good(generated, cli, small_config, workdir):
     path = workdir / ROWS
     whole = path.read_bytes()
     lines = whole.splitlines(keepends=True)
@@ -66,8 +56,7 @@ def test_lost_torn_and_doubled_rows_are_made_good(cli, small_config, workdir):
     assert path.read_bytes() == whole
 
 
-def test_more_samples_keep_the_rows_that_are_there(cli, small_config, workdir):
-    prepared(cli, small_config)
+def test_more_samples_keep_the_rows_that_are_there(generated, cli, small_config, workdir):
     few = rows(workdir)
     outcome = cli("generate", "-c", small_config, "--set", "generation.num_samples_per_prompt=3")
     assert "resuming: 16 of 24 completions done" in outcome.err
@@ -77,8 +66,7 @@ def test_more_samples_keep_the_rows_that_are_there(cli, small_config, workdir):
     assert rows(workdir) == few
 
 
-def test_batch_size_never_matters(cli, small_config, workdir):
-    prepared(cli, small_config)
+def test_batch_size_never_matters(generated, cli, small_config, workdir):
     whole = (workdir / ROWS).read_bytes()
     outcome = cli("generate", "-c", small_config, "--set", "generation.batch_size=3")
     assert "up to date" in outcome.err
@@ -86,8 +74,7 @@ def test_batch_size_never_matters(cli, small_config, workdir):
     assert (workdir / ROWS).read_bytes() == whole
 
 
-def test_a_key_that_changes_the_text_starts_anew_and_keeps_the_old(cli, small_config, workdir):
-    prepared(cli, small_config)
+def test_a_key_that_changes_the_text_starts_anew_and_keeps_the_old(generated, cli, small_config, workdir):
     old = rows(workdir)
     outcome = cli("generate", "-c", small_config, "--set", "generation.temperature=0.7")
     assert outcome.code == 0, outcome.err
@@ -96,8 +83,7 @@ def test_a_key_that_changes_the_text_starts_anew_and_keeps_the_old(cli, small_co
     assert [json.loads(line) for line in kept.read_text().splitlines()] == old
 
 
-def test_corrupt_row_in_the_middle_is_told_by_line_and_left_alone(cli, small_config, workdir):
-    prepared(cli, small_config)
+def test_corrupt_row_in_the_middle_is_told_by_line_and_left_alone(generated, cli, small_config, workdir):
     path = workdir / ROWS
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*lines[:4], b"{broken}\n", *lines[5:]]))
@@ -141,10 +127,9 @@ def test_killed_and_interrupted_runs_go_on_without_losing_or_doubling_a_row(cli,
     assert resumed.count(b"\n") == 8 * 6
 
 
-def test_a_second_writer_is_refused_by_name(cli, small_config, workdir):
+def test_a_second_writer_is_refused_by_name(generated, cli, small_config, workdir):
     from backtracking.run.lock import run_lock
 
-    prepared(cli, small_config)
     with run_lock(workdir / "runs/small/.lock"):
         assert_one_clear_message(cli("generate", "-c", small_config), f"pid {os.getpid()}", "--run-id")
 
@@ -201,8 +186,7 @@ def test_other_weights_under_the_same_name_start_anew(cli, small_config, workdir
     assert not any(row in old for row in rows(workdir))
 
 
-def test_a_smaller_plan_keeps_the_rows_it_leaves_out(cli, small_config, workdir):
-    prepared(cli, small_config)
+def test_a_smaller_plan_keeps_the_rows_it_leaves_out(generated, cli, small_config, workdir):
     old = (workdir / ROWS).read_bytes()
     outcome = cli("generate", "-c", small_config, "--set", "generation.num_samples_per_prompt=1")
     assert "not kept: 8 not part of this plan" in outcome.err
@@ -224,8 +208,7 @@ def test_interventions_that_went_uncounted_fail_the_stage(cli, small_config, wor
         cli("generate", "-c", small_config, "--condition", "targeted_ablation")
 
 
-def test_random_controls_and_speed_settings_leave_targeted_rows_alone(cli, small_config, workdir):
-    prepared(cli, small_config)
+def test_random_controls_and_speed_settings_leave_targeted_rows_alone(generated, cli, small_config, workdir):
     (workdir / "runs/small/analysis").mkdir()
     (workdir / "runs/small/analysis/selected_layers.json").write_text('{"attn": [1], "mlp": [2]}')
     targeted = ["generate", "-c", small_config, "--condition", "targeted_ablation"]
@@ -236,8 +219,7 @@ def test_random_controls_and_speed_settings_leave_targeted_rows_alone(cli, small
     assert "ablation_generation.scale" in outcome.out
 
 
-def test_a_moved_run_stays_up_to_date(cli, small_config, workdir):
-    prepared(cli, small_config)
+def test_a_moved_run_stays_up_to_date(generated, cli, small_config, workdir):
     (workdir / "runs").rename(workdir / "elsewhere")
     (workdir / "elsewhere/small").rename(workdir / "elsewhere/moved")
     here = ["--set", "run.output_dir=elsewhere", "--run-id", "moved"]
@@ -245,8 +227,7 @@ def test_a_moved_run_stays_up_to_date(cli, small_config, workdir):
     assert "up to date" in outcome.err, outcome.err
 
 
-def test_a_data_set_made_smaller_leaves_out_the_rows_of_lost_problems(cli, small_config, workdir):
-    prepared(cli, small_config)
+def test_a_data_set_made_smaller_leaves_out_the_rows_of_lost_problems(generated, cli, small_config, workdir):
     assert cli("prepare-data", "-c", small_config, "--set", "dataset.max_examples=5").code == 0
     outcome = cli("detect-events", "-c", small_config)
     assert outcome.code == 0, outcome.err

@@ -187,7 +187,7 @@ def random_study(folder, tokenizer, kind):
     ("tokenizer", "kind"),
     [("r1_tokenizer", "qwen2"), ("tokenizers/deepseek_v3", "llama"), ("tokenizers/yi", "llama")],
 )
-def test_a_null_study_with_other_tokenizers_ends_in_two_reports(cli, tmp_path, tokenizer, kind):
+def test_a_null_study_with_other_tokenizers_ends_in_two_reports(cli, tmp_path, no_pictures, tokenizer, kind):
     configs = random_study(tmp_path, shared_data() / tokenizer, kind)
     states, reports = ends_well(cli, *configs, {})
     expected = {*ONSETS, "error-injection", "phase2-continuation-ablation"}
@@ -197,7 +197,7 @@ def test_a_null_study_with_other_tokenizers_ends_in_two_reports(cli, tmp_path, t
     assert verdict(reports["two"], HARMLESS) == "not testable"
 
 
-def test_a_study_that_becomes_testable_leaves_no_trace_of_the_null(cli):
+def test_a_study_that_becomes_testable_leaves_no_trace_of_the_null(cli, no_pictures):
     """The same run with other triggers: stages are made again, and nothing of the other answer is left."""
     config = CONFIGS / "demo.yaml"
     chosen = {key: value for key, value in SMALL.items() if "phase2" not in key}

@@ -139,7 +139,7 @@ def executed(text):
     ]
 
 
-def test_a_changed_key_runs_only_what_depends_on_it(run, cli):
+def test_a_changed_key_runs_only_what_depends_on_it(run, cli, no_pictures):
     outcome = again(cli, *sets("analysis.control_samples=12"))
     assert outcome.code == 0, outcome.err
     ran = executed(outcome.err)
@@ -148,7 +148,7 @@ def test_a_changed_key_runs_only_what_depends_on_it(run, cli):
     assert not any(stage.startswith("formatting-sweep") for stage in ran)
 
 
-def test_a_changed_trigger_list_leaves_generations_alone(run, cli):
+def test_a_changed_trigger_list_leaves_generations_alone(run, cli, no_pictures):
     outcome = again(cli, *sets("detection.triggers_relaxed=[hmm]"))
     assert outcome.code == 0, outcome.err
     ran = executed(outcome.err)

@@ -19,10 +19,8 @@ def rows(workdir, condition):
 
 
 @pytest.fixture
-def regenerate(cli, small_config, workdir):
+def regenerate(generated, cli, small_config, workdir):
     """Completions under a condition, where the scan is said to have found these components."""
-    assert cli("prepare-data", "-c", small_config).code == 0
-    assert cli("generate", "-c", small_config).code == 0
     analysis = workdir / "runs/small/analysis"
     analysis.mkdir()
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.foundation.command import assert_one_clear_message
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_pictures")]
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"

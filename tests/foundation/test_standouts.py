@@ -30,7 +30,7 @@ def test_without_tests_nothing_stands_out():
     assert selected(table, "selectivity", 6) == {"attn": [], "mlp": []}
 
 
-def test_with_nothing_to_remove_both_phases_end_in_reports(run, cli):
+def test_with_nothing_to_remove_both_phases_end_in_reports(run, cli, no_pictures):
     for phase, change in SECTIONS.items():
         config, settings = PHASES[phase]
         done = cli("run", "-c", config.removesuffix(".yaml"), *sets(*settings, change))

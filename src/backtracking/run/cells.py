@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 FORMULA = r"'*[=+\-@\t\r](?s:.)"
 """How a formula begins; with apostrophes ahead of it, so that the mark below can be taken off again."""
+_FIRST = tuple("'=+-@\t\r")
+"""What the text of such a cell begins with: few do, and only those are looked at closely."""
 NUMBER = r"[+-]?\d[\d,.]*(?:[eE][+-]?\d+)?%?\Z"
 
 
@@ -50,7 +52,9 @@ def _changed(
         if column.dtype != object and not str(column.dtype).startswith("str"):
             continue
         cells = column.to_numpy(dtype=object, copy=True)
-        places = np.flatnonzero([isinstance(cell, str) for cell in cells])
+        places = np.flatnonzero([isinstance(cell, str) and cell.startswith(_FIRST) for cell in cells])
+        if not len(places):
+            continue
         texts = pd.Series(cells[places], dtype=str)
         picked = wanted(texts).to_numpy(dtype=bool)
         if picked.any():
