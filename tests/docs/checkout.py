@@ -54,8 +54,11 @@ LAYERS = {
 }
 SHORTER = (
     (r"(backtracking explore [\w-]+) {2,}#", r"\1 --export explored.html  #"),
+    (r"(backtracking figures demo) {2,}#", r"\1 --format svg  #"),
+    (r"(backtracking figures demo) --format pdf --width 3.25", r"\1 --format png --width 3.25"),
     (r"make test", "make test PYTEST_ADDOPTS=tests/foundation/test_checkout.py"),
     (r"(backtracking organism evaluate).*", r"\1 --problems 8 --samples 1 || test $? = 1"),
+    (r"(-m backtracking\.organism\.train) --out (runs/organism-1|/tmp/smoke) .*", r"\1 --help"),
     (
         r"(-m backtracking\.organism\.train --out) runs/doubter( --design doubter).*",
         r"\1 runs/doubter\2 --smoke --problems 4",

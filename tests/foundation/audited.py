@@ -1,8 +1,7 @@
-"""Runs the command line and notes, stage by stage, files opened, files written, and config keys read.
+"""Notes, stage by stage, files opened, files written, and config keys read.
 
-Files are seen by the interpreter's audit hook, so whoever opens one, by whatever function, is noticed.
-
-    python -m tests.foundation.audited LOG run -c configs/demo.yaml
+Files are seen by the interpreter's audit hook, so whoever opens one, by whatever function, is noticed. The
+hook stays for as long as the process: this is for one that ends with its command.
 """
 
 import json
@@ -12,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backtracking.cli import main
 from backtracking.config.base import Section
 from backtracking.stages import execute as machinery
 
@@ -27,15 +25,17 @@ class Log:
 
 
 class Audit:
-    """Collects a log per stage while that stage's `run` is at work."""
+    """Collects a log per stage while that stage's `run` is at work, and writes it into a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: Path) -> None:
+        self.file = file
         self.logs: dict[str, Log] = {}
         self._now: Log | None = None
         self._keys: dict[int, str] = {}
         self._execute, self._status_of = machinery.execute, machinery.status_of
         sys.addaudithook(self._on_event)
-        machinery.execute, machinery.status_of = self.execute, self.status_of
+        _replace(self._execute, self.execute)
+        _replace(self._status_of, self.status_of)
         read = Section.__getattribute__
         audit = self
 
@@ -78,12 +78,21 @@ class Audit:
                 self._now = None
                 after = _files(ctx.paths.root)
                 log.written |= {name for name, seen in after.items() if before.get(name) != seen}
+                logs = {key: vars(log) for key, log in self.logs.items()}
+                self.file.write_text(json.dumps(logs, indent=1, default=sorted))
 
         kind.run = watched
         try:
             return self._execute(stage, ctx, **options)
         finally:
             kind.run = run
+
+
+def _replace(function: Any, other: Any) -> None:
+    """Wherever a loaded module of the package has it by its name."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("backtracking.") and vars(module).get(function.__name__) is function:
+            setattr(module, function.__name__, other)
 
 
 def _sections(section: Section, prefix: str = "") -> Any:
@@ -100,13 +109,3 @@ def _files(root: Path) -> dict[str, tuple[int, int]]:
         for path in root.rglob("*")
         if path.is_file()
     }
-
-
-if __name__ == "__main__":
-    target = Path(sys.argv.pop(1)).absolute()
-    audit = Audit()
-    try:
-        main()
-    finally:
-        logs = {key: vars(log) for key, log in audit.logs.items()}
-        target.write_text(json.dumps(logs, indent=1, default=sorted))

@@ -2,14 +2,14 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 
 from backtracking.cli.session import Request, asked_run
 from backtracking.stages.execute import status_of
+from tests.foundation.audited import Audit
+from tests.torture.process import Process
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
@@ -50,12 +50,15 @@ def sets(*pairs):
 
 def make(folder: Path) -> None:
     """Run both phases in a folder; what each stage opened and read is kept beside them, as `<run>.json`."""
-    env = os.environ | PLANTED_KEYS | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     for run, (config, settings) in PHASES.items():
-        command = [sys.executable, "-m", "tests.foundation.audited", f"{run}.json"]
-        command += ["run", "-c", str(CONFIGS / config), *sets(*settings)]
-        done = subprocess.run(command, cwd=folder, env=env, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+
+        def prepare(log: Path = folder / f"{run}.json") -> None:
+            os.environ.update(PLANTED_KEYS)
+            Audit(log)
+
+        command = ["run", "-c", str(CONFIGS / config), *sets(*settings)]
+        done = Process(command, prepare=prepare).ended(folder)
+        assert done.code == 0, done.said
 
 
 def record(folder: Path, run: str) -> dict:
