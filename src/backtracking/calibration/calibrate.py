@@ -62,17 +62,17 @@ class Scope:
 
     size: Size = field(default_factory=Size)
     seeds: int = 1
-    """Models per truth and architecture."""
+    """Planted models per truth and architecture."""
     nulls: int = 60
     """Null models studied by the whole first phase."""
     relabelled: int = 200
     """Null studies made of the rows of each template."""
     analysts: int = 10
     """Null studies of each template that are analysed in every way."""
-    second_seeds: int = 3
-    """Studies of Phase 2 of each model that ships with the package."""
+    reasoner_seeds: int = 3
+    """Studies of either phase of each reasoner that ships with the package."""
     second_problems: int | None = None
-    """Problems of each; none: as many as leave the model's verdicts hardly ever open."""
+    """Problems of those of Phase 2; none: as many as leave the model's verdicts hardly ever open."""
     prefixes: int = 60
     """Fixed prefixes of each."""
     large: bool = True
@@ -85,11 +85,13 @@ class Scope:
             for truth in TRUTHS
             if self.large or not truth.problems
             for architecture in truth.architectures
-            for seed in range(self.seeds)
+            for seed in range(self.reasoner_seeds if truth.bundled else self.seeds)
         ]
         kinds = NULL.architectures
         reduced = [
-            self._second("second", truth.name, seed) for truth in SECOND for seed in range(self.second_seeds)
+            self._second("second", truth.name, seed)
+            for truth in SECOND
+            for seed in range(self.reasoner_seeds)
         ]
         return [*planted, *reduced] + [
             self._study("null", NULL.name, kinds[number % len(kinds)], 1000 + number)
@@ -105,7 +107,7 @@ class Scope:
             for seed in range(count)
         ] + [
             self._second(kind, truth.name, seed)
-            for truth in (SECOND if self.second_seeds else ())
+            for truth in (SECOND if self.reasoner_seeds else ())
             for kind, count in self._made_of_rows("mixed", "second analyst")
             for seed in range(count)
         ]
@@ -125,7 +127,7 @@ class Scope:
 
 
 SMALL_SCOPE = Scope(
-    SMALL, nulls=1, relabelled=2, analysts=1, second_seeds=1, second_problems=12, prefixes=2, large=False
+    SMALL, nulls=1, relabelled=2, analysts=1, reasoner_seeds=1, second_problems=12, prefixes=2, large=False
 )
 """For the tests."""
 

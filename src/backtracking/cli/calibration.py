@@ -26,7 +26,9 @@ def calibrate(
     out: Annotated[Path, typer.Option("--out", help="Folder of the studies; what is there is kept.")] = Path(
         "runs/calibration"
     ),
-    seeds: Annotated[int, typer.Option("--seeds", min=0, help="Models per truth and architecture.")] = 1,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=0, help="Planted models per truth and architecture.")
+    ] = 1,
     nulls: Annotated[
         int, typer.Option("--nulls", min=0, help="Null models through the whole first phase.")
     ] = 60,
@@ -36,12 +38,14 @@ def calibrate(
     analysts: Annotated[
         int, typer.Option("--analysts", min=0, help="How many are also analysed in every way.")
     ] = 10,
-    second_seeds: Annotated[
-        int, typer.Option("--second-seeds", min=0, help="Studies of Phase 2 per model that ships.")
+    reasoner_seeds: Annotated[
+        int, typer.Option("--reasoner-seeds", min=0, help="Studies of either phase per reasoner that ships.")
     ] = 3,
     second_problems: Annotated[
         int | None,
-        typer.Option("--second-problems", min=12, help="Problems of each; as many as decide if left out."),
+        typer.Option(
+            "--second-problems", min=12, help="Problems of each in Phase 2; as many as decide if left out."
+        ),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes side by side.")] = 2,
     page: Annotated[
@@ -68,7 +72,7 @@ def calibrate(
             nulls=nulls,
             relabelled=relabelled,
             analysts=analysts,
-            second_seeds=second_seeds,
+            reasoner_seeds=reasoner_seeds,
             second_problems=second_problems,
         )
     )
