@@ -65,12 +65,12 @@ def test_one_command_from_plain_traces_to_a_report(cli, tmp_path):
     assert report.count("need a model") == 1 and "Run: backtracking logit-lens" not in report
 
 
-def test_what_needs_a_model_says_so(cli, tmp_path):
+def test_what_needs_a_model_says_so(cli, tmp_path, no_pictures):
     cli("import-traces", write_jsonl(tmp_path / "plain.jsonl", PLAIN), "-q")
     assert_one_clear_message(cli("logit-lens", "--run-id", "plain"), "this run has no model")
 
 
-def test_a_tokenizer_gives_token_positions(cli, tmp_path):
+def test_a_tokenizer_gives_token_positions(cli, tmp_path, no_pictures):
     path = write_jsonl(tmp_path / "plain.jsonl", PLAIN)
     assert cli("import-traces", path, "--tokenizer", shared_data() / "r1_tokenizer", "-q").code == 0
     row = events("plain").iloc[0]
@@ -79,7 +79,7 @@ def test_a_tokenizer_gives_token_positions(cli, tmp_path):
     assert record.completion_ids[row["onset_token_in_completion"]] == 13824
 
 
-def test_gold_answers_are_graded_and_rows_without_one_are_not_wrong(cli, tmp_path):
+def test_gold_answers_are_graded_and_rows_without_one_are_not_wrong(cli, tmp_path, no_pictures):
     rows = [
         PLAIN[0] | {"answer": "2 + 3 = 5\n#### 5"},
         PLAIN[2] | {"answer": "9"},
@@ -108,7 +108,7 @@ def test_hostile_text_is_kept_as_far_as_files_can_hold_it(cli, tmp_path):
     assert "<script>alert" not in html
 
 
-def test_half_an_import_leaves_nothing_behind(cli, tmp_path):
+def test_half_an_import_leaves_nothing_behind(cli, tmp_path, no_pictures):
     path = write_jsonl(tmp_path / "torn.jsonl", PLAIN)
     path.write_text(path.read_text() + '{"question": ', encoding="utf-8")
     assert_one_clear_message(cli("import-traces", path), "torn.jsonl, line 4")
@@ -199,7 +199,7 @@ def test_labelled_sentences_are_found_in_order_and_through_white_space():
     assert label_map(["Verify=doubt", "backtracking=none"])["verify"] == "doubt"
 
 
-def test_labels_travel_with_their_traces_or_come_later(cli, tmp_path):
+def test_labels_travel_with_their_traces_or_come_later(cli, tmp_path, no_pictures):
     assert cli("import-traces", LABELLED, "--run-id", "with", "-q").code == 0
     rows = [json.loads(line) for line in LABELLED.read_text(encoding="utf-8").splitlines()]
     bare = [{"id": row["id"], "text": " ".join(one["text"] for one in row["sentences"])} for row in rows]
@@ -224,7 +224,7 @@ def test_labels_travel_with_their_traces_or_come_later(cli, tmp_path):
     )
 
 
-def test_labels_of_traces_without_ids_are_found_by_their_prompts(cli, tmp_path):
+def test_labels_of_traces_without_ids_are_found_by_their_prompts(cli, tmp_path, no_pictures):
     rows = [json.loads(line) for line in LABELLED.read_text(encoding="utf-8").splitlines()]
     texts = [" ".join(one["text"] for one in row["sentences"]) for row in rows]
     bare = [{"prompt": row["prompt"], "text": text} for row, text in zip(rows, texts, strict=True)]
@@ -237,7 +237,7 @@ def test_labels_of_traces_without_ids_are_found_by_their_prompts(cli, tmp_path):
     assert outcome.code == 0 and "229 labelled sentences" in outcome.out
 
 
-def test_labels_that_are_not_in_their_traces_end_in_a_message(cli, tmp_path):
+def test_labels_that_are_not_in_their_traces_end_in_a_message(cli, tmp_path, no_pictures):
     row = {"text": "All is well.", "sentences": [{"text": "Wait, no.", "label": "redo"}]}
     assert cli("import-traces", write_jsonl(tmp_path / "odd.jsonl", [row]), "-q").code == 0
     assert_one_clear_message(cli("detection-quality", "--run-id", "odd"), "no labelled sentences")
