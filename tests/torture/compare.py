@@ -7,12 +7,12 @@ from pathlib import Path
 KEPT = ("generations", "analysis", "dataset.jsonl")
 """What a run is about; reports and figures are drawn from it."""
 COUNTS = ("hook_debug.json", "audit.json", "claims.json")
-"""What hooks did in starts that were killed is lost; the count says so, and so does what rests on it."""
+"""What hooks did is lost with a start that is killed, and counted twice for rows that are made twice."""
 ASIDE = ".previous"
 
 
 def differences(
-    folder: Path, undisturbed: Path, as_well: Sequence[Path], run: str, *, lost_counts: bool = False
+    folder: Path, undisturbed: Path, as_well: Sequence[Path], run: str, *, other_counts: bool = False
 ) -> list[str]:
     """The files and stages that are not as in the undisturbed study, each with what is wrong.
 
@@ -25,7 +25,7 @@ def differences(
     differing = [
         f"{name} differs"
         for name in sorted(here.keys() & there.keys())
-        if not (lost_counts and name.endswith(COUNTS))
+        if not (other_counts and name.endswith(COUNTS))
         and here[name].read_bytes()
         not in [state[name].read_bytes() for state in (there, *others) if name in state]
     ]

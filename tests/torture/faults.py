@@ -162,6 +162,7 @@ def damaged_by(damage: Callable[[Path, Scene], None]) -> Callable[[Scene], None]
 
         scene.mend = mend
         damage(path, scene)
+        scene.damaged = path.read_bytes() if path.is_file() else None
         if scene.chance.random() < 0.5:
             scene.run_alone()
         else:
