@@ -65,6 +65,17 @@ def test_h1_wants_all_of_its_parts(tmp_path, case, outcome, contributes, says):
     assert says in found["H1"].because + found["H1"].missing
 
 
+@pytest.mark.parametrize("scan", [FOUND, NOTHING], ids=["one stands out", "none does"])
+def test_a_scan_of_few_problems_decides_nothing(tmp_path, scan):
+    few = scan.assign(n_problems=2)
+    other = scan.assign(n_problems=2, selectivity_p_holm=1.0)
+    modes = pd.concat([few.assign(mode="zero"), other.assign(mode="mean")])
+    found = place(tmp_path, targeted(0.1), random_sets(0.8), few, ablation_modes=modes)
+    for claim in ("H1", "contributes", "H0", "writes"):
+        assert found[claim].outcome == "not testable", found[claim].because
+        assert "only 2 problems; a verdict needs 6" in found[claim].missing
+
+
 @pytest.mark.parametrize(
     ("doses", "outcome"),
     [

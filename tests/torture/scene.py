@@ -71,7 +71,9 @@ class Scene:
         before, after = self.study.before(self.number), self.study.after(self.number)
         made = own_files(before, after, self.step.run)
         if self._lies_as_damaged():
-            made.discard(self.target.partition("/")[2])  # a step that runs alone may have nothing to do with it
+            made.discard(
+                self.target.partition("/")[2]
+            )  # a step that runs alone may have nothing to do with it
         differing = self._differences(self.study.settled(self.number), before)
         return [one for one in differing if one.partition(" ")[0] in made]
 

@@ -11,7 +11,7 @@ from scipy import special
 from backtracking.artifacts import readings
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.wording import lines_of
-from backtracking.measurements.floors import SMALLEST_LOSS
+from backtracking.measurements.floors import SMALLEST_LOSS, too_few
 from backtracking.measurements.statistics import LEVEL, POWER
 
 Standouts = Mapping[str, Sequence[str]]
@@ -122,7 +122,8 @@ def _parts(evidence: Evidence) -> dict[str, pd.DataFrame] | str:
     parts = _by_whole_removal(evidence.table(readings.IMPORTANCE_BY_MODE)) or {"": table}
     if any(f"{rule}_p_holm" not in part or part[f"{rule}_p_holm"].isna().all() for part in parts.values()):
         return f"tests of {rule} against the ensemble in {readings.IMPORTANCE.file}"
-    return parts
+    counts = [int(part["n_problems"].max()) for part in parts.values() if "n_problems" in part]
+    return too_few(min(counts)) or parts if counts else parts
 
 
 def _by_whole_removal(modes: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
