@@ -57,6 +57,10 @@ class Mode:
     has_doses: bool = True
     """Whether there is something between acting and leaving alone."""
 
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.neutral):
+            raise ValueError("a mode's neutral strength is finite: doses lie between it and the arm's own")
+
 
 def _scale(output: Any, strength: Any, _: Any) -> Any:
     return output * strength

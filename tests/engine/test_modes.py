@@ -1,5 +1,7 @@
 """A kind of intervention is one line in the table of modes: whatever runs models reads it there."""
 
+import math
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -92,3 +94,9 @@ def test_every_mode_changes_nothing_at_its_neutral_strength(mode):
     rule = MODES[mode]
     strength = torch.full((3, 2, 1), rule.neutral)
     assert torch.equal(rule.apply(output, strength, vector if rule.needs_vector else None), output)
+
+
+@pytest.mark.parametrize("neutral", [math.inf, math.nan])
+def test_a_mode_has_a_finite_neutral_strength(neutral):
+    with pytest.raises(ValueError, match="finite"):
+        Mode(lambda output, *_: output, neutral=neutral)

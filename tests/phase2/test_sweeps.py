@@ -137,6 +137,16 @@ def test_a_baseline_of_failed_rows_ends_with_a_message_and_is_made_anew(tmp_path
     assert mended.generated == 24 and (mended.table["total"] == 8).all()
 
 
+def test_a_sweep_whose_arms_all_failed_is_no_result(tmp_path):
+    model = world.random_model()
+    run_subset_sweep(world.job(model, tmp_path), {})
+    poison = {
+        "dead": Subset(components=[{"component": "mlp", "layer": 0, "mode": "scale", "strength": 3e38}])
+    }
+    with pytest.raises(UserError, match="no arm has a completion"):
+        run_subset_sweep(world.job(model, tmp_path), poison)
+
+
 def test_more_problems_and_arms_generate_only_what_is_new(tmp_path):
     model = world.random_model()
     run_subset_sweep(world.job(model, tmp_path), {"one": SUBSETS["one"]})

@@ -91,18 +91,13 @@ class DatasetConfig(Section):
         return columns
 
     @model_validator(mode="after")
-    def _has_columns(self) -> Self:
+    def _fits_together(self) -> Self:
         if self.columns and self.path is None and self.name == MADE_HERE:
             raise ValueError(f"columns name those of a dataset, but {MADE_HERE} is made on the spot")
-        return self
-
-    @model_validator(mode="after")
-    def _keeps_the_source(self) -> Self:
-        if self.save_path is not None:
-            if not self.save_path.endswith(".jsonl"):
-                raise ValueError("save_path must name a .jsonl file")
-            if self.path is not None and Path(self.path).resolve() == Path(self.save_path).resolve():
-                raise ValueError("save_path is path: the prepared problems would replace their source")
+        if self.save_path is not None and not self.save_path.endswith(".jsonl"):
+            raise ValueError("save_path must name a .jsonl file")
+        if self.path and self.save_path and Path(self.path).resolve() == Path(self.save_path).resolve():
+            raise ValueError("save_path is path: the prepared problems would replace their source")
         return self
 
 

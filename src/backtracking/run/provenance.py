@@ -112,9 +112,13 @@ def code_version() -> str:
 
 @functools.cache
 def source_digest() -> str:
-    """Identity of the code that makes results: the package's sources, without commands and the organism."""
+    """Identity of what makes results: the package's code and rules, without commands and the organism."""
     package = Path(__file__).parents[1]
-    files = sorted(path for path in package.rglob("*.py") if path.relative_to(package).parts[0] not in ASIDE)
+    files = sorted(
+        path
+        for path in [*package.rglob("*.py"), *package.glob("assets/**/*.yaml")]
+        if path.relative_to(package).parts[0] not in ASIDE
+    )
     return digest([[path.relative_to(package).as_posix(), file_digest(path)] for path in files])
 
 

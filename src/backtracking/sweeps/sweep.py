@@ -370,10 +370,12 @@ class _Read:
     def events(self, places: Mapping[Arm, Sequence[int]]) -> pd.DataFrame:
         """The rows of arms at some places of the prompts each."""
         events = pd.concat([self._of(arm, asked) for arm, asked in places.items()], ignore_index=True)
-        if "arm" not in events or not (events["arm"] == BASELINE_NAME).any():
+        made = set(events["arm"]) if "arm" in events else set()
+        if BASELINE_NAME not in made or (len(places) > 1 and made == {BASELINE_NAME}):
+            who = "no arm has a" if BASELINE_NAME in made else "the baseline has no"
             raise UserError(
-                "the baseline has no completion, so no arm can be compared with it",
-                "every one of its completions failed; the first reason is noted above and in its file",
+                f"{who} completion, so nothing can be compared with the baseline",
+                "every one failed; the first reason is noted above and in the completions' file",
                 "fix that and run the same command again: failed completions are made again",
             )
         return events
