@@ -290,7 +290,7 @@ def test_a_single_arm_stands_for_itself(lm):
     [
         (lambda: bt.scale("atn", 1, 0.5), "bt.scale: component"),
         (lambda: bt.scale("attn", -1, 0.5), "bt.scale: layer"),
-        (lambda: bt.scale("attn", 1, float("nan")), "bt.scale: strength"),
+        (lambda: bt.scale("attn", 1, float("nan")), "bt.scale: factor"),
         (lambda: bt.scale("attn", [], 0.5), "without layers"),
         (lambda: bt.scale("mlp", 1, 0.5, head=0), "only attention has heads"),
         (lambda: bt.zero("attn", 1, when="later"), "phase"),

@@ -39,7 +39,8 @@ def test_every_format_gives_the_same_problems(kind, tmp_path):
     config = DatasetConfig(path=str(save(tmp_path, kind)), max_examples=7, seed=3)
     found = load_problems(config)
     expected = load_problems(DatasetConfig(path=str(save(tmp_path, "jsonl")), max_examples=7, seed=3))
-    assert found == expected
+    assert [problem.id.replace("saved-", "data-") for problem in found] == [one.id for one in expected]
+    assert [(one.question, one.answer) for one in found] == [(one.question, one.answer) for one in expected]
     assert len(found) == 7
     for problem in found:
         number = int(problem.id.rsplit("-", 1)[1])
@@ -69,7 +70,8 @@ def test_tiny_arithmetic_is_made_on_the_spot():
 
 
 BAD = {
-    "no gold": ('{"question": "a", "answer": "42"}', "#### N"),
+    "no gold": ('{"question": "a", "answer": "it is 42"}', "#### N"),
+    "a word": ('{"question": "a", "answer": "maybe"}', "#### N"),
     "no answer": ('{"question": "a"}', "no answer"),
     "broken line": ('{"question": "a", "answer": "#### 1"}\n{nope', "line 2"),
     "repeated id": ('{"id": 1, "question": "a", "answer": "#### 1"}\n' * 2, "appears twice"),
@@ -151,7 +153,9 @@ COLUMNS = {"question": "problem", "answer": "solution"}
 @pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "parquet", "folder"])
 def test_other_columns_give_the_same_problems(kind, tmp_path):
     found = load_problems(DatasetConfig(path=str(renamed(tmp_path, kind)), columns=COLUMNS))
-    assert found == load_problems(DatasetConfig(path=str(save(tmp_path, "jsonl"))))
+    expected = load_problems(DatasetConfig(path=str(save(tmp_path, "jsonl"))))
+    assert [problem.id.replace("other-", "data-") for problem in found] == [one.id for one in expected]
+    assert [(one.question, one.answer) for one in found] == [(one.question, one.answer) for one in expected]
 
 
 def test_other_columns_of_the_hub(monkeypatch):

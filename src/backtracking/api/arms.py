@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite, nan
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from backtracking.api.settings import settings_refusal
 from backtracking.errors import UserError
 from backtracking.interventions import Arm, Condition, Intervention, Shape, When
+from backtracking.run.paths import check_id
 from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME
 
@@ -52,6 +54,14 @@ class ArmRecipe:
     over: "Rows | None" = field(default=None, compare=False, repr=False)
     """The rows over whose controls the means are taken that interventions name."""
 
+    def __post_init__(self) -> None:
+        if self.name == BASELINE_NAME and (self.interventions or self.suppressed is not None):
+            raise UserError(
+                f"an arm that changes the model cannot be called {BASELINE_NAME!r}",
+                "analyses take the rows of that name as the model unchanged",
+                "give it another name",
+            )
+
     def __add__(self, other: "ArmRecipe") -> "ArmRecipe":
         if not isinstance(other, ArmRecipe):
             return NotImplemented
@@ -70,19 +80,26 @@ class ArmRecipe:
             over=self.over or other.over,
         )
 
+    def __repr__(self) -> str:
+        return f"Arm({self.name!r})"
+
     def _repr_html_(self) -> str:
         from backtracking.api.display import facts_html
+        from backtracking.claims.wording import counted
 
         does = [_told(one) for one in self.interventions]
         never = [] if self.suppressed is None else list(self.suppressed) or ["the model's own triggers"]
-        controls = [f"{self.draws} draws of other components of the same shape"] if self.draws else []
+        draws = counted(self.draws, "draw")
+        controls = [f"{draws} of other components of the same shape"] if self.draws else []
         return facts_html(
             f"Arm {self.name!r}", {"does": does, "never completes": never, "controls": controls}
         )
 
     def named(self, name: str) -> "ArmRecipe":
-        """The same arm under a name of your choice."""
-        return replace(self, name=name)
+        """The same arm under a name of your choice, written like a run's."""
+        if not isinstance(name, str):
+            raise UserError(f"an arm's name is a text, not {name!r}", next_step='arm.named("mine")')
+        return replace(self, name=check_id("arm name", name))
 
     def fit(self, shape: Shape, seed: int, suppress: frozenset[str]) -> Arm:
         """The arm as the engine runs it; `suppress` are the phrases that it never completes."""
@@ -117,7 +134,9 @@ def scale(
     `when` says at which tokens: `"decode"` (those generated; the prompt stays as it is), `"prefill"`,
     `"all"`, or a `When` record for chosen steps, tokens, or from the first onset on.
     """
-    layers = _layers(layer)
+    layers, factor = _layers(layer), _number("bt.scale: factor", factor)
+    _check_block("bt.scale", component)
+    head = None if head is None else _whole("bt.scale: head", head)
     members = [
         _member("bt.scale", when, component=component, layer=one, strength=factor, head=head)
         for one in layers
@@ -143,7 +162,14 @@ def mean(component: Literal["attn", "mlp"], layer: int | Sequence[int], rows: "R
 
     The rows are a baseline with onsets; controls are drawn from them as `lm.scan` does.
     """
+    from backtracking.api.rows import Rows
+
     layers = _layers(layer)
+    _check_block("bt.mean", component)
+    if not isinstance(rows, Rows):
+        raise UserError(
+            f"bt.mean: {rows!r} are not rows", "the mean is taken over rows", "give what lm.generate gave"
+        )
     members = []
     for one in layers:
         named = {"component": component, "layer": one, "vector": f"mean_{component}_{one}"}
@@ -229,22 +255,43 @@ def as_arms(given: Any) -> list[ArmRecipe]:
     return arms
 
 
-def _is_whole(value: Any) -> bool:
+def _check_block(where: str, component: str) -> None:
+    """Refuse what is no block of a layer: the residual stream is steered, not scaled."""
+    if component not in ("attn", "mlp"):
+        raise UserError(
+            f"{where}: component must be 'attn' or 'mlp', not {component!r}",
+            "an arm of this kind changes what a block writes",
+            "name a block; bt.steer and bt.project act on the residual stream",
+        )
+
+
+def _number(called: str, value: Any) -> float:
+    """A finite number of any kind; a text is none, nor is a truth value."""
     try:
-        index(value)
+        number = nan if isinstance(value, bool | str) else float(value)
+    except (TypeError, ValueError):
+        number = nan
+    if not isfinite(number):
+        raise UserError(f"{called} is a finite number, not {value!r}", next_step="give one, e.g. 0.5")
+    return number
+
+
+def _whole(called: str, value: Any) -> int:
+    """A whole number of any kind; a truth value is none."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return index(value)
     except TypeError:
-        return False
-    return True
+        raise UserError(
+            f"{called} is a whole number, not {value!r}", next_step='e.g. bt.scale("attn", 5, 0.5)'
+        ) from None
 
 
 def _layers(layer: Any) -> list[int]:
-    """One layer, or several, as whole numbers of any kind."""
-    try:
-        layers = [index(layer)] if _is_whole(layer) else [index(one) for one in layer]
-    except TypeError:
-        raise UserError(
-            f"a layer is a whole number, not {layer!r}", next_step='e.g. bt.scale("attn", 5, 0.5)'
-        ) from None
+    """One layer, or several."""
+    is_one = isinstance(layer, str) or not isinstance(layer, Iterable) or getattr(layer, "ndim", 1) == 0
+    layers = [_whole("a layer", one) for one in ([layer] if is_one else layer)]
     if not layers:
         raise UserError("an arm without layers changes nothing", next_step="name a layer, or use bt.baseline")
     return layers
@@ -257,6 +304,8 @@ def _along(
     layer: int | None,
     when: WhenPhase | When,
 ) -> ArmRecipe:
+    label = "steer" if mode == "add" else "project"
+    strength = _number(f"bt.{label}: strength", strength)
     if isinstance(direction, Layered):
         layer = direction.best_layer if layer is None else layer
         vector = direction.vector(layer)
@@ -266,8 +315,8 @@ def _along(
         raise UserError(
             "a bare vector has no layer", next_step="say after which layer it acts: bt.steer(v, 2.0, layer=4)"
         )
+    layer = _whole("a layer", layer)
     key = f"vector_{digest(vector.tolist())[:12]}"
-    label = "steer" if mode == "add" else "project"
     member = _member(
         f"bt.{label}", when, component="resid", layer=layer, mode=mode, strength=strength, vector=key
     )

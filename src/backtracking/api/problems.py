@@ -10,7 +10,7 @@ from backtracking.config.schema import MADE_HERE, DatasetConfig
 from backtracking.errors import UserError
 from backtracking.run.records import Problem
 from backtracking.sources.columns import Role, by_role
-from backtracking.sources.problems import is_missing, load_problems, problems_of_rows
+from backtracking.sources.problems import load_problems, problems_of_rows
 
 _CALLED = {"max_examples": "count"}
 _NAME = re.compile(r"[\w.~/\\:-]+")
@@ -35,8 +35,9 @@ def problems(
     - `problems("gsm8k", 50)`: of a hub dataset with `question` and `answer` columns;
     - `problems("mine.jsonl")`: of a JSONL, JSON, CSV or Parquet file, or a folder of `datasets`;
     - `problems([{"question": "2 + 3?", "answer": 5}])`: your own, any iterable of mappings, so also a
-      `datasets.Dataset`. An answer is the value itself, or a solution that ends in `#### value`.
+      `datasets.Dataset`.
 
+    An answer is a number, or a solution that ends in `#### value`.
     `columns` says what the rows call them where they have other names: `{"question": "problem"}`; beside
     `question` and `answer` there are `id` and `answer_value`, a column with the bare value.
     Those of the hub or a file are shuffled with the seed unless `shuffle` is false; `id` columns are kept.
@@ -109,12 +110,7 @@ def _items(source: Any) -> Iterable[Any]:
 
 
 def _row(item: Problem | Mapping[str, Any], columns: Mapping[Role, str]) -> Problem | Mapping[str, Any]:
-    """A row in the shape of a dataset's; an answer of one word is the value itself."""
+    """A row in the shape of a dataset's, its columns under the names of their roles."""
     if isinstance(item, Problem) or not isinstance(item, Mapping):
         return item
-    item = by_role(item, columns, "bt.problems: columns.")
-    answer = str(item.get("answer", "")).strip()
-    is_value = len(answer.split()) == 1 and "####" not in answer and not is_missing(item["answer"])
-    if "answer_value" in item or not is_value:
-        return item
-    return {**item, "answer_value": answer}
+    return by_role(item, columns, "bt.problems: columns.")

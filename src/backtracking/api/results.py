@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backtracking.api.arms import ArmRecipe, scale
 from backtracking.api.display import table_html
+from backtracking.claims.wording import counted
 from backtracking.errors import UserError
 from backtracking.interventions import direction_vector
 
@@ -56,8 +57,9 @@ class Scan:
 
     def __repr__(self) -> str:
         notes = self._scan.study.notes()
-        chosen = "; ".join(f"{kind} {', '.join(map(str, layers))}" for kind, layers in self.selected.items())
-        return f"Scan({notes['events']} onsets of {notes['problems']} problems, selected: {chosen})"
+        onsets, problems = counted(notes["events"], "onset"), counted(notes["problems"], "problem")
+        chosen = [f"{kind} {', '.join(map(str, layers))}" for kind, layers in self.selected.items() if layers]
+        return f"Scan({onsets} of {problems}, selected: {'; '.join(chosen) or 'nothing'})"
 
     def _repr_html_(self) -> str:
         return table_html(repr(self), self.table.sort_values("delta_trigger_log_odds"))
@@ -92,7 +94,7 @@ class Lens:
 
     def __repr__(self) -> str:
         layers = ", ".join(f"{kind} at layer {layer}" for kind, layer in self.first_separations.items())
-        return f"Lens({int(self.table['n_bt'].max())} onsets, apart from {layers})"
+        return f"Lens({counted(int(self.table['n_bt'].max()), 'onset')}, apart from {layers})"
 
     def _repr_html_(self) -> str:
         return table_html(repr(self), self.table)
@@ -135,8 +137,11 @@ class Directions:
 
     def __repr__(self) -> str:
         split = self._directions.split
-        sides = f"fitted on {len(split.fit_problems)} problems, tested on {len(split.test_problems)}"
-        return f"Directions({len(self._vectors) // 2} layers, {sides}, best layer {self.best_layer})"
+        sides = (
+            f"fitted on {counted(len(split.fit_problems), 'problem')}, tested on {len(split.test_problems)}"
+        )
+        layers = counted(len(self._vectors) // 2, "layer")
+        return f"Directions({layers}, {sides}, best layer {self.best_layer})"
 
     def _repr_html_(self) -> str:
         return table_html(repr(self), self._table)

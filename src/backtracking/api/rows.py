@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
+from backtracking.api.arms import ArmRecipe
 from backtracking.api.display import completions_html
 from backtracking.api.settings import as_section
+from backtracking.claims.wording import counted
 from backtracking.config.onsets import StudiedOnsets
 from backtracking.config.schema import DetectionConfig, PromptingConfig
 from backtracking.errors import UserError
@@ -25,6 +27,10 @@ DetectorLike = (
 )
 """What counts as an onset: phrases, keys of the config's detection section, a regular expression, or a
 function from a text to (start, end) spans or matches."""
+
+
+class NoSuchRow(UserError, IndexError):  # noqa: N818  (a mistake, as its parent is)
+    """A number past the last row; an index error as well, by which Python knows where a sequence ends."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +110,21 @@ class Rows(Sequence[GenerationRecord]):
     @overload
     def __getitem__(self, which: SupportsIndex) -> GenerationRecord: ...
     @overload
-    def __getitem__(self, which: slice | str) -> "Rows": ...
-    def __getitem__(self, which: SupportsIndex | slice | str) -> "GenerationRecord | Rows":
+    def __getitem__(self, which: slice | str | ArmRecipe) -> "Rows": ...
+    def __getitem__(self, which: SupportsIndex | slice | str | ArmRecipe) -> "GenerationRecord | Rows":
         if isinstance(which, SupportsIndex):
-            return self.records[which]
+            return self._at(which)
         if isinstance(which, slice):
             return Rows(self.records[which], self.reading)
-        self._check_arm(which)
-        return self.filter(lambda record: record.condition == which)
+        name = self._arm(which)
+        return self.filter(lambda record: record.condition == name)
+
+    def _at(self, place: SupportsIndex) -> GenerationRecord:
+        try:
+            return self.records[place]
+        except IndexError:
+            there = counted(len(self), "row")
+            raise NoSuchRow(f"there is no row {place!r}", f"there are {there}, counted from 0") from None
 
     def __add__(self, other: "Rows") -> "Rows":
         """The rows of both, say of two generations of the same problems under different arms."""
@@ -153,6 +166,11 @@ class Rows(Sequence[GenerationRecord]):
 
     def filter(self, keep: Callable[[GenerationRecord], bool]) -> "Rows":
         """The rows that pass a test."""
+        if not callable(keep):
+            raise UserError(
+                f"{keep!r} is no test of a row",
+                next_step="give a function: rows.filter(lambda row: row.sample_id == 0)",
+            )
         return Rows([record for record in self.records if keep(record)], self.reading)
 
     def detect(self, detector: DetectorLike) -> "Rows":
@@ -182,20 +200,19 @@ class Rows(Sequence[GenerationRecord]):
             columns += [name, f"{name}_low", f"{name}_high"]
         return self.rates()[columns]
 
-    def compare(self, arm: str, to: str = BASELINE_NAME) -> "pd.DataFrame":
+    def compare(self, arm: str | ArmRecipe, to: str | ArmRecipe = BASELINE_NAME) -> "pd.DataFrame":
         """One line per outcome: both arms, and their difference paired by problem, with interval and p."""
         import pandas as pd
 
         from backtracking.measurements.metrics import OUTCOMES
         from backtracking.measurements.tallies import differences, select, value_of
 
-        for name in (arm, to):
-            self._check_arm(name)
-        ours, theirs = (select(self._tallies, variant=self.variant, condition=name) for name in (arm, to))
+        mine, other = self._arm(arm), self._arm(to)
+        ours, theirs = (select(self._tallies, variant=self.variant, condition=name) for name in (mine, other))
         lines = {
             outcome: {
-                arm: value_of(ours, OUTCOMES[outcome]).value,
-                to: value_of(theirs, OUTCOMES[outcome]).value,
+                mine: value_of(ours, OUTCOMES[outcome]).value,
+                other: value_of(theirs, OUTCOMES[outcome]).value,
                 "difference": difference.value,
                 "low": difference.low,
                 "high": difference.high,
@@ -216,17 +233,25 @@ class Rows(Sequence[GenerationRecord]):
         return StudyRows.of(rows, self._onsets, self.variant, lambda _: records, records.values, onsets)
 
     def __repr__(self) -> str:
-        size = f"{len(self.records):,} completions of {len(self.problems)} problems"
+        size = f"{counted(len(self), 'completion')} of {counted(len(self.problems), 'problem')}"
         return f"Rows({size}, arms: {', '.join(self.arms) or 'none'})"
 
     def _repr_html_(self) -> str:
         onsets = [measured.onsets for measured in self._measured[:3]]
         return completions_html(repr(self), self._whole[:3], onsets)
 
-    def _check_arm(self, name: str) -> None:
+    def _arm(self, which: str | ArmRecipe) -> str:
+        """The name of an arm that occurs, given by its name or as itself."""
+        name = which.name if isinstance(which, ArmRecipe) else which
+        if not isinstance(name, str):
+            raise UserError(
+                f"{which!r} picks no rows",
+                next_step='pick by number, slice or arm: rows[0], rows["baseline"]',
+            )
         if name not in self.arms:
             known = ", ".join(self.arms) or "none, since there are no rows"
             raise UserError(f"these rows have no arm {name!r}", next_step=f"choose one of: {known}")
+        return name
 
     @cached_property
     def _whole(self) -> list[GenerationRecord]:

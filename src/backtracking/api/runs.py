@@ -9,6 +9,7 @@ from backtracking.api.rows import RowReading, Rows
 from backtracking.artifacts.phase1 import DATASET, GENERATIONS
 from backtracking.artifacts.phase2 import ARM_PREFIX, ARM_ROWS
 from backtracking.artifacts.registry import held
+from backtracking.claims.wording import counted
 from backtracking.config.load import load_config
 from backtracking.config.schema import NO_MODEL
 from backtracking.errors import UserError
@@ -117,7 +118,8 @@ class Run:
         return pages[0].read_text(encoding="utf-8")
 
     def __repr__(self) -> str:
-        return f"Run({str(self.paths.root)!r}, {len(self.tables)} tables, {len(self.figures)} figures)"
+        size = f"{counted(len(self.tables), 'table')}, {counted(len(self.figures), 'figure')}"
+        return f"Run({str(self.paths.root)!r}, {size})"
 
     def _repr_html_(self) -> str:
         facts = {"tables": self.tables, "figures": self.figures, "conditions": self.conditions}

@@ -69,8 +69,8 @@ class DatasetConfig(Section):
     """The split to read."""
     columns: dict[Literal["id", "question", "answer", "answer_value"], str] | None = None
     """What the dataset calls its columns where they have other names, e.g.
-    `{question: problem, answer: solution}`; null means by these names. `answer` ends in `#### N`; a column
-    with the bare value is `answer_value`."""
+    `{question: problem, answer: solution}`; null means by these names. `answer` is a number or ends in
+    `#### N`; a column with any other bare value is `answer_value`."""
     max_examples: PositiveInt = 200
     """How many problems to study."""
     shuffle: bool = True

@@ -13,6 +13,7 @@ from backtracking.errors import UserError
 from backtracking.run.hub import asking_hub
 from backtracking.run.records import Problem
 from backtracking.sources.columns import GUESSES, by_role, guess, listed
+from backtracking.text.grading import parse_number
 
 _HUB_IDS = {"gsm8k": ("openai/gsm8k", "main")}
 _FILE_BUILDERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
@@ -153,7 +154,7 @@ def _to_problem(row: Mapping[str, Any], index: int, config: DatasetConfig, sourc
         raise UserError(f"{source}, row {index + 1}: not a mapping", "each row needs `question` and `answer`")
     where = f"{source}, row {index + 1}"
     named = by_role(row, config.columns or {}, f"{where}: dataset.columns.")
-    given = {str(key): value for key, value in named.items() if not is_missing(value)}
+    given = {str(key): value for key, value in named.items() if not _is_missing(value)}
     missing = [name for name in ("question", "answer") if name not in given]
     if missing == ["answer"] and "answer_value" in given:
         given["answer"], missing = f"#### {given['answer_value']}", []
@@ -161,12 +162,13 @@ def _to_problem(row: Mapping[str, Any], index: int, config: DatasetConfig, sourc
         raise UserError(
             f"{where}: no {' and no '.join(missing)}",
             f"its columns are {listed(row)}",
-            "each row needs `question` and `answer` (ending in `#### N`, or give `answer_value`)"
-            + _other_names(named),
+            "each row needs `question` and `answer` (a number, or a text ending in `#### N`),"
+            " or `answer_value` in its place" + _other_names(named),
         )
     _refuse_half_characters(given, where)
+    called = Path(config.path).stem if config.path else Path(config.name).name
     return Problem(
-        id=str(given.get("id", f"{Path(config.name).name}-{config.split}-{index:05d}")),
+        id=str(given.get("id", f"{called}-{config.split}-{index:05d}")),
         question=str(given["question"]).strip(),
         answer=str(given["answer"]).strip(),
         answer_value=_gold_value(given, where),
@@ -191,23 +193,31 @@ def _refuse_half_characters(row: Mapping[str, Any], where: str) -> None:
             ) from None
 
 
-def is_missing(value: Any) -> bool:
+def _is_missing(value: Any) -> bool:
     """Nothing, an empty text, or a table's not-a-number."""
     is_nan = isinstance(value, float) and math.isnan(value)
     return value is None or is_nan or not str(value).strip()
 
 
 def _gold_value(row: Mapping[str, Any], where: str) -> str:
+    """The bare value: a column of its own, what follows `####`, or an answer that is but a number."""
     if "answer_value" in row:
         return str(row["answer_value"]).replace(",", "").strip()
-    match = _GOLD.search(str(row["answer"]))
-    if match is None:
+    answer = str(row["answer"]).strip()
+    match = _GOLD.search(answer)
+    if match is None and not _is_number(answer):
         raise UserError(
-            f"{where}: the answer has no `#### N`",
-            f"it ends in {str(row['answer'])[-40:]!r}",
+            f"{where}: the answer is no number and has no `#### N`",
+            f"it ends in {answer[-40:]!r}",
             "end each answer with `#### N`, or add an `answer_value` column",
         )
-    return match.group(1).replace(",", "").replace("$", "").strip()
+    value = answer if match is None else match.group(1)
+    return value.replace(",", "").replace("$", "").strip()
+
+
+def _is_number(answer: str) -> bool:
+    """Whether an answer is one word that states a number, and no sentence with a number in it."""
+    return len(answer.split()) == 1 and "####" not in answer and parse_number(answer) is not None
 
 
 def _refuse_repeated_ids(problems: list[Problem], source: str) -> None:
