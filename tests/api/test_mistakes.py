@@ -140,3 +140,60 @@ def test_a_scan_that_selects_nothing_says_so(lm, monkeypatch):
     assert repr(scan).endswith("selected: nothing)")
     monkeypatch.setattr(Scan, "selected", {"attn": [], "mlp": [3]})
     assert repr(scan).endswith("selected: mlp 3)")
+
+
+REFUSED = {
+    "too few": (lambda _: bt.problems(0), "bt.problems: count: must be greater than or equal to 1, not 0"),
+    "no number": (
+        lambda lm: lm.generate(1, samples=2.5),
+        "generate: samples: must be a whole number, not 2.5",
+    ),
+    "one of two kinds": (lambda lm: lm.generate(1, batch_size="big"), "generate: batch_size: must be"),
+    "a near key": (lambda _: bt.load("bundled", devise="cpu"), "unknown key; did you mean 'device'?"),
+    "a key inside": (
+        lambda lm: lm.generate(1, loop_detection={"windw": 5}),
+        "loop_detection.windw: unknown key",
+    ),
+    "several together": (lambda _: bt.scale("mlp", 1, 0.5, head=0), "bt.scale: only attention has heads"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_keywords_are_told_in_the_words_of_a_config(lm, case):
+    make, said = REFUSED[case]
+    with pytest.raises(UserError) as caught:
+        make(lm)
+    text = str(caught.value)
+    assert said in text
+    for raw in ("Input should", "Extra inputs", "constrained", "Value error", "save_path", "hub_config"):
+        assert raw not in text
+
+
+def test_rows_without_a_baseline_say_what_to_generate(lm, rows):
+    with pytest.raises(UserError, match=r"there are no baseline completions of .* in these rows") as caught:
+        lm.scan(rows["suppress_triggers"])
+    assert "bt.baseline" in caught.value.next_step and "--condition" not in str(caught.value)
+
+
+def test_every_listed_table_can_be_read(tmp_path):
+    analysis = tmp_path / "one" / "analysis"
+    analysis.mkdir(parents=True)
+    (tmp_path / "one" / "meta.json").write_text("{}")
+    for name, text in {
+        "lens.csv": "a\n1\n",
+        "lens.json": "[1]",
+        "alone.json": "[2]",
+        "b.csv": "a\n2\n",
+    }.items():
+        (analysis / name).write_text(text)
+    run = bt.open_run(tmp_path / "one")
+    assert run.tables == ("alone", "b", "lens", "lens.json")
+    assert [len(run.table(name)) for name in run.tables] == [1, 1, 1, 1]
+    assert run.table("lens.json") == [1] and list(run.table("lens")["a"]) == [1]
+    assert run.table("lens.csv").equals(run.table("lens")) and run.table("alone.json") == [2]
+
+
+def test_how_a_model_samples_is_no_count(lm):
+    assert "num_samples" not in repr(lm.sampling) and "num_samples_per_prompt" not in lm.sampling.model_dump()
+    assert "temperature" in repr(lm.sampling)
+    assert {row.sample_id for row in lm.generate("2 + 2 = ?", samples=2, max_new_tokens=2)} == {0, 1}

@@ -162,7 +162,7 @@ def test_a_bare_vector_needs_a_layer(lm):
 def test_sampling_keys_are_checked(lm):
     with pytest.raises(UserError, match="generate: temprature") as caught:
         lm.generate(1, temprature=0.5)
-    assert "temperature" in caught.value.next_step
+    assert caught.value.what == "generate: temprature: unknown key; did you mean 'temperature'?"
     assert lm.generate(1, samples=1, max_new_tokens=4)[0].completion_tokens == 4
 
 
@@ -293,7 +293,7 @@ def test_a_single_arm_stands_for_itself(lm):
         (lambda: bt.scale("attn", 1, float("nan")), "bt.scale: factor"),
         (lambda: bt.scale("attn", [], 0.5), "without layers"),
         (lambda: bt.scale("mlp", 1, 0.5, head=0), "only attention has heads"),
-        (lambda: bt.zero("attn", 1, when="later"), "phase"),
+        (lambda: bt.zero("attn", 1, when="later"), "when: must be 'decode', 'prefill' or 'all'"),
         (lambda: bt.random_like(bt.zero("attn", 1), draws=0), "at least one, not 0"),
         (lambda: bt.random_like(bt.zero("attn", 1), draws=2.5), "at least one, not 2.5"),
         (lambda: bt.random_like("attn"), "'attn' is not an arm"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
-from backtracking.api.settings import settings_refusal
+from backtracking.api.settings import refusal
 from backtracking.errors import UserError
 from backtracking.interventions import Arm, Condition, Intervention, Shape, When
 from backtracking.run.paths import check_id
@@ -162,11 +162,9 @@ def mean(component: Literal["attn", "mlp"], layer: int | Sequence[int], rows: "R
 
     The rows are a baseline with onsets; controls are drawn from them as `lm.scan` does.
     """
-    from backtracking.api.rows import Rows
-
     layers = _layers(layer)
     _check_block("bt.mean", component)
-    if not isinstance(rows, Rows):
+    if not hasattr(rows, "study_rows"):  # rows know arms, so that arms cannot import them
         raise UserError(
             f"bt.mean: {rows!r} are not rows", "the mean is taken over rows", "give what lm.generate gave"
         )
@@ -343,4 +341,4 @@ def _member(where: str, when: WhenPhase | When, **fields: Any) -> Intervention:
         chosen = when if isinstance(when, When) else When(phase=when)
         return Intervention(when=chosen, **fields)
     except ValidationError as error:
-        raise settings_refusal(error, where) from None
+        raise refusal(error, Intervention, where, {"phase": "when"}) from None

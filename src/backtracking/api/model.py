@@ -4,12 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
 from backtracking.api.arms import ArmRecipe, as_arms, baseline
 from backtracking.api.display import facts_html
 from backtracking.api.problems import Asked, asked_about
 from backtracking.api.results import Directions, Lens, Scan
 from backtracking.api.rows import DetectorLike, RowReading, Rows
 from backtracking.api.settings import as_section
+from backtracking.config.base import PositiveInt
 from backtracking.config.schema import (
     AnalysisConfig,
     DetectionConfig,
@@ -79,6 +82,12 @@ def load(
     )
 
 
+class Sampling(GenerationConfig):
+    """How a model samples a completion; how many it samples is asked of `generate`."""
+
+    num_samples_per_prompt: PositiveInt = Field(default=1, repr=False, exclude=True)
+
+
 class LanguageModel:
     """A loaded model with how it is prompted and what counts as backtracking.
 
@@ -114,7 +123,7 @@ class LanguageModel:
         return self.loaded.n_layers
 
     @property
-    def sampling(self) -> GenerationConfig:
+    def sampling(self) -> Sampling:
         """How it samples unless told otherwise: as its authors say in its generation config."""
         return default_sampling(self.loaded)
 
@@ -341,16 +350,14 @@ class LanguageModel:
         )
 
 
-def default_sampling(loaded: "LoadedModel") -> GenerationConfig:
+def default_sampling(loaded: "LoadedModel") -> Sampling:
     """The model's own generation config where it says how to sample, else the defaults of our config."""
     if loaded.name in BUNDLED:
         from backtracking.organism.design import DESIGNS
 
         design = DESIGNS[BUNDLED[loaded.name]]
-        return GenerationConfig(
-            temperature=design.temperature, top_p=1.0, max_new_tokens=design.max_new_tokens
-        )
+        return Sampling(temperature=design.temperature, top_p=1.0, max_new_tokens=design.max_new_tokens)
     own = getattr(loaded.model, "generation_config", None)
     said = own.to_diff_dict() if own is not None else {}
     given = {key: said[key] for key in ("temperature", "top_p", "top_k") if said.get(key) is not None}
-    return as_section(GenerationConfig, given, f"the generation config of {loaded.name}")
+    return as_section(Sampling, given, f"the generation config of {loaded.name}")

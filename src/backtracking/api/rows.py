@@ -229,7 +229,8 @@ class Rows(Sequence[GenerationRecord]):
         from backtracking.measurements.controls import StudyRows, baseline_rows
 
         records = {(r.example_id, r.sample_id): r for r in self._whole if r.condition == BASELINE_NAME}
-        rows = baseline_rows(self._events, self.variant)
+        generate = "generate under bt.baseline as well: lm.generate(problems, arms=[bt.baseline, ...])"
+        rows = baseline_rows(self._events, self.variant, "these rows", generate)
         return StudyRows.of(rows, self._onsets, self.variant, lambda _: records, records.values, onsets)
 
     def __repr__(self) -> str:

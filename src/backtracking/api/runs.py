@@ -66,13 +66,13 @@ class Run:
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The names of its tables and summaries."""
-        return self._names(self.paths.analysis, ".csv", ".json")
+        """The names of its tables and summaries; a summary beside a table of its name goes by its file."""
+        return tuple(self._table_files)
 
     @property
     def figures(self) -> tuple[str, ...]:
         """The names of its figures."""
-        return self._names(self.paths.figures, ".png")
+        return tuple(path.stem for path in _files(self.paths.figures, ".png"))
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -81,10 +81,12 @@ class Run:
         return tuple(dict.fromkeys(name.removeprefix(ARM_PREFIX) for name in names))
 
     def table(self, name: str) -> Any:
-        """A table as a pandas frame, a summary as a dictionary; docs/artifacts.md has the columns."""
-        if name not in self.tables:
+        """A table as a frame, a summary as a dictionary, by name or file; columns: docs/artifacts.md."""
+        files = self._table_files
+        file = files.get(name, name)
+        if file not in files.values():
             raise self._missing("table", name, self.tables)
-        return held(self.paths, name).read(self.paths)
+        return held(file).read(self.paths)
 
     def figure(self, name: str) -> Picture:
         """A figure, ready to be shown."""
@@ -152,9 +154,15 @@ class Run:
         problems = tuple(read_jsonl(path or self.paths.dataset, Problem, made_by=DATASET.made_by))
         return RowReading(problems, lambda: load_tokenizer(config.model), config.prompting, config.detection)
 
-    def _names(self, folder: Path, *endings: str) -> tuple[str, ...]:
-        files = sorted(folder.iterdir()) if folder.is_dir() else []
-        return tuple(path.stem for path in files if path.suffix in endings)
+    @property
+    def _table_files(self) -> dict[str, str]:
+        """The file of each name."""
+        files = _files(self.paths.analysis, ".csv", ".json")
+        tables = {path.stem for path in files if path.suffix == ".csv"}
+        return {
+            path.name if path.suffix == ".json" and path.stem in tables else path.stem: path.name
+            for path in files
+        }
 
     def _missing(self, what: str, name: str, known: tuple[str, ...]) -> UserError:
         return UserError(
@@ -162,3 +170,8 @@ class Run:
             f"there are: {', '.join(known) or 'none'}",
             "see `backtracking status` for what the run has done",
         )
+
+
+def _files(folder: Path, *endings: str) -> list[Path]:
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in files if path.suffix in endings]

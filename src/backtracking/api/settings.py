@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from backtracking.config.base import Section
+from backtracking.config.mistakes import complaints
 from backtracking.errors import UserError
 
 S = TypeVar("S", bound=Section)
@@ -18,19 +19,20 @@ def checked(
     try:
         return section.model_validate(dict(given))
     except ValidationError as error:
-        keys = ", ".join((called or {}).get(key, key) for key in section.model_fields)
-        raise settings_refusal(
-            error, where, f"the keys are {keys}; docs/config.md says what they mean", called
-        ) from None
+        raise refusal(error, section, where, called) from None
 
 
-def settings_refusal(
-    error: ValidationError, where: str, next_step: str = "", called: Mapping[str, str] | None = None
+def refusal(
+    error: ValidationError, schema: type[BaseModel], where: str, called: Mapping[str, str] | None = None
 ) -> UserError:
-    """The mistakes of a record or section, in words for the person."""
-    places = [[(called or {}).get(str(part), str(part)) for part in one["loc"]] for one in error.errors()]
-    mistakes = [": ".join([*place, one["msg"]]) for place, one in zip(places, error.errors(), strict=True)]
-    return UserError(f"{where}: {mistakes[0]}", "; ".join(mistakes[1:]), next_step)
+    """The mistakes of a record or section, in the words that a config's are told in."""
+    told = complaints(error, schema, called)
+    mistakes = [f"{key}: {' or '.join(said)}" if key else "; ".join(said) for key, said in told.items()]
+    return UserError(
+        f"{where}: {mistakes[0]}",
+        "; ".join(mistakes[1:]),
+        "docs/api.md and docs/config.md say what goes here",
+    )
 
 
 def as_section(

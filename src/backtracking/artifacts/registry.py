@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from backtracking.artifacts import labels, phase1, phase2, readings
 from backtracking.artifacts.kinds import Artifact, Data, Figure, Shown, Table
-from backtracking.run.paths import RunPaths
 
 ARTIFACTS: tuple[Artifact, ...] = tuple(
     value
@@ -21,12 +20,11 @@ def figures_of(file: Shown) -> tuple[Figure, ...]:
     return tuple(figure for figure in FIGURES if figure.files[-1:] == (file,))
 
 
-def held(run: RunPaths, stem: str) -> Table | Data:
-    """The table or summary of a name in a run's `analysis/`, whoever put it there; a table goes first."""
-    place = {kind: f"analysis/{stem}.{ending}" for kind, ending in ((Table, "csv"), (Data, "json"))}
-    kind = Table if (run.root / place[Table]).exists() else Data
+def held(file: str) -> Table | Data:
+    """The table or summary of a file in a run's `analysis/`, whoever put it there."""
+    place, kind = f"analysis/{file}", Table if file.endswith(".csv") else Data
     known = {artifact.name: artifact for artifact in ARTIFACTS if isinstance(artifact, Table | Data)}
-    return known.get(place[kind]) or kind(place[kind], "the command that made it", "no file of this program")
+    return known.get(place) or kind(place, "the command that made it", "no file of this program")
 
 
 def with_figures(artifacts: Iterable[Artifact]) -> list[Artifact]:

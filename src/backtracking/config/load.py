@@ -1,15 +1,12 @@
 """From YAML to a checked config: inheritance, overrides, the origin of every key, all mistakes at once."""
 
-import difflib
-import json
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from backtracking.config.mistakes import complaints, place_of
 from backtracking.config.reading import DEFAULT, parse_yaml, read_config
 from backtracking.config.schema import ExperimentConfig
 from backtracking.errors import UserError
@@ -17,22 +14,6 @@ from backtracking.run.provenance import digest
 
 _SPELLINGS = {"model.torch_dtype": "model.dtype"}
 """Keys that may also be written otherwise."""
-_UNION_TAGS = {"short", "full"}
-_EXPECTED = {
-    "model_type": "a mapping of keys",
-    "dict_type": "a mapping of keys",
-    "tuple_type": "a list",
-    "none_required": "null",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "string_type": "text",
-    "float_type": "a number",
-    "float_parsing": "a number",
-}
-
-Loc = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -100,9 +81,7 @@ def _drop_unknown(data: dict[str, Any]) -> tuple[str, ...]:
         ExperimentConfig.model_validate(data)
     except ValidationError as error:
         unknown = [
-            [part for part in problem["loc"] if not _is_union_tag(part)]
-            for problem in error.errors()
-            if problem["type"] == "extra_forbidden"
+            list(place_of(problem)) for problem in error.errors() if problem["type"] == "extra_forbidden"
         ]
         for *sections, key in unknown:
             section: Any = data
@@ -154,48 +133,11 @@ def _assign(data: dict[str, Any], keys: list[str], value: Any, override: str) ->
 
 
 def _explain(error: ValidationError, source: str, origins: dict[str, str]) -> list[str]:
-    problems = error.errors()
-    complaints: dict[str, list[str]] = {}
-    for problem in problems:
-        loc = tuple(part for part in problem["loc"] if not _is_union_tag(part))
-        if problem["type"] == "too_short" and any(_is_inside(other["loc"], loc) for other in problems):
-            continue  # only short because its items are wrong, which is said already
-        if not loc:
-            for text in problem["msg"].removeprefix("Value error, ").split("\n"):
-                key, _, said = text.partition(": ")
-                complaints.setdefault(key, []).append(said)
-            continue
-        complaints.setdefault(".".join(map(str, loc)), []).append(_say(problem, loc))
-    return [f"{_place(key, source, origins)}{key}: {' or '.join(said)}" for key, said in complaints.items()]
-
-
-def _is_union_tag(part: str | int) -> bool:
-    return isinstance(part, str) and (part in _UNION_TAGS or "[" in part or part == "constrained-int")
-
-
-def _is_inside(loc: Loc, outer: Loc) -> bool:
-    return len(loc) > len(outer) and loc[: len(outer)] == outer
-
-
-def _say(problem: Any, loc: Loc) -> str:
-    kind, value = problem["type"], _short(problem["input"])
-    if kind == "extra_forbidden":
-        return f"unknown key{_did_you_mean(loc)}"
-    if kind == "missing":
-        return "missing"
-    if kind == "string_pattern_mismatch":
-        return f"{value} does not fit the pattern {problem['ctx']['pattern']}"
-    if kind == "value_error":
-        return f"{problem['msg'].removeprefix('Value error, ')} (it is {value})"
-    message = _EXPECTED.get(kind, problem["msg"].removeprefix("Input should be "))
-    if kind in _EXPECTED or message[:1].islower() or message[:1] == "'":
-        return f"must be {message}, not {value}"
-    return f"{message} (it is {value})"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    told = complaints(error, ExperimentConfig)
+    for line in "\n".join(told.pop("", [])).splitlines():
+        key, _, said = line.partition(": ")
+        told.setdefault(key, []).append(said)
+    return [f"{_place(key, source, origins)}{key}: {' or '.join(said)}" for key, said in told.items()]
 
 
 def _place(key: str, source: str, origins: dict[str, str]) -> str:
@@ -209,33 +151,3 @@ def _place(key: str, source: str, origins: dict[str, str]) -> str:
             return f"{origins[key]}: "
         key = key.rpartition(".")[0]
     return f"{source}: "
-
-
-def _did_you_mean(loc: Loc) -> str:
-    section = section_at(loc[:-1])
-    if section is None:
-        return ""
-    names = list(section.model_fields)
-    near = difflib.get_close_matches(str(loc[-1]), names, n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names)}"
-
-
-def section_at(loc: Loc) -> type[BaseModel] | None:
-    """The section of the schema that a dotted place in a config belongs to; none for a plain value."""
-    kind: Any = ExperimentConfig
-    for part in loc:
-        if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
-            kind = kind.model_fields[str(part)].annotation
-        else:
-            arguments = [a for a in typing.get_args(kind) if a not in (str, Ellipsis, type(None))]
-            kind = arguments[-1] if arguments else None
-        kind = strip_optional(kind)
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-
-
-def strip_optional(kind: Any) -> Any:
-    """`X | None` as `X`."""
-    if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
-        rest = [argument for argument in typing.get_args(kind) if argument is not type(None)]
-        return rest[0] if len(rest) == 1 else kind
-    return kind

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from backtracking.config.base import Section
-from backtracking.config.load import LoadedConfig, section_at, strip_optional
+from backtracking.config.load import LoadedConfig
+from backtracking.config.mistakes import section_at, strip_optional
 from backtracking.config.reading import RESOLVED_FROM
 from backtracking.config.schema import ExperimentConfig
 
@@ -25,7 +26,11 @@ def _dump(data: dict[str, Any], prefix: str, depth: int, loaded: LoadedConfig, l
     for key, value in data.items():
         dotted = f"{prefix}{key}"
         indent = "  " * depth
-        if isinstance(value, dict) and value and section_at(tuple(dotted.split("."))) is not None:
+        if (
+            isinstance(value, dict)
+            and value
+            and section_at(tuple(dotted.split(".")), ExperimentConfig) is not None
+        ):
             lines.append(f"{indent}{key}:")
             _dump(value, f"{dotted}.", depth + 1, loaded, lines)
         else:

@@ -89,18 +89,19 @@ def read_baseline(events_path: Path, variant: str) -> pd.DataFrame:
         dtype={"example_id": str, "onset_phrase": str, "onset_token_text": str, "is_correct": str},
         na_values={"is_correct": [""]},
     )
-    return baseline_rows(table, variant, str(events_path))
+    generate = f"run: backtracking generate --condition baseline --variant {variant}, then detect-events"
+    return baseline_rows(table, variant, str(events_path), generate)
 
 
-def baseline_rows(events: pd.DataFrame, variant: str, source: str = "these rows") -> pd.DataFrame:
+def baseline_rows(events: pd.DataFrame, variant: str, source: str, next_step: str) -> pd.DataFrame:
     """The baseline rows of one variant of an events table, read from a file or made in memory."""
     wanted = (events["variant"] == variant) & (events["condition"] == BASELINE_NAME)
     rows = events[wanted].reset_index(drop=True)
     if rows.empty:
         raise UserError(
-            f"{source} has no baseline completions of {variant!r}",
+            f"there are no baseline completions of {variant!r} in {source}",
             "the mechanism is studied on unchanged generations",
-            f"run: backtracking generate --condition baseline --variant {variant}, then detect-events",
+            next_step,
         )
     rows["has_onset"] = rows["has_backtracking_strict"].astype(str).eq("True")
     rows["is_correct"] = rows["is_correct"].astype(str).where(rows["is_correct"].notna())
