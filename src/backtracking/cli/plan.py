@@ -189,14 +189,14 @@ def print_cost(told: "Forecast", speed: SpeedFigures | None, why_not: str) -> No
         return
     bound = "at most " if told.at_most else ""
     say(f"rows:   {bound}{told.rows:,} completions")
-    say(f"tokens: {_short(told.tokens_expected)} expected, {_short(told.tokens_at_cap)} at the cap")
+    say(f"tokens: {bound}{_short(told.tokens_expected)} expected, {_short(told.tokens_at_cap)} at the cap")
     say(f"        (length: {told.length.source})")
-    say(f"disk:   about {_size(told.bytes_expected)} of completions")
+    say(f"disk:   {bound}about {_size(told.bytes_expected)} of completions")
     if speed is None:
         say(f"time:   {why_not}")
         return
     expected, most = seconds_of(told, speed)
-    say(f"time:   about {clock(expected)}, {clock(most)} if all run to the cap; analyses come on top")
+    say(f"time:   {bound}about {clock(expected)}, {clock(most)} if all run to the cap; analyses come on top")
     say(
         f"        ({speed['tokens_per_second']:,.0f} tokens/s, {speed['rows_at_once']} side by side, "
         f"measured for {speed['seconds']:.0f} s on {speed['device']})"

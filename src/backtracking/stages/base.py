@@ -41,6 +41,8 @@ class RunContext:
     """All stages that the config asks for, in order; a report says which of them are stale."""
     why_new: str = ""
     """Why this is a new run where another was to be expected; said when it is made."""
+    to_be_made: frozenset[Path] = frozenset()
+    """In a forecast: what stages before the one in question make, so that what lies there says nothing."""
     reporter: Reporter = field(default_factory=Quiet)
     load: "Callable[[ExperimentConfig], LoadedModel] | None" = None
     _executor: "Executor | None" = None
@@ -111,7 +113,14 @@ class RunContext:
 
     def problem_count(self) -> int:
         """How many problems there are; how many are asked for as long as they are not prepared."""
-        return io.count_lines(self.dataset_path) or self.config.dataset.max_examples
+        asked = self.config.dataset.max_examples
+        if self.own_dataset_path in self.to_be_made:
+            return asked
+        return io.count_lines(self.dataset_path) or asked
+
+    def stands(self, path: Path) -> bool:
+        """Whether a file is there and, as far as a forecast can tell, stays as it is."""
+        return path not in self.to_be_made and path.exists()
 
     def model(self) -> "LoadedModel":
         """The model under study, loaded once per process."""

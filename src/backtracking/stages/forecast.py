@@ -10,14 +10,23 @@ from backtracking.artifacts.phase1 import EVENTS, GENERATIONS
 from backtracking.run import io
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
+from backtracking.stages import digests
 from backtracking.stages.base import RunContext, Stage
 from backtracking.stages.execute import Status, status_of
+from backtracking.stages.phase1.prepare_data import PrepareData
 
 GUESSED_SHARE = 0.25
 """Without any rows to go by, a completion is taken to be this share of the cap."""
 BYTES_PER_TOKEN, BYTES_PER_ROW = 12, 1000
 """A row's size on disk where there are no rows to weigh: ids and text, and the prompt."""
 ROWS_WEIGHED = 400
+GROWS_BY = {
+    "dataset.max_examples",
+    "generation.num_samples_per_prompt",
+    "phase2.max_examples",
+    "phase2.num_samples_per_prompt",
+}
+"""What may change without a row that is there being made again."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ class Forecast:
 
 def forecast(ctx: RunContext, stages: Sequence[Stage], forced: Iterable[str] = ()) -> Forecast:
     """Every stage with what would become of it, and how many completions it still asks for."""
-    names, upstream = set(forced), False
+    names, upstream, other_problems = set(forced), False, False
     counted: dict[Path, int] = {}
     steps = []
     for stage in stages:
@@ -117,11 +126,21 @@ def forecast(ctx: RunContext, stages: Sequence[Stage], forced: Iterable[str] = (
         if is_forced or not status.is_settled:
             action, upstream = "run", True
         # Rows of other settings are made again; which of them still fit is seen only when the stage runs.
-        is_afresh = is_forced or status.state == "stale"
+        is_afresh = is_forced or other_problems or (status.state == "stale" and not _only_grows(stage, ctx))
         left_out = {} if action == "skip" else stage.left_out(ctx)
         step = StageForecast(stage, action, status, is_forced, left_out=left_out)
         steps.append(step if action == "skip" else _with_rows(step, ctx, counted, is_afresh))
+        if action != "skip" and not (type(stage) is PrepareData and status.is_settled):
+            ctx = replace(ctx, to_be_made=ctx.to_be_made.union(stage.outputs(ctx)))
+        other_problems |= type(stage) is PrepareData and status.state == "stale" and is_afresh
     return Forecast(steps, _length(ctx))
+
+
+def _only_grows(stage: Stage, ctx: RunContext) -> bool:
+    """Whether a stage was last asked for the same from the same, but for how much of it."""
+    record, now = ctx.meta.stages[stage.key], stage.config_values(ctx)
+    changed = {key for key in {*record.config, *now} if record.config.get(key) != now.get(key)}
+    return changed <= GROWS_BY and digests.of_needs(stage, ctx).items() <= record.inputs.items()
 
 
 def _with_rows(step: StageForecast, ctx: RunContext, counted: dict[Path, int], afresh: bool) -> StageForecast:

@@ -12,6 +12,7 @@ from backtracking.artifacts.registry import with_figures
 from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import SAMPLING_KEYS, Completions, Result, RunContext, Stage
+from backtracking.stages.bounds import most_components, most_prefixes, most_random_sets
 from backtracking.stages.phase1.generate import (
     check_selected_in,
     note_model,
@@ -66,9 +67,10 @@ class FixedPrefixes(Stage):
 
     def completions(self, ctx: RunContext) -> Completions:
         """Two of every prefix under the baseline, the targeted set, its components and each random set."""
-        asked, analysis = ctx.config.ablation_generation, ctx.config.analysis
-        alone = len(analysis.ablation_components) * analysis.topk_layers_for_generation
-        rows = 2 * asked.fixed_prefixes * (2 + alone + asked.random_draws)
+        removed = most_components(ctx)
+        prefixes = min(ctx.config.ablation_generation.fixed_prefixes, most_prefixes(ctx, self.variant))
+        arms = 2 + (removed if removed > 1 else 0) + most_random_sets(ctx)
+        rows = 2 * prefixes * arms if removed else 0
         return Completions({}, ctx.config.generation.max_new_tokens, unkept=rows, at_most=True)
 
     def work_files(self, ctx: RunContext) -> Sequence[Path]:

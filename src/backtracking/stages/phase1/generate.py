@@ -34,6 +34,7 @@ from backtracking.stages.base import (
     Stage,
     select_keys,
 )
+from backtracking.stages.bounds import baseline_rows, most_components
 from backtracking.stages.phase1.onset_study import study_inputs
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
 from backtracking.stages.phase1.regeneration import mean_outputs, mean_positions, way_of_regeneration
@@ -147,9 +148,11 @@ class Generate(Stage):
     def completions(self, ctx: RunContext) -> Completions:
         """All rows of the variant under the condition."""
         generation = ctx.config.generation
-        rows = ctx.problem_count() * generation.num_samples_per_prompt
-        is_ablated = self.condition != BASELINE_NAME  # which takes something that stands out; alone, two
-        at_most = self.condition == SINGLE or (is_ablated and not readings.SELECTED.exists(ctx.paths))
+        is_ablated = self.condition != BASELINE_NAME
+        fewest = 2 if self.condition == SINGLE else 1
+        is_testable = not is_ablated or most_components(ctx) >= fewest
+        rows = baseline_rows(ctx) if is_testable else 0
+        at_most = is_ablated and not ctx.stands(readings.SELECTED.path(ctx.paths))
         return Completions({self._completions(ctx): rows}, generation.max_new_tokens, at_most=at_most)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:

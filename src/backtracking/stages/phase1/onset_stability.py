@@ -11,6 +11,7 @@ from backtracking.artifacts.registry import with_figures
 from backtracking.measurements.stability import continuation_tokens
 from backtracking.run.inputs import Input
 from backtracking.stages.base import SAMPLING_KEYS, Completions, Result, RunContext, Stage
+from backtracking.stages.bounds import most_onsets
 from backtracking.stages.phase1.bench import MODEL_KEYS, settings_digest
 from backtracking.stages.phase1.onset_study import all_onsets, onset_inputs
 
@@ -53,7 +54,8 @@ class OnsetStability(Stage):
     def completions(self, ctx: RunContext) -> Completions:
         """Several samples and a greedy one, from each onset and from each control."""
         asked = ctx.config.analysis
-        rows = 2 * asked.stability_events * (asked.stability_samples + 1)
+        events = min(asked.stability_events, most_onsets(ctx, self.variant))
+        rows = 2 * events * (asked.stability_samples + 1)
         tokens = continuation_tokens(asked.stability_window, asked.onsets)
         return Completions({}, tokens, unkept=rows, at_most=True)
 

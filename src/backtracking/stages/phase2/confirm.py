@@ -82,7 +82,7 @@ class Phase2Confirm(Stage):
         asked = ctx.phase2
         arms = 4 if asked.search.enabled else 3
         rows = (min(ctx.problem_count(), asked.max_examples) + 1) // 2 * asked.num_samples_per_prompt
-        behind_prefixes = 2 * 5 * asked.confirm.fixed_prefixes
+        behind_prefixes = 2 * 5 * min(asked.confirm.fixed_prefixes, rows)
         cap = ctx.config.generation.max_new_tokens
         return Completions({}, cap, others=arms * rows, unkept=behind_prefixes, at_most=True)
 

@@ -11,6 +11,7 @@ from backtracking.artifacts.registry import with_figures
 from backtracking.config.phase2 import Subset
 from backtracking.run.inputs import Input
 from backtracking.stages.base import SAMPLING_KEYS, Completions, Result, RunContext, Stage
+from backtracking.stages.bounds import most_onsets_of_phase1
 from backtracking.stages.phase1.generate import note_model
 from backtracking.stages.phase1.onset_study import study_inputs
 from backtracking.stages.phase2.from_phase1 import phase1_study, vectors
@@ -58,7 +59,9 @@ class Phase2ContinuationAblation(Stage):
     def completions(self, ctx: RunContext) -> Completions | None:
         """Rows resumed before an onset, under every scale and unchanged."""
         asked = ctx.phase2.continuation_ablation
-        rows = asked.num_continuations * asked.max_events * (1 + len(asked.scales))
+        onsets = most_onsets_of_phase1(ctx, asked.variant)
+        events = asked.max_events if onsets is None else min(asked.max_events, onsets)
+        rows = asked.num_continuations * events * (1 + len(asked.scales))
         return Completions({}, asked.continuation_tokens, unkept=rows, at_most=True) if rows else None
 
     def run(self, ctx: RunContext) -> Result:

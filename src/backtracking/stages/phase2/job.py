@@ -124,10 +124,15 @@ def search_looks(ctx: RunContext, problems: int) -> Looks | None:
     return planned(every).within(problems) if ctx.phase2.stop_early else None
 
 
+def rows_of_an_arm(ctx: RunContext) -> int:
+    """The completions of every arm of a sweep."""
+    return min(ctx.problem_count(), ctx.phase2.max_examples) * ctx.phase2.num_samples_per_prompt
+
+
 def sweep_completions(ctx: RunContext, variant: str, arms: Iterable[str]) -> Completions:
     """The rows of a sweep: arms of the same name and prompts share theirs; settled ones may stop."""
     asked = ctx.phase2
-    rows = min(ctx.problem_count(), asked.max_examples) * asked.num_samples_per_prompt
+    rows = rows_of_an_arm(ctx)
     asked_for = {files.ARM_ROWS.path(ctx.paths, variant=variant, arm=arm): rows for arm in arms}
     return Completions(asked_for, ctx.config.generation.max_new_tokens, at_most=asked.stop_early)
 

@@ -16,7 +16,7 @@ from backtracking.run.inputs import Input
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, RowId
 from backtracking.run.seed import derive_seed
 from backtracking.stages.base import Completions, Result, RunContext, Stage
-from backtracking.stages.phase2.job import SWEEP_KEYS, current_arms
+from backtracking.stages.phase2.job import SWEEP_KEYS, current_arms, rows_of_an_arm
 from backtracking.stages.prefixes import choose_prefixes, right_rows
 from backtracking.text.prompts import find_variant
 from backtracking.text.steps import read_steps
@@ -57,7 +57,7 @@ class Phase2Specificity(Stage):
         asked = ctx.phase2
         arms = 1 + len(asked.subset_sweep.subsets) + len(asked.scale_sweep.scales)
         cap = ctx.config.generation.max_new_tokens
-        return Completions({}, cap, unkept=FORCED_ERRORS * arms, at_most=True)
+        return Completions({}, cap, unkept=min(FORCED_ERRORS, rows_of_an_arm(ctx)) * arms, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
         """Measures onsets by cause, errors, and the tokens at which texts part."""
