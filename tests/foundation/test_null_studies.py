@@ -48,10 +48,10 @@ NOT_TESTABLE = {
     "all cut": {*ONSETS, "error-injection", "phase2-continuation-ablation"},
 }
 COUNTS = {
-    "never says it": "0 problems with an onset in 4 baseline completions studied, 2 needed",
-    "one problem": "1 problem with an onset in 2 baseline completions studied, 2 needed",
-    "three problems": "1 problem with an onset in 4 baseline completions studied, 2 needed",
-    "all cut": "0 problems with an onset in 4 baseline completions studied, 2 needed",
+    "never says it": "no onsets in 4 baseline completions (onsets in 2 problems needed)",
+    "one problem": "only 1 problem with onsets in 2 baseline completions (2 needed)",
+    "three problems": "only 1 problem with onsets in 4 baseline completions (2 needed)",
+    "all cut": "no onsets in 4 baseline completions (onsets in 2 problems needed)",
 }
 PICTURED = ("never says it", "one problem")
 """Studies whose figures are drawn, of nothing and of next to nothing."""
@@ -197,7 +197,7 @@ def test_a_null_study_with_other_tokenizers_ends_in_two_reports(cli, tmp_path, n
     expected = {*ONSETS, "error-injection", "phase2-continuation-ablation"}
     found = untested(states)
     assert all(any(name in stage for stage in found) for name in expected), found
-    assert "0 problems with an onset in 2 baseline completions studied, 2 needed" in reports["demo"]
+    assert "no onsets in 2 baseline completions (onsets in 2 problems needed)" in reports["demo"]
     assert verdict(reports["two"], HARMLESS) == "not testable"
 
 

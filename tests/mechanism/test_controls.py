@@ -241,7 +241,7 @@ def test_a_stale_events_table_is_named(tmp_path):
 def test_a_run_without_onsets_says_so(tmp_path):
     records = [record for record in Rows(problems=3).build() if record.sample_id >= 2]
     with pytest.raises(
-        NotTestable, match=r"^0 problems with an onset in \d+ baseline completions studied, 2 needed"
+        NotTestable, match=r"^no onsets in \d+ baseline completions \(onsets in 2 problems needed"
     ):
         _study(write_run(tmp_path, random_model(), records))
 

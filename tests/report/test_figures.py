@@ -170,15 +170,21 @@ def test_every_arm_is_one_full_bar_of_fates():
     for bar in axes.patches:
         widths.setdefault(round(bar.get_y() + bar.get_height() / 2, 3), []).append(bar.get_width())
     assert widths == {2.0: [1, 0, 0, 0, 0], 1.0: [0.5, 0, 0, 0.5, 0], 0.0: [0, 0, 0, 1, 0]}
-    assert "under `b`: 0%" in figure.caption.sees and "100% end wrong" in figure.caption.sees
+    assert (
+        "`b` has the fewest spoken corrections: 0%" in figure.caption.sees
+        and "100% end wrong" in figure.caption.sees
+    )
 
 
 def test_ties_are_no_superlatives():
     """Arms that all do alike, or like the baseline, have no first among them."""
     nothing = FLOW.assign(share=0.0)
-    assert "Under no arm are fewer" in plots_leaks.plot_correction_flow(nothing).caption.sees
+    assert "No arm has fewer spoken" in plots_leaks.plot_correction_flow(nothing).caption.sees
     both = FLOW.assign(share=[1.0, 0.0, 0.5, 0.5, 0.0, 1.0])
-    assert "under 2 arms alike: 0%" in plots_leaks.plot_correction_flow(both).caption.sees
+    assert (
+        "2 arms tie for the fewest spoken corrections: 0%"
+        in plots_leaks.plot_correction_flow(both).caption.sees
+    )
     none_replaced = pd.DataFrame({"arm": [], "baseline_text": [], "new_text": [], "count": [], "share": []})
 
     def said(*index):
@@ -186,7 +192,7 @@ def test_ties_are_no_superlatives():
         return plots_leaks.plot_first_divergences(summary, none_replaced).caption
 
     assert said(0.0, 0.0).sees == "No arm's first change hits a trigger."
-    assert said(2.0, 2.0).sees == "2 arms hit triggers most, and alike: index 2.00."
+    assert said(2.0, 2.0).sees == "2 arms tie in hitting triggers most: index 2.00."
     assert said(1.0, 2.0).sees == "`a_1` hits triggers most: index 2.00."
     assert "intervals" not in str(said(1.0, 2.0))
 

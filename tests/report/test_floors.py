@@ -126,3 +126,22 @@ def test_the_floor_is_what_separates_held_from_destroyed():
     """At the floor, a loss inside the margin leaves at least the half that the claim of destruction takes."""
     assert too_low("accuracy", 0.0999, MARGIN)
     assert not too_low("accuracy", 0.10, MARGIN)
+
+
+def test_that_no_arm_destroys_is_judged_without_any_onset(tmp_path):
+    found = phase2(tmp_path, swept((0.6, 0.8), (0.1, 0.8), base_has_backtracking_strict=False))
+    assert found["destroys"].outcome == "contradicted"
+
+
+def test_few_problems_without_onsets_are_both_said_where_both_matter(tmp_path):
+    rows = [
+        event_rows(name, 0.0, 0.8, problems=3, samples=4, seed=k).assign(
+            arm=name, subset_name=name, scale=None, num_components=1, kind="intervention"
+        )
+        for k, name in enumerate(("baseline", "arm"))
+    ]
+    found = phase2(tmp_path, summarize_arms(pd.concat(rows), MARGIN))
+    for name in ("turned_down", "destroys"):
+        assert "only 3 problems" in found[name].because
+    assert "no onsets in 12" in found["turned_down"].because
+    assert "no onsets" not in found["destroys"].because

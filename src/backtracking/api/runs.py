@@ -15,7 +15,7 @@ from backtracking.config.schema import NO_MODEL
 from backtracking.errors import UserError
 from backtracking.run.io import read_jsonl
 from backtracking.run.meta import RunMeta, prepared_problems
-from backtracking.run.paths import RunPaths, list_runs, run_folder
+from backtracking.run.paths import RunPaths, list_runs, run_folder, unknown_run
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def open_run(folder: str | Path) -> "Run":
             f"a run is named by its folder, not by {folder!r}", next_step='bt.open_run("runs/demo")'
         )
     paths = run_folder(folder)
+    if not paths.root.is_dir():
+        raise unknown_run(paths.run_id, paths.output_dir)
     if not paths.meta.exists():
         raise UserError(
             f"{folder} is not a run folder",

@@ -210,7 +210,8 @@ PAIRS = Table(
         lost_a, lost_b, lost_together: log-odds of the triggers lost without the one, the other, both
         interaction: lost together − (lost alone + lost alone)
         p_holm: its p, corrected over pairs (Holm)
-        kind: `additive`, `sub-additive` or `super-additive`
+        kind: `sub-additive` or `super-additive` (significant), `additive` (within ±0.1 of the sum) or \
+`undecided`
     """),
 )
 HEADS = Table(

@@ -156,7 +156,7 @@ def _power() -> str:
     ]
     head = ["problems", *(f"−{100 * effect:.0f} points" for effect in effects)]
     return (
-        "Power to see a fall of the share of completions with an onset (baseline 65%, six completions per "
+        "Power to see a fall in the share of completions with an onset (baseline 65%, six completions per "
         "problem, likeness 0.2; `backtracking power` gives it for other studies):\n\n" + _rows(head, rows)
     )
 

@@ -99,15 +99,15 @@ def random_responses(evidence: Evidence, variant: str, stepwise: bool) -> Iterat
             yield response(part, stepwise).value
 
 
-def held_accuracy(name: str, arm: pd.DataFrame, baseline: pd.DataFrame, where: str) -> Part:
+def held_accuracy(name: str, arm: pd.DataFrame, baseline: pd.DataFrame, what: str) -> Part:
     """Whether an arm's accuracy is held against the baseline's: inside what may be lost of it."""
     accuracy = OUTCOMES["accuracy"]
-    change = clear(compare(arm, baseline, accuracy), f"problems with accuracy {where}")
+    change = clear(compare(arm, baseline, accuracy), f"problems with {what}")
     if isinstance(change, str):
         return missing(change)
     threshold = -allowed_loss(MARGIN, average(baseline, accuracy).value)
     deciding = deciding_problems(*paired_sums(arm, baseline, accuracy), MARGIN)
-    return above(name, change, threshold, f"accuracy {where} changes by {in_points(change)} points", deciding)
+    return above(name, change, threshold, f"{what} changes by {in_points(change)} points", deciding)
 
 
 def sound_text(arm: pd.DataFrame, baseline: pd.DataFrame) -> Part:

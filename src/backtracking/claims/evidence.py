@@ -40,7 +40,7 @@ class Evidence:
 
     def absence(self, artifact: Artifact) -> str:
         """Why an artifact is not there, as a sentence."""
-        if reason := self._why_not_made(artifact):
+        if reason := self.why_not_made(artifact):
             return f"Not testable: {reason}."
         if artifact.path(self.paths).exists():
             return f"{artifact.file} holds no rows."
@@ -48,11 +48,10 @@ class Evidence:
 
     def lack(self, artifact: Artifact) -> str:
         """The same as a part of a sentence about what a claim needs."""
-        reason = self._why_not_made(artifact)
-        named = f"{artifact.file} (made by {artifact.maker})"
-        return f"{artifact.file}: not testable, {reason}" if reason else named
+        return self.why_not_made(artifact) or f"{artifact.file} (made by {artifact.maker})"
 
-    def _why_not_made(self, artifact: Artifact) -> str:
+    def why_not_made(self, artifact: Artifact) -> str:
+        """Why the stage that would have made it had nothing to make it of; empty where it was not that."""
         records = (
             record for record in self._records().values() if artifact.name in record.get("not_made", ())
         )

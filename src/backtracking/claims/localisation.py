@@ -245,11 +245,11 @@ def _sound_rows(evidence: Evidence, main: str) -> Part:
     targeted, baseline = (
         completions.completions_of(evidence, main, name) for name in (TARGETED, BASELINE_NAME)
     )
-    which = "on all completions (steps are not in the events table)"
+    what = "accuracy on all completions (steps are not in the events table)"
     if completions.has_steps(evidence):
         targeted, baseline = (rows[rows["steps_wrong"] == 0] for rows in (targeted, baseline))
-        which = "on completions without a wrong step"
-    return completions.held_accuracy("accuracy_of_sound_rows", targeted, baseline, which)
+        what = "accuracy on completions without a wrong step"
+    return completions.held_accuracy("accuracy_of_sound_rows", targeted, baseline, what)
 
 
 def _judge_h0(evidence: Evidence, main: str, standouts: Standouts | str, broken: str) -> Verdict:

@@ -125,7 +125,7 @@ def _judge_kept(evidence: Evidence, main: str) -> Verdict:
     sound = missing(lacks) if lacks else completions.sound_text(targeted, baseline)
     if why := lacks or completions.floor(evidence, main, "accuracy"):
         return KEPT.judge(missing(why), sound)
-    return KEPT.judge(completions.held_accuracy("accuracy_change", targeted, baseline, "of all"), sound)
+    return KEPT.judge(completions.held_accuracy("accuracy_change", targeted, baseline, "accuracy"), sound)
 
 
 def _judge_costs(evidence: Evidence, main: str) -> Verdict:

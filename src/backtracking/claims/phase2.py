@@ -23,8 +23,7 @@ from backtracking.claims.wording import (
     quoted,
     rate_text,
 )
-from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE
-from backtracking.measurements.tradeoff import why_untested
+from backtracking.measurements.floors import MOST_CUT, NOT_TESTABLE, but_for_onsets
 
 STEP = Claim(
     "onset_step",
@@ -61,7 +60,10 @@ def phase2_verdicts(
     With the Phase 1 run and its main variant, H1 is judged here as a whole: the doses are Phase 2's.
     """
     arms = all_arms(evidence)
-    swept = f"paired differences in {evidence.lack(files.SUBSETS)} or in {files.SCALES.file}"
+    swept = (
+        evidence.why_not_made(files.SUBSETS)
+        or f"paired differences in {evidence.lack(files.SUBSETS)} or in {files.SCALES.file}"
+    )
     judged = [
         *judge_reduction(evidence, margin, arms, swept),
         DESTROYS.missing(swept) if arms is None else _judge_destroys(arms),
@@ -73,9 +75,10 @@ def phase2_verdicts(
 
 
 def _judge_destroys(arms: pd.DataFrame) -> Verdict:
-    if untested := why_untested(arms):
-        return DESTROYS.missing(untested)
-    judged = arms[arms["verdict"] != NOT_TESTABLE]
+    reasons = arms.get("not_testable", pd.Series("not known why", arms.index)).fillna("").map(but_for_onsets)
+    judged = arms[arms["verdict"].ne(NOT_TESTABLE) | reasons.eq("")]
+    if judged.empty:
+        return DESTROYS.missing("; ".join(dict.fromkeys(reasons)))
     parts = [
         part for row in lines_of(judged) for part in (_half_lost(row), *_text_lost(row)) if part is not None
     ]

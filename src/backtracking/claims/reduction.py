@@ -312,7 +312,7 @@ def _likeliest_way(arm: Tried, margin: float) -> list[Part]:
     if not changes:
         return [missing("paired differences with intervals")]
     ways = [
-        [below(f"{way.outcome}_change", change, 0.0, f"a fall of {way.label}")] for way, change in changes
+        [below(f"{way.outcome}_change", change, 0.0, f"a fall in {way.label}")] for way, change in changes
     ]
     if len(ways) > 1:
         (noticing, change), _ = changes

@@ -1,6 +1,7 @@
 """Conclusions as computations: a claim, the rule it is judged by, and what the tables say."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -17,7 +18,7 @@ MOST_PROBLEMS = 1_000_000
 """More problems than this are not a number that anybody can plan with."""
 
 
-_REASONS = ("only ", "no ", "baseline ")
+_REASON = re.compile(r"(?:only|no|baseline|nothing|fewer than)\b|\d")
 """What begins so is a reason in full, not the name of something that is missing."""
 
 
@@ -73,7 +74,7 @@ class Claim:
         if outcome != NOT_TESTABLE:
             return verdict
         lacking = "; ".join(dict.fromkeys(part.lacks for part in parts if part.state == "missing"))
-        said = lacking if lacking.startswith(_REASONS) else f"missing: {lacking}"
+        said = lacking if _REASON.match(lacking) else f"missing: {lacking}"
         said += f". So far: {verdict.because}" if verdict.because else ""
         return replace(verdict, missing=lacking, because=said)
 

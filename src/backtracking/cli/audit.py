@@ -67,19 +67,14 @@ def audit(
 
 def _run_meant(run: str | None, run_id: str | None) -> "RunPaths":
     """The run that was typed, by id or by folder, else the current one."""
-    from backtracking.cli.session import DEFAULT_OUTPUT_DIR, current_id
-    from backtracking.run.paths import list_runs, run_folder
+    from backtracking.cli.session import current_id
+    from backtracking.run.paths import run_folder, unknown_run
 
     if run is not None and run_id is not None and run != run_id:
         raise UserError(f"two runs are named: {run!r} and {run_id!r}", next_step="name one of them")
     paths = run_folder(run or run_id or current_id())
     if not paths.root.is_dir():
-        known = ", ".join(list_runs(DEFAULT_OUTPUT_DIR)[:8]) or "none"
-        raise UserError(
-            f"there is no run {paths.run_id!r}",
-            f"runs in {DEFAULT_OUTPUT_DIR}: {known}",
-            "name one of these, or the folder of a run",
-        )
+        raise unknown_run(paths.run_id, paths.output_dir)
     return paths
 
 

@@ -108,7 +108,7 @@ def power(
         typer.Option("--like", metavar="RUN_ID", help="Take rates and likeness from a run's baseline."),
     ] = None,
 ) -> None:
-    """Plan a study: the power to see a fall of backtracking, and to show that accuracy is held.
+    """Plan a study: the power to see a fall in backtracking, and to show that accuracy is held.
 
     Example: [cyan]backtracking power --effect 0.1 --problems 200 --samples 6[/cyan]
     """

@@ -30,7 +30,11 @@ def figures(
     ] = 3.25,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where to. Default: beside the run's figures."),
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder to write to. Default: figures/RUN/, in a folder of this form and width.",
+        ),
     ] = None,
     quiet: opt.Quiet = False,
 ) -> None:

@@ -1,5 +1,6 @@
 """Commands about runs as a whole: init-run, run, status, doctor, config."""
 
+import difflib
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -110,7 +111,9 @@ def _check_stage_names(names: "Sequence[str]", stages: "Sequence[Stage]") -> Non
     for name in names:
         if name not in known:
             listed = ", ".join(dict.fromkeys(stage.key for stage in stages))
-            raise UserError(f"no stage {name!r} in this pipeline", next_step=f"choose one of: {listed}")
+            near = difflib.get_close_matches(name, sorted(known), n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UserError(f"no stage {name!r} in this pipeline", next_step=f"{hint}choose one of: {listed}")
 
 
 def status(

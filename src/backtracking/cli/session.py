@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from backtracking.config.load import LoadedConfig, load_config
 from backtracking.errors import UserError
 from backtracking.run.meta import RunMeta, is_config_as_written
-from backtracking.run.paths import RunPaths, check_id, current_run_file, list_runs
+from backtracking.run.paths import RunPaths, check_id, current_run_file, list_runs, unknown_run
 from backtracking.run.progress import reporter
 
 if TYPE_CHECKING:
@@ -57,11 +57,7 @@ def asked_config(request: Request) -> LoadedConfig:
     run_id = request.run_id or current_id()
     paths = RunPaths(DEFAULT_OUTPUT_DIR, check_id("run id", run_id))
     if not paths.config.exists():
-        raise UserError(
-            f"there is no run {run_id!r} in {DEFAULT_OUTPUT_DIR}",
-            f"runs there: {', '.join(list_runs(DEFAULT_OUTPUT_DIR)[:8]) or 'none'}",
-            "name a run with --run-id, or a config with --config",
-        )
+        raise unknown_run(run_id, DEFAULT_OUTPUT_DIR)
     meta = RunMeta.load(paths.meta) if paths.meta.exists() else None
     if meta is not None and not is_config_as_written(paths, meta):
         raise UserError(

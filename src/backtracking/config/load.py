@@ -67,9 +67,11 @@ def load_config(
         config = ExperimentConfig.model_validate(data)
     except ValidationError as error:
         mistakes = _explain(error, read.source, origins)
+        blamed = _blamed(mistakes, read.source)
+        said = [mistake.removeprefix("--set: ") for mistake in mistakes] if blamed == "--set" else mistakes
         raise UserError(
-            f"{_blamed(mistakes, read.source)}: {_count(mistakes)}",
-            "\n        ".join(mistakes),
+            f"{blamed}: {_count(mistakes)}",
+            "\n        ".join(said),
             "correct the keys above; `backtracking config show --explain` lists every key and what it takes",
         ) from None
     return LoadedConfig(config, read.source, origins, ignored, read.parent)

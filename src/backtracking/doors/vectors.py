@@ -25,6 +25,8 @@ def export_vectors(evidence: Evidence, names: Sequence[str], out: Path) -> list[
     """Write some of a run's directions (of none: all); what the card says of each."""
     from safetensors.torch import save_file
 
+    if reason := evidence.why_not_made(DIRECTIONS):
+        raise UserError("the run has no directions", f"not testable: {reason}")
     saved = DIRECTIONS.read(evidence.paths)
     if unknown := [name for name in names if name not in saved]:
         raise UserError(

@@ -101,7 +101,7 @@ def plot_interactions(table: pd.DataFrame, *, width: float = PAGE) -> Drawing:
     clear = pd.DataFrame(data=False, index=names, columns=names)
     for one, other, row in zip(first, second, lines_of(table), strict=True):
         grid.loc[one, other] = grid.loc[other, one] = row["interaction"]
-        clear.loc[one, other] = clear.loc[other, one] = row["kind"] != "additive"
+        clear.loc[one, other] = clear.loc[other, one] = str(row["kind"]).endswith("-additive")
     side = min(0.3 * len(names) + 0.4, 0.62 * width)
     figure, axes = canvas(width, side)
     bound = max(float(table["interaction"].abs().max()), _FAINT)

@@ -76,7 +76,7 @@ def _hits_says(summary: pd.DataFrame) -> str:
         return "No arm's first change hits a trigger."
     value = plainly(best, "specificity_index")
     if (alike := int(index.eq(index.max()).sum())) > 1:
-        return f"{alike} arms hit triggers most, and alike: index {value}."
+        return f"{alike} arms tie in hitting triggers most: index {value}."
     return f"{quoted(best['arm'])} hits triggers most: index {value}."
 
 
@@ -142,16 +142,16 @@ def plot_correction_flow(flow: pd.DataFrame, *, width: float = PAGE) -> Drawing:
 
 
 def _flow_says(shares: pd.DataFrame) -> str:
-    """The arm under which fewest corrections are still said, and what happens instead."""
+    """The arm with the fewest spoken corrections, and what happens instead."""
     arms = shares[shares.index != BASELINE_NAME]
     least = arms.iloc[int(arms["marked"].to_numpy().argmin())]
     said = f"{least['marked']:.0%}"
     if BASELINE_NAME in shares.index and not least["marked"] < shares["marked"][BASELINE_NAME]:
-        return f"Under no arm are fewer corrections said than under the baseline: {said}."
+        return f"No arm has fewer spoken corrections than the baseline: {said} at least."
     if (alike := int(arms["marked"].eq(least["marked"]).sum())) > 1:
-        return f"Fewest corrections are still said under {alike} arms alike: {said}."
+        return f"{alike} arms tie for the fewest spoken corrections: {said}."
     return (
-        f"Fewest corrections are still said under {quoted(least.name)}: {least['marked']:.0%}; there "
+        f"{quoted(least.name)} has the fewest spoken corrections: {least['marked']:.0%}; under it "
         f"{least['silent']:.0%} are made without a trigger and {least['wrong']:.0%} end wrong."
     )
 

@@ -22,6 +22,7 @@ from backtracking.figures.colours import INK, colour
 from backtracking.figures.marks import Points
 from backtracking.figures.style import PAGE, Drawing, drawn, panels
 from backtracking.measurements.floors import FEWEST_PROBLEMS
+from backtracking.measurements.separation import where_separated
 
 CONTROLS = {"matched_row": "another completion", "same_row_earlier": "same completion, earlier"}
 COMPONENTS = {"attn": "attention", "mlp": "MLP"}
@@ -85,20 +86,17 @@ def by_layer(axes: Axes) -> None:
 
 
 def _lens_says(kinds: Mapping[str, pd.DataFrame]) -> str:
-    """The first layer whose difference to the first kind of control stays above 0, and the last layer's."""
+    """The first layer where onsets separate from the first kind of control, and the last layer's."""
     if not kinds:
         return "No onset has a control to compare with."
     kind, rows = next(iter(kinds.items()))
     if rows["n_control"].max() < FEWEST_PROBLEMS:
         return "Too few onsets have a control to tell where the onset's family stands above."
-    above = rows["family_diff_low"] > 0
-    lasting = rows["layer"][::-1][above[::-1].cummin()]
     last = lines_of(rows)[-1]
-    from_layer = f"From layer {int(lasting.min())} on" if len(lasting) else "In no layer up to the last"
-    return (
-        f"{from_layer}, the onset's family stands above {CONTROLS[kind]}, by each layer's own interval; "
-        f"in the last layer by {plainly(last, 'family_diff', '.2f')} nats."
-    )
+    above = f"in the last layer it stands {plainly(last, 'family_diff', '.2f')} nats above {CONTROLS[kind]}."
+    if "family_diff_p_holm" not in rows or rows["family_diff_p_holm"].isna().all():
+        return f"The onset's family: {above}"
+    return f"The onset's family separates {where_separated(rows)} (Holm-corrected over layers); {above}"
 
 
 @drawn

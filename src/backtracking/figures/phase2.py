@@ -22,6 +22,7 @@ from backtracking.figures.caption import (
 from backtracking.figures.colours import LINE, colour
 from backtracking.figures.marks import pretty
 from backtracking.figures.style import BESIDE_NAMES, PAGE, Drawing, drawn, panels
+from backtracking.measurements.floors import NOT_TESTABLE
 from backtracking.measurements.metrics import Metric, called
 from backtracking.measurements.outcome import judged_on, outcomes_shown
 from backtracking.measurements.tradeoff import with_arm_names
@@ -78,7 +79,12 @@ def _strongest(base: pd.DataFrame, arms: pd.DataFrame, outcome: str) -> str:
     if not after[outcome] < before[outcome]:
         return f"No arm takes {called(outcome)} below the baseline's {rate_text(before, outcome, n=None)}."
     held = sum(verdict(row) == "non-destructive" for row in lines_of(arms))
-    judged = f" Arms that lower it with accuracy held: {held} of {len(arms)}." if "verdict" in arms else ""
+    if "verdict" not in arms:
+        judged = ""
+    elif arms["verdict"].eq(NOT_TESTABLE).all():
+        judged = " No arm could be judged."
+    else:
+        judged = f" Arms that lower it with accuracy held: {held} of {len(arms)}."
     return (
         f"{quoted(after['arm'])} takes {called(outcome)} furthest down, from "
         f"{rate_text(before, outcome, n=None)} to "

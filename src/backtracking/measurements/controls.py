@@ -216,7 +216,7 @@ class StudyRows:
     records: Callable[[Collection[RowId]], Mapping[RowId, GenerationRecord]]
     every: Callable[[], Iterable[GenerationRecord]]
     """The generations one by one, so that the places of all can be looked at without keeping them."""
-    sought: str = "an onset"
+    sought: str = "onsets"
     """What the rows are searched for, in words."""
 
     @classmethod
@@ -255,7 +255,7 @@ class StudyRows:
             strict=True,
         )
         kept = self.rows["has_onset"] & np.array([key in onsets for key in keys], dtype=bool)
-        return replace(self, rows=self.rows.assign(has_onset=kept), sought="a stable onset")
+        return replace(self, rows=self.rows.assign(has_onset=kept), sought="stable onsets")
 
     def without(self, problems: Collection[str]) -> "StudyRows":
         """The rows of all problems but these."""
@@ -294,11 +294,12 @@ def draw_events(
     rows = source.rows
     onset_rows = rows[rows["has_onset"] & (rows["pred_pos_in_full"] >= 0)]
     if (problems := onset_rows["example_id"].nunique()) < FEWEST_PROBLEMS:
-        raise NotTestable.too_few_problems(
-            f"with {source.sought} in {len(rows):,} baseline completions studied",
-            problems,
-            FEWEST_PROBLEMS,
-            "an interval is taken over problems",
+        read, sought = f"{len(rows):,} baseline completions", source.sought
+        raise NotTestable(
+            f"only {problems} {'problem' if problems == 1 else 'problems'} with {sought} in {read} "
+            f"({FEWEST_PROBLEMS} needed)"
+            if problems
+            else f"no {sought} in {read} ({sought} in {FEWEST_PROBLEMS} problems needed)"
         )
     drawn = spread_over_problems(
         list(onset_rows["example_id"]), max_events, derive_seed(seed, "events", variant)

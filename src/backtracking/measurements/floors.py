@@ -11,6 +11,7 @@ SMALLEST_LOSS = 0.1
 """Nats of log-odds (or of logit) that a component must take beyond the ensemble to stand out of it."""
 NOT_TESTABLE: Final = "not testable"
 """The verdict where a floor is not reached."""
+_SILENT = "no onsets in"
 
 
 def too_few(problems: int | None) -> str:
@@ -50,4 +51,9 @@ def too_cut(which: str, share: float) -> str:
 
 def no_onsets(onsets: int, completions: int) -> str:
     """Why nothing can be said about onsets; empty where there is one."""
-    return "" if onsets else f"no onsets in {completions:,} baseline completions"
+    return "" if onsets else f"{_SILENT} {completions:,} baseline completions"
+
+
+def but_for_onsets(reason: str) -> str:
+    """A reason without the part that the baseline has no onset: whatever does not need one is judged."""
+    return "; ".join(part for part in reason.split("; ") if not part.startswith(_SILENT))

@@ -17,3 +17,9 @@ def first_separation(rows: pd.DataFrame) -> int | None:
     enough = difference >= SEPARATION_SHARE * max(0.0, float(difference.max()))
     apart = enough & (difference > 0) & (rows["family_diff_p_holm"] < LEVEL)
     return int(rows.loc[apart, "layer"].min()) if apart.any() else None
+
+
+def where_separated(rows: pd.DataFrame) -> str:
+    """The same in words, to follow "separates"."""
+    layer = first_separation(rows)
+    return "at no layer" if layer is None else f"first at layer {layer}"

@@ -154,12 +154,13 @@ def _verdict(
     few = too_few(row["problems"])
     if not few and breaks_text(row, margin):
         return DESTRUCTIVE, ""
+    silent = no_onsets(base["backtracking_count"], base["total"])
     if reason := few or _accuracy_untestable(row, base, margin):
-        return NOT_TESTABLE, reason
+        return NOT_TESTABLE, "; ".join(filter(None, [reason, silent]))
     allowed = allowed_loss(margin, base["accuracy"])
     if row["accuracy_diff_high"] < -allowed:
         return DESTRUCTIVE, ""
-    if reason := _outcome_untestable(row, base, judged_by):
+    if reason := silent or _outcome_untestable(row, judged_by):
         return NOT_TESTABLE, reason
     held = row["accuracy_diff_low"] > -allowed
     return _effect(row, judged_by, held, margin), ""
@@ -181,11 +182,8 @@ def _accuracy_untestable(row: "pd.Series[Any]", base: "pd.Series[Any]", margin: 
     return cut or too_low("accuracy", base["accuracy"], margin)
 
 
-def _outcome_untestable(
-    row: "pd.Series[Any]", base: "pd.Series[Any]", judged_by: Sequence[FallingOutcome]
-) -> str:
-    silent = no_onsets(base["backtracking_count"], base["total"])
-    if reason := silent or too_cut("the arm's", row["truncation_rate"]):
+def _outcome_untestable(row: "pd.Series[Any]", judged_by: Sequence[FallingOutcome]) -> str:
+    if reason := too_cut("the arm's", row["truncation_rate"]):
         return reason
     for way in judged_by:
         if pd.isna(row[f"{way.metric.outcome}_diff_low"]):

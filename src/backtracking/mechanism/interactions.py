@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from backtracking.measurements.floors import SMALLEST_LOSS
 from backtracking.measurements.jackknife import means
 from backtracking.measurements.statistics import LEVEL, holm
 from backtracking.mechanism.ablation_scan import Removal, RemovalMode, ScanResult
@@ -22,7 +23,8 @@ def interaction_table(result: ScanResult) -> pd.DataFrame:
     """One row per pair: the triggers' log-odds lost; interaction = together − (one + other).
 
     Below zero the two overlap (they carry the same thing, or one works through the other); above zero each
-    makes up for the other's loss.
+    makes up for the other's loss. They add up where the whole interval lies within `SMALLEST_LOSS` of zero; a
+    difference that is neither that nor significant is undecided.
     """
     lost = -result.onset["trigger_log_odds"]
     alone = {removal.site: k for k, removal in enumerate(result.removals) if not removal.also}
@@ -32,6 +34,8 @@ def interaction_table(result: ScanResult) -> pd.DataFrame:
     other = lost[:, [alone[removal.also[0]] for _, removal in pairs]]
     estimate = means(result.problems, together - one - other)
     corrected = holm(estimate.p)
+    differs = corrected < LEVEL
+    adds_up = np.maximum(-estimate.low, estimate.high) < SMALLEST_LOSS
     return pd.DataFrame(
         {
             "component_a": [removal.site.component for _, removal in pairs],
@@ -46,7 +50,9 @@ def interaction_table(result: ScanResult) -> pd.DataFrame:
             "interaction_high": estimate.high,
             "p_holm": corrected,
             "kind": np.select(
-                [~(corrected < LEVEL), estimate.value < 0], ["additive", "sub-additive"], "super-additive"
+                [differs & (estimate.value < 0), differs, adds_up],
+                ["sub-additive", "super-additive", "additive"],
+                "undecided",
             ),
         }
     )

@@ -44,10 +44,10 @@ def write_pairs(page: Page) -> None:
     if len(table) == 1:
         page.say(_of_pair(lines_of(table)[0]))
         return
-    tested = table[table["kind"] != "additive"]
+    clear = int(table["kind"].str.endswith("-additive").sum())
     page.say(
-        f"Of {counted(len(table), 'pair')}, {len(tested)} surely "
-        f"{'differs' if len(tested) == 1 else 'differ'} from the sum (Holm-corrected)."
+        f"{clear or 'None'} of {counted(len(table), 'pair')} surely "
+        f"{'differ' if clear > 1 else 'differs'} from the sum (Holm-corrected)."
     )
     lines = Lines(lines_of(table.sort_values("interaction", key=abs, ascending=False).head(SHOWN_PAIRS)))
     page.show(
@@ -76,6 +76,7 @@ def _of_pair(row: TableLine) -> str:
         "sub-additive": "the two overlap",
         "super-additive": "each backs the other up",
         "additive": "neither overlap nor backup is shown",
+        "undecided": "undecided whether they overlap or back each other up",
     }
     return (
         f"Removing {first} and {second} together takes {together} of the triggers' log-odds, where the two "

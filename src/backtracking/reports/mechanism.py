@@ -14,7 +14,7 @@ from backtracking.claims.wording import (
     whole,
 )
 from backtracking.measurements.floors import FEWEST_PROBLEMS
-from backtracking.measurements.separation import first_separation
+from backtracking.measurements.separation import where_separated
 from backtracking.reports.columns import Lines
 from backtracking.reports.lacking import say_what_lacks
 from backtracking.reports.page import Page
@@ -95,9 +95,7 @@ def _separation(part: pd.DataFrame) -> str:
         return "Where the family's log-mass separates is not in this table."
     if part["family_diff_p_holm"].isna().all() or part["n_control"].max() < FEWEST_PROBLEMS:
         return "Too few matched pairs to test where the family's log-mass separates."
-    apart = first_separation(part)
-    where = "at no layer" if apart is None else f"first at layer {apart}"
-    return f"The family's log-mass separates {where} (Holm-corrected over layers)."
+    return f"The family's log-mass separates {where_separated(part)} (Holm-corrected over layers)."
 
 
 def write_scan(page: Page) -> None:
@@ -111,7 +109,7 @@ def write_scan(page: Page) -> None:
     page.say(
         "Each component is removed alone at the deciding position of"
         f" {link_to_looked_into(run, counted(int(table['n_events'].max()), 'onset'))}. The table lists the"
-        f" {len(lines.rows)} that lower the onset token's mean logit most."
+        f" {len(lines.rows)} with the lowest change of the onset token's mean logit."
         + (_COLUMNS if page.evidence.holds(files.IMPORTANCE, _ODDS, "delta_word", "kl_control") else "")
     )
     page.show(
@@ -160,4 +158,6 @@ def _selected(page: Page) -> None:
     if named:
         page.say(f"Selected for regeneration, the strongest of each kind first: {', '.join(named)}.")
     elif chosen:
-        page.say("Nothing stands out, so nothing was selected for regeneration.")
+        mode = page.evidence.data(files.SELECTION).get("mode")
+        under = f" under {quoted(mode)}, which selects" if mode else ""
+        page.say(f"Nothing stands out{under}, so nothing was selected for regeneration.")

@@ -62,5 +62,5 @@ def _why_not_checked(table: pd.DataFrame) -> str:
         return "No completion states arithmetic that can be checked"
     if wrong < FEWEST_WRONG_STEPS:
         steps = counted(wrong, "fresh wrong step")
-        return f"The first line has {steps} to notice, where at least {FEWEST_WRONG_STEPS} are needed"
+        return f"The baseline has only {steps} ({FEWEST_WRONG_STEPS} needed)"
     return "" if number(first, _AFTER_WRONG) else f"No onset follows any of {wrong:,} fresh wrong steps"

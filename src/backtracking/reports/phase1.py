@@ -24,6 +24,9 @@ from backtracking.reports.provenance import model_studied, write_out_of_date, wr
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import ALONE, BASELINE_NAME
 
+_SCALES = "scale "
+"""Begins a way of removal that leaves a part."""
+
 
 def phase1_report(
     evidence: Evidence,
@@ -89,8 +92,9 @@ def _conditions(page: Page) -> None:
         return
     if page.evidence.is_own(files.COMPARISON):
         page.say(
-            "The targeted ablation removes what stands out in the scan; the random ablation removes sets of"
-            " other components of the same shape. Both write on the same problems, with the same noise."
+            f"The targeted ablation {_acts(_how_removed(page, table))} what stands out in the scan; the"
+            " random ablation, sets of other components of the same shape. Both write on the same problems,"
+            " with the same noise."
         )
     rates.rate_table(page, files.COMPARISON, "Rates by condition", "variant", "condition")
     behind = page.rows_by_arm(str(table["variant"].iloc[0]))
@@ -107,16 +111,31 @@ def _conditions(page: Page) -> None:
     write_prefixes(page, files.PREFIXES, files.PREFIXES_FIGURE, behind, "conditions")
 
 
+def _acts(removed: str) -> str:
+    """What is done to a component."""
+    return "scales" if removed.startswith(_SCALES) else "removes"
+
+
+def _how_removed(page: Page, table: pd.DataFrame) -> str:
+    """The way of removal that the run's record names; empty where it names none."""
+    stage = f"generate[{table['variant'].iloc[0]}/targeted_ablation]"
+    return str(page.evidence.notes(stage).get("removed_by") or "")
+
+
 def _say_how_removed(page: Page, table: pd.DataFrame) -> None:
     """By which mode, beside the one that selected; and which lines are single components."""
-    stage = f"generate[{table['variant'].iloc[0]}/targeted_ablation]"
-    if removed := page.evidence.notes(stage).get("removed_by"):
+    if removed := _how_removed(page, table):
         by = page.evidence.data(readings.SELECTION).get("mode", "zero")
-        page.say(f"Components are removed by {quoted(removed)}; the scan selected them by {quoted(by)}.")
+        how = (
+            f"scaled by {removed.removeprefix(_SCALES)}"
+            if removed.startswith(_SCALES)
+            else f"removed by {quoted(removed)}"
+        )
+        page.say(f"Components are {how}; the scan selected them by {quoted(by)}.")
     if table["condition"].astype(str).str.startswith(ALONE).any():
         page.say(
-            "`targeted_ablation` removes what stands out together, a line `single_…` one of these components "
-            "alone; the completions are shared out among them."
+            f"`targeted_ablation` {_acts(removed)} what stands out together, a line `single_…` one of"
+            " these components alone; the completions are shared out among them."
         )
 
 

@@ -47,9 +47,7 @@ def _stages(page: Page, stages: object, run: str) -> None:
         f"Stages of run {run}",
         [
             lines.names("Stage", "key"),
-            lines.text(
-                "Outcome", lambda row: ": ".join(filter(None, (row.get("outcome"), row.get("reason"))))
-            ),
+            lines.text("State", lambda row: ": ".join(filter(None, (row.get("outcome"), row.get("reason"))))),
             lines.text("Finished", lambda row: str(row.get("finished") or "—")),
             lines.column("Seconds", lambda row: _number(row.get("seconds"))),
             lines.column("Rows", lambda row: _number(row.get("rows"))),

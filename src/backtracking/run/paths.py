@@ -1,5 +1,6 @@
 """Where everything in a run folder lies, and what a run may be called."""
 
+import difflib
 import os
 import re
 from dataclasses import dataclass
@@ -149,7 +150,7 @@ class Gallery:
 def run_folder(named: str | Path) -> RunPaths:
     """A run by its folder, such as `runs/demo`; a bare id is looked for in `runs/`. It may not be there."""
     root = Path(named)
-    if not root.is_dir() and (Path("runs") / root).is_dir():
+    if not root.is_dir() and (len(root.parts) == 1 or (Path("runs") / root).is_dir()):
         root = Path("runs") / root
     root = root.resolve()
     return RunPaths(root.parent, root.name)
@@ -158,6 +159,21 @@ def run_folder(named: str | Path) -> RunPaths:
 def current_run_file(output_dir: Path) -> Path:
     """Where the id of the current run stands."""
     return output_dir / ".current_run_id"
+
+
+def unknown_run(run_id: str, output_dir: Path) -> UserError:
+    """Of a run that is not there: which are, and which of them may be meant."""
+    known = list_runs(output_dir)
+    near = difflib.get_close_matches(run_id, known, n=1)
+    shown = output_dir.relative_to(Path.cwd()) if output_dir.is_relative_to(Path.cwd()) else output_dir
+    hint = f"did you mean {near[0]}? " if near else ""
+    return UserError(
+        f"there is no run {run_id!r} in {shown}",
+        f"runs there: {', '.join(known[:8]) or 'none'}",
+        f"{hint}name one of these, or the folder of a run"
+        if known
+        else "begin one with: backtracking init-run --config CONFIG",
+    )
 
 
 def list_runs(output_dir: Path) -> list[str]:

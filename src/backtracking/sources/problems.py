@@ -54,9 +54,7 @@ def problems_of_rows(
 
 def _read_local(path: Path) -> Iterable[Mapping[str, Any]]:
     if not path.exists():
-        raise UserError(
-            f"dataset.path: {path} does not exist", next_step="correct dataset.path in the config"
-        )
+        raise UserError(f"dataset.path: {path} does not exist", next_step="correct dataset.path")
     if path.is_dir():
         return _read_saved_folder(path)
     builder = _FILE_BUILDERS.get(path.suffix.lower())

@@ -15,7 +15,7 @@ from backtracking.errors import UserError
 from backtracking.run import io, provenance
 from backtracking.run.lock import run_lock
 from backtracking.run.meta import RunMeta, is_config_as_written
-from backtracking.run.paths import RunPaths, check_id, current_run_file, list_runs
+from backtracking.run.paths import RunPaths, check_id, current_run_file, list_runs, unknown_run
 from backtracking.stages.study import study_of, why_another_study, why_not_taken_up
 
 
@@ -169,12 +169,7 @@ def read_current(output_dir: Path) -> str | None:
 def open_existing(paths: RunPaths) -> RunMeta:
     """The record of a run that must be there."""
     if not paths.meta.exists():
-        known = ", ".join(list_runs(paths.output_dir)[:8]) or "none"
-        raise UserError(
-            f"there is no run {paths.run_id!r} in {paths.output_dir}",
-            f"runs there: {known}",
-            "begin one with: backtracking init-run --config CONFIG",
-        )
+        raise unknown_run(paths.run_id, paths.output_dir)
     return RunMeta.load(paths.meta)
 
 

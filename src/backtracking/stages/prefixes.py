@@ -32,9 +32,14 @@ def choose_prefixes(
     rewriter = Rewriter(tokenizer, TokenMap(tokenizer), writer.reader.detector)
     pairs = draw_prefixes(rewriter, [right[k] for k in order], read, count)
     if len(pairs) < count:
+        made = (
+            f"only {len(pairs):,} of {count:,} prefixes"
+            if pairs
+            else f"no prefix could be made ({count:,} wanted)"
+        )
         ctx.reporter.say(
-            f"  note: only {len(pairs):,} of {count:,} prefixes: too few right completions have a step "
-            "that can be made wrong"
+            f"  note: {made}: {'too few right completions have' if pairs else 'no right completion has'} "
+            "a step that can be made wrong"
         )
     return pairs
 
@@ -51,7 +56,12 @@ def check_problems(prefixes: "Sequence[Pair]", right: Sized) -> None:
 
 
 def write_kept(
-    ctx: RunContext, name: str, writer: "Writer", prefixes: "Sequence[Pair]", arms: "Sequence[Arm]"
+    ctx: RunContext,
+    name: str,
+    label: str,
+    writer: "Writer",
+    prefixes: "Sequence[Pair]",
+    arms: "Sequence[Arm]",
 ) -> pd.DataFrame:
     """Every arm's completions behind every prefix, kept as they come, so that a stopped run goes on."""
     from backtracking.mechanism.partial import compute_resumably
@@ -74,7 +84,7 @@ def write_kept(
             vectors={vector: digest(tensor.tolist()) for vector, tensor in writer.vectors.items()},
         ),
         reporter=ctx.reporter,
-        label=name,
+        label=label,
         unit="completions",
     )
     failed = [

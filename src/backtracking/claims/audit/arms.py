@@ -27,7 +27,7 @@ _CONFIRMS = ("winner", "scale neighbour")
 @rule(
     bounds="Fails at any such arm; warns where the ledger says that hooks acted, or had nothing to do. "
     "Scale 1 is meant to do nothing, and so is a ban of words where the baseline never says them.",
-    why="An arm whose completions are the baseline's did nothing: a hook that bound nothing, or a "
+    why="An arm whose completions are the baseline's may have done nothing: a hook that bound nothing, or a "
     "setting that never applies, looks like an intervention without an effect.",
     what_to_do="Look at hook_debug.json and at the arm's components, scale and schedule; correct them and "
     "run the sweep again.",
@@ -67,6 +67,11 @@ def _acts_by_arm(run: AuditedRun) -> dict[str, float]:
     return acted
 
 
+def _had_nothing_to_do(run: AuditedRun) -> bool:
+    """Whether hooks that never acted kept to their schedule, which may wait for what never came."""
+    return run.evidence.data(phase2.HOOK_DEBUG).get("matches_schedule") is True
+
+
 def _of_rows(run: AuditedRun, acted: Mapping[str, float]) -> Iterator[Finding]:
     """Arms whose completions are all the baseline's; where the hooks acted, their effect may be small."""
     own = {(group.table, group.variant): group for group in run.by_table if group.is_baseline}
@@ -80,7 +85,10 @@ def _of_rows(run: AuditedRun, acted: Mapping[str, float]) -> Iterator[Finding]:
             if same and group.condition in bans and not base.rows["strict"].any():
                 yield _nothing_to_ban(group.condition)
                 continue
-            outcome = WARN if acted.get(group.condition) else FAIL
+            is_explained = acted.get(group.condition) or (
+                _had_nothing_to_do(run) and group.condition in acted
+            )
+            outcome = WARN if is_explained else FAIL
             yield Finding(outcome, text) if same else _CHANGES
 
 
@@ -127,7 +135,7 @@ def _equal(row: dict[Any, Any], other: dict[Any, Any], columns: list[str]) -> bo
 
 def _of_ledger(run: AuditedRun, acted: Mapping[str, float]) -> Iterator[Finding]:
     """Arms that never acted; that may be what a schedule asks for that waits for something."""
-    outcome = WARN if run.evidence.data(phase2.HOOK_DEBUG).get("matches_schedule") is True else FAIL
+    outcome = WARN if _had_nothing_to_do(run) else FAIL
     for arm, acts in acted.items():
         text = f"the hooks of {quoted(arm)} never acted ({phase2.HOOK_DEBUG.file})"
         yield _CHANGES if acts else Finding(outcome, text)

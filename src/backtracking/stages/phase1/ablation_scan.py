@@ -88,7 +88,7 @@ class AblationScan(Stage):
         """Removes each component at the onsets and at their controls, and ranks what that did."""
         from backtracking.mechanism.analyses import direct_effects, removed_whole, scan_blocks
 
-        bench = open_bench(ctx, self._work, SCAN_KEYS)
+        bench = open_bench(ctx, self._work, self.key, SCAN_KEYS)
         study = open_study(ctx, self.variant, bench).weighed(bench)
         scanned = scan_blocks(bench, study)
         self._write_blocks(ctx, scanned)

@@ -25,6 +25,8 @@ class KeptBench(Bench):
     ctx: RunContext
     name: str
     """Begins the names of the files that values are kept in."""
+    label: str
+    """Begins what the progress lines say: the stage, as commands name it."""
     config_keys: Sequence[str]
     """All config that the values depend on."""
 
@@ -44,7 +46,7 @@ class KeptBench(Bench):
             of_pending,
             settings=settings_digest(self.ctx, self.config_keys, **depends_on),
             reporter=self.reporter,
-            label=name,
+            label=f"{self.label} {part}".rstrip(),
             together=list(batches([at.pos + 2 for at, _ in items], self.config.batch_tokens)),
         )
 
@@ -54,7 +56,7 @@ def work_name(name: str, part: str) -> str:
     return f"{name}-{part}" if part else name
 
 
-def open_bench(ctx: RunContext, name: str, config_keys: Sequence[str]) -> KeptBench:
+def open_bench(ctx: RunContext, name: str, label: str, config_keys: Sequence[str]) -> KeptBench:
     """A bench on the run's model, under the run's config."""
     return KeptBench(
         loaded=ctx.model(),
@@ -64,6 +66,7 @@ def open_bench(ctx: RunContext, name: str, config_keys: Sequence[str]) -> KeptBe
         reporter=ctx.reporter,
         ctx=ctx,
         name=name,
+        label=label,
         config_keys=config_keys,
     )
 

@@ -43,7 +43,7 @@ class Direction(Stage):
         from backtracking.figures import catalogue as figures
         from backtracking.mechanism.analyses import find_directions
 
-        bench = open_bench(ctx, self._work, STUDY_KEYS)
+        bench = open_bench(ctx, self._work, self.key, STUDY_KEYS)
         study = open_study(ctx, self.variant, bench)
         directions = find_directions(bench, study)
         vectors = directions.vectors()

@@ -158,7 +158,7 @@ class ErrorInjection(Stage):
             of_pending,
             settings=settings_digest(ctx, MODEL_KEYS, phrases=phrases),
             reporter=ctx.reporter,
-            label=f"{self.name} {part}",
+            label=f"{self.key} {part}",
             unit="pairs",
             together=list(batches([2 * len(p.clean) for p in pairs], ctx.config.analysis.batch_tokens)),
         )

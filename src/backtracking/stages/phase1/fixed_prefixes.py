@@ -95,7 +95,7 @@ class FixedPrefixes(Stage):
         count = ctx.config.ablation_generation.fixed_prefixes
         prefixes = choose_prefixes(ctx, writer, right, lambda keys: read_records(path, keys), count)
         check_problems(prefixes, right)
-        rows = write_kept(ctx, self._work, writer, prefixes, arms)
+        rows = write_kept(ctx, self._work, self.key, writer, prefixes, arms)
         figures.publish(ctx.paths, files.PREFIX_ROWS, rows)
         figures.publish(ctx.paths, files.PREFIXES, prefix_table(rows))
         return Result(rows=len(rows), notes={"prefixes": len(prefixes)})

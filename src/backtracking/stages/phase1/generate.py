@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from backtracking.engine.generate import Row
     from backtracking.measurements.controls import Reading
 
-NOTHING_STANDS_OUT = "nothing stands out in the ablation scan, so there is nothing to remove"
 ONE_STANDS_OUT = "one component stands out, so removed alone and together are the same (targeted_ablation)"
 
 
@@ -275,8 +274,15 @@ def read_standouts(run: RunPaths) -> Selected:
     """The same where there are any: without one, no question about removing them is testable."""
     selected = read_selected_layers(run)
     if not any(selected.values()):
-        raise NotTestable(NOTHING_STANDS_OUT)
+        raise NotTestable(nothing_stands_out(run))
     return selected
+
+
+def nothing_stands_out(run: RunPaths) -> str:
+    """Why nothing is removed: the scan's way of removal that selects may have company that does find some."""
+    mode = readings.SELECTION.read(run).get("mode") if readings.SELECTION.exists(run) else None
+    under = f" under `{mode}`, which selects" if mode else ""
+    return f"nothing stands out in the ablation scan{under}, so there is nothing to remove"
 
 
 def note_model(ctx: RunContext) -> None:

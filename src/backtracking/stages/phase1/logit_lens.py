@@ -61,7 +61,7 @@ class LogitLens(Stage):
         from backtracking.figures import catalogue as figures
         from backtracking.mechanism.analyses import through_the_lens
 
-        bench = open_bench(ctx, self._work, self.config_keys)
+        bench = open_bench(ctx, self._work, self.key, self.config_keys)
         study = open_study(ctx, self.variant, bench).weighed(bench)
         generations = files.GENERATIONS.path(ctx.paths, variant=self.variant, condition=BASELINE_NAME)
         rows = io.read_jsonl(generations, GenerationRecord, made_by=files.GENERATIONS.made_by)

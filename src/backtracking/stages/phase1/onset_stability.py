@@ -123,7 +123,7 @@ class OnsetStability(Stage):
             sampled,
             settings=settings_digest(ctx, SAMPLED, prefixes=[at.seen for at, _ in wanted[:: how.samples]]),
             reporter=ctx.reporter,
-            label=self.name,
+            label=self.key,
             unit="completions",
         )
         begins: dict[Reading, list[int | None]] = {}

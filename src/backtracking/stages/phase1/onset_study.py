@@ -111,7 +111,7 @@ def held_out(ctx: RunContext) -> frozenset[str]:
 
 def open_study(ctx: RunContext, variant: str, bench: Bench | None = None) -> Study:
     """Draw the events of a variant and their controls; the same in every stage of a run."""
-    bench = bench or open_bench(ctx, variant, STUDY_KEYS)
+    bench = bench or open_bench(ctx, variant, variant, STUDY_KEYS)
     events = studied_onsets(
         ctx, variant, bench.config.max_events, bench.config.control_samples, without=held_out(ctx)
     )

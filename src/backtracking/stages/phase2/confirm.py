@@ -163,7 +163,7 @@ class Phase2Confirm(Stage):
         right = right_rows(events[events["arm"] == BASELINE_NAME])
         writer, count = Writer.of(job), ctx.phase2.confirm.fixed_prefixes
         prefixes = choose_prefixes(ctx, writer, right, lambda _: baseline, count)
-        rows = write_kept(ctx, self.name, writer, prefixes, arms)
+        rows = write_kept(ctx, self.name, self.key, writer, prefixes, arms)
         figures.publish(ctx.paths, files.CONFIRM_PREFIX_ROWS, rows)
         figures.publish(ctx.paths, files.CONFIRM_PREFIXES, prefix_table(rows))
 

@@ -13,7 +13,7 @@ from backtracking.run.inputs import Input
 from backtracking.run.paths import RunPaths
 from backtracking.stages.base import RunContext
 from backtracking.stages.origin import why_not_made
-from backtracking.stages.phase1.generate import NOTHING_STANDS_OUT, read_selected_layers
+from backtracking.stages.phase1.generate import nothing_stands_out, read_selected_layers
 
 
 def why_left_out(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, str]:
@@ -42,7 +42,7 @@ def _why_not_built(ctx: RunContext, subset: Subset) -> str:
         and readings.SELECTED.exists(ctx.phase1)
         and not any(read_selected_layers(ctx.phase1).values())
     )
-    return NOTHING_STANDS_OUT if is_made_of_nothing else ""
+    return nothing_stands_out(ctx.phase1) if is_made_of_nothing else ""
 
 
 def _awaits_direction(ctx: RunContext, phase1: RunPaths, vectors: set[str]) -> bool:
