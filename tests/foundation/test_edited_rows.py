@@ -87,3 +87,11 @@ def test_edited_rows_are_never_measured(cli, small_config, finished):
     assert_one_clear_message(
         cli("detect-events", "-c", small_config), "line 3", "changed after", "run: backtracking generate"
     )
+
+
+def test_completions_that_were_made_and_are_gone_are_not_left_out_in_silence(cli, finished):
+    kept = finished.read_bytes()
+    finished.unlink()
+    assert_one_clear_message(cli("detect-events", "--run-id", "small", "--force"), "baseline.jsonl")
+    finished.write_bytes(kept)
+    assert cli("detect-events", "--run-id", "small", "--force").code == 0

@@ -7,6 +7,7 @@ import pytest
 from backtracking.claims.wording import quoted
 from backtracking.reports.columns import Cell, Column, Lines
 from backtracking.reports.document import SHOWN_COLUMNS, Document, ReportPicture
+from backtracking.reports.drawings import drawing
 from backtracking.reports.render import as_markdown, as_page, inline
 
 HOSTILE = [
@@ -154,3 +155,13 @@ def test_headings_lead_where_the_contents_say(tmp_path):
     for anchor in anchors:
         assert page.count(f'id="{anchor}"') == 1
         assert f'<li class="level-2"><a href="#{anchor}">' in page
+
+
+def test_a_damaged_drawing_gives_way_to_its_picture(tmp_path):
+    whole = b"<svg><g></g></svg>"
+    for name, data in (("f.png", b"picture"), ("f.svg", whole), ("f.narrow.svg", whole)):
+        (tmp_path / name).write_bytes(data)
+    picture = ReportPicture("f.png", "what it shows")
+    assert "<svg" in drawing(tmp_path, picture)
+    (tmp_path / "f.narrow.svg").write_bytes(whole[:7])
+    assert drawing(tmp_path, picture).startswith("<img")

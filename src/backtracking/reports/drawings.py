@@ -1,6 +1,7 @@
 """Figures inside a page: the drawing itself where there is one, else its picture."""
 
 import base64
+from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,13 +21,12 @@ def drawing(folder: Path, picture: ReportPicture) -> Markup:
     """A figure as markup that needs no other file; at each width of the page one of the drawings shows."""
     path = folder / picture.path
     drawn = {name: path.with_suffix(ending) for name, ending in WIDTHS.items()}
-    if not all(io.exists(file) for file in drawn.values()):
-        data = _PNG + base64.b64encode(io.read_bytes(path)).decode()
-        return Markup('<img alt="{}" src="{}">').format(picture.caption, data)
-    return Markup().join(
-        Markup('<div class="{}">{}</div>').format(name, _inside(io.read_bytes(file), picture))
-        for name, file in drawn.items()
-    )
+    if all(io.exists(file) for file in drawn.values()):
+        with suppress(ElementTree.ParseError):  # a drawing that was damaged
+            marks = {name: _inside(io.read_bytes(file), picture) for name, file in drawn.items()}
+            return Markup().join(Markup('<div class="{}">{}</div>').format(*one) for one in marks.items())
+    data = _PNG + base64.b64encode(io.read_bytes(path)).decode()
+    return Markup('<img alt="{}" src="{}">').format(picture.caption, data)
 
 
 def _inside(svg: bytes, picture: ReportPicture) -> Markup:

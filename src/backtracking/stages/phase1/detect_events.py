@@ -20,6 +20,7 @@ from backtracking.run.inputs import Input, Whole
 from backtracking.run.progress import Bar
 from backtracking.run.records import GenerationRecord
 from backtracking.stages.base import Result, RunContext, Stage
+from backtracking.stages.digests import relative
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
 from backtracking.text.tokenization import TokenMap, families_of
 
@@ -132,10 +133,15 @@ class DetectEvents(Stage):
 
 
 def generation_files(ctx: RunContext) -> list[Path]:
-    """Completions of the config's variants under Phase 1's conditions, as far as they are there."""
+    """Completions of the config's variants under Phase 1's conditions, as far as they were made."""
+    finished = [record.outputs for record in ctx.meta.stages.values() if record.outcome == "done"]
     candidates = [
         files.GENERATIONS.path(ctx.paths, variant=variant, condition=condition)
         for variant in ctx.config.prompting.variant_names
         for condition in CONDITIONS
     ]
-    return [path for path in candidates if io.exists(path)]
+    return [
+        path
+        for path in candidates
+        if io.exists(path) or any(relative(path, ctx) in outputs for outputs in finished)
+    ]
