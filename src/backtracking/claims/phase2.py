@@ -75,7 +75,8 @@ def phase2_verdicts(
 
 
 def _judge_destroys(arms: pd.DataFrame) -> Verdict:
-    reasons = arms.get("not_testable", pd.Series("not known why", arms.index)).fillna("").map(but_for_onsets)
+    reasons = arms.get("not_testable", pd.Series("not known why", arms.index)).astype(object).fillna("")
+    reasons = reasons.map(but_for_onsets)
     judged = arms[arms["verdict"].ne(NOT_TESTABLE) | reasons.eq("")]
     if judged.empty:
         return DESTROYS.missing("; ".join(dict.fromkeys(reasons)))
