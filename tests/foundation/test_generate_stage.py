@@ -231,7 +231,7 @@ def test_a_data_set_made_smaller_leaves_out_the_rows_of_lost_problems(generated,
     assert cli("prepare-data", "-c", small_config, "--set", "dataset.max_examples=5").code == 0
     outcome = cli("detect-events", "-c", small_config)
     assert outcome.code == 0, outcome.err
-    assert "no longer in the dataset are left out: 18 rows, 3 problems" in outcome.err
+    assert "no longer in the dataset are left out: 18, of 3 problems" in outcome.err
     events = (workdir / "runs/small/analysis/backtracking_events.csv").read_text()
     assert len(events.splitlines()) == 1 + 5 * 2 * 3
     others = workdir / "others.jsonl"
