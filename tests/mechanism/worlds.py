@@ -230,5 +230,5 @@ def write_run(
 
 def open_weighed(ctx: RunContext) -> Study:
     """The study of a run, with how phrases go on at each of its positions."""
-    bench = open_bench(ctx, "study", STUDY_KEYS)
+    bench = open_bench(ctx, "study", "study", STUDY_KEYS)
     return open_study(ctx, VARIANT, bench).weighed(bench)
