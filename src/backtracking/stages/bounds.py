@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def baseline_rows(ctx: RunContext) -> int:
+def baseline_completions(ctx: RunContext) -> int:
     """The completions of a prompt format."""
     return ctx.problem_count() * ctx.config.generation.num_samples_per_prompt
 
@@ -22,7 +22,7 @@ def baseline_rows(ctx: RunContext) -> int:
 def most_onsets(ctx: RunContext, variant: str) -> int:
     """Completions with an onset of the kind under study: of each, the first is looked into."""
     onsets = _baseline(ctx, ctx.paths, files.ONSETS, variant, "kind")
-    return baseline_rows(ctx) if onsets is None else _with_studied_onset(ctx, onsets)
+    return baseline_completions(ctx) if onsets is None else _with_studied_onset(ctx, onsets)
 
 
 def most_onsets_of_phase1(ctx: RunContext, variant: str) -> int | None:
@@ -34,7 +34,11 @@ def most_onsets_of_phase1(ctx: RunContext, variant: str) -> int | None:
 def most_prefixes(ctx: RunContext, variant: str) -> int:
     """Right completions: of each, one step at most is made wrong."""
     events = _baseline(ctx, ctx.paths, files.EVENTS, variant, "is_correct")
-    return baseline_rows(ctx) if events is None else int((events["is_correct"].astype(str) == "True").sum())
+    return (
+        baseline_completions(ctx)
+        if events is None
+        else int((events["is_correct"].astype(str) == "True").sum())
+    )
 
 
 def most_components(ctx: RunContext) -> int:

@@ -18,7 +18,7 @@ from backtracking.model.arms import CONDITIONS
 from backtracking.run import io
 from backtracking.run.inputs import Input, Whole
 from backtracking.run.progress import Bar
-from backtracking.run.records import GenerationRecord
+from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.stages.base import Result, RunContext, Stage
 from backtracking.stages.digests import relative
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
@@ -133,15 +133,23 @@ class DetectEvents(Stage):
 
 
 def generation_files(ctx: RunContext) -> list[Path]:
-    """Completions of the config's variants under Phase 1's conditions, as far as they were made."""
+    """Completions of the config's variants under Phase 1's conditions, as far as they are there.
+
+    A baseline that was made and is gone is named as well, so that it is asked for rather than left out; what
+    is generated behind the scan may come later.
+    """
     finished = [record.outputs for record in ctx.meta.stages.values() if record.outcome == "done"]
+
+    def was_made(path: Path) -> bool:
+        return any(relative(path, ctx) in outputs for outputs in finished)
+
     candidates = [
-        files.GENERATIONS.path(ctx.paths, variant=variant, condition=condition)
+        (condition, files.GENERATIONS.path(ctx.paths, variant=variant, condition=condition))
         for variant in ctx.config.prompting.variant_names
         for condition in CONDITIONS
     ]
     return [
         path
-        for path in candidates
-        if io.exists(path) or any(relative(path, ctx) in outputs for outputs in finished)
+        for condition, path in candidates
+        if io.exists(path) or (condition == BASELINE_NAME and was_made(path))
     ]

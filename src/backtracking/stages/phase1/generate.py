@@ -34,7 +34,7 @@ from backtracking.stages.base import (
     Stage,
     select_keys,
 )
-from backtracking.stages.bounds import baseline_rows, most_components
+from backtracking.stages.bounds import baseline_completions, most_components
 from backtracking.stages.phase1.onset_study import study_inputs
 from backtracking.stages.phase1.prepare_data import dataset_input, read_problems
 from backtracking.stages.phase1.regeneration import mean_outputs, mean_positions, way_of_regeneration
@@ -150,7 +150,7 @@ class Generate(Stage):
         is_ablated = self.condition != BASELINE_NAME
         fewest = 2 if self.condition == SINGLE else 1
         is_testable = not is_ablated or most_components(ctx) >= fewest
-        rows = baseline_rows(ctx) if is_testable else 0
+        rows = baseline_completions(ctx) if is_testable else 0
         at_most = is_ablated and not ctx.stands(readings.SELECTED.path(ctx.paths))
         return Completions({self._completions(ctx): rows}, generation.max_new_tokens, at_most=at_most)
 
