@@ -172,7 +172,7 @@ def test_the_command_writes_one_page(folder, monkeypatch, capsys):
         "explore", "demo", "--export", "page.html", "--rows", "#rows?arm=baseline&answer=wrong", "--quiet"
     )
     rows = embedded(folder / "page.html")["rows"]
-    assert f"page.html: {len(rows)} rows" in capsys.readouterr().out
+    assert f"page.html: {len(rows)} completions" in capsys.readouterr().out
     assert {row["name"][2] for row in rows} == {"baseline"} and {row["answer"]["right"] for row in rows} == {
         False
     }

@@ -113,10 +113,8 @@ class RunContext:
 
     def problem_count(self) -> int:
         """How many problems there are; how many are asked for as long as they are not prepared."""
-        asked = self.config.dataset.max_examples
-        if self.own_dataset_path in self.to_be_made:
-            return asked
-        return io.count_lines(self.dataset_path) or asked
+        prepared = 0 if self.own_dataset_path in self.to_be_made else io.count_lines(self.dataset_path)
+        return prepared or self.config.dataset.max_examples
 
     def stands(self, path: Path) -> bool:
         """Whether a file is there and, as far as a forecast can tell, stays as it is."""
