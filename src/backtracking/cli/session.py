@@ -56,8 +56,14 @@ def asked_config(request: Request) -> LoadedConfig:
         return load_config(request.config, request.settings)
     run_id = request.run_id or current_id()
     paths = RunPaths(DEFAULT_OUTPUT_DIR, check_id("run id", run_id))
-    if not paths.config.exists():
+    if not paths.root.is_dir():
         raise unknown_run(run_id, DEFAULT_OUTPUT_DIR)
+    if not paths.config.exists():
+        raise UserError(
+            f"{paths.config} is not there",
+            "it says what the run is asked to do",
+            "name the run's config with --config, which writes it again",
+        )
     meta = RunMeta.load(paths.meta) if paths.meta.exists() else None
     if meta is not None and not is_config_as_written(paths, meta):
         raise UserError(

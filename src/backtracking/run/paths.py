@@ -167,12 +167,11 @@ def unknown_run(run_id: str, output_dir: Path) -> UserError:
     near = difflib.get_close_matches(run_id, known, n=1)
     shown = output_dir.relative_to(Path.cwd()) if output_dir.is_relative_to(Path.cwd()) else output_dir
     hint = f"did you mean {near[0]}? " if near else ""
+    other = "name one of these, the folder of a run, or " if known else ""
     return UserError(
         f"there is no run {run_id!r} in {shown}",
         f"runs there: {', '.join(known[:8]) or 'none'}",
-        f"{hint}name one of these, or the folder of a run"
-        if known
-        else "begin one with: backtracking init-run --config CONFIG",
+        f"{hint}{other}begin one with: backtracking init-run --config CONFIG",
     )
 
 
