@@ -136,7 +136,7 @@ def test_completions_of_an_unknown_problem_are_left_out_and_told(cli, run):
     dataset.write_text("".join(f"{json.dumps(problem)}\n" for problem in others))
     outcome = cli("detect-events", "--run-id", "small")
     assert outcome.code == 0, outcome.err
-    assert re.search(r"left out: \d+ rows, 1 problem\n", outcome.err)
+    assert re.search(r"left out: \d+, of 1 problem\n", outcome.err)
     events = pd.read_csv(run / "analysis/backtracking_events.csv")
     assert set(events["example_id"]) == {problem["id"] for problem in others}
     dataset.write_text(
