@@ -197,3 +197,13 @@ def test_how_a_model_samples_is_no_count(lm):
     assert "num_samples" not in repr(lm.sampling) and "num_samples_per_prompt" not in lm.sampling.model_dump()
     assert "temperature" in repr(lm.sampling)
     assert {row.sample_id for row in lm.generate("2 + 2 = ?", samples=2, max_new_tokens=2)} == {0, 1}
+
+
+def test_layers_may_be_whole_numbers_of_any_kind():
+    for layer in (3, np.int64(3), [3], range(3, 4), np.array([3])):
+        assert bt.zero("mlp", layer) == bt.zero("mlp", 3)
+
+
+def test_a_model_shows_how_it_samples_and_what_counts(lm):
+    html = lm._repr_html_()
+    assert "temperature" in html and "hold on" in html and "LanguageModel(" in html

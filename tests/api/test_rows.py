@@ -396,13 +396,3 @@ def test_what_is_no_language_model_is_refused(lm):
     assert caught.value.what == "Linear: this architecture cannot be intervened on"
     with pytest.raises(UserError, match="comes with its tokenizer"):
         bt.load(lm.loaded.model, len)
-
-
-def test_layers_may_be_whole_numbers_of_any_kind():
-    for layer in (3, np.int64(3), [3], range(3, 4), np.array([3])):
-        assert bt.zero("mlp", layer) == bt.zero("mlp", 3)
-
-
-def test_a_model_shows_how_it_samples_and_what_counts(lm):
-    html = lm._repr_html_()
-    assert "temperature" in html and "hold on" in html and "LanguageModel(" in html
