@@ -1,6 +1,8 @@
 """What ends a command or a stage early, in words for the person: a mistake, or data that cannot answer."""
 
+import difflib
 import errno
+from collections.abc import Iterable
 
 DISK_TROUBLE = {
     errno.ENOSPC: ("the disk is full", "make room"),
@@ -23,6 +25,12 @@ def disk_trouble(error: BaseException) -> tuple[str, str] | None:
         return None
     what, remedy = DISK_TROUBLE[error.errno]
     return (f"{what} ({error.filename})" if error.filename else what), remedy
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question that a next step begins with, where one of the known names is close; else nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 class UserError(Exception):

@@ -18,6 +18,14 @@ def opened(page):
     )
 
 
+def first_with(seen, page, label, address):
+    """Check a filter and open the first row that it leaves."""
+    page.get_by_label(label).check()
+    seen.until(address)
+    page.locator(".row").first.click()
+    page.wait_for_selector(".trace-head")
+
+
 def number_of(explorer, name):
     index = explorer.index
     return next(n for n in range(len(index)) if list(index.name(n)) == name)
@@ -53,10 +61,7 @@ def test_which_arm_stops_corrections_most_and_three_rows_where_it_did(page, expl
 def test_a_false_alarm(page, explorer):
     """Two clicks: the filter, the first row; its onset says so."""
     seen, page = page
-    page.get_by_label("a right step: a false alarm").check()
-    seen.until("after=right")
-    page.locator(".row").first.click()
-    page.wait_for_selector(".trace-head")
+    first_with(seen, page, "a right step: a false alarm", "after=right")
     assert page.get_by_role("button", name="a false alarm").count() >= 1
     row = explorer.row_json(number_of(explorer, opened(page)))
     assert any(onset["after_error"] is False for onset in row["onsets"])
@@ -65,9 +70,7 @@ def test_a_false_alarm(page, explorer):
 def test_a_row_that_parts_before_its_baselines_first_onset(page, explorer):
     """Three clicks: the filter, the first row, beside the baseline."""
     seen, page = page
-    page.get_by_label("before its first onset").check()
-    seen.until("parts=before")
-    page.locator(".row").first.click()
+    first_with(seen, page, "before its first onset", "parts=before")
     page.get_by_role("button", name="beside the baseline").click()
     page.wait_for_selector(".parting-card")
     number = number_of(explorer, opened(page))
@@ -80,10 +83,7 @@ def test_a_row_that_parts_before_its_baselines_first_onset(page, explorer):
 def test_which_component_acts_at_an_onset(page, explorer):
     """Two clicks and a key: the filter, the first row, ] until an onset was looked into."""
     seen, page = page
-    page.get_by_label("an onset was read by the analyses").check()
-    seen.until("studied=yes")
-    page.locator(".row").first.click()
-    page.wait_for_selector(".trace-head")
+    first_with(seen, page, "an onset was read by the analyses", "studied=yes")
     row = explorer.row_json(number_of(explorer, opened(page)))
     read = next(onset for onset in row["onsets"] if onset["component"])
     for _ in sorted({onset["start"] for onset in row["onsets"]}):

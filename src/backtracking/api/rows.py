@@ -29,7 +29,7 @@ DetectorLike = (
 function from a text to (start, end) spans or matches."""
 
 
-class NoSuchRow(UserError, IndexError):  # noqa: N818  (a mistake, as its parent is)
+class NoSuchRow(UserError, IndexError):  # noqa: N818  (named for what is wrong; its parents' names say that it is an error)
     """A number past the last row; an index error as well, by which Python knows where a sequence ends."""
 
 

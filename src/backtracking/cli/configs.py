@@ -1,6 +1,5 @@
 """Commands about the configs that come with the package."""
 
-import difflib
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 from backtracking.cli import complete
 from backtracking.cli.say import say
 from backtracking.config.shipped import shipped_config, shipped_names, starting_copy, summary
-from backtracking.errors import UserError
+from backtracking.errors import UserError, did_you_mean
 from backtracking.run.io import write_text
 
 Shipped = Annotated[
@@ -41,11 +40,9 @@ def config_init(name: Shipped = "demo") -> None:
     """
     file = shipped_config(name)
     if file is None:
-        near = difflib.get_close_matches(name, shipped_names(), n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
         raise UserError(
             f"no config {name!r} comes with the package",
-            next_step=f"{hint}choose one of: {', '.join(shipped_names())}",
+            next_step=did_you_mean(name, shipped_names()) + f"choose one of: {', '.join(shipped_names())}",
         )
     path = Path(f"{name}.yaml")
     if path.exists() or path.is_symlink():

@@ -1,6 +1,5 @@
 """Commands about runs as a whole: init-run, run, status, doctor, config."""
 
-import difflib
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ from backtracking.cli.as_json import described_config, echo_json
 from backtracking.cli.plan import phase1_to_come, plan, show_dry_run
 from backtracking.cli.say import say
 from backtracking.cli.session import Request, asked_config, asked_run, find_run, run_stages, why_new
-from backtracking.errors import UserError
+from backtracking.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,8 +110,7 @@ def _check_stage_names(names: "Sequence[str]", stages: "Sequence[Stage]") -> Non
     for name in names:
         if name not in known:
             listed = ", ".join(dict.fromkeys(stage.key for stage in stages))
-            near = difflib.get_close_matches(name, sorted(known), n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(name, sorted(known))
             raise UserError(f"no stage {name!r} in this pipeline", next_step=f"{hint}choose one of: {listed}")
 
 

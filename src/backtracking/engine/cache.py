@@ -54,6 +54,7 @@ class PromptCache(Cache):  # type: ignore[misc]
     def stacked(self) -> tuple[Tensor, Tensor]:
         """All layers' keys and values, each [layers, heads, tokens, width]."""
         if len({(layer.keys.shape, layer.values.shape) for layer in self.layers}) > 1:
+            # Some architectures do; `check_numbers` turns this into a refusal that names the model.
             raise NotImplementedError("its layers keep keys and values of different sizes")
         return (
             torch.stack([layer.keys[0] for layer in self.layers]),

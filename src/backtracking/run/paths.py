@@ -1,12 +1,11 @@
 """Where everything in a run folder lies, and what a run may be called."""
 
-import difflib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from backtracking.errors import UserError
+from backtracking.errors import UserError, did_you_mean
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -164,14 +163,12 @@ def current_run_file(output_dir: Path) -> Path:
 def unknown_run(run_id: str, output_dir: Path) -> UserError:
     """Of a run that is not there: which are, and which of them may be meant."""
     known = list_runs(output_dir)
-    near = difflib.get_close_matches(run_id, known, n=1)
     shown = output_dir.relative_to(Path.cwd()) if output_dir.is_relative_to(Path.cwd()) else output_dir
-    hint = f"did you mean {near[0]}? " if near else ""
     other = "name one of these, the folder of a run, or " if known else ""
     return UserError(
         f"there is no run {run_id!r} in {shown}",
         f"runs there: {', '.join(known[:8]) or 'none'}",
-        f"{hint}{other}begin one with: backtracking init-run --config CONFIG",
+        f"{did_you_mean(run_id, known)}{other}begin one with: backtracking init-run --config CONFIG",
     )
 
 

@@ -13,7 +13,6 @@ from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.stages import digests
 from backtracking.stages.base import RunContext, Stage
 from backtracking.stages.execute import Status, status_of
-from backtracking.stages.phase1.prepare_data import PrepareData
 
 GUESSED_SHARE = 0.25
 """Without any rows to go by, a completion is taken to be this share of the cap."""
@@ -122,6 +121,8 @@ def forecast(ctx: RunContext, stages: Sequence[Stage], forced: Iterable[str] = (
     steps = []
     for stage in stages:
         status, is_forced = status_of(stage, ctx), bool(names & {stage.name, stage.key})
+        outputs = stage.outputs(ctx)
+        makes_problems = ctx.own_dataset_path in outputs
         action: Literal["run", "check", "skip"] = "check" if upstream else "skip"
         if is_forced or not status.is_settled:
             action, upstream = "run", True
@@ -130,9 +131,9 @@ def forecast(ctx: RunContext, stages: Sequence[Stage], forced: Iterable[str] = (
         left_out = {} if action == "skip" else stage.left_out(ctx)
         step = StageForecast(stage, action, status, is_forced, left_out=left_out)
         steps.append(step if action == "skip" else _with_rows(step, ctx, counted, is_afresh))
-        if action != "skip" and not (type(stage) is PrepareData and status.is_settled):
-            ctx = replace(ctx, to_be_made=ctx.to_be_made.union(stage.outputs(ctx)))
-        other_problems |= type(stage) is PrepareData and status.state == "stale" and is_afresh
+        if action != "skip" and not (makes_problems and status.is_settled):
+            ctx = replace(ctx, to_be_made=ctx.to_be_made.union(outputs))
+        other_problems |= makes_problems and status.state == "stale" and is_afresh
     return Forecast(steps, _length(ctx))
 
 
