@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backtracking.text.answers import extract_answer, grade, judge_answer
@@ -222,6 +222,10 @@ def test_grading_works_outside_the_main_thread():
     assert verdicts == [True]
 
 
+_SIGNS = r"3 40 1,250 ½ ² ^40 ^{ \frac{1}{2} \frac{ \boxed{ \text{ } ( ) ** ~~ #### or and of not is but half"
+FRAGMENTS = (*_SIGNS.split(), *" \n.?,:$%=≈+-*/|x", " or ", "eighteen dollars", "The answer is ")
+
+
 class TestNumbers:
     @given(st.integers(-(10**12), 10**12))
     def test_integers_in_any_dress(self, value):
@@ -266,3 +270,9 @@ class TestNumbers:
     def test_any_text_is_survived(self, text):
         assert grade(text, "18") in (True, False, None)
         extract_answer(text, think_close="</think>", truncated=True)
+
+    @example(["Which is larger, 3^40", " or ", "4^30?"])
+    @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12))
+    def test_fragments_in_any_order_are_survived(self, parts):
+        answer = extract_answer("".join(parts))
+        assert answer.text is None or answer.text in "".join(parts)

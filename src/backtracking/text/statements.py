@@ -137,7 +137,7 @@ def _with_restatements(tokens: Sequence[Token], mentions: list[Mention]) -> list
     said = list(mentions)
     for place, (one, other) in enumerate(pairwise(mentions)):
         between = tokens[one.stop : other.first]
-        if len(between) > 4 or token_at(tokens, other.first - 1).word != "or":
+        if not 1 <= len(between) <= 4 or between[-1].word != "or":
             continue
         same = one.quantity.readings[:1] == other.quantity.readings[:1] != ()
         for at in (place, place + 1) if same else ():
