@@ -86,9 +86,12 @@ class Sums:
         return Sums(*(part[..., :problems] for part in vars(self).values()))
 
 
-def simulate(arms: Sequence[Truth], sweeps: int, generator: np.random.Generator) -> Sums:
+def simulate(
+    arms: Sequence[Truth], sweeps: int, generator: np.random.Generator, samples: int = SAMPLES
+) -> Sums:
     """Whole sweeps over these arms."""
     draw, size = generator, (sweeps, PROBLEMS)
+    steps_asked = [mean * samples / SAMPLES for mean in (WRONG_STEPS, RIGHT_STEPS)]
     concentration = 1 / CORRELATION - 1
 
     def alike(mean: float, shape: tuple[int, ...]) -> Array:
@@ -96,9 +99,9 @@ def simulate(arms: Sequence[Truth], sweeps: int, generator: np.random.Generator)
             return np.full(shape, float(mean))
         return draw.beta(mean * concentration, (1 - mean) * concentration, shape)
 
-    answers = [draw.binomial(SAMPLES, alike(ACCURACY, size))]
+    answers = [draw.binomial(samples, alike(ACCURACY, size))]
     won_back = CHURN * ACCURACY / (1 - ACCURACY)
-    wrong, right = [draw.poisson(WRONG_STEPS, size)], [draw.poisson(RIGHT_STEPS, size)]
+    wrong, right = ([draw.poisson(mean, size)] for mean in steps_asked)
     noticed, needless = alike(NOTICED, size), alike(NEEDLESS, size)
     after_wrong = [draw.binomial(wrong[0], noticed)]
     after_right = [draw.binomial(right[0], needless)]
@@ -106,7 +109,7 @@ def simulate(arms: Sequence[Truth], sweeps: int, generator: np.random.Generator)
         hit = (draw.random(size) < 0.1) if arm.sparse else np.ones(size, bool)
         share = 0.1 if arm.sparse else 1.0
         kept = np.where(hit, 1 - alike(arm.lost / ACCURACY / share, size), 1.0)
-        other = draw.binomial(answers[0], 1 - CHURN) + draw.binomial(SAMPLES - answers[0], won_back)
+        other = draw.binomial(answers[0], 1 - CHURN) + draw.binomial(samples - answers[0], won_back)
         answers.append(draw.binomial(other, kept))
         new = [draw.binomial(steps[0], 0.15) for steps in (wrong, right)]
         for steps, added, onsets, rate, change, before in (

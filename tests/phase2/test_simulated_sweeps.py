@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from benchmarks import sequential
+from benchmarks.search import as_tables
 
 from backtracking.interventions import Arm, Condition
 from backtracking.measurements.bounded import values_by_problem
 from backtracking.measurements.looks import planned
 from backtracking.measurements.statistics import difference_within, paired_difference
 from backtracking.run.progress import Quiet
-from backtracking.sweeps.waves import run_waves
+from backtracking.sweeps.waves import run_waves, settled_at
 
 NAMES = {
     sequential.OPEN: "",
@@ -45,47 +46,16 @@ def test_differences_and_bounds_are_those_of_the_tables(sums):
             assert (low[sweep, arm], high[sweep, arm]) == pytest.approx((known.low, known.high))
 
 
-def one_row_a_problem(sums, sweep):
-    """A simulated sweep as tables of rows; all steps of a problem stand in its first row."""
-    problems, samples = sequential.PROBLEMS, sequential.SAMPLES
-    sample = np.tile(np.arange(samples), problems)
-    parts = {}
-    for k in range(sums.wrong.shape[1]):
-        name = f"arm{k}" if k else "baseline"
-        right = np.repeat(sums.right_answers[sweep, k], samples)
-        counts = {
-            "fresh_wrong": sums.wrong, "onsets_after_fresh_wrong": sums.after_wrong,
-            "fresh_right": sums.right, "onsets_after_fresh_right": sums.after_right,
-        }  # fmt: skip
-        steps = {
-            column: np.where(sample == 0, np.repeat(values[sweep, k], samples), 0.0)
-            for column, values in counts.items()
-        }
-        parts[name] = pd.DataFrame(
-            {
-                "example_id": np.repeat([f"p{j}" for j in range(problems)], samples),
-                "sample_id": sample, "variant": "v", "condition": name,
-                "has_backtracking_strict": sample == 0, "is_correct": sample < right,
-                "finish_reason": "stop", "completion_tokens": 50, "n_onsets_strict": 1,
-                "predicted_answer": "1",
-                "is_loop": False, "is_empty": False, "non_ascii_burst": False, "distinct_3": 0.9,
-                "arm": name, "subset_name": name, "scale": None, "num_components": 1,
-                "kind": "intervention" if k else "baseline", **steps,
-            }
-        )  # fmt: skip
-    return parts
-
-
 def test_arms_stop_where_sweeps_stop_them(sums):
     ended = sequential.stopping(sums, MIX, planned(sequential.PROBLEMS))
-    parts = one_row_a_problem(sums, 0)
+    parts = as_tables(sums, 0, sequential.SAMPLES)
     arms = [Arm(name, name, None, (Condition(name=name),)) for name in parts]
 
     def grow(some, count):
         wanted = {f"p{j}" for j in range(count)}
         return pd.concat([part[part["example_id"].isin(wanted)] for part in (parts[a.name] for a in some)])
 
-    course = run_waves(planned(sequential.PROBLEMS), arms, grow, sequential.MARGIN, Quiet())
+    course = run_waves(planned(sequential.PROBLEMS), arms, grow, settled_at(sequential.MARGIN), Quiet())
     for k, name in enumerate(list(parts)[1:]):
         assert course.problems[name] == ended.problems[0, k]
         if ended.problems[0, k] < sequential.PROBLEMS:

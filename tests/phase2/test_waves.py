@@ -16,7 +16,7 @@ from backtracking.measurements.looks import Looks, planned
 from backtracking.model.arms import subset_arms
 from backtracking.run.progress import Quiet
 from backtracking.sweeps.sweep import arm_path, read_arm, run_arms
-from backtracking.sweeps.waves import run_waves, wave_order
+from backtracking.sweeps.waves import run_waves, settled_at, wave_order
 from backtracking.text.tokenization import TokenMap
 from tests.phase2 import world
 from tests.phase2.planted import planted
@@ -127,7 +127,7 @@ def in_memory(rates, problems, seed):
 def test_clear_arms_stop_and_near_ones_get_every_problem():
     rates = {"baseline": (0.6, 0.9), "broken": (0.5, 0.5), "near": (0.45, 0.86), "silent": (0.0, 0.9)}
     arms, grow = in_memory(rates, 120, seed=5)
-    course = run_waves(planned(120), arms, grow, 0.05, Quiet())
+    course = run_waves(planned(120), arms, grow, settled_at(0.05), Quiet())
     assert course.settled["broken"] == "destructive"
     assert course.problems["broken"] < 60
     assert "near" not in course.settled

@@ -195,8 +195,11 @@ TRIALS = Table(
     meanings(
         """
         trial: number of the trial
-        backtracking_rate, accuracy: the arm's
+        backtracking_rate: the arm's
+        accuracy: the arm's; of one that stopped, corrected by how hard its problems are for the baseline
         outcome_change: change in the rate of onsets at the baseline's mix of steps, paired by problem
+        problems: problems that the arm came to, where arms may stop (`phase2.stop_early`)
+        why_stopped: why it got no more of them; empty if it got all
         """,
         {name: ARM[name] for name in ("arm", "subset_name", "scale")},
         {"judged_on": ARM_RATES["judged_on"]},

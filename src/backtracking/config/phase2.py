@@ -216,8 +216,8 @@ class Phase2Config(Section):
     accuracy_margin: Annotated[Number, Field(gt=0.0, lt=1.0)] = 0.05
     """The drop in accuracy (0.05 = five points) up to which accuracy counts as held."""
     stop_early: bool = False
-    """Give an arm of the sweeps no more problems once its verdict is settled (see docs/sequential.md). Off:
-    every arm gets every problem."""
+    """Give an arm of the sweeps no more problems once its verdict is settled, and an arm of the search none
+    once it surely is not the best (see docs/sequential.md). Off: every arm gets every problem."""
     decode_only: bool = True
     """Intervene on generated tokens only and leave the prompt untouched."""
     parting_probabilities: bool = False

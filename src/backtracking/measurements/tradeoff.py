@@ -207,9 +207,20 @@ def find_best_tradeoff(table: pd.DataFrame) -> pd.Series | None:
 
     Equal ones are told apart by accuracy, then by size. Controls and token suppression cannot win.
     """
-    held = table[(table["kind"] == "intervention") & (table["verdict"] == HELD)]
+    return _first_of(table[table["verdict"] == HELD])
+
+
+def seems_best(table: pd.DataFrame, margin: float) -> pd.Series | None:
+    """What stands first while no arm's accuracy is surely held: by the estimates alone."""
+    base = float(table.loc[table["arm"] == BASELINE_NAME, "accuracy"].iloc[0])
+    kept = table["accuracy_diff"] >= -allowed_loss(margin, base)
+    return _first_of(table[kept & (table["onsets_removed"] > 0) & (table["verdict"] != DESTRUCTIVE)])
+
+
+def _first_of(arms: pd.DataFrame) -> pd.Series | None:
     order = ["onsets_removed", "accuracy", "num_components"]
-    ranked = held.sort_values(order, ascending=[False, False, True], kind="stable")
+    interventions = arms[arms["kind"] == "intervention"]
+    ranked = interventions.sort_values(order, ascending=[False, False, True], kind="stable")
     return None if ranked.empty else ranked.iloc[0]
 
 

@@ -6,7 +6,7 @@ reproducible, so a search that is started again walks the same path and generate
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -21,6 +21,7 @@ from backtracking.measurements.tallies import contributions
 from backtracking.model.arms import check_arms
 from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME
+from backtracking.sweeps.contest import Contest
 from backtracking.sweeps.sweep import SweepJob, run_arms
 
 if TYPE_CHECKING:
@@ -48,51 +49,94 @@ def search_arms(
 ) -> SearchResult:
     """Spend the budget of rows on subsets of the candidates (best first) and scales.
 
-    A proposal that was tried before costs nothing; the search ends early when proposals only repeat.
+    A proposal that was tried before costs nothing; the search ends early when proposals only repeat. Where
+    the job has looks, arms that cannot be picked any more stop, and what they spare goes to further arms.
     """
-    arms_left = _affordable_arms(config.budget_rows, len(job.prompts) * job.samples)
+    per_arm = len(job.prompts) * job.samples
+    rows_left = _rows_for_arms(config.budget_rows, per_arm)
     idle = 0
     study = _study(candidates, config, seed)
-    baseline = run_arms(job, [BASELINE_ARM])
-    seen = {BASELINE_NAME: baseline.events}
-    values = contributions(baseline.events)
-    outcome, judged_by = primary_outcome(values), ways(values)
-    generated = baseline.generated
+    baseline = run_arms(replace(job, looks=None), [BASELINE_ARM])
+    tried = _Tried(job, baseline.events, baseline.generated)
     lines: list[dict[str, Any]] = []
-    while arms_left and idle < IDLE_ROUNDS:
-        asked = [study.ask(_space(candidates, config)) for _ in range(min(config.trials_at_once, arms_left))]
+    while rows_left >= per_arm and idle < IDLE_ROUNDS:
+        together = min(config.trials_at_once, rows_left // per_arm)
+        asked = [study.ask(_space(candidates, config)) for _ in range(together)]
         arms = [_arm(trial.params, candidates, job) for trial in asked]
-        new = list({arm.name: arm for arm in arms if arm.name not in seen}.values())
-        arms_left -= len(new)
-        idle = 0 if new else idle + 1
-        if new:
-            batch = run_arms(job, [BASELINE_ARM, *new])
-            generated += batch.generated
-            seen |= {str(arm): part for arm, part in batch.events.groupby("arm", sort=False)}
+        spent = tried.run(arms)
+        rows_left -= spent
+        idle = 0 if spent else idle + 1
         for trial, arm in zip(asked, arms, strict=True):
-            change, accuracy = _objectives(seen[arm.name], seen[BASELINE_NAME], judged_by)
-            study.tell(trial, (change, accuracy))
+            line = tried.line(arm.name)
+            study.tell(trial, (line["outcome_change"], line["accuracy"]))
             scale = trial.params["scale"] if arm.members[0].interventions else None
-            lines.append(
-                {"trial": trial.number, "arm": arm.name, "subset_name": arm.subset_name, "scale": scale}
-                | {"judged_on": outcome.outcome, "outcome_change": change, "accuracy": accuracy}
-                | {"backtracking_rate": average(seen[arm.name], OUTCOMES["backtracking"]).value}
-            )
-        job.reporter.say(f"  search: {len(lines)} trials, {len(seen) - 1} different arms")
-    return SearchResult(pd.DataFrame(lines), pd.concat(seen.values(), ignore_index=True), generated)
+            named = {"trial": trial.number, "arm": arm.name, "subset_name": arm.subset_name, "scale": scale}
+            lines.append(named | line)
+        job.reporter.say(f"  search: {len(lines)} trials, {len(tried.seen) - 1} different arms")
+    return SearchResult(
+        pd.DataFrame(lines), pd.concat(tried.seen.values(), ignore_index=True), tried.generated
+    )
 
 
-def _affordable_arms(budget_rows: int, rows_per_arm: int) -> int:
-    """How many arms the budget pays for beside the baseline."""
-    arms = budget_rows // rows_per_arm - 1
-    if arms < 1:
+class _Tried:
+    """The arms that were tried so far, with their measured rows."""
+
+    def __init__(self, job: SweepJob, baseline: pd.DataFrame, generated: int) -> None:
+        values = contributions(baseline)
+        self.job, self.generated = job, generated
+        self.seen = {BASELINE_NAME: baseline}
+        self.stopped: dict[str, str] = {}
+        self.lines: dict[str, dict[str, Any]] = {}
+        self.outcome, self.judged_by = primary_outcome(values), ways(values)
+        self.contest = Contest(job.margin, self.judged_by)
+
+    def run(self, arms: Sequence[Arm]) -> int:
+        """Try those that are new, and say how many rows they take."""
+        new = list({arm.name: arm for arm in arms if arm.name not in self.seen}.values())
+        if not new:
+            return 0
+        batch = run_arms(self.job, [BASELINE_ARM, *new], self.contest.leaving)
+        self.generated += batch.generated
+        parts = {str(arm): part for arm, part in batch.events.groupby("arm", sort=False)}
+        self.seen |= {arm.name: parts[arm.name] for arm in new}
+        self.stopped |= batch.course.settled
+        whole = [arm.name for arm in new if arm.name not in self.stopped]
+        if self.job.looks and whole:
+            rows = [self.seen[name] for name in (BASELINE_NAME, *whole)]
+            self.contest.enter(pd.concat(rows, ignore_index=True), self.job.looks)
+        return self.job.samples * sum(batch.course.problems[arm.name] for arm in new)
+
+    def line(self, arm: str) -> dict[str, Any]:
+        """What a trial's line says of its arm."""
+        if arm not in self.lines:
+            self.lines[arm] = self._line(arm)
+        return self.lines[arm]
+
+    def _line(self, arm: str) -> dict[str, Any]:
+        rows, baseline = self.seen[arm], self.seen[BASELINE_NAME]
+        change, accuracy = _objectives(rows, baseline, self.judged_by)
+        line = {
+            "judged_on": self.outcome.outcome,
+            "outcome_change": change,
+            "accuracy": accuracy,
+            "backtracking_rate": average(rows, OUTCOMES["backtracking"]).value,
+        }
+        if self.job.looks:
+            line |= {"problems": rows["example_id"].nunique(), "why_stopped": self.stopped.get(arm, "")}
+        return line
+
+
+def _rows_for_arms(budget_rows: int, rows_per_arm: int) -> int:
+    """What the budget leaves for arms beside the baseline."""
+    rows = budget_rows - rows_per_arm
+    if rows < rows_per_arm:
         raise UserError(
             f"phase2.search.budget_rows ({budget_rows:,}) does not pay for one arm",
             f"the baseline and an arm take {rows_per_arm:,} rows each",
             f"set phase2.search.budget_rows to {2 * rows_per_arm:,} or more, or lower "
             "phase2.search.max_examples or phase2.search.num_samples_per_prompt",
         )
-    return arms
+    return rows
 
 
 def _study(candidates: Sequence[Candidate], config: SearchConfig, seed: int) -> "optuna.Study":
@@ -168,10 +212,15 @@ def _arm(params: dict[str, Any], candidates: Sequence[Candidate], job: SweepJob)
 def _objectives(
     events: pd.DataFrame, baseline: pd.DataFrame, judged_by: Sequence[FallingOutcome]
 ) -> tuple[float, float]:
-    """How far onsets change at the baseline's mix of steps (kinds that are not there: not), and accuracy."""
+    """How far onsets change at the baseline's mix of steps (kinds that are not there: not), and accuracy.
+
+    Of an arm that stopped, the accuracy is corrected by how hard its problems are for the baseline.
+    """
     changes = [way.weight * compare(events, baseline, way.metric).value for way in judged_by]
     change = sum(0.0 if math.isnan(one) else one for one in changes)
-    return change, average(events, OUTCOMES["accuracy"]).value
+    same = baseline[baseline["example_id"].isin(set(events["example_id"]))]
+    arm, there, everywhere = (average(rows, OUTCOMES["accuracy"]).value for rows in (events, same, baseline))
+    return change, arm - (there - everywhere)
 
 
 def ranked_components(importance: pd.DataFrame | None, n_layers: int, count: int) -> list[Candidate]:

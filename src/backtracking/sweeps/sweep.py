@@ -30,7 +30,7 @@ from backtracking.run.progress import Bar, Quiet, Reporter
 from backtracking.run.provenance import digest
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.run.rowfile import Found, RowFile, resume, say_failed, set_aside_and_say, sort_rows
-from backtracking.sweeps.waves import run_waves
+from backtracking.sweeps.waves import Course, Leaving, run_waves, settled_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,7 +70,7 @@ class SweepJob:
     vectors: "Mapping[str, Tensor]" = field(default_factory=dict)
     onset_phrases: "Collection[Phrase]" = ()
     looks: Looks | None = None
-    """After how many problems settled arms stop; none: every arm gets every problem."""
+    """After how many problems arms may stop; none: every arm gets every problem."""
     order: Sequence[int] = ()
     """In which order waves take the prompts."""
     made_with: Mapping[str, Any] = field(default_factory=dict)
@@ -91,8 +91,9 @@ class SweepResult:
     events: pd.DataFrame
     generated: int
     hook_debug: dict[str, Any]
-    waves: pd.DataFrame = field(default_factory=pd.DataFrame)
-    """What was seen after every wave, where settled arms stop."""
+    course: Course
+    waves: pd.DataFrame
+    """What was seen after every wave, where arms stop."""
 
 
 def run_subset_sweep(job: SweepJob, subsets: Mapping[str, Subset], scale: float = 0.0) -> SweepResult:
@@ -105,35 +106,35 @@ def run_scale_sweep(job: SweepJob, name: str, subset: Subset, scales: Sequence[f
     return run_arms(job, [BASELINE_ARM, *scale_arms(name, subset, scales, job.resources)])
 
 
-def run_arms(job: SweepJob, arms: Sequence[Arm]) -> SweepResult:
-    """Generate what is not there yet, then measure all arms from their files."""
+def run_arms(job: SweepJob, arms: Sequence[Arm], leaving: Leaving | None = None) -> SweepResult:
+    """Generate what is not there yet, then measure all arms from their files.
+
+    `leaving`: which arms stop after a wave; those whose verdict is settled, if it is not given.
+    """
     on_disk = {arm.name: _resume(job, arm) for arm in arms}
     done = {(*row, arm) for arm, rows in on_disk.items() for row in rows.asked}
     ledger, generated = Ledger(), Counter({arm.name: 0 for arm in arms})
-    read = _Read(job)
+    read, order = _Read(job), job.order or range(len(job.prompts))
 
     def grow(some: Sequence[Arm], problems: int) -> pd.DataFrame:
-        places = sorted(job.order[:problems])
+        places = sorted(order[:problems])
         _generate_missing(job, some, places, done, ledger, generated)
         return read.events(dict.fromkeys(some, places))
 
-    everywhere, course = range(len(job.prompts)), None
     try:
         if job.looks is None:
-            _generate_missing(job, arms, everywhere, done, ledger, generated)
+            _generate_missing(job, arms, range(len(order)), done, ledger, generated)
+            course = Course({arm.name: len(order) for arm in arms}, {})
         else:
-            course = run_waves(job.looks, arms, grow, job.margin, job.reporter)
+            course = run_waves(job.looks, arms, grow, leaving or settled_at(job.margin), job.reporter)
     finally:
         debug = counts_of_start(ledger, generated, {arm: len(rows) for arm, rows in on_disk.items()})
         job.note_hooks(debug)
     _put_in_order(job, arms)
-    if job.looks is None or course is None:
-        events = read.events(dict.fromkeys(arms, everywhere))
-        return SweepResult(summarize_arms(events, job.margin), events, generated.total(), debug)
-    events = read.events({arm: sorted(job.order[: course.problems[arm.name]]) for arm in arms})
+    events = read.events({arm: sorted(order[: course.problems[arm.name]]) for arm in arms})
     table = summarize_arms(events, job.margin, job.looks)
-    waves = course.table(job.looks, job.samples, table)
-    return SweepResult(table, events, generated.total(), debug, waves)
+    waves = course.table(job.looks, job.samples, table) if job.looks else pd.DataFrame()
+    return SweepResult(table, events, generated.total(), debug, course, waves)
 
 
 def generate_with_ablation(

@@ -1,7 +1,8 @@
-"""A sweep in waves of problems: after each, arms whose verdict is settled get no more rows."""
+"""A sweep in waves of problems: after each, arms that are settled get no more rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -21,10 +22,13 @@ SETTLED = (DESTRUCTIVE, NO_EFFECT, HELD)
 Grow = Callable[[Sequence[Arm], int], pd.DataFrame]
 """Sees to the rows of some arms on the first so many problems of the order, and measures them."""
 
+Leaving = Callable[[pd.DataFrame, Looks], Mapping[str, str]]
+"""Of the arms with these measured rows, judged at these looks: those that get no more, and why."""
+
 
 @dataclass(frozen=True)
 class Course:
-    """How many problems each arm came to, and what those that stopped are settled as."""
+    """How many problems each arm came to, and why those that stopped did (what they are settled as)."""
 
     problems: Mapping[str, int]
     settled: Mapping[str, str]
@@ -74,11 +78,20 @@ def _is_settled(row: Mapping[Any, Any]) -> bool:
     return not any(row[f"{what}_diff"] > MOST_CUT > row[f"{what}_diff_low"] for what in BROKEN)
 
 
-def run_waves(looks: Looks, arms: Sequence[Arm], grow: Grow, margin: float, reporter: Reporter) -> Course:
+def settled_at(margin: float) -> Leaving:
+    """Arms whose verdict in the table stands."""
+    return partial(_settled, margin)
+
+
+def _settled(margin: float, events: pd.DataFrame, looks: Looks) -> dict[str, str]:
+    summary = summarize_arms(events, margin, looks)
+    return {str(row["arm"]): str(row["verdict"]) for row in summary.to_dict("records") if _is_settled(row)}
+
+
+def run_waves(looks: Looks, arms: Sequence[Arm], grow: Grow, leaving: Leaving, reporter: Reporter) -> Course:
     """Grow all arms wave by wave; the baseline goes on as long as any other does.
 
-    Every wave judges the arms that are left by the rules of the table, at a level that they share: an arm is
-    settled where its verdict stands at that level.
+    After every wave the arms that are left are judged at a level that they share.
     """
     going, problems, settled = list(arms), dict.fromkeys((arm.name for arm in arms), 0), dict[str, str]()
     for end in looks.ends:
@@ -87,10 +100,9 @@ def run_waves(looks: Looks, arms: Sequence[Arm], grow: Grow, margin: float, repo
         tested = len(going) - 1
         if end == looks.ends[-1] or not tested:
             break
-        summary = summarize_arms(events, margin, looks.shared_by(tested))
-        now = {str(row["arm"]): str(row["verdict"]) for row in summary.to_dict("records") if _is_settled(row)}
-        for arm, verdict in now.items():
-            reporter.say(f"  {arm} is settled after {end:,} of {looks.ends[-1]:,} problems: {verdict}")
+        now = leaving(events, looks.shared_by(tested))
+        for arm, why in now.items():
+            reporter.say(f"  {arm} stops after {end:,} of {looks.ends[-1]:,} problems: {why}")
         settled |= now
         going = [arm for arm in going if arm.name not in settled]
         if [arm.name for arm in going] == [BASELINE_NAME]:

@@ -108,9 +108,12 @@ def in_waves(ctx: RunContext, job: "SweepJob") -> "SweepJob":
     """The job of a sweep over all problems whose settled arms stop, where that is asked for."""
     from backtracking.sweeps.waves import wave_order
 
-    problems = len(job.prompts)
-    stops = ctx.phase2.stop_early
-    return replace(job, looks=planned(problems), order=wave_order(problems)) if stops else job
+    return in_waves_of(ctx, job, wave_order(len(job.prompts)))
+
+
+def in_waves_of(ctx: RunContext, job: "SweepJob", order: Sequence[int]) -> "SweepJob":
+    """The job in waves that take its problems in this order, where arms may stop."""
+    return replace(job, looks=planned(len(order)), order=order) if ctx.phase2.stop_early else job
 
 
 def waves(ctx: RunContext, table: Table) -> list[Table]:

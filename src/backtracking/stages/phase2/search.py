@@ -16,7 +16,14 @@ from backtracking.run.inputs import Input
 from backtracking.run.seed import derive_seed
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase1.prepare_data import dataset_input
-from backtracking.stages.phase2.job import SWEEP_KEYS, arms_made, hook_debug_file, problem_halves, sweep_job
+from backtracking.stages.phase2.job import (
+    SWEEP_KEYS,
+    arms_made,
+    hook_debug_file,
+    in_waves_of,
+    problem_halves,
+    sweep_job,
+)
 from backtracking.stages.phase2.subsets import resources
 
 TABLES = (files.TRIALS, files.SEARCH, files.SEARCH_EVENTS)
@@ -44,7 +51,7 @@ class Phase2Search(Stage):
         return Completions({}, generation.max_new_tokens, others=ctx.phase2.search.budget_rows, at_most=True)
 
     def run(self, ctx: RunContext) -> Result:
-        """Tries subsets and scales within the budget, the promising ones on more problems."""
+        """Tries subsets and scales within the budget; with `stop_early`, hopeless ones on fewer problems."""
         from backtracking.figures import catalogue as figures
         from backtracking.sweeps.search import ranked_components, search_arms
 
@@ -57,6 +64,7 @@ class Phase2Search(Stage):
             prompts=[prompt for prompt in job.prompts if str(prompt.example_id) in chosen],
             samples=config.num_samples_per_prompt,
         )
+        job = in_waves_of(ctx, job, range(len(job.prompts)))
         importance = _importance(ctx)
         candidates = ranked_components(importance, available.n_layers, config.candidates)
         if importance is None:
@@ -64,7 +72,7 @@ class Phase2Search(Stage):
                 "  note: no ablation scan to start from; components are taken from the last layers on"
             )
         outcome = search_arms(job, candidates, config, derive_seed(ctx.config.run.seed, "phase2 search"))
-        results = summarize_arms(outcome.events, ctx.phase2.accuracy_margin)
+        results = summarize_arms(outcome.events, ctx.phase2.accuracy_margin, job.looks)
         for artifact, table in zip(TABLES, (outcome.trials, results, outcome.events), strict=True):
             figures.publish(ctx.paths, artifact, table)
         notes = {"trials": len(outcome.trials), "rows_generated": outcome.generated}
