@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny import NumberTokenizer, prompt, tiny
 
-from backtracking.config.schema import LoopDetection
+from backtracking.config.generation import LoopDetection
 from backtracking.engine import batched, cache, graphs, prompts, threads
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.engine.rows import LoopWatch, long_first

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from backtracking.config.schema import GenerationConfig
+from backtracking.config.generation import SamplingConfig
 from backtracking.run import provenance
 from backtracking.stages.phase2.continuation_ablation import Phase2ContinuationAblation
 from tests.foundation.study import CONFIGS, SMALL, SMALL_PHASE2, not_done, sets
@@ -108,7 +108,7 @@ def test_a_changed_key_makes_what_depends_on_it_stale(change, run):
 
 def test_every_sampling_key_there_is_or_will_be_counts_for_the_onset_step(run):
     keys = {name for values in [_config_of_step()] for name in values}
-    fields = set(GenerationConfig.model_fields) - {"num_samples_per_prompt", "batch_size"}
+    fields = set(SamplingConfig.model_fields) - {"num_samples_per_prompt", "batch_size"}
     assert {f"generation.{name}" for name in fields} <= keys
 
 

@@ -13,10 +13,10 @@ from backtracking.api.results import Directions, Lens, Scan
 from backtracking.api.rows import DetectorLike, RowReading, Rows
 from backtracking.api.settings import as_section
 from backtracking.config.base import PositiveInt
+from backtracking.config.generation import SamplingConfig
 from backtracking.config.schema import (
     AnalysisConfig,
     DetectionConfig,
-    GenerationConfig,
     ModelConfig,
     PromptingConfig,
 )
@@ -82,7 +82,7 @@ def load(
     )
 
 
-class Sampling(GenerationConfig):
+class Sampling(SamplingConfig):
     """How a model samples a completion; how many it samples is asked of `generate`."""
 
     num_samples_per_prompt: PositiveInt = Field(default=1, repr=False, exclude=True)
@@ -158,7 +158,7 @@ class LanguageModel:
         if not isinstance(seed, int):
             raise UserError(f"seed: {seed!r} is not a whole number")
         given = {"num_samples_per_prompt": samples, "batch_size": batch_size} | sampling
-        asked = as_section(GenerationConfig, given, "generate", self.sampling, _CALLED)
+        asked = as_section(SamplingConfig, given, "generate", self.sampling, _CALLED)
         recipes = as_arms(arms)
         chosen, asked_problems = self._variant(variant), asked_about(problems)
         fitted = self._fit(recipes, seed)
@@ -176,7 +176,7 @@ class LanguageModel:
         return Rows(records, self._reading(asked_problems).with_detector(detector))
 
     def _complete(
-        self, rows: "Sequence[Row]", asked: GenerationConfig, seed: int, **options: Any
+        self, rows: "Sequence[Row]", asked: SamplingConfig, seed: int, **options: Any
     ) -> list[GenerationRecord]:
         """The engine's rows as they finish, and the check of what its hooks did."""
         from backtracking.engine.generate import SamplingParams, generate_rows

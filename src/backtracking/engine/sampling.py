@@ -12,7 +12,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from backtracking.config.schema import GenerationConfig, LoopDetection
+from backtracking.config.generation import LoopDetection, SamplingConfig
 from backtracking.errors import UserError
 from backtracking.run.seed import derive_seed
 
@@ -61,7 +61,7 @@ class SamplingParams:
             )
 
     @classmethod
-    def from_config(cls, config: GenerationConfig) -> Self:
+    def from_config(cls, config: SamplingConfig) -> Self:
         """What a config's `generation` section asks for."""
         return cls(
             max_new_tokens=config.max_new_tokens,

@@ -17,6 +17,7 @@ from backtracking.run import io
 from backtracking.run.cells import original
 from backtracking.run.inputs import EventRows, note, verify
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, RowId
+from backtracking.run.rowindex import find_rows
 from backtracking.run.seed import derive_seed
 from backtracking.text.tokenization import TokenMap
 
@@ -172,12 +173,8 @@ def spread_order(problems: Sequence[str], seed: int) -> list[int]:
 
 
 def read_records(path: Path, keys: Collection[RowId]) -> dict[RowId, GenerationRecord]:
-    """The generations behind some rows; the rest of the file streams past."""
-    records = {
-        key: record
-        for record in io.read_jsonl(path, GenerationRecord, made_by="backtracking generate")
-        if (key := (record.example_id, record.sample_id)) in keys
-    }
+    """The generations behind some rows; the rest stays on disk."""
+    records = find_rows(path, keys, made_by="backtracking generate")
     if missing := sorted(set(keys) - set(records)):
         raise UserError(
             f"{path} lacks row {missing[0]} of the events table ({len(missing)} missing)",

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from backtracking.errors import UserError
+from backtracking.run import shards
 from backtracking.run.provenance import digest, file_digest, folder_digest
 
 if TYPE_CHECKING:
@@ -80,10 +82,10 @@ class Input(ABC):
 
 @dataclass(frozen=True)
 class Whole(Input):
-    """A whole file, or a folder with all its files."""
+    """A whole file with all its shards, or a folder with all its files."""
 
     def _digest(self) -> str:
-        return folder_digest(self.path) if self.path.is_dir() else file_digest(self.path)
+        return folder_digest(self.path) if self.path.is_dir() else shards.sequence_digest(self.path)
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,7 @@ class FirstRows(Input):
     @classmethod
     def now_in(cls, path: Path) -> "FirstRows":
         """All rows that a file holds at this moment."""
-        with path.open("rb") as file:
-            return cls(path, sum(line.endswith(b"\n") for line in file))
+        return cls(path, sum(line.endswith(b"\n") for line in shards.lines(path)))
 
     @property
     def part(self) -> str:
@@ -145,9 +146,8 @@ class FirstRows(Input):
 
     def _digest(self) -> str:
         summary = hashlib.sha256()
-        with self.path.open("rb") as file:
-            for _, line in zip(range(self.count), file, strict=False):
-                summary.update(line)
+        for line in islice(shards.lines(self.path), self.count):
+            summary.update(line)
         return summary.hexdigest()
 
 

@@ -5,15 +5,16 @@ import itertools
 import json
 import math
 import os
-import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
 from backtracking.errors import UserError
+from backtracking.run import shards
 from backtracking.run.cells import harmless, original
 from backtracking.run.inputs import FirstRows, Whole, note, verify
 from backtracking.run.records import Record, SealedRecord
@@ -140,9 +141,12 @@ def require_file(path: Path, *, made_by: str) -> Path:
 
 
 def heal_jsonl(path: Path) -> int:
-    """Cut off a torn last line, as left by a crash; returns how many bytes were dropped."""
-    if not path.exists():
-        return 0
+    """Cut off torn last lines, as left by a crash; returns how many bytes were dropped."""
+    shards.settle(path)
+    return sum(map(_heal, shards.shards_of(path)))
+
+
+def _heal(path: Path) -> int:
     with path.open("rb+") as file:
         size = file.seek(0, os.SEEK_END)
         end = _end_of_last_line(file, size)
@@ -150,6 +154,11 @@ def heal_jsonl(path: Path) -> int:
             file.truncate(end)
             os.fsync(file.fileno())
         return size - end
+
+
+def _count_in(file: Path) -> int:
+    with file.open("rb") as opened:
+        return sum(1 for _ in opened)
 
 
 def _end_of_last_line(file: IO[bytes], size: int) -> int:
@@ -172,26 +181,44 @@ def read_jsonl(
 
     Rows that are appended later count as a change unless the file `grows` for other stages' sake.
     """
-    require_file(path, made_by=made_by)
+    if intact:
+        require_file(path, made_by=made_by)
+        shards.require_all(path, made_by)
     read = FirstRows.now_in(path) if grows else Whole(path)
     note(read)
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                break  # still being written, or torn by a crash: not a row yet
-            record = _parsed(line, row, f"{path}, line {number}")
-            if intact and isinstance(record, SealedRecord) and not record.is_intact:
-                raise UserError(
-                    f"{path}, line {number}: the row was changed after it was written",
-                    "what is computed from it would not be what the model said",
-                    f"run: {made_by}, which makes such rows again, or restore the file from a copy",
-                )
-            yield record
+    files = shards.shards_of(path)
+    for file in files:
+        yield from rows_of_shard(file, row, made_by if intact else None, may_be_torn=file == files[-1])
     if intact:
         verify(read)
 
 
-def _parsed(line: bytes, row: type[R], place: str) -> R:
+def rows_of_shard(file: Path, row: type[R], made_by: str | None, *, may_be_torn: bool) -> Iterator[R]:
+    """The rows of one file alone, where a command is named all of them intact.
+
+    A last line without its newline is still being written, or torn by a crash: not a row yet.
+    """
+    with file.open("rb") as opened:
+        for number, line in enumerate(opened, start=1):
+            if may_be_torn and not line.endswith(b"\n"):
+                break
+            record = parsed_row(line, row, place := f"{file}, line {number}")
+            if made_by is not None:
+                check_intact(record, place, made_by)
+            yield record
+
+
+def check_intact(record: Record, place: str, made_by: str) -> None:
+    """Refuse a row that does not fit its own digest."""
+    if isinstance(record, SealedRecord) and not record.is_intact:
+        raise UserError(
+            f"{place}: the row was changed after it was written",
+            "what is computed from it would not be what the model said",
+            f"run: {made_by}, which makes such rows again, or restore the file from a copy",
+        )
+
+
+def parsed_row(line: bytes, row: type[R], place: str) -> R:
     """A line as a row, or an error that says where it stands and what is wrong with it."""
     try:
         return row.model_validate_json(line)
@@ -208,38 +235,47 @@ def _parsed(line: bytes, row: type[R], place: str) -> R:
 def read_row(path: Path, start: int, row: type[R], *, made_by: str) -> R:
     """The row whose line begins at a byte of the file."""
     require_file(path, made_by=made_by)
-    with path.open("rb") as file:
-        file.seek(start)
-        return _parsed(file.readline(), row, f"{path}, byte {start}")
+    with shards.Lines(path) as lines:
+        return parsed_row(lines[start], row, f"{path}, byte {start}")
 
 
 def count_lines(path: Path) -> int:
     """How many finished rows a JSONL file holds; none when there is no file."""
-    if not path.exists():
-        return 0
-    with path.open("rb") as file:
-        return sum(line.endswith(b"\n") for line in file)
+    return sum(line.endswith(b"\n") for line in shards.lines(path))
 
 
-def line_starts(path: Path) -> list[int]:
+def line_starts(path: Path) -> "array[int]":
     """Where each line of a file begins, and where the last one ends."""
-    starts = [0]
-    with path.open("rb") as file:
-        for line in file:
-            starts.append(starts[-1] + len(line))
-    return starts
+    return array("q", itertools.accumulate(map(len, shards.lines(path)), initial=0))
 
 
 class JsonlAppender:
-    """Appends rows and flushes each, so that a kill loses at most the row being written."""
+    """Appends rows and flushes each, so that a kill loses at most the row being written.
 
-    def __init__(self, path: Path) -> None:
+    After `shard_rows` rows it goes on in the next shard; without a number all stand in one file.
+    """
+
+    def __init__(self, path: Path, shard_rows: int | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         heal_jsonl(path)
-        self._file = path.open("ab", buffering=0)
+        self._path, self._most = path, shard_rows
+        self._open((shards.shards_of(path) or [path])[-1])
+
+    def _open(self, shard: Path) -> None:
+        self._shard, self._file = shard, shard.open("ab", buffering=0)
+        self._room = None if self._most is None else self._most - _count_in(shard)
+
+    def _make_room(self) -> None:
+        if self._room is not None and self._room <= 0:
+            shard = shards.later_shard(self._path, shards.number_of(self._shard) + 1)
+            shard.parent.mkdir(exist_ok=True)
+            full = self._file
+            self._open(shard)
+            _bring_to_disk(full)
 
     def append(self, row: Record) -> None:
         """Adds one row; it is in the file when this returns."""
+        self._make_room()
         line = memoryview(row.model_dump_json(exclude_none=True).encode() + b"\n")
         start = self._file.seek(0, os.SEEK_END)
         try:
@@ -249,18 +285,24 @@ class JsonlAppender:
             with contextlib.suppress(OSError):
                 self._file.truncate(start)  # a full disk must not leave half a row
             raise
+        if self._room is not None:
+            self._room -= 1
 
     def close(self) -> None:
         """Brings the rows to the disk and lets go of the file."""
-        with contextlib.suppress(OSError):
-            os.fsync(self._file.fileno())
-        self._file.close()
+        _bring_to_disk(self._file)
 
     def __enter__(self) -> "JsonlAppender":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _bring_to_disk(file: IO[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        os.fsync(file.fileno())
+    file.close()
 
 
 def write_jsonl(path: Path, rows: Iterable[Record]) -> int:
@@ -275,24 +317,26 @@ def write_jsonl(path: Path, rows: Iterable[Record]) -> int:
 
 def set_aside(path: Path, *, copy: bool = False) -> Path | None:
     """Rename (or copy) a file that can't be built on; nothing that was set aside before is lost."""
-    if not path.exists() or not path.stat().st_size:
+    shards.settle(path)
+    if not any(file.stat().st_size for file in shards.shards_of(path)):
         return None
     names = (f"{path.stem}.previous{number or ''}{path.suffix}" for number in itertools.count())
-    target = next(candidate for name in names if not (candidate := path.with_name(name)).exists())
-    if copy:
-        shutil.copyfile(path, target)
-    else:
-        path.replace(target)
+    target = next(free for name in names if not shards.shards_of(free := path.with_name(name)))
+    shards.set_aside(path, target, copy=copy)
     return target
 
 
-def keep_lines(path: Path, numbers: list[int]) -> None:
+def keep_lines(path: Path, numbers: Sequence[int], shard_rows: int | None = None) -> None:
     """Rewrite a file with only these lines (counted from 0), in this order; memory stays flat."""
     starts = line_starts(path)
-    with path.open("rb") as file:
-        if numbers == list(range(len(starts) - 1)):
+    most = shard_rows or max(len(starts), 1)
+    is_as_asked = len(numbers) == len(starts) - 1 and all(n == place for place, n in enumerate(numbers))
+    with shards.Lines(path) as lines:
+        if is_as_asked and lines.cuts == starts[most:-1:most].tolist() and not shards.missing_shard(path):
+            return
+        kept = (lines[starts[number]] for number in numbers)
+        if len(numbers) > most or shards.folder_of(path).exists():
+            shards.write_shards(path, kept, most)
             return
         with atomic_path(path) as temporary, temporary.open("wb") as out:
-            for number in numbers:
-                file.seek(starts[number])
-                out.write(file.read(starts[number + 1] - starts[number]))
+            out.writelines(kept)

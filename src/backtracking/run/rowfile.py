@@ -1,6 +1,7 @@
 """A file of rows that grows by whole rows, and from which a stopped run goes on."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Generic, TypeVar
 from backtracking.run import io
 from backtracking.run.progress import Reporter
 from backtracking.run.records import DIGEST_LENGTH, GenerationRecord, RowId, SealedRecord
+from backtracking.run.rowindex import write_indexes
+from backtracking.run.shards import shards_of
 
 S = TypeVar("S", bound=SealedRecord)
 
@@ -23,6 +26,8 @@ class RowFile(Generic[S]):
     """Digest of the settings that decide what a row says; rows made with others are not kept."""
     made_by: str
     """The command that writes the file."""
+    shard_rows: int | None = None
+    """How many rows a file takes before they go on in another one; none: any number."""
 
     def rows(self, *, intact: bool = True) -> Iterator[S]:
         """The rows on disk; one that was changed after it was written is an error, unless any will do."""
@@ -35,12 +40,12 @@ class RowFile(Generic[S]):
     @contextmanager
     def appending(self) -> Iterator[Callable[[S], None]]:
         """Append rows, each with its digest, and flush each."""
-        with io.JsonlAppender(self.path) as file:
+        with io.JsonlAppender(self.path, self.shard_rows) as file:
             yield lambda row: file.append(row.sealed(self._seal))
 
     def keep(self, numbers: Collection[int]) -> None:
         """Leave only these lines (counted from 0) in the file."""
-        io.keep_lines(self.path, sorted(numbers))
+        io.keep_lines(self.path, sorted(numbers), self.shard_rows)
 
     @property
     def _seal(self) -> str:
@@ -67,7 +72,7 @@ class Found:
         Of equal rows the first stays; failed ones are made again.
         """
         sorted_rows = cls()
-        if not file.path.exists():
+        if not shards_of(file.path):
             return sorted_rows
         io.heal_jsonl(file.path)
         for number, row in enumerate(file.rows(intact=False)):
@@ -101,7 +106,7 @@ def resume(
     if told := [f"{count:,} {what}" for what, count in losses.items() if count]:
         reporter.say(f"  {file.path.stem}: finished rows that are not kept: {', '.join(told)}")
         set_aside_and_say(file.path, reporter, copy=True)
-    if file.path.exists():
+    if shards_of(file.path):
         file.keep([*kept.asked.values(), *(kept.others.values() if keep_others else ())])
     return kept
 
@@ -114,14 +119,18 @@ def set_aside_and_say(path: Path, reporter: Reporter, *, copy: bool = False) -> 
         reporter.say(f"  {what} kept in {kept.name}")
 
 
-def sort_rows(file: RowFile[GenerationRecord], order: Mapping[RowId, int], *, first: int = 0) -> None:
+def sort_rows(
+    file: RowFile[GenerationRecord], place: Callable[[RowId], int | None], *, first: int = 0
+) -> None:
     """Put finished rows in the order of the plan, so that equal runs have equal files, however often stopped.
 
-    The `first` ones stay, and so do rows that the plan does not ask for, before those that it does.
+    The `first` ones stay, and so do rows that have no place in the plan, before those that have one.
     """
-    places = [-1 if number < first else order.get(row.id, -1) for number, row in enumerate(file.rows())]
-    if places != sorted(places):
-        io.keep_lines(file.path, sorted(range(len(places)), key=places.__getitem__))
+    unplaced = -1
+    rows = (place(row.id) if number >= first else None for number, row in enumerate(file.rows()))
+    places = array("q", (unplaced if where is None else where for where in rows))
+    io.keep_lines(file.path, sorted(range(len(places)), key=places.__getitem__), file.shard_rows)
+    write_indexes(file.path)
 
 
 def say_failed(why: Sequence[str], total: int, reporter: Reporter) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from backtracking.errors import UserError
 from backtracking.run.hub import asking_hub
+from backtracking.run.shards import is_later_shard, shards_of
 from backtracking.sources import inspect_logs
 from backtracking.sources.columns import SourceRow
 
@@ -18,7 +19,8 @@ def read_rows(source: str, split: str | None = None) -> Iterator[SourceRow]:
     """All rows of a file, of the files in a folder, or of a dataset on the hub."""
     path = Path(source)
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in ENDINGS)
+        found = (file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in ENDINGS)
+        files = sorted(file for file in found if not is_later_shard(file))
         if not files:
             raise UserError(f"{path} holds no traces", f"files that are read end in {', '.join(ENDINGS)}")
         for file in files:
@@ -52,10 +54,11 @@ def _read_file(path: Path) -> Iterator[SourceRow]:
 
 
 def _read_jsonl(path: Path) -> Iterator[SourceRow]:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield _mapping(_loads(line, f"{path}, line {number}"), f"{path}, line {number}")
+    for file in shards_of(path):
+        with file.open(encoding="utf-8-sig", errors="replace") as opened:
+            for number, line in enumerate(opened, start=1):
+                if line.strip():
+                    yield _mapping(_loads(line, f"{file}, line {number}"), f"{file}, line {number}")
 
 
 def _read_json(path: Path) -> Iterator[SourceRow]:

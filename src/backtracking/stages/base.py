@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from backtracking.engine.executor.work import Executor
     from backtracking.model.loading import LoadedModel
 
-SAMPLING_KEYS = ("generation", "-generation.num_samples_per_prompt", "-generation.batch_size")
-"""What decides how tokens are chosen: the whole section but for the number of rows, and of those at once."""
+SAMPLING_KEYS = (
+    "generation",
+    "-generation.num_samples_per_prompt",
+    "-generation.batch_size",
+    "-generation.shard_rows",
+)
+"""What decides how tokens are chosen: the whole section but for the number of rows, at once and in a file."""
 
 
 @dataclass

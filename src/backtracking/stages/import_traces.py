@@ -18,6 +18,7 @@ from backtracking.measurements.events import table_writer
 from backtracking.run import io
 from backtracking.run.paths import RunPaths
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
+from backtracking.run.rowindex import write_indexes
 from backtracking.sources.columns import SourceRow
 from backtracking.sources.labels import LabelCounts
 from backtracking.sources.rows import read_rows
@@ -83,7 +84,8 @@ def import_traces(asked: Import, loaded: LoadedConfig, run_id: str) -> tuple[Run
     done = Imported(columns=columns.given)
     with opened(paths, record_of(paths, loaded), loaded):
         try:
-            _write(paths, _traces(chain([first], rows), columns, done), asked, done)
+            traces = _traces(chain([first], rows), columns, done)
+            _write(paths, traces, asked, done, loaded.config.generation.shard_rows)
             if not done.traces:
                 raise UserError(f"{asked.source} holds no traces", "none of its rows has a text")
         except BaseException:  # half an import is none, and its run's name stays free
@@ -103,13 +105,12 @@ def _traces(rows: Iterator[SourceRow], columns: Columns, done: Imported) -> Iter
             yield trace
 
 
-def _write(paths: RunPaths, traces: Iterator[Trace], asked: Import, done: Imported) -> None:
+def _write(paths: RunPaths, traces: Iterator[Trace], asked: Import, done: Imported, shard_rows: int) -> None:
     samples: dict[str, int] = {}
+    completions = GENERATIONS.path(paths, variant=VARIANT, condition=BASELINE_NAME)
     with ExitStack() as stack:
         problems = stack.enter_context(io.JsonlAppender(paths.dataset))
-        rows = stack.enter_context(
-            io.JsonlAppender(GENERATIONS.path(paths, variant=VARIANT, condition=BASELINE_NAME))
-        )
+        rows = stack.enter_context(io.JsonlAppender(completions, shard_rows))
         labels = None
         for trace in traces:
             key = trace.id if trace.id is not None else _prompt_key(trace, done.traces)
@@ -128,6 +129,7 @@ def _write(paths: RunPaths, traces: Iterator[Trace], asked: Import, done: Import
                     labels = stack.enter_context(table_writer(SENTENCE_LABELS.path(paths), LABEL_COLUMNS))
                 done.labels.total += len(trace.sentences)
                 labels.writerows(label_rows(record, trace.sentences, asked.mapping, done.labels))
+    write_indexes(completions)
 
 
 def _prompt_key(trace: Trace, number: int) -> str:

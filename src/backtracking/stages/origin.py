@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from backtracking.run import io
+from backtracking.run.inputs import Whole
 from backtracking.run.meta import RunMeta, variant_of
 from backtracking.run.paths import RunPaths
-from backtracking.run.provenance import file_digest
 from backtracking.stages.base import RunContext, Stage
 from backtracking.stages.digests import relative
 
@@ -30,7 +30,7 @@ def speaking_foreign(stage: Stage, ctx: RunContext) -> list[Path]:
 
 def _is_recorded(path: Path, ctx: RunContext) -> bool:
     """Whether some stage recorded the file as it is now; two stages may share one."""
-    present, names = file_digest(path), (relative(path, ctx), path.name)
+    present, names = Whole(path).digest(), (relative(path, ctx), path.name)
     return any(record.outputs.get(name) == present for record in ctx.meta.stages.values() for name in names)
 
 
@@ -54,14 +54,14 @@ def tables_of_other_variants(stage: Stage, ctx: RunContext) -> list[Path]:
 
 def _makers(path: Path, ctx: RunContext) -> list[str]:
     """The stages that recorded a file as it is now."""
-    present, name = file_digest(path), relative(path, ctx)
+    present, name = Whole(path).digest(), relative(path, ctx)
     return [key for key, record in ctx.meta.stages.items() if record.outputs.get(name) == present]
 
 
 def _is_kept(path: Path) -> bool:
     """Whether the file as it is now was set aside before."""
-    present, earlier = file_digest(path), path.parent.glob(f"{path.stem}.previous*{path.suffix}")
-    return any(file_digest(kept) == present for kept in earlier)
+    present, earlier = Whole(path).digest(), path.parent.glob(f"{path.stem}.previous*{path.suffix}")
+    return any(Whole(kept).digest() == present for kept in earlier)
 
 
 def with_other_variants(ctx: RunContext) -> list[Stage]:

@@ -80,7 +80,7 @@ def write_kept(
         of_pending,
         settings=settings_digest(
             ctx,
-            ("run.seed", "model", "generation", "detection", "prompting"),
+            ("run.seed", "model", "generation", "-generation.shard_rows", "detection", "prompting"),
             vectors={vector: digest(tensor.tolist()) for vector, tensor in writer.vectors.items()},
         ),
         reporter=ctx.reporter,

@@ -68,7 +68,8 @@ def _rounded(value: float | None) -> float | None:
 
 def _key(ctx: RunContext) -> str:
     """What a speed belongs to."""
-    generation = ctx.config.generation.model_dump(mode="json", exclude={"num_samples_per_prompt"})
+    rows = {"num_samples_per_prompt", "shard_rows"}
+    generation = ctx.config.generation.model_dump(mode="json", exclude=rows)
     settings = [machine_digest(), ctx.config.model.model_dump(mode="json"), generation]
     return digest([*settings, ctx.config.prompting.model_dump(mode="json")])[:16]
 

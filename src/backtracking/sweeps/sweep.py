@@ -67,6 +67,8 @@ class SweepJob:
     margin: float = 0.05
     slots: int | Literal["auto"] = "auto"
     engine: Literal["batched", "reference"] = "batched"
+    shard_rows: int | None = None
+    """How many rows of an arm one file takes; none: all."""
     vectors: "Mapping[str, Tensor]" = field(default_factory=dict)
     onset_phrases: "Collection[Phrase]" = ()
     looks: Looks | None = None
@@ -239,7 +241,7 @@ def _put_in_order(job: SweepJob, arms: Sequence[Arm]) -> None:
     rows = ((job.prompts[place].example_id, sample) for place in planned for sample in range(job.samples))
     places = {row: number for number, row in enumerate(rows)}
     for file in (_file(job, arm) for arm in arms):
-        sort_rows(file, places, first=job.rows_vouched(file.path))
+        sort_rows(file, places.get, first=job.rows_vouched(file.path))
 
 
 def _say_what_is_there(job: SweepJob, arms: Sequence[Arm], done: Mapping[str, int]) -> None:
@@ -253,7 +255,8 @@ def _say_what_is_there(job: SweepJob, arms: Sequence[Arm], done: Mapping[str, in
 
 def _file(job: SweepJob, arm: Arm) -> RowFile[GenerationRecord]:
     made_with = digest(_identity(job, arm))
-    return RowFile(arm_path(job.folder, arm.name), GenerationRecord, made_with, made_by=ARM_ROWS.made_by)
+    path = arm_path(job.folder, arm.name)
+    return RowFile(path, GenerationRecord, made_with, made_by=ARM_ROWS.made_by, shard_rows=job.shard_rows)
 
 
 def _resume(job: SweepJob, arm: Arm) -> Found:

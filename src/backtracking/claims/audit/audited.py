@@ -15,7 +15,7 @@ from backtracking.artifacts import phase1, phase2
 from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.completions import Group, groups_of
 from backtracking.claims.evidence import Evidence
-from backtracking.run import io
+from backtracking.run import io, shards
 from backtracking.run.inputs import FirstRows, Setting, Whole, note
 from backtracking.run.records import BASELINE_NAME
 
@@ -158,11 +158,10 @@ def _gold_answers(path: Path) -> Iterator[tuple[str, str]]:
 
 def _json_rows(path: Path, limit: int | None = None) -> Iterator[dict[str, Any]]:
     """The objects of a JSONL file; what is no object is passed over."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in islice(file, limit):
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(row, dict):
-                yield row
+    for line in islice(shards.lines(path), limit):
+        try:
+            row = json.loads(line.decode(errors="replace"))
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict):
+            yield row

@@ -6,14 +6,14 @@ from backtracking.claims.audit.audited import AuditedRun
 from backtracking.claims.audit.check import PASS, WARN, Finding, graded, not_applicable, rule
 from backtracking.claims.audit.completions import Group, first_few
 from backtracking.claims.wording import percent, quoted
-from backtracking.config.schema import GenerationConfig
+from backtracking.config.generation import SamplingConfig
 
 MOST_DIVERGED, FAR_TOO_MANY = 0.05, 0.25
 FEWEST_ROWS = 20
 HALF_FORMATS = ("bfloat16", "float16")
 _ASIDE = {"num_samples_per_prompt", "batch_size", "engine", "logprobs"}
 """What of the section leaves the choice of tokens alone."""
-_SAMPLING = ("run.seed", *(f"generation.{key}" for key in GenerationConfig.model_fields if key not in _ASIDE))
+_SAMPLING = ("run.seed", *(f"generation.{key}" for key in SamplingConfig.model_fields if key not in _ASIDE))
 _READ_OFF = ("completion_tokens", "onset_char", "predicted_answer", "strict")
 
 

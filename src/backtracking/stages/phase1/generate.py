@@ -63,6 +63,7 @@ class Generate(Stage):
         "-prompting.formatting_variants",
         "generation",
         "-generation.batch_size",
+        "-generation.shard_rows",
         "-model.use_cache",
     )
 
@@ -141,7 +142,7 @@ class Generate(Stage):
                 failed += [record.error] if record.error else []
         ledger.verify()
         say_failed(failed, len(pending), ctx.reporter)
-        sort_rows(file, {key: place for place, key in enumerate(rows)})
+        sort_rows(file, {key: place for place, key in enumerate(rows)}.get)
         return Result(rows=len(rows), notes=notes)
 
     def completions(self, ctx: RunContext) -> Completions:
@@ -172,7 +173,8 @@ class Generate(Stage):
     def _file(self, ctx: RunContext, notes: Mapping[str, Any]) -> RowFile[GenerationRecord]:
         command = f"backtracking generate --variant {self.variant} --condition {self.condition}"
         made_with = notes["rows_made_with"]
-        return RowFile(self._completions(ctx), GenerationRecord, made_with, made_by=command)
+        most = ctx.config.generation.shard_rows
+        return RowFile(self._completions(ctx), GenerationRecord, made_with, made_by=command, shard_rows=most)
 
     def _rows_kept(
         self,

@@ -94,6 +94,7 @@ def sweep_job(
         margin=ctx.phase2.accuracy_margin,
         slots=config.generation.batch_size,
         engine=config.generation.engine,
+        shard_rows=config.generation.shard_rows,
         vectors=vectors(ctx, variant, arms),
         onset_phrases=onset_phrases(ctx, arms),
         made_with=select_keys(config.model_dump(mode="json"), TEXT_KEYS) | {"weights": ctx.weights()},
