@@ -15,6 +15,7 @@ import pytest
 from backtracking.cli.session import Request, asked_run, run_stages
 from backtracking.engine.executor.cluster import ALONE, QUIET
 from backtracking.run.meta import RunMeta
+from backtracking.run.shards import shards_of
 from backtracking.stages.execute import status_of
 from tests.foundation.command import CommandLine, assert_one_clear_message
 
@@ -127,6 +128,13 @@ def test_a_killed_worker_leaves_no_trace_in_the_rows(address, tmp_path, local_ro
     assert killed
     assert rows == local_rows
     assert record.executors == {"ray, 2 workers": 24}
+
+
+def test_workers_write_the_same_shards(address, tmp_path, local_rows):
+    generated(tmp_path / "run", *on_ray(address, 2), "generation.shard_rows=5")
+    lines = local_rows.splitlines(keepends=True)
+    cut = [b"".join(lines[start : start + 5]) for start in range(0, 24, 5)]
+    assert [file.read_bytes() for file in shards_of(tmp_path / "run/runs/r" / ROWS)] == cut
 
 
 def test_a_mistake_is_told_as_anywhere_else(address, capsys, monkeypatch, workdir):

@@ -48,15 +48,16 @@ def sets(*pairs):
     return [part for pair in pairs for part in ("--set", pair)]
 
 
-def make(folder: Path) -> None:
-    """Run both phases in a folder; what each stage opened and read is kept beside them, as `<run>.json`."""
+def make(folder: Path, *changes: str) -> None:
+    """Run both phases in a folder, with some settings changed; what each stage opened and read is kept beside
+    them, as `<run>.json`."""
     for run, (config, settings) in PHASES.items():
 
         def prepare(log: Path = folder / f"{run}.json") -> None:
             os.environ.update(PLANTED_KEYS)
             Audit(log)
 
-        command = ["run", "-c", str(CONFIGS / config), *sets(*settings)]
+        command = ["run", "-c", str(CONFIGS / config), *sets(*settings, *changes)]
         done = Process(command, prepare=prepare).ended(folder)
         assert done.code == 0, done.said
 

@@ -9,6 +9,8 @@ KEPT = ("generations", "analysis", "dataset.jsonl")
 COUNTS = ("hook_debug.json", "audit.json", "claims.json")
 """What hooks did is lost with a start that is killed, and counted twice for rows that are made twice."""
 ASIDE = ".previous"
+INDEX = ".index"
+"""What a damaged one says is not used, and it is written anew with its rows."""
 
 
 def differences(
@@ -55,6 +57,7 @@ def _files(root: Path) -> dict[str, Path]:
         name: path
         for name, path in found.items()
         if name.startswith(KEPT) and ASIDE not in name and not path.name.startswith(".")
+        if path.suffix != INDEX
     }
 
 

@@ -17,7 +17,7 @@ prompting:
   formatting_variants:
     - {name: baseline_think_newline, think_open: "<think>\\n", think_close: "</think>"}
     - {name: no_think_tags}
-generation: {num_samples_per_prompt: 2, max_new_tokens: 72}
+generation: {num_samples_per_prompt: 2, max_new_tokens: 72, shard_rows: 8}
 analysis: {max_events: 8, control_samples: 4, ablation_modes: [mean, zero], stability_events: 3,
            stability_samples: 2, max_injections: 6, batch_tokens: 1024}
 ablation_generation: {random_draws: 2, fixed_prefixes: 4}

@@ -153,6 +153,7 @@ def _write_some(path: Path, rows: Iterable[bytes]) -> int:
 
 def settle(path: Path) -> None:
     """Put finished new shards in the place of the old ones, also where an earlier start was killed at it."""
+    _remove(path.with_suffix(_NEW))
     ready = path.with_suffix(_READY)
     if not ready.is_dir():
         return
