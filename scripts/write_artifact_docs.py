@@ -29,12 +29,12 @@ written by the model; nothing is ever tokenized again), `finish_reason` (`stop`,
 Rows are appended as they finish and sorted when the stage is done. When the config changes, earlier rows
 are kept in `<condition>.previous.jsonl` (then `.previous1.jsonl`, …).
 
-A file of more than `generation.shard_rows` rows (50,000) goes on in numbered files of so many rows each, in a
-folder beside it: `<condition>.jsonl`, `<condition>.shards/00002.jsonl`, …. They are one sequence, and commands,
-explorer, exports and digests read them so; elsewhere `cat <condition>.jsonl <condition>.shards/*.jsonl` does.
-`00001.index` and its like say where each row begins: `[byte, example_id, sample_id, digest]`, after a line with
-the shard's size and the digest of the lines that follow. With fewer rows there is neither folder nor index, and
-another size makes nothing stale.
+A file of more than `generation.shard_rows` rows (50,000) goes on in numbered files of so many rows each, in
+a folder beside it: `<condition>.jsonl`, `<condition>.shards/00002.jsonl`, …. They are one sequence, and
+commands, explorer, exports and digests read them so; elsewhere
+`cat <condition>.jsonl <condition>.shards/*.jsonl` does. `00001.index` and its like say where each row
+begins: `[byte, example_id, sample_id, digest]`, after a line with the shard's size and the digest of the
+lines that follow. With fewer rows there is neither folder nor index, and another size makes nothing stale.
 
 ## `meta.json`
 

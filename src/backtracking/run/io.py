@@ -235,7 +235,7 @@ def parsed_row(line: bytes, row: type[R], place: str) -> R:
 def read_row(path: Path, start: int, row: type[R], *, made_by: str) -> R:
     """The row whose line begins at a byte of the file."""
     require_file(path, made_by=made_by)
-    with shards.Lines(path) as lines:
+    with shards.LinesByStart(path) as lines:
         return parsed_row(lines[start], row, f"{path}, byte {start}")
 
 
@@ -331,7 +331,7 @@ def keep_lines(path: Path, numbers: Sequence[int], shard_rows: int | None = None
     starts = line_starts(path)
     most = shard_rows or max(len(starts), 1)
     is_as_asked = len(numbers) == len(starts) - 1 and all(n == place for place, n in enumerate(numbers))
-    with shards.Lines(path) as lines:
+    with shards.LinesByStart(path) as lines:
         if is_as_asked and lines.cuts == starts[most:-1:most].tolist() and not shards.missing_shard(path):
             return
         kept = (lines[starts[number]] for number in numbers)

@@ -81,7 +81,7 @@ def _found(path: Path, shard: Path, keys: Collection[RowId], made_by: str) -> It
         rows = io.rows_of_shard(shard, GenerationRecord, made_by, may_be_torn=False)
         yield from (row for row in rows if row.id in keys)
         return
-    with shards.Lines(shard) as lines:
+    with shards.LinesByStart(shard) as lines:
         for entry in entries:
             if entry.key in keys:
                 place = f"{shard}, byte {entry.start}"

@@ -87,7 +87,7 @@ def sequence_digest(path: Path) -> str:
     return summary.hexdigest()
 
 
-class Lines:
+class LinesByStart:
     """Lines of a sequence by the byte at which they begin; neighbours are read through one open file."""
 
     def __init__(self, path: Path) -> None:
@@ -114,7 +114,7 @@ class Lines:
         if self._opened is not None:
             self._opened.close()
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> "LinesByStart":
         return self
 
     def __exit__(self, *_: object) -> None:
