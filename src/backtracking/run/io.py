@@ -322,7 +322,7 @@ def set_aside(path: Path, *, copy: bool = False) -> Path | None:
         return None
     names = (f"{path.stem}.previous{number or ''}{path.suffix}" for number in itertools.count())
     target = next(free for name in names if not shards.shards_of(free := path.with_name(name)))
-    shards.set_aside(path, target, copy=copy)
+    shards.move_or_copy(path, target, copy=copy)
     return target
 
 

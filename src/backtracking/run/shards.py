@@ -173,7 +173,7 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def set_aside(path: Path, target: Path, *, copy: bool) -> None:
+def move_or_copy(path: Path, target: Path, *, copy: bool) -> None:
     """Rename or copy a whole sequence; the first file comes last, so that none is left without it."""
     folder, aside = folder_of(path), folder_of(target)
     if copy:
