@@ -23,8 +23,8 @@ from backtracking.run.records import GenerationRecord
 from backtracking.sources.rows import read_rows
 from backtracking.sources.trace import Columns
 from backtracking.text.answers import judge_answer
+from backtracking.text.arithmetic import find_steps
 from backtracking.text.onsets import Detector
-from backtracking.text.steps import read_steps
 
 WORDS = (
     "Wait, ", "But ", "Hmm", "let me check", "\\boxed{", "}", "####", "The answer is ", "</think>", "= ",
@@ -32,6 +32,13 @@ WORDS = (
     "\x00", "\u202e", "9" * 5000, "(" * 40, "2^", "**", "é", "🌊", "\ud800", "e+999",
 )  # fmt: skip
 TEXTS = st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=12)), max_size=30).map("".join)
+NUMBERS = st.sampled_from(
+    ("2", "3", "12", "0.5", "1,250", "3/4", "\\frac{1}{2}", "two", "p", "10^9", "25%", "$4")
+)
+SIGNS = st.sampled_from((" + ", " - ", " × ", "/", " times ", " of ", "(", ")", " eggs + ", " \\times "))
+EQUALS = st.sampled_from((" = ", "=", " ≈ ", " is ", " equals ", " = \\) ", " | "))
+STATEMENTS = st.tuples(NUMBERS, SIGNS, NUMBERS, EQUALS, NUMBERS).map("".join)
+ARITHMETIC = st.lists(STATEMENTS | st.sampled_from(WORDS) | SIGNS | EQUALS, max_size=12).map("".join)
 JSONS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -117,8 +124,10 @@ def onsets(text: str) -> None:
 
 
 def steps(text: str) -> None:
-    for step in read_steps(text):
+    for step in find_steps(text):
         assert 0 <= step.start < step.end <= len(text)
+        for span in (*step.operands, step.result):
+            assert step.start <= span[0] < span[1] <= step.end
 
 
 INTERVENTIONS = st.fixed_dictionaries(
@@ -148,7 +157,7 @@ TARGETS = {
     "detector": Target(TEXTS, onsets),
     "answers": Target(st.tuples(TEXTS, TEXTS), lambda pair: judge_answer(*pair, think_close="</think>")),
     "cut answers": Target(TEXTS, lambda text: judge_answer(text, "12", truncated=True)),
-    "arithmetic": Target(TEXTS, steps),
+    "arithmetic": Target(TEXTS | ARITHMETIC, steps),
     "rows": Target(
         spliced(ROW * 3),
         in_a_file(".jsonl", lambda path: list(io.read_jsonl(path, GenerationRecord, made_by="x"))),
