@@ -1,0 +1,1 @@
+"""Small changes of the code (mutants): how many of them the tests notice."""

@@ -1,0 +1,90 @@
+"""Change the code here and there, run the nearest tests, and count who noticed.
+
+    pip install mutmut
+    python -m tests.mutation [AREA ...] [--sample 60] [--seed 0]
+
+Of each area a random sample of mutants is tried. Words are left alone: a message may be put otherwise.
+What survives is shown as a difference, to be read: killed by a new test, or no change of what is computed.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.mutation.areas import AREAS, Area
+
+REPO = Path(__file__).resolve().parents[2]
+LEFT = shutil.ignore_patterns(".*", "runs", "figures", "site", "mutants", "*.egg-info", "__pycache__")
+RUNNER = Path(__file__).with_name("runner.py")
+
+
+def main() -> None:
+    """Each area in a process of its own, then the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutation", description=str(__doc__).partition("\n")[0]
+    )
+    parser.add_argument("areas", nargs="*", help=f"of {', '.join(AREAS)}; all when left out")
+    parser.add_argument("--sample", type=int, default=60, help="mutants per area")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    if unknown := set(asked.areas) - set(AREAS):
+        parser.error(f"no area {', '.join(sorted(unknown))}; choose of {', '.join(AREAS)}")
+    print("| area | mutants | tried | noticed |\n|---|---|---|---|")
+    survivors = []
+    for name in asked.areas or AREAS:
+        found = tried(AREAS[name], asked.sample, asked.seed)
+        states = [mutant["state"] for mutant in found["mutants"]]
+        noticed = sum(state != "survived" for state in states)
+        print(
+            f"| {name} | {found['of']} | {len(states)} | {noticed} ({noticed / max(1, len(states)):.0%}) |",
+            flush=True,
+        )
+        survivors += [mutant for mutant in found["mutants"] if mutant["state"] == "survived"]
+    for mutant in survivors:
+        print(f"\n{mutant['name']}\n{mutant['difference']}")
+
+
+def tried(area: Area, sample: int, seed: int) -> dict:
+    """What became of a sample of an area's mutants, in a copy of the project."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "project"
+        shutil.copytree(REPO, copy, ignore=LEFT, symlinks=True)
+        (copy / "setup.cfg").write_text(settings(area))
+        command = [sys.executable, str(RUNNER), str(sample), str(seed)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
+        log = copy / "mutation.log"
+        with log.open("w") as out:
+            done = subprocess.run(command, cwd=copy, env=environment, stdout=out, stderr=out)
+        if done.returncode or not (copy / "found.json").exists():
+            raise SystemExit(log.read_text(errors="replace")[-3000:])
+        return json.loads((copy / "found.json").read_text())
+
+
+def settings(area: Area) -> str:
+    """What mutmut reads."""
+    beside = [path.name for path in sorted(REPO.iterdir()) if path.name not in ("src", "tests", "setup.cfg")]
+    beside = [name for name in beside if name not in LEFT(str(REPO), beside)]
+    lists = {
+        "only_mutate": [f"src/backtracking/{module}" for module in area.modules],
+        "also_copy": beside,
+        "pytest_add_cli_args_test_selection": [f"tests/{test}" for test in area.tests],
+        "pytest_add_cli_args": ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"],
+    }
+    lines = [
+        "[mutmut]",
+        "source_paths=src/",
+        "mutate_only_covered_lines=true",
+        "use_git_change_detection=false",
+    ]
+    for key, values in lists.items():
+        lines += [f"{key}=", *(f"    {value}" for value in values)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Which modules are changed, and the tests nearest to them, which ought to notice."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Area:
+    """Modules of the package, and tests that take little time."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+AREAS = {
+    "sampling": Area(("engine/sampling.py",), ("engine/test_sampling.py", "engine/test_engine_refusals.py")),
+    "schedule": Area(
+        ("engine/rows.py", "engine/pages.py"), ("engine/test_pages.py", "engine/test_engine_edges.py")
+    ),
+    "ledger": Area(("model/ledger.py",), ("engine/test_ledger.py",)),
+    "statistics": Area(
+        ("measurements/statistics.py", "measurements/bounded.py", "measurements/halves.py"),
+        ("measurement/test_statistics.py", "measurement/test_bounded.py", "measurement/test_halves.py"),
+    ),
+    "stopping": Area(
+        ("measurements/looks.py", "sweeps/waves.py"),
+        ("measurement/test_looks.py", "phase2/test_waves.py", "phase2/test_simulated_sweeps.py"),
+    ),
+    "choice": Area(("measurements/tradeoff.py",), ("phase2/test_winning.py", "claims/test_doses.py")),
+    "verdicts": Area(("claims/*.py",), ("claims",)),
+    "events": Area(
+        ("measurements/events.py", "measurements/outcome.py"),
+        ("measurement/test_events.py", "measurement/test_outcome.py", "measurement/test_cut_answers.py"),
+    ),
+    "onsets": Area(
+        ("text/onsets.py", "text/rules.py", "text/tokenization.py"),
+        ("text/test_detect.py", "text/test_rules.py", "text/test_tokenization.py"),
+    ),
+    "answers": Area(
+        ("text/answers.py", "text/amounts.py", "text/quantities.py", "text/grading.py"),
+        ("text/test_answers.py", "text/test_quantities.py"),
+    ),
+    "arithmetic": Area(
+        ("text/arithmetic.py", "text/equalities.py", "text/equality_*.py"), ("text/test_arithmetic.py",)
+    ),
+    "resuming": Area(
+        ("run/rowfile.py", "run/cells.py"), ("foundation/test_io.py", "foundation/test_cells.py")
+    ),
+}
+"""By name."""

@@ -1,0 +1,43 @@
+"""Runs mutmut on a sample of mutants, in a copy of the project: `python runner.py SAMPLE SEED`.
+
+A script, and nothing of the package or its tests may be imported before mutmut has changed it.
+"""
+
+import json
+import random
+import sys
+from pathlib import Path
+
+from mutmut import __main__ as mutmut
+from mutmut.mutation import mutators
+
+UNCHANGED = (mutators.operator_string, mutators.operator_arg_removal)
+"""Words may be put otherwise, and what an argument left out falls back to is mostly the same."""
+
+
+def in_the_copy(sample: int, seed: int) -> None:
+    """Try the sample and write what was found."""
+    mutators.mutation_operators[:] = [
+        (node, operator) for node, operator in mutators.mutation_operators if operator not in UNCHANGED
+    ]
+    collect, drawn = mutmut.collect_source_file_mutation_data, {}
+
+    def collect_sample(*, mutant_names):
+        mutants, by_path = collect(mutant_names=mutant_names)
+        mutants.sort(key=lambda mutant: mutant[1])
+        drawn["of"] = len(mutants)
+        drawn["mutants"] = random.Random(seed).sample(mutants, min(sample, len(mutants)))
+        return drawn["mutants"], by_path
+
+    mutmut.collect_source_file_mutation_data = collect_sample
+    mutmut._run((), 1)
+    found = []
+    for data, name, _ in drawn["mutants"]:
+        state = mutmut.status_by_exit_code[data.exit_code_by_key[name]]
+        shown = mutmut.get_diff_for_mutant(name, path=data.path) if state == "survived" else ""
+        found.append({"name": name, "state": state, "difference": shown})
+    Path("found.json").write_text(json.dumps({"of": drawn["of"], "mutants": found}))
+
+
+if __name__ == "__main__":
+    in_the_copy(int(sys.argv[1]), int(sys.argv[2]))
