@@ -46,3 +46,18 @@ def test_passes_that_go_uncounted_are_raised(monkeypatch):
     run(ledger)
     with pytest.raises(RuntimeError, match="not applied as scheduled"):
         ledger.verify()
+
+
+@pytest.mark.parametrize(("reason", "passes"), [("length", 3), ("stop", 3), ("error", 4)])
+def test_a_rows_last_token_is_fed_back_only_where_it_failed(reason, passes):
+    ledger, row = Ledger(), run(Ledger())[0]
+    ids = [5, 6, 7, 8]
+    ledger.expect(row.model_copy(update={"finish_reason": reason, "completion_ids": ids}), REMOVED)
+    assert ledger.expected_called["removed", 1, "mlp"] == 1 + passes
+
+
+def test_lengths_of_sequences_are_counted():
+    ledger = Ledger()
+    ledger.record(("a", 0, "attn"), 2, 1, 9)
+    ledger.record(("b", 0, "attn"), 3, 1, 9)
+    assert ledger.sequence_lengths == {9: 5}

@@ -151,6 +151,19 @@ def test_other_code_is_said_and_does_not_force(run, cli, monkeypatch):
     assert "nothing to do" in shown.out
 
 
+@pytest.mark.parametrize("forced", ["phase2-subset-sweep", "phase2-scale-sweep"])
+def test_a_forced_sweep_makes_its_own_arms_again_and_leaves_the_others(forced, run, cli):
+    folder = run / "runs/demo-phase2/generations/baseline_think_newline"
+    before = {path.name: (path.stat().st_ino, path.read_bytes()) for path in folder.glob("phase2_*.jsonl")}
+    again = cli("run", "-c", CONFIGS / "demo_phase2.yaml", *sets(*SMALL, *SMALL_PHASE2), "--force", forced)
+    assert again.code == 0, again.err
+    made_again = {name for name, (inode, _) in before.items() if (folder / name).stat().st_ino != inode}
+    assert "phase2_baseline.jsonl" in made_again
+    assert set() < before.keys() - made_again
+    assert all((folder / name).read_bytes() == data for name, (_, data) in before.items())
+    assert not_done(TWO) == set()
+
+
 def test_runs_may_be_moved(run):
     records = json.loads((run / "runs/demo/meta.json").read_text())["stages"]
     assert not any(name.startswith("/") for stage in records.values() for name in stage["inputs"])

@@ -204,6 +204,12 @@ def arms_made(job: "SweepJob", names: Iterable[str]) -> list[Input]:
     return made
 
 
+def kept_rows(ctx: RunContext, variant: str, arms: Iterable[str]) -> list[Path]:
+    """The rows kept so far of these arms; those that another sweep alone made are not among them."""
+    rows = [files.ARM_ROWS.path(ctx.paths, variant=variant, arm=arm) for arm in dict.fromkeys(arms)]
+    return [path for path in rows if path.exists()]
+
+
 def arm_files(ctx: RunContext, variant: str) -> list[Path]:
     """The rows of all arms kept so far."""
     rows = sorted(variant_folder(ctx, variant).glob(files.ARM_ROWS.file.format(arm="*")))

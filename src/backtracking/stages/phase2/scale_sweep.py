@@ -23,10 +23,10 @@ from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase2.job import (
     SWEEP_KEYS,
-    arm_files,
     arms_made,
     hook_debug_file,
     in_waves,
+    kept_rows,
     problem_halves,
     search_looks,
     sweep_completions,
@@ -51,7 +51,7 @@ class Phase2ScaleSweep(Stage):
 
     def inputs(self, ctx: RunContext) -> Sequence[Input]:
         """What the subset is made of; where the best is wanted, the subset sweep's events."""
-        inputs = list(sweep_inputs(ctx, _candidates(ctx)))
+        inputs = list(sweep_inputs(ctx, _candidates(ctx).values()))
         if ctx.phase2.scale_sweep.subset_name == BEST_SUBSET:
             inputs.append(files.SUBSET_EVENTS.of(ctx.paths))
         return inputs
@@ -69,8 +69,10 @@ class Phase2ScaleSweep(Stage):
         return replace(asked, at_most=asked.at_most or sweep.subset_name == BEST_SUBSET)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
-        """The arms' files of completions."""
-        return arm_files(ctx, ctx.phase2.scale_sweep.variant)
+        """The files of completions of every arm that may be its own."""
+        sweep = ctx.phase2.scale_sweep
+        names = [arm_name(name, scale) for name in _candidates(ctx) for scale in sweep.scales]
+        return kept_rows(ctx, sweep.variant, [BASELINE_NAME, *names])
 
     def run(self, ctx: RunContext) -> Result:
         """Generates and measures the subset at each scale, beside the baseline."""
@@ -116,7 +118,7 @@ def best_subset(ctx: RunContext) -> str:
     return str(strongest["subset_name"])
 
 
-def _candidates(ctx: RunContext) -> list[Subset]:
+def _candidates(ctx: RunContext) -> dict[str, Subset]:
     """The subsets that may be the one that is scaled."""
     name, subsets = ctx.phase2.scale_sweep.subset_name, ctx.phase2.subset_sweep.subsets
-    return list(subsets.values()) if name == BEST_SUBSET else [subsets[name]]
+    return dict(subsets) if name == BEST_SUBSET else {name: subsets[name]}

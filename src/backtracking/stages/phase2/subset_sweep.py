@@ -18,10 +18,10 @@ from backtracking.run.records import BASELINE_NAME
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase2.job import (
     SWEEP_KEYS,
-    arm_files,
     arms_made,
     hook_debug_file,
     in_waves,
+    kept_rows,
     sweep_completions,
     sweep_inputs,
     sweep_job,
@@ -53,10 +53,8 @@ class Phase2SubsetSweep(Stage):
 
     def completions(self, ctx: RunContext) -> Completions:
         """The rows of every subset and of the baseline."""
-        scale = ctx.config.ablation_generation.effective_scale
-        subsets, left_out = ctx.phase2.subset_sweep.subsets, self.left_out(ctx)
-        built = {name: subset for name, subset in subsets.items() if name not in left_out}
-        names = [subset_arm_name(name, subset, scale) for name, subset in built.items()]
+        left_out = self.left_out(ctx)
+        names = [arm for name, arm in _arm_names(ctx).items() if name not in left_out]
         return sweep_completions(ctx, ctx.phase2.subset_sweep.variant, [BASELINE_NAME, *names])
 
     def left_out(self, ctx: RunContext) -> Mapping[str, str]:
@@ -66,8 +64,8 @@ class Phase2SubsetSweep(Stage):
         return why_left_out(ctx, ctx.phase2.subset_sweep.subsets)
 
     def resumes_from(self, ctx: RunContext) -> Sequence[Path]:
-        """The arms' files of completions."""
-        return arm_files(ctx, ctx.phase2.subset_sweep.variant)
+        """Its arms' files of completions."""
+        return kept_rows(ctx, ctx.phase2.subset_sweep.variant, [BASELINE_NAME, *_arm_names(ctx).values()])
 
     def run(self, ctx: RunContext) -> Result:
         """Generates and measures every subset, in one batch with the baseline."""
@@ -99,3 +97,10 @@ class Phase2SubsetSweep(Stage):
             figures.publish(ctx.paths, table, result.waves)
         notes = {"rows_generated": result.generated, "left_out": left_out}
         return Result(len(result.events), notes, arms_made(job, [arm.name for arm in arms]))
+
+
+def _arm_names(ctx: RunContext) -> dict[str, str]:
+    """What the arm of each subset is called."""
+    scale = ctx.config.ablation_generation.effective_scale
+    subsets = ctx.phase2.subset_sweep.subsets
+    return {name: subset_arm_name(name, subset, scale) for name, subset in subsets.items()}
