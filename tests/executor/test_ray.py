@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from backtracking.engine.executor.cluster import ALONE, QUIET
 from backtracking.run.meta import RunMeta
 from backtracking.run.shards import shards_of
 from backtracking.stages.execute import status_of
+from tests.foundation import study
 from tests.foundation.command import CommandLine, assert_one_clear_message
 
 pytestmark = [
@@ -135,6 +137,30 @@ def test_workers_write_the_same_shards(address, tmp_path, local_rows):
     lines = local_rows.splitlines(keepends=True)
     cut = [b"".join(lines[start : start + 5]) for start in range(0, 24, 5)]
     assert [file.read_bytes() for file in shards_of(tmp_path / "run/runs/r" / ROWS)] == cut
+
+
+READINGS = {
+    "demo": ["logit-lens", "ablation-scan", "direction", "error-injection"],
+    "demo-phase2": ["phase2-continuation-ablation"],
+}
+
+
+def test_workers_read_the_same_numbers(address, made_once, tmp_path, monkeypatch, capsys):
+    """Scans, readings and the onset step, done again from nothing by two workers."""
+    finished = made_once("finished", study.make)
+    monkeypatch.chdir(shutil.copytree(finished, tmp_path / "copy"))
+    cli = CommandLine(capsys, monkeypatch)
+    for run, commands in READINGS.items():
+        shutil.rmtree(f"runs/{run}/work", ignore_errors=True)
+        for command in commands:
+            again = cli(command, "--run-id", run, "--force", "--address", address)
+            assert again.code == 0, again.err
+        records = RunMeta.load(Path(f"runs/{run}/meta.json")).stages
+        by = [record.executors for key, record in records.items() if key.partition("[")[0] in commands]
+        assert len(by) >= len(commands)
+        assert all(set(made) == {"ray, 2 workers"} for made in by)
+        for path in sorted(Path(f"runs/{run}/analysis").glob("*.csv")):
+            assert path.read_bytes() == (finished / path).read_bytes(), path.name
 
 
 def test_a_mistake_is_told_as_anywhere_else(address, capsys, monkeypatch, workdir):

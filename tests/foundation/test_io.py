@@ -193,9 +193,9 @@ def test_a_table_of_nothing_reads_back_and_an_emptied_file_is_refused(tmp_path):
 def test_kept_values_that_were_edited_are_computed_again(tmp_path):
     path, asked = tmp_path / "values.jsonl", []
 
-    def compute(pending):
-        asked.append(pending)
-        yield from ((place, {"value": place + 0.5}) for place in pending)
+    def compute(groups):
+        asked.extend(groups)
+        yield from ((place, {"value": place + 0.5}) for group in groups for place in group)
 
     def values():
         return compute_resumably(path, "abc", compute, settings="s", reporter=Quiet(), label="values")

@@ -83,9 +83,9 @@ def test_numbers_do_not_depend_on_where_an_analysis_was_stopped(rows_left, tmp_p
     """Every value names all that it was computed with; a stopped group is computed whole again."""
     path, asked = tmp_path / "values.jsonl", []
 
-    def compute(pending):
-        asked.append(pending)
-        yield from ((place, {"with": pending, "place": place}) for place in pending)
+    def compute(groups):
+        asked.extend(groups)
+        yield from ((place, {"with": group, "place": place}) for group in groups for place in group)
 
     def values():
         return compute_resumably(
@@ -106,8 +106,9 @@ def test_a_value_computed_beside_others_is_computed_again(tmp_path):
     path = tmp_path / "values.jsonl"
 
     def values(keys, together):
-        def compute(pending):
-            yield from ((place, {"with": [keys[k] for k in pending]}) for place in pending)
+        def compute(groups):
+            for group in groups:
+                yield from ((place, {"with": [keys[k] for k in group]}) for place in group)
 
         return compute_resumably(
             path, keys, compute, settings="s", reporter=Quiet(), label="", together=together

@@ -59,7 +59,7 @@ def tried(area: Area, sample: int, seed: int) -> dict:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
         log = copy / "mutation.log"
         with log.open("w") as out:
-            done = subprocess.run(command, cwd=copy, env=environment, stdout=out, stderr=out)
+            done = subprocess.run(command, check=False, cwd=copy, env=environment, stdout=out, stderr=out)
         if done.returncode or not (copy / "found.json").exists():
             raise SystemExit(log.read_text(errors="replace")[-3000:])
         return json.loads((copy / "found.json").read_text())

@@ -130,6 +130,17 @@ class Scanner:
             yield from taken.items()
 
 
+def read_removals(
+    loaded: LoadedModel,
+    items: Sequence[Item],
+    removals: Sequence[Removal],
+    config: AnalysisConfig,
+    donors: "Donors | None" = None,
+) -> Iterator[tuple[int, Values]]:
+    """Per item the changes under every removal."""
+    return Scanner(loaded, removals, config, donors)(items)
+
+
 def _pass_of(mode: RemovalMode) -> str:
     return mode if scale_factor(mode, 1.0) is None else "factor"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -13,11 +14,11 @@ from backtracking.mechanism.ablation_scan import (
     Donors,
     Removal,
     RemovalMode,
-    Scanner,
     ScanResult,
     head_sites,
     importance_table,
     needs_donors,
+    read_removals,
     scanned_sites,
 )
 from backtracking.mechanism.attribution import attribute, direct_table, stack_direct
@@ -79,7 +80,7 @@ def through_the_lens(bench: Bench, study: Study, rows: Iterable[GenerationRecord
     values = bench.values(
         "",
         items,
-        lambda some: read_lens(bench.loaded, some, bench.config.batch_tokens, translate),
+        partial(read_lens, budget=bench.config.batch_tokens, translate=translate),
         variant=study.variant,
         fitted_on=fitted_on,
     )
@@ -122,7 +123,7 @@ def scan(bench: Bench, study: Study, part: str, removals: Sequence[Removal]) -> 
     values = bench.values(
         part,
         items,
-        Scanner(loaded, removals, config, donors),
+        partial(read_removals, removals=removals, config=config, donors=donors),
         removals=[str(removal) for removal in removals],
         rows=rows,
     )
@@ -243,9 +244,8 @@ def scan_pairs(
 
 def direct_effects(bench: Bench, study: Study, total: ScanResult) -> pd.DataFrame:
     """What each component writes towards the onset by itself, beside what its removal takes in all."""
-    loaded, budget = bench.loaded, bench.config.batch_tokens
-    values = bench.values("direct", study.items, lambda some: attribute(loaded, some, budget))
-    sites, direct = stack_direct(values, loaded)
+    values = bench.values("direct", study.items, partial(attribute, budget=bench.config.batch_tokens))
+    sites, direct = stack_direct(values, bench.loaded)
     return direct_table(total.problems, sites, direct, total)
 
 
@@ -265,10 +265,9 @@ def find_directions(bench: Bench, study: Study) -> SampledStates:
             "control fall in different "
             "halves, of which one fits and the other tests"
         )
-    loaded, budget = bench.loaded, bench.config.batch_tokens
     values = bench.values(
         "",
         [(sample.at, sample.target) for sample in split.samples],
-        lambda items: read_states(loaded, [at for at, _ in items], budget),
+        partial(read_states, budget=bench.config.batch_tokens),
     )
     return SampledStates(split, unpack(values), bench.seed)

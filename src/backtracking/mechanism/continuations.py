@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from backtracking.engine.executor.work import HERE, Executor
 from backtracking.interventions import Arm, Condition, Intervention, When, scale_factor
 from backtracking.measurements.controls import Event, Reading
 from backtracking.measurements.statistics import (
@@ -22,6 +24,8 @@ from backtracking.measurements.statistics import (
     ratio,
     sums_by,
 )
+from backtracking.mechanism.grouped import read_groups
+from backtracking.mechanism.partial import Values
 from backtracking.mechanism.passes import Edit, Site, TailScan, batches, takes_arms
 from backtracking.mechanism.phrases import Chances, PhraseReader
 from backtracking.mechanism.readouts import Openings, opening_mass, token_rank
@@ -68,24 +72,42 @@ def run_continuation_ablation(
     budget: int,
     vectors: Mapping[str, Tensor] | None = None,
     bar: Bar | None = None,
+    executor: Executor = HERE,
 ) -> pd.DataFrame:
     """One row per position and arm: what happens to the onset token, its family and its synonyms."""
     places = [place for event in events for place in _places(event)]
+    groups = list(batches([len(place.at.seen) for place in places], budget))
+    reads = partial(_read_steps, arms=arms, triggers=triggers, budget=budget, vectors=vectors)
+    rows: list[dict[str, object]] = []
+    for index, measured in read_groups(model, reads, places, groups, executor):
+        identity = _identity(places[index], variant)
+        by_arm = zip(arms, measured["arms"], strict=True)
+        rows += [identity | _arm_columns(arm) | values for arm, values in by_arm]
+        if bar is not None:
+            bar.advance()
+    return _ordered(pd.DataFrame(rows), arms)
+
+
+def _read_steps(
+    model: LoadedModel,
+    places: Sequence[StepPlace],
+    arms: Sequence[Arm],
+    triggers: Triggers,
+    budget: int,
+    vectors: Mapping[str, Tensor] | None,
+) -> Iterator[tuple[int, Values]]:
+    """Per position the readings under each arm, in the arms' order."""
     reader = PhraseReader(model, triggers.phrases, budget)
     texts = [place.at.seen for place in places]
     chances = {
         index: dict(zip(reader.phrases, at_step[0].tolist(), strict=True))
         for index, at_step in reader(texts, [[len(text) - 1] for text in texts])
     }
-    rows: list[dict[str, object]] = []
     for index, logits in last_position_logits(model, [place.at for place in places], arms, budget, vectors):
-        place = places[index]
-        identity = _identity(place, variant)
-        measured = _measure(logits.float(), place, triggers, chances.get(index, {}), model)
-        rows += [identity | _arm_columns(arm) | values for arm, values in zip(arms, measured, strict=True)]
-        if bar is not None:
-            bar.advance()
-    return _ordered(pd.DataFrame(rows), arms)
+        yield (
+            index,
+            {"arms": _measure(logits.float(), places[index], triggers, chances.get(index, {}), model)},
+        )
 
 
 def summarize_continuation_results(table: pd.DataFrame, vocabulary: int | None = None) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from backtracking.mechanism.logit_lens import WINDOW, in_row, window_states
 from backtracking.mechanism.passes import batches
 from backtracking.mechanism.probes import Labels, ProbeSpace, auroc, auroc_interval
 from backtracking.mechanism.readouts import Target
+from backtracking.mechanism.study import Item
 from backtracking.model.loading import LoadedModel
 from backtracking.run.seed import derive_seed
 
@@ -87,13 +88,12 @@ Packed = dict[str, Any]
 
 
 @torch.no_grad()
-def read_states(
-    loaded: LoadedModel, readings: Sequence[Reading], budget: int
-) -> Iterator[tuple[int, Packed]]:
+def read_states(loaded: LoadedModel, items: Sequence[Item], budget: int) -> Iterator[tuple[int, Packed]]:
     """Per position the residual stream after each layer, [layer, place, hidden], packed for a file.
 
     Places are the deciding position and the mean over the window before it.
     """
+    readings = [reading for reading, _ in items]
     for group in batches([reading.pos + 2 for reading in readings], budget):
         states = window_states(loaded, [readings[k] for k in group]).float()
         for index, state in zip(group, states, strict=True):

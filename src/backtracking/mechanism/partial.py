@@ -26,7 +26,7 @@ class PartRow(SealedRecord):
 def compute_resumably(
     path: Path,
     keys: Sequence[str],
-    compute: Callable[[list[int]], Iterator[tuple[int, Values]]],
+    compute: Callable[[Sequence[Sequence[int]]], Iterator[tuple[int, Values]]],
     *,
     settings: str,
     reporter: Reporter,
@@ -34,7 +34,7 @@ def compute_resumably(
     unit: str = "positions",
     together: Sequence[Sequence[int]] | None = None,
 ) -> list[Values]:
-    """Values of every key, in order; `compute` is asked only for the indices that the file lacks.
+    """Values of every key, in order; `compute` is asked only for what the file lacks, as groups of indices.
 
     Rows made under other settings (another model, other prompts, another config) are dropped, and so are
     those that were changed after they were written. Items that are computed `together` are computed whole or
@@ -51,14 +51,13 @@ def compute_resumably(
     pending = [index for key, index in first.items() if key not in kept]
     if kept and pending:
         reporter.say(f"  resuming: {len(kept):,} of {len(first):,} {unit} done")
-    calls = [pending] if together is None else [group for group in groups if set(group) & set(pending)]
-    with file.appending() as append, reporter.bar(label, sum(map(len, calls)), unit) as bar:
-        for call in calls:
-            for index, values in compute(call):
-                key = keys[index]
-                append(PartRow(key=key, settings=settings, group=group_of.get(key), values=values))
-                kept[key] = values
-                bar.advance()
+    asked = [pending] if together is None else [group for group in groups if set(group) & set(pending)]
+    with file.appending() as append, reporter.bar(label, sum(map(len, asked)), unit) as bar:
+        for index, values in compute(asked):
+            key = keys[index]
+            append(PartRow(key=key, settings=settings, group=group_of.get(key), values=values))
+            kept[key] = values
+            bar.advance()
     return [kept[key] for key in keys]
 
 

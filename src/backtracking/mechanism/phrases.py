@@ -4,14 +4,16 @@ The first pieces are fed behind a position, all in one pass: each sees the text 
 pieces of its own phrase, nothing else. What is read is always the unchanged model.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from backtracking.measurements.controls import Reading
 from backtracking.mechanism.masks import attention_masks, rewind
+from backtracking.mechanism.partial import Values
 from backtracking.mechanism.passes import (
     QUERIES_PER_PASS,
     Padded,
@@ -61,7 +63,7 @@ class PhraseReader:
     """Reads at positions of texts how likely each phrase of several pieces goes on behind its first."""
 
     def __init__(self, loaded: LoadedModel, phrases: Sequence[Phrase], budget: int) -> None:
-        self.phrases = tuple(ids for ids in phrases if len(ids) > 1)
+        self.phrases = in_pieces(phrases)
         self._loaded = loaded
         self._budget = budget
         self._pieces = _Pieces.of(self.phrases)
@@ -142,3 +144,17 @@ class PhraseReader:
             logs[here] = values
         lengths = [len(ids) - 1 for ids in self.phrases]
         return torch.stack([part.sum() for part in torch.split(logs, lengths)]).exp()
+
+
+def in_pieces(phrases: Iterable[Phrase]) -> tuple[Phrase, ...]:
+    """The phrases of several pieces."""
+    return tuple(ids for ids in phrases if len(ids) > 1)
+
+
+def read_chances(
+    loaded: LoadedModel, items: Sequence[tuple[Reading, object]], phrases: Sequence[Phrase], budget: int
+) -> Iterator[tuple[int, Values]]:
+    """Per position the chances of the phrases, in their order."""
+    reader = PhraseReader(loaded, phrases, budget)
+    for place, chances in reader([at.seen for at, _ in items], [[at.pos] for at, _ in items]):
+        yield place, {"chances": chances[0].tolist()}

@@ -1,7 +1,8 @@
 """A study: the onsets that are looked into, the tokens each is about, and the bench they are read on."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backtracking.config.schema import AnalysisConfig
@@ -10,13 +11,19 @@ from backtracking.mechanism.partial import Values
 from backtracking.run.progress import Quiet, Reporter
 
 if TYPE_CHECKING:
+    from backtracking.engine.executor.work import Executor
+    from backtracking.mechanism.grouped import Reads
     from backtracking.mechanism.phrases import Chances
     from backtracking.mechanism.readouts import Target
     from backtracking.model.loading import LoadedModel
 
 Item = tuple[Reading, "Target"]
-Compute = Callable[[Sequence[Item]], Iterator[tuple[int, Values]]]
-"""Yields the place of an item and what was read there, in any order."""
+
+
+def _this_process() -> "Executor":
+    from backtracking.engine.executor.work import HERE
+
+    return HERE
 
 
 @dataclass(frozen=True)
@@ -29,15 +36,31 @@ class Bench:
     """The phrases that count as an onset of the kind under study."""
     seed: int
     reporter: Reporter = field(default_factory=Quiet)
+    executor: "Executor" = field(default_factory=_this_process)
 
-    def values(self, part: str, items: Sequence[Item], compute: Compute, **_depends_on: Any) -> list[Values]:
+    def values(
+        self, part: str, items: Sequence[Item], reads: "Reads[Item]", **_depends_on: Any
+    ) -> list[Values]:
         """What is read at every item, in their order; `_depends_on` is what else decides it."""
         read: dict[int, Values] = {}
         with self.reporter.bar(part or "reading", len(items), "positions") as bar:
-            for place, values in compute(items):
+            for place, values in self._read(items, reads, self._groups(items)):
                 read[place] = values
                 bar.advance()
         return [read[place] for place in range(len(items))]
+
+    def _groups(self, items: Sequence[Item]) -> list[list[int]]:
+        """Places of items that are read together."""
+        from backtracking.mechanism.passes import batches
+
+        return list(batches([at.pos + 2 for at, _ in items], self.config.batch_tokens))
+
+    def _read(
+        self, items: Sequence[Item], reads: "Reads[Item]", groups: Sequence[Sequence[int]]
+    ) -> Iterator[tuple[int, Values]]:
+        from backtracking.mechanism.grouped import read_groups
+
+        return read_groups(self.loaded, reads, items, groups, self.executor)
 
 
 @dataclass(frozen=True)
@@ -66,24 +89,16 @@ class Study:
 
     def weighed(self, bench: Bench) -> "Study":
         """The same study, knowing at each of its positions how phrases of several pieces go on there."""
-        from backtracking.mechanism.phrases import PhraseReader
+        from backtracking.mechanism.phrases import in_pieces, read_chances
 
-        reader = PhraseReader(
-            bench.loaded,
-            sorted({ids for target in self.targets for ids in target.phrases}),
-            bench.config.batch_tokens,
-        )
-        if not reader.phrases:
+        phrases = in_pieces(sorted({ids for target in self.targets for ids in target.phrases}))
+        if not phrases:
             return self
-
-        def compute(some: Sequence[Item]) -> Iterator[tuple[int, Values]]:
-            for place, chances in reader([at.seen for at, _ in some], [[at.pos] for at, _ in some]):
-                yield place, {"chances": chances[0].tolist()}
-
         items = [self.item(number, at) for number, event in enumerate(self.events) for at in event.positions]
-        read = bench.values("phrases", items, compute, phrases=reader.phrases)
+        reads = partial(read_chances, phrases=phrases, budget=bench.config.batch_tokens)
+        read = bench.values("phrases", items, reads, phrases=phrases)
         chances = {
-            at: dict(zip(reader.phrases, values["chances"], strict=True))
+            at: dict(zip(phrases, values["chances"], strict=True))
             for (at, _), values in zip(items, read, strict=True)
         }
         return replace(self, chances=chances)

@@ -1,6 +1,7 @@
 """Fixed prefixes as stages use them: which right baseline rows give them, and completions that are kept."""
 
 from collections.abc import Iterator, Sequence, Sized
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -70,7 +71,8 @@ def write_kept(
 
     tasks = tasks_of(prefixes, arms)
 
-    def of_pending(pending: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def of_pending(groups: Sequence[Sequence[int]]) -> Iterator[tuple[int, dict[str, Any]]]:
+        pending = list(chain.from_iterable(groups))
         for place, shown in writer.write_on([tasks[k] for k in pending]):
             yield pending[place], shown
 

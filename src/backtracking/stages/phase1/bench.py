@@ -1,17 +1,19 @@
 """A bench on a run's model that keeps what it reads, so that an interrupted analysis goes on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backtracking.mechanism.partial import Values, compute_resumably
-from backtracking.mechanism.study import Bench, Compute, Item
+from backtracking.mechanism.study import Bench, Item
 from backtracking.run.provenance import digest
 from backtracking.stages.base import RunContext, select_keys
 from backtracking.text.onsets import onset_words
 
 if TYPE_CHECKING:
     from backtracking.measurements.controls import Reading
+    from backtracking.mechanism.grouped import Reads
     from backtracking.mechanism.readouts import Target
 
 
@@ -30,24 +32,18 @@ class KeptBench(Bench):
     config_keys: Sequence[str]
     """All config that the values depend on."""
 
-    def values(self, part: str, items: Sequence[Item], compute: Compute, **depends_on: Any) -> list[Values]:
+    def values(
+        self, part: str, items: Sequence[Item], reads: "Reads[Item]", **depends_on: Any
+    ) -> list[Values]:
         """The value of each item: kept ones from the file, the others computed and kept."""
-        from backtracking.mechanism.passes import batches
-
-        name = work_name(self.name, part)
-
-        def of_pending(pending: list[int]) -> Iterator[tuple[int, Values]]:
-            for place, values in compute([items[k] for k in pending]):
-                yield pending[place], values
-
         return compute_resumably(
-            self.ctx.paths.work(name),
+            self.ctx.paths.work(work_name(self.name, part)),
             [reading_key(reading, target) for reading, target in items],
-            of_pending,
+            partial(self._read, items, reads),
             settings=settings_digest(self.ctx, self.config_keys, **depends_on),
             reporter=self.reporter,
             label=f"{self.label} {part}".rstrip(),
-            together=list(batches([at.pos + 2 for at, _ in items], self.config.batch_tokens)),
+            together=self._groups(items),
         )
 
 
@@ -64,6 +60,7 @@ def open_bench(ctx: RunContext, name: str, label: str, config_keys: Sequence[str
         triggers=onset_words(ctx.config.detection, ctx.config.analysis.onsets),
         seed=ctx.config.run.seed,
         reporter=ctx.reporter,
+        executor=ctx.executor,
         ctx=ctx,
         name=name,
         label=label,

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -65,10 +66,9 @@ class ErrorInjection(Stage):
             summary_table,
         )
 
-        loaded, budget = ctx.model(), ctx.config.analysis.batch_tokens
         pairs, notes = self._pairs(ctx)
         phrases = self._phrases(ctx)
-        values = self._resumed(ctx, "read", pairs, phrases, lambda p: read_pairs(loaded, p, phrases, budget))
+        values = self._resumed(ctx, "read", pairs, phrases, read_pairs)
         table = injection_table(pairs, values)
         summary, curve = summary_table(table), curve_table(table)
         figures.publish(ctx.paths, readings.INJECTION, table)
@@ -142,25 +142,24 @@ class ErrorInjection(Stage):
         return Triggers.of(ctx.model().tokenizer, words).phrases
 
     def _resumed(
-        self, ctx: RunContext, part: str, pairs: "Sequence[Pair]", phrases: "Sequence[Phrase]", compute: Any
+        self, ctx: RunContext, part: str, pairs: "Sequence[Pair]", phrases: "Sequence[Phrase]", reads: Any
     ) -> list[dict[str, Any]]:
+        from backtracking.mechanism.grouped import read_groups
         from backtracking.mechanism.partial import compute_resumably
         from backtracking.mechanism.passes import batches
         from backtracking.run.provenance import digest
 
-        def of_pending(pending: list[int]) -> Any:
-            for place, values in compute([pairs[k] for k in pending]):
-                yield pending[place], values
-
+        budget = ctx.config.analysis.batch_tokens
+        reads = partial(reads, phrases=phrases, budget=budget)
         return compute_resumably(
             ctx.paths.work(self._work(part)),
             [f"{p.example_id}/{p.sample_id}/{p.kind}/{digest([p.clean, p.corrupted])[:16]}" for p in pairs],
-            of_pending,
+            lambda groups: read_groups(ctx.model(), reads, pairs, groups, ctx.executor),
             settings=settings_digest(ctx, MODEL_KEYS, phrases=phrases),
             reporter=ctx.reporter,
             label=f"{self.key} {part}",
             unit="pairs",
-            together=list(batches([2 * len(p.clean) for p in pairs], ctx.config.analysis.batch_tokens)),
+            together=list(batches([2 * len(p.clean) for p in pairs], budget)),
         )
 
     def _patch(self, ctx: RunContext, pairs: "list[Pair]", phrases: "Sequence[Phrase]") -> None:
@@ -169,14 +168,11 @@ class ErrorInjection(Stage):
         from backtracking.mechanism.passes import components
         from backtracking.mechanism.patching import patch_pairs, patching_table
 
-        loaded, budget = ctx.model(), ctx.config.analysis.batch_tokens
         first: dict[tuple[str, int], Pair] = {}
         for pair in pairs:
             if pair.is_wrong:
                 first.setdefault((pair.example_id, pair.sample_id), pair)
         chosen = list(first.values())
-        values = self._resumed(
-            ctx, "patch", chosen, phrases, lambda p: patch_pairs(loaded, p, phrases, budget)
-        )
-        table = patching_table(chosen, values, list(components(loaded)))
+        values = self._resumed(ctx, "patch", chosen, phrases, patch_pairs)
+        table = patching_table(chosen, values, list(components(ctx.model())))
         figures.publish(ctx.paths, readings.PATCHING, table)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -111,7 +112,8 @@ class OnsetStability(Stage):
         positions = [at for _, _, at in sampled_positions(events)]
         wanted = [(at, sample) for at in dict.fromkeys(positions) for sample in range(how.samples)]
 
-        def sampled(pending: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        def sampled(groups: Sequence[Sequence[int]]) -> Iterator[tuple[int, dict[str, Any]]]:
+            pending = list(chain.from_iterable(groups))
             some = [wanted[k] for k in pending]
             drawn = sample_again(ctx.model(), some, Detector(ctx.config.detection), how, ctx.executor)
             for place, begin in drawn:

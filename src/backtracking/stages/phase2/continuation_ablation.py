@@ -87,7 +87,7 @@ class Phase2ContinuationAblation(Stage):
             table = run_continuation_ablation(
                 model, events, arms, triggers,
                 variant=asked.variant, budget=ctx.config.analysis.batch_tokens,
-                vectors=vectors(ctx, asked.variant, arms), bar=bar,
+                vectors=vectors(ctx, asked.variant, arms), bar=bar, executor=ctx.executor,
             )  # fmt: skip
         summary = summarize_continuation_results(table, model.vocab_size)
         figures.publish(ctx.paths, files.STEP, table)
