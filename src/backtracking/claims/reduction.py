@@ -162,7 +162,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Contest:
+class Competitors:
     """The interventions that compete, and the problems that their numbers come from."""
 
     arms: pd.DataFrame
@@ -187,13 +187,13 @@ def judge_reduction(
     evidence: Evidence, margin: float, arms: pd.DataFrame | None, swept: str
 ) -> list[Verdict]:
     """Whether backtracking can be turned down, and by how much; `swept`: what is missing without any arm."""
-    claim, contest = turned_down(margin), _contest(evidence, arms)
-    lacking = swept if contest is None else contest.untested
-    if contest is None or lacking:
+    claim, competing = turned_down(margin), _competitors(evidence, arms)
+    lacking = swept if competing is None else competing.untested
+    if competing is None or lacking:
         return [claim.missing(lacking), SUBSTANTIAL.missing(lacking)]
-    behind = _behind_prefixes(evidence, contest, margin) if contest.is_confirmed else []
-    verdict = _judge_turned_down(claim, contest, margin, behind)
-    passes = contest.winner() if verdict.outcome == "supported" else None
+    behind = _behind_prefixes(evidence, competing, margin) if competing.is_confirmed else []
+    verdict = _judge_turned_down(claim, competing, margin, behind)
+    passes = competing.winner() if verdict.outcome == "supported" else None
     return [verdict, _judge_substantial(passes)]
 
 
@@ -208,16 +208,18 @@ def all_arms(evidence: Evidence) -> pd.DataFrame | None:
     return None if arms.empty else arms
 
 
-def _contest(evidence: Evidence, arms: pd.DataFrame | None) -> Contest | None:
+def _competitors(evidence: Evidence, arms: pd.DataFrame | None) -> Competitors | None:
     """The confirmation wherever there is one; controls and token suppression are only compared with."""
     confirmed = evidence.table(files.CONFIRMED)
     if confirmed is not None:
         winner, searched = confirmed[confirmed["role"] == "winner"], evidence.table(files.CHOICE)
         judged = winner if searched is None or not winner.empty else _interventions(searched)
-        return Contest(judged, is_confirmed=not winner.empty, untested=_why_no_reduction(judged))
+        return Competitors(judged, is_confirmed=not winner.empty, untested=_why_no_reduction(judged))
     if arms is None:
         return None
-    return Contest(_interventions(arms), is_confirmed=False, untested=_why_no_reduction(_interventions(arms)))
+    return Competitors(
+        _interventions(arms), is_confirmed=False, untested=_why_no_reduction(_interventions(arms))
+    )
 
 
 def _interventions(arms: pd.DataFrame) -> pd.DataFrame:
@@ -229,12 +231,14 @@ def _why_no_reduction(arms: pd.DataFrame) -> str:
     return why_untested(arms[arms["verdict"] != DESTRUCTIVE])
 
 
-def _judge_turned_down(claim: Claim, contest: Contest, margin: float, behind: Sequence[Part]) -> Verdict:
-    best, tried = contest.winner(), contest.tried
+def _judge_turned_down(
+    claim: Claim, competing: Competitors, margin: float, behind: Sequence[Part]
+) -> Verdict:
+    best, tried = competing.winner(), competing.tried
     if best is not None:
         where = (
             "confirmed on held-out problems"
-            if contest.is_confirmed
+            if competing.is_confirmed
             else "exploratory, not confirmed on held-out problems"
         )
         says = f"what falls: {' and '.join(best.fell)}. {best} ({where})"
@@ -245,16 +249,16 @@ def _judge_turned_down(claim: Claim, contest: Contest, margin: float, behind: Se
     unsettled = [(arm, parts) for arm, parts in judged if not any(part.state == "fails" for part in parts)]
     if unsettled:
         arm, parts = min(unsettled, key=lambda one: _problems(one[1]))
-        which = "Picked arm, on held-out problems" if contest.is_confirmed else "Nearest arm"
+        which = "Picked arm, on held-out problems" if competing.is_confirmed else "Nearest arm"
         return claim.judge(*parts, about=f"{which}: {arm.name}")
-    if contest.is_confirmed:
+    if competing.is_confirmed:
         return claim.judge(fact(False, f"the picked arm fails on held-out problems, {tried[0]}"))
     return claim.judge(fact(False, f"none of {len(tried)} interventions passes; {_nearest(tried)}"))
 
 
-def _behind_prefixes(evidence: Evidence, contest: Contest, margin: float) -> list[Part]:
+def _behind_prefixes(evidence: Evidence, competing: Competitors, margin: float) -> list[Part]:
     """What the confirmed arm does behind the same prefixes as the baseline; nothing where there are none."""
-    table, best = evidence.table(files.CONFIRM_PREFIXES), contest.winner()
+    table, best = evidence.table(files.CONFIRM_PREFIXES), competing.winner()
     if table is None or best is None:
         return []
     rows = lines_of(table[(table["arm"] == best.row["arm"]) & table["draw"].isna()])
