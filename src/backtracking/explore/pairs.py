@@ -117,9 +117,9 @@ def taken(trace: MeasuredTrace, number: int) -> Taken | None:
 
 
 def _turning_points(trace: MeasuredTrace) -> list[int]:
-    """Where onsets begin, of the kinds that the run's analyses are about."""
+    """Where onsets begin, of the kinds that the run's analyses are about, in order."""
     kinds = MEMBERS[trace.study.config.analysis.onsets]
-    return [onset["char_start"] for onset in trace.onsets if onset["kind"] in kinds]
+    return sorted(onset["char_start"] for onset in trace.onsets if onset["kind"] in kinds)
 
 
 def _comes_again_right(step: Step, later: Sequence[Step], text: str) -> bool:

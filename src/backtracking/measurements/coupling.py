@@ -1,6 +1,6 @@
 """Do onsets follow mistakes? Checkable arithmetic steps, and whether an onset comes before the next one."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
@@ -31,13 +31,14 @@ def fresh_steps(text: str, steps: Sequence[Step], onsets: Sequence[Onset]) -> li
     """
     fresh: list[bool] = []
     seen: set[str] = set()
-    begin = 0
+    starts = sorted(onset.start for onset in onsets)
+    earlier = 0
     for step in steps:
-        key = expression(text, step)
-        is_reply = any(begin <= onset.start < step.start for onset in onsets)
+        key, before = expression(text, step), bisect_left(starts, step.start)
+        is_reply = before > earlier
         fresh.append(not is_reply and key not in seen)
         seen.add(key)
-        begin = step.start
+        earlier = before
     return fresh
 
 
@@ -57,7 +58,7 @@ def follow_steps(
     names = [f"steps_{kind}" for kind in KINDS] + [f"onsets_after_{kind}" for kind in KINDS]
     counts = dict.fromkeys((*names, *FRESH), 0)
     fresh = fresh_steps(text, steps, [*onsets, *others])
-    starts = [onset.start for onset in onsets]
+    starts = sorted(onset.start for onset in onsets)
     for step, following, is_fresh in zip_longest(steps, steps[1:], fresh):
         followed = is_followed(step, following, starts)
         if following is None and truncated and not followed:
@@ -71,9 +72,9 @@ def follow_steps(
 
 
 def is_followed(step: Step, following: Step | None, onsets: Sequence[int]) -> bool:
-    """Whether an onset begins behind a step and before the one that follows it."""
-    end = following.start if following else None
-    return any(step.result[1] <= start and (end is None or start < end) for start in onsets)
+    """Whether an onset begins behind a step and before the one that follows it; their starts are in order."""
+    behind = bisect_left(onsets, step.result[1])
+    return behind < len(onsets) and (following is None or onsets[behind] < following.start)
 
 
 def coupling_table(groups: dict[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:

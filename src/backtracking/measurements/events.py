@@ -141,13 +141,13 @@ class EventReader:
         tokens = self._tokens(record) if is_needed else None
         identity = _identity(record)
         rows = [
-            identity
-            | _onset_columns(k, onset)
-            | _token_columns(record, onset, tokens)
-            | {
+            {
+                **identity,
+                **_onset_columns(k, onset),
+                **_token_columns(record, onset, tokens),
                 "preceded_by_error": preceded_by_error(steps, onset.start)
                 if onset.region == "think"
-                else None
+                else None,
             }
             for k, onset in enumerate(all_onsets)
         ]

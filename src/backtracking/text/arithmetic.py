@@ -6,8 +6,8 @@ value, other units on the right than on the left, sums of percentages and number
 out rather than guessed, whether it would look right or wrong.
 """
 
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from backtracking.text.equalities import read_equalities
 from backtracking.text.equality_sides import Side
@@ -16,8 +16,7 @@ from backtracking.text.lexicon import UNITS
 from backtracking.text.refutations import is_nobodys
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """A checkable statement: spans of the numbers computed with, and of the number claimed."""
 
     start: int

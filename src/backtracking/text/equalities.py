@@ -41,7 +41,8 @@ def read_equalities(text: str) -> Iterator[tuple[Side, Side, bool]]:
 
 def _computes(tokens: Sequence[Token], begin: int, stop: int) -> bool:
     """Whether there is an operation on either side."""
-    return any(token.kind in ("op", "frac") for token in tokens[begin:stop])
+    kinds = [token.kind for token in tokens[begin:stop]]
+    return "op" in kinds or "frac" in kinds
 
 
 def _left_begin(tokens: Sequence[Token], equals: int) -> int:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import isqrt
+from typing import NamedTuple
 
 from backtracking.text import equality_words as say
 from backtracking.text.equality_tokens import NUMERIC
@@ -14,11 +14,11 @@ from backtracking.text.lexer import Token
 from backtracking.text.lexicon import UNITS
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(NamedTuple):
     """One side of an equality: operands and operators in order, parentheses kept as text."""
 
     parts: tuple[ExpressionPart, ...]
+    operands: tuple[Operand, ...]
     units: frozenset[str]
     start: int
     end: int
@@ -26,11 +26,6 @@ class Side:
     """The letter behind every number: 5k + 3k."""
     mixed: bool = False
     """Whether things of different names are added: 3 apples + 4 oranges."""
-
-    @cached_property
-    def operands(self) -> list[Operand]:
-        """The numbers in order."""
-        return [part for part in self.parts if isinstance(part, Operand)]
 
     @property
     def has_operator(self) -> bool:
@@ -40,11 +35,12 @@ class Side:
     @property
     def is_share(self) -> bool:
         """Whether it is a proper fraction and nothing else."""
-        values = [part.value for part in self.operands]
-        if len(values) == 1:
-            return self.operands[0].quotient and 0 < values[0] < 1
-        quotient = any(part in ("/", FRACTION_SLASH) for part in self.parts if isinstance(part, str))
-        return len(values) == 2 and quotient and 0 < values[0] < values[1]
+        if len(self.operands) == 1:
+            return self.operands[0].quotient and 0 < self.operands[0].value < 1
+        if len(self.operands) != 2 or not ("/" in self.parts or FRACTION_SLASH in self.parts):
+            return False
+        top, bottom = self.operands
+        return 0 < top.value < bottom.value
 
 
 def side_of(tokens: Sequence[Token], begin: int, end: int) -> Side | None:
@@ -76,16 +72,24 @@ def side_of(tokens: Sequence[Token], begin: int, end: int) -> Side | None:
                 parts.pop()  # "$4/hour": a unit, no division
         elif token.kind == "money" and at + 1 < end and tokens[at + 1].kind == "number":
             terms[-1].add("dollar")
+    operands = tuple(part for part in parts if isinstance(part, Operand))
+    if not letters and not any(terms):
+        return Side(tuple(parts), operands, frozenset(), tokens[begin].start, last)
+    letter, mixed = _common_letter(letters, parts), _is_mixed(terms)
+    if letter is None or mixed is None:
+        return None
+    units = frozenset().union(*terms)
+    return Side(tuple(parts), operands, units, tokens[begin].start, last, letter, mixed)
+
+
+def _is_mixed(terms: Sequence[set[str]]) -> bool | None:
+    """Whether a sum's terms have different names; none where these forbid to add them."""
     named = [units for units in terms if units]
     if len(named) < len(terms) and any("cent" in units for units in named):
         return None  # 1 - 35 cents
     mixed = len(named) > 1 and not set.intersection(*named)
-    if mixed and (len(named) < len(terms) or not UNITS.keys().isdisjoint(set().union(*named))):
-        return None
-    letter = _common_letter(letters, parts)
-    if letter is None:
-        return None
-    return Side(tuple(parts), frozenset().union(*terms), tokens[begin].start, last, letter, mixed)
+    whole = len(named) == len(terms) and UNITS.keys().isdisjoint(set().union(*named))
+    return None if mixed and not whole else mixed
 
 
 def _common_letter(letters: Sequence[str], parts: Sequence[ExpressionPart]) -> str | None:
@@ -109,19 +113,19 @@ def _is_unknown(number: Token, word: Token) -> bool:
 
 def _operand(token: Token, *, percent: bool) -> Operand | None:
     span = (token.start, token.end)
+    if token.kind == "number":
+        value, decimals = _number(token.text)
+        if percent:
+            value, decimals = value / 100, decimals + 2
+        return Operand(value, span, decimals, percent)
     if token.text[0] == "√" or token.text.startswith("\\sqrt"):
         radicand = int("".join(filter(str.isdigit, token.text)))
         root = isqrt(radicand)
         return Operand(Fraction(root), span, 0, percent, quotient=True) if root * root == radicand else None
-    if token.kind == "frac":
-        *whole, top, bottom = (int(part) for part in re.findall(r"\d+", token.text))
-        if not bottom or (whole and top >= bottom):
-            return None
-        return Operand(sum(whole) + Fraction(top, bottom), span, 0, percent, quotient=not whole)
-    value, decimals = _number(token.text)
-    if percent:
-        value, decimals = value / 100, decimals + 2
-    return Operand(value, span, decimals, percent)
+    *whole, top, bottom = (int(part) for part in re.findall(r"\d+", token.text))
+    if not bottom or (whole and top >= bottom):
+        return None
+    return Operand(sum(whole) + Fraction(top, bottom), span, 0, percent, quotient=not whole)
 
 
 @lru_cache(maxsize=65_536)

@@ -49,6 +49,7 @@ _READ_WORDS = re.compile(r"[ ](?:plus|minus|times|divided|multiplied|of)[ ][\\($
 _WORD_OPERATORS = {"plus": "+", "minus": "-", "times": "*", "divided": "/", "multiplied": "*"}
 _IS = "is"
 _WORD_EQUALS = frozenset(("is", "equals", "gives", "makes", "yields", "→"))
+_MAY_BE_SIGNS = _WORD_EQUALS | _WORD_OPERATORS.keys() | {"of", "by"}
 _SPACE = re.compile(r"\s")
 _REACH_BACK, _REACH_ON, _MAX_JOINT = 100, 50, 12
 _OPERATORS = {
@@ -121,12 +122,11 @@ def marked_tokens(text: str, start: int, end: int) -> list[Token]:
     tokens, kinds, new = reader.tokens, _KINDS, tuple.__new__  # without __new__'s defaults: half the time
     if start > 0:
         tokens.append(Token("cut", "", start, start, spaced=False))
-    spaced = False
-    for match in _TOKEN.finditer(text, start, end):
-        group = match.lastindex or 0
+    spaced, stop = False, start
+    for match in _TOKEN.finditer(text, start, end):  # each begins where the one before stopped
+        group, last = match.lastindex or 0, stop
         begin, stop = match.span(group)
-        apart = spaced or begin > match.start()
-        spaced = False
+        apart, spaced = spaced or begin > last, False
         if group in _AS_THEY_ARE:
             tokens.append(new(Token, (kinds[group], text[begin:stop], begin, stop, apart)))
             continue
@@ -153,6 +153,9 @@ def _with_words_read(tokens: list[Token]) -> list[Token]:
     """The same, with signs for the words that stand for them: 3 times 4 is 12, 10% of 50."""
     read: list[Token] = []
     for at, token in enumerate(tokens):
+        if token.text not in _MAY_BE_SIGNS:
+            read.append(token)
+            continue
         last, following = read[-1] if read else NOTHING, tokens[at + 1] if at + 1 < len(tokens) else NOTHING
         if token.kind not in ("word", "other") or not (_opens_value(following) or following.text == "by"):
             read.append(token)

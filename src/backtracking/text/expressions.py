@@ -24,6 +24,8 @@ class Operand(NamedTuple):
 
 
 ExpressionPart = Operand | str
+_Value = int | Fraction
+"""Whole values are plain integers, which are many times as quick."""
 
 
 class _UnclearError(Exception):
@@ -39,10 +41,10 @@ def expression_value(expression: Sequence[ExpressionPart]) -> Fraction | None:
         value = _sum(parts)
     except _UnclearError:
         return None
-    return None if parts else value
+    return None if parts else Fraction(value)
 
 
-def _sum(parts: list[ExpressionPart]) -> Fraction:
+def _sum(parts: list[ExpressionPart]) -> _Value:
     value = _product(parts)
     while parts and parts[0] in ("+", "-"):
         sign = 1 if parts.pop(0) == "+" else -1
@@ -50,7 +52,7 @@ def _sum(parts: list[ExpressionPart]) -> Fraction:
     return value
 
 
-def _product(parts: list[ExpressionPart]) -> Fraction:
+def _product(parts: list[ExpressionPart]) -> _Value:
     value = _quotient(parts)
     while parts and parts[0] in ("*", "/"):
         times = parts.pop(0) == "*"
@@ -59,7 +61,7 @@ def _product(parts: list[ExpressionPart]) -> Fraction:
     return value
 
 
-def _quotient(parts: list[ExpressionPart]) -> Fraction:
+def _quotient(parts: list[ExpressionPart]) -> _Value:
     value = _power(parts)
     while parts and parts[0] == FRACTION_SLASH:
         parts.pop(0)
@@ -67,29 +69,29 @@ def _quotient(parts: list[ExpressionPart]) -> Fraction:
     return value
 
 
-def _divide(value: Fraction, divisor: Fraction) -> Fraction:
+def _divide(value: _Value, divisor: _Value) -> _Value:
     if divisor == 0:
         raise _UnclearError
-    return _bounded(value / divisor)
+    return _bounded(_plain(Fraction(value, divisor)))
 
 
-def _power(parts: list[ExpressionPart]) -> Fraction:
+def _power(parts: list[ExpressionPart]) -> _Value:
     value = _atom(parts)
     if parts and parts[0] == "^":
         parts.pop(0)
         exponent = _atom(parts)
         if exponent.denominator != 1 or not 0 <= exponent * _bits(value) <= _MAX_BITS:
             raise _UnclearError
-        value = Fraction(value ** int(exponent))
+        value = value ** int(exponent)
     return value
 
 
-def _atom(parts: list[ExpressionPart]) -> Fraction:
+def _atom(parts: list[ExpressionPart]) -> _Value:
     if not parts:
         raise _UnclearError
     part = parts.pop(0)
     if isinstance(part, Operand):
-        return part.value
+        return _plain(part.value)
     if part == "-":
         return -_power(parts)
     if part != "(":
@@ -100,11 +102,15 @@ def _atom(parts: list[ExpressionPart]) -> Fraction:
     return value
 
 
-def _bounded(value: Fraction) -> Fraction:
+def _plain(value: Fraction) -> _Value:
+    return value.numerator if value.denominator == 1 else value
+
+
+def _bounded(value: _Value) -> _Value:
     if _bits(value) > _MAX_BITS:
         raise _UnclearError
     return value
 
 
-def _bits(value: Fraction) -> int:
+def _bits(value: _Value) -> int:
     return max(value.numerator.bit_length(), value.denominator.bit_length())

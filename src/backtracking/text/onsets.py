@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from backtracking.config.onsets import MEMBERS, TURN_KINDS, OnsetKind, OnsetRule, StudiedOnsets, TurnKind
 from backtracking.config.schema import DetectionConfig
@@ -29,8 +28,7 @@ _FOREIGN_LETTER = re.compile(r"[^\W\x00-\x7f]")
 _FORMULA_ENDS = "0123456789$)]}%"
 
 
-@dataclass(frozen=True)
-class Onset:
+class Onset(NamedTuple):
     """One trigger phrase in a text."""
 
     phrase: str

@@ -4,17 +4,20 @@ Positions always come from the ids that the model wrote. A decoded text is never
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from backtracking.errors import UserError
 from backtracking.text.expressions import Span
 
+Integers = npt.NDArray[np.signedinteger[Any]]
 _REPLACEMENT = "\ufffd"
 _MIN_FAMILY_LETTERS = 3
 
@@ -78,8 +81,7 @@ class TokenMap:
         self._all_bytes = _bytes_of(tokenizer) if _is_byte_level(tokenizer) else None
         self._shown_bytes = self._all_bytes
         if self._all_bytes is not None:
-            hidden = dict.fromkeys(map(int, tokenizer.all_special_ids), b"")
-            self._shown_bytes = _ByteTable(self._all_bytes | hidden)
+            self._shown_bytes = self._all_bytes.without(tokenizer.all_special_ids)
 
     def __call__(self, ids: Sequence[int], text: str | None = None) -> TokenText:
         """Map ids; when `text` is given it must be what the ids decode to, with or without special tokens.
@@ -106,8 +108,16 @@ class TokenMap:
     def _map(self, ids: Sequence[int], skip_special: bool) -> TokenText:
         table = self._shown_bytes if skip_special else self._all_bytes
         if table is not None:
-            return _from_bytes(list(map(table.__getitem__, ids)))
+            return _from_bytes(*table.read(ids))
         return _from_steps(self._tokenizer, ids, skip_special)
+
+    def words(self) -> Iterator[str]:
+        """What every token of the vocabulary says by itself, special ones nothing."""
+        for token in range(len(self._tokenizer)):
+            if self._shown_bytes is None:
+                yield self._map([token], True).text
+            else:
+                yield self._shown_bytes[token].decode(errors="replace")
 
 
 def _is_byte_level(tokenizer: Tokenizer) -> bool:
@@ -122,11 +132,33 @@ def _byte_alphabet() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + k): byte for k, byte in enumerate(others)}
 
 
-class _ByteTable(dict[int, bytes]):
-    """Token id → bytes; ids that the vocabulary lacks (padding rows of the embedding) decode to nothing."""
+class _ByteTable:
+    """The bytes of every id, end to end: read thousands at a time, they are near each other in memory."""
 
-    def __missing__(self, token: int) -> bytes:
-        return b""
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._data = np.frombuffer(b"".join(pieces), np.uint8)
+        # small integers stay in the processor's cache; the last length is for ids that the vocabulary lacks
+        self._lengths = np.array([*map(len, pieces), 0], np.int32)
+        self._starts = (np.cumsum(self._lengths) - self._lengths).astype(np.int32)
+
+    def __getitem__(self, token: int) -> bytes:
+        start = self._starts[token]
+        return self._data[start : start + self._lengths[token]].tobytes()
+
+    def without(self, tokens: Iterable[int]) -> "_ByteTable":
+        """The same, where some ids say nothing."""
+        other = copy(self)
+        other._lengths = self._lengths.copy()
+        other._lengths[[token for token in map(int, tokens) if token < len(self._lengths)]] = 0
+        return other
+
+    def read(self, ids: Sequence[int]) -> tuple[bytes, Integers]:
+        """What ids say together, and how many bytes each of them says."""
+        places = np.minimum(np.fromiter(ids, np.int64, len(ids)), len(self._lengths) - 1)
+        lengths = self._lengths[places]
+        shifts = self._starts[places] - np.cumsum(lengths) + lengths
+        taken = np.repeat(shifts, lengths) + np.arange(lengths.sum())
+        return self._data[taken].tobytes(), lengths
 
 
 def _bytes_of(tokenizer: Any) -> _ByteTable:
@@ -137,25 +169,23 @@ def _bytes_of(tokenizer: Any) -> _ByteTable:
 @lru_cache(maxsize=2)
 def _byte_table(tokenizer: Any, size: int) -> _ByteTable:
     alphabet = _byte_alphabet()
-    table = _ByteTable()
-    for token, piece in enumerate(tokenizer.convert_ids_to_tokens(list(range(size)))):
-        if piece is not None:
-            try:
-                table[token] = bytes([alphabet[char] for char in piece])
-            except KeyError:  # an added token, written in plain characters
-                table[token] = piece.encode()
-    return table
+    pieces = []
+    for piece in tokenizer.convert_ids_to_tokens(list(range(size))):
+        try:
+            pieces.append(bytes([alphabet[char] for char in piece or ""]))
+        except KeyError:  # an added token, written in plain characters
+            pieces.append(piece.encode())
+    return _ByteTable(pieces)
 
 
-def _from_bytes(parts: Sequence[bytes]) -> TokenText:
-    data = b"".join(parts)
+def _from_bytes(data: bytes, lengths: Integers) -> TokenText:
     text = data.decode(errors="replace")
-    stops = list(accumulate(map(len, parts)))
-    starts = [0, *stops][: len(stops)]
+    behind = np.cumsum(lengths)
+    if len(text) != len(data) and _REPLACEMENT not in text:
+        return _from_characters(data, text, behind - lengths, behind)
+    starts, stops = (behind - lengths).tolist(), behind.tolist()
     if len(text) == len(data):
         return TokenText(text, starts, stops)
-    if _REPLACEMENT not in text:
-        return _from_characters(data, text, starts, stops)
     char_at = _char_of_byte(data, text)
     first = [char_at[byte] if byte < len(data) else len(text) for byte in starts]
     last = [
@@ -165,11 +195,10 @@ def _from_bytes(parts: Sequence[bytes]) -> TokenText:
     return TokenText(text, first, last)
 
 
-def _from_characters(data: bytes, text: str, starts: Sequence[int], stops: Sequence[int]) -> TokenText:
+def _from_characters(data: bytes, text: str, begin: Integers, end: Integers) -> TokenText:
     """The spans where all bytes are whole characters: each begins with the one byte that continues none."""
     continues = np.frombuffer(data + b"\n", np.uint8) & 0xC0 == 0x80
     begun = np.concatenate([[0], np.cumsum(~continues)])  # characters that begin before each byte
-    begin, end = np.asarray(starts), np.asarray(stops)
     first = begun[begin] - continues[begin]
     last = np.where(begin == end, first, begun[end])
     return TokenText(text, first.tolist(), last.tolist())
@@ -259,9 +288,8 @@ class TokenFamilies:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._words: dict[str, list[int]] = {}
-        token_map = TokenMap(tokenizer)
-        for token in range(len(tokenizer)):
-            word = token_map([token]).text.strip().casefold()
+        for token, text in enumerate(TokenMap(tokenizer).words()):
+            word = text.strip().casefold()
             if word.isalpha():
                 self._words.setdefault(word, []).append(token)
 
