@@ -79,6 +79,7 @@ def measured(folder: Path, rows: int, repeat: int) -> Iterator[Spent]:
             file.write(json.dumps(row) + "\n")
     for stage in STAGES:
         seconds, megabytes = taken([sys.executable, "-P", __file__, "--part", stage], place)
+        print(f"{rows:,} rows, {stage}: {seconds:.1f} s, {megabytes:,.0f} MB", file=sys.stderr, flush=True)
         yield Spent(stage, rows, round(seconds, 2), round(megabytes, 1))
     shutil.rmtree(place)
 

@@ -8,7 +8,7 @@ batch makes them.
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, Literal
@@ -103,16 +103,17 @@ def generate_rows(
 ) -> Iterator[GenerationRecord]:
     """Complete every row and yield it when it finishes; `rows` is read only as slots become free.
 
-    A list of rows is checked as a whole before the first one starts. Where rows come one by one, an error in
-    one of them is raised when the rows before it have finished.
+    Rows of a known number are checked as a whole before the first one starts. Where they come one by one, an
+    error in one of them is raised when the rows before it have finished.
     """
     if slots != "auto" and slots < 1:
         raise UserError(f"slots: {slots} rows side by side is not a batch", next_step="give 1 or more")
     table = GateTable(model, vectors, onset_phrases)
     ledger = Ledger() if ledger is None else ledger
-    checked = checked_rows(rows, table)
-    if isinstance(rows, Sequence):
-        checked = iter(list(checked))
+    checked: Iterable[Row] = checked_rows(rows, table)
+    if isinstance(rows, Sized):
+        deque(checked, maxlen=0)
+        checked = rows  # made once more, where they are made when they are looked at
     work = Completing(sampling, seed, slots, engine, vectors or {}, tuple(onset_phrases), ledger.enabled)
     return _watched(executor.run(model, work, checked, progress), table, ledger, progress)
 

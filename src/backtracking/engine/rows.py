@@ -57,11 +57,12 @@ def checked_rows(rows: Iterable[Row], table: GateTable) -> Iterator[Row]:
     """Pass rows through, refusing by name those whose prompt or condition does not fit the model."""
     model = table.model
     vocabulary = model.vocab_size
-    prompts: dict[tuple[str, RowId], int] = {}
+    prompts: dict[tuple[str, str], dict[int, int]] = {}
     for row in rows:
         table.add(row.condition)
         ids = row.prompt.ids
-        if prompts.setdefault((row.prompt.variant, row.id), hash(ids)) != hash(ids):
+        of_problem = prompts.setdefault((row.prompt.variant, row.prompt.example_id), {})
+        if of_problem.setdefault(row.sample_id, hash(ids)) != hash(ids):
             raise UserError(
                 f"{row.label}: another row of this example and sample has another prompt",
                 "rows of one example, sample and variant share their noise and are compared as one problem",

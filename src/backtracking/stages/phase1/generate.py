@@ -1,6 +1,6 @@
 """generate: completions of every problem in one prompt format under one condition."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -41,8 +41,8 @@ from backtracking.stages.phase1.regeneration import mean_outputs, mean_positions
 from backtracking.text.prompts import check_variants, render_prompt
 
 if TYPE_CHECKING:
-    from backtracking.engine.generate import Row
     from backtracking.measurements.controls import Reading
+    from backtracking.stages.phase1.row_plan import RowPlan
 
 ONE_STANDS_OUT = "one component stands out, so removed alone and together are the same (targeted_ablation)"
 
@@ -118,10 +118,10 @@ class Generate(Stage):
         arm = self._arm(ctx)
         positions = [] if arm is BASELINE_ARM else mean_positions(ctx, self.variant)
         notes = self._notes(ctx, arm, positions)
-        rows = {row.id: row for row in self._rows(ctx, problems, arm)}
+        rows = self._rows(ctx, problems, arm)
         file = self._file(ctx, notes)
         done = self._rows_kept(ctx, file, rows, notes)
-        pending = [row for key, row in rows.items() if key not in done]
+        pending = rows.without(done)
         if done and pending:
             ctx.reporter.say(f"  resuming: {len(done):,} of {len(rows):,} completions done")
         with file.appending() as append, ctx.reporter.bar("completions", len(pending)) as bar:
@@ -142,7 +142,7 @@ class Generate(Stage):
                 failed += [record.error] if record.error else []
         ledger.verify()
         say_failed(failed, len(pending), ctx.reporter)
-        sort_rows(file, {key: place for place, key in enumerate(rows)}.get)
+        sort_rows(file, rows.place)
         return Result(rows=len(rows), notes=notes)
 
     def completions(self, ctx: RunContext) -> Completions:
@@ -159,16 +159,17 @@ class Generate(Stage):
         """The file that a stopped run goes on with."""
         return [self._completions(ctx)]
 
-    def _rows(self, ctx: RunContext, problems: list[Problem], arm: Arm) -> "Iterator[Row]":
-        from backtracking.engine.generate import Prompt, Row
+    def _rows(self, ctx: RunContext, problems: list[Problem], arm: Arm) -> "RowPlan":
+        from backtracking.engine.generate import Prompt
+        from backtracking.stages.phase1.row_plan import RowPlan
 
-        for index, problem in enumerate(problems):
-            text, ids = render_prompt(
-                problem.question, ctx.config.prompting, self.variant, ctx.model().tokenizer
-            )
-            prompt = Prompt(example_id=problem.id, variant=self.variant, text=text, ids=tuple(ids))
-            for sample in range(ctx.config.generation.num_samples_per_prompt):
-                yield Row(prompt=prompt, sample_id=sample, condition=arm.for_row(index, sample))
+        prompting, tokenizer = ctx.config.prompting, ctx.model().tokenizer
+
+        def render(problem: Problem) -> Prompt:
+            text, ids = render_prompt(problem.question, prompting, self.variant, tokenizer)
+            return Prompt(example_id=problem.id, variant=self.variant, text=text, ids=tuple(ids))
+
+        return RowPlan(problems, ctx.config.generation.num_samples_per_prompt, arm, render)
 
     def _file(self, ctx: RunContext, notes: Mapping[str, Any]) -> RowFile[GenerationRecord]:
         command = f"backtracking generate --variant {self.variant} --condition {self.condition}"
@@ -180,7 +181,7 @@ class Generate(Stage):
         self,
         ctx: RunContext,
         file: RowFile[GenerationRecord],
-        rows: "dict[RowId, Row]",
+        rows: "RowPlan",
         notes: dict[str, Any],
     ) -> set[RowId]:
         """Finished rows that this config would write again to the letter."""
@@ -191,7 +192,8 @@ class Generate(Stage):
         ctx.meta.save(ctx.paths.meta)
 
         def asked(old: GenerationRecord) -> bool | None:
-            return rows[old.id].is_of(old) if old.id in rows else None
+            place = rows.place(old.id)
+            return None if place is None else rows[place].is_of(old)
 
         return set(resume(file, asked, ctx.reporter, keep_others=False).asked)
 
