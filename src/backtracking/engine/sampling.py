@@ -6,6 +6,7 @@ counter-based hash: it does not depend on what else is in the batch, and is comp
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -19,7 +20,9 @@ from backtracking.run.seed import derive_seed
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit integer
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
-_FIRST_CANDIDATES = 64
+_FIRST_CANDIDATES = {True: 16, False: 64}
+"""Tokens looked at first: few on a CPU, where each costs; elsewhere so many that a second look, for which the
+host has to wait, is rare."""
 _BLOCK = 64
 _NOISE_ROWS = 16
 _LEAST_TEMPERATURE = 1e-4
@@ -76,7 +79,7 @@ class SamplingParams:
 
 @dataclass(frozen=True)
 class Choice:
-    """One chosen token per row; a row whose logits are not usable is marked, not guessed."""
+    """One chosen token per row, on the host; a row whose logits are not usable is marked, not guessed."""
 
     tokens: Tensor
     usable: Tensor
@@ -148,23 +151,51 @@ def _joined(parts: list[Tensor | None]) -> Tensor | None:
 
 
 def _choose(logits: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams) -> Choice:
+    """Choose for all rows at once; the host waits for the device once, and once more for each second look."""
     logits = logits.float()
     usable = torch.isfinite(logits.amax(-1))
-    logits = torch.where(usable[:, None], logits, 0.0) if not bool(usable.all()) else logits
+    # Elsewhere than on a CPU asking would be waiting.
+    if logits.device.type != "cpu" or not bool(usable.all()):
+        logits = torch.where(usable[:, None], logits, 0.0)
+    normalisers = logits.logsumexp(-1) if params.logprobs else None
+    found = {"usable": usable}
+    log_probs, width = None, logits.shape[1]
     if not params.do_sample:
-        tokens = logits.argmax(-1)
+        found["tokens"] = logits.argmax(-1)
+    elif params.top_p >= 1.0 and params.top_k == 0:
+        found["tokens"] = _draw_from_all(logits / params.temperature, keys, steps)
     else:
-        scaled = logits / params.temperature
-        if params.top_p >= 1.0 and params.top_k == 0:
-            tokens = _draw_from_all(scaled, keys, steps)
-        else:
-            tokens = _draw_truncated(scaled, keys, steps, params)
-    logprobs = entropies = None
-    if params.logprobs:
-        logprobs = logits.gather(-1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
+        log_probs = torch.log_softmax(logits / params.temperature, -1)
+        width = min(width, max(_FIRST_CANDIDATES[logits.device.type == "cpu"], params.top_k + 1))
+        found["tokens"], found["covered"] = _draw_among(log_probs, keys, steps, params, width)
+    if normalisers is not None:
+        found["logprobs"] = logits.gather(-1, found["tokens"][:, None])[:, 0] - normalisers
     if params.logprobs == "with_entropy":
-        entropies = torch.special.entr(logits.softmax(-1)).sum(-1)
-    return Choice(tokens, usable, logprobs, entropies)
+        found["entropies"] = torch.special.entr(logits.softmax(-1)).sum(-1)
+    found = _on_host(found)
+    while log_probs is not None and not bool(found["covered"].all()):
+        width = min(log_probs.shape[1], width * 8)
+        rows = (~found["covered"]).nonzero()[:, 0]
+        there = rows.to(log_probs.device)
+        tokens, covered = _draw_among(log_probs[there], keys[there], steps[there], params, width)
+        again = {"tokens": tokens, "covered": covered}
+        if normalisers is not None:
+            again["logprobs"] = logits[there, tokens] - normalisers[there]
+        for name, part in _on_host(again).items():
+            found[name][rows] = part
+    return Choice(found["tokens"], found["usable"], found.get("logprobs"), found.get("entropies"))
+
+
+def _on_host(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Flags, whole numbers below 2^31 and float32 of every row, brought to the host in one go."""
+    if all(part.device.type == "cpu" for part in parts.values()):
+        return dict(parts)
+    packed = [part.view(torch.int32) if part.is_floating_point() else part.int() for part in parts.values()]
+    came = torch.stack(packed).cpu()
+    return {
+        name: row.view(torch.float32) if part.is_floating_point() else row.to(part.dtype)
+        for (name, part), row in zip(parts.items(), came, strict=True)
+    }
 
 
 def _draw_from_all(scaled: Tensor, keys: Tensor, steps: Tensor) -> Tensor:
@@ -182,22 +213,13 @@ def _draw_from_all(scaled: Tensor, keys: Tensor, steps: Tensor) -> Tensor:
     return torch.cat(parts).to(device)
 
 
-def _draw_truncated(scaled: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams) -> Tensor:
-    """Gumbel-max over top-k, then top-p; rows whose set reaches past the candidates are redrawn, wider."""
-    log_probs = torch.log_softmax(scaled, -1)
-    width = min(scaled.shape[1], max(_FIRST_CANDIDATES, params.top_k + 1))
-    tokens, covered = _draw_among(log_probs, keys, steps, params, width)
-    while not bool(covered.all()):
-        width = min(scaled.shape[1], width * 8)
-        rows = (~covered).nonzero()[:, 0]
-        tokens[rows], covered[rows] = _draw_among(log_probs[rows], keys[rows], steps[rows], params, width)
-    return tokens
-
-
 def _draw_among(
     log_probs: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams, width: int
 ) -> tuple[Tensor, Tensor]:
-    """Draw from the kept part of the `width` most likely tokens; tell whether that is all of the kept set."""
+    """Draw from the kept part of the `width` most likely tokens: Gumbel-max over top-k, then top-p.
+
+    Tells which rows have all of their kept set among them; the others are to be drawn again, among more.
+    """
     values, ids = _largest(log_probs, width)
     probabilities = values.exp()
     if params.top_k:

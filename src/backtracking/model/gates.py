@@ -205,6 +205,11 @@ class GateTable:
         )
         return result
 
+    def idle(self, coefficients: NDArray[np.float32]) -> Mask:
+        """[columns]: which change nothing at any of the positions."""
+        self._compile()
+        return np.asarray((coefficients == self._neutral).all(axis=(0, 1)))
+
     def vector_indices(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """[rows, positions, columns]: which of a column's directions is meant."""
         self._compile()

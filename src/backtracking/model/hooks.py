@@ -30,8 +30,8 @@ class GateHooks:
         self._vectors: list[Tensor | None] = []
         self._coefficients: list[Tensor | None] = []
         self._vector_indices: list[Tensor | None] = []
-        self._static_gates: list[Tensor | None] = []
-        self._static_chosen: list[Tensor | None] = []
+        self._static_gates: Tensor | None = None
+        self._static_chosen: Tensor | None = None
         self._ran: Counter[nn.Module] = Counter()
         self._applied: set[int] = set()
         self._synced_conditions = 0
@@ -86,19 +86,21 @@ class GateHooks:
         coefficients = self.table.coefficients(rows, is_active)
         indices = self.table.vector_indices(rows)
         device = self.table.model.device
-        gates: list[Tensor | None] = []
-        chosen: list[Tensor | None] = []
-        for c, column in enumerate(self.table.columns):
-            gate = coefficients[..., c, None]
-            is_idle = not static and bool((gate == column.operation.rule.neutral).all())
-            gates.append(None if is_idle else torch.from_numpy(gate).to(device))
-            several = not is_idle and len(column.vectors) > 1
-            chosen.append(torch.from_numpy(indices[..., c]).to(device) if several else None)
+        columns = self.table.columns
+        idle = self.table.idle(coefficients) & (not static)
+        several = np.asarray([len(column.vectors) > 1 for column in columns], dtype=bool) & ~idle
+        # Each goes in one piece: a transfer per column would be a wait per column.
+        gates = None if idle.all() else torch.from_numpy(coefficients).to(device)
+        chosen = torch.from_numpy(indices).to(device) if several.any() else None
         if static:
-            _copy_into(self._static_gates, gates)
-            _copy_into(self._static_chosen, chosen)
-            gates, chosen = self._static_gates, self._static_chosen
-        self._coefficients, self._vector_indices = gates, chosen
+            gates = self._static_gates = _written_over(self._static_gates, gates)
+            chosen = self._static_chosen = _written_over(self._static_chosen, chosen)
+        self._coefficients = [
+            None if gates is None or idle[c] else gates[..., c, None] for c in range(len(columns))
+        ]
+        self._vector_indices = [
+            chosen[..., c] if chosen is not None and several[c] else None for c in range(len(columns))
+        ]
 
     def begin_pass(self) -> None:
         """Every hooked module is to run, and every gate that is not idle to be applied, once from here on."""
@@ -155,14 +157,11 @@ class GateHooks:
         return hidden
 
 
-def _copy_into(kept: list[Tensor | None], new: list[Tensor | None]) -> None:
-    """Write new values into kept tensors; those that are new, or new in shape, are taken as they are."""
-    for i, tensor in enumerate(new):
-        old = kept[i] if i < len(kept) else None
-        if old is not None and tensor is not None and old.shape == tensor.shape:
-            old.copy_(tensor)
-        else:
-            kept[i : i + 1] = [tensor]
+def _written_over(kept: Tensor | None, new: Tensor | None) -> Tensor | None:
+    """New values, in the tensor that was kept where it has their shape, so that they stay in place."""
+    if kept is None or new is None or kept.shape != new.shape:
+        return new
+    return kept.copy_(new)
 
 
 def _operate(operation: Operation, hidden: Tensor, coefficient: Tensor, vector: Tensor | None) -> Tensor:
