@@ -138,6 +138,48 @@ def test_a_model_that_is_not_on_this_disk_costs_rows_and_tokens(cli, small_confi
     assert plan["cost"]["rows"] > 80
     assert plan["cost"]["seconds_expected"] is None
     assert "nobody/absent-model is not on this disk" in plan["cost"]["not_measured"]
+    assert plan["cost"]["memory"] is None
+    shown = cli("run", "-c", small_config, "--dry-run", "--set", "model.hf_id=nobody/absent-model").out
+    assert "memory: not known before the model is on this disk" in shown
+
+
+@pytest.mark.parametrize("hf_id", ["bundled", "the random one"])
+def test_memory_is_that_of_the_weights_and_of_keys_and_values(hf_id, cli, small_config, random_reasoner):
+    """Against the model as it is loaded: its parameters, and the cache after a pass over ten tokens."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from backtracking.run.bundled import bundled_folder
+
+    folder = bundled_folder(hf_id) or random_reasoner
+    command = ["run", "-c", small_config, "--dry-run", "--set", f"model.hf_id={folder}"]
+    memory = told(cli, *command)["cost"]["memory"]
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.no_grad():
+        cache = model(torch.arange(10)[None]).past_key_values
+    kept = sum(part.numel() * 4 for layer in cache.layers for part in (layer.keys, layer.values))
+    assert memory["bytes_per_token"] == kept / 10
+    assert memory["bytes_per_row_at_cap"] == CAP * kept / 10
+    weights = sum(part.numel() * 4 for part in model.parameters())
+    assert weights <= memory["model_bytes"] <= 1.02 * weights
+    half = told(cli, *command, "--set", "model.torch_dtype=bfloat16")["cost"]["memory"]
+    assert half["dtype"] == "bfloat16"
+    assert half["bytes_per_token"] == memory["bytes_per_token"] / 2
+    assert half["model_bytes"] == memory["model_bytes"] // 2
+
+
+@pytest.mark.parametrize("logprobs", ["false", "true", "with_entropy"])
+def test_the_disk_that_is_guessed_is_about_what_rows_take(logprobs, cli, small_config, workdir):
+    settings = ["--set", f"generation.logprobs={logprobs}", "--set", "generation.max_new_tokens=200"]
+    plan = told(cli, "run", "-c", small_config, "--dry-run", *settings)
+    assert "guess, 25%" in plan["cost"]["length_source"]
+    kept = sum(step["rows"] for name, step in by_stage(plan).items() if name.startswith("generate"))
+    per_token = (plan["cost"]["bytes_expected"] / kept - 1000) / 50
+    cli("prepare-data", "-c", small_config, *settings)
+    assert cli("generate", "-c", small_config, *settings).code == 0
+    file = workdir / "runs/small/generations/baseline_think_newline/baseline.jsonl"
+    tokens = [json.loads(line)["completion_tokens"] for line in file.read_text().splitlines()]
+    assert 0.7 < sum(1000 + count * per_token for count in tokens) / file.stat().st_size < 1.5
 
 
 HEADING_KEYS = {"run_id", "is_current", "study", "config", "config_hash", "model", "phase1_run_id"}
@@ -148,7 +190,7 @@ STEP_KEYS = {
 }  # fmt: skip
 COST_KEYS = {
     "rows", "rows_at_most", "tokens_expected", "tokens_at_cap", "length_source", "bytes_expected",
-    "seconds_expected", "seconds_at_cap", "speed", "not_measured",
+    "memory", "seconds_expected", "seconds_at_cap", "speed", "not_measured",
 }  # fmt: skip
 
 

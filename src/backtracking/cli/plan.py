@@ -192,6 +192,7 @@ def print_cost(told: "Forecast", speed: SpeedFigures | None, why_not: str) -> No
     say(f"tokens: {bound}{_short(told.tokens_expected)} expected, {_short(told.tokens_at_cap)} at the cap")
     say(f"        (length: {told.length.source})")
     say(f"disk:   {bound}about {_size(told.bytes_expected)} of completions")
+    print_memory(told)
     if speed is None:
         say(f"time:   {why_not}")
         return
@@ -203,6 +204,17 @@ def print_cost(told: "Forecast", speed: SpeedFigures | None, why_not: str) -> No
     )
     say("        (rough: long completions decode slower than the first tokens measured, and the last of a")
     say("        stage leave the batch half empty; expect it to be off by a half either way)")
+
+
+def print_memory(told: "Forecast") -> None:
+    """The model's, and what each completion in the making adds."""
+    if (took := told.footprint) is None:
+        say("memory: not known before the model is on this disk")
+        return
+    row = _size(took.per_token * told.longest)
+    say(f"memory: about {_size(took.weights)} for the model ({took.dtype})")
+    say(f"        and up to {row} for each completion in the making ({_size(took.per_token)} per token);")
+    say("        generation.batch_size: auto makes as many side by side as fit")
 
 
 def seconds_of(told: "Forecast", speed: SpeedFigures) -> tuple[float, float]:
@@ -228,11 +240,23 @@ def plan_as_json(
             "tokens_at_cap": told.tokens_at_cap,
             "length_source": told.length.source,
             "bytes_expected": round(told.bytes_expected),
+            "memory": _memory(told),
             "seconds_expected": expected,
             "seconds_at_cap": most,
             "speed": speed,
             "not_measured": why_not or None,
         },
+    }
+
+
+def _memory(told: "Forecast") -> dict[str, Any] | None:
+    if (took := told.footprint) is None:
+        return None
+    return {
+        "model_bytes": took.weights,
+        "dtype": took.dtype,
+        "bytes_per_token": took.per_token,
+        "bytes_per_row_at_cap": took.per_token * told.longest,
     }
 
 
@@ -258,4 +282,7 @@ def _short(count: float) -> str:
 
 
 def _size(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):.1f} MB"
+    for size, unit in ((1e9, "GB"), (1e5, "MB")):
+        if count >= size:
+            return f"{count / max(size, 1e6):.1f} {unit}"
+    return f"{count / 1e3:.1f} kB"

@@ -1,7 +1,9 @@
 """Where a model's files lie, how the hub is asked for them, and the shape that its config.json gives."""
 
 import json
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +32,77 @@ def check_source(config: ModelConfig) -> None:
         )
 
 
+_UNREADABLE = (OSError, ValueError, AttributeError, TypeError, ZeroDivisionError)
+"""What reading a config.json may raise; whoever loads the model says what is wrong with it."""
+
+
 def known_shape(config: ModelConfig) -> Shape | None:
     """The shape by the model's config.json; None where that is not on this disk or does not say."""
+    try:
+        data = _text_config(config)
+        layers, heads = _layers_and_heads(data)
+        return Shape(layers, heads) if layers and heads else None
+    except _UNREADABLE:
+        return None
+
+
+def _text_config(config: ModelConfig) -> dict[str, Any]:
+    """What config.json says of the part that reads and writes text; nothing where there is no such file."""
     path = _config_file(config)
     if path is None or config.gguf_file is not None:
-        return None
+        return {}
+    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return {**data, **(data.get("text_config") or {})}
+
+
+def _layers_and_heads(data: Mapping[str, Any]) -> tuple[int, int]:
+    layers = data.get("num_hidden_layers", data.get("n_layer"))
+    heads = data.get("num_attention_heads", data.get("n_head"))
+    return int(layers or 0), int(heads or 0)
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a model takes in memory."""
+
+    weights: int
+    """Bytes."""
+    per_token: int
+    """Bytes that the keys and values of one token of a completion take while it is made."""
+    dtype: str
+
+
+def known_footprint(config: ModelConfig) -> Footprint | None:
+    """The memory by the model's files; None where they are not on this disk or do not say.
+
+    Where the machine decides the number format, a CPU's is taken: it is the largest.
+    """
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        data = data.get("text_config") or data
-        layers = data.get("num_hidden_layers", data.get("n_layer"))
-        heads = data.get("num_attention_heads", data.get("n_head"))
-        return Shape(int(layers), int(heads)) if layers and heads else None
-    except (OSError, ValueError, AttributeError, TypeError):
-        return None  # whoever loads the model says what is wrong with it
+        data = _text_config(config)
+        layers, heads = _layers_and_heads(data)
+        stored = str(data.get("dtype") or data.get("torch_dtype") or "float32").removeprefix("torch.")
+        decided = config.torch_dtype == "auto" and not config.device.startswith("cuda")
+        used = "float32" if decided else stored if config.torch_dtype == "auto" else config.torch_dtype
+        on_disk = sum(file.stat().st_size for file in _weight_files(config))
+        width = data.get("head_dim") or data.get("hidden_size", data.get("n_embd", 0)) // heads
+        kept = 2 * layers * (data.get("num_key_value_heads") or heads) * width
+        weights = on_disk * _BYTES[used] // _BYTES[stored]
+        return Footprint(weights, kept * _BYTES[used], used) if weights and kept else None
+    except (*_UNREADABLE, KeyError):
+        return None
+
+
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+def _weight_files(config: ModelConfig) -> list[Path]:
+    path = _config_file(config)
+    found = {ending: list(path.parent.glob(f"*{ending}")) for ending in _WEIGHTS} if path else {}
+    return next(filter(None, found.values()), [])
+
+
+_WEIGHTS = (".safetensors", ".bin")
+"""Files of weights; where a model comes in both formats, the first is loaded."""
 
 
 def _config_file(config: ModelConfig) -> Path | None:
