@@ -2,13 +2,15 @@
 
 import json
 import math
+import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from backtracking.api.runs import open_run
 from backtracking.artifacts.phase1 import EVENTS
-from backtracking.doors.completions import SCHEMA
+from backtracking.doors.completions import MEANINGS, SCHEMA
 from backtracking.doors.datasets_folder import split_names
 from backtracking.errors import UserError
 from backtracking.explore.study import ArmFile, arms_named
@@ -209,3 +211,15 @@ def test_a_door_says_which_extra_it_takes(inside, tmp_path, monkeypatch, capsys)
     with pytest.raises(AssertionError):
         type_command("export", "inspect", "demo", "--out", str(tmp_path / "logs"))
     assert "pip install 'backtracking[inspect]'" in capsys.readouterr().err
+
+
+def test_the_query_in_the_docs_counts_unanswered_completions_as_the_reports_do():
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    text = (Path(__file__).parents[2] / "docs" / "doors.md").read_text()
+    (accuracy,) = re.findall(r'^accuracy = "(.+)"$', text, re.M)
+    rows = "(VALUES (true, true), (false, true), (NULL, true), (NULL, false)) AS rows(is_correct, has_gold)"
+    assert duckdb.sql(f"SELECT {accuracy} FROM {rows}").fetchall() == [(pytest.approx(1 / 3),)]
+
+
+def test_no_two_columns_are_described_alike():
+    assert len(set(MEANINGS.values())) == len(MEANINGS)

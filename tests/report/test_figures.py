@@ -61,7 +61,7 @@ def test_subset_sweep_draws_every_arm_with_its_interval(sweep):
         for low, high in zip(order[f"{column}_low"], order[f"{column}_high"], strict=True):
             assert any(np.allclose(span, (low, high)) for span in spans)
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert names == ["baseline", "strong (2)", "mild (2)"]
+    assert names == ["baseline", "strong", "mild"]
 
 
 def test_one_problem_has_no_intervals_to_speak_of(sweep):
@@ -96,6 +96,10 @@ def test_scale_tradeoff_orders_scales_and_ends_at_the_untouched_model(sweep):
     figure = plots_phase2.plot_scale_tradeoff_curve(table.drop(columns="arm"), margin=0.1)
     line = figure.axes[0].lines[0]
     assert line.get_xdata().tolist() == [0.0, 0.5, 1.0]
+    left, right = figure.axes[0].get_xlim()
+    assert left > right, "as in the figure of the onset step, the dose grows to the right"
+    heights = {text.get_text(): text.xy[1] for text in figure.axes[0].texts}
+    assert heights["backtracking"] == line.get_ydata()[0], "a name stands at the end that it is beside"
     assert line.get_ydata().tolist() == pytest.approx(table["backtracking_rate"].iloc[[1, 2, 0]].tolist())
     assert {text.get_text() for text in figure.axes[1].texts} == {"baseline", "×0", "×0.5"}
     assert {text.get_text() for text in figure.axes[0].texts} == {

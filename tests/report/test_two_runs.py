@@ -13,6 +13,7 @@ from backtracking.reports.render import as_markdown
 from backtracking.reports.two_runs.comparison import compared
 from backtracking.reports.two_runs.page import page
 from backtracking.run.paths import RunPaths
+from backtracking.run.records import GenerationRecord
 from tests.explore.conftest import type_command
 from tests.report.earlier import write_phase1, write_phase2
 
@@ -108,6 +109,53 @@ def test_equal_ids_of_other_problems_are_not_paired(tmp_path, shares):
     assert not found["paired"] and found["problems"] == 0
     assert found["difference"]["low"] < found["difference"]["value"] < found["difference"]["high"]
     assert "independent runs" in as_markdown(page(compared(one, other)))
+
+
+@pytest.fixture
+def written(tmp_path, shares):
+    """Two runs of equal problems, and a way to write their completions."""
+    runs = [write_run(tmp_path, name, shares[0]) for name in ("one", "other")]
+
+    def write(run, *rows, told="said"):
+        path = runs[run].generations / "baseline_think_newline" / "baseline.jsonl"
+        path.parent.mkdir(parents=True)
+        path.write_text(
+            "".join(
+                GenerationRecord(
+                    example_id=example, sample_id=sample, variant="baseline_think_newline",
+                    condition="baseline", prompt="", prompt_ids=[1], completion=told,
+                    completion_ids=[ord(letter) for letter in told], finish_reason="stop", prompt_tokens=1,
+                    completion_tokens=len(told), gen_params={}, seed_key="",
+                ).model_dump_json()
+                + "\n"
+                for example, sample in rows
+            )
+        )  # fmt: skip
+        return compared(*runs)
+
+    return write
+
+
+def test_completions_that_are_the_same_in_both_are_counted(written):
+    written(0, ("p0", 0), ("p0", 1), ("p1", 0), ("p1", 1))
+    found = written(1, ("p0", 0), ("p1", 0), ("p9", 3))
+    (counts,) = found["completions"]
+    assert (counts["a"], counts["b"], counts["both"], counts["same"]) == (4, 3, 2, 2)
+    assert "The 2 completions that both have are the same, token for token." in as_markdown(page(found))
+
+
+def test_a_run_whose_completions_are_a_part_of_the_others_says_so(written):
+    written(0, ("p0", 0), ("p0", 1), ("p1", 0), ("p1", 1))
+    said = as_markdown(page(written(1, ("p0", 0), ("p1", 0))))
+    assert "All 2 completions of B are among the 4 of A, token for token" in said
+    assert "only from completions that B does not have" in said
+
+
+def test_other_completions_of_the_same_samples_are_not_called_the_same(written):
+    written(0, ("p0", 0), ("p0", 1))
+    found = written(1, ("p0", 0), ("p0", 1), told="something else")
+    assert found["completions"][0]["same"] == 0
+    assert "token for token" not in as_markdown(page(found))
 
 
 def test_independent_differences_are_newcombes_where_completions_are_independent():

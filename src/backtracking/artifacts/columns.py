@@ -30,10 +30,12 @@ pred_pos_in_full: the position whose prediction is the onset token
 
 EVENT = meanings(
     """
-has_backtracking_strict, has_backtracking_relaxed: whether the completion has a strict onset; one of any kind
+has_backtracking_strict: whether the completion has a strict onset
+has_backtracking_relaxed: whether it has an onset of any kind
 predicted_answer: the answer read from the completion; empty where there is none
 is_correct: `True`, `False`, or empty where no answer could be graded
-prompt_tokens, completion_tokens: length in tokens
+prompt_tokens: length of the prompt in tokens
+completion_tokens: length of the completion in tokens
 draw: which of the random sets, for `random_ablation` and random arms
 finish_reason: `stop`, `length` (cut at the cap), `loop` or `error`
 truncated: whether the completion did not end by itself
@@ -42,15 +44,22 @@ answer_token: token at which the answer is complete
 reasoning_tokens: tokens before the reasoning closes
 onset_kind: `strict` or `relaxed`, of the onset named in this row
 onset_region: `think` or `answer`: where that onset stands
-n_onsets_strict, n_onsets_relaxed: strict onsets; onsets of any kind
-strict_anywhere, relaxed_anywhere: whether there is one, wherever the phrase stands
-strict_clause_start, relaxed_clause_start: whether there is one at the start of a clause
+n_onsets_strict: strict onsets
+n_onsets_relaxed: onsets of any kind
+strict_anywhere: whether there is a strict onset, wherever the phrase stands
+strict_clause_start: whether there is a strict onset at the start of a clause
+relaxed_anywhere: whether there is an onset of any kind, wherever the phrase stands
+relaxed_clause_start: whether there is an onset of any kind at the start of a clause
 has_gold: whether the problem has a gold answer; imported ones may have none
 preceded_by_error: whether the last checkable step before the onset is wrong
-steps_right, steps_wrong: checkable steps of the reasoning, right and wrong
-onsets_after_right, onsets_after_wrong: those that a strict onset follows before the next step
-fresh_right, fresh_wrong: those that neither come first behind an onset nor compute the same again
-onsets_after_fresh_right, onsets_after_fresh_wrong: fresh ones that a strict onset follows
+steps_right: checkable steps of the reasoning that are right
+steps_wrong: checkable steps of the reasoning that are wrong
+onsets_after_right: right steps that a strict onset follows before the next step
+onsets_after_wrong: wrong steps that a strict onset follows before the next step
+fresh_right: right steps that neither come first behind an onset nor compute the same again
+fresh_wrong: wrong steps that neither come first behind an onset nor compute the same again
+onsets_after_fresh_right: fresh right steps that a strict onset follows before the next step
+onsets_after_fresh_wrong: fresh wrong steps that a strict onset follows before the next step
 """,
     ROW,
     ONSET,

@@ -142,6 +142,12 @@ def _thin_out(axis: Any, whole: bool) -> None:
     figure.last_touches.append(part)
 
 
+def scale_axis(axes: Axes) -> None:
+    """Strengths across, from the untouched model to the strongest dose."""
+    axes.invert_xaxis()
+    axes.set_xlabel("scale (1 = untouched)")
+
+
 def curve(axes: Axes, at: Any, data: Points, color: str, *, marker: str = "o", line: str = "-") -> None:
     """A line through estimates, its intervals as a band."""
     axes.plot(at, data.value, color=color, marker=marker, ms=3.2, ls=line)

@@ -51,7 +51,7 @@ def plot_subset_sweep_comparison(
     columns = dict.fromkeys((*_onset_rates(table), "accuracy", "truncation_rate"))
     present = [column for column in columns if column in shown]
     places = list(range(len(shown)))[::-1]
-    names = [_arm_label(row) for row in lines_of(shown)]
+    names = [pretty(arm) for arm in shown["arm"]]
     height = 0.2 * len(shown) + 0.15
     figure, axes = panels(width, len(present), height, narrowest=BESIDE_NAMES, names=names, share="y")
     colors, markers = looks(shown)
@@ -140,9 +140,9 @@ def _rates_by_scale(
     for column in [column for column in rates if column in table]:
         data = marks.estimates(table, column)
         marks.curve(axes, table["scale"], data, colour(column))
-        ends.append((float(data.value[-1]), called(column)))
+        ends.append((float(data.value[0]), called(column)))
     marks.end_labels(figure, axes, ends)
-    axes.set_xlabel("scale (1 = untouched)")
+    marks.scale_axis(axes)
     axes.set_title(title)
     axes.set_ylim(-0.05, 1.05)
     marks.percent_axis(axes.yaxis)
@@ -186,8 +186,7 @@ def plot_continuation_ablation_effect(summary: pd.DataFrame, *, width: float = P
         for kind, part in parts.items():
             thing, marker, _ = kinds[kind]
             marks.curve(ax, part["scale"], marks.estimates(part, column), colour(thing), marker=marker)
-        ax.invert_xaxis()
-        ax.set_xlabel("scale (1 = untouched)")
+        marks.scale_axis(ax)
         ax.set_title(quantities[column])
         ax.set_ylim(-0.03, 1.03)
     axes[0].set_ylabel("mean probability")
@@ -274,8 +273,3 @@ def plot_baseline_only_summary(summary: Mapping[str, Any], *, width: float = PAG
         what_bars_mean(table), sample_size(table) or of_positions(table, ("n", "completions")),
     )  # fmt: skip
     return figure
-
-
-def _arm_label(row: Mapping[Any, Any]) -> str:
-    count = int(row.get("num_components") or 0)
-    return pretty(row["subset_name"]) + (f" ({count})" if count else "")

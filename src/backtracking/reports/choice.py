@@ -4,7 +4,7 @@ import pandas as pd
 
 from backtracking.artifacts import phase2 as files
 from backtracking.artifacts.phase1 import SPLIT
-from backtracking.claims.wording import counted, lines_of
+from backtracking.claims.wording import counted, lines_of, percent, quoted
 from backtracking.measurements.metrics import heading
 from backtracking.measurements.tradeoff import why_untested
 from backtracking.reports.columns import Lines
@@ -15,7 +15,9 @@ from backtracking.reports.rows_behind import RowsBehind
 from backtracking.reports.sweeps import arm_columns
 from backtracking.run.records import BASELINE_NAME
 
-SHOWN_ARMS = 10
+SHOWN_ARMS = 20
+"""So many arms are listed; those least likely on the front are named."""
+NAMED_ARMS = 8
 _RATES = ("backtracking_rate", "onset_after_wrong", "accuracy", "truncation_rate")
 
 
@@ -28,8 +30,8 @@ def write_choice(page: Page, behind: RowsBehind) -> None:
         return
     page.say(_how(page, searched))
     searching, confirming = behind.within(half="search"), behind.within(half="confirm")
-    front = searched.sort_values("front_probability", ascending=False).head(SHOWN_ARMS)
-    lines = Lines(lines_of(front))
+    ranked = searched.sort_values("front_probability", ascending=False)
+    lines = Lines(lines_of(ranked.head(SHOWN_ARMS)))
     page.show(
         files.CHOICE,
         "Arms on the search half, the likeliest on the front first",
@@ -39,6 +41,7 @@ def write_choice(page: Page, behind: RowsBehind) -> None:
         *(lines.rates(heading(metric), metric, link=searching(metric)) for metric in _RATES),
         lines.counts("Completions", "total", searching()),
     )
+    _say_left_out(page, ranked.iloc[SHOWN_ARMS:])
     if confirmed["subset_name"].eq(BASELINE_NAME).all():
         untested = why_untested(searched[searched["kind"] == "intervention"])
         why = (
@@ -52,6 +55,19 @@ def write_choice(page: Page, behind: RowsBehind) -> None:
     write_prefixes(page, files.CONFIRM_PREFIXES, files.CONFIRM_PREFIXES_FIGURE, behind, "confirmed")
 
 
+def _say_left_out(page: Page, rest: pd.DataFrame) -> None:
+    """Which arms the table does not list, and how likely the likeliest of them is on the front."""
+    if rest.empty:
+        return
+    names = ", ".join(quoted(arm) for arm in rest["arm"].head(NAMED_ARMS))
+    others = f" and {len(rest) - NAMED_ARMS:,} more" if len(rest) > NAMED_ARMS else ""
+    likeliest = percent(float(rest["front_probability"].max()), 0)
+    page.say(
+        f"Not listed, each on the front with a probability of {likeliest} or less: {names}{others}. All arms"
+        f" are in `{files.CHOICE.file}`."
+    )
+
+
 def _how(page: Page, searched: pd.DataFrame) -> str:
     halves = page.evidence.data(SPLIT)
     searching, confirming = (len(halves.get(half, [])) for half in ("search", "confirm"))
@@ -62,7 +78,7 @@ def _how(page: Page, searched: pd.DataFrame) -> str:
             " only the second numbers may be quoted."
         ),
         f"Phase 1 had looked at {left_out:,} more, so they confirm nothing." if left_out else "",
-        f"{counted(len(searched) - 1, 'arm')} were tried, and the p-values are corrected for their number.",
+        f"{_tried(len(searched) - 1)} beside the baseline, and the p-values are corrected for their number.",
         (
             ""
             if trials is None
@@ -71,6 +87,10 @@ def _how(page: Page, searched: pd.DataFrame) -> str:
         "An arm is on the front when no other has both a lower outcome and a higher accuracy.",
     ]
     return " ".join(filter(None, said))
+
+
+def _tried(arms: int) -> str:
+    return f"{counted(arms, 'arm')} {'was' if arms == 1 else 'were'} tried"
 
 
 def _confirmation(page: Page, confirmed: pd.DataFrame, behind: RowsBehind) -> None:

@@ -115,6 +115,8 @@ class Document:
 
     title: str
     blocks: list[DocumentBlock] = field(default_factory=list)
+    rows_named: Callable[[str], str] | None = None
+    """Where the rows of an arm are that running text names; empty where it names none."""
 
     def section(self, text: str, level: int = 2) -> None:
         """Begins a section, with an anchor of its own."""

@@ -135,7 +135,7 @@ def _forced_errors(page: Page, table: pd.DataFrame, behind: RowsBehind) -> None:
     page.section("Forced errors", level=3)
     page.say(
         "One result in a right baseline completion is made wrong, and every arm writes on from there. An"
-        " error counts as caught when the completion still ends right."
+        " onset may follow, and the completion may end right, with an onset or without."
     )
     lines = Lines(lines_of(table))
     page.show(
@@ -143,6 +143,6 @@ def _forced_errors(page: Page, table: pd.DataFrame, behind: RowsBehind) -> None:
         "What follows a forced error",
         lines.names("Arm", "arm", behind.prefixes("forced")),
         lines.rates("An onset follows", "marked_rate", link=behind.prefixes("forced", follows="yes")),
-        lines.rates("Caught", "caught_rate", link=behind.prefixes("forced", ends="right")),
+        lines.rates("Ends right", "caught_rate", link=behind.prefixes("forced", ends="right")),
         lines.counts("Forced errors", "forced_errors", behind.prefixes("forced")),
     )

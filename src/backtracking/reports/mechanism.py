@@ -18,7 +18,7 @@ from backtracking.measurements.separation import where_separated
 from backtracking.reports.columns import Lines
 from backtracking.reports.lacking import say_what_lacks
 from backtracking.reports.page import Page
-from backtracking.reports.rows_behind import link_to_looked_into
+from backtracking.reports.rows_behind import say_what_was_looked_into
 
 SHOWN_COMPONENTS = 8
 _ODDS = "delta_trigger_log_odds"
@@ -74,13 +74,12 @@ def write_lens(page: Page) -> None:
             if page.evidence.is_own(files.LENS)
             else ""
         )
+        + say_what_was_looked_into(page.evidence.paths)
     )
-    run = page.evidence.paths
     for kind, part in table.groupby("control_matching", sort=False):
         last = lines_of(part.sort_values("layer"))[-1]
-        onsets = f"{whole(last, 'n_bt')} onsets"
         page.say(
-            f"Controls {quoted(kind)}: {link_to_looked_into(run, onsets)}, {whole(last, 'n_control')} "
+            f"Controls {quoted(kind)}: {whole(last, 'n_bt')} onsets, {whole(last, 'n_control')} "
             f"controls. At the last layer the onset token's mean logit is "
             f"{plainly(last, 'mean_target_logit_bt')} at onsets and "
             f"{plainly(last, 'mean_target_logit_control')} at controls. {_separation(part)}"
@@ -103,12 +102,12 @@ def write_scan(page: Page) -> None:
     table = page.section_of(files.IMPORTANCE, "Ablation scan")
     if table is None:
         return
-    rule, run = page.evidence.scan_rule, page.evidence.paths
+    rule = page.evidence.scan_rule
     order = "delta_wait_logit_mean"
     lines = Lines(lines_of(table.sort_values(order).head(SHOWN_COMPONENTS)))
     page.say(
         "Each component is removed alone at the deciding position of"
-        f" {link_to_looked_into(run, counted(int(table['n_events'].max()), 'onset'))}. The table lists the"
+        f" {counted(int(table['n_events'].max()), 'onset')}. The table lists the"
         f" {len(lines.rows)} with the lowest change of the onset token's mean logit."
         + (_COLUMNS if page.evidence.holds(files.IMPORTANCE, _ODDS, "delta_word", "kl_control") else "")
     )

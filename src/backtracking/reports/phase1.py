@@ -21,6 +21,7 @@ from backtracking.reports.outcome import write_outcome
 from backtracking.reports.page import Page
 from backtracking.reports.prefixes import write_prefixes
 from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
+from backtracking.reports.rows_behind import ArmsByName
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import ALONE, BASELINE_NAME
 
@@ -39,7 +40,11 @@ def phase1_report(
     """The whole report, computed from the run's tables; `stale`: which are out of date, and why."""
     main, *_ = config.prompting.variant_names
     page = Page(
-        "Backtracking as a state transition: Phase 1", evidence=evidence, path=path, main_variant=main
+        "Backtracking as a state transition: Phase 1",
+        evidence=evidence,
+        path=path,
+        main_variant=main,
+        rows_named=ArmsByName(evidence.paths, main),
     )
     page.say(
         f"Run {quoted(evidence.paths.run_id)}, {model_studied(evidence, config)}. Square brackets hold 95%"

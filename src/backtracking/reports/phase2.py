@@ -21,7 +21,7 @@ from backtracking.reports.mechanism import how_stable
 from backtracking.reports.onset_step import write_onset_step
 from backtracking.reports.page import Page
 from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
-from backtracking.reports.rows_behind import RowsBehind
+from backtracking.reports.rows_behind import ArmsByName, RowsBehind
 from backtracking.reports.sweeps import write_scales, write_subsets
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import BASELINE_NAME
@@ -39,7 +39,13 @@ def phase2_report(
     judged: Sequence[Verdict],
 ) -> Page:
     """The whole report, computed from both phases' tables; `stale`: which are out of date, and why."""
-    page = Page("Turning backtracking down: Phase 2", evidence=evidence, path=path)
+    asked = config.phase2 or Phase2Config()
+    page = Page(
+        "Turning backtracking down: Phase 2",
+        evidence=evidence,
+        path=path,
+        rows_named=ArmsByName(evidence.paths, asked.subset_sweep.variant),
+    )
     built_on = f", built on Phase 1 run {quoted(phase1.paths.run_id)}" if phase1 else ""
     page.say(
         f"Run {quoted(evidence.paths.run_id)}{built_on}, {model_studied(evidence, config)}. Square brackets"
@@ -50,7 +56,6 @@ def phase2_report(
     page.say_where_rows_are()
     write_verdicts(page, judged)
     write_audit(page, checks)
-    asked = config.phase2 or Phase2Config()
     _baseline(page, phase1)
     write_subsets(page, page.rows_by_arm(asked.subset_sweep.variant))
     write_scales(page, page.rows_by_arm(asked.scale_sweep.variant))

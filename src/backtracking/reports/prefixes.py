@@ -13,8 +13,8 @@ from backtracking.run.records import BASELINE_NAME
 _EXPLANATION = (
     "Right baseline completions are taken up to the end of a sentence that states a step, once as they were"
     " and once with a wrong result put in; every arm writes on from both. No arm decides here which errors"
-    " there are. An onset counts if it comes before the next step, and an error counts as caught when the"
-    " completion still ends right. The share removed is what an arm takes away from the baseline's gap"
+    " there are. An onset counts if it comes before the next step. A completion may end right without"
+    " one. The share removed is what an arm takes away from the baseline's gap"
     " between the two; it also grows when onsets come after right steps."
 )
 
@@ -49,10 +49,12 @@ def write_prefixes(page: Page, artifact: Table, drawn: Figure, behind: RowsBehin
             "Share of the gap removed", "share_removed", link=behind.prefixes(of, against=True, follows="yes")
         ),
         lines.p_values("p (Holm)", "gap_diff_p_holm"),
-        lines.rates("Errors caught", "caught_rate", link=injected(ends="right")),
-        lines.rates("Accuracy after right steps", "accuracy_right", link=right(ends="right")),
+        lines.rates("Ends right after the error", "caught_rate", link=injected(ends="right")),
+        lines.rates("Ends right after the right step", "accuracy_right", link=right(ends="right")),
         lines.points(
-            "Δ accuracy after right steps (points)", "accuracy_right_diff", right(against=True, ends="right")
+            "Δ ends right after the right step (points)",
+            "accuracy_right_diff",
+            right(against=True, ends="right"),
         ),
         lines.rates("Cut at the cap", "truncation_rate", link=behind.prefixes(of, cut="yes")),
         lines.counts("Completions", "total", injected()),

@@ -4,6 +4,8 @@ Templates escape what they are given, save what is made here: running text with 
 """
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -34,6 +36,7 @@ def as_page(document: Document, folder: Path) -> str:
     """The report as one page; `folder` is where it lies."""
     environment = _templates(escapes=True)
     environment.filters["inline"] = inline
+    environment.filters["told"] = partial(inline, rows_named=document.rows_named)
     environment.filters["linked"] = _linked
     environment.globals["drawing"] = lambda picture: drawing(folder, picture)
     style = Markup(environment.loader.get_source(environment, "style.css")[0])  # type: ignore[union-attr]
@@ -50,14 +53,16 @@ def _templates(escapes: bool = False) -> Environment:
     )
 
 
-def inline(text: str) -> Markup:
-    """Running text as HTML; everything outside the known marks is escaped."""
+def inline(text: str, rows_named: Callable[[str], str] | None = None) -> Markup:
+    """Running text as HTML, arms in it leading to their rows; everything but the known marks is escaped."""
     parts, end = [], 0
     for match in _INLINE.finditer(text):
         parts.append(_plain(text[end : match.start()]))
         code, bold, stressed, label, target = match.groups()
         if code is not None:
-            parts.append(Markup("<code>{}</code>").format(_breakable(code)))
+            name = Markup("<code>{}</code>").format(_breakable(code))
+            rows = rows_named(code) if rows_named is not None else ""
+            parts.append(Markup('<a href="{}">{}</a>').format(rows, name) if rows else name)
         elif bold is not None:
             parts.append(Markup("<strong>{}</strong>").format(bold))
         elif stressed is not None:

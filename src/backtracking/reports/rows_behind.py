@@ -1,7 +1,9 @@
 """Where the rows behind a number are to be read: links into the explorer of the run."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 
 from backtracking.artifacts.phase1 import GENERATIONS
@@ -29,13 +31,16 @@ FILTERS: Mapping[str, Mapping[str, str | Sequence[str]]] = MappingProxyType(
         "right_steps": {"steps": ("wrong", "right")},
         "graded": {"answer": ("right", "wrong")},
         "loop_rate": {"ending": "loop"},
-        "empty_rate": {"sort": "short"},
         "onsets_per_1k_tokens": {"kind": "strict", "sort": "onsets"},
         "mean_tokens": {"sort": "long"},
         "new_onset_rate": {"kind": "strict", "parts": "no_onset"},
     }
 )
-"""Which rows of an arm a metric counts, as filters of the explorer."""
+"""Which rows of an arm a metric counts, as filters of the explorer; a metric beside these has no link."""
+
+
+_NAME = re.compile(r"\w[\w.-]{0,99}")
+"""What may be the name of an arm; running text names other things too."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class RowsBehind:
 
     def __call__(self, metric: str = "", **chosen: str | Sequence[str]) -> Link:
         """Links to the rows that a metric counts, or that have these options; all rows without either."""
+        if metric and metric not in FILTERS:
+            return lambda row: ""
         return lambda row: self.of(row, {**FILTERS.get(metric, {}), **chosen})
 
     def of(self, row: TableLine, chosen: Mapping[str, str | Sequence[str]]) -> str:
@@ -105,22 +112,43 @@ class RowsBehind:
         return link_to_rows(self.run, variant, arm, **self.always)
 
 
-def link_to_rows(run: RunPaths, variant: str, arm: str, **chosen: str | Sequence[str]) -> str:
-    """A link to rows of one arm; empty where the run does not have them."""
+def file_of_rows(run: RunPaths, variant: str, arm: str) -> Path | None:
+    """Where the rows of an arm lie; none where the run does not have them."""
     names = (
         GENERATIONS.name.format(variant=variant, condition=arm),
         ARM_ROWS.name.format(variant=variant, arm=arm),
     )
-    if not any((run.root / name).exists() for name in names):
+    return next((run.root / name for name in names if (run.root / name).exists()), None)
+
+
+def link_to_rows(run: RunPaths, variant: str, arm: str, **chosen: str | Sequence[str]) -> str:
+    """A link to rows of one arm; empty where the run does not have them."""
+    if file_of_rows(run, variant, arm) is None:
         return ""
     return ADDRESS + rows_link(run=run.run_id, variant=variant, arm=arm, **chosen)
 
 
-def link_to_looked_into(run: RunPaths, words: str) -> str:
-    """Words that lead to the completions that the analyses looked into, where the run has any."""
+def say_what_was_looked_into(run: RunPaths) -> str:
+    """A sentence that leads to the completions that any analysis looked into, where the run has any."""
     if not has_rows(run):
-        return words
-    return f"[{words}]({ADDRESS}{rows_link(run=run.run_id, studied='yes')})"
+        return ""
+    looked_into = f"{ADDRESS}{rows_link(run=run.run_id, studied='yes')}"
+    return f" All completions that any analysis of the run looked into: [in the explorer]({looked_into})."
+
+
+@dataclass(frozen=True)
+class ArmsByName:
+    """Where the rows of arms and conditions are that running text names."""
+
+    run: RunPaths
+    variant: str
+
+    def __call__(self, name: str) -> str:
+        """All rows of an arm, or of a prompt format's baseline; empty where it is neither."""
+        if not _NAME.fullmatch(name):
+            return ""
+        as_arm = link_to_rows(self.run, self.variant, name)
+        return as_arm or link_to_rows(self.run, name, BASELINE_NAME)
 
 
 def has_rows(run: RunPaths) -> bool:

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from backtracking.reports.two_runs.completions import shared_completions
 from backtracking.reports.two_runs.components import compared_components, rules
 from backtracking.reports.two_runs.rates import rates
 from backtracking.reports.two_runs.settings import made_with, packages, settings
@@ -14,6 +15,8 @@ from backtracking.run.paths import RunPaths
 def compared(one: RunPaths, other: RunPaths) -> dict[str, Any]:
     """Run A beside run B; a number that is not defined is null."""
     a, b = _sides(one, other)
+    compared_rates = rates(a, b)
+    groups = dict.fromkeys((line["variant"], line["condition"]) for line in compared_rates)
     data = {
         "a": {"run_id": one.run_id, "name": a.name},
         "b": {"run_id": other.run_id, "name": b.name},
@@ -21,7 +24,8 @@ def compared(one: RunPaths, other: RunPaths) -> dict[str, Any]:
         "made_with": made_with(a, b),
         "packages": packages(a, b),
         "verdicts": compared_verdicts(a, b),
-        "rates": rates(a, b),
+        "rates": compared_rates,
+        "completions": shared_completions(a, b, groups),
         "components": compared_components(a, b),
         "selected_by": dict(zip("ab", rules(a, b), strict=True)),
     }

@@ -11,6 +11,8 @@ from backtracking.reports.two_runs.side import ComparedRun
 LOST = "delta_trigger_log_odds"
 _EARLIER = "delta_wait_logit_mean"
 """The same question in tables of an earlier implementation: the onset's logit."""
+EFFECTS = {LOST: "change of the triggers' log-odds", _EARLIER: "change of the onset token's logit"}
+"""What pages call them."""
 
 
 def compared_components(a: ComparedRun, b: ComparedRun) -> list[dict[str, Any]]:

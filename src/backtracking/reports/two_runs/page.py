@@ -10,6 +10,7 @@ from backtracking.claims.wording import counted, fixed, plainly, points, quoted,
 from backtracking.measurements.metrics import BY_NAME
 from backtracking.reports.columns import Lines
 from backtracking.reports.document import Document
+from backtracking.reports.two_runs.components import EFFECTS
 from backtracking.reports.two_runs.settings import RECORDED, lacking_record
 
 SAME = "No difference."
@@ -28,7 +29,7 @@ def page(data: Comparison) -> Document:
     )
     _lacking(document, data)
     _verdicts(document, data["verdicts"])
-    _rates(document, data["rates"])
+    _rates(document, data)
     _components(document, data)
     document.section("Settings")
     _differences(document, "Settings that differ", data["settings"])
@@ -86,15 +87,17 @@ def _outcome(verdict: Comparison | None) -> str:
     return "not judged" if verdict is None else str(verdict["outcome"])
 
 
-def _rates(document: Document, lines: Sequence[Comparison]) -> None:
+def _rates(document: Document, data: Comparison) -> None:
     document.section("Rates")
+    lines, names = data["rates"], itemgetter("variant", "condition")
+    shared = {names(counts): counts for counts in data["completions"]}
     if not lines:
         document.say("No condition is in both runs.")
         return
-    for (variant, condition), group in groupby(lines, lambda line: (line["variant"], line["condition"])):
+    for (variant, condition), group in groupby(lines, names):
         part = list(group)
         document.section(f"{quoted(condition)} under {quoted(variant)}", level=3)
-        document.say(_problems(part[0]))
+        document.say(" ".join(filter(None, (_problems(part[0]), _same(shared.get((variant, condition)))))))
         name = f"{quoted(condition)} under {quoted(variant)} in both runs"
         _table(document, name, ["Metric", "A", "B", "B − A"], [_rate(line) for line in part])
 
@@ -107,6 +110,25 @@ def _problems(line: Comparison) -> str:
     if line["paired"]:
         return f"{counts}; what follows is about the {shared:,} in both, and differences are paired by them."
     return f"{counts}, {shared:,} in both; differences are those of independent runs."
+
+
+def _same(counts: Comparison | None) -> str:
+    """How many completions are the same in both runs, and what differences then come from."""
+    if counts is None or not counts["same"]:
+        return ""
+    both, same, alike = counts["both"], counts["same"], "the same, token for token"
+    if same < both:
+        return f"Of {both:,} completions of the same problem and sample {same:,} are {alike}."
+    whole = [side for side in "ab" if counts[side] == both]
+    if len(whole) == 2:
+        return f"All {both:,} completions are {alike}, in both."
+    if not whole:
+        return f"The {both:,} completions that both have are {alike}."
+    part, other = ("A", "B") if whole == ["a"] else ("B", "A")
+    return (
+        f"All {both:,} completions of {part} are among the {counts[other.lower()]:,} of {other}, token for"
+        f" token, so differences come only from completions that {part} does not have."
+    )
 
 
 def _rate(line: Comparison) -> list[str]:
@@ -139,13 +161,20 @@ def _components(document: Document, data: Comparison) -> None:
         lacks = any("selected components" in what for side in "ab" for what in data["lacking"][side])
         document.say("Not compared." if lacks else "Neither run selected a component.")
         return
-    rules = " and ".join(f"{side.upper()} {_selected_by(data['selected_by'][side])}" for side in "ab")
-    document.say(f"{rules}. Beside each component: what its removal changed in that run's scan.")
+    rules = _how_selected(*(data["selected_by"][side] for side in "ab"))
+    document.say(f"{rules} Beside each component: what its removal changed in that run's scan.")
     _table(document, "Components that a run selected", ["Component", "A", "B"], rows, holds="text")
 
 
-def _selected_by(rule: str) -> str:
-    return "does not say how it selected" if rule == "unknown" else f"selected by {rule}"
+def _how_selected(ours: str, theirs: str) -> str:
+    """The rule of each run, said once where it is one."""
+    if ours == theirs:
+        return f"Both {_selected_by(ours, 'do not')}."
+    return f"A {_selected_by(ours)}, B {_selected_by(theirs)}."
+
+
+def _selected_by(rule: str, no: str = "does not") -> str:
+    return f"{no} say how components were selected" if rule == "unknown" else f"selected by {quoted(rule)}"
 
 
 def _component_rows(lines: Sequence[Comparison]) -> Iterator[list[str]]:
@@ -160,7 +189,7 @@ def _component_rows(lines: Sequence[Comparison]) -> Iterator[list[str]]:
 def _effect(effect: Comparison | None) -> str:
     if effect is None:
         return "not in its scan"
-    return f"`{effect['measure']}` {plainly(_cell(effect), 'x', '+.2f')}"
+    return f"{EFFECTS[effect['measure']]} {plainly(_cell(effect), 'x', '+.2f')}"
 
 
 def _differences(document: Document, name: str, lines: Sequence[Comparison]) -> None:
