@@ -62,6 +62,22 @@ def test_composed_shapes_stay_read(path):
     assert sum(right) / len(right) <= 0.05
 
 
+HAND = sorted((Path(__file__).parents[2] / "benchmarks" / "data").glob("answers_hand_*.tsv"))
+"""By hand, each read once before anything was changed by it; docs/measurement.md has the numbers."""
+
+
+@pytest.mark.parametrize("path", HAND, ids=lambda path: path.stem)
+def test_shapes_by_hand_stay_read(path):
+    lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    verdicts = [(kind, judge_answer(text.replace("⏎", "\n"), gold).correct) for gold, kind, text in lines]
+    wrong = [correct is True for kind, correct in verdicts if kind == "wrong"]
+    right = [correct is not True for kind, correct in verdicts if kind == "right"]
+    assert len(wrong) >= 90
+    assert len(right) >= 100
+    assert sum(wrong) / len(wrong) <= 0.02
+    assert sum(right) / len(right) <= 0.06
+
+
 def test_human_solutions_are_right_as_prose():
     """Solutions that people wrote, which name their answer only in passing; ten manners are in benchmarks."""
     path = shared_data() / "gsm8k_test.jsonl"

@@ -128,7 +128,7 @@ _CLOSERS = plain.phrases(
     answer; solution; explanation; end; the end; that's all; that's that; hope this helps; hope that
     helps; exactly; of course; and done; all done; we're done; i'm done; i am sure; i'm sure; no doubt;
     enjoy; voila; congratulations; well done; okay; ok; no eggs left; verified; checked; confirmed;
-    hence proved; as required; as desired"""
+    hence proved; as required; as desired; nothing else fits; nothing else works"""
 )
 
 

@@ -43,9 +43,11 @@ _BOX = re.compile(r"\\(?:boxed|fbox)\s{0,3}\{")
 _FINAL = re.compile(
     r"^####(?=[^\w\n]{0,8}[\d.,/]{1,40}[^\w\n]{0,8}$)"
     r"|\bfinal(?: (?:answer|result))?[*_ ]{0,4}(?::|=|→|⇒|\bis\b)"
-    r"|\banswer[*_ ]{0,4}(?:[:=→⇒]|is\b|isn['’]t\b)|\banswer (?:equals|comes (?:out )?to)\b"
+    r"|\banswer(?: in [a-z]{2,15}| \([a-z ]{1,20}\))?[*_ ]{0,4}(?:[:=→⇒]|is\b|isn['’]t\b)"
+    r"|\banswer (?:equals|amounts to|ends up (?:being|as))\b"
+    r"|\banswer (?:comes|came|works|worked|turns|turned)(?: out)?(?: to| as)\b"
     r"|\banswer (?:must|should|would|will|could|can|might|may|can['’]?t|cannot|couldn['’]t|won['’]t)"
-    r"(?: not)? be\b",
+    r"(?: \w+)? be\b",
     re.IGNORECASE | re.MULTILINE,
 )
 _FINAL_HINTS = ("nswer", "NSWER", "inal", "INAL", "####")
@@ -62,6 +64,8 @@ _REMARK = re.compile(
     r" (?:double[- ]?)?(?:check|verify)\b|(?:please )?(?:let me know|feel free)\b)",
     re.IGNORECASE,
 )
+_NOT_ANOTHER = re.compile(r"\W*not \W{0,3}\d", re.IGNORECASE)
+"""Not 20, since she eats 3."""
 _COMPARES = re.compile(
     r"\W*(?:that|this|it|which|she|he|they)\b.{0,40}\b(?:more|less|fewer|greater|higher|lower)\b",
     re.IGNORECASE,
@@ -212,6 +216,8 @@ def _is_about_another(text: str, start: int, stop: int, answer: Answer) -> bool:
         return True
     statement = read_statement(text, start, stop)
     same = (answer.text or "") in text[start:stop]
+    if _NOT_ANOTHER.match(text, start, stop) and not same:
+        return True
     if statement.claims:
         return same and meant(statement, text) is not None and not DOUBTS.search(text[start:stop])
     return {mention.stance for mention in statement.counted} == {Stance.DENIED} and not same
@@ -320,7 +326,8 @@ def _prose(text: str, zone: int) -> Answer | None:
 
 
 def _is_plain(statement: Statement, chosen: Mention) -> bool:
-    return is_plain(statement.tokens, chosen.first, chosen.stop)
+    same = (m for m in statement.claims if m.quantity.readings == chosen.quantity.readings)
+    return any(is_plain(statement.tokens, m.first, m.stop) for m in (chosen, *same))
 
 
 def _closes_without_answer(text: str, start: int, stop: int) -> bool:

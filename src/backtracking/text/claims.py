@@ -18,7 +18,7 @@ def meant(statement: Statement, text: str) -> Mention | None:
     claims = statement.claims
     if not claims or _is_list_of_unknowns(statement) or _only_circumstances(statement):
         return None
-    if _is_unsolved(statement):
+    if _is_unsolved(statement) or _offers_two_values(statement):
         return None
     chosen: Mention | None = None
     if len({mention.quantity.readings for mention in claims}) == 1:
@@ -80,6 +80,15 @@ def _is_list_of_unknowns(statement: Statement) -> bool:
     return len(letters) > 1
 
 
+def _offers_two_values(statement: Statement) -> bool:
+    """x = 64 or x = 72, depending on the sign."""
+    tokens = statement.tokens[statement.begin :]
+    chosen = max((at for at in range(len(tokens)) if _is_contrast(tokens, at)), default=-1)
+    equals = {at for at, token in enumerate(tokens) if token.kind == "equals"}
+    ors = [at for at in range(chosen + 1, len(tokens)) if tokens[at].word == "or" and at + 2 in equals]
+    return any(min(equals) < at for at in ors)
+
+
 def _is_unsolved(statement: Statement) -> bool:
     """2x = 18; x + 2 = 18: an only equation with an operation on a letter."""
     tokens = statement.tokens[statement.begin :]
@@ -88,7 +97,10 @@ def _is_unsolved(statement: Statement) -> bool:
     if len(equals) != 1 or named:
         return False
     begin = max((at + 1 for at in range(equals[0]) if tokens[at].text in _CLAUSE_ENDS), default=0)
-    return any(_is_unknown(tokens, at) for at in range(begin, len(tokens)))
+    end = next((at for at in range(equals[0], len(tokens)) if tokens[at].text in _CLAUSE_ENDS), len(tokens))
+    if any(mention.first - statement.begin > end for mention in statement.claims):
+        return False  # since 2x = 36, x must be 18
+    return any(_is_unknown(tokens, at) for at in range(begin, end))
 
 
 def _is_unknown(tokens: Sequence[Token], at: int) -> bool:
@@ -103,15 +115,24 @@ def _is_unknown(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _result(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
-    """What follows the last equals sign."""
+    """What follows the last equals sign, unless the sentence goes on to another number."""
     tokens = enumerate(statement.tokens)
     equals = [at for at, token in tokens if token.kind == "equals" or token.word in say.EVALUATES]
     if not equals or equals[-1] < statement.begin:
         return None
     behind = [mention for mention in statement.mentions if mention.first > equals[-1]]
-    if behind and behind[0].stance is Stance.CLAIMED:
-        return behind[0]
-    return None
+    if not behind or behind[0].stance is not Stance.CLAIMED:
+        return None
+    return None if any(_goes_on_to(statement.tokens, behind[0], other) for other in claims) else behind[0]
+
+
+def _goes_on_to(tokens: Sequence[Token], result: Mention, other: Mention) -> bool:
+    """2 × 9 = $18 in the morning and $4 in the evening; 120 km, and back again makes 240 km."""
+    between = tokens[result.stop : other.first]
+    joined = any(token.word == "and" for token in between)
+    alike = result.quantity.currency == other.quantity.currency
+    same = result.quantity.readings == other.quantity.readings
+    return other.first > result.first and joined and alike and not same and not other.aside
 
 
 def _only_currency(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
@@ -210,6 +231,31 @@ def _lists_more(statement: Statement, at: int) -> bool:
     return token_at(statement.tokens, at).text == "," and token_at(statement.tokens, at + 1).kind == "number"
 
 
+def _reached(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """Multiplying 5 by 7 we obtain 35."""
+    tokens = statement.tokens
+    return _single(
+        [
+            m
+            for m in claims
+            if token_at(tokens, m.first - 1).word in say.REACHES
+            and token_at(tokens, m.first - 2).word in ("we", "you", "i")
+        ]
+    )
+
+
+def _total(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """April: 48, May: 24, total: 72."""
+    tokens = statement.tokens
+    return _single(
+        [
+            m
+            for m in claims
+            if token_at(tokens, m.first - 1).text == ":" and token_at(tokens, m.first - 2).word in say.TOTALS
+        ]
+    )
+
+
 def _main(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
     return _single([mention for mention in claims if not mention.aside])
 
@@ -236,9 +282,11 @@ _RULES = (
     _after_contrast,
     _restated,
     _before_reason,
+    _main_clause,
     _result,
     _behind_colon,
-    _main_clause,
+    _total,
+    _reached,
     _only_currency,
     _head,
     _main,

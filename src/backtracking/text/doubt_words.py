@@ -20,6 +20,11 @@ DOUBTS = re.compile(
     r"|by no means|sic\b)"
 )
 """Spoil a number wherever they stand."""
+MENDED = re.compile(
+    r"\b(?:correct|fix|mend|repair|remov)(?:ing|ed) (?:the|that|this|my|our|an?)"
+    r" (?:mistake|error|slip|typo)s?\b"
+)
+"""Mistakes that are none any more: "after correcting the mistake, the answer is 18"."""
 RESERVES = re.compile(
     r"\b(?:unsure|reject|discard|den(?:y|ies|ied|ying)\b|revis(?:e|ed|ion|ing)\b|struck|refus|pretend"
     r"|imagin"
@@ -30,7 +35,7 @@ RESERVES = re.compile(
     r"|falls? (?:flat|short)|misses\b|hast(?:y|ily)\b|fake|faulty|joke|less (?:a|the)\b|some say|"
     r"hard to (?:believe|say|accept)|not so that|has it that|disregard|seldom"
     r"|rarely"
-    r"|ought\b|formerly|(?<!at )once\b(?! a)|no longer|had (?:she|he|they|it|we|i)\b|none of\b"
+    r"|ought\b|formerly|(?<!at )(?<!^)once\b(?! a)|no longer|had (?:she|he|they|it|we|i)\b|none of\b"
     r"|neither\b|if only"
     r"|for now\b|apart from|aside from|other than the|one in\b|as (?:low|high) as|please check|as far as"
     r"|(?:i|we) (?:first|initially|originally|earlier|once|previously)\b|at first\b)"

@@ -187,13 +187,18 @@ def _is_rounded_away(place: NumberPlace) -> bool:
 
 
 def _is_scaled(place: NumberPlace) -> bool:
-    """Half of 18, twice 18, the square root of 18."""
+    """Half of 18, twice 18, the square root of 18; twice what we found (18)."""
     nearest, farther = nearest_words(place)
+    if place.previous.kind == "open":
+        ahead = place.tokens[max(0, place.at - 6) : place.at - 1]
+        figures = any(token.kind in _FIGURES or token.word in NUMBER_WORDS - say.SCALING for token in ahead)
+        return not figures and any(token.word in say.SCALING for token in ahead)
     if farther[0] in ("log", "\\log"):
         return True  # log₂ 64
     if nearest in say.SCALING:
         return nearest not in DENOMINATORS
-    return nearest == "of" and any(word in say.SCALING or word in NUMBER_WORDS for word in farther[:2])
+    scales = say.SCALING | NUMBER_WORDS - {"grand"}  # a grand total of 18
+    return nearest == "of" and any(word in scales for word in farther[:2])
 
 
 def _is_left_open(place: NumberPlace) -> bool:

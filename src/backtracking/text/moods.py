@@ -46,10 +46,12 @@ _SUPPOSED = (
 )
 _WISHED = (
     r"\bi wish\b|\bwould that\b|\b(?:hoped|hoping) (?:for|to)\b|\bi (?:hope|expected)\b"
-    r"|^\W*(?:expected|target|goal|planned|budget)\b(?! (?:value|number))"
+    r"|^\W*(?:(?:the|her|his|their|its|our|my) )?(?:expected|target|goal|planned|plan|budget|quota|aim)\b"
+    r"(?! (?:value|number))"
 )
 _HEARSAY = (
-    r"\baccording to\b|\b(?!i\b|we\b|you\b|to\b|first\b|then\b|initially\b)\w+ (?:says|said|thinks|thought"
+    r"\baccording to\b|\b(?!i\b|we\b|you\b|to\b|all\b|first\b|then\b|initially\b)\w+ (?:says"
+    r"|said(?! and done)|thinks|thought"
     r"|claims|claimed|believes|believed|told|reckons|insists)\b|\b(?:problem|question|text|book) states\b"
     r"|\b(?:we are|we were|you are) given\b|\bwe (?:start|started|begin|began) with\b"
     r"|\b(?!problem|question|today|it|that|here|there|what)\w+'s (?:answer|guess)\b"
@@ -61,10 +63,11 @@ _MISTAKEN = (
     r"|\bif (?:we|you|one|i) (?:forget|ignore|neglect|omit|overlook|don't)\b"
 )
 _MAY_FOLLOW = (
-    r"is|isn't|are|was|wasn't|equals?|equal|comes|turns|works|to|for|in|that|we|i|you|he|she|it|they|here|then|of"
+    r"is|isn't|are|was|wasn't|equals?|equal|comes|turns|works|ends|amounts|to|for|in|that|we|i|you|he|she|it"
+    r"|they|here|then|of"
     r"|as|at|by|from|therefore|thus|and|which|because|since|so|but|should|would|will|could|can|can't|cannot|may"
-    r"|might|must be|must equal|has to be|found|given|obtained|above|below|being|now|again|with|or|if|on"
-    r"|not|line"
+    r"|might|must (?:\w+ )?(?:be|equal)|has to be|found|given|obtained|above|below|being|now|again|with|or"
+    r"|if|on|not|line"
 )
 _SAID_OF_ANSWER = (
     rf"\banswer (?!(?:{_MAY_FOLLOW})\b)[a-z]|\banswer's|\banswer ?[+*/×·÷^] ?\d"

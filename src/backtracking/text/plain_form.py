@@ -8,11 +8,13 @@ spoiled by words that show doubt or a mistake.
 from collections.abc import Collection, Sequence
 
 from backtracking.text import plain_words as plain
-from backtracking.text.doubt_words import DOUBTS, RESERVES
+from backtracking.text.doubt_words import DOUBTS, MENDED, RESERVES
 from backtracking.text.lexer import Token, token_at
 from backtracking.text.lexicon import NUMBER_WORDS
 from backtracking.text.plain_tails import is_counted, is_figure, leaves_it
+from backtracking.text.stance_words import MENDS
 
+_LONG_CLAUSE = 12
 _STRANGE = 3
 """So many unknown words make a phrase unknown."""
 
@@ -22,6 +24,7 @@ def is_plain(tokens: Sequence[Token], first: int, stop: int) -> bool:
     begin = _after_contrast(tokens, first)
     result = _is_result(tokens[begin:], first - begin)
     said = " ".join(token.word or token.text for token in tokens[begin : _before_comparison(tokens, stop)])
+    said = MENDED.sub("", said)
     if DOUBTS.search(said) or (not result and RESERVES.search(said)):
         return False
     if result:
@@ -30,6 +33,7 @@ def is_plain(tokens: Sequence[Token], first: int, stop: int) -> bool:
         return False  # a would-be 18
     told = _is_only_told(tokens[:first], tokens[stop:])
     counts = any(token.kind == "word" and is_counted(token) for token in tokens[stop : stop + 3])
+    counts = counts or tokens[first].kind == "money"
     return not told and _leads_plainly(tokens[begin:first], counts=counts) and leaves_it(tokens[stop:])
 
 
@@ -65,7 +69,7 @@ def _turns(tokens: Sequence[Token], begin: int, at: int) -> bool:
 
 def _denies(tokens: Sequence[Token]) -> bool:
     """It isn't 20, …"""
-    negated = any(token.word in ("not", "no") or token.word.endswith("n't") for token in tokens)
+    negated = any(token.word in ("not", "no", "wrong") or token.word.endswith("n't") for token in tokens)
     return negated and any(is_figure(token) for token in tokens)
 
 
@@ -118,7 +122,7 @@ def _states(words: Sequence[Token], *, labelled: bool, counts: bool) -> bool:
         )
     if words[at].text == ":":
         return labelled or _is_label(words[:at], counts=counts)
-    if _known(words[: at + 1], plain.OPENERS):
+    if _known(words[: at + 1], plain.OPENERS) or (words[at].word == "that" and _known(words, plain.HEAD)):
         return True
     pointed = token_at(words, at - 1).word in ("there", "it", "that", "this")
     named = words[at].word in plain.COPULAS and not pointed
@@ -133,6 +137,8 @@ def _is_skipped(words: Sequence[Token], at: int) -> bool:
     if word == "of":
         return token_at(words, at - 1).word == "total" and token_at(words, at - 2).word == "a"
     named = at > 1 and words[at].text[:1].isupper() and words[at - 1].word in plain.STATES  # "takes Ann 18"
+    owner, verb = token_at(words, at - 1).word, token_at(words, at - 2).word
+    named = named or (owner in plain.OWNERS and verb in plain.STATES)  # "owes his sister 18"
     return word in plain.ADVERBS or word in NUMBER_WORDS or named
 
 
@@ -144,7 +150,9 @@ def _announces(words: Sequence[Token], answer: int) -> bool:
     comma = max((at for at in range(answer) if words[at].text == ","), default=-1)
     if token_at(words, begin).word in plain.LEADING_CLAUSES and any(map(is_figure, words[begin:comma])):
         begin = comma + 1
-    return _known(words[begin:], plain.HEAD)
+    in_what = range(answer + 2, len(words))
+    named = {k for k in in_what if words[k - 1].text in ("(", "in") and is_counted(words[k])}
+    return _known([words[k] for k in range(begin, len(words)) if k not in named], plain.HEAD)
 
 
 def _known(words: Sequence[Token], known: Collection[str]) -> bool:
@@ -153,16 +161,39 @@ def _known(words: Sequence[Token], known: Collection[str]) -> bool:
 
 def _only_leads_on(words: Sequence[Token]) -> bool:
     """Of the 30 students, …; so, …"""
-    if not words or _known(words, plain.OPENERS):
+    while words and (words[0].word in plain.CONCLUDES or words[0].text == ","):
+        words = words[1:]
+    if not words or _known(words, plain.OPENERS) or _says_how(words):
         return True
     if any(token.word in plain.VAGUE for token in words):
         return False
-    leading = words[0].word in plain.LEADING_CLAUSES or words[0].word in plain.STATING
+    return _is_fact(words) or any(token.word in MENDS for token in words) or _is_known_lead(words)
+
+
+def _is_known_lead(words: Sequence[Token]) -> bool:
+    """Whether hardly a word of what leads to a statement is unknown."""
     strange = sum(not _is_part_of_quantity(token) for token in words[1:])
     if _has_figures(words):
         return strange < _STRANGE
+    leading = words[0].word in plain.LEADING_CLAUSES or words[0].word in plain.STATING
     names = len(words) > 1 and all(token.text[:1].isupper() for token in words if token.kind == "word")
     return strange == 0 and ((leading and words[0].word != "if") or names)
+
+
+def _says_how(words: Sequence[Token]) -> bool:
+    """Counting Sunday too, …: a participle tells how it was worked out, unless it omits or assumes."""
+    first = words[0].word
+    if " ".join(token.word for token in words if token.kind == "word") in plain.LEADING_IDIOMS:
+        return True
+    return first.endswith("ing") and first not in plain.OMITTING and len(words) < _LONG_CLAUSE
+
+
+def _is_fact(words: Sequence[Token]) -> bool:
+    """Although she sold fewer in May, …: a clause of its own that tells what is so, whatever follows."""
+    begin = 1 + (words[0].word == "even")
+    subject = token_at(words, begin)
+    told = subject.word in plain.SUBJECT_OPENERS | plain.WHOLES or subject.text[:1].isupper()
+    return words[begin - 1].word in plain.FACTS and told and len(words) < _LONG_CLAUSE
 
 
 def _has_figures(words: Sequence[Token]) -> bool:
@@ -202,7 +233,11 @@ def _begins_subject(words: Sequence[Token], at: int, begin: int) -> bool:
         return False
     if before.text[:1].isupper() and token.text[:1].isupper() and at > begin + 1:
         return False  # Main Street
+    if token.word == "each" and before.word in plain.SUBJECT_OPENERS:
+        return False  # they each
     joins = plain.PLACED_BY | plain.STATES | plain.STATING | plain.COPULAS | plain.GIVES
+    if token.word in ("we", "you") and before.word == "and":
+        return True  # multiply and you get
     return before.word not in joins and before.word not in ("and", "than", "as", "or", "all", "both", "but")
 
 
@@ -219,6 +254,8 @@ def _is_restatement(words: Sequence[Token], at: int) -> bool:
 
 def _is_label(words: Sequence[Token], *, counts: bool) -> bool:
     """Total cost: 18; apples left: 18; Ann: 18; $9 a week for 2 weeks: 18."""
+    if words and words[0].word in plain.LEADING_CLAUSES and words[0].word.endswith("ing"):
+        return _only_leads_on(words)
     return any(map(is_figure, words)) or all(
         token.word in plain.LABELS
         or token.word in plain.HEAD
@@ -234,6 +271,8 @@ def _takes_number(words: Sequence[Token], at: int, *, counts: bool) -> bool:
     """Whether a verb states the number, or a preposition behind a word that takes it."""
     word, before = words[at].word, token_at(words, at - 1).word
     if word in plain.PREPOSITION_LEADS:
+        if _has_amount_of(words, at):
+            return True
         of_sum = word in ("of", "to", "as", "in")
         return _takes_preposition(words, at) and (not of_sum or _is_quantity(words[: at - 1], counts=False))
     if word in plain.COPULAS:
@@ -245,11 +284,19 @@ def _takes_number(words: Sequence[Token], at: int, *, counts: bool) -> bool:
     return word in plain.STATES and _has_subject(words, at)
 
 
+def _has_amount_of(words: Sequence[Token], at: int) -> bool:
+    """The rectangle has an area of."""
+    noun, article, verb = (token_at(words, at - k).word for k in (1, 2, 3))
+    return noun in plain.PREPOSITION_LEADS["of"] and article in ("a", "an") and verb in ("has", "have", "had")
+
+
 def _takes_preposition(words: Sequence[Token], at: int) -> bool:
     """Total of, comes to, left with, drives at."""
     takers = plain.PREPOSITION_LEADS[words[at].word]
     if words[at].word in ("for", "in", "with"):
         return not takers.isdisjoint(token.word for token in words[max(0, at - 7) : at])
+    if words[at].word == "to" and any(token.word in plain.BRINGS for token in words[max(0, at - 4) : at]):
+        return True  # brings her total to
     back = at - 1 - (token_at(words, at - 1).word in ("up", "down", "out", "off", "back", "only"))
     return token_at(words, back).word in takers or (
         words[at].word == "to" and is_figure(token_at(words, back))

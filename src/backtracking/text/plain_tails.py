@@ -118,6 +118,18 @@ def _behind_word(tail: Sequence[Token], at: int) -> int | None:
     return at + 1 if word in plain.HAPPENS or _closes(tail[at]) else None
 
 
+def _behind_as(tail: Sequence[Token], at: int) -> int | None:
+    """As the final result."""
+    end = _phrase_end(tail, at + 1)
+    phrase = tail[at + 1 : end]
+    return end if phrase and all(t.word in plain.PREDICATES or t.word in plain.HEAD for t in phrase) else None
+
+
+def _behind_down(tail: Sequence[Token], at: int) -> int | None:
+    """18 dollars, down from 24; not "upside down"."""
+    return at + 1 if token_at(tail, at + 1).word == "from" else None
+
+
 def _behind_apart(tail: Sequence[Token], at: int) -> int | None:
     """18 miles apart; not "apart from the tip"."""
     return at + 1 if token_at(tail, at + 1).kind in ("none", "stop") else None
@@ -198,6 +210,9 @@ _BEHIND: dict[str, Callable[[Sequence[Token], int], int | None]] = {
     "over": _behind_over,
     "out": _behind_out,
     "apart": _behind_apart,
+    "down": _behind_down,
+    "as": _behind_as,
+    "up": _behind_down,
     "the": _behind_the,
     "while": _behind_while,
     "when": _behind_when,
@@ -235,8 +250,10 @@ def _is_errand(phrase: Sequence[Token]) -> bool:
     done = [token for token in phrase[1:] if is_figure(token)]
     if any(token.word in plain.SCALES_BEHIND for token in phrase):
         return False
+    vague = any(token.word in plain.VAGUE or token.word in plain.PERSONS for token in phrase)
+    packs = phrase[0].word in plain.BASES and len(phrase) == 2 and not vague
     return not is_figure(phrase[0]) and (
-        len(phrase) == 1 or bool(done) or _is_harmless(phrase[1:]) or _is_harmless(phrase)
+        len(phrase) == 1 or bool(done) or packs or _is_harmless(phrase[1:]) or _is_harmless(phrase)
     )
 
 
@@ -257,18 +274,32 @@ def _is_circumstance(preposition: str, tail: Sequence[Token], begin: int, end: i
     if preposition == "in" and any(token.word.endswith("'s") for token in phrase):
         return False  # in Tom's notes
     errand = preposition == "for" and token_at(tail, end).word == "to"
-    return errand or _is_harmless(phrase) or _is_known_place(preposition, tail, begin, end)
+    return (
+        errand
+        or _is_done_before(preposition, phrase)
+        or _is_harmless(phrase)
+        or _is_known_place(preposition, tail, begin, end)
+    )
+
+
+def _is_done_before(preposition: str, phrase: Sequence[Token]) -> bool:
+    """After shopping; after paying taxes; not "after rounding"."""
+    first = phrase[0].word
+    done = preposition == "after" and first.endswith("ing") and first not in plain.OPERATING
+    return done and (len(phrase) == 1 or (len(phrase) == 2 and _is_harmless(phrase[1:])))
 
 
 def _tells_how(phrase: Sequence[Token]) -> bool:
     """By selling eggs; by Friday; by 6 kids."""
-    return phrase[0].word in plain.STATING or phrase[-1].text[:1].isupper() or any(map(is_figure, phrase))
+    timed = phrase[0].word == "the" and phrase[-1].word in plain.TIMES
+    named = phrase[0].word in plain.STATING or phrase[-1].text[:1].isupper()
+    return timed or named or any(map(is_figure, phrase))
 
 
 def _is_known_place(preposition: str, tail: Sequence[Token], begin: int, end: int) -> bool:
     """For her lawnmower; 18 students in the hall."""
     phrase = tail[begin:end]
-    owned = phrase[0].word in ("her", "his", "their", "its") and preposition in ("for", "to", "with", "from")
+    owned = phrase[0].word in ("her", "his", "their", "its")
     placed = phrase[0].word == "the" and tail[0].kind == "word" and is_counted(tail[0])
     vague = any(token.word in plain.VAGUE for token in phrase)
     return (owned or placed) and not vague and len(phrase) <= 2 + owned
@@ -277,6 +308,8 @@ def _is_known_place(preposition: str, tail: Sequence[Token], begin: int, end: in
 def _is_share(tail: Sequence[Token], begin: int, end: int) -> bool:
     """Of milk; of the 60 students; out of 60 students passed; ¾ of it."""
     phrase = [token for token in tail[begin:end] if token.word != "of"]
+    rate = next((k for k, token in enumerate(phrase) if token.word in ("a", "an", "per", "each") and k), None)
+    phrase = phrase[:rate]  # of coffee a week
     words = [token.word for token in phrase]
     if not words or not plain.PERSONS.isdisjoint(words):
         return False
@@ -316,7 +349,8 @@ def _behind_bracket(tail: Sequence[Token], at: int) -> int | None:
     closing = next((k for k in range(at, len(tail)) if tail[k].kind == "close"), len(tail))
     inside = tail[at:closing]
     denied = token_at(inside, 1).word in ("not", "and") and any(map(is_figure, inside))
-    known = all(
+    reason = token_at(inside, 1).word in ("since", "because")
+    known = reason or all(
         token.kind != "word" or token.word in plain.IN_BRACKETS or is_counted(token) or is_figure(token)
         for token in inside
     )

@@ -34,9 +34,25 @@ MISSTEPS = word_set("miscounted misread miscalculated misspoke misunderstood err
 """Before a break, words that take back what was said: "I miscounted: it is 18"."""
 CONCLUDES = word_set("so therefore thus hence")
 ANSWERS = word_set("answer answer's answers ans")
+FACTS = word_set("although though while whereas once after because since")
+"""What opens a clause that tells what is so, and leaves the main clause as it is."""
+WHOLES = word_set("both all everything everyone nothing nobody neither none")
+LEADING_IDIOMS = phrases(
+    """when all is said and done; all in all; all told; at the end of the day; in the final tally; at long
+    last; taken together; taking everything together; putting it all together; adding it all up"""
+)
+"""What may open a statement, whatever its words mean by themselves."""
+OMITTING = _gerunds(
+    """ignore forget neglect omit skip overlook miss leave exclude discount disregard assume suppose pretend
+    round estimate guess approximate misread confuse mistake imagine say claim believe think hope wish
+    consider bar drop fail speak read judge look go allow grant depend vary barring"""
+) | word_set("barring forgetting omitting skipping dropping according pending")
+"""Participles that leave something out, or only assume it."""
+OWNERS = word_set("his her their our my your its")
+BRINGS = word_set("brings bring brought bringing")
 COPULAS = word_set(
     """is are was were be been it's that's there's he's she's they're equals equal totals total becomes
-    became turns turned"""
+    became turns turned remain remains"""
 )
 GIVES = word_set("gives give gave yields yield leaves leave left shows produces returns means")
 """Verbs whose subject must be a calculation: "adding these gives 18"."""
@@ -49,9 +65,11 @@ _REGULAR = """
     slice order deserve reach burn visit pass recycle repair sign arrange place owe turn reduce increase
     average skip post add ship export import transport haul move house accommodate host include welcome
     publish record perform examine treat adopt rescue wrap decorate assemble manufacture create design
-    develop craft carve stitch iron fold display sort process dial call text greet train coach interview
+    develop wait craft carve stitch iron fold display sort process dial call text greet train coach interview
     water rake stack tow replace install drill mine pump drain boil roast brew mix jog sprint skate sail
-    row fish hunt kick toss roll sketch photograph film download upload open fill"""
+    row fish hunt kick toss roll sketch photograph film download upload open fill pocket inherit acquire
+    accumulate retrieve trim prune sip chew swallow repay withdraw hatch groom edit translate supervise
+    occupy operate maintain inspect assist fetch grill squeeze sew crochet fertilize transplant"""
 _PRESENT = """
     make get spend sell buy give eat drink write draw run drive ride fly swim win take keep grow catch
     find see send build knit sew teach sleep lay fit seat feed hold bring lend leave go pay cut put cost"""
@@ -92,16 +110,17 @@ TO_GOVERNORS = word_set(
 )
 """What may stand before "to" and such a verb: "he needs to read 18"."""
 _SUMS = """total sum amount profit balance average loss change answer result value score number cost price
-    difference product quotient length width height area volume speed distance weight age income revenue
-    discount tip tax bill rate maximum minimum mean median perimeter savings earnings pay salary"""
+    difference product quotient count tally length width height area volume speed distance weight age
+    income revenue discount tip tax bill rate maximum minimum mean median perimeter savings earnings pay
+    salary"""
 PREPOSITION_LEADS = {
     "of": word_set(_SUMS),
     "to": word_set(
         """comes come came equal amounts amounted amount adds add adding sums sum up rounds simplifies
     evaluates works reduces totals leads increases increased grows grew rises rose drops dropped falls
-    fell down"""
+    fell down brings bring brought bringing"""
     ),
-    "with": word_set("left ends end ended up leaves leaving leave remains remained"),
+    "with": word_set("going left ends end ended up leaves leaving leave remains remained"),
     "at": word_set(
         """speed drives runs travels rides walks drove ran is remains stays arrive arrives stands priced sells
     valued rate moves going moving pace sold bought comes ends"""
@@ -110,7 +129,7 @@ PREPOSITION_LEADS = {
         """sells sold bought buys pays works worked lasts lasted walked ran drove played sell buy each biked
     hiked cycled swam practiced studied slept traveled travelled rode waited trained"""
     ),
-    "in": word_set("results resulting result total all brings will"),
+    "in": word_set("results resulting result total all brings bring brought bringing will"),
     "as": word_set("answer result total"),
     "than": word_set("other"),
     "by": word_set(
@@ -123,13 +142,13 @@ ADVERBS = word_set(
     actually finally definitely certainly surely evidently obviously altogether together all the a an
     another additional total about approximately roughly around us him her them me you our his their its
     my both these those this overall already really eventually today back each out away home and
-    surprisingly"""
+    surprisingly ergo extra"""
 )
 """What may stand between a verb and its number."""
 OPENERS = ADVERBS | word_set(
     """ok okay alright right well great sure yes consequently accordingly conclusion summary sum it that
     this in to conclude summarize get we i obtain find at last follows means by hand short put sorry
-    oops think believe thereby wait up"""
+    oops think believe thereby wait up told"""
 )
 """What may open a statement right before its number: "so it is 18", "altogether 18"."""
 HEAD = (OPENERS | COPULAS | ANSWERS) - word_set("us him her them") | word_set(
@@ -141,16 +160,22 @@ HEAD = (OPENERS | COPULAS | ANSWERS) - word_set("us him her them") | word_set(
     using will would come comes with given above below combining end everything everyone arrive arrived
     step calculation calculations computation math per day week month year hour minute no doubt hard
     easy difficult not believe because since simplification simplifying rounding after without any
-    shadow there i e remains gave concluded done"""
+    shadow there i e remains gave concluded done works worked turns turned out amounts ends end up being
+    i'd arrived none other than"""
 )
 """The words around "answer" in a plain announcement."""
 LEADING_CLAUSES = word_set(
     """since because as given after with adding subtracting multiplying dividing combining putting using
     from based when having by summing without plugging substituting counting taking of out in on at for
-    if every each"""
+    if every each correcting fixing totaling totalling"""
 )
 """What may open a clause before a statement: "since 2 + 3 = 5, the answer is …"."""
-LABELS = word_set(
+DONE = word_set(
+    """sold bought eaten used needed spent earned made paid saved given taken read driven walked baked
+    planted picked collected donated owed won produced delivered served"""
+)
+OPERATING = word_set("rounding doubling halving tripling squaring adding subtracting multiplying dividing")
+LABELS = DONE | word_set(
     f"""{_SUMS} ans apples left remaining final x y n solution time conclusion therefore thus so hence
     follows have get is for in per and each to be her his their its our my all correct daily weekly
     monthly annual overall altogether summary this question step as today a day week month year an hour
@@ -171,7 +196,8 @@ QUANTITIES = (
     has had got need needs must will would should being does did do on with from if when because since
     or than into what population membership attendance size count net such least possible missing
     unknown between them him account plus minus times divided multiplied squared cubed less rounded up
-    after he'll she'll they'll i'm certain sure none anything can't both"""
+    after grand he'll she'll they'll i'm certain sure none anything can't both applied included deducted
+        subtracted added removed counted"""
     )
 )
 """What may be said to be a number: "the total cost of the two shirts is 18"."""
@@ -211,11 +237,11 @@ CONNECTS = PLACED_BY | word_set(
 """Words that end the name of what is counted."""
 INSIDE_PHRASES = word_set("of a an each every per i we you")
 INNOCENT_PHRASES = phrases(
-    """in total; in all; in the end; in cash; in profit; in sales; in revenue; in change; in tips; in
-    savings; in earnings; in income; in addition; in advance; of profit; of change; of money; of income;
-    at last; in return; of them; in hand; at home; at school; at work; to spare; on foot; of age; in
-    length; in width; in height; in weight; in area; by bus; by car; of the rest; without any doubt;
-    without a doubt"""
+    """in total; in all; in order; in the end; in cash; in profit; in sales; in revenue; in change; in
+    tips; in savings; in earnings; in income; in addition; in advance; of profit; of change; of money;
+    of income; at last; in return; of them; in hand; at home; at school; at work; to spare; on foot; of
+    age; in length; in width; in height; in weight; in area; by bus; by car; of the rest; without any
+    doubt; without a doubt"""
 )
 NO_UNIT = word_set(
     """given granted provided considering assuming barring pending seldom rarely never save bar so had were
@@ -237,7 +263,7 @@ VAGUE = word_set(
 NO_THINGS = frozenset(word for word in STATES | GIVES if word.endswith("s")) - word_set(
     """plants packs slices orders visits turns cuts prints jumps hikes rides runs scores stores shares uses
     loads posts records ships rows leaves designs crafts displays sorts calls texts trains hosts mines pumps
-    rolls films houses sails charges rents wraps"""
+    rolls films houses sails charges rents wraps pockets"""
 ) | word_set("misses covers belongs fails seems ignores assumes this always perhaps besides does has was")
 """Verbs that look like plurals."""
 SUBJECT_OPENERS = word_set(
@@ -259,7 +285,8 @@ PREDICATES = word_set(
     remaining also indeed what how many much is are she he they it we have has had makes earns now
     therefore thus then so exactly simply just clearly sold eaten used all in day per each every a an of
     for to paid saved spent by at on requested desired asked question problem this boxed enough over
-    picked given girls boys and minimum maximum possible that more less fewer apart get most them"""
+    picked given girls boys and minimum maximum possible that more less fewer apart get most them was were
+    been looking wanted"""
 )
 """What a number may be said to be: "18 is the answer"."""
 IN_BRACKETS = word_set(
@@ -280,12 +307,19 @@ REMARKS = word_set(
     each per rest"""
 )
 CLOSING_REMARKS = phrases(
-    """it is; that is the answer; that's the answer; is the answer; and nothing else; no doubt; and i am
-    confident; without doubt; without a doubt; without any doubt; to be exact; to be precise; and
-    nothing more; no more and no less; and no more; and this is the minimum possible; and that is the
-    answer; and that is it; so far; and that's it; as required; as desired; as expected"""
+    """it is; is the only possibility; is the only solution; that is the answer; that's the answer; is the
+    answer; and nothing else; no doubt; and i am confident; without doubt; without a doubt; without any
+    doubt; to be exact; to be precise; and nothing more; no more and no less; and no more; and this is
+    the minimum possible; and that is the answer; and that is it; so far; and that's it; as required; as
+    desired; as expected; as computed; as calculated; as shown; as found; as derived; as needed; as
+    requested; as above; and we're done; and we are done; nothing else fits; nothing else works; and
+    nothing else fits"""
 )
-FOLLOWS_COMMA = TAIL | PLACED_BY | word_set("each every earning making leaving giving")
+TIMES = word_set(
+    "evening morning afternoon night noon midnight day week month year end weekend dinner lunch time bedtime"
+)
+"""By when: "by the evening"."""
+FOLLOWS_COMMA = TAIL | PLACED_BY | word_set("each every earning making leaving giving down up")
 GREATER = word_set(
     "more farther further longer older taller faster higher heavier larger bigger wider deeper"
 )

@@ -38,11 +38,15 @@ UNDENIED = word_set("no without none anything nothing")
 """No wrong …, none other than: before a pair that would deny."""
 BEFORE_ONE = word_set("no this that each every any which another last the only first")
 BEHIND_ONE = word_set("might can could should must who would has needs may of day gets is")
-NEGATORS = word_set(
+REJECTS = word_set(
+    "reject rejects rejected exclude excludes excluded eliminate eliminates eliminated discard discards "
+    "discarded refute refutes refuted disprove disproves disproved dismiss dismisses dismissed disregard "
+    "disregards"
+)
+"""Verbs whose object is thrown out, an equation too: "we discard x = 18"."""
+NEGATORS = REJECTS | word_set(
     "not never nobody neither nor without except cannot hardly scarcely nowhere unlike no-one "
-    "reject rejects rejected exclude excludes excluded eliminate eliminates eliminated discard discarded "
-    "fail fails failed failing lack lacks lacked lacking avoid avoids avoided refute refutes refuted "
-    "disprove disproves disproved dispute disputes disputed dismiss dismisses dismissed disregard disregards"
+    "fail fails failed failing lack lacks lacked lacking avoid avoids avoided dispute disputes disputed"
 )
 BENIGN = word_set("hard difficult only surprising surprisingly mistaken counting including clear just")
 TRUTH = word_set(
@@ -76,6 +80,8 @@ ASIDE = word_set(
     "over under through among between into when while if only other another using despite"
 )
 MISTAKES = word_set("naive careless hasty tempting mistake mistakenly wrongly incorrectly trap")
+MENDS = word_set("correcting fixing mending removing corrected fixed")
+BRINGS_IN = word_set("bring brings brought take takes took rake rakes raked")
 ATTEMPTS = word_set("answer guess attempt claim")
 ALL = word_set("anything everything nothing all anyone")
 OTHERS = word_set("many some most others people students someone one you")
@@ -83,8 +89,12 @@ SAY = word_set("think say believe answer claim guess expect thought")
 DETERMINERS = word_set(
     "the a an his her its their all these those both about exactly just last next first my your"
 )
+NEEDS = word_set("has have had need needs needed able going must")
+"""Before "to" and a verb they say how many it is about: "has to read 18"."""
 TAKES_RESULT = word_set("be get equal have make pay earn spend")
 SUMS = word_set("total sum amount maximum minimum profit")
+REACHES = word_set("get obtain find got obtained found arrive reach")
+TOTALS = word_set("total sum altogether overall together")
 SUMS_UP = word_set("add adds sum sums come comes total totals tally adding added comes")
 NO_AMOUNTS = word_set(
     "multiple factor divisor power fraction root third quarter half percentage pair box bag pack group set "

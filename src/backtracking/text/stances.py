@@ -58,7 +58,7 @@ class _Scope:
         """Take in one token that is no part of a number."""
         token = tokens[at]
         if _denies(tokens, at):
-            self.denied, self._sticky = True, _is_about_truth(tokens, at)
+            self.denied, self._sticky = True, _is_about_truth(tokens, at) or token.word in say.REJECTS
         elif _is_someones_mistake(tokens, at):
             self.denied = self._sticky = True
         elif _is_guess(tokens, at):
@@ -82,7 +82,7 @@ def read_mentions(tokens: Sequence[Token]) -> Iterator[Mention]:
     at = 0
     while at < len(tokens):
         read = read_quantity(tokens, at) if _may_begin(tokens[at]) else None
-        if read is None:
+        if read is None or _is_grand_total(tokens, read[1]):
             scope.take(tokens, at)
             at += 1
             continue
@@ -94,6 +94,11 @@ def read_mentions(tokens: Sequence[Token]) -> Iterator[Mention]:
             continue
         yield Mention(quantity, _stance(place, scope), _is_aside(place), at, stop)
         at = stop
+
+
+def _is_grand_total(tokens: Sequence[Token], stop: int) -> bool:
+    """A grand total: no thousand."""
+    return tokens[stop - 1].word == "grand" and token_at(tokens, stop).word in ("total", "sum")
 
 
 def _may_begin(token: Token) -> bool:
@@ -129,6 +134,8 @@ def _is_someones_mistake(tokens: Sequence[Token], at: int) -> bool:
     previous, word, following = (token_at(tokens, at + k).word for k in (-1, 0, 1))
     if word == "but":
         return previous in say.ALL
+    if token_at(tokens, at - 2).word in say.MENDS:
+        return False  # after correcting the mistake
     return word in say.MISTAKES or (word == "previous" and following in say.ATTEMPTS)
 
 
@@ -198,9 +205,12 @@ def _is_aside(place: NumberPlace) -> bool:
     bare = _without_determiners(before)
     if not say.SUBORDINATORS.isdisjoint(before):
         return True
+    if bare[:1] == ["in"] and not say.BRINGS_IN.isdisjoint(bare[1:2]):
+        return False
     if bare and bare[0] in say.ASIDE:
         return bare[0] != "of" or not _is_amount_of(place)
-    infinitive = len(bare) > 1 and bare[1] == "to" and bare[0] not in say.TAKES_RESULT
+    needed = not say.NEEDS.isdisjoint(bare[2:3])  # has to read 18
+    infinitive = bare[1:2] == ["to"] and bare[0] not in say.TAKES_RESULT and not needed
     return definite or infinitive
 
 
