@@ -13,7 +13,7 @@ at 5% after every wave.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -81,9 +81,15 @@ class Sums:
     after_wrong: Array
     right: Array
     after_right: Array
+    samples: int = SAMPLES
+
+    def each(self, change: Callable[[Array], Array]) -> "Sums":
+        """The same change of every array."""
+        parts = {name: change(part) for name, part in vars(self).items() if name != "samples"}
+        return replace(self, **parts)
 
     def first(self, problems: int) -> "Sums":
-        return Sums(*(part[..., :problems] for part in vars(self).values()))
+        return self.each(lambda part: part[..., :problems])
 
 
 def simulate(
@@ -128,7 +134,7 @@ def simulate(
                 roused = np.where(hit, alike(change / (1 - before) / share, size), 0.0)
                 onsets.append(of_all + draw.binomial(steps[-1] - of_all, roused))
     parts = (answers, wrong, after_wrong, right, after_right)
-    return Sums(*(np.stack(part, axis=1).astype(float) for part in parts))
+    return Sums(*(np.stack(part, axis=1).astype(float) for part in parts), samples)
 
 
 @dataclass(frozen=True)
@@ -163,10 +169,10 @@ def _paired(influence: Array, value: Array, used: Mask, step: Array) -> Paired:
 
 def accuracy_change(sums: Sums) -> Paired:
     """`paired_difference`, for as many samples of every problem."""
-    change = (sums.right_answers[:, 1:] - sums.right_answers[:, :1]) / SAMPLES
+    change = (sums.right_answers[:, 1:] - sums.right_answers[:, :1]) / sums.samples
     value = change.mean(-1)
     influence = (change - value[..., None]) / change.shape[-1]
-    step = np.full(value.shape, 2 / (SAMPLES * change.shape[-1]))
+    step = np.full(value.shape, 2 / (sums.samples * change.shape[-1]))
     return _paired(influence, value, np.ones(change.shape, bool), step)
 
 
@@ -185,11 +191,11 @@ def change_within(top: Array, bottom: Array) -> Paired:
     return _paired(influence, value[..., 0], used, step)
 
 
-def exact_p(changes: Array, mean: float) -> Array:
+def exact_p(changes: Array, mean: float, samples: int = SAMPLES) -> Array:
     """p of these changes by problem if the true mean is no more (`Values.p_at_most`, all sweeps at once)."""
-    kinds = np.arange(-SAMPLES, SAMPLES + 1)
-    counts = ((changes * SAMPLES).round()[..., None] == kinds).sum(-2).astype(float)
-    places = np.append(kinds / SAMPLES, -1.0) - mean
+    kinds = np.arange(-samples, samples + 1)
+    counts = ((changes * samples).round()[..., None] == kinds).sum(-2).astype(float)
+    places = np.append(kinds / samples, -1.0) - mean
     sizes = np.concatenate([counts, np.ones((*counts.shape[:-1], 1))], axis=-1).reshape(-1, len(places))
     grid = np.exp(np.linspace(np.log(1e-6), np.log(1e4), 600))
     found = np.empty(len(sizes))
@@ -246,6 +252,8 @@ class Judged:
     settled: Mask
     accuracy: Paired
     after_wrong: Paired
+    removed: Array
+    """The share of the baseline's onsets that an arm takes away."""
 
 
 def judge(sums: Sums, problems: int, rule: Rule, going: Mask) -> Judged:
@@ -265,16 +273,16 @@ def judge(sums: Sums, problems: int, rule: Rule, going: Mask) -> Judged:
     inside = np.all([(end > -MARGIN) & (end < MARGIN) for way in ways for end in way.ends(level)], axis=0)
     verdict = np.where(inside, NO_EFFECT, OPEN)
     verdict[(removed < 0) & (more[0] | more[1])] = RAISES
-    changes = (seen.right_answers[:, 1:] - seen.right_answers[:, :1]) / SAMPLES
+    changes = (seen.right_answers[:, 1:] - seen.right_answers[:, :1]) / seen.samples
     if fell.any():
-        verdict[fell] = np.where(exact_p(changes, -MARGIN) < level / 2, HELD, OPEN)[fell]
+        verdict[fell] = np.where(exact_p(changes, -MARGIN, seen.samples) < level / 2, HELD, OPEN)[fell]
     high = accuracy.ends(level)[1]
-    lost = exact_p(-changes, MARGIN) < level / 2 if rule.looks is None else high < -MARGIN
+    lost = exact_p(-changes, MARGIN, seen.samples) < level / 2 if rule.looks is None else high < -MARGIN
     verdict[lost] = DESTRUCTIVE
-    half = seen.right_answers[:, :1].mean(-1) / SAMPLES / 2
+    half = seen.right_answers[:, :1].mean(-1) / seen.samples / 2
     seems_destroyed = (accuracy.value < -half) & (high > -half)
     settled = np.isin(verdict, (DESTRUCTIVE, NO_EFFECT, HELD)) & ~seems_destroyed
-    return Judged(verdict, settled, accuracy, ways[0])
+    return Judged(verdict, settled, accuracy, ways[0], removed)
 
 
 @dataclass(frozen=True)

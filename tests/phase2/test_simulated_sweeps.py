@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from benchmarks import sequential
-from benchmarks.search import as_tables
+from benchmarks import search, sequential
 
 from backtracking.interventions import Arm, Condition
 from backtracking.measurements.bounded import values_by_problem
@@ -48,7 +47,7 @@ def test_differences_and_bounds_are_those_of_the_tables(sums):
 
 def test_arms_stop_where_sweeps_stop_them(sums):
     ended = sequential.stopping(sums, MIX, planned(sequential.PROBLEMS))
-    parts = as_tables(sums, 0, sequential.SAMPLES)
+    parts = search.as_tables(sums, 0)
     arms = [Arm(name, name, None, (Condition(name=name),)) for name in parts]
 
     def grow(some, count):
@@ -73,3 +72,32 @@ def test_few_false_verdicts_most_rows_spared_and_naive_testing_is_caught():
     assert line.false_stop <= 0.08
     near = sequential.measure(sequential.MIXES["arms at the margin"], 60, np.random.default_rng(3))
     assert near.false_naive > 0.5 > 2 * near.false_stop
+
+
+def test_arms_of_a_search_stop_where_searches_stop_them():
+    """All at once, and one by one with the package's own waves, table and contest."""
+    generator, looks = np.random.default_rng(3), planned(30)
+    truths = [*search.drawn_arms(generator)[0][:10], search.BEST]
+    each = [sequential.simulate(truths, 1, generator, search.SAMPLES).first(30) for _ in range(2)]
+    sums = search.joined(each)
+    reached, picks = search.searches(sums, looks)
+    assert (reached < 30).any()
+    for k in range(len(each)):
+        whole = search.as_tables(sums, k)
+        kept = search.stopped(whole, sequential.MARGIN, looks)
+        problems = [kept[f"arm{arm + 1}"]["example_id"].nunique() for arm in range(len(truths))]
+        assert problems == reached[k].tolist()
+        assert search.picked(kept, sequential.MARGIN, looks) == f"arm{picks[k] + 1}"
+
+
+def test_a_search_in_waves_picks_as_the_whole_one_from_fewer_rows():
+    generator, count = np.random.default_rng(5), 60
+    drawn = [search.drawn_arms(generator)[0] for _ in range(count)]
+    sums = search.joined(
+        [sequential.simulate(truths, 1, generator, search.SAMPLES).first(30) for truths in drawn]
+    )
+    reached, ours = search.searches(sums, planned(30))
+    whole = search.nobody(count)
+    search.first_of(sums, None, np.ones(reached.shape, bool), whole)
+    assert (ours == whole.arm).mean() >= 0.95
+    assert reached.mean() / 30 <= 0.8
