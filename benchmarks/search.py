@@ -5,8 +5,8 @@
 A search tries 24 arms in rounds of eight. One, at a place drawn by lot, takes four fifths of the onsets away
 and costs no accuracy. Of the others four in ten do next to nothing, four destroy, and two take away some
 onsets at some cost. Rows are drawn as in `sequential.py`, two samples of a problem. Beside the search in
-waves stand the same arms on all problems. `stopped` and `picked` do one search with the package's own waves, table
-and contest; `searches` does all of them at once, and tests hold the two against each other.
+waves stand the same arms on all problems. `stopped` and `picked` do one search with the package's own waves,
+table and contest; `searches` does all of them at once, and tests hold the two against each other.
 """
 
 import argparse
