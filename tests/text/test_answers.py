@@ -72,7 +72,7 @@ def test_shapes_by_hand_stay_read(path):
     verdicts = [(kind, judge_answer(text.replace("⏎", "\n"), gold).correct) for gold, kind, text in lines]
     wrong = [correct is True for kind, correct in verdicts if kind == "wrong"]
     right = [correct is not True for kind, correct in verdicts if kind == "right"]
-    assert len(wrong) >= 90
+    assert len(wrong) >= 60
     assert len(right) >= 100
     assert sum(wrong) / len(wrong) <= 0.02
     assert sum(right) / len(right) <= 0.06

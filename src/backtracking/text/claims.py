@@ -171,7 +171,8 @@ def _main_clause(statement: Statement, text: str, claims: list[Mention]) -> Ment
         begin += 1
     opening = token_at(statement.tokens, begin).word
     comma = next((at for at, t in enumerate(statement.tokens) if t.text == "," and at > begin), -1)
-    if opening not in say.CONDITIONS or comma < 0:
+    opens = opening in say.CONDITIONS or opening.endswith("ing")  # having sold 12, he has 18
+    if not opens or comma < 0:
         return None
     behind = [mention for mention in claims if mention.first > comma]
     return _single(behind) or _single([mention for mention in behind if not mention.aside])

@@ -349,7 +349,9 @@ def _has_subject(words: Sequence[Token], at: int) -> bool:
     if not _tells_by_itself(words, at):
         return False
     hurried = any(
-        t.text[:1].islower() and t.word.endswith("ly") and t.word not in plain.ADVERBS | plain.TAIL
+        t.text[:1].islower()
+        and t.word.endswith("ly")
+        and t.word not in plain.ADVERBS | plain.TAIL | plain.PLACES
         for t in words[:at]
     )
     return not hurried and before not in ("could", "might", "may", "not", "or")

@@ -197,7 +197,8 @@ QUANTITIES = (
     or than into what population membership attendance size count net such least possible missing
     unknown between them him account plus minus times divided multiplied squared cubed less rounded up
     after grand he'll she'll they'll i'm certain sure none anything can't both applied included deducted
-        subtracted added removed counted"""
+        subtracted added removed counted expression equation inequality integral series sequence polynomial
+        determinant derivative slope intercept coefficient"""
     )
 )
 """What may be said to be a number: "the total cost of the two shirts is 18"."""

@@ -116,7 +116,7 @@ def _openings(phrase: str) -> Iterator[tuple[str, str | None]]:
     tokens = phrase.lower().split()
     for place, token in enumerate(tokens):
         for choice in token.removesuffix("?").split("|"):
-            first, *more = re.split("[_-]", choice)
+            first, *more = _read_words(choice)
             for second in more[:1] or _next_words(tokens[place + 1 :]):
                 yield first, second
         if not token.endswith("?"):
@@ -126,11 +126,16 @@ def _openings(phrase: str) -> Iterator[tuple[str, str | None]]:
 def _next_words(tokens: Sequence[str]) -> Iterator[str | None]:
     for token in tokens:
         for choice in token.removesuffix("?").split("|"):
-            word = re.split("[_-]", choice)[0]
+            word = _read_words(choice)[0]
             yield None if word == "*" else word
         if not token.endswith("?"):
             return
     yield None
+
+
+def _read_words(choice: str) -> list[str]:
+    """The words of a choice as they are read in a text, where a sign such as % is none of a word."""
+    return [word.rstrip("%") for word in re.split("[_-]", choice)]
 
 
 class _Compiled:
