@@ -81,7 +81,7 @@ def facts_of(record: GenerationRecord, measured: Measured, baseline: Counterpart
 
 def counterpart(number: int, record: GenerationRecord, facts: Facts) -> Counterpart:
     """A baseline row as its arms are compared with it."""
-    return Counterpart(number, array("q", record.completion_ids), facts.numbers["first"], facts.codes["fate"])
+    return Counterpart(number, array("i", record.completion_ids), facts.numbers["first"], facts.codes["fate"])
 
 
 def step_before(steps: Sequence[Step], onset: Mapping[str, Any]) -> Step | None:

@@ -75,7 +75,7 @@ class Index:
             self._column(key).append(self._code(key, value))
         lists = {**facts.lists, "component": sorted(set(components or ()))}
         for key in LISTS:
-            self._column(key).append([self._code(key, value) for value in lists[key]])
+            self._column(key).append(tuple(self._code(key, value) for value in lists[key]))
         studied = facets.code(facets.STUDIED, "no" if components is None else "yes")
         half = facets.code(facets.HALF, place.study.halves.get(record.example_id, "none"))
         more: dict[str, Any] = {"onsets": facts.bits, "said": facts.answer, "half": half, "studied": studied}

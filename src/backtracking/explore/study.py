@@ -112,7 +112,7 @@ class MeasuredRun:
         return self.token_map(record.completion_ids, record.completion)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RowPlace:
     """Where a completion stands on disk."""
 
