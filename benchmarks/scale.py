@@ -1,6 +1,7 @@
 """How time and memory grow with the number of completions, stage by stage, from traces to the explorer.
 
     python -P benchmarks/scale.py [--rows 600 10000 100000] [--repeat 1] [--figure docs/figures/scale.png]
+    python -P benchmarks/scale.py --part plan   # what the plan of `generate` takes in memory
 
 Rows are completions of the bundled reasoner, their reasoning repeated, under as many problems as it takes
 (six rows each). Every stage is a process of its own: its processor time and the most memory that it ever held
@@ -15,6 +16,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tracemalloc
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -127,6 +130,33 @@ def explore() -> None:
     explorer.texts.having("hold on")
 
 
+def plan_memory() -> None:
+    """The most that the plan of 120,000 rows takes, from the problems to the last row that is handed out."""
+    from backtracking.config.schema import ModelConfig
+    from backtracking.engine.rows import Prompt, checked_rows
+    from backtracking.interventions import BASELINE_ARM
+    from backtracking.model.gates import GateTable
+    from backtracking.model.loading import load_model
+    from backtracking.run.records import Problem
+    from backtracking.stages.phase1.row_plan import RowPlan
+
+    def render(problem: Problem) -> Prompt:
+        return Prompt(problem.id, "format", problem.question, tuple(range(100)))
+
+    table = GateTable(load_model(ModelConfig()), None, ())
+    tracemalloc.start()
+    texts = (f"{number} " + "question " * 35 for number in range(20_000))
+    problems = [
+        Problem(id=f"p{k}", question=text, answer=text, answer_value="1") for k, text in enumerate(texts)
+    ]
+    held = tracemalloc.get_traced_memory()[0]
+    plan = RowPlan(problems, SAMPLES, BASELINE_ARM, render)
+    deque(checked_rows(plan.without(()), table), maxlen=0)
+    most = tracemalloc.get_traced_memory()[1]
+    rows = len(plan)
+    print(f"{held / rows:,.0f} bytes per row for the problems, {(most - held) / rows:,.0f} for the plan")
+
+
 def run_stage(name: str) -> None:
     """One stage of those that need no model, as `import-traces` runs them."""
     from backtracking.cli.session import Request, asked_run, run_stages
@@ -146,7 +176,7 @@ STAGES: dict[str, Callable[[], None]] = {
     **{name: partial(run_stage, name) for name in ("detect-events", "metrics-v2", "make-report")},
     "explore": explore,
 }
-PARTS = STAGES | {"traces": make_traces}
+PARTS = STAGES | {"traces": make_traces, "plan": plan_memory}
 
 
 def show(spent: list[Spent]) -> None:
@@ -154,10 +184,11 @@ def show(spent: list[Spent]) -> None:
     for stage in STAGES:
         small, *_, before, last = at = [one for one in spent if one.stage == stage]
         time, early_time = slope(before, last, "seconds"), slope(small, before, "seconds")
+        ratio = f"{time / early_time:.2f}" if early_time > 0 else "none: the small sizes are all start"
         memory = 1e6 * slope(before, last, "megabytes")
         print(
             f"{stage:14} s {', '.join(f'{one.seconds:,.1f}' for one in at)}: {1e3 * time:.3f} ms per row, "
-            f"ratio {time / early_time:.2f}; MB {', '.join(f'{one.megabytes:,.0f}' for one in at)}: "
+            f"ratio {ratio}; MB {', '.join(f'{one.megabytes:,.0f}' for one in at)}: "
             f"{memory:,.0f} bytes per row, ratio {last.megabytes / before.megabytes:.2f}"
         )
 
@@ -168,17 +199,19 @@ def slope(less: Spent, more: Spent, what: str) -> float:
 
 
 def draw(spent: list[Spent], path: Path) -> None:
-    """Time per row, and memory, over the number of rows."""
+    """Time and memory over the number of rows; dots go up in proportion to the rows."""
     import matplotlib.pyplot as plt
 
     figure, (time, memory) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
     for stage in STAGES:
         at = [one for one in spent if one.stage == stage]
         sizes = [one.rows for one in at]
-        time.plot(sizes, [1e3 * one.seconds / one.rows for one in at], "o-", label=stage)
+        time.plot(sizes, [one.seconds for one in at], "o-", label=stage)
         memory.plot(sizes, [one.megabytes for one in at], "o-", label=stage)
-    for axes, title in ((time, "processor time per row, ms"), (memory, "most memory held, MB")):
-        axes.set(xscale="log", xlabel="rows", title=title, ylim=(0, None))
+        in_proportion = [at[-1].seconds * rows / sizes[-1] for rows in sizes[1:]]
+        time.plot(sizes[1:], in_proportion, ":", color="grey", linewidth=0.8)
+    time.set(xscale="log", yscale="log", xlabel="rows", title="processor time, s")
+    memory.set(xscale="log", xlabel="rows", title="most memory held, MB", ylim=(0, None))
     memory.legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=150)
 

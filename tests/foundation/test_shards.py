@@ -247,6 +247,13 @@ def test_a_missing_shard_is_named(many):
             read()
 
 
+def test_files_of_others_beside_the_shards_are_no_rows(one, many):
+    for name in ("00002 (copy).jsonl", "2.jsonl", "notes.jsonl", "00004.jsonl.bak"):
+        (shards.folder_of(many) / name).write_text("not a row\n")
+    assert Whole(many).digest() == Whole(one).digest()
+    assert ids(many) == list(range(8))
+
+
 def test_what_is_set_aside_takes_its_shards_along(many):
     before = list(rows_file(many).rows())
     kept = io.set_aside(many, copy=True)

@@ -41,7 +41,7 @@ def number_of(file: Path) -> int:
 
 def shards_of(path: Path) -> list[Path]:
     """The files that a sequence has, in their order."""
-    later = sorted(folder_of(path).glob("[0-9]*.jsonl")) if path.suffix == ".jsonl" else []
+    later = sorted(folder_of(path).glob(f"{'[0-9]' * 5}.jsonl")) if path.suffix == ".jsonl" else []
     return [file for file in (path, *later) if file.exists()]
 
 
