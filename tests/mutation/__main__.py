@@ -34,19 +34,17 @@ def main() -> None:
     asked = parser.parse_args()
     if unknown := set(asked.areas) - set(AREAS):
         parser.error(f"no area {', '.join(sorted(unknown))}; choose of {', '.join(AREAS)}")
-    print("| area | mutants | tried | noticed |\n|---|---|---|---|")
-    survivors = []
+    table = ["| area | mutants | tried | noticed |", "|---|---|---|---|"]
     for name in asked.areas or AREAS:
         found = tried(AREAS[name], asked.sample, asked.seed)
-        states = [mutant["state"] for mutant in found["mutants"]]
-        noticed = sum(state != "survived" for state in states)
-        print(
-            f"| {name} | {found['of']} | {len(states)} | {noticed} ({noticed / max(1, len(states)):.0%}) |",
-            flush=True,
-        )
-        survivors += [mutant for mutant in found["mutants"] if mutant["state"] == "survived"]
-    for mutant in survivors:
-        print(f"\n{mutant['name']}\n{mutant['difference']}")
+        survivors = [mutant for mutant in found["mutants"] if mutant["state"] == "survived"]
+        for mutant in survivors:
+            print(f"\n{mutant['name']}\n{mutant['difference']}")
+        count = len(found["mutants"])
+        noticed = count - len(survivors)
+        table.append(f"| {name} | {found['of']:,} | {count} | {noticed} ({noticed / max(1, count):.0%}) |")
+        print(table[-1], flush=True)
+    print("\n" + "\n".join(table))
 
 
 def tried(area: Area, sample: int, seed: int) -> dict:
