@@ -19,7 +19,9 @@ from pathlib import Path
 from tests.mutation.areas import AREAS, Area
 
 REPO = Path(__file__).resolve().parents[2]
-LEFT = shutil.ignore_patterns(".*", "runs", "figures", "site", "mutants", "*.egg-info", "__pycache__")
+LEFT = {"runs", "figures", "site", "mutants"}
+"""Of the project's folder; what begins with a dot stays as well."""
+CACHES = shutil.ignore_patterns("__pycache__", "*.egg-info")
 RUNNER = Path(__file__).with_name("runner.py")
 
 
@@ -47,11 +49,21 @@ def main() -> None:
     print("\n" + "\n".join(table))
 
 
+def beside() -> list[Path]:
+    """What belongs to the project."""
+    return [path for path in sorted(REPO.iterdir()) if path.name[0] != "." and path.name not in LEFT]
+
+
 def tried(area: Area, sample: int, seed: int) -> dict:
     """What became of a sample of an area's mutants, in a copy of the project."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "project"
-        shutil.copytree(REPO, copy, ignore=LEFT, symlinks=True)
+        copy.mkdir()
+        for path in beside():
+            if path.is_dir() and not path.is_symlink():
+                shutil.copytree(path, copy / path.name, ignore=CACHES, symlinks=True)
+            else:
+                shutil.copy2(path, copy / path.name, follow_symlinks=False)
         (copy / "setup.cfg").write_text(settings(area))
         command = [sys.executable, str(RUNNER), str(sample), str(seed)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
@@ -65,11 +77,9 @@ def tried(area: Area, sample: int, seed: int) -> dict:
 
 def settings(area: Area) -> str:
     """What mutmut reads."""
-    beside = [path.name for path in sorted(REPO.iterdir()) if path.name not in ("src", "tests", "setup.cfg")]
-    beside = [name for name in beside if name not in LEFT(str(REPO), beside)]
     lists = {
         "only_mutate": [f"src/backtracking/{module}" for module in area.modules],
-        "also_copy": beside,
+        "also_copy": [path.name for path in beside() if path.name not in ("src", "tests")],
         "pytest_add_cli_args_test_selection": [f"tests/{test}" for test in area.tests],
         "pytest_add_cli_args": ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"],
     }
