@@ -138,7 +138,7 @@ class Phase2Confirm(Stage):
 
         variant = ctx.phase2.subset_sweep.variant
         arms = [BASELINE_ARM]
-        available = resources(ctx, [])
+        available = resources(ctx, variant, [])
         if winner is not None:
             chosen = load_arm(variant_folder(ctx, variant), winner)
             arms += [chosen, *neighbours(chosen, ctx.phase2.scale_sweep.scales)]

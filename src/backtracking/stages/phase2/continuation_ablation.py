@@ -78,7 +78,7 @@ class Phase2ContinuationAblation(Stage):
         asked, model = ctx.phase2.continuation_ablation, ctx.model()
         subset = buildable_subset(ctx, asked.subset_name)
         note_model(ctx)
-        arms = scale_arms(asked.subset_name, subset, asked.scales, resources(ctx, [subset]))
+        arms = scale_arms(asked.subset_name, subset, asked.scales, resources(ctx, asked.variant, [subset]))
         events = phase1_study(ctx, asked.variant, asked.max_events)
         words = onset_words(ctx.config.detection, ctx.config.analysis.onsets)
         triggers = Triggers.of(model.tokenizer, words)

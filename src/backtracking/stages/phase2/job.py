@@ -151,7 +151,7 @@ def current_arms(ctx: RunContext, variant: str, names: Iterable[str]) -> "tuple[
     from backtracking.sweeps.sweep import is_current, load_arm
 
     arms = [load_arm(variant_folder(ctx, variant), name) for name in names]
-    job = sweep_job(ctx, variant, resources(ctx, []), arms)
+    job = sweep_job(ctx, variant, resources(ctx, variant, []), arms)
     current = [arm for arm in arms if is_current(job, arm)]
     if BASELINE_NAME not in {arm.name for arm in current}:
         raise UserError(

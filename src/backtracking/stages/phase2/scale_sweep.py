@@ -82,7 +82,7 @@ class Phase2ScaleSweep(Stage):
         sweep = ctx.phase2.scale_sweep
         name = best_subset(ctx) if sweep.subset_name == BEST_SUBSET else sweep.subset_name
         subset = buildable_subset(ctx, name)
-        available = resources(ctx, [subset])
+        available = resources(ctx, sweep.variant, [subset])
         arms = [BASELINE_ARM, *scale_arms(name, subset, sweep.scales, available)]
         job = in_waves(ctx, sweep_job(ctx, sweep.variant, available, arms))
         result = run_arms(job, arms)

@@ -56,8 +56,9 @@ class Phase2Search(Stage):
         from backtracking.sweeps.search import ranked_components, search_arms
 
         config = ctx.phase2.search
-        available = resources(ctx, [])
-        job = sweep_job(ctx, ctx.phase2.subset_sweep.variant, available, [])
+        variant = ctx.phase2.subset_sweep.variant
+        available = resources(ctx, variant, [])
+        job = sweep_job(ctx, variant, available, [])
         chosen = set(problem_halves(ctx)["search"][: config.max_examples])
         job = replace(
             job,

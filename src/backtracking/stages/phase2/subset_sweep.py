@@ -86,7 +86,7 @@ class Phase2SubsetSweep(Stage):
             raise NotTestable(f"no subset can be built: {reasons}", cause=reasons)
         for line in told_left_out(left_out):
             ctx.reporter.say(f"  note: {line}")
-        available = resources(ctx, subsets.values())
+        available = resources(ctx, sweep.variant, subsets.values())
         scale = ctx.config.ablation_generation.effective_scale
         arms = [BASELINE_ARM, *subset_arms(subsets, scale, available)]
         job = in_waves(ctx, sweep_job(ctx, sweep.variant, available, arms, left_out))

@@ -13,7 +13,7 @@ from backtracking.run.inputs import Input
 from backtracking.run.paths import RunPaths
 from backtracking.stages.base import RunContext
 from backtracking.stages.origin import why_not_made
-from backtracking.stages.phase1.generate import nothing_stands_out, read_selected_layers
+from backtracking.stages.phase1.generate import check_selected_in, nothing_stands_out, read_selected_layers
 
 
 def why_left_out(ctx: RunContext, subsets: Mapping[str, Subset]) -> dict[str, str]:
@@ -75,13 +75,14 @@ def selection_input(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Inpu
     return [] if why_not_made(chosen.path, ctx) else [chosen]
 
 
-def resources(ctx: RunContext, subsets: Iterable[Subset]) -> Resources:
-    """The model's shape and tokens, and what Phase 1 selected, as far as these subsets ask for it."""
+def resources(ctx: RunContext, variant: str, subsets: Iterable[Subset]) -> Resources:
+    """The model's shape and tokens, and what Phase 1 selected there, as far as these subsets ask for it."""
     from backtracking.text.triggers import sentence_end_tokens
 
     model, asked = ctx.model(), list(subsets)
     selected: Selected | None = None
     if any(subset.from_selected_layers for subset in asked):
+        check_selected_in(ctx.phase1_paths, variant)
         selected = read_selected_layers(ctx.phase1_paths)
     ends: frozenset[int] = frozenset()
     if any(subset.only == "sentence_starts" for subset in asked):
