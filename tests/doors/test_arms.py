@@ -14,6 +14,7 @@ from safetensors import safe_open
 
 from backtracking.api.runs import open_run
 from backtracking.artifacts.readings import DIRECTIONS
+from backtracking.config.schema import ModelConfig
 from backtracking.doors.arms import export_arm, member_of
 from backtracking.doors.standalone import CHANGES
 from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
@@ -216,8 +217,25 @@ def test_vectors_leave_with_a_card(inside, tmp_path):
     assert about["norm"] == pytest.approx(saved.norm().item())
     card = (tmp_path / "v/README.md").read_text(encoding="utf-8")
     assert "hidden_states[layer + 1]" in card and f"{saved.norm().item():.4g}" in card
+    assert "but the last" in card
     with pytest.raises(AssertionError):
         type_command("export", "vector", "demo", "--name", "nonesuch", "--out", str(tmp_path / "w"))
+
+
+def test_what_the_card_says_of_transformers_hidden_states():
+    model = load_model(ModelConfig(hf_id="bundled"))
+    blocks, kept = model.blocks, {}
+    handles = [
+        block.layer.register_forward_hook(lambda _, __, out, k=k: kept.update({k: out}))
+        for k, block in enumerate(blocks)
+    ]
+    with torch.no_grad():
+        states = model.model(torch.tensor([[5, 6, 7, 8]]), output_hidden_states=True).hidden_states
+    for handle in handles:
+        handle.remove()
+    outputs = [out[0] if isinstance(out, tuple) else out for _, out in sorted(kept.items())]
+    same = [torch.equal(states[layer + 1], output) for layer, output in enumerate(outputs)]
+    assert same == [True] * (len(blocks) - 1) + [False]
 
 
 def test_conditions_of_phase1_leave_too(inside, tmp_path, monkeypatch, capsys):

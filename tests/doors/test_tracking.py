@@ -19,6 +19,7 @@ from backtracking.doors.told import Told, numbers_by_place
 from backtracking.doors.tracking import Tracking
 from backtracking.errors import UserError
 from backtracking.run.meta import RunMeta
+from backtracking.run.paths import RunPaths
 from backtracking.run.progress import Quiet
 from tests.explore.conftest import type_command
 
@@ -110,6 +111,8 @@ def test_wandb_keeps_numbers_tables_and_figures_offline(tracked):
     said = tracked("wandb")
     assert "wandb sync" in said
     (file,) = Path("runs/demo/tracking").rglob("*.wandb")
+    assert not any(path.is_symlink() for path in Path("runs/demo").rglob("debug-core*"))
+    RunPaths(Path("runs"), "demo").refuse_links_out()
     history, artifacts = {}, []
     for data in logged(file.read_bytes()):
         record = wandb_internal_pb2.Record()

@@ -26,6 +26,10 @@ def first_with(seen, page, label, address):
     page.wait_for_selector(".trace-head")
 
 
+def strict(row):
+    return [onset for onset in row["onsets"] if onset["kind"] == "strict"]
+
+
 def number_of(explorer, name):
     index = explorer.index
     return next(n for n in range(len(index)) if list(index.name(n)) == name)
@@ -44,7 +48,7 @@ def test_which_arm_stops_corrections_most_and_three_rows_where_it_did(page, expl
     ]
     assert shares[0] == max(shares) > 0
     first.locator("td:last-child a").click()
-    seen.until("fate=wrong")
+    seen.until("turned=alone")
     page.locator(".row").first.click()
     rows = []
     for _ in range(min(3, seen.rows())):
@@ -55,7 +59,10 @@ def test_which_arm_stops_corrections_most_and_three_rows_where_it_did(page, expl
         number = number_of(explorer, row)
         base = explorer.row_json(explorer.index.columns["baseline"][number])
         assert row[2] == arm and base["answer"]["right"] is True
-        assert explorer.row_json(number)["answer"]["right"] is not True
+        assert strict(base) and not all(step["right"] for step in base["steps"])
+        own = explorer.row_json(number)
+        assert not all(step["right"] for step in own["steps"])
+        assert not any(onset["after_error"] for onset in strict(own))
 
 
 def test_a_false_alarm(page, explorer):
@@ -70,7 +77,7 @@ def test_a_false_alarm(page, explorer):
 def test_a_row_that_parts_before_its_baselines_first_onset(page, explorer):
     """Three clicks: the filter, the first row, beside the baseline."""
     seen, page = page
-    first_with(seen, page, "before its first onset", "parts=before")
+    first_with(seen, page, "before the baseline's first onset", "parts=before")
     page.get_by_role("button", name="beside the baseline").click()
     page.wait_for_selector(".parting-card")
     number = number_of(explorer, opened(page))
@@ -81,14 +88,12 @@ def test_a_row_that_parts_before_its_baselines_first_onset(page, explorer):
 
 
 def test_which_component_acts_at_an_onset(page, explorer):
-    """Two clicks and a key: the filter, the first row, ] until an onset was looked into."""
+    """Two clicks and a key: the filter, the first row, ]."""
     seen, page = page
-    first_with(seen, page, "an onset was read by the analyses", "studied=yes")
+    first_with(seen, page, "read by the scan of components", "studied=scan")
     row = explorer.row_json(number_of(explorer, opened(page)))
     read = next(onset for onset in row["onsets"] if onset["component"])
-    for _ in sorted({onset["start"] for onset in row["onsets"]}):
-        page.keyboard.press("]")
-        page.wait_for_selector(".onset h3")
-        if page.get_by_role("region", name="Which component acts here").count():
-            break
+    page.keyboard.press("]")
+    page.wait_for_selector(".onset h3")
+    assert page.get_by_role("region", name="Which component acts here").count() == 1
     assert f"Removing {read['component']} " in page.locator("section.onset").inner_text()

@@ -25,7 +25,9 @@ def tables(folder):
 def studied(explorer):
     """Every onset that something was read at, with its row."""
     index = explorer.index
-    rows = map(explorer.row_json, matching_rows(index, Query.parse(rows_link(studied="yes"), index)))
+    rows = map(
+        explorer.row_json, matching_rows(index, Query.parse(rows_link(studied=["scan", "yes"]), index))
+    )
     return [(row, onset) for row in rows for onset in row["onsets"] if onset["reading"]]
 
 

@@ -45,7 +45,8 @@ def test_a_caught_error_that_an_arm_misses():
     assert found == [
         ("4 + 4 = 8.", "4 + 4 = 8.", "", True),
         ("2 + 3 = 6.", "2 + 3 = 6.", "missed", True),
-        ("Wait, 2 + 3 = 5.", "6 + 1 = 7.", "", False),
+        ("Wait, 2 + 3 = 5.", None, "", False),
+        (None, "6 + 1 = 7.", "", False),
         ("</think>\nFinal: 8", "</think>\nFinal: 7", "", False),
     ]
 
@@ -86,6 +87,20 @@ def test_pieces_cover_the_text_and_alignment_keeps_them_all():
     assert [left for left, _ in found if left] == pieces(one)
     assert [right for _, right in found if right] == pieces(other)
     assert ("2+2=", "2+2=") in [(left and left.key, right and right.key) for left, right in found]
+
+
+def test_statements_whose_numbers_carry_an_error_on_stand_side_by_side():
+    one = trace("5 - 5 = 0. 0 + 9 = 9. 9 + 6 = 15.\n</think>\nFinal: 15")
+    other = trace("6 + 9 = 15. 15 + 6 = 21. 21 + 4 = 25.\n</think>\nFinal: 25")
+    found = [(left and left.key, right and right.key) for left, right in aligned(pieces(one), pieces(other))]
+    assert found == [
+        ("5-5=", None), ("0+9=", "6+9="), ("9+6=", "15+6="), (None, "21+4="), ("", "")
+    ]  # fmt: skip
+
+
+def test_an_error_that_is_made_twice_is_new_once():
+    found = lines("Final: 8", "2 + 3 = 7. So 2 + 3 = 7. Final: 7")
+    assert [note for _, _, note, _ in found if note] == ["a new error: missed", "the error again: missed"]
 
 
 def test_places_are_counted_as_browsers_count_them():

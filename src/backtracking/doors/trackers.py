@@ -34,6 +34,13 @@ def wandb_mode() -> str:
     return os.environ.get("WANDB_MODE") or ("online" if has_key and not is_offline() else "offline")
 
 
+def _unlink_strays(folder: Path) -> None:
+    """Remove links that lead out of the folder (wandb makes one to a log in the person's cache)."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+            path.unlink()
+
+
 class WandbTracker:
     """Weights & Biases; what is kept offline lies in the run's folder until `wandb sync` sends it."""
 
@@ -50,6 +57,8 @@ class WandbTracker:
         except wandb.errors.CommError:
             mode = "offline"
             self._run = self._begin(paths, settings, mode)
+        self._folder = folder
+        _unlink_strays(folder)
         if mode == "offline":
             reporter.say(f"  wandb keeps this offline; send it with: wandb sync {folder}/wandb/offline-run-*")
 
@@ -86,6 +95,7 @@ class WandbTracker:
     def close(self) -> None:
         """Write out what is left, and send it where it may be sent."""
         self._run.finish()
+        _unlink_strays(self._folder)
 
 
 class TrackioTracker:

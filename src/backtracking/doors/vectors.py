@@ -15,9 +15,10 @@ from backtracking.run.io import write_text
 
 FILE = "vectors.safetensors"
 _CONVENTION = (
-    "Layers count from 0. A vector belongs to the residual stream after its layer: "
-    "`hidden_states[layer + 1]` of transformers, the output of `layers[layer]`. It points from controls to "
-    "onsets, at its own length (`norm`): adding it leads towards onsets, taking it away leads from them."
+    "Layers count from 0. A vector belongs to the residual stream after its layer: the output of "
+    "`layers[layer]`, which is `hidden_states[layer + 1]` of transformers for every layer but the last, "
+    "whose entry there is taken after the final norm. It points from controls to onsets, at its own length "
+    "(`norm`): adding it leads towards onsets, taking it away leads from them."
 )
 
 

@@ -61,7 +61,12 @@ def coded(key: str, title: str, choices: Iterable[tuple[str, str]], **more: Any)
 OUTCOME = coded(
     "answer",
     "Answer",
-    [("right", "right"), ("wrong", "wrong"), ("unanswered", "none given"), ("ungraded", "no gold answer")],
+    [
+        ("right", "right"),
+        ("wrong", "wrong"),
+        ("unanswered", "none that can be graded"),
+        ("ungraded", "no gold answer"),
+    ],
 )
 ENDING = coded(
     "ending",
@@ -83,14 +88,23 @@ FATE = coded("fate", "Course", _COURSES)
 WAS = coded(
     "was", "Course under the baseline", [*_COURSES, ("unpaired", "baseline itself, or no baseline row")]
 )
+TURNED = coded(
+    "turned",
+    "After a wrong step",
+    [
+        ("followed", "a strict onset comes after one"),
+        ("alone", "no strict onset comes after any"),
+        ("none", "no step is wrong"),
+    ],
+)
 PARTS = coded(
     "parts",
     "Parts from the baseline",
     [
-        ("before", "before its first onset"),
-        ("at", "at its first onset"),
-        ("after", "after its first onset"),
-        ("no_onset", "where it has no onset"),
+        ("before", "before the baseline's first onset"),
+        ("at", "at the baseline's first onset"),
+        ("after", "after the baseline's first onset"),
+        ("no_onset", "where the baseline has no onset"),
         ("never", "never"),
         ("unpaired", "baseline itself, or no baseline row"),
     ],
@@ -105,7 +119,15 @@ HALF = coded(
         ("none", "not split"),
     ],
 )
-STUDIED = coded("studied", "Looked into", [("yes", "an onset was read by the analyses"), ("no", "no")])
+STUDIED = coded(
+    "studied",
+    "Looked into",
+    [
+        ("scan", "an onset was read by the scan of components"),
+        ("yes", "an onset was read by another analysis alone"),
+        ("no", "no"),
+    ],
+)
 
 
 def _bits(key: str, title: str, place: int, labels: dict[str, str], *others: Option) -> Facet:
@@ -133,7 +155,7 @@ ONSETS = (
         {"wrong": "a wrong step", "right": "a right step: a false alarm", "none": "no step to check"},
     ),
 )
-FIXED = (OUTCOME, FATE, WAS, STEPS, ENDING, PARTS, *ONSETS, HALF, STUDIED)
+FIXED = (OUTCOME, FATE, WAS, STEPS, TURNED, ENDING, PARTS, *ONSETS, HALF, STUDIED)
 
 
 def code(facet: Facet, value: str) -> int:

@@ -54,6 +54,7 @@ def facts_of(record: GenerationRecord, measured: Measured, baseline: Counterpart
         facets.OUTCOME: _outcome(event),
         facets.ENDING: record.finish_reason,
         facets.STEPS: "wrong" if wrong else "right" if steps else "none",
+        facets.TURNED: _turned(onsets, wrong),
         facets.FATE: fate,
         facets.PARTS: _parts(baseline, parted),
         facets.WAS: "unpaired" if baseline is None else facets.WAS.options[baseline.fate].value,
@@ -107,6 +108,13 @@ def _outcome(event: Mapping[str, Any]) -> str:
     if not event["has_gold"]:
         return "ungraded"
     return {True: "right", False: "wrong", None: "unanswered"}[event["is_correct"]]
+
+
+def _turned(onsets: Sequence[Mapping[str, Any]], wrong: int) -> str:
+    if not wrong:
+        return "none"
+    turns = any(onset["kind"] == "strict" and onset["preceded_by_error"] is True for onset in onsets)
+    return "followed" if turns else "alone"
 
 
 def _parts(baseline: Counterpart | None, parted: int | None) -> str:

@@ -76,7 +76,8 @@ class Index:
         lists = {**facts.lists, "component": sorted(set(components or ()))}
         for key in LISTS:
             self._column(key).append(tuple(self._code(key, value) for value in lists[key]))
-        studied = facets.code(facets.STUDIED, "no" if components is None else "yes")
+        read = "no" if components is None else "scan" if components else "yes"
+        studied = facets.code(facets.STUDIED, read)
         half = facets.code(facets.HALF, place.study.halves.get(record.example_id, "none"))
         more: dict[str, Any] = {"onsets": facts.bits, "said": facts.answer, "half": half, "studied": studied}
         for key, entry in ({**facts.codes, **facts.numbers, **more}).items():

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import zip_longest
+from itertools import product
 from typing import Any, Literal
 
 from backtracking.config.onsets import MEMBERS
@@ -19,6 +19,9 @@ Taken = Literal["caught", "silent", "missed", "cut"]
 """What became of a wrong step: an onset follows; it is put right without one; neither; a cut hides it."""
 _TAIL = re.compile(r"[.,;:!?)\]}$*]*(?:\s*\n)?")
 """What belongs to a statement behind its last number."""
+
+_PART = re.compile(r"[\d.,]+|[^\d\s]")
+"""Numbers and signs of what a statement computes."""
 
 BOTH_WRONG: dict[tuple[Taken, Taken], str] = {
     ("caught", "caught"): "still caught",
@@ -52,7 +55,7 @@ def pair_json(baseline: MeasuredTrace, arm: MeasuredTrace) -> dict[str, Any]:
             "baseline": left and [ours(place) for place in left.span],
             "arm": right and [theirs(place) for place in right.span],
             "shared": number < same,
-            "note": error_note(left, right),
+            "note": error_note(left, right, is_repeated=_is_repeated(right, other)),
             "kind": _kind(left, right),
         }
         for number, (left, right) in enumerate(couples)
@@ -128,20 +131,62 @@ def _comes_again_right(step: Step, later: Sequence[Step], text: str) -> bool:
 
 
 def aligned(one: Sequence[Piece], other: Sequence[Piece]) -> Iterator[tuple[Piece | None, Piece | None]]:
-    """Pieces that compute the same side by side; what lies between such pairs in turn."""
+    """Pieces that compute the same side by side; between them, those that compute nearly the same."""
     keys = [[piece.key for piece in side] for side in (one, other)]
     matcher = SequenceMatcher(None, keys[0], keys[1], autojunk=False)
-    for _, begin, end, start, stop in matcher.get_opcodes():
-        yield from zip_longest(one[begin:end], other[start:stop])
+    for tag, begin, end, start, stop in matcher.get_opcodes():
+        if tag == "equal":
+            yield from zip(one[begin:end], other[start:stop], strict=True)
+        else:
+            yield from _nearest(one[begin:end], other[start:stop])
 
 
-def error_note(left: Piece | None, right: Piece | None) -> str:
+def _nearest(one: Sequence[Piece], other: Sequence[Piece]) -> Iterator[tuple[Piece | None, Piece | None]]:
+    """Pieces in order, two side by side where more than half of what they compute is the same."""
+    parts = [[_PART.findall(piece.key) for piece in side] for side in (one, other)]
+    alike = [[_likeness(left, right) for right in parts[1]] for left in parts[0]]
+    best = [[0.0] * (len(other) + 1) for _ in range(len(one) + 1)]
+    for left, right in product(reversed(range(len(one))), reversed(range(len(other)))):
+        together = best[left + 1][right + 1] + alike[left][right] if alike[left][right] else 0.0
+        best[left][right] = max(together, best[left + 1][right], best[left][right + 1])
+    left = right = 0
+    while left < len(one) and right < len(other):
+        likeness, rest = alike[left][right], best[left + 1][right + 1]
+        if likeness and best[left][right] == rest + likeness:
+            yield one[left], other[right]
+            left, right = left + 1, right + 1
+        elif best[left][right] == best[left + 1][right]:
+            yield one[left], None
+            left += 1
+        else:
+            yield None, other[right]
+            right += 1
+    yield from ((piece, None) for piece in one[left:])
+    yield from ((None, piece) for piece in other[right:])
+
+
+def _likeness(one: Sequence[str], other: Sequence[str]) -> float:
+    """The share of numbers and signs that are the same at the same place; 0 unless it is more than half."""
+    if len(one) != len(other):
+        return 0.0
+    share = sum(map(str.__eq__, one, other)) / len(one) if one else 1.0
+    return share if share > 0.5 else 0.0
+
+
+def _is_repeated(piece: Piece | None, side: Sequence[Piece]) -> bool:
+    """Whether the same error was made before on the same side."""
+    return piece is not None and any(
+        before.taken and before.key == piece.key for before in side if before.span < piece.span
+    )
+
+
+def error_note(left: Piece | None, right: Piece | None, *, is_repeated: bool = False) -> str:
     """In words what became of an error on either side; empty where there was none."""
     before, after = left and left.taken, right and right.taken
     if before and after:
         return BOTH_WRONG.get((before, after)) or f"baseline: {ALONE[before]}; arm: {ALONE[after]}"
     if after:
-        return f"a new error: {ALONE[after]}"
+        return f"{'the error again' if is_repeated else 'a new error'}: {ALONE[after]}"
     if before:
         made = "right here" if left and right and left.key == right.key else "not made here"
         return f"baseline's error ({ALONE[before]}) is {made}"

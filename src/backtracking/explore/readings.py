@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 RowAddress = tuple[str, str, int]
 """Prompt format, problem and sample."""
 ReadingCells = dict[str, Any]
-"""What is known of one position, by analysis: `lens`, `scan`, `step`."""
+"""What is known of one position, by analysis: `lens`, `scan`, `step`, `stability`."""
 _KEY = ["variant", "example_id", "sample_id", "pred_pos"]
 _SCANNED = ["component", "layer", "mode", "delta_log_odds", "delta_logit", "kl_onset"]
 _STEPPED = ["subset_name", "scale", "onset_prob", "onset_prob_before", "kl", "entropy", "entropy_before"]
+_SAMPLED = ["continuations", "with_onset", "at_once", "greedy_onset"]
 _CHANCES = ["old_prob", "old_prob_arm", "new_prob", "new_prob_arm"]
 _MOST_PATCHES = 6
 
@@ -40,6 +41,7 @@ class Readings:
             for table, take in (
                 (readings.LENS_ONSETS, index._take_lens),
                 (readings.SCAN_ONSETS, index._take_scan),
+                (readings.STABILITY, index._take_stability),
                 (readings.PATCHING, index._take_patching),
                 (phase2.STEP, index._take_step),
             ):
@@ -62,6 +64,11 @@ class Readings:
     def _take_step(self, table: "pd.DataFrame") -> None:
         for key, part in table[table["position_kind"] == "onset"].groupby(_KEY):
             self._at(key)["step"] = _records(part[_STEPPED])
+
+    def _take_stability(self, table: "pd.DataFrame") -> None:
+        sampled = table[table["position_kind"] == "onset"]
+        for key, part in sampled.groupby(_KEY):
+            self._at(key)["stability"] = _records(part[[name for name in _SAMPLED if name in part]])[0]
 
     def _take_patching(self, table: "pd.DataFrame") -> None:
         noised = table[table["direction"] == "noising"].sort_values("share", ascending=False)

@@ -132,7 +132,7 @@ def say_what_was_looked_into(run: RunPaths) -> str:
     """A sentence that leads to the completions that any analysis looked into, where the run has any."""
     if not has_rows(run):
         return ""
-    looked_into = f"{ADDRESS}{rows_link(run=run.run_id, studied='yes')}"
+    looked_into = f"{ADDRESS}{rows_link(run=run.run_id, studied=['scan', 'yes'])}"
     return f" All completions that any analysis of the run looked into: [in the explorer]({looked_into})."
 
 

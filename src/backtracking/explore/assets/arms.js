@@ -3,7 +3,8 @@
 import { el, plain } from "./dom.js";
 import { address } from "./state.js";
 
-const CORRECTED = ["marked", "silent"];
+const WRONG = ["wrong", "unanswered"];
+const turned = (row) => row.was === "marked";
 const COLUMNS = [
   { title: "rows", of: () => true, link: {} },
   { title: "strict onset", of: (row) => row.strict, link: { kind: ["strict"] } },
@@ -11,14 +12,11 @@ const COLUMNS = [
   { title: "cut", of: (row) => row.ending !== "stop", link: { ending: ["length", "loop", "error"] } },
   { title: "false alarm", of: (row) => row.falseAlarm, link: { kind: ["strict"], after: ["right"] }, hint: "a strict onset after a right step" },
   { title: "parts from baseline", of: (row) => !["never", "unpaired"].includes(row.parts), link: { parts: ["before", "at", "after", "no_onset"] }, paired: true },
-  { title: "before its first onset", of: (row) => row.parts === "before", link: { parts: ["before"] }, paired: true },
-  { title: "baseline corrected itself", of: (row) => CORRECTED.includes(row.was), link: { was: CORRECTED }, paired: true, hint: "the baseline's row erred and ended right" },
-  { title: "correction stopped", of: (row) => stopped(row), link: { was: CORRECTED, fate: ["wrong", "unanswered"] }, paired: true, among: (row) => CORRECTED.includes(row.was), hint: "of these, the arm's row ends wrong or without an answer" },
+  { title: "before the baseline's first onset", of: (row) => row.parts === "before", link: { parts: ["before"] }, paired: true },
+  { title: "baseline turned back", of: (row) => turned(row), link: { was: ["marked"] }, paired: true, hint: "the baseline's row erred, has a strict onset and ended right" },
+  { title: "then ends wrong", of: (row) => turned(row) && WRONG.includes(row.fate), link: { was: ["marked"], fate: WRONG }, paired: true, among: turned, hint: "of the rows whose baseline turned back, the arm's ends wrong or without an answer" },
+  { title: "correction stopped", of: (row) => turned(row) && row.turned === "alone", link: { was: ["marked"], turned: ["alone"] }, paired: true, among: turned, hint: "of the rows whose baseline turned back, the arm's errs and no strict onset comes after" },
 ];
-
-function stopped(row) {
-  return CORRECTED.includes(row.was) && ["wrong", "unanswered"].includes(row.fate);
-}
 
 export function armsView(index, state, rows) {
   const lines = [...tally(index, rows).values()];
@@ -26,7 +24,8 @@ export function armsView(index, state, rows) {
   lines.sort((one, other) => share(other, last) - share(one, last));
   const head = el("tr", {}, el("th", { scope: "col" }, "arm"), ...COLUMNS.map((column) => el("th", { scope: "col", title: column.hint }, column.title)));
   return el("section", { class: "arms", "aria-label": "Arms" }, el("h2", {}, "Arms"),
-    el("p", {}, "How the rows of each arm went, those first that stop most of the baseline's corrections. Every number opens the rows behind it; the filters apply."),
+    el("p", {}, "How the rows of each arm went. The first arms stop most corrections: the baseline's row erred, turned back and ended right; the arm's errs and no strict onset comes after. Every number opens the rows behind it; the filters apply."),
+    index.rows < index.all_rows ? el("p", { class: "soft" }, `This page holds ${index.rows.toLocaleString("en")} rows, chosen of ${index.all_rows.toLocaleString("en")}; counts and shares are of those.`) : null,
     el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "table of arms" },
       el("table", {}, el("thead", {}, head), el("tbody", {}, ...lines.map((line) => armLine(index, state, line))))));
 }
@@ -51,7 +50,7 @@ function facts(index, number) {
   const bits = columns.onsets[number];
   const mask = (facet, value) => index.facet[facet].options.find((option) => option.value === value).mask;
   const row = { strict: bits & mask("kind", "strict"), falseAlarm: bits & mask("kind", "strict") & mask("after", "right") };
-  for (const name of ["answer", "ending", "parts", "was", "fate"]) row[name] = labels[name][columns[name][number]];
+  for (const name of ["answer", "ending", "parts", "was", "fate", "turned"]) row[name] = labels[name][columns[name][number]];
   return row;
 }
 

@@ -1,6 +1,6 @@
-// What the analyses read at one onset: the lens through the layers, the scan, the onset step, patching.
+// What the analyses read at one onset: the scan, the lens through the layers, the onset step, stability, patching.
 
-import { el, plain, svg } from "./dom.js";
+import { count, el, plain, svg } from "./dom.js";
 
 const MOST = 8;
 const CURVES = { onset: "this onset", matched_row: "its matched control", same_row_earlier: "earlier in the same row" };
@@ -9,9 +9,11 @@ export function evidence(onset, patching) {
   const { reading } = onset;
   if (!reading) return [el("p", { class: "soft" }, "No analysis looked into this onset.")];
   return [
-    reading.scan && part("Which component acts here", scan(reading.scan)),
+    reading.scan ? part("Which component acts here", scan(reading.scan))
+      : el("p", { class: "soft" }, "The scan of components did not draw this onset."),
     reading.lens && part("Through the layers", lens(reading.lens)),
     reading.step && part("The onset step under interventions", step(reading.step)),
+    reading.stability && part("The same prefix sampled again", stability(reading.stability)),
     patching.length && part("Which components carry an error's signal", patched(patching)),
   ].filter(Boolean);
 }
@@ -82,6 +84,11 @@ function step(rows) {
     el("td", {}, row.onset_prob_before.toPrecision(3)), el("td", {}, row.onset_prob.toPrecision(3)),
     el("td", {}, number(row.entropy_before)), el("td", {}, number(row.entropy)), el("td", {}, number(row.kl, 3)));
   return [table(["components × scale", "p before", "p after", "entropy before", "entropy after", "KL"], rows.map(line), "probability of the onset token, when only this step is changed")];
+}
+
+function stability({ continuations, with_onset, at_once, greedy_onset }) {
+  const greedy = greedy_onset === null ? "" : ` The greedy continuation has ${greedy_onset ? "one" : "none"}.`;
+  return [el("p", {}, `Of ${count(continuations, "continuation")} from right before it, ${with_onset} had an onset nearby, ${at_once} at this very token.${greedy}`)];
 }
 
 function patched(rows) {

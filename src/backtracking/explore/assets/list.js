@@ -71,7 +71,7 @@ export class RowList {
     const option = el("div", properties,
       el("span", { class: `outcome ${outcome.replace(" ", "-")}`, role: "img", "aria-label": outcome }, sign),
       el("span", { class: "row-name" }, `${plain(labels.example[example])} · ${columns.sample[number]}`),
-      el("span", { class: "row-arm" }, labels.arm[columns.arm[number]]),
+      el("span", { class: "row-arm" }, rowArm(this.index, number)),
       el("span", { class: "row-facts" }, rowFacts(this.index, number, problems[example].gold)));
     option.style.transform = `translateY(${place * HEIGHT}px)`;
     return option;
@@ -83,16 +83,32 @@ export class RowList {
   }
 }
 
+// The arm, with the run and the prompt format where it stands in several.
+function rowArm(index, number) {
+  const { columns, labels } = index;
+  index.places ??= placesOfArms(index);
+  const several = ["run", "variant"].filter((name) => index.places[columns.arm[number]][name].size > 1);
+  return ["arm", ...several].map((name) => plain(labels[name][columns[name][number]])).join(" · ");
+}
+
+function placesOfArms({ columns, labels, rows }) {
+  const places = labels.arm.map(() => ({ run: new Set(), variant: new Set() }));
+  for (let row = 0; row < rows; row++) {
+    for (const name of ["run", "variant"]) places[columns.arm[row]][name].add(columns[name][row]);
+  }
+  return places;
+}
+
 function rowFacts(index, number, gold) {
   const { columns } = index;
   const said = columns.said[number];
   const facts = [
     said === "" ? "no answer" : columns.answer[number] === 1 ? `says ${plain(said)}, gold ${plain(gold)}` : `says ${plain(said)}`,
     columns.count[number] ? count(columns.count[number], "onset") : "no onset",
-    count(columns.tokens[number], "token"),
+    columns.tokens[number] < 0 ? null : count(columns.tokens[number], "token"),
   ];
   if (columns.wrong[number]) facts.push(count(columns.wrong[number], "wrong step"));
   if (columns.parted[number] >= 0) facts.push(`parts at ${columns.parted[number]}`);
   if (columns.ending[number] > 0) facts.push("cut");
-  return facts.join(" · ");
+  return facts.filter(Boolean).join(" · ");
 }

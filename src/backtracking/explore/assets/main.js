@@ -99,7 +99,7 @@ class Explorer {
     const rows = order(index, state.sort).filter(passes);
     this.panel.show(state, counts);
     if (rows.length !== this.list.rows.length || rows.some((row, place) => row !== this.list.rows[place])) this.list.show(rows);
-    const sample = index.rows < index.all_rows ? `, a sample of ${index.all_rows.toLocaleString("en")}` : "";
+    const sample = index.rows < index.all_rows ? `, chosen of ${index.all_rows.toLocaleString("en")}` : "";
     this.total.textContent = rows.length === index.rows ? count(rows.length, "row") + sample : `${rows.length.toLocaleString("en")} of ${count(index.rows, "row")}${sample}`;
     this.reset.hidden = !Object.keys(state.chosen).length && !state.q;
     const ofPrefixes = state.view === "prefixes";
@@ -173,10 +173,24 @@ class Explorer {
   }
 
   turnTo(steps) {
-    const { length } = this.trace.stops;
-    if (!length) return;
-    const now = this.state.onset === "" ? (steps > 0 ? -1 : length) : Number(this.state.onset);
-    this.go({ onset: String(Math.max(0, Math.min(length - 1, now + steps))) }, { quietly: true });
+    const places = this.askedStops();
+    if (!places.length) return;
+    const now = this.state.onset === "" ? (steps > 0 ? -1 : Infinity) : Number(this.state.onset);
+    const next = steps > 0 ? places.find((place) => place > now) ?? places.at(-1) : places.findLast((place) => place < now) ?? places[0];
+    this.go({ onset: String(next) }, { quietly: true });
+  }
+
+  // The places of the onsets that the filters ask for; of all where none is.
+  askedStops() {
+    const { stops } = this.trace;
+    const { chosen } = this.state;
+    const asked = (key, value) => !chosen[key]?.length || chosen[key].includes(value);
+    const after = (onset) => (onset.after_error === null ? "none" : onset.after_error ? "wrong" : "right");
+    const scanned = (onset) => !chosen.studied?.includes("scan") || Boolean(onset.reading?.scan);
+    const meets = (onset) => asked("kind", onset.kind) && asked("region", onset.region) && asked("phrase", onset.phrase) && asked("after", after(onset)) && scanned(onset);
+    const all = stops.map((_, place) => place);
+    const met = all.filter((place) => stops[place].onsets.some(meets));
+    return met.length ? met : all;
   }
 
   find() {

@@ -161,7 +161,7 @@ export class TracePane {
     const [first] = stop.onsets;
     return el("section", { class: "onset", "aria-label": "onset" },
       el("h3", {}, `Onset ${number + 1} of ${this.stops.length}: “${plain(first.phrase)}”`),
-      el("p", {}, `${stop.onsets.map((onset) => onset.kind).join(" and ")}, ${afterWords(first)}${first.before ? ` (${plain(first.before)})` : ""}; token ${first.token}.`),
+      el("p", {}, `${stop.onsets.map((onset) => onset.kind).join(" and ")}, ${afterWords(first)}${first.before ? ` (${plain(first.before)})` : ""}${first.token < 0 ? "" : `; token ${first.token}`}.`),
       ...evidence(first, this.index.patching), this.actions.others(stop));
   }
 }
