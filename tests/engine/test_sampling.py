@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from backtracking.engine.sampling import SamplingParams, choose, gumbels, noise_key, uniforms
+from backtracking.engine.sampling import Choice, SamplingParams, choose, gumbels, noise_key, uniforms
 
 MASK = 2**64 - 1
 
@@ -151,3 +151,11 @@ def test_logprobs_are_those_of_the_untruncated_model():
     choice = choose(logits, torch.arange(4), torch.arange(4), SamplingParams(1, 0.5, 0.9, logprobs=True))
     expected = torch.log_softmax(logits.double(), -1)[torch.arange(4), choice.tokens]
     assert torch.allclose(choice.logprobs.double(), expected, atol=1e-5)
+
+
+def test_what_is_kept_of_a_choice():
+    tokens, usable = torch.tensor([3, 4]), torch.tensor([True, True])
+    logprobs, entropies = torch.tensor([-0.5, -1.5]), torch.tensor([0.25, 0.75])
+    assert Choice(tokens, usable, None).readings() == [(None, None)] * 2
+    assert Choice(tokens, usable, logprobs).readings() == [(-0.5, None), (-1.5, None)]
+    assert Choice(tokens, usable, logprobs, entropies).readings() == [(-0.5, 0.25), (-1.5, 0.75)]

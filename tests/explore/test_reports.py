@@ -34,8 +34,8 @@ SHARES = (
 )  # fmt: skip
 EXACTLY = ("Completions", "Graded", "Baseline without onset")
 PREFIX_SHARES = {
-    "P(onset | injected error)", "P(onset | right step)", "Errors caught", "Accuracy after right steps",
-    "Cut at the cap", "An onset follows", "Caught",
+    "P(onset | injected error)", "P(onset | right step)", "Ends right after the error",
+    "Ends right after the right step", "Cut at the cap", "An onset follows", "Ends right",
 }  # fmt: skip
 WITHOUT_ROWS = {
     "a test of the number beside it": {"p (Holm)", "p (Holm, by selectivity)"},

@@ -72,6 +72,11 @@ def test_the_contracts_columns_come_first():
     assert list(EVENT_COLUMNS[: len(CONTRACT)]) == CONTRACT
 
 
+def test_what_is_not_there_has_no_place(read, make_record):
+    event = read(make_record("2 + 5 = 7. The answer is unclear.")).event
+    assert event["reasoning_tokens"] == event["onset_char"] == event["onset_token_in_completion"] == -1
+
+
 def test_positions_of_an_onset(read, make_record, r1_tokenizer):
     record = make_record("Tom has 5. 5 + 3 = 9. Wait, 5 + 3 = 8.\n</think>\nFinal: 7")
     event = read(record).event

@@ -19,17 +19,30 @@ AREAS = {
     "ledger": Area(("model/ledger.py",), ("engine/test_ledger.py",)),
     "statistics": Area(
         ("measurements/statistics.py", "measurements/bounded.py", "measurements/halves.py"),
-        ("measurement/test_statistics.py", "measurement/test_bounded.py", "measurement/test_halves.py"),
+        (
+            "measurement/test_by_hand.py",
+            "measurement/test_statistics.py",
+            "measurement/test_bounded.py",
+            "measurement/test_halves.py",
+        ),
     ),
     "stopping": Area(
         ("measurements/looks.py", "sweeps/waves.py"),
         ("measurement/test_looks.py", "phase2/test_waves.py", "phase2/test_simulated_sweeps.py"),
     ),
-    "choice": Area(("measurements/tradeoff.py",), ("phase2/test_winning.py", "claims/test_doses.py")),
+    "choice": Area(
+        ("measurements/tradeoff.py",),
+        ("measurement/test_by_hand.py", "phase2/test_winning.py", "measurement/test_outcome.py"),
+    ),
     "verdicts": Area(("claims/*.py",), ("claims",)),
     "events": Area(
         ("measurements/events.py", "measurements/outcome.py"),
-        ("measurement/test_events.py", "measurement/test_outcome.py", "measurement/test_cut_answers.py"),
+        (
+            "measurement/test_by_hand.py",
+            "measurement/test_events.py",
+            "measurement/test_outcome.py",
+            "measurement/test_cut_answers.py",
+        ),
     ),
     "onsets": Area(
         ("text/onsets.py", "text/rules.py", "text/tokenization.py"),
