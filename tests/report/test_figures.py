@@ -122,8 +122,9 @@ def test_rates_without_intervals_are_drawn_without_them():
 
 def test_formatting_states_changes_in_points():
     table = pd.DataFrame({"variant": ["a", "b"], "total": [10, 10], "backtracking_rate": [0.6, 0.25]})
-    texts = [text.get_text() for text in plots.plot_formatting_effect_on_backtracking(table).axes[0].texts]
-    assert texts == ["60%", "25% (−35 points)"]
+    axes = plots.plot_formatting_effect_on_backtracking(table, width=3.25).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a\n60%", "b\n25% (−35 points)"]
+    assert not axes.texts, "nothing is written where the first format's line passes"
 
 
 def test_continuation_effect_has_both_kinds_of_positions():
@@ -309,3 +310,25 @@ def test_needless_checks_are_seen_beside_errors_noticed(sweep):
             (panel,) = (ax for ax in figure.axes if ax.get_xlabel() == label)
             assert sorted(x for x, _ in _dots(panel)) == sorted(rates[name])
     assert len(plots_leaks.plot_choice(sweep, sweep.head(0), 0.05).axes) == 1
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("count", [5, 9, 14])
+def test_in_a_column_of_a_paper_a_figure_of_many_arms_fits_its_page(count):
+    arms = {f"attn_last_at_sentences_x0.{index}": (0.5, 0.8) for index in range(count)}
+    table = sweep_table({"baseline": (0.6, 0.85)} | arms, problems=20, samples=2)
+    rates = {
+        f"onset_after_{kind}{end}": table[f"backtracking_rate{end}"]
+        for kind in ("wrong", "right")
+        for end in ("", "_low", "_high")
+    }
+    table = table.assign(judged_on="onset_after_wrong", **rates)
+    steps = {"subset_name": ["baseline", *["late"] * count], "scale": [np.nan, *np.linspace(0.0, 0.9, count)]}
+    scales = table.assign(**steps)
+    for figure in (
+        plots_phase2.plot_subset_sweep_comparison(table, width=3.25),
+        plots_phase2.plot_scale_tradeoff_curve(scales, width=3.25),
+    ):
+        assert len(figure.axes) >= 4
+        assert figure.get_figheight() <= 9.2
+        assert min(axes.get_position().width * 3.25 for axes in figure.axes) > 0.4, "panels have room"

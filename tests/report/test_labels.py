@@ -71,3 +71,16 @@ def test_names_that_do_not_crowd_stay_where_they_are():
     assert spread_heights([80.0, 10.0, 40.0], 10.0, 0.0, 100.0) == [80.0, 10.0, 40.0]
     assert spread_heights([50.0, 50.0], 10.0, 0.0, 100.0) == [45.0, 55.0]
     assert spread_heights([0.0] * 5, 30.0, 0.0, 100.0) == [0.0, 25.0, 50.0, 75.0, 100.0]
+
+
+def test_a_name_that_may_go_is_left_out_sooner_than_to_cross_a_line_or_to_wander_off():
+    points = [(60.0, 60.0 + 2 * step) for step in range(8)]
+    labels = [PointLabel(point, 60.0, 10.0) for point in points] + [PointLabel((160.0, 20.0), 40.0, 10.0)]
+    bars = [((20.0, y), (110.0, y)) for _, y in points]
+    optional = range(1, len(labels))
+    placed = place_labels(labels, BOUNDS, marks_of(labels), bars, optional)
+    assert placed[0] is not None and placed[-1] is not None, "what must be named, and what stands alone"
+    shown = [(labels[index].point, placed[index]) for index in optional]
+    assert None in [box for _, box in shown]
+    for point, box in shown:
+        assert box is None or (box.distance(point) < 40.0 and not any(map(box.meets, bars)))

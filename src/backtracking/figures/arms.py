@@ -66,9 +66,18 @@ def _frame(axis: Any, data: Points) -> None:
 
 
 def plane(
-    figure: Drawing, axes: Axes, table: pd.DataFrame, outcome: Metric, margin: float, labels: Sequence[str]
+    figure: Drawing,
+    axes: Axes,
+    table: pd.DataFrame,
+    outcome: Metric,
+    margin: float,
+    labels: Sequence[str],
+    optional: Sequence[bool] = (),
 ) -> None:
-    """Arms as outcome against accuracy with both intervals, and the accuracies that count as held."""
+    """Arms as outcome against accuracy with both intervals, and the accuracies that count as held.
+
+    The names of `optional` arms are left out where arms crowd.
+    """
     axes.set_ylabel("accuracy")
     axes.set_xlabel(outcome.label)
     x, y = estimates(table, outcome.name), estimates(table, "accuracy")
@@ -88,4 +97,4 @@ def plane(
     if not base.empty:
         shade_margin(axes.axhspan, float(base["accuracy"].iloc[0]), margin)
     at = list(zip(x.value.tolist(), y.value.tolist(), strict=True))
-    point_labels(figure, axes, at, labels, bars=bars_of(x, y))
+    point_labels(figure, axes, at, labels, bars=bars_of(x, y), optional=optional)

@@ -1,7 +1,7 @@
 """Where labels stand: none on another, none on a point, none beyond the axes."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 Point = tuple[float, float]
@@ -11,9 +11,11 @@ GAP = 4.0
 """Points of free space between a label and what it names."""
 _ANGLES = tuple(math.radians(angle) for angle in (0, 180, 90, 270, 35, 145, 325, 215, 60, 120, 300, 240))
 _REACH = (0.0, 4.0, 9.0, 15.0, 22.0, 30.0, 40.0, 52.0, 66.0, 82.0, 100.0, 130.0, 170.0, 220.0)
-_CROSSING = 12.0
+_CROSSING = 25.0
 """What a label costs for each line that it lies on, in points of distance."""
 _SPACE = 1.0
+_NEAR = 22.0
+"""How far from its point, in points, a label may stand that could also be left out."""
 _SPARE_STEP = 6.0
 """Between places that are tried when there is none near the point."""
 
@@ -81,22 +83,30 @@ class PointLabel:
 
 
 def place_labels(
-    labels: Sequence[PointLabel], bounds: Box, taken: Iterable[Box], lines: Iterable[Segment] = ()
+    labels: Sequence[PointLabel],
+    bounds: Box,
+    taken: Iterable[Box],
+    lines: Iterable[Segment] = (),
+    optional: Collection[int] = (),
 ) -> list[Box | None]:
     """A free place for each label near its point, or none where there is no room for it.
 
     Labels in a crowd choose first. `taken` is what no label may cover; `lines` are avoided where possible.
+    The `optional` ones, by their place in the list, come last and are left out unless there is room nearby.
     """
     lines, taken = list(lines), list(taken)
     placed: list[Box | None] = [None] * len(labels)
     leaders: list[Segment] = []
-    for index in sorted(range(len(labels)), key=lambda one: _room(labels, one)):
+    for index in sorted(range(len(labels)), key=lambda one: (one in optional, _room(labels, one))):
         label = labels[index]
         others = [box for box in placed if box is not None]
         blocked = [*taken, *others]
-        near = _free(_candidates(label), bounds, blocked) or _free(
-            _everywhere(label, bounds), bounds, blocked
-        )
+        near = _free(_candidates(label), bounds, blocked)
+        if index in optional:
+            passing = [*lines, *leaders]
+            near = [one for one in near if one[0] <= _NEAR and not _crossings(label, one[1], others, passing)]
+        else:
+            near = near or _free(_everywhere(label, bounds), bounds, blocked)
         if near:
             costs = [reach + _crossings(label, box, others, [*lines, *leaders]) for reach, box in near]
             best = near[costs.index(min(costs))][1]

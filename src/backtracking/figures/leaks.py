@@ -156,10 +156,10 @@ def _flow_says(shares: pd.DataFrame) -> str:
     )
 
 
-def _labels(table: pd.DataFrame, few: bool) -> list[str]:
-    """Names for few arms only: baseline, controls, those likeliest on the front, the one that doubts most.
+def _may_go_unnamed(table: pd.DataFrame, few: bool) -> list[bool]:
+    """Arms whose names go where arms crowd: all but baseline, controls, the front, the one that doubts most.
 
-    In a narrow panel there is room for `few` of them: the baseline and what stands out.
+    In a narrow panel there is room for `few` of these: the baseline and what stands out.
     """
     named = table["kind"].eq("baseline") if few else table["kind"] != "intervention"
     if "front_probability" in table:
@@ -171,7 +171,7 @@ def _labels(table: pd.DataFrame, few: bool) -> list[str]:
         named |= table.index.isin([*distinct.index, *([] if few else extremes)])
     else:
         named |= True
-    return [pretty(arm) if shown else "" for arm, shown in zip(table["arm"], named, strict=True)]
+    return [not always for always in named]
 
 
 @drawn
@@ -192,11 +192,12 @@ def plot_choice(
     for ax, (name, half, outcome) in zip(axes, shown, strict=True):
         table = half.reset_index(drop=True)
         ax.set_title(name)
-        plane(figure, ax, table, outcome, margin, _labels(table, width < ROOM_FOR_NAMES))
+        names = [pretty(arm) for arm in table["arm"]]
+        plane(figure, ax, table, outcome, margin, names, _may_go_unnamed(table, width < ROOM_FOR_NAMES))
     figure.caption = Caption(
         "The choice of an arm and its confirmation", _choice_says(confirm, is_confirmed),
-        "Larger marks: likelier on the front; green: the accuracies that count as held "
-        f"(at most {as_points(margin)} lost). {what_bars_mean(search)}", sample_size(search),
+        "Larger marks: likelier on the front; in a crowd some go unnamed; green: the accuracies that count "
+        f"as held (at most {as_points(margin)} lost). {what_bars_mean(search)}", sample_size(search),
     )  # fmt: skip
     return figure
 

@@ -182,9 +182,12 @@ def end_labels(figure: Drawing, axes: Axes, ends: Sequence[tuple[float, str]]) -
 
 def point_labels(
     figure: Drawing, axes: Axes, at: Sequence[tuple[float, float]], names: Sequence[str],
-    *, bars: Sequence[Segment] = (),
+    *, bars: Sequence[Segment] = (), optional: Sequence[bool] = (),
 ) -> None:  # fmt: skip
-    """Names beside points ("" is none), clear of each other, of all points, and of bars where they can."""
+    """Names beside points ("" is none), clear of each other, of all points, and of bars where they can.
+
+    Those that are `optional` are left out unless there is room nearby.
+    """
     texts: list[Annotation | None] = [
         axes.annotate(
             name, point, xytext=(0, 0), textcoords="offset points", ha="center", va="center",
@@ -211,7 +214,10 @@ def point_labels(
         edges = axes.get_window_extent()
         bounds = Box(*(float(edge) * scale for edge in (edges.x0, edges.y0, edges.x1, edges.y1)))
         lines = [(on_paper(one), on_paper(other)) for one, other in bars]
-        for (text, point), box in zip(shown, place_labels(labels, bounds, taken, lines), strict=True):
+        named = [index for index, text in enumerate(texts) if text is not None]
+        spare = [place for place, index in enumerate(named) if optional and optional[index]]
+        boxes = place_labels(labels, bounds, taken, lines, spare)
+        for (text, point), box in zip(shown, boxes, strict=True):
             if box is None:
                 text.remove()
                 continue

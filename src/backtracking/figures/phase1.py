@@ -97,16 +97,11 @@ def plot_formatting_effect_on_backtracking(table: pd.DataFrame, *, width: float 
     places = list(range(len(table)))[::-1]
     marks.reference(axes, marks.estimates(table.head(1), "backtracking_rate"))
     marks.dots(axes, data, places, colors=colour("baseline"))
-    for index, (place, value) in enumerate(zip(places, data.value, strict=True)):
-        text = f"{value:.0%}" + (f" ({signed(100 * (value - data.value[0]), 0)} points)" if index else "")
-        beside_right = value < 0.6
-        ends = data.high if beside_right else data.low
-        edge = ends[index] if np.isfinite(ends[index]) else value
-        axes.annotate(
-            text, (edge, place), xytext=(5 if beside_right else -5, 0), textcoords="offset points",
-            ha="left" if beside_right else "right", va="center",
-        )  # fmt: skip
-    labels = [_with_n(name, n) for name, n in zip(table["variant"], table["total"], strict=True)]
+    changes = ["", *(f" ({signed(100 * (value - data.value[0]), 0)} points)" for value in data.value[1:])]
+    labels = [
+        f"{pretty(name)}\n{value:.0%}{change}"
+        for name, value, change in zip(table["variant"], data.value, changes, strict=True)
+    ]
     axes.set_yticks(places, labels)
     axes.set_ylim(-0.5, len(table) - 0.3)
     marks.percent_axis(axes.xaxis)

@@ -21,7 +21,7 @@ from backtracking.figures.caption import (
 )
 from backtracking.figures.colours import LINE, colour
 from backtracking.figures.marks import pretty
-from backtracking.figures.style import BESIDE_NAMES, PAGE, Drawing, drawn, panels
+from backtracking.figures.style import BESIDE_MANY, BESIDE_NAMES, PAGE, Drawing, drawn, panels
 from backtracking.measurements.floors import NOT_TESTABLE
 from backtracking.measurements.metrics import Metric, called
 from backtracking.measurements.outcome import judged_on, outcomes_shown
@@ -53,7 +53,9 @@ def plot_subset_sweep_comparison(
     places = list(range(len(shown)))[::-1]
     names = [pretty(arm) for arm in shown["arm"]]
     height = 0.2 * len(shown) + 0.15
-    figure, axes = panels(width, len(present), height, narrowest=BESIDE_NAMES, names=names, share="y")
+    figure, axes = panels(
+        width, len(present), height, narrowest=BESIDE_NAMES, narrower=BESIDE_MANY, names=names, share="y"
+    )
     colors, markers = looks(shown)
     for ax, column in zip(axes, present, strict=True):
         marks.reference(ax, marks.estimates(base, column))

@@ -24,6 +24,14 @@ NARROWEST = 1.75
 """What a panel needs at least, in inches; where there is less, panels stand below each other."""
 BESIDE_NAMES = 0.9
 """The same for a panel whose lines are named beside it."""
+BESIDE_MANY = 0.7
+"""The same where there are so many lines that the figure would be taller than a page."""
+_APART = 0.12
+"""Between panels that are narrower than their titles would like, in inches."""
+TALLEST = 8.6
+"""What a page of a paper leaves for a figure, in inches, the key below its panels apart."""
+LOWEST = 0.65
+"""So much of its height a panel keeps where the figure would be taller than a page."""
 DPI = 300
 _LETTER = 0.55 * TEXT / 72.0
 _SIZES = (
@@ -144,19 +152,27 @@ def panels(
     height: float,
     *,
     narrowest: float = NARROWEST,
+    narrower: float | None = None,
     names: Sequence[str] = (),
     margin: float = 0.55,
     share: Literal["x", "y", "both", "none"] = "none",
 ) -> tuple[Drawing, list[Axes]]:
     """So many panels of a height, side by side as far as the width allows; `margin` is for axes and keys.
 
-    `names` stand once, to the left of each row of panels.
+    `names` stand once, to the left of each row of panels. Where the figure would be taller than a page, more
+    panels stand side by side, each at least `narrower`; then they become lower.
     """
     beside = max(map(len, names), default=0) * _LETTER
-    columns = max(1, min(count, int((width - beside) // narrowest)))
+    room = width - beside
+    columns, most = (max(1, min(count, int(room // one))) for one in (narrowest, narrower or narrowest))
+    while -(-count // columns) * (height + margin) > TALLEST and columns < most:
+        columns += 1
     lines = -(-count // columns)
     columns = -(-count // lines)
+    height = max(LOWEST * height, min(height, TALLEST / lines - margin))
     figure = Drawing(width, (height + margin) * lines)
+    if columns > max(1, room // narrowest) and (layout := figure.get_layout_engine()):
+        layout.set(w_pad=_APART)
     grid = figure.subplots(
         lines, columns, squeeze=False, sharex=share in ("x", "both"), sharey=share in ("y", "both")
     ).ravel()
