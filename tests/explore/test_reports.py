@@ -71,6 +71,7 @@ WITHOUT_ROWS = {
         "Onset later",
         "Onset at all",
     },
+    "signs that no filter of the explorer finds": {"Empty", "Non-ASCII bursts"},
     "what an arm is, not what came of it": {"Components"},
     "no filter of the explorer counts them": {"Empty", "Non-ASCII bursts"},
     "the run itself": {"Value", "Finished", "Seconds", "Rows"},

@@ -6,7 +6,7 @@ import pytest
 
 from backtracking.claims.wording import quoted
 from backtracking.reports.columns import Cell, Column, Lines
-from backtracking.reports.document import SHOWN_COLUMNS, Document, ReportPicture
+from backtracking.reports.document import SHOWN_COLUMNS, SHOWN_LETTERS, Document, ReportPicture, ReportTable
 from backtracking.reports.drawings import drawing
 from backtracking.reports.render import as_markdown, as_page, inline
 
@@ -134,6 +134,14 @@ def test_columns_beyond_the_tenth_wait_and_empty_ones_are_left_out(tmp_path):
     assert len(heads) == 13
     assert ["further" in name for name in heads] == [False] * SHOWN_COLUMNS + [True] * 3
     assert as_markdown(document).splitlines()[-1].count("|") == SHOWN_COLUMNS + 1
+
+
+def test_columns_that_do_not_fit_beside_the_contents_wait_too():
+    lines = Lines([{"name": "a" * 40, "x": -12.34, "x_low": -23.45, "x_high": -1.23}])
+    wide = [lines.plain(f"number {k}", "x") for k in range(9)]
+    table = ReportTable("Wide", [lines.names("Name", "name"), *wide])
+    assert len(wide[0].cells[0].text) == 23
+    assert len(table.shown) == 1 + (SHOWN_LETTERS - 22) // 25 < len(table.columns)
 
 
 def test_a_column_has_one_precision_and_real_minus_signs():

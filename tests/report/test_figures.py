@@ -331,4 +331,4 @@ def test_in_a_column_of_a_paper_a_figure_of_many_arms_fits_its_page(count):
     ):
         assert len(figure.axes) >= 4
         assert figure.get_figheight() <= 9.2
-        assert min(axes.get_position().width * 3.25 for axes in figure.axes) > 0.4, "panels have room"
+        assert min(axes.get_position().width * 3.25 for axes in figure.axes) > 0.35, "panels have room"

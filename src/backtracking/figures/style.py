@@ -26,7 +26,7 @@ BESIDE_NAMES = 0.9
 """The same for a panel whose lines are named beside it."""
 BESIDE_MANY = 0.7
 """The same where there are so many lines that the figure would be taller than a page."""
-_APART = 0.12
+_APART = 0.09
 """Between panels that are narrower than their titles would like, in inches."""
 TALLEST = 8.6
 """What a page of a paper leaves for a figure, in inches, the key below its panels apart."""
@@ -159,13 +159,13 @@ def panels(
 ) -> tuple[Drawing, list[Axes]]:
     """So many panels of a height, side by side as far as the width allows; `margin` is for axes and keys.
 
-    `names` stand once, to the left of each row of panels. Where the figure would be taller than a page, more
-    panels stand side by side, each at least `narrower`; then they become lower.
+    `names` stand once, to the left of each row of panels. Where the figure would be taller than a page,
+    panels become lower; where that is not enough, more stand side by side, each at least `narrower` wide.
     """
     beside = max(map(len, names), default=0) * _LETTER
     room = width - beside
     columns, most = (max(1, min(count, int(room // one))) for one in (narrowest, narrower or narrowest))
-    while -(-count // columns) * (height + margin) > TALLEST and columns < most:
+    while -(-count // columns) * (LOWEST * height + margin) > TALLEST and columns < most:
         columns += 1
     lines = -(-count // columns)
     columns = -(-count // lines)

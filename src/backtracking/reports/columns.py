@@ -20,6 +20,8 @@ from backtracking.claims.wording import (
 )
 
 NOTHING = "—"
+_BROKEN_AT = {"names": 20, "text": 16}
+"""Letters after which cells of a kind are broken between lines."""
 
 Link = Callable[[TableLine], str]
 """Where the rows behind a line's number are to be read; empty where there are none."""
@@ -41,6 +43,12 @@ class Column:
     cells: Sequence[Cell]
     holds: str = "numbers"
     """`names`, `numbers` or `text`: how it is set."""
+
+    @property
+    def letters(self) -> int:
+        """About how many letters wide it is; names and words may go on in the next line."""
+        longest = max((len(cell.text) for cell in self.cells), default=0)
+        return max(min(longest, _BROKEN_AT.get(self.holds, longest)), *map(len, self.head.split()))
 
     @property
     def tells(self) -> bool:

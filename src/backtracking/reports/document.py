@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +16,11 @@ from backtracking.claims.verdict import Verdict
 from backtracking.reports.columns import Column
 
 SHOWN_COLUMNS = 10
-"""A table shows so many columns; the rest comes with "all columns"."""
+"""A table shows at most so many columns; the rest comes with "all columns"."""
+SHOWN_LETTERS = 170
+"""And no more columns than so many letters hold, which is what fits beside the contents at 1440 pixels."""
+_BETWEEN = 2
+"""Letters that the space between two columns takes."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class ReportTable:
-    """Columns side by side, those beyond the first ten shown on demand, and the file with all of them."""
+    """Columns side by side, those beyond what fits shown on demand, and the file with all of them."""
 
     kind: ClassVar[str] = "table"
     name: str
@@ -69,7 +74,9 @@ class ReportTable:
     @property
     def shown(self) -> Sequence[Column]:
         """The columns that are seen at once."""
-        return self.columns[:SHOWN_COLUMNS]
+        ends = accumulate(column.letters + _BETWEEN for column in self.columns)
+        fitting = sum(end <= SHOWN_LETTERS for end in ends)
+        return self.columns[: max(1, min(fitting, SHOWN_COLUMNS))]
 
 
 @dataclass(frozen=True)

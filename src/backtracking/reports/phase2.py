@@ -44,7 +44,7 @@ def phase2_report(
         "Turning backtracking down: Phase 2",
         evidence=evidence,
         path=path,
-        rows_named=ArmsByName(evidence.paths, asked.subset_sweep.variant),
+        rows_named=ArmsByName(evidence.paths, asked.subset_sweep.variant, phase1.paths if phase1 else None),
     )
     built_on = f", built on Phase 1 run {quoted(phase1.paths.run_id)}" if phase1 else ""
     page.say(

@@ -142,13 +142,15 @@ class ArmsByName:
 
     run: RunPaths
     variant: str
+    formats: RunPaths | None = None
+    """The run whose baseline is meant where a prompt format is named, if that is another."""
 
     def __call__(self, name: str) -> str:
         """All rows of an arm, or of a prompt format's baseline; empty where it is neither."""
         if not _NAME.fullmatch(name):
             return ""
         as_arm = link_to_rows(self.run, self.variant, name)
-        return as_arm or link_to_rows(self.run, name, BASELINE_NAME)
+        return as_arm or link_to_rows(self.formats or self.run, name, BASELINE_NAME)
 
 
 def has_rows(run: RunPaths) -> bool:
