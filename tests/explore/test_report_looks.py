@@ -14,7 +14,8 @@ TABLE = """() => {
     return {
         over: table.scrollWidth - table.parentElement.clientWidth,
         caption: words.getBoundingClientRect().right - innerWidth,
-        heights: [...table.querySelectorAll("td.numbers")].map(one => one.getBoundingClientRect().height),
+        heights: [...table.querySelectorAll("td.numbers:not(.further)")]
+            .map(one => one.getBoundingClientRect().height),
         title: document.querySelector("h1").getBoundingClientRect().top
             - document.querySelector("nav").getBoundingClientRect().top,
     };

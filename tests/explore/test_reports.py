@@ -278,7 +278,8 @@ def test_further_columns_come_when_asked_for(visit, reported):
     table = page.locator(".table").filter(has=page.get_by_label("all columns")).first
     before = table.locator("thead th:visible").count()
     table.get_by_label("all columns").check()
-    assert table.locator("thead th:visible").count() > before == 10
+    assert table.locator("thead th:visible").count() > before
+    assert 8 <= before <= 10
 
 
 def test_a_number_opens_its_rows_in_the_explorer(visit, reported, tmp_path):

@@ -138,10 +138,10 @@ def test_columns_beyond_the_tenth_wait_and_empty_ones_are_left_out(tmp_path):
 
 def test_columns_that_do_not_fit_beside_the_contents_wait_too():
     lines = Lines([{"name": "a" * 40, "x": -12.34, "x_low": -23.45, "x_high": -1.23}])
-    wide = [lines.plain(f"number {k}", "x") for k in range(9)]
+    wide = [lines.plain(f"number {k}", "x") for k in range(8)]
     table = ReportTable("Wide", [lines.names("Name", "name"), *wide])
-    assert len(wide[0].cells[0].text) == 23
-    assert len(table.shown) == 1 + (SHOWN_LETTERS - 22) // 25 < len(table.columns)
+    assert len(wide[0].cells[0].text) == 19
+    assert len(table.shown) == 1 + (SHOWN_LETTERS - 22) // 21 < len(table.columns)
 
 
 def test_a_column_has_one_precision_and_real_minus_signs():
