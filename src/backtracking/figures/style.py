@@ -11,7 +11,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import LayoutEngine
+from matplotlib.layout_engine import ConstrainedLayoutEngine, LayoutEngine
 
 from backtracking.figures.caption import Caption
 from backtracking.figures.colours import INK, LINE, PAPER
@@ -171,7 +171,8 @@ def panels(
     columns = -(-count // lines)
     height = max(LOWEST * height, min(height, TALLEST / lines - margin))
     figure = Drawing(width, (height + margin) * lines)
-    if columns > max(1, room // narrowest) and (layout := figure.get_layout_engine()):
+    layout = figure.get_layout_engine()
+    if columns > max(1, room // narrowest) and isinstance(layout, ConstrainedLayoutEngine):
         layout.set(w_pad=_APART)
     grid = figure.subplots(
         lines, columns, squeeze=False, sharex=share in ("x", "both"), sharey=share in ("y", "both")
