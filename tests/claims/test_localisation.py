@@ -122,7 +122,8 @@ def test_modes_of_removal_that_disagree_support_nothing(tmp_path, mean, outcome)
     if outcome == "inconclusive":
         for key in ("H1", "contributes", "H0"):
             assert found[key].because.startswith("mode-dependent: ")
-            assert "(mode zero)" in found[key].because and "(mode mean)" in found[key].because
+            assert "stand out in the scan when removed by `zero`: " in found[key].because
+            assert "; by `mean`: " in found[key].because
     else:
         assert found["H0"].outcome == "contradicted"
 
@@ -260,7 +261,7 @@ def test_that_none_writes_needs_ways_of_removal_that_agree(tmp_path, modes, dire
     found = judged(tmp_path, BASE, **tables)["writes"]
     assert found.outcome == outcome
     assert found.because.startswith("mode-dependent: ") == (outcome == "inconclusive")
-    assert ("(mode mean)" in found.because) == (outcome == "inconclusive"), "both findings are shown"
+    assert ("by `mean`: " in found.because) == (outcome == "inconclusive"), "both findings are shown"
 
 
 def _prefixes(share, gaps, sets=20):

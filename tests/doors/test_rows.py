@@ -223,3 +223,13 @@ def test_the_query_in_the_docs_counts_unanswered_completions_as_the_reports_do()
 
 def test_no_two_columns_are_described_alike():
     assert len(set(MEANINGS.values())) == len(MEANINGS)
+
+
+def test_an_export_counts_arms_and_formats_and_is_silent_where_asked(folder, tmp_path, capsys):
+    asked = ("export", "parquet", str(folder / "runs/demo"), "--arm", "baseline")
+    type_command(*asked, "--out", str(tmp_path / "told"))
+    told = capsys.readouterr().out.splitlines()[-1]
+    formats = len(list((tmp_path / "told/completions").glob("variant=*")))
+    assert told.endswith("of 1 arm" + (f" in {formats} prompt formats" if formats > 1 else ""))
+    type_command(*asked, "--quiet", "--out", str(tmp_path / "silent"))
+    assert capsys.readouterr().out == "" and (tmp_path / "silent").is_dir()

@@ -1,5 +1,6 @@
 """Numbers lead to the rows that they count, or nowhere."""
 
+import json
 import re
 
 import pandas as pd
@@ -66,3 +67,16 @@ def test_arms_that_running_text_names_lead_to_their_rows(run, tmp_path):
         f"http://127.0.0.1:8377/#rows?run=test&amp;variant={MAIN}&amp;arm={arm}"
         for arm in ("late_x0.5", "baseline")
     ]
+
+
+def test_a_figure_that_no_section_shows_is_shown_with_its_words_and_a_foreign_one_is_named(run):
+    run.figures.mkdir(parents=True)
+    card = {"title": "The choice", "sees": "None qualified."}
+    (run.figures / "phase2_choice.json").write_text(json.dumps(card))
+    for name in ("phase2_choice", "of_my_own"):
+        (run.figures / f"{name}.png").write_bytes(b"")
+    page = Page("Others", evidence=Evidence(run), path=run.root / "reports" / "x.md")
+    page.name_other_figures()
+    written = as_markdown(page)
+    assert "![The choice](../figures/phase2_choice.png)\n\nNone qualified." in written
+    assert "[of_my_own](../figures/of_my_own.png)" in written and "[phase2_choice]" not in written

@@ -63,3 +63,8 @@ def test_a_run_without_results_is_refused(tmp_path):
     RunMeta("bare", "a study", "2031-01-02T03:04:05+00:00", "", "0" * 12, {}, {}).save(bare.meta)
     with pytest.raises(UserError, match="no results to draw"):
         figures(str(bare.root), "pdf", 3.25, None, quiet=False)
+
+
+def test_where_errors_alone_are_asked_for_nothing_is_printed(paths, tmp_path, capsys):
+    figures(str(paths.root), "svg", 7.0, tmp_path / "out", quiet=True)
+    assert list((tmp_path / "out").glob("*.svg")) and capsys.readouterr().out == ""

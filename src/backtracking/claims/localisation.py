@@ -146,7 +146,7 @@ def _standing(standouts: Standouts | str, h0: Verdict) -> Part:
     """Whether anything stands out; where nothing does, the claim falls only if it would have been seen."""
     if isinstance(standouts, str):
         return missing(standouts)
-    says = f"standing out in the scan: {scan.components_by_mode(standouts)}"
+    says = scan.what_stands_out(standouts)
     if any(standouts.values()):
         return fact(True, says) if scan.agree(standouts) else undecided(says)
     if h0.outcome == "supported":
@@ -255,7 +255,7 @@ def _sound_rows(evidence: Evidence, main: str) -> Part:
 def _judge_h0(evidence: Evidence, main: str, standouts: Standouts | str, broken: str) -> Verdict:
     if isinstance(standouts, str):
         return H0.missing(standouts)
-    says = f"standing out in the scan: {scan.components_by_mode(standouts)}"
+    says = scan.what_stands_out(standouts)
     if not scan.agree(standouts):
         return H0.mode_dependent(undecided(says))
     parts = [fact(not any(standouts.values()), says), _power_part(evidence)]
@@ -330,7 +330,7 @@ def _judge_writes(evidence: Evidence, standouts: Standouts | str) -> Verdict:
         return WRITES.missing(standouts)
     if table is None:
         return WRITES.missing(evidence.lack(readings.DIRECT))
-    says = f"standing out in the scan: {scan.components_by_mode(standouts)}"
+    says = scan.what_stands_out(standouts)
     names = scan.in_every_mode(standouts)
     blocks = table[table["head"].isna()] if "head" in table else table
     rows = blocks[(blocks["component"] + " " + blocks["layer"].astype(str)).isin(names)]

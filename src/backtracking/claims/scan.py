@@ -40,12 +40,13 @@ def in_every_mode(by_mode: Standouts) -> list[str]:
     return [name for name in first if all(name in names for names in others)]
 
 
-def components_by_mode(by_mode: Standouts) -> str:
-    """The components once where all modes agree, else mode by mode."""
+def what_stands_out(by_mode: Standouts) -> str:
+    """The components once where all modes agree, else mode by mode, in words."""
     each = {mode: ", ".join(names) or "none" for mode, names in by_mode.items()}
     if agree(by_mode):
-        return next(iter(each.values()))
-    return "; ".join(f"{names} (mode {mode})" for mode, names in each.items())
+        return f"standing out in the scan: {next(iter(each.values()))}"
+    listed = "; ".join(f"by `{mode}`: {names}" for mode, names in each.items())
+    return f"components that stand out in the scan when removed {listed}"
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,8 @@ def _audited(verdict: Verdict, checks: Mapping[str, Check]) -> Verdict:
     if not failed:
         return verdict
     missing = "; ".join(f"the audit's check {check.name} fails: {check.found}" for check in failed)
-    because = f"{missing} (without it: {verdict.outcome}, {verdict.because})"
+    otherwise = "" if verdict.outcome == NOT_TESTABLE else f"were it to pass: {verdict.outcome}, "
+    because = f"{missing}; {otherwise}{verdict.because}"
     return replace(verdict, outcome=NOT_TESTABLE, because=because, missing=missing, deciding_problems=None)
 
 

@@ -123,7 +123,8 @@ def arm(
     made = find_arm(ctx, form, name)
     member = member_of(made.arm, draw)
     export_arm(member, ctx.model(), made.vectors, made.onset_phrases, out)
-    say(f"{out}: {name}, {counted(len(member.interventions), 'change')}")
+    if not quiet:
+        say(f"{out}: {name}, {counted(len(member.interventions), 'change')}")
 
 
 def _export(
@@ -134,6 +135,7 @@ def _export(
     quiet: bool,
 ) -> None:
     from backtracking.api.runs import open_run
+    from backtracking.claims.wording import counted
     from backtracking.cli.session import current_id, prepare_libraries
     from backtracking.explore.study import arms_named
 
@@ -146,4 +148,7 @@ def _export(
             say(f"  {arm.variant} {arm.name}: {rows:,} completions")
 
     rows = write(study, arms, out, told)
-    say(f"{out}: {rows:,} completions of {len(arms)} arms")
+    if not quiet:
+        names_written, formats = ({one.name for one in arms}, {one.variant for one in arms})
+        within = f" in {len(formats)} prompt formats" if len(formats) > 1 else ""
+        say(f"{out}: {counted(rows, 'completion')} of {counted(len(names_written), 'arm')}{within}")

@@ -42,6 +42,7 @@ def figures(
 
     Example: [cyan]backtracking figures demo --format pdf --width 3.25 --out paper/figures[/cyan]
     """
+    from backtracking.claims.wording import counted
     from backtracking.figures.papers import CAPTIONS, write_figures
 
     paths = _run(run)
@@ -53,10 +54,12 @@ def figures(
             "figures are drawn from the tables in its analysis/",
             f"look where the run stands: backtracking status --run-id {paths.run_id}",
         )
+    if quiet:
+        return
     for stem, why in written.empty.items():
-        if not quiet:
-            say(f"{stem}: not drawn: {why}")
-    say(f"{folder}: {len(written.files)} figures, {width:g} in wide; their captions: {CAPTIONS}")
+        say(f"{stem}: not drawn: {why}")
+    made = counted(len(written.files), "figure")
+    say(f"{folder}: {made}, {width:g} in wide; their captions: {CAPTIONS}")
 
 
 def _run(name: str | None) -> "RunPaths":

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from backtracking.artifacts import kinds
+from backtracking.artifacts.registry import FIGURES
 from backtracking.claims.evidence import Evidence
 from backtracking.claims.wording import TableLine, quoted
 from backtracking.reports.columns import Column
@@ -67,15 +68,24 @@ class Page(Document):
         self.say(self.evidence.absence(artifact))
 
     def name_other_figures(self) -> None:
-        """Name the run's figures that the report does not show, so that nothing is hidden."""
-        shown = {block.name for block in self.blocks if isinstance(block, ReportPicture)}
-        if names := self.evidence.figures_beside(shown):
-            self.section("Other figures")
+        """Show the run's figures that no section has shown, so that nothing is hidden; name foreign ones."""
+        names = self.evidence.figures_beside(self._pictures())
+        if not names:
+            return
+        self.section("Other figures")
+        for figure in FIGURES:
+            if figure.stem in names:
+                self.figure(figure)
+        if names := self.evidence.figures_beside(self._pictures()):
             self.say(
                 "The run's folder also holds figures that this report does not show: "
                 + ", ".join(f"[{name}]({self.evidence.figure(name, self.path)})" for name in names)
                 + "."
             )
+
+    def _pictures(self) -> set[str]:
+        """The names of the figures that are shown so far."""
+        return {block.name for block in self.blocks if isinstance(block, ReportPicture)}
 
     def say_where_rows_are(self) -> None:
         """How the links of the report come to life, where the run has rows to link to."""
