@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from backtracking.measurements import statistics
+from backtracking.measurements.looks import planned
 from backtracking.measurements.outcome import (
     AFTER_RIGHT,
     AFTER_WRONG,
@@ -18,8 +19,15 @@ from backtracking.measurements.outcome import (
     onsets_removed,
     what_fell,
 )
-from backtracking.measurements.tradeoff import HELD, NOT_TESTABLE, find_best_tradeoff, summarize_arms
-from tests.phase2.test_winning import BASELINE, mostly, rows, seldom
+from backtracking.measurements.tradeoff import (
+    HELD,
+    NO_EFFECT,
+    NOT_TESTABLE,
+    find_best_tradeoff,
+    summarize_arms,
+    why_untested,
+)
+from tests.phase2.test_winning import BASELINE, PROBLEMS, mostly, often, rows, seldom
 
 COUNTS, TOTALS = [0, 3, 5, 6, 2], [6, 6, 6, 6, 4]
 WAYS = [FallingOutcome("errors", AFTER_WRONG, 0.25), FallingOutcome("checks", AFTER_RIGHT, 0.75)]
@@ -149,3 +157,68 @@ def test_equal_reductions_are_told_apart_by_accuracy_then_by_size():
     )
     assert find_best_tradeoff(arms)["arm"] == "small"
     assert find_best_tradeoff(arms[arms["arm"] != "small"])["arm"] == "large"
+
+
+def judged(*arms, base=BASELINE, looks=None):
+    return summarize_arms(pd.concat([base, *arms]), 0.05, looks).set_index("arm")
+
+
+def test_a_sweep_in_waves_pays_for_its_looks():
+    fewer = rows("fewer", "intervention", lambda p, s: often(p, s) and p % 5 > 0, mostly)
+    once, looks = judged(fewer).loc["fewer"], planned(PROBLEMS)
+    line = judged(fewer, looks=looks).loc["fewer"]
+    assert line["problems_in_full"] == PROBLEMS == looks.ends[-1]
+    assert line["nominal_level"] == looks.level(PROBLEMS) < 0.05
+    assert line["backtracking_diff_p"] == pytest.approx(looks.overall(once["backtracking_diff_p"], PROBLEMS))
+    assert line["accuracy_diff_low"] <= once["accuracy_diff_low"]
+    wide, narrow = (one["backtracking_diff_high"] - one["backtracking_diff_low"] for one in (line, once))
+    assert wide > narrow
+    half = [f"p{number}" for number in range(PROBLEMS // 2)]
+    part = [frame[frame["example_id"].isin(half)] for frame in (BASELINE, fewer)]
+    early = judged(part[1], base=part[0], looks=looks).loc["fewer"]
+    assert early["problems_in_full"] == PROBLEMS
+    assert early["nominal_level"] == looks.level(PROBLEMS // 2) < line["nominal_level"]
+
+
+def test_what_an_arm_may_be_beside_a_reduction():
+    more = rows("more", "intervention", lambda problem, sample: True, mostly)
+    same = rows("same", "intervention", often, mostly)
+    table = judged(more, same)
+    assert table.loc["more", "verdict"] == "raises backtracking"
+    assert table.loc["same", "verdict"] == NO_EFFECT
+    uneven = rows("uneven", "intervention", lambda p, s: p % 3 > 0, mostly)
+    assert judged(uneven).loc["uneven", "verdict"] == "inconclusive"
+
+
+def test_a_baseline_that_is_cut_or_wrong_judges_nothing():
+    fewer = rows("fewer", "intervention", seldom, mostly)
+    cut = BASELINE.assign(finish_reason=np.where(BASELINE["sample_id"] < 4, "length", "stop"))
+    line = judged(fewer, base=cut).loc["fewer"]
+    assert line["verdict"] == NOT_TESTABLE
+    assert "baseline completions are cut" in line["not_testable"]
+    wrong = judged(fewer, base=BASELINE.assign(is_correct=False)).loc["fewer"]
+    assert wrong["verdict"] == NOT_TESTABLE
+    assert pd.isna(wrong["retention"])
+    silent = judged(fewer, base=BASELINE.assign(has_backtracking_strict=False, n_onsets_strict=0)).loc[
+        "fewer"
+    ]
+    assert silent["verdict"] == NOT_TESTABLE
+    assert "onset" in silent["not_testable"]
+
+
+def test_why_no_arm_could_be_judged():
+    table = pd.DataFrame({"verdict": [NOT_TESTABLE] * 3, "not_testable": ["few", "cut", "few"]})
+    assert why_untested(table) == "few; cut"
+    assert why_untested(table.assign(verdict=[NOT_TESTABLE, HELD, NOT_TESTABLE])) == ""
+    assert why_untested(table.drop(columns="not_testable")) == ""
+    assert why_untested(table.iloc[:0]) == ""
+
+
+def test_the_smallest_loss_of_accuracy_that_would_have_been_seen():
+    worse = rows("worse", "intervention", often, lambda p, s: mostly(p, s) and (p + s) % 7 > 0)
+    before, after = (frame.groupby("example_id")["is_correct"].mean() for frame in (BASELINE, worse))
+    error = (after - before).std() / math.sqrt(PROBLEMS)
+    quantiles = stats.t.ppf(0.975, PROBLEMS - 1) + stats.t.ppf(0.8, PROBLEMS - 1)
+    assert judged(worse).loc["worse", "accuracy_minimum_detectable"] == pytest.approx(
+        quantiles * error, rel=0.02
+    )
