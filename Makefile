@@ -5,7 +5,7 @@ BIN := .venv/bin
 export HF_HUB_DISABLE_TELEMETRY := 1
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help env demo test calibrate torture lint format doctor bench parity site docs clean
+.PHONY: help env demo test calibrate torture mutate lint format doctor bench parity site docs clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -44,6 +44,10 @@ calibrate: env ## Plant known truths and count how often verdicts are wrong (lon
 
 torture: env ## Inflict hundreds of faults on a small study and count what becomes of it (long)
 	@OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m tests.torture --page
+
+mutate: env ## Change the code at random and count how often the tests notice (long)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt mutmut
+	@$(BIN)/python -m tests.mutation
 
 doctor: env ## Check the installation
 	@$(BIN)/backtracking doctor

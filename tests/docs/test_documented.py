@@ -15,6 +15,7 @@ COMMAND = re.compile(
 SHOWN_ONLY = {
     "backtracking calibrate": "half an hour; tests/calibration runs a small one to its page",
     "make torture": "hundreds of trials, hours",
+    "make mutate": "hundreds of changed programs, hours",
     "pip-audit": "asks a database on the network",
     "backtracking run -c study.yaml --address": "needs a cluster; tests/executor runs one on this machine",
 }
