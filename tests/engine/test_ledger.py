@@ -6,7 +6,7 @@ from tiny import prompt, tiny
 from backtracking.engine.generate import Row, SamplingParams, generate_rows
 from backtracking.interventions import Condition, Intervention
 from backtracking.model.gates import GateTable
-from backtracking.model.ledger import Ledger
+from backtracking.model.ledger import Ledger, label
 
 REMOVED = Condition(name="removed", interventions=(Intervention(component="mlp", layer=1),))
 
@@ -61,3 +61,28 @@ def test_lengths_of_sequences_are_counted():
     ledger.record(("a", 0, "attn"), 2, 1, 9)
     ledger.record(("b", 0, "attn"), 3, 1, 9)
     assert ledger.sequence_lengths == {9: 5}
+
+
+def test_a_ledger_that_is_switched_off_counts_and_expects_nothing():
+    ledger, full = Ledger(enabled=False), Ledger()
+    (row, *_) = run(full)
+    ledger.record(("a", 0, "attn"), 1, 1, 5)
+    ledger.record(("a", 0, "attn"), 0, 0, 5)
+    ledger.expect(row, REMOVED)
+    ledger.add(full)
+    assert ledger == Ledger(enabled=False)
+    full.record(("a", 0, "attn"), 0, 0, 5)
+    assert ("a", 0, "attn") not in full.called
+
+
+def test_ledgers_add_up():
+    one, other = Ledger(), Ledger()
+    one.record(("a", 0, "attn"), 2, 1, 9)
+    other.record(("a", 0, "attn"), 3, 2, 9)
+    one.add(other)
+    key = ("a", 0, "attn")
+    assert (one.called[key], one.applied[key], one.sequence_lengths) == (5, 3, {9: 5})
+
+
+def test_draws_of_a_condition_are_told_apart():
+    assert (label("random", None), label("random", 2)) == ("random", "random#2")

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from backtracking.measurements import statistics
+from backtracking.measurements.bounded import ProblemValues, values_by_problem
 from backtracking.measurements.looks import planned
 from backtracking.measurements.outcome import (
     AFTER_RIGHT,
@@ -222,3 +223,36 @@ def test_the_smallest_loss_of_accuracy_that_would_have_been_seen():
     assert judged(worse).loc["worse", "accuracy_minimum_detectable"] == pytest.approx(
         quantiles * error, rel=0.02
     )
+
+
+def test_no_more_than_all_onsets_can_be_taken_away():
+    arm = line(
+        onset_after_wrong={"": -0.7, "_low": -0.9, "_high": -0.5},
+        onset_after_right={"": -0.4, "_low": -0.6, "_high": -0.2},
+    )
+    found = onsets_removed(arm, pd.Series(BASE), WAYS)
+    assert found.low < found.value < found.high == 1.0
+
+
+def test_problems_without_completions_say_nothing():
+    whole, more = statistics.rate([2, 3, 0], [4, 4, 4]), statistics.rate([2, 3, 0, 0], [4, 4, 4, 0])
+    assert (more.value, more.low, more.high) == (whole.value, whole.low, whole.high)
+    values = values_by_problem(([2, 1, 3], [4, 0, 4]), ([1, 1, 0], [4, 4, 0]))
+    assert len(values.each) == 1
+
+
+def test_a_difference_that_lies_at_the_worst_end_is_certain():
+    worst = ProblemValues(np.full(5, -1.0), 1.0)
+    assert worst.p_at_most(-1.0) == worst.p_at_most(0.0) == 1.0
+    assert worst.low() == -1.0
+
+
+@pytest.mark.parametrize("method", [statistics.mantel_haenszel, statistics.clustered_odds])
+def test_odds_where_one_side_never_happens(method):
+    never = np.array([[[0, 4], [3, 2]], [[0, 3], [2, 5]]], dtype=float)
+    always = never[:, ::-1]
+    assert method(never).odds_ratio == 0.0
+    assert method(always).odds_ratio == math.inf
+    assert math.isnan(method(never).p)
+    one_outcome = np.array([[[3, 0], [2, 0]], [[2, 2], [1, 3]], [[3, 1], [1, 2]]], dtype=float)
+    assert method(one_outcome).informative == 2

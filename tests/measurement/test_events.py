@@ -36,7 +36,7 @@ MAIN = "baseline_think_newline"
 
 @pytest.fixture(scope="session")
 def read(r1_tokenizer):
-    gold = {"p1": "7", "p2": "18"}
+    gold = {"p0": "", "p1": "7", "p2": "18"}
     return EventReader(DetectionConfig(), PromptingConfig(), TokenMap(r1_tokenizer), gold)
 
 
@@ -75,6 +75,11 @@ def test_the_contracts_columns_come_first():
 def test_what_is_not_there_has_no_place(read, make_record):
     event = read(make_record("2 + 5 = 7. The answer is unclear.")).event
     assert event["reasoning_tokens"] == event["onset_char"] == event["onset_token_in_completion"] == -1
+
+
+def test_without_a_gold_answer_nothing_is_right_or_wrong(read, make_record):
+    event = read(make_record("5 + 2 = 7.\n</think>\nFinal: 7", example_id="p0")).event
+    assert (event["has_gold"], event["predicted_answer"], event["is_correct"]) == (False, "7", None)
 
 
 def test_positions_of_an_onset(read, make_record, r1_tokenizer):
