@@ -56,7 +56,7 @@ def test_a_caught_error_that_an_arm_misses():
     [
         ("Hold on, 2 + 3 = 5.\n</think>\nFinal: 9", "still caught"),
         ("2 + 3 = 5.\n</think>\nFinal: 9", "silently corrected"),
-        ("So it is 8.\n</think>\nFinal: 8", "silently corrected"),
+        ("So it is 8.\n</think>\nFinal: 8", "not worked out again; the answer is right all the same"),
         ("So it is 9.\n</think>\nFinal: 9", "missed"),
     ],
 )

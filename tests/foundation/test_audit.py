@@ -17,12 +17,13 @@ OF_THE_RUN = {"meta.json", ".lock"}
 """The run's own record and its lock: no result depends on them."""
 OF_FIGURES = {"detect-events": "prompting.formatting_variants"}
 """Figures take the formats' order, else the margin, from the config file: their stage depends on the key."""
-OF_STOPPED_SWEEPS = {"problems_in_full", "nominal_level"}
-"""Columns of a sweep with `phase2.stop_early`; its own tests have them."""
+OF_STOPPED_SWEEPS = {"problems_in_full", "nominal_level", "problems", "why_stopped"}
+"""Columns of sweeps and searches with `phase2.stop_early`; their own tests have them."""
 NEUTRAL = {
     "analysis.batch_tokens",
     "dataset.save_path",
     "generation.batch_size",
+    "generation.shard_rows",
     "model.use_cache",
     "run.executor",
     "run.output_dir",

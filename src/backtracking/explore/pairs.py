@@ -15,8 +15,9 @@ from backtracking.text.arithmetic import Step
 from backtracking.text.expressions import Span
 from backtracking.text.steps import expression
 
-Taken = Literal["caught", "silent", "missed", "cut"]
-"""What became of a wrong step: an onset follows; it is put right without one; neither; a cut hides it."""
+Taken = Literal["caught", "silent", "harmless", "missed", "cut"]
+"""What became of a wrong step: an onset follows; it is worked out again right without one; it is not, and the
+answer is right all the same; neither; a cut hides it."""
 _TAIL = re.compile(r"[.,;:!?)\]}$*]*(?:\s*\n)?")
 """What belongs to a statement behind its last number."""
 
@@ -26,11 +27,18 @@ _PART = re.compile(r"[\d.,]+|[^\d\s]")
 BOTH_WRONG: dict[tuple[Taken, Taken], str] = {
     ("caught", "caught"): "still caught",
     ("caught", "silent"): "silently corrected",
+    ("caught", "harmless"): "not worked out again; the answer is right all the same",
     ("caught", "missed"): "missed",
     ("silent", "silent"): "silently corrected in both",
     ("missed", "missed"): "missed in both",
 }
-ALONE = {"caught": "caught", "silent": "silently corrected", "missed": "missed", "cut": "cut before it shows"}
+ALONE = {
+    "caught": "caught",
+    "silent": "silently corrected",
+    "harmless": "not worked out again, the answer right all the same",
+    "missed": "missed",
+    "cut": "cut before it shows",
+}
 
 
 @dataclass(frozen=True)
@@ -114,8 +122,10 @@ def taken(trace: MeasuredTrace, number: int) -> Taken | None:
         return None
     if is_followed(step, later[0] if later else None, _turning_points(trace)):
         return "caught"
-    if _comes_again_right(step, later, text) or trace.measured.event["is_correct"] is True:
+    if _comes_again_right(step, later, text):
         return "silent"
+    if trace.measured.event["is_correct"] is True:
+        return "harmless"
     return "cut" if not later and trace.record.finish_reason != "stop" else "missed"
 
 

@@ -99,13 +99,11 @@ def _tests(index: "Filtered", asked: list[tuple[Facet, frozenset[str]]]) -> "Ite
 
 @dataclass(frozen=True)
 class _Test:
-    column: list[int | list[int]]
+    column: list[int | tuple[int, ...]]
     wanted: frozenset[int] | int
 
     def __call__(self, number: int) -> bool:
         entry = self.column[number]
         if isinstance(self.wanted, int):
             return isinstance(entry, int) and bool(entry & self.wanted)
-        if isinstance(entry, list):
-            return not self.wanted.isdisjoint(entry)
-        return entry in self.wanted
+        return entry in self.wanted if isinstance(entry, int) else not self.wanted.isdisjoint(entry)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 RowAddress = tuple[str, str, int]
 """Prompt format, problem and sample."""
 ReadingCells = dict[str, Any]
-"""What is known of one position, by analysis: `lens`, `scan`, `step`, `stability`."""
+"""What is known of one position, by analysis: `lens`, `scan` (in the deciding mode), `scan_by_mode` (the
+strongest component in each other mode), `step`, `stability`."""
 _KEY = ["variant", "example_id", "sample_id", "pred_pos"]
 _SCANNED = ["component", "layer", "mode", "delta_log_odds", "delta_logit", "kl_onset"]
 _STEPPED = ["subset_name", "scale", "onset_prob", "onset_prob_before", "kl", "entropy", "entropy_before"]
@@ -57,9 +58,12 @@ class Readings:
             self._at(key).setdefault("lens", {})[str(kind)] = curve
 
     def _take_scan(self, table: "pd.DataFrame") -> None:
-        deciding = table[table["mode"] == table["mode"].iloc[0]] if len(table) else table
-        for key, part in deciding.groupby(_KEY):
-            self._at(key)["scan"] = _records(part.sort_values("delta_log_odds")[_SCANNED])
+        deciding = table["mode"].iloc[0] if len(table) else ""
+        for (*key, mode), part in table.sort_values("delta_log_odds").groupby([*_KEY, "mode"]):
+            if mode == deciding:
+                self._at(key)["scan"] = _records(part[_SCANNED])
+            else:
+                self._at(key).setdefault("scan_by_mode", []).extend(_records(part[_SCANNED].head(1)))
 
     def _take_step(self, table: "pd.DataFrame") -> None:
         for key, part in table[table["position_kind"] == "onset"].groupby(_KEY):

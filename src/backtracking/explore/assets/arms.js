@@ -15,7 +15,7 @@ const COLUMNS = [
   { title: "before the baseline's first onset", of: (row) => row.parts === "before", link: { parts: ["before"] }, paired: true },
   { title: "baseline turned back", of: (row) => turned(row), link: { was: ["marked"] }, paired: true, hint: "the baseline's row erred, has a strict onset and ended right" },
   { title: "then ends wrong", of: (row) => turned(row) && WRONG.includes(row.fate), link: { was: ["marked"], fate: WRONG }, paired: true, among: turned, hint: "of the rows whose baseline turned back, the arm's ends wrong or without an answer" },
-  { title: "correction stopped", of: (row) => turned(row) && row.turned === "alone", link: { was: ["marked"], turned: ["alone"] }, paired: true, among: turned, hint: "of the rows whose baseline turned back, the arm's errs and no strict onset comes after" },
+  { title: "turns back no more", of: (row) => turned(row) && row.turned === "alone", link: { was: ["marked"], turned: ["alone"] }, paired: true, among: turned, hint: "of the rows whose baseline turned back, the arm's errs and no strict onset comes after" },
 ];
 
 export function armsView(index, state, rows) {
@@ -24,7 +24,7 @@ export function armsView(index, state, rows) {
   lines.sort((one, other) => share(other, last) - share(one, last));
   const head = el("tr", {}, el("th", { scope: "col" }, "arm"), ...COLUMNS.map((column) => el("th", { scope: "col", title: column.hint }, column.title)));
   return el("section", { class: "arms", "aria-label": "Arms" }, el("h2", {}, "Arms"),
-    el("p", {}, "How the rows of each arm went. The first arms stop most corrections: the baseline's row erred, turned back and ended right; the arm's errs and no strict onset comes after. Every number opens the rows behind it; the filters apply."),
+    el("p", {}, "How the rows of each arm went. The first arms stop most turning back: the baseline's row erred, turned back (a strict onset) and ended right; the arm's errs and no strict onset comes after a wrong step. Such a row may still end right; how many end wrong or without an answer stands beside it. Every number opens the rows behind it; the filters apply."),
     index.rows < index.all_rows ? el("p", { class: "soft" }, `This page holds ${index.rows.toLocaleString("en")} rows, chosen of ${index.all_rows.toLocaleString("en")}; counts and shares are of those.`) : null,
     el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "table of arms" },
       el("table", {}, el("thead", {}, head), el("tbody", {}, ...lines.map((line) => armLine(index, state, line))))));

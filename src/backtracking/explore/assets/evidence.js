@@ -9,7 +9,7 @@ export function evidence(onset, patching) {
   const { reading } = onset;
   if (!reading) return [el("p", { class: "soft" }, "No analysis looked into this onset.")];
   return [
-    reading.scan ? part("Which component acts here", scan(reading.scan))
+    reading.scan ? part("Which component acts here", scan(reading.scan, reading.scan_by_mode ?? []))
       : el("p", { class: "soft" }, "The scan of components did not draw this onset."),
     reading.lens && part("Through the layers", lens(reading.lens)),
     reading.step && part("The onset step under interventions", step(reading.step)),
@@ -26,7 +26,7 @@ export function number(value, digits = 2) {
   return value === null ? "–" : value.toFixed(digits).replace("-", "−");
 }
 
-function scan(changes) {
+function scan(changes, otherModes) {
   const [first] = changes;
   const listed = [...changes].sort((one, other) => Math.abs(other.delta_log_odds) - Math.abs(one.delta_log_odds)).slice(0, MOST);
   const most = Math.abs(listed[0].delta_log_odds) || 1;
@@ -35,6 +35,7 @@ function scan(changes) {
     el("td", {}, number(change.delta_logit)), el("td", {}, number(change.kl_onset, 3)));
   return [
     el("p", {}, `Removing ${first.component} ${first.layer} (${first.mode}) takes most from this onset: ${number(first.delta_log_odds)} of the log-odds of its family.`),
+    ...otherModes.map((other) => el("p", {}, `Removed by ${other.mode} instead, ${other.component} ${other.layer} takes most: ${number(other.delta_log_odds)}.`)),
     table(["component", "log-odds", "", "logit", "KL"], listed.map(line), `${listed.length} of ${changes.length} components, by size of the change`),
   ];
 }

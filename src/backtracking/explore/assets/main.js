@@ -186,8 +186,9 @@ class Explorer {
     const { chosen } = this.state;
     const asked = (key, value) => !chosen[key]?.length || chosen[key].includes(value);
     const after = (onset) => (onset.after_error === null ? "none" : onset.after_error ? "wrong" : "right");
-    const scanned = (onset) => !chosen.studied?.includes("scan") || Boolean(onset.reading?.scan);
-    const meets = (onset) => asked("kind", onset.kind) && asked("region", onset.region) && asked("phrase", onset.phrase) && asked("after", after(onset)) && scanned(onset);
+    const same = (onset) => ["kind", "region", "phrase", "component", "before", "shape"].every((key) => asked(key, onset[key]));
+    const read = (onset) => !chosen.studied?.length || chosen.studied.includes(onset.reading?.scan ? "scan" : onset.reading ? "yes" : "no");
+    const meets = (onset) => same(onset) && asked("after", after(onset)) && read(onset);
     const all = stops.map((_, place) => place);
     const met = all.filter((place) => stops[place].onsets.some(meets));
     return met.length ? met : all;
