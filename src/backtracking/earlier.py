@@ -41,7 +41,7 @@ __all__ = [
 HookDebugState = Ledger
 
 
-# A class in the earlier study, so its users know it by a class's name.
+# A class in the earlier study: its users call it by that name, so the rule for functions' names gives way.
 def AblationSpec(layer: int, component: str, scale: float = 0.0, phase: str = "all") -> Intervention:  # noqa: N802
     """An attention or MLP output scaled; by default in every pass."""
     return Intervention.model_validate(

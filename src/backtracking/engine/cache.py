@@ -19,7 +19,8 @@ _SPARE = 4
 """Growing makes room for a quarter more than is needed at once."""
 
 
-# transformers' caches carry no types; a strict checker lets nobody subclass them without the `ignore`s here.
+# transformers' caches carry no types, and a strict checker lets nobody subclass what is untyped: hence the
+# `ignore` at this class and at the two caches below.
 class _Layer(CacheLayerMixin):  # type: ignore[misc]
     """What transformers asks of a layer; positions and masks are given to the model explicitly."""
 

@@ -20,7 +20,7 @@ from backtracking.run.seed import derive_seed
 _GOLDEN = -7046029254386353131  # 0x9E3779B97F4A7C15 as a signed 64-bit integer
 _MIX_1 = -4658895280553007687  # 0xBF58476D1CE4E5B9
 _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
-_FIRST_CANDIDATES = {True: 16, False: 64}
+_FIRST_CANDIDATES, _FIRST_ON_A_CPU = 64, 16
 """Tokens looked at first: few on a CPU, where each costs; elsewhere so many that a second look, for which the
 host has to wait, is rare."""
 _BLOCK = 64
@@ -166,7 +166,8 @@ def _choose(logits: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams)
         found["tokens"] = _draw_from_all(logits / params.temperature, keys, steps)
     else:
         log_probs = torch.log_softmax(logits / params.temperature, -1)
-        width = min(width, max(_FIRST_CANDIDATES[logits.device.type == "cpu"], params.top_k + 1))
+        first = _FIRST_ON_A_CPU if logits.device.type == "cpu" else _FIRST_CANDIDATES
+        width = min(width, max(first, params.top_k + 1))
         found["tokens"], found["covered"] = _draw_among(log_probs, keys, steps, params, width)
     if normalisers is not None:
         found["logprobs"] = logits.gather(-1, found["tokens"][:, None])[:, 0] - normalisers
