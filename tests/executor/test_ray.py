@@ -1,10 +1,8 @@
 """The same rows, whoever makes them: this process, one worker, two, and two of which one is killed midway."""
 
 import os
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from backtracking.cli.session import Request, asked_run, run_stages
-from backtracking.engine.executor.cluster import ALONE, QUIET
 from backtracking.run.meta import RunMeta
 from backtracking.run.shards import shards_of
 from backtracking.stages.execute import status_of
+from tests.executor.standing import STARTING, session_of, standing_cluster
 from tests.foundation import study
 from tests.foundation.command import CommandLine, assert_one_clear_message
 
@@ -28,33 +26,14 @@ pytestmark = [
 
 DEMO = Path(__file__).parents[2] / "configs/demo.yaml"
 SMALL = ["dataset.max_examples=6", "generation.num_samples_per_prompt=4", "generation.max_new_tokens=60"]
-STARTING = 400.0
-"""Seconds that Ray may take to come up, also on a machine that is busy with other tests."""
 ROWS = "generations/baseline_think_newline/baseline.jsonl"
 
 
 @pytest.fixture(scope="session")
 def address(tmp_path_factory):
     """A cluster of two CPUs on the loopback, for as long as the tests run."""
-    log = tmp_path_factory.mktemp("ray") / "log"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}"]
-    command += ["--num-cpus=2", "--num-gpus=0", "--include-dashboard=false", "--node-ip-address=127.0.0.1"]
-    command += ["--object-store-memory=100000000", "--disable-usage-stats"]
-    os.environ |= QUIET | ALONE | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    with log.open("w") as said:
-        head = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + STARTING
-        while "Ray runtime started" not in log.read_text():
-            assert head.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
-        yield f"127.0.0.1:{port}"
-    finally:
-        head.terminate()
-        head.wait(60)
+    with standing_cluster(tmp_path_factory.mktemp("ray"), cpus=2) as place:
+        yield place
 
 
 @pytest.fixture
@@ -202,19 +181,6 @@ def test_ctrl_c_ends_a_cluster_of_its_own_and_keeps_the_rows(workdir):
     assert record.outcome == "interrupted"
     # At most the row that was just handed over is not on disk.
     assert 0 <= record.executors["ray, 1 worker"] - file.read_bytes().count(b"\n") <= 1
-
-
-def session_of(leader: int) -> list[int]:
-    """Every live process of a session."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == leader and fields[0] != "Z":
-            found.append(int(folder.name))
-    return found
 
 
 def listening(pid: int) -> list[str]:

@@ -1,5 +1,6 @@
 """The table of faults: what each is called, and how it is inflicted."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from tests.torture import model_faults
 from tests.torture.compare import run_files
+from tests.torture.executors import RAY, is_running, workers_of
 from tests.torture.process import become_nobody, limit_file_size
 from tests.torture.scene import Scene
 
@@ -34,6 +36,10 @@ class Fault:
     """Whether it is done to one file of the run."""
     first_steps: int | None = None
     """Only before the first steps of a run, where it makes everything anew."""
+    of_processes: bool = False
+    """Whether it is about the processes of a start, which then makes its Ray for itself."""
+    only_on: str | None = None
+    """The one executor that can meet it."""
 
 
 def killed_by(number: signal.Signals) -> Callable[[Scene], None]:
@@ -42,15 +48,34 @@ def killed_by(number: signal.Signals) -> Callable[[Scene], None]:
     def inflict(scene: Scene) -> None:
         scene.lost_counts = number != signal.SIGINT
         for _ in range(scene.chance.randint(1, 3)):
-            delay = scene.chance.uniform(0.05, 1.2) * max(0.5, scene.step.seconds)
+            delay = scene.chance.uniform(0.05, 1.2) * scene.seconds
 
             def interfere(pid: int, delay: float = delay) -> None:
                 time.sleep(delay)
-                os.kill(pid, number)
+                if number == signal.SIGINT:
+                    os.killpg(pid, number)  # a terminal tells all that was started from it
+                else:
+                    os.kill(pid, number)
 
             scene.run(interfere=interfere)
 
     return inflict
+
+
+def killed_workers(scene: Scene) -> None:
+    """One to three workers are killed at random instants after the first came up."""
+    delays = [scene.chance.uniform(0, 0.6) * scene.seconds for _ in range(scene.chance.randint(1, 3))]
+
+    def interfere(pid: int) -> None:
+        for delay in delays:
+            while is_running(pid) and not workers_of(pid):
+                time.sleep(0.1)
+            time.sleep(delay)
+            if workers := workers_of(pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(scene.chance.choice(workers), signal.SIGKILL)
+
+    scene.run(interfere=interfere)
 
 
 def small_files(scene: Scene) -> None:
@@ -81,8 +106,8 @@ def read_only(scene: Scene) -> None:
 
 def second_process(scene: Scene) -> None:
     """Another process begins the same while the first is at it."""
-    with scene.step.up_to_here().started(scene.folder) as first:
-        time.sleep(scene.chance.uniform(0, 1) * scene.step.seconds)
+    with scene.process().started(scene.folder) as first:
+        time.sleep(scene.chance.uniform(0, 1) * (scene.executor.starts_s + scene.step.seconds))
         scene.run()
         scene.said.append(first.wait())
 
@@ -120,7 +145,7 @@ def copied(scene: Scene) -> None:
     """A copy of the run goes on under another id."""
     root, run = scene.folder / "runs", scene.step.run
     if not (root / run).exists():
-        scene.step.up_to_here().ended(scene.folder)
+        scene.process().ended(scene.folder)
     shutil.copytree(root / run, root / "copy of it".replace(" ", "-"))
     shutil.rmtree(root / run)
     (root / "copy-of-it").rename(root / run)
@@ -215,9 +240,9 @@ def become_a_link(path: Path, scene: Scene) -> None:
 
 
 FAULTS = (
-    Fault("SIGKILL", "1–3 starts killed at random instants", killed_by(signal.SIGKILL)),
-    Fault("SIGTERM", "1–3 starts ended at random instants", killed_by(signal.SIGTERM)),
-    Fault("Ctrl-C", "1–3 starts interrupted at random instants", killed_by(signal.SIGINT)),
+    Fault("SIGKILL", "1–3 starts killed at random instants", killed_by(signal.SIGKILL), of_processes=True),
+    Fault("SIGTERM", "1–3 starts ended at random instants", killed_by(signal.SIGTERM), of_processes=True),
+    Fault("Ctrl-C", "1–3 starts interrupted at random instants", killed_by(signal.SIGINT), of_processes=True),
     Fault("file-size limit", "RLIMIT_FSIZE of 128 bytes to 256 KiB", small_files),
     Fault("full disk", "a tmpfs with 1 to 512 KiB left", full_disk),
     Fault("read-only folder", "without the right to write", read_only),
@@ -238,7 +263,13 @@ FAULTS = (
     Fault(
         "link in its place", "to nowhere, or to a copy elsewhere", damaged_by(become_a_link), on_a_file=True
     ),
+    Fault("worker killed", "1–3 of the workers, SIGKILL", killed_workers, of_processes=True, only_on=RAY),
 )
+
+
+def faults_on(executor: str) -> list[Fault]:
+    """What can befall a run whose work is done there."""
+    return [fault for fault in FAULTS if fault.only_on in (None, executor)]
 
 
 def targets(scene: Scene) -> list[str]:

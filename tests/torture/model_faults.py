@@ -1,4 +1,4 @@
-"""Faults of the model itself: numbers that are none, memory that runs out, a tokenizer of another."""
+"""Faults of the model itself, wherever it is loaded: no numbers, no memory, a tokenizer of another."""
 
 import shutil
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def poison(call: int, value: float) -> None:
     def hook(number: int, output: Any) -> Any:
         return output * value if number >= call else output
 
-    _hook_every_model(hook)
+    _hook_all_models(hook)
 
 
 def exhaust(call: int, *, once: bool) -> None:
@@ -28,11 +28,25 @@ def exhaust(call: int, *, once: bool) -> None:
             raise RuntimeError(OUT_OF_MEMORY)
         return output
 
-    _hook_every_model(hook)
+    _hook_all_models(hook)
 
 
-def _hook_every_model(act: Callable[[int, Any], Any]) -> None:
-    """Let `act` see every output of the last MLP of every model that is loaded from now on."""
+def _hook_all_models(act: Callable[[int, Any], Any]) -> None:
+    """Let `act` see all outputs of the last MLP of every model that is loaded from now on, by workers too."""
+    from backtracking.engine.executor import on_ray, worker
+
+    class FaultyWorker(worker.Worker):
+        def load(self, sent: Any = None) -> Any:
+            _hook_models(act)
+            return super().load(sent)
+
+    on_ray.Worker = FaultyWorker
+    _hook_models(act)
+
+
+def _hook_models(act: Callable[[int, Any], Any]) -> None:
+    """The same of this process alone."""
+    from backtracking.engine.executor import worker
     from backtracking.model import loading
 
     load, calls = loading.load_model, iter(range(1, 10**9))
@@ -42,7 +56,7 @@ def _hook_every_model(act: Callable[[int, Any], Any]) -> None:
         loaded.blocks[-1].mlp.register_forward_hook(lambda _, __, output: act(next(calls), output))
         return loaded
 
-    loading.load_model = loaded_with_hook
+    loading.load_model = worker.load_model = loaded_with_hook
 
 
 def mix(folder: Path) -> None:

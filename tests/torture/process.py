@@ -30,6 +30,8 @@ class Ended:
     """Exit code; minus the signal's number where one ended it."""
     out: str
     err: str
+    pid: int
+    """Whose session all belongs to that the command started."""
     hung: bool = False
 
     @property
@@ -78,6 +80,7 @@ class Process:
         """The child: never returns."""
         code = 70
         try:
+            os.setsid()
             os.dup2(out, 1), os.dup2(err, 2)
             sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -116,7 +119,7 @@ class Running:
             for file in (self._out, self._err):
                 file.seek(0)
                 said.append(file.read().decode(errors="replace"))
-            self._ended = Ended(os.waitstatus_to_exitcode(status), *said, hung)
+            self._ended = Ended(os.waitstatus_to_exitcode(status), *said, self.pid, hung)
         return self._ended
 
     def _status(self) -> tuple[int, bool]:

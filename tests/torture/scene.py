@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.torture.compare import differences, own_files
-from tests.torture.process import Ended
+from tests.torture.executors import Executor
+from tests.torture.process import Ended, Process
 from tests.torture.study import Step, Study
 
 MADE_AGAIN = "earlier rows are kept in"
@@ -22,6 +23,7 @@ class Scene:
     number: int
     folder: Path
     chance: random.Random
+    executor: Executor
     said: list[Ended] = field(default_factory=list)
     """What the disturbed commands ended with."""
     mend: Callable[[], object] = lambda: None
@@ -36,6 +38,11 @@ class Scene:
     @property
     def step(self) -> Step:
         return self.study.steps[self.number]
+
+    @property
+    def seconds(self) -> float:
+        """How long the step takes, about, when nothing disturbs it."""
+        return self.executor.starts_s + max(0.5, self.step.seconds)
 
     @property
     def refusals(self) -> list[Ended]:
@@ -53,13 +60,16 @@ class Scene:
         interfere: Callable[[int], None] | None = None,
     ) -> Ended:
         """Run the study's pipeline up to the step."""
-        process = self.step.up_to_here(*more, prepare=prepare)
-        self.said.append(process.ended(self.folder, interfere))
+        self.said.append(self.process(*more, prepare=prepare).ended(self.folder, interfere))
         return self.said[-1]
+
+    def process(self, *more: str, prepare: Callable[[], None] | None = None) -> Process:
+        """The study's pipeline up to the step, on the trial's executor."""
+        return self.step.up_to_here(*self.executor.words, *more, prepare=prepare)
 
     def run_alone(self) -> Ended:
         """Run the step by its own command."""
-        self.said.append(self.step.alone.ended(self.folder))
+        self.said.append(self.step.alone(*self.executor.words).ended(self.folder))
         return self.said[-1]
 
     def differences(self) -> list[str]:

@@ -56,11 +56,10 @@ class Step:
     def name(self) -> str:
         return self.key.partition("[")[0]
 
-    @property
-    def alone(self) -> Process:
+    def alone(self, *more: str) -> Process:
         """The command that runs this stage and no other."""
         variant, _, condition = self.key.partition("[")[2].rstrip("]").partition("/")
-        words = [self.name, "--run-id", self.run]
+        words = [self.name, "--run-id", self.run, *more]
         words += ["--variant", variant] if variant else []
         return Process([*words, "--condition", condition] if self.name == "generate" else words)
 
@@ -87,6 +86,12 @@ class Study:
 
     def after(self, number: int) -> Path:
         return self.before(number + 1)
+
+    def asks_the_model(self, number: int) -> bool:
+        """Whether a step has anything for an executor to do."""
+        step = self.steps[number]
+        meta = json.loads((self.after(number) / "runs" / step.run / "meta.json").read_text())
+        return bool(meta["stages"][step.key].get("executors"))
 
     def settled(self, number: int) -> Path:
         """The study behind a step, gone through once more: tables of all rows have what the step added."""

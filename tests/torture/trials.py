@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.torture.faults import FAULTS, Fault, may_mount, targets, unmount
+from tests.torture.executors import LOCAL, Executor, left_behind, on_ray
+from tests.torture.faults import Fault, faults_on, may_mount, targets, unmount
 from tests.torture.scene import Scene
 from tests.torture.study import Study
 
@@ -30,32 +31,49 @@ class Trial:
     target: str
     outcome: str
     detail: str = ""
+    executor: str = LOCAL.name
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """Trials are counted by executor."""
+        return self.executor, self.number
 
     def line(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
-def run_trial(study: Study, number: int, *, seed: int, scratch: Path) -> Trial:
-    """The `number`-th trial of a campaign; the same seed inflicts the same."""
-    fault = FAULTS[number % len(FAULTS)]
-    chance = random.Random(f"{seed}/{number}")
-    folder = scratch / f"trial-{number}" / "study"
+def run_trial(
+    study: Study, name: tuple[str, int], *, seed: int, scratch: Path, address: str | None = None
+) -> Trial:
+    """A campaign's trial by executor and number; the same seed inflicts the same."""
+    on, number = name
+    faults = faults_on(on)
+    fault = faults[number % len(faults)]
+    if on == LOCAL.name:
+        executor, chance = LOCAL, random.Random(f"{seed}/{number}")
+    else:
+        executor = on_ray(None if fault.of_processes else address)
+        chance = random.Random(f"{seed}/{on}/{number}")
+    folder = scratch / f"trial-{on}-{number}" / "study"
     folder.mkdir(parents=True)
     try:
         with _disk(fault, folder) as is_possible:
-            scene = Scene(study, _step(fault, study, chance), folder, chance)
+            scene = Scene(study, _step(fault, study, chance, executor), folder, chance, executor)
             scene.place()
             if fault.on_a_file:
                 scene.target = _target(scene)
             outcome, detail = _judged(fault, scene) if is_possible else (SKIPPED, "")
-            return Trial(number, fault.name, scene.step.key, scene.target, outcome, detail)
+            return Trial(number, fault.name, scene.step.key, scene.target, outcome, detail, on)
     finally:
-        shutil.rmtree(scratch / f"trial-{number}", ignore_errors=True)
+        shutil.rmtree(folder.parent, ignore_errors=True)
 
 
-def _step(fault: Fault, study: Study, chance: random.Random) -> int:
+def _step(fault: Fault, study: Study, chance: random.Random, executor: Executor) -> int:
     first = 1 if fault.on_a_file else 0
-    return chance.randrange(first, min(fault.first_steps or len(study.steps), len(study.steps)))
+    steps = range(first, min(fault.first_steps or len(study.steps), len(study.steps)))
+    if executor is not LOCAL:
+        steps = [step for step in steps if study.asks_the_model(step)]
+    return chance.choice(steps)
 
 
 def _target(scene: Scene) -> str:
@@ -86,6 +104,13 @@ def _judged(fault: Fault, scene: Scene) -> tuple[str, str]:
         again = scene.run()  # tables of all rows, made while some were missing, settle
     if again.code != 0 or (wrong := scene.differences()):
         return LASTING, again.said[-3000:] if again.code else "; ".join(wrong)
+    if strays := left_behind([one.pid for one in scene.said]):
+        return LASTING, f"still running: {'; '.join(strays)}"
+    return _survived(scene, tells)
+
+
+def _survived(scene: Scene, tells: bool) -> tuple[str, str]:
+    """By which way the study came to the same end."""
     if scene.refusals:
         return REFUSED, scene.refusals[0].err[-400:]
     if tells:

@@ -11,9 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from backtracking.config.workers import RayConfig
 from backtracking.errors import UserError
 
+FOLDER = "bt-ray-"
+"""Short: sockets lie in it, and their paths may not be long."""
+HELD = "held"
+"""The lock in it, which ends with the process that made it."""
 STORE_BYTES = 256 << 20
 """Shared memory of a cluster of one's own; only work and results in transit pass through it."""
 QUIET = {
@@ -41,6 +47,8 @@ def import_ray() -> Any:
         ) from error
     # Ray's own messages would break into the progress; there is no switch for them.
     vars(ray._private.worker)["listen_error_messages"] = lambda *_: None
+    # SIGTERM ends this process as it does without Ray; the kernel ends with it what Ray started.
+    vars(ray._private.utils)["set_sigterm_handler"] = lambda *_: None
     return ray
 
 
@@ -120,18 +128,32 @@ def _token() -> str:
 def _own_cluster(wanted: Wanted) -> Iterator[Any]:
     """A cluster of this machine alone: loopback only, with a token, and gone without a trace."""
     settings = ALONE | {"RAY_AUTH_TOKEN": _token()}
-    with _environment(settings):
+    with environment(settings):
         ray = import_ray()
-        folder = tempfile.mkdtemp(
-            prefix="bt-ray-"
-        )  # short: sockets lie in it, and their paths may not be long
-        try:
-            _start(ray, wanted.own_totals(), folder)
-            yield ray
-        finally:
-            with contextlib.suppress(KeyboardInterrupt):
-                ray.shutdown()
-            shutil.rmtree(Path(folder), ignore_errors=True)
+        with _own_folder() as folder:
+            try:
+                _start(ray, wanted.own_totals(), folder)
+                yield ray
+            finally:
+                with contextlib.suppress(KeyboardInterrupt):
+                    ray.shutdown()
+
+
+@contextmanager
+def _own_folder() -> Iterator[str]:
+    """A folder for Ray's sockets and logs; those of processes that were killed go first."""
+    place = Path(tempfile.gettempdir())
+    for left in place.glob(f"{FOLDER}*/{HELD}"):
+        with contextlib.suppress(OSError, Timeout), FileLock(left, blocking=False):
+            shutil.rmtree(left.parent, ignore_errors=True)
+    begun = Path(tempfile.mkdtemp(prefix="begun-", dir=place))
+    folder = begun.with_name(FOLDER + begun.name.removeprefix("begun-"))
+    try:
+        with FileLock(begun / HELD):
+            begun.rename(folder)  # it has its name only when it is held
+            yield str(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(ray: Any, totals: dict[str, float], folder: str) -> None:
@@ -159,7 +181,7 @@ def _start(ray: Any, totals: dict[str, float], folder: str) -> None:
 
 
 @contextmanager
-def _environment(settings: dict[str, str]) -> Iterator[None]:
+def environment(settings: dict[str, str]) -> Iterator[None]:
     """Variables that hold inside the block."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
