@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")  # a busy machine is no failure
+# A busy machine is no failure; `make mutate` runs a test again and again in one process.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+settings.load_profile("untimed")
 
 
 def find_shared_data() -> Path | None:

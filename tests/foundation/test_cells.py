@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from backtracking.measurements.events import table_writer
 from backtracking.run import io
+from backtracking.run.cells import harmless, original
 
 TEXTS = st.text(alphabet="=+-@'\t\r\n1a,.\" ", max_size=6)
 
@@ -46,3 +47,26 @@ def test_tables_without_such_cells_are_written_as_before(tmp_path):
     table = pd.DataFrame({"a": ["x", None, "NA"], "b": [1.5, None, -2.0], "c": [True, False, True]})
     io.write_csv(tmp_path / "t.csv", table)
     assert (tmp_path / "t.csv").read_bytes() == table.to_csv(index=False, lineterminator="\r\n").encode()
+
+
+def test_only_texts_that_begin_like_formulas_are_changed():
+    """Whatever columns stand before them; the table that was given stays as it was."""
+    table = pd.DataFrame(
+        {
+            "n": [1, 2],
+            "plain": ["x", "y"],
+            "signed": ["-5", "+3"],
+            "first": pd.Series(["=1", "z"], dtype=object),
+            "mixed": pd.Series([-2, "@a"], dtype=object),
+            "last": ["a", "-b"],
+        }
+    )
+    before = table.copy(deep=True)
+    marked = harmless(table)
+    assert marked.to_dict("list") == {
+        "n": [1, 2], "plain": ["x", "y"], "signed": ["-5", "+3"], "first": ["'=1", "z"],
+        "mixed": [-2, "'@a"], "last": ["a", "'-b"],
+    }  # fmt: skip
+    pd.testing.assert_frame_equal(table, before)
+    assert original(marked).to_dict("list") == before.to_dict("list")
+    assert harmless(table[["n", "plain"]]).equals(before[["n", "plain"]])

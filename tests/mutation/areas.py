@@ -34,7 +34,7 @@ AREAS = {
         ("measurements/tradeoff.py",),
         ("measurement/test_by_hand.py", "phase2/test_winning.py", "measurement/test_outcome.py"),
     ),
-    "verdicts": Area(("claims/*.py",), ("claims",)),
+    "verdicts": Area(("claims/*.py",), ("claims", "audit")),
     "events": Area(
         ("measurements/events.py", "measurements/outcome.py"),
         (
@@ -56,7 +56,13 @@ AREAS = {
         ("text/arithmetic.py", "text/equalities.py", "text/equality_*.py"), ("text/test_arithmetic.py",)
     ),
     "resuming": Area(
-        ("run/rowfile.py", "run/cells.py"), ("foundation/test_io.py", "foundation/test_cells.py")
+        ("run/rowfile.py", "run/io.py", "run/shards.py", "run/cells.py"),
+        (
+            "foundation/test_io.py",
+            "foundation/test_shards.py",
+            "foundation/test_edited_rows.py",
+            "foundation/test_cells.py",
+        ),
     ),
 }
 """By name."""

@@ -1,0 +1,181 @@
+"""Verdicts' numbers and words worked out again by hand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from backtracking.claims import completions, formatting, wording
+from backtracking.claims.doses import dose_part
+from backtracking.claims.parts import TableEstimate, above, within
+from backtracking.measurements.comparison import compare
+from backtracking.measurements.metrics import OUTCOMES
+from tests.claims.planted import judged2
+from tests.claims.test_doses import _doses, _phase1
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [(7, "7"), (98, "98"), (347, "350"), (350, "350"), (1_001, "1,100"), (12_345, "13,000")],
+)
+def test_a_number_that_is_about_right_is_rounded_up_to_two_digits(amount, said):
+    assert wording.roughly(amount) == said
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((0.0,), "0.0"),
+        ((None,), "0.0"),
+        ((0.01234,), "0.012"),
+        ((0.5, 2.0), "2.00"),
+        ((-12.345,), "−12.3"),
+        ((1, 1234.5), "1,234"),
+    ],
+)
+def test_the_largest_number_has_three_digits(values, said):
+    largest = max(values, key=lambda value: abs(value or 0.0)) or 0.0
+    assert wording.written(largest, wording.fixed(*values)) == said
+
+
+def test_a_rate_as_it_is_written():
+    row = {"rate": 0.623, "rate_low": 0.581, "rate_high": 0.662, "total": 1200}
+    assert wording.rate_text(row, "rate") == "62.3% [58.1, 66.2], n = 1,200"
+    assert wording.rate_text(row, "rate", n=None) == "62.3% [58.1, 66.2]"
+    assert wording.rate_text({"rate": 0.623, "rate_low": 0.5}, "rate") == "62.3%"
+    assert wording.rate_text({"rate_low": 0.1}, "rate") == "—"
+    assert wording.rate_text({"rate": math.inf}, "rate") == "—"
+    change = {"x": -0.043, "x_low": -0.1, "x_high": 0.0004}
+    assert wording.points(change, "x") == "−4.3 [−10.0, 0.0]"
+    assert wording.points({}, "x") == "—"
+    assert wording.in_points(TableEstimate(0.05, 0.01, 0.09, 9)) == "+5.0 [+1.0, +9.0]"
+    assert wording.as_points(0.05) == "5 points"
+    assert wording.span(TableEstimate(0.62, 0.404, 0.8, 9), percent=True) == "62% [40, 80]"
+    assert wording.span(TableEstimate(3.31, 3.284, 3.34, 9)) == "3.31 [3.28, 3.34]"
+    assert wording.plainly({"kl": 0.5, "kl_low": 0.25, "kl_high": 12.0}, "kl") == "0.5 [0.2, 12.0]"
+    assert wording.plainly({}, "kl") == "—"
+    assert [wording.p_value(p) for p in (None, 0.0004, 0.001, 0.25)] == ["—", "< 0.001", "0.001", "0.250"]
+    assert [wording.counted(n, "pair") for n in (1, 2000)] == ["1 pair", "2,000 pairs"]
+    assert wording.counted(2, "body", "bodies") == "2 bodies"
+    assert [wording.whole({"n": n}, "n") for n in (1234.0, None)] == ["1,234", "—"]
+    assert [wording.percent(share) for share in (None, 0.1234, -0.0001)] == ["—", "12.3%", "0.0%"]
+
+
+def test_text_of_others_cannot_leave_its_code():
+    assert wording.quoted("a`b|c\nd\te\x1b") == "`aˋb¦c⏎d⇥e\ufffd`"
+    assert wording.quoted("") == "`∅`"
+    assert wording.quoted(" wait") == "`␣wait`"
+    assert wording.quoted("x" * 80) == f"`{'x' * 80}`"
+    assert wording.quoted("x" * 81) == f"`{'x' * 79}…`"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "state"),
+    [(-0.04, 0.04, "holds"), (0.06, 0.2, "fails"), (-0.2, -0.06, "fails"), (-0.06, 0.04, "open")],
+)
+def test_inside_a_margin_on_both_sides(low, high, state):
+    part = within("x", TableEstimate((low + high) / 2, low, high, 40), 0.05, "")
+    assert part.state == state
+    assert part.numbers == {
+        "x": (low + high) / 2, "x_low": low, "x_high": high, "x_threshold": 0.05, "x_problems": 40,
+    }  # fmt: skip
+
+
+def test_an_interval_that_ends_on_the_threshold_decides_nothing():
+    assert above("x", TableEstimate(0.2, 0.1, 0.3, 40), 0.1, "").state == "open"
+    assert above("x", TableEstimate(0.0, -0.1, 0.1, 40), 0.1, "").state == "open"
+
+
+def _steps(onset, control, **more):
+    """The table of the onset step: an interval (low, value, high) of the divergence for each side."""
+    lines = [
+        {"position_kind": kind, "scale": 0.0, "n": 400, "problems": problems, "family_change": -0.3,
+         "family_change_low": -0.4, "family_change_high": -0.2}
+        | dict(zip(("kl_low", "kl", "kl_high"), ends, strict=True))
+        for kind, ends, problems in (("onset", onset, 30), ("control", control, 20))
+    ]  # fmt: skip
+    return pd.DataFrame(lines).assign(**more)
+
+
+def test_the_divergence_at_onsets_above_that_elsewhere(tmp_path):
+    table = _steps((0.45, 0.6, 0.7), (0.12, 0.2, 0.24))
+    numbers = judged2(tmp_path, continuation_ablation_summary=table)["onset_step"].numbers
+    assert numbers["kl_difference"] == pytest.approx(0.4)
+    assert numbers["kl_difference_low"] == pytest.approx(0.4 - math.hypot(0.15, 0.04))
+    assert numbers["kl_difference_high"] == pytest.approx(0.4 + math.hypot(0.1, 0.08))
+    assert (numbers["kl_difference_problems"], numbers["family_change_problems"]) == (20, 30)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_divergence_without_its_interval_is_not_compared(tmp_path, side):
+    table = _steps((0.45, 0.6, 0.7), (0.12, 0.2, 0.24))
+    table.loc[side, "kl_low"] = np.nan
+    found = judged2(tmp_path, continuation_ablation_summary=table)["onset_step"]
+    assert (found.outcome, found.missing) == ("not testable", "intervals of the divergence")
+
+
+def test_the_step_is_judged_at_the_strongest_scale(tmp_path):
+    weak = _steps((0.11, 0.2, 0.3), (0.1, 0.2, 0.3), scale=0.5, family_change=0.1, family_change_low=0.05,
+                  family_change_high=0.2)  # fmt: skip
+    strong = _steps((0.45, 0.6, 0.7), (0.12, 0.2, 0.24))
+    found = judged2(tmp_path, continuation_ablation_summary=pd.concat([weak, strong]))["onset_step"]
+    assert (found.outcome, "at scale 0 " in found.because) == ("supported", True)
+
+
+def test_what_an_ablation_is_to_remove():
+    rows = pd.DataFrame(
+        {
+            "example_id": ["a", "a", "b", "b"],
+            "has_backtracking_strict": [True, False, False, False],
+            "onsets_after_wrong": [2, 1, 0, 0],
+            "steps_wrong": [2, 2, 0, 1],
+            "onsets_after_right": [1, 0, 0, 0],
+            "steps_right": [4, 2, 2, 2],
+        }
+    )
+    assert completions.response(rows, stepwise=True).value == pytest.approx(3 / 5 - 1 / 10)
+    assert completions.response(rows, stepwise=False).value == pytest.approx(1 / 4)
+
+
+def test_fresh_steps_count_where_the_table_tells_them_apart():
+    columns = {
+        "onsets_after_wrong": 5, "steps_wrong": 6, "onsets_after_right": 7, "steps_right": 8,
+        "onsets_after_fresh_wrong": 1, "fresh_wrong": 2, "onsets_after_fresh_right": 3, "fresh_right": 4,
+    }  # fmt: skip
+    rows = pd.DataFrame([{"example_id": "a"} | columns] * 2)
+    assert completions.sums_of_steps(rows).to_numpy().tolist() == [[2, 4, 6, 8]]
+    assert completions.sums_of_steps(rows.drop(columns="fresh_wrong")).to_numpy().tolist() == [
+        [10, 12, 14, 16]
+    ]
+
+
+def test_doses_are_held_to_the_strictest_level_of_a_sweep_in_waves(tmp_path):
+    doses, earlier = _doses(tmp_path, (0.6, 0.4, 0.2)), _phase1(tmp_path)
+    folder = doses.paths.analysis
+    table, events = (pd.read_csv(folder / f"scale_sweep_{name}.csv") for name in ("results", "events"))
+    once = dose_part(doses, earlier).numbers
+    table.assign(nominal_level=[np.nan, 0.04, 0.01, 0.03]).to_csv(
+        folder / "scale_sweep_results.csv", index=False
+    )
+    strict = dose_part(type(doses)(doses.paths), earlier).numbers
+    rows = [events[events["arm"] == arm] for arm in ("writer_x0", "baseline")]
+    by_hand = compare(*rows, OUTCOMES["backtracking"], 0.01)
+    assert strict["fall_with_dose"] == once["fall_with_dose"] == pytest.approx(by_hand.value)
+    assert strict["fall_with_dose_low"] == pytest.approx(by_hand.low)
+    assert strict["fall_with_dose_low"] < once["fall_with_dose_low"]
+
+
+def test_shares_of_the_variation_of_onsets():
+    """Two formats of equal errors; one doubts in 60% and 20% of its steps, the other in 40% and none."""
+    totals = np.array([[60.0, 100, 20, 100], [40.0, 100, 0, 100]])
+    rates = np.array([0.4, 0.2])
+    by_format, by_errors = rates.var(), 0.25 * 0.4**2
+    whole = 0.3 * 0.7
+    assert formatting.variation(totals) == pytest.approx(
+        [by_format / whole, by_errors / whole, by_format / (by_format + by_errors)]
+    )
+    uneven = np.array([[60.0, 100, 20, 300], [40.0, 100, 0, 100]])
+    usual = (0.25 + 0.5) / 2
+    rates = np.array([usual * 0.6 + (1 - usual) * 20 / 300, usual * 0.4])
+    assert formatting.variation(uneven)[0] == pytest.approx(rates.var() / (rates.mean() * (1 - rates.mean())))
