@@ -1,5 +1,6 @@
 """A cluster that stands for as long as tests need it, and the processes that a command leads."""
 
+import os
 import secrets
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from backtracking.engine.executor.cluster import ALONE, QUIET, environment
 
+ROOT = Path(__file__).parents[2]
+"""Workers find there what tests define."""
 STARTING = 400.0
 """Seconds that Ray may take to come up, also on a machine that is busy with other tests."""
 
@@ -25,7 +28,11 @@ def standing_cluster(folder: Path, cpus: int) -> Iterator[str]:
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}"]
     command += [f"--num-cpus={cpus}", "--num-gpus=0", "--include-dashboard=false"]
     command += ["--node-ip-address=127.0.0.1", "--object-store-memory=100000000", "--disable-usage-stats"]
-    with environment(QUIET | ALONE | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}), log.open("w") as said:
+    own = {
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
+    with environment(QUIET | ALONE | own), log.open("w") as said:
         head = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
         try:
             deadline = time.monotonic() + STARTING
