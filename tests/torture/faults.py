@@ -81,12 +81,14 @@ def killed_workers(scene: Scene) -> None:
 def small_files(scene: Scene) -> None:
     """Nothing may grow beyond a limit that some of the step's files pass."""
     size = int(2 ** scene.chance.uniform(7, 18))
+    scene.lost_counts = True
     scene.run(prepare=limit_file_size(size))
 
 
 def full_disk(scene: Scene) -> None:
     """A file system of its own with less room than the step takes."""
     room = shutil.disk_usage(scene.folder).free
+    scene.lost_counts = True
     (scene.folder / "filler").write_bytes(bytes(max(0, room - int(2 ** scene.chance.uniform(10, 19)))))
     scene.run()
     (scene.folder / "filler").unlink()

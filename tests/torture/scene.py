@@ -1,5 +1,6 @@
 """Where a trial takes place: a copy of the study as it stood before one of its steps."""
 
+import json
 import random
 import shutil
 from collections.abc import Callable
@@ -38,6 +39,12 @@ class Scene:
     @property
     def step(self) -> Step:
         return self.study.steps[self.number]
+
+    @property
+    def reports_what_is_stale(self) -> bool:
+        """Whether the step is a report that says which results it should not have been made of."""
+        meta = json.loads((self.folder / "runs" / self.step.run / "meta.json").read_text())
+        return bool(meta["stages"].get(self.step.key, {}).get("notes", {}).get("stale"))
 
     @property
     def seconds(self) -> float:

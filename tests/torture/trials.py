@@ -89,7 +89,8 @@ def _judged(fault: Fault, scene: Scene) -> tuple[str, str]:
     fault.inflict(scene)
     ended = scene.said[-1]
     tells = TELLS in ended.said
-    if ended.code == 0 and not tells and (wrong := scene.differences_made()):
+    is_content = ended.code == 0 and not tells and not scene.reports_what_is_stale
+    if is_content and (wrong := scene.differences_made()):
         return SILENT, "; ".join(wrong)
     more = ["--force", scene.step.name] if tells else []
     if not scene.refusals:

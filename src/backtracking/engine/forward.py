@@ -11,6 +11,7 @@ from torch import Tensor
 
 from backtracking.engine.attention import DecodePass, PromptPass, attention_refusal
 from backtracking.engine.cache import PagedCache, Prefilled, PromptCache
+from backtracking.errors import is_out_of_memory
 from backtracking.model.loading import LoadedModel
 
 # Matrix products of at least this many rows treat each row the same, however many there are: smaller ones go
@@ -168,6 +169,8 @@ def check_numbers(model: LoadedModel) -> None:
         _compare(model, ids, torch.stack(logits, dim=1))
     # What a forward pass raises that was made for other arguments or caches is its own choice.
     except (NotImplementedError, TypeError, AttributeError, LookupError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise attention_refusal(model, f"its forward pass does not fit the engine ({error})") from error
     _check_windows(model, packed.attention.windows)
 

@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from backtracking.errors import is_out_of_memory
 from backtracking.model.loading import LoadedModel
 from backtracking.model.mapping import first_tensor
 
@@ -39,7 +40,9 @@ def _agrees(run: Callable[[], Tensor], plain: Tensor, dtype: torch.dtype) -> boo
     try:
         error = (run().float() - plain.float()).abs().max()
     # What a model raises that reads in other ways than this is its own choice.
-    except (TypeError, ValueError, AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError):
+    except (TypeError, ValueError, AttributeError, LookupError, NotImplementedError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         return False
     # Roundings differ between kernels; a wrong mask, position or state differs by the states' own size.
     return bool(error <= 2 * torch.finfo(dtype).eps ** 0.5 * max(float(plain.abs().max()), 1.0))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from backtracking.errors import UserError
+from backtracking.errors import UserError, is_out_of_memory
 
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
 _ATTENTIONS = ("self_attn", "attn", "attention", "self_attention")
@@ -177,7 +177,7 @@ def _probe(model: Any, name: str) -> Tensor:
         logits: Tensor = model(input_ids=_probe_ids(model), use_cache=False).logits
     # What a model raises that wants more than tokens is its own choice.
     except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, IndexError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
+        if is_out_of_memory(error):
             raise
         raise unmapped(name, f"it does not read plain tokens: {error}") from error
     return logits
@@ -198,7 +198,9 @@ def _reads_padded(model: Any, plain: Tensor) -> bool:
     try:
         read = model(input_ids=batch, attention_mask=mask, position_ids=positions, use_cache=False).logits
     # What a model raises that takes no mask or positions is its own choice.
-    except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, IndexError):
+    except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, IndexError) as error:
+        if is_out_of_memory(error):
+            raise
         return False
     error = (_exact(read[0, _PADDING:]) - _exact(plain[0])).abs().max()
     # Roundings differ between kernels; a mask that is not heeded differs by the logits' own size.

@@ -75,8 +75,9 @@ def write_out_of_date(document: Document, stale: Mapping[str, str]) -> None:
     """Says which results do not belong together, before anything is concluded from them."""
     if stale:
         document.say(
-            "**Out of date.** These results were made from other inputs or settings than the run has now, so "
-            "what follows may combine what does not belong together. Run the named stages again."
+            "**Out of date.** These results were made from other inputs or settings than the run has now, or "
+            "are gone, so what follows may combine what does not belong together, or lack what was found. "
+            "Run the named stages again."
         )
         document.bullets([f"{quoted(stage)}: {quoted(reason)}" for stage, reason in stale.items()])
 

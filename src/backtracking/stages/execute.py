@@ -98,10 +98,15 @@ def _what_lacks(record: StageRecord) -> str:
 
 
 def stale_results(ctx: RunContext, beside: Stage) -> dict[str, str]:
-    """Results of the pipeline that no longer follow from what they were made of, and why."""
+    """Results of the pipeline that no longer follow from what they were made of, or are gone, and why."""
     with watching():  # what is only compared is not read for a result
         statuses = {stage.key: status_of(stage, ctx) for stage in ctx.pipeline if stage != beside}
-    return {key: status.reason for key, status in statuses.items() if status.state == "stale"}
+    stale = {
+        key: status
+        for key, status in statuses.items()
+        if status.state == "stale" or (status.state == "missing" and key in ctx.meta.stages)
+    }
+    return {key: status.reason for key, status in stale.items()}
 
 
 def _lost(stage: Stage, ctx: RunContext, record: StageRecord) -> str:
