@@ -128,9 +128,13 @@ def test_work_files_are_outputs_that_may_go(run):
     assert not_done(ONE) == set()
 
 
-def test_a_report_says_what_is_out_of_date(run, cli):
-    path = run / "runs/demo-phase2/analysis/subset_sweep_events.csv"
-    path.write_bytes(drop_last_line(path.read_bytes().decode()).encode())
+@pytest.mark.parametrize("how", ["edited", "gone"])
+def test_a_report_says_what_is_out_of_date(run, cli, how):
+    if how == "edited":
+        path = run / "runs/demo-phase2/analysis/subset_sweep_events.csv"
+        path.write_bytes(drop_last_line(path.read_bytes().decode()).encode())
+    else:
+        (run / "runs/demo-phase2/analysis/confirm_results.csv").unlink()
     assert (
         cli(
             "make-report-phase2", "--force", "-c", CONFIGS / "demo_phase2.yaml", *sets(*SMALL, *SMALL_PHASE2)
@@ -140,6 +144,7 @@ def test_a_report_says_what_is_out_of_date(run, cli):
     text = (run / "runs/demo-phase2/reports/backtracking_phase2_report.md").read_text()
     assert "Out of date" in text
     assert "phase2-confirm" in text
+    assert ("confirm_results.csv is gone" in text) == (how == "gone")
 
 
 def test_other_code_is_said_and_does_not_force(run, cli, monkeypatch):

@@ -38,11 +38,11 @@ def last_state(loaded: LoadedModel, ids: Sequence[int]) -> Tensor:
 
 def _agrees(run: Callable[[], Tensor], plain: Tensor, dtype: torch.dtype) -> bool:
     try:
-        error = (run().float() - plain.float()).abs().max()
+        away = (run().float() - plain.float()).abs().max()
     # What a model raises that reads in other ways than this is its own choice.
     except (TypeError, ValueError, AttributeError, LookupError, NotImplementedError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise
         return False
     # Roundings differ between kernels; a wrong mask, position or state differs by the states' own size.
-    return bool(error <= 2 * torch.finfo(dtype).eps ** 0.5 * max(float(plain.abs().max()), 1.0))
+    return bool(away <= 2 * torch.finfo(dtype).eps ** 0.5 * max(float(plain.abs().max()), 1.0))

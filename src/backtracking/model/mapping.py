@@ -202,10 +202,10 @@ def _reads_padded(model: Any, plain: Tensor) -> bool:
         if is_out_of_memory(error):
             raise
         return False
-    error = (_exact(read[0, _PADDING:]) - _exact(plain[0])).abs().max()
+    away = (_exact(read[0, _PADDING:]) - _exact(plain[0])).abs().max()
     # Roundings differ between kernels; a mask that is not heeded differs by the logits' own size.
     scale = max(float(plain.abs().max()), 1.0)
-    return bool(error <= 2 * torch.finfo(plain.dtype).eps ** 0.5 * scale)
+    return bool(away <= 2 * torch.finfo(plain.dtype).eps ** 0.5 * scale)
 
 
 def _exact(tensor: Tensor) -> Tensor:
