@@ -7,9 +7,10 @@ one about other things must only be free of words that take back.
 import re
 
 from backtracking.text import plain_words as plain
+from backtracking.text import verbs
 from backtracking.text.doubt_words import DOUBTS
 from backtracking.text.lexicon import NUMBER_WORDS
-from backtracking.text.plain_tails import is_plural
+from backtracking.text.plain_things import is_plural
 
 _RETRACTS = re.compile(
     r"\W*(?:(?:wait|hm+|oh|hold on|actually|sorry)\W{1,3}){0,2}(?:no|nope)\s*(?:[.,;:!—–-]|\Z|wait\b"
@@ -58,7 +59,7 @@ _TAKES_BACK = re.compile(
     r"|correct)"
     r"|bet|hold|stand|work|fit|match|add up|count|check|square|make sense|think|believe|sound|seem)\b"
     r"|\bat (?:any|least)\b|\bnot (?:right|correct|true|so|it|really|quite|yet|the answer)\b"
-    r"|^(?:or|if|unless|but|though|although|except|assuming|supposing|provided|yet|not|nah|nope"
+    r"|^(?:or|if|less|plus|minus|unless|but|though|although|except|assuming|supposing|provided|yet|not|nah|nope"
     r"|no[,.!;:]|well,|h+m+)\b"
     r"|\b(?:asked|asks|wants|wanted|problem|question)\b|\b(?:twice|too (?:many|much|few|high|low|large"
     r"|big|small|little))\b"
@@ -89,10 +90,11 @@ _LETS_STAND = re.compile(
 )
 _UNSURE = re.compile(r"\b(?:should|could|may|might|need|ought|not|never|twice|instead)\b|n't\b")
 _OFFERS = re.compile(
-    r"(?:please )?(?:let me know|feel free)\b|if you have\b.*\bquestions?\b|i hope\b(?!.*\bi (?:am|got"
+    r"(?:please )?(?:let me know|feel free|would you like|do you want|shall i)\b"
+    r"|if you have\b.*\bquestions?\b|i hope\b(?!.*\bi (?:am|got"
     r"|did))"
 )
-_TAG = re.compile(r"</?[A-Za-z][\w:-]{0,30}>")
+_TAG = re.compile(r"</?[A-Za-z][\w:-]{0,30}>|\\(?:begin|end)\{[a-z*]{1,20}\}")
 _WORD = re.compile(r"[^\W\d_]+(?:'[a-z]+)?")
 _FRAGMENT = 3
 _UNKNOWN_IN = 8
@@ -184,7 +186,7 @@ def _is_said(word: str) -> bool:
         return True
     known = (
         plain.PREDICATES,
-        plain.STATES,
+        verbs.STATES,
         plain.TAIL,
         plain.PLACES,
         plain.HEAD,

@@ -170,7 +170,9 @@ def _main_clause(statement: Statement, text: str, claims: list[Mention]) -> Ment
     ):
         begin += 1
     opening = token_at(statement.tokens, begin).word
-    comma = next((at for at, t in enumerate(statement.tokens) if t.text == "," and at > begin), -1)
+    commas = [at for at, t in enumerate(statement.tokens) if t.text == "," and at > begin]
+    comma = commas[0] if commas else -1
+    comma = next((at for at in commas if token_at(statement.tokens, at + 1).word == "then"), comma)
     opens = opening in say.CONDITIONS or opening.endswith("ing")  # having sold 12, he has 18
     if not opens or comma < 0:
         return None

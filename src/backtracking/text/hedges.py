@@ -164,8 +164,11 @@ def _is_one_of_several(place: NumberPlace) -> bool:
     if _is_range(place.tokens, place.stop) or _is_range(place.tokens, place.at - 1):
         return True
     for to in (place.stop, place.stop + 1):
-        if token_at(place.tokens, to).word == "to" and read_quantity(place.tokens, to + 1) is not None:
+        other = read_quantity(place.tokens, to + 1) if token_at(place.tokens, to).word == "to" else None
+        if other is not None and place.quantity.percent <= other[0].percent:
             return True
+    if token_at(place.tokens, place.at - 2).kind == "percent" and not place.quantity.percent:
+        return False  # falls by 25% to 18
     figures = any(token_at(place.tokens, place.at - 2 - k).kind in (*_FIGURES, "percent") for k in range(2))
     spelled = token_at(place.tokens, place.at - 2).word in NUMBER_WORDS
     return place.previous.word == "to" and (figures or spelled) and "from" not in clause

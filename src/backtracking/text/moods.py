@@ -100,16 +100,31 @@ _COUNTERFACTUAL = re.compile(
 )
 
 
+_CONTRAST = re.compile(r"[^,]*\d[^,]*, but ([^,]*\d.*)\Z", re.DOTALL)
+_PREMISE = re.compile(
+    r"^\W*(?:(?:so|then|thus|now),? )?if (?!.*\b(?:were|was|had|could|did|instead|only)\b)"
+    r"(?![^,]*\bwould\b)[^,]*\d[^,]*,"
+)
+"""If she charges $3 a day, she would earn …: a condition that the problem states."""
+
+
 def says_unknown(lowered: str) -> bool:
     """Whether a sentence, in small letters, says that nothing can be said."""
     return _UNKNOWN.search(lowered) is not None
 
 
 def is_unsure(lowered: str) -> bool:
-    """Whether a sentence, in small letters, states nothing: a guess, a supposition, hearsay, a mistake."""
+    """Whether a sentence, in small letters, states nothing: a guess, a supposition, hearsay, a mistake.
+
+    What "but" leads from one number to another takes the mood with it.
+    """
+    if contrast := _CONTRAST.match(lowered):
+        lowered = contrast.group(1)
     if _UNSURE.search(lowered) is not None:
         return True
-    return "=" not in lowered and _COUNTERFACTUAL.search(lowered) is not None
+    if "=" in lowered or _PREMISE.search(lowered):
+        return False
+    return _COUNTERFACTUAL.search(lowered) is not None
 
 
 def taken_back(lowered: str) -> int:

@@ -5,18 +5,35 @@ closed lists of words. A number behind an equals sign is the result of what stan
 spoiled by words that show doubt or a mistake.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from backtracking.text import plain_words as plain
+from backtracking.text import verbs
 from backtracking.text.doubt_words import DOUBTS, MENDED, RESERVES
 from backtracking.text.lexer import Token, token_at
 from backtracking.text.lexicon import NUMBER_WORDS
-from backtracking.text.plain_tails import is_counted, is_figure, leaves_it
-from backtracking.text.stance_words import MENDS
+from backtracking.text.plain_leads import (
+    all_known,
+    clause_begin,
+    is_fact,
+    leads_on_to,
+    only_leads_on,
+    tells_by_itself,
+)
+from backtracking.text.plain_subjects import is_quantity, sums_up, takes_number
+from backtracking.text.plain_tails import leaves_it
+from backtracking.text.plain_things import is_concrete, is_counted, is_figure
 
-_LONG_CLAUSE = 12
-_STRANGE = 3
-"""So many unknown words make a phrase unknown."""
+_JOINS = (
+    (plain.BASE_SUBJECTS - plain.SUBJECT_OPENERS)
+    | plain.PLACED_BY
+    | verbs.STATES
+    | verbs.STATING
+    | plain.COPULAS
+    | plain.GIVES
+    | frozenset(("and", "than", "as", "or", "all", "both", "but"))
+)
+"""Words that what follows belongs to: no subject begins behind them."""
 
 
 def is_plain(tokens: Sequence[Token], first: int, stop: int) -> bool:
@@ -40,7 +57,8 @@ def is_plain(tokens: Sequence[Token], first: int, stop: int) -> bool:
 def _is_only_told(head: Sequence[Token], tail: Sequence[Token]) -> bool:
     """The paper printed 18; "printed 18 pages" counts something."""
     verb = next((token for token in reversed(head) if token.kind == "word"), None)
-    if verb is None or verb.word not in plain.TELLING or token_at(tail, 0).kind == "word":
+    labelled = bool(head) and head[-1].text == ":"
+    if verb is None or verb.word not in plain.TELLING or labelled or token_at(tail, 0).kind == "word":
         return False
     return not any(token.word in ("we", "i", "you", "us") or is_figure(token) for token in head[-6:])
 
@@ -62,9 +80,12 @@ def _turns(tokens: Sequence[Token], begin: int, at: int) -> bool:
         return breaks or negated or following.word in plain.SUBJECT_OPENERS
     if word in plain.MISSTEPS:
         return previous.word == "i" and following.text in plain.BREAKS
+    if word in ("no", "nope") and following.kind == "word" and following.word not in plain.SUBJECT_OPENERS:
+        return False
     if word in plain.CORRECTS:
         return breaks or previous.word == "i"
-    return word in plain.CONCLUDES and breaks and at > 0
+    starts = following.word in plain.SUBJECT_OPENERS - {"that"} or is_figure(following)
+    return word in plain.CONCLUDES and at > 0 and (breaks or (word == "so" and starts))
 
 
 def _denies(tokens: Sequence[Token]) -> bool:
@@ -95,8 +116,13 @@ def _is_result(tokens: Sequence[Token], at: int) -> bool:
 
 
 def _leads_plainly(head: Sequence[Token], *, counts: bool) -> bool:
+    head = _without_choice(head)
     words = [token for token in head if token.kind in ("word", "stop", "equals", "open") or is_figure(token)]
+    words = _without_inclusion(words)
     announced = max((at for at in range(len(words)) if words[at].word in plain.ANSWERS), default=-1)
+    opened = max((at + 1 for at in range(announced) if words[at].text == ":"), default=0)
+    if announced >= 0 and not any(map(is_figure, words[:opened])):
+        words, announced = words[opened:], announced - opened
     colon = next((at for at in range(announced + 1, len(words)) if words[at].text == ":"), -1)
     if announced >= 0 and not any(token.kind == "equals" for token in words[announced:]):
         stop = len(words) if colon < 0 else colon
@@ -106,39 +132,74 @@ def _leads_plainly(head: Sequence[Token], *, counts: bool) -> bool:
     return _states(words, labelled=False, counts=counts)
 
 
+def _without_inclusion(words: list[Token]) -> list[Token]:
+    """The bill, including the tip, is: the same without what stands between the commas."""
+    begin = next((at for at, token in enumerate(words) if token.word == "including"), 0)
+    end = next((at for at in range(begin + 1, len(words)) if words[at].text == ","), 0)
+    enclosed = token_at(words, begin - 1).text == "," and is_concrete(words[begin:end])
+    return words[: begin - 1] + words[end + 1 :] if begin and end and enclosed else words
+
+
+def _without_choice(head: Sequence[Token]) -> Sequence[Token]:
+    """The same without the letter of the choice that the number is: "(B) 18", "the answer is B, 18"."""
+    letter, behind = token_at(head, len(head) - 2), token_at(head, len(head) - 1)
+    lettered = len(letter.text) == 1 and letter.text in "ABCDEF"
+    if not lettered or not (behind.kind == "close" or behind.text in (",", ":", ".")):
+        return head
+    return head[: len(head) - 2 - (token_at(head, len(head) - 3).kind == "open")]
+
+
 def _states(words: Sequence[Token], *, labelled: bool, counts: bool) -> bool:
     """Whether words that announce nothing lead to a number in a plain way."""
-    at = len(words) - 1
+    at = _before_receiver(words, len(words) - 1)
     while at >= 0 and (_is_skipped(words, at) or words[at].kind == "open"):
         at -= 1
-    if at < 0 or _is_restatement(words, at):
+    if at < 0 or _is_restatement(words, at) or sums_up(words, len(words) - 1):
         return True
     if words[at].text in (",", "\n"):
-        return _only_leads_on(words[:at])
+        return only_leads_on(words[:at])
     if words[at].kind == "equals":
         said = any(token.word in plain.COPULAS for token in words[:at])
-        return (
-            _leads_on_to(words, at) and _tells_by_itself(words, at) and _is_quantity(words[:at], counts=said)
-        )
+        return leads_on_to(words, at) and tells_by_itself(words, at) and is_quantity(words[:at], counts=said)
     if words[at].text == ":":
         return labelled or _is_label(words[:at], counts=counts)
-    if _known(words[: at + 1], plain.OPENERS) or (words[at].word == "that" and _known(words, plain.HEAD)):
+    if all_known(words[: at + 1], plain.OPENERS) or (
+        words[at].word == "that" and all_known(words, plain.HEAD)
+    ):
         return True
     pointed = token_at(words, at - 1).word in ("there", "it", "that", "this")
     named = words[at].word in plain.COPULAS and not pointed
-    return (named or _is_introduced(words, at)) and _takes_number(words, at, counts=counts)
+    return (named or _is_introduced(words, at)) and takes_number(words, at, counts=counts)
+
+
+def _before_receiver(words: Sequence[Token], at: int) -> int:
+    """Where the verb stands, if somebody stands between it and the number: "gave the cashier 18"."""
+    giving = next((k for k in range(at - 1, max(-1, at - 5), -1) if words[k].word in plain.HANDS), None)
+    if giving is None or words[giving + 1].word not in plain.DEFINITE:
+        return at
+    concrete = all(token.kind == "word" for token in words[giving + 1 : at + 1])
+    return giving if concrete and is_concrete(words[giving + 1 : at + 1]) else at
+
+
+def _is_verb(words: Sequence[Token], at: int) -> bool:
+    """Whether a verb stands at a place that keeps its meaning beside "up" or "in"."""
+    verb, before = token_at(words, at).word, token_at(words, at - 1).word
+    named = before in plain.DEFINITE or before in ("a", "an")
+    return verb in verbs.STATES and verb not in plain.PUTS_ASIDE and not named
 
 
 def _is_skipped(words: Sequence[Token], at: int) -> bool:
     """Whether a word may stand between a verb and its number."""
     word = words[at].word
+    if word in plain.PARTICLES and _is_verb(words, at - 1):
+        return True
     if word == "in":
         return token_at(words, at + 1).word in ("total", "all")
     if word == "of":
         return token_at(words, at - 1).word == "total" and token_at(words, at - 2).word == "a"
-    named = at > 1 and words[at].text[:1].isupper() and words[at - 1].word in plain.STATES  # "takes Ann 18"
+    named = at > 1 and words[at].text[:1].isupper() and words[at - 1].word in verbs.STATES  # "takes Ann 18"
     owner, verb = token_at(words, at - 1).word, token_at(words, at - 2).word
-    named = named or (owner in plain.OWNERS and verb in plain.STATES)  # "owes his sister 18"
+    named = named or (owner in plain.OWNERS and verb in verbs.STATES)  # "owes his sister 18"
     return word in plain.ADVERBS or word in NUMBER_WORDS or named
 
 
@@ -148,82 +209,24 @@ def _announces(words: Sequence[Token], answer: int) -> bool:
     while token_at(words, begin).word in plain.ADVERBS or token_at(words, begin).text == ",":
         begin += 1
     comma = max((at for at in range(answer) if words[at].text == ","), default=-1)
-    if token_at(words, begin).word in plain.LEADING_CLAUSES and any(map(is_figure, words[begin:comma])):
+    clause = words[begin : max(comma, begin)]
+    led = token_at(words, begin).word in plain.LEADING_CLAUSES and any(map(is_figure, clause))
+    if clause and (led or is_fact(clause)):
         begin = comma + 1
     in_what = range(answer + 2, len(words))
     named = {k for k in in_what if words[k - 1].text in ("(", "in") and is_counted(words[k])}
-    return _known([words[k] for k in range(begin, len(words)) if k not in named], plain.HEAD)
-
-
-def _known(words: Sequence[Token], known: Collection[str]) -> bool:
-    return all(token.word in known or token.kind != "word" or token.word in NUMBER_WORDS for token in words)
-
-
-def _only_leads_on(words: Sequence[Token]) -> bool:
-    """Of the 30 students, …; so, …"""
-    while words and (words[0].word in plain.CONCLUDES or words[0].text == ","):
-        words = words[1:]
-    if not words or _known(words, plain.OPENERS) or _says_how(words):
-        return True
-    if any(token.word in plain.VAGUE for token in words):
-        return False
-    return _is_fact(words) or any(token.word in MENDS for token in words) or _is_known_lead(words)
-
-
-def _is_known_lead(words: Sequence[Token]) -> bool:
-    """Whether hardly a word of what leads to a statement is unknown."""
-    strange = sum(not _is_part_of_quantity(token) for token in words[1:])
-    if _has_figures(words):
-        return strange < _STRANGE
-    leading = words[0].word in plain.LEADING_CLAUSES or words[0].word in plain.STATING
-    names = len(words) > 1 and all(token.text[:1].isupper() for token in words if token.kind == "word")
-    return strange == 0 and ((leading and words[0].word != "if") or names)
-
-
-def _says_how(words: Sequence[Token]) -> bool:
-    """Counting Sunday too, …: a participle tells how it was worked out, unless it omits or assumes."""
-    first = words[0].word
-    if " ".join(token.word for token in words if token.kind == "word") in plain.LEADING_IDIOMS:
-        return True
-    return first.endswith("ing") and first not in plain.OMITTING and len(words) < _LONG_CLAUSE
-
-
-def _is_fact(words: Sequence[Token]) -> bool:
-    """Although she sold fewer in May, …: a clause of its own that tells what is so, whatever follows."""
-    begin = 1 + (words[0].word == "even")
-    subject = token_at(words, begin)
-    told = subject.word in plain.SUBJECT_OPENERS | plain.WHOLES or subject.text[:1].isupper()
-    return words[begin - 1].word in plain.FACTS and told and len(words) < _LONG_CLAUSE
-
-
-def _has_figures(words: Sequence[Token]) -> bool:
-    return any(is_figure(token) and token.word not in ("one", "half", "third", "quarter") for token in words)
+    return all_known([words[k] for k in range(begin, len(words)) if k not in named], plain.HEAD)
 
 
 def _is_introduced(words: Sequence[Token], at: int) -> bool:
     """Whether what stands before a subject only leads on to it: "so", "after 3 hours,", "we see that"."""
-    begin = _clause_begin(words[:at])
-    if not _leads_on_to(words, at):
+    begin = clause_begin(words[:at])
+    if not leads_on_to(words, at):
         return False
     subject = at
     while subject > begin and not _begins_subject(words, subject, begin):
         subject -= 1
-    return _known(words[begin:subject], plain.HEAD) or _only_leads_on(words[begin:subject])
-
-
-def _leads_on_to(words: Sequence[Token], at: int) -> bool:
-    """Whether the clause before the one at a place only leads on to it."""
-    begin = _clause_begin(words[:at])
-    comma = begin > 0 and words[begin - 1].text == ","
-    if token_at(words, begin).word in plain.GOES_ON:
-        return True
-    return not comma or _only_leads_on(_last_clause(words[: begin - 1]))
-
-
-def _last_clause(words: Sequence[Token]) -> Sequence[Token]:
-    """The words behind the last stop."""
-    begin = max((at + 1 for at in range(len(words)) if words[at].text in ";:.\n"), default=0)
-    return words[begin:]
+    return all_known(words[begin:subject], plain.HEAD) or only_leads_on(words[begin:subject])
 
 
 def _begins_subject(words: Sequence[Token], at: int, begin: int) -> bool:
@@ -231,14 +234,17 @@ def _begins_subject(words: Sequence[Token], at: int, begin: int) -> bool:
     token, before = words[at], words[at - 1]
     if token.word not in plain.SUBJECT_OPENERS and not (token.text[:1].isupper() and at > begin):
         return False
-    if before.text[:1].isupper() and token.text[:1].isupper() and at > begin + 1:
+    if (
+        before.text[:1].isupper()
+        and token.text[:1].isupper()
+        and (at > 1 or (before.word not in plain.HEAD and before.word not in plain.LEADING_CLAUSES))
+    ):
         return False  # Main Street
     if token.word == "each" and before.word in plain.SUBJECT_OPENERS:
         return False  # they each
-    joins = plain.PLACED_BY | plain.STATES | plain.STATING | plain.COPULAS | plain.GIVES
     if token.word in ("we", "you") and before.word == "and":
         return True  # multiply and you get
-    return before.word not in joins and before.word not in ("and", "than", "as", "or", "all", "both", "but")
+    return before.word not in _JOINS
 
 
 def _is_restatement(words: Sequence[Token], at: int) -> bool:
@@ -255,7 +261,9 @@ def _is_restatement(words: Sequence[Token], at: int) -> bool:
 def _is_label(words: Sequence[Token], *, counts: bool) -> bool:
     """Total cost: 18; apples left: 18; Ann: 18; $9 a week for 2 weeks: 18."""
     if words and words[0].word in plain.LEADING_CLAUSES and words[0].word.endswith("ing"):
-        return _only_leads_on(words)
+        return only_leads_on(words)
+    if any(words[at].word in plain.REACHES and words[at - 1].word == "to" for at in range(1, len(words))):
+        return True  # subtract the cost to find the profit
     return any(map(is_figure, words)) or all(
         token.word in plain.LABELS
         or token.word in plain.HEAD
@@ -265,109 +273,3 @@ def _is_label(words: Sequence[Token], *, counts: bool) -> bool:
         for place, token in enumerate(words)
         if token.kind == "word"
     )
-
-
-def _takes_number(words: Sequence[Token], at: int, *, counts: bool) -> bool:
-    """Whether a verb states the number, or a preposition behind a word that takes it."""
-    word, before = words[at].word, token_at(words, at - 1).word
-    if word in plain.PREPOSITION_LEADS:
-        if _has_amount_of(words, at):
-            return True
-        of_sum = word in ("of", "to", "as", "in")
-        return _takes_preposition(words, at) and (not of_sum or _is_quantity(words[: at - 1], counts=False))
-    if word in plain.COPULAS:
-        return _leads_on_to(words, at) and _is_quantity(words[:at], counts=counts)
-    if word in plain.GIVES and _is_calculation(words[:at]):
-        return True
-    if word in plain.STATING:
-        return token_at(words, at - 1).kind in ("stop", "none") or before in ("and", "for", "by")
-    return word in plain.STATES and _has_subject(words, at)
-
-
-def _has_amount_of(words: Sequence[Token], at: int) -> bool:
-    """The rectangle has an area of."""
-    noun, article, verb = (token_at(words, at - k).word for k in (1, 2, 3))
-    return noun in plain.PREPOSITION_LEADS["of"] and article in ("a", "an") and verb in ("has", "have", "had")
-
-
-def _takes_preposition(words: Sequence[Token], at: int) -> bool:
-    """Total of, comes to, left with, drives at."""
-    takers = plain.PREPOSITION_LEADS[words[at].word]
-    if words[at].word in ("for", "in", "with"):
-        return not takers.isdisjoint(token.word for token in words[max(0, at - 7) : at])
-    if words[at].word == "to" and any(token.word in plain.BRINGS for token in words[max(0, at - 4) : at]):
-        return True  # brings her total to
-    back = at - 1 - (token_at(words, at - 1).word in ("up", "down", "out", "off", "back", "only"))
-    return token_at(words, back).word in takers or (
-        words[at].word == "to" and is_figure(token_at(words, back))
-    )
-
-
-def _is_quantity(subject: Sequence[Token], *, counts: bool) -> bool:
-    """Whether a subject is a quantity or a person: the cost of the two shirts; not the closest multiple.
-
-    Of what it is the cost may be anything, and so may that be which is so many feet long.
-    """
-    begin = _clause_begin(subject)
-    strange = [at for at in range(begin, len(subject)) if not _is_part_of_quantity(subject[at])]
-    if len(strange) > 1 and not (counts and len(strange) < _STRANGE):
-        return False
-    return not strange or counts or token_at(subject, strange[0] - 2).word in ("of", "for")
-
-
-def _clause_begin(words: Sequence[Token]) -> int:
-    places = range(len(words))
-    return max(
-        (at + 1 for at in places if words[at].text in plain.BREAKS or words[at].word == "because"), default=0
-    )
-
-
-def _is_part_of_quantity(token: Token) -> bool:
-    return (
-        token.kind != "word"
-        or token.word in plain.QUANTITIES
-        or token.word in plain.PLACES
-        or token.word in plain.STATES
-        or token.word.endswith("'s")
-        or is_counted(token)
-        or is_figure(token)
-        or token.word in plain.HEAD
-        or token.word in plain.STATING
-    )
-
-
-def _has_subject(words: Sequence[Token], at: int) -> bool:
-    """Whether somebody does what the verb says, in a sentence of its own."""
-    word, before = words[at].word, token_at(words, at - 1).word
-    if before == "to":
-        governed = token_at(words, at - 2).word in plain.TO_GOVERNORS
-        return governed or (word in plain.REACHES and any(map(is_figure, words[:at])))
-    if word in plain.BASES and not (
-        before in plain.BASE_SUBJECTS or (at and (is_counted(words[at - 1]) or is_figure(words[at - 1])))
-    ):
-        return False
-    if not _tells_by_itself(words, at):
-        return False
-    hurried = any(
-        t.text[:1].islower()
-        and t.word.endswith("ly")
-        and t.word not in plain.ADVERBS | plain.TAIL | plain.PLACES
-        for t in words[:at]
-    )
-    return not hurried and before not in ("could", "might", "may", "not", "or")
-
-
-def _tells_by_itself(words: Sequence[Token], at: int) -> bool:
-    """Whether nothing but "we see" or the like stands before "that"."""
-    begin = _clause_begin(words[:at])
-    told = max((k for k in range(begin, at) if words[k].word == "that"), default=begin)
-    return _known(words[begin:told], plain.HEAD) or _only_leads_on(words[begin:told])
-
-
-def _is_calculation(words: Sequence[Token]) -> bool:
-    """This gives; adding the two gives; 3 times 6 gives."""
-    begin = max((at + 1 for at in range(len(words)) if words[at].text in plain.BREAKS), default=0)
-    while token_at(words, begin).word in plain.ADVERBS:
-        begin += 1
-    first = token_at(words, begin)
-    return first.word in ("this", "that", "which", "it", "we", "") or first.word.endswith("ing")

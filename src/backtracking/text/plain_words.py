@@ -4,22 +4,7 @@ What stands next to a number is looked up in these closed lists, for any other w
 """
 
 from backtracking.text.lexicon import DENOMINATORS, UNITS, word_set
-
-
-def _forms(bases: str) -> frozenset[str]:
-    """Regular verbs in their present and past forms."""
-    forms: set[str] = set()
-    for base in bases.split():
-        stem = base[:-1] if base.endswith("e") else base
-        if base.endswith("y") and base[-2] not in "aeou":
-            forms |= {base, f"{base[:-1]}ies", f"{base[:-1]}ied"}
-        else:
-            forms |= {base, f"{base}es" if base.endswith(("s", "sh", "ch", "x")) else f"{base}s", f"{stem}ed"}
-    return frozenset(forms)
-
-
-def _gerunds(bases: str) -> frozenset[str]:
-    return frozenset(f"{base[:-1] if base.endswith('e') else base}ing" for base in bases.split())
+from backtracking.text.verbs import STATES, STATING, forms, gerunds
 
 
 def phrases(text: str) -> frozenset[str]:
@@ -33,16 +18,17 @@ CORRECTS = word_set("no nope sorry oops correction meant mean rather")
 MISSTEPS = word_set("miscounted misread miscalculated misspoke misunderstood erred")
 """Before a break, words that take back what was said: "I miscounted: it is 18"."""
 CONCLUDES = word_set("so therefore thus hence")
-ANSWERS = word_set("answer answer's answers ans")
+ANSWERS = word_set("answer answer's answers ans choice option")
 FACTS = word_set("although though while whereas once after because since")
 """What opens a clause that tells what is so, and leaves the main clause as it is."""
 WHOLES = word_set("both all everything everyone nothing nobody neither none")
 LEADING_IDIOMS = phrases(
     """when all is said and done; all in all; all told; at the end of the day; in the final tally; at long
-    last; taken together; taking everything together; putting it all together; adding it all up"""
+    last; taken together; taking everything together; putting it all together; adding it all up; per week;
+    per day; per month; per year; per hour; no doubt about it; no doubt"""
 )
 """What may open a statement, whatever its words mean by themselves."""
-OMITTING = _gerunds(
+OMITTING = gerunds(
     """ignore forget neglect omit skip overlook miss leave exclude discount disregard assume suppose pretend
     round estimate guess approximate misread confuse mistake imagine say claim believe think hope wish
     consider bar drop fail speak read judge look go allow grant depend vary barring"""
@@ -56,63 +42,47 @@ COPULAS = word_set(
 )
 GIVES = word_set("gives give gave yields yield leaves leave left shows produces returns means")
 """Verbs whose subject must be a calculation: "adding these gives 18"."""
-_REGULAR = """
-    own possess contain earn receive gain collect gather obtain need require use consume charge purchase
-    save donate share bake cook paint walk travel cover climb jump hike cycle bike carry lift weigh
-    measure score last produce plant pick harvest watch count complete finish solve serve deliver load
-    pack fill pour return total rent hire employ type print scan wash clean mow shovel attend play
-    practice study work stay store stock supply borrow invest deposit raise mail distribute peel chop
-    slice order deserve reach burn visit pass recycle repair sign arrange place owe turn reduce increase
-    average skip post add ship export import transport haul move house accommodate host include welcome
-    publish record perform examine treat adopt rescue wrap decorate assemble manufacture create design
-    develop wait craft carve stitch iron fold display sort process dial call text greet train coach interview
-    water rake stack tow replace install drill mine pump drain boil roast brew mix jog sprint skate sail
-    row fish hunt kick toss roll sketch photograph film download upload open fill pocket inherit acquire
-    accumulate retrieve trim prune sip chew swallow repay withdraw hatch groom edit translate supervise
-    occupy operate maintain inspect assist fetch grill squeeze sew crochet fertilize transplant"""
-_PRESENT = """
-    make get spend sell buy give eat drink write draw run drive ride fly swim win take keep grow catch
-    find see send build knit sew teach sleep lay fit seat feed hold bring lend leave go pay cut put cost"""
-STATES = _forms(_REGULAR) | word_set(
-    f"""{_PRESENT} have has had having makes made gets got spends spent costs sells sold buys bought gives
-    gave eats ate drinks drank reads read writes wrote draws drew runs ran drives drove driven rides
-    rode flies flew swims swam wins won takes took keeps kept grows grew catches caught finds found sees
-    saw pays paid sends sent builds built knits sews sewed teaches taught sleeps slept lays laid fits
-    seats feeds fed holds held brings brought lends lent leaves left do does did spans cuts puts goes
-    went year"""
-)
-"""Verbs that state how many right before a number."""
-BASES = frozenset(_REGULAR.split()) - word_set("cost total average") | (
-    frozenset(_PRESENT.split()) - word_set("cut put cost")
-)
-"""Those that need a subject right before them: "they save 18", not "anything save 18"."""
 BASE_SUBJECTS = word_set(
     """i we you they to can must should will would who and people men women children i'll we'll they'll
     both also each"""
 )
+HANDS = forms("hand offer award charge owe save serve mail grant") | word_set(
+    "give gives gave given giving pay pays paid lend lends lent send sends sent bring brings brought feed "
+    "feeds fed cost costs take takes took"
+)
+"""Verbs that somebody may stand behind, before the number: "gave the cashier 18"."""
+PUTS_ASIDE = word_set("leave leaves left turn turns turned")
+PARTICLES = word_set("in up down off away back over aside")
 TELLING = word_set(
-    """print prints printed write writes wrote type typed get gets got find finds found read reads show
-    shows see sees saw reach reaches reached sign signed post posted put puts"""
+    """
+    print prints printed write writes wrote written type typed get gets got find finds found read reads
+    show shows see sees saw reach reaches reached sign signed post posted put puts"""
 )
 """Verbs that may tell a number without stating it, unless they count something."""
-STATING = _gerunds(f"{_REGULAR} {_PRESENT} have read") | word_set("totalling getting running cutting putting")
-"""The same behind a comma: "leaving 18"."""
 REACHES = word_set("get obtain find reach make give leave")
 """Behind "to" and a calculation: "multiply 3 by 6 to get 18"."""
-HAPPENS = _forms("remain attend pass stay arrive return work play vote") | word_set(
+HAPPENS = forms("remain attend pass stay arrive return work play vote") | word_set(
     """came come comes went go goes fit fits is left will need needs needed sold eaten used make makes made
     ran run swam flew join joined joins took take takes it that can"""
 )
 """What a counted thing does: "18 people came"."""
+ACTS = STATES - GIVES - word_set("last own open clean live light total average")
+"""What things and people may do besides, whatever follows: "18 people got on the bus"."""
 TO_GOVERNORS = word_set(
     """has have had needs need needed able going get gets got managed manages left continues ends goes him
     her them it us"""
 )
 """What may stand before "to" and such a verb: "he needs to read 18"."""
-_SUMS = """total sum amount profit balance average loss change answer result value score number cost price
+_SUMS = """
+    total sum amount profit balance average loss change answer result value score number cost price
     difference product quotient count tally length width height area volume speed distance weight age
-    income revenue discount tip tax bill rate maximum minimum mean median perimeter savings earnings pay
-    salary"""
+    income revenue discount commission tip tax bill rate maximum minimum mean median perimeter savings
+    earnings pay salary"""
+COUNTING = word_set("count counts counted exist exists remain")
+"""Verbs that say whether the things are some of those that are counted."""
+TOTALS = word_set("total sum")
+SUMMING = word_set("combined grand total new final overall")
+AMOUNTS = word_set(f"{_SUMS} percentage percent share") - word_set("answer result value change tip")
 PREPOSITION_LEADS = {
     "of": word_set(_SUMS),
     "to": word_set(
@@ -120,17 +90,14 @@ PREPOSITION_LEADS = {
     evaluates works reduces totals leads increases increased grows grew rises rose drops dropped falls
     fell down brings bring brought bringing"""
     ),
-    "with": word_set("going left ends end ended up leaves leaving leave remains remained"),
+    "with": word_set("remained going left ends end ended up leaves leaving leave remains remained"),
     "at": word_set(
         """speed drives runs travels rides walks drove ran is remains stays arrive arrives stands priced sells
     valued rate moves going moving pace sold bought comes ends"""
     ),
-    "for": word_set(
-        """sells sold bought buys pays works worked lasts lasted walked ran drove played sell buy each biked
-    hiked cycled swam practiced studied slept traveled travelled rode waited trained"""
-    ),
+    "for": STATES | word_set("each gone"),
     "in": word_set("results resulting result total all brings bring brought bringing will"),
-    "as": word_set("answer result total"),
+    "as": word_set("answer result total comes come came works"),
     "than": word_set("other"),
     "by": word_set(
         "reduce reduces reduced increase increases increased wins won win beat ahead drops rises intake"
@@ -142,13 +109,13 @@ ADVERBS = word_set(
     actually finally definitely certainly surely evidently obviously altogether together all the a an
     another additional total about approximately roughly around us him her them me you our his their its
     my both these those this overall already really eventually today back each out away home and
-    surprisingly ergo extra"""
+    surprisingly ergo extra worth combined"""
 )
 """What may stand between a verb and its number."""
 OPENERS = ADVERBS | word_set(
     """ok okay alright right well great sure yes consequently accordingly conclusion summary sum it that
     this in to conclude summarize get we i obtain find at last follows means by hand short put sorry
-    oops think believe thereby wait up told"""
+    year oops think believe thereby wait up told"""
 )
 """What may open a statement right before its number: "so it is 18", "altogether 18"."""
 HEAD = (OPENERS | COPULAS | ANSWERS) - word_set("us him her them") | word_set(
@@ -161,7 +128,7 @@ HEAD = (OPENERS | COPULAS | ANSWERS) - word_set("us him her them") | word_set(
     step calculation calculations computation math per day week month year hour minute no doubt hard
     easy difficult not believe because since simplification simplifying rounding after without any
     shadow there i e remains gave concluded done works worked turns turned out amounts ends end up being
-    i'd arrived none other than"""
+    i'd arrived none other than means"""
 )
 """The words around "answer" in a plain announcement."""
 LEADING_CLAUSES = word_set(
@@ -174,7 +141,11 @@ DONE = word_set(
     """sold bought eaten used needed spent earned made paid saved given taken read driven walked baked
     planted picked collected donated owed won produced delivered served"""
 )
-OPERATING = word_set("rounding doubling halving tripling squaring adding subtracting multiplying dividing")
+OPERATING_BASES = word_set(
+    """round double halve triple square add subtract multiply divide convert correct check verify confirm
+    adjust revise negate invert reverse deduct prove see"""
+)
+OPERATING = gerunds(" ".join(OPERATING_BASES))
 LABELS = DONE | word_set(
     f"""{_SUMS} ans apples left remaining final x y n solution time conclusion therefore thus so hence
     follows have get is for in per and each to be her his their its our my all correct daily weekly
@@ -238,7 +209,8 @@ CONNECTS = PLACED_BY | word_set(
 """Words that end the name of what is counted."""
 INSIDE_PHRASES = word_set("of a an each every per i we you")
 INNOCENT_PHRASES = phrases(
-    """in total; in all; in order; in the end; in cash; in profit; in sales; in revenue; in change; in
+    """in her account; in his account; in the account; in the bank account; in
+    total; in all; in order; in the end; in cash; in profit; in sales; in revenue; in change; in
     tips; in savings; in earnings; in income; in addition; in advance; of profit; of change; of money;
     of income; at last; in return; of them; in hand; at home; at school; at work; to spare; on foot; of
     age; in length; in width; in height; in weight; in area; by bus; by car; of the rest; without any
@@ -254,24 +226,39 @@ VAGUE = word_set(
     """it some most many other another certain old new wrong different first bad good perfect best worst
     ideal editions accounts luck quotes units laughs words terms views eyes cases circumstances
     conditions assumptions estimates dreams versions standards reports sources records rules odds
-    chances ways sort sorts kind kinds late yore course outset surface abstract limit latest earliest
+    chances ways sort sorts kind kinds late yore outset surface abstract limit latest earliest
     record sake ballpark extreme main margin interim meantime moment past draft version beginning start
     least max min judgment opinion view mind memory absence event assumption condition premise
     understanding hypothesis contrary grain pinch dose answer answers arrears theory principle scenario
-    purposes reasons what being account way"""
+    purposes reasons what being account way bound bounds negative alternate alternative ending"""
 )
 """Words that make a circumstance a reserve: "in some editions", "on a bad day"."""
-NO_THINGS = frozenset(word for word in STATES | GIVES if word.endswith("s")) - word_set(
-    """plants packs slices orders visits turns cuts prints jumps hikes rides runs scores stores shares uses
-    loads posts records ships rows leaves designs crafts displays sorts calls texts trains hosts mines pumps
-    rolls films houses sails charges rents wraps pockets"""
-) | word_set("misses covers belongs fails seems ignores assumes this always perhaps besides does has was")
+NO_THINGS = word_set(
+    """
+    makes gives equals has does was gets takes keeps means becomes seems fails ignores assumes includes
+    exceeds contains requires belongs covers misses yields comes goes remains brings sells spends earns
+    eats writes sees knows says reaches owes pays sends wins builds teaches grows lends draws flies
+    swims sleeps sits stands as whereas alas gas canvas christmas bias atlas overseas satisfies applies
+    follows differs this always perhaps besides"""
+)
 """Verbs that look like plurals."""
 SUBJECT_OPENERS = word_set(
     """i we you he she it they there the a an this that these those her his its their our my your each
     every"""
 )
 """Words that a subject may begin with."""
+DEFINITE = SUBJECT_OPENERS - word_set("i we you he she it they there a an")
+"""Words that a phrase about certain things begins with."""
+SETTINGS = word_set("in on at for during after with by to of out over from")
+"""What opens a clause that tells where, when or what for."""
+LOOSE = word_set("some most many other another certain new old different first good worst best")
+"""Adjectives that make no reserve of what something is for: "to buy the new camera"."""
+NO_SUPERLATIVES = word_set(
+    "rest west vest nest test chest guest forest contest request harvest interest quest"
+)
+UNDOING = OPERATING_BASES | word_set("""be begin start say put name summarize conclude recap sum""")
+"""Behind "to" they make another number of it, or open a remark of their own: "18 to begin with"."""
+PLACES_IT = word_set("in on at for during from to with between into through")
 SUBJECTS = word_set("he she they it the her his their its this")
 SCALES_BEHIND = frozenset(DENOMINATORS) | word_set(
     """thou score scores thousand million billion trillion gross dozen dozens lakh crore pairs pair couple
@@ -282,12 +269,13 @@ SCALES_BEHIND = frozenset(DENOMINATORS) | word_set(
 )
 """Words right behind a number that make another one of it."""
 PREDICATES = word_set(
-    f"""{_SUMS} the our my your its her his their final correct right solution left needed required
+    f"""
+    {_SUMS} the our my your its her his their final correct right solution left needed required
     remaining also indeed what how many much is are she he they it we have has had makes earns now
     therefore thus then so exactly simply just clearly sold eaten used all in day per each every a an of
     for to paid saved spent by at on requested desired asked question problem this boxed enough over
-    picked given girls boys and minimum maximum possible that more less fewer apart get most them was were
-    been looking wanted"""
+    picked given girls boys and minimum maximum possible that more less fewer apart get most them was
+    were been looking wanted"""
 )
 """What a number may be said to be: "18 is the answer"."""
 IN_BRACKETS = word_set(

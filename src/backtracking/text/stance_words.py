@@ -77,7 +77,7 @@ SCALING = word_set(
 )
 ASIDE = word_set(
     "by from of for in after per at each with than every on within during before since until out because "
-    "over under through among between into when while if only other another using despite"
+    "over under through among between into when while if only other using despite"
 )
 MISTAKES = word_set("naive careless hasty tempting mistake mistakenly wrongly incorrectly trap")
 MENDS = word_set("correcting fixing mending removing corrected fixed")
@@ -87,7 +87,8 @@ ALL = word_set("anything everything nothing all anyone")
 OTHERS = word_set("many some most others people students someone one you")
 SAY = word_set("think say believe answer claim guess expect thought")
 DETERMINERS = word_set(
-    "the a an his her its their all these those both about exactly just last next first my your"
+    "the a an his her its their all these those both about exactly just last next first my your original "
+    "initial"
 )
 NEEDS = word_set("has have had need needs needed able going must")
 """Before "to" and a verb they say how many it is about: "has to read 18"."""
@@ -119,7 +120,9 @@ CONTRASTS = word_set(
 )
 OPENERS = word_set("so then thus therefore hence finally now and consequently overall")
 CONDITIONS = word_set("because since if when as after with given using")
-KEEPS = word_set("leave leaves left leaving end ends ended remain remains start starts started begin began")
+KEEPS = word_set(
+    "leave leaves left leaving end ends ended remain remains remained start starts started begin began"
+)
 """With before a number they say how many there are: she is left with 18."""
 PLACED = word_set("after before beyond past behind above below between under over following preceding from")
 """Before a number they make another one of it: the next prime after 18."""

@@ -203,14 +203,16 @@ def _is_aside(place: NumberPlace) -> bool:
     before = place.before
     definite = bool(before) and before[0] in ("the", "these", "those", "all", "both")
     bare = _without_determiners(before)
-    if not say.SUBORDINATORS.isdisjoint(before):
+    said = next((k for k, word in enumerate(before) if word in say.IS or word == "be"), len(before))
+    if not say.SUBORDINATORS.isdisjoint(before[:said]):
         return True
     if bare[:1] == ["in"] and not say.BRINGS_IN.isdisjoint(bare[1:2]):
         return False
     if bare and bare[0] in say.ASIDE:
         return bare[0] != "of" or not _is_amount_of(place)
     needed = not say.NEEDS.isdisjoint(bare[2:3])  # has to read 18
-    infinitive = bare[1:2] == ["to"] and bare[0] not in say.TAKES_RESULT and not needed
+    reaching = bare[:1] == ["to"] and bare[2:3] == ["to"]  # to get to 18
+    infinitive = reaching or (bare[1:2] == ["to"] and bare[0] not in say.TAKES_RESULT and not needed)
     return definite or infinitive
 
 
