@@ -58,6 +58,8 @@ def _may_be_asked_for(statement: Statement, mention: Mention) -> bool:
         return farther[0] == "other"
     if word == "with":
         return not say.KEEPS.isdisjoint(farther[:4])
+    if word == "by":
+        return not say.CHANGES.isdisjoint(farther)
     year = mention.quantity.value is not None and 1000 <= mention.quantity.value <= 2100
     return word in ("for", "at", "only", "another", "all", "each", "to", "minimum") or (
         word == "in" and not year
@@ -201,6 +203,12 @@ def _is_contrast(tokens: Sequence[Token], at: int) -> bool:
 def _predicate(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
     """The only number that something is said to be: "the sum of 5 and 13 is 18"."""
     said = _single([m for m in claims if token_at(statement.tokens, m.first - 1).word in say.YIELDS])
+    between = statement.tokens[said.stop : claims[-1].first] if said else []
+    if any(
+        token.text == ":" and between[at + 1 : at + 2] != [] and between[at + 1].word in say.SUBJECTS
+        for at, token in enumerate(between)
+    ):
+        return None  # her pay is 13: with the tips she has 18
     return None if said and any(_is_added(statement, said, other) for other in claims) else said
 
 
@@ -263,6 +271,16 @@ def _main(statement: Statement, text: str, claims: list[Mention]) -> Mention | N
     return _single([mention for mention in claims if not mention.aside])
 
 
+def _needed(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """She needs 18 eggs to make 6 cakes."""
+    if len(claims) != 2:
+        return None
+    needed, purpose = claims
+    between = [token.word for token in statement.tokens[needed.stop : purpose.first]]
+    before = {token.word for token in statement.tokens[max(0, needed.first - 3) : needed.first]}
+    return needed if "to" in between and not before.isdisjoint(say.REQUIRES) else None
+
+
 def _restated(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
     """2 hours and 30 minutes, that is 2.5 hours."""
     start, end = statement.tokens[0].start, statement.tokens[-1].end
@@ -292,6 +310,7 @@ _RULES = (
     _reached,
     _only_currency,
     _head,
+    _needed,
     _main,
     _predicate,
 )

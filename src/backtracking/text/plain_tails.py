@@ -119,6 +119,8 @@ def _behind_word(tail: Sequence[Token], at: int) -> int | None:
         and is_plural(tail[at - 1].word) | (tail[at - 1].word in plain.UNIT_WORDS)
     ):
         return _behind_clause(tail, at)
+    if word == "that" and token_at(tail, at + 1).word in plain.TIMES:
+        return at + 2
     if word in plain.CONNECTS:
         return max(end, at + 1) if _goes_on_plainly(tail, at, end) else None
     return at + 1 if word in plain.HAPPENS or names_things(tail[at]) else None
@@ -163,7 +165,8 @@ def _goes_on_plainly(tail: Sequence[Token], at: int, end: int) -> bool:
     """Whether a word and the phrase that it opens leave the number as it is."""
     word, phrase = tail[at].word, tail[at + 1 : end]
     if word in ("is", "are", "was", "were"):
-        return bool(phrase) and all(map(_is_said, phrase))
+        done = bool(phrase) and phrase[0].word in verbs.STATES and is_concrete(phrase)
+        return done or (bool(phrase) and all(map(_is_said, phrase)))
     if word in ("a", "an", "each", "every", "per"):
         return not any(
             t.word in plain.SCALES_BEHIND or t.word in NUMBER_WORDS or t.word == "the" for t in phrase
@@ -191,6 +194,7 @@ def _behind_and(tail: Sequence[Token], at: int) -> int | None:
         or following.word in plain.PLACES
         or following.text[:1].isupper()
         or following.word in plain.SUBJECTS
+        or (is_plural(following.word) and token_at(tail, at + 2).kind in ("none", "stop"))
     ):
         return len(tail)
     return None

@@ -22,6 +22,8 @@ def is_counted(token: Token) -> bool:
 
 def is_plural(word: str) -> bool:
     """Whether a word looks like the plural of a noun."""
+    if word.endswith("fish"):
+        return True
     ends = word.endswith("s") and len(word) > 2 and not word.endswith(_NO_PLURALS)
     return ends and word not in plain.NO_THINGS
 

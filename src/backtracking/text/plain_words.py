@@ -35,7 +35,7 @@ OMITTING = gerunds(
 ) | word_set("barring forgetting omitting skipping dropping according pending")
 """Participles that leave something out, or only assume it."""
 OWNERS = word_set("his her their our my your its")
-BRINGS = word_set("brings bring brought bringing")
+BRINGS = forms("reduce increase raise lower") | word_set("brings bring brought bringing cut cuts")
 COPULAS = word_set(
     """is are was were be been it's that's there's he's she's they're equals equal totals total becomes
     became turns turned remain remains"""
@@ -62,8 +62,8 @@ TELLING = word_set(
 REACHES = word_set("get obtain find reach make give leave")
 """Behind "to" and a calculation: "multiply 3 by 6 to get 18"."""
 HAPPENS = forms("remain attend pass stay arrive return work play vote") | word_set(
-    """came come comes went go goes fit fits is left will need needs needed sold eaten used make makes made
-    ran run swam flew join joined joins took take takes it that can"""
+    """came come comes went go goes be been fit fits is left will need needs needed sold eaten used make
+    makes made ran run swam flew join joined joins took take takes it that can"""
 )
 """What a counted thing does: "18 people came"."""
 ACTS = STATES - GIVES - word_set("last own open clean live light total average")
@@ -175,28 +175,30 @@ QUANTITIES = (
 """What may be said to be a number: "the total cost of the two shirts is 18"."""
 TAIL = word_set(
     """left over remaining more total altogether combined overall daily weekly monthly yearly annually old
-    long tall high wide deep away each apiece now today together also too back leftover extra additional
-    exactly indeed profit change cash revenue income worth only per again already thick heavy faster
-    slower further farther longer older younger taller usd eur gbp mph kph wpm mb gb cal kcal square
-    cubic metric money water milk bread juice gum sugar flour rice paint fruit food salt meat cheese
-    candy chocolate corn grass hay sand gold silver time gas fuel oil cents percent degrees pieces
-    overall whole in all and speed fabric paper wood clay soap work rent interest tax yen yuan won the
-    this yarn soda gravel chicken turkey beef feed apart including obviously clearly definitely
-    certainly even clothing clothes"""
+    long tall high wide deep away each apiece now today together also too back leftover extra
+    additional exactly indeed profit change cash revenue income worth only per again already thick
+    heavy faster slower shorter narrower lighter cheaper weaker stronger colder warmer hotter richer
+    sooner discount difference further farther longer older younger taller usd eur gbp mph kph wpm
+    mb gb cal kcal square cubic metric money water milk bread juice gum sugar flour rice paint fruit
+    food salt meat cheese candy chocolate corn grass hay sand gold silver time gas fuel oil cents
+    percent degrees pieces overall whole in all and speed fabric paper wood clay soap work rent
+    interest tax yen yuan won the this yarn soda gravel chicken turkey beef feed apart including
+    obviously clearly definitely certainly even clothing clothes"""
 )
 """Words behind a number that leave it as it is."""
 PLACES = word_set(
     """total all end day week month year morning evening afternoon night hour minute trip way road market
-    school class house home room farm field garden box basket bag jar tank pool store shop office bank
-    park zoo library museum beach city town village street train bus car boat plane bike race game match
-    team party wedding picnic dinner lunch breakfast baking meal concert movie book novel page test exam
-    quiz homework project job shift weekend summer winter spring fall season lesson session set pack
-    batch recipe cake pie pizza sandwich lot row column table shelf wall roof door window dog cat cow
-    horse duck egg girl boy man woman child baby friend brother sister mother father mom dad uncle aunt
-    family group person student teacher farmer baker worker customer her him them it each other second
-    whole jacket shirt dress computer phone bill tip order purchase sale bakery restaurant cafe cinema
-    station airport company factory warehouse charity fundraiser piggy neighbor neighbour same entire
-    hand pocket apple rest six two three four five seven eight nine ten both fence"""
+    school class house home room farm field garden box basket bag jar tank pool store shop office
+    bank park zoo library museum beach city town village street train bus car boat plane bike race
+    game match team party wedding picnic dinner lunch breakfast baking meal concert movie book novel
+    page test exam quiz homework project job shift weekend summer winter spring fall season lesson
+    session set pack batch recipe cake pie pizza sandwich lot row column table shelf wall roof door
+    window dog cat cow horse duck egg girl boy man woman child baby friend brother sister mother
+    father mom dad uncle aunt family group person student teacher farmer baker worker customer her
+    him them it each other second whole jacket shirt dress computer phone bill tip order purchase
+    sale bakery restaurant cafe cinema station airport company factory warehouse charity fundraiser
+    piggy neighbor neighbour same entire hand pocket herself himself themselves itself apple rest
+    six two three four five seven eight nine ten both fence"""
 )
 """Nouns of circumstances that change nothing: "at the market", "for the week"."""
 PLACED_BY = word_set("in on at for from of with to by during after over between through into per within out")

@@ -193,7 +193,7 @@ def _unknown_behind(tokens: Sequence[Token], quantity: Quantity, at: int) -> tup
     if token.text == "\\frac" and (following.text in GLUED_UNITS or following.word in UNITS):
         return quantity, at + 1  # a unit written as a fraction
     letters = token.kind == "word" and not quantity.spelled and not _is_glued_unit(token)
-    factorial = token.text == "!" and (following.kind in ("none", "close") or following.text == "!")
+    factorial = token.text == "!" and (following.kind in ("none", "close", "equals") or following.text == "!")
     glued = not token.spaced and (letters or factorial or token.text in ("‰", "_"))
     if not glued and token.kind not in ("command", "root"):
         return None

@@ -93,6 +93,14 @@ DETERMINERS = word_set(
 NEEDS = word_set("has have had need needs needed able going must")
 """Before "to" and a verb they say how many it is about: "has to read 18"."""
 TAKES_RESULT = word_set("be get equal have make pay earn spend")
+REQUIRES = word_set("need needs needed require requires required takes took")
+"""Before a number and "to" they say what something is done with."""
+CHANGES = word_set(
+    "reduce reduces reduced increase increases increased outnumber outnumbers win wins won beat beats drops "
+    "rises separated"
+)
+"""What "by" and a number tell the size of."""
+SUBJECTS = word_set("he she it they we so that this the with")
 SUMS = word_set("total sum amount maximum minimum profit")
 REACHES = word_set("get obtain find got obtained found arrive reach")
 TOTALS = word_set("total sum altogether overall together")
