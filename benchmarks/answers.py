@@ -16,6 +16,9 @@ from pathlib import Path
 from backtracking.text.answers import extract_answer, grade
 
 _ANNOTATION = re.compile(r"<<.*?>>")
+_CALCULATION = re.compile(r"(?<![\w=])[($]*[\d.,]+[\d.,%$()/*+xX× -]*=\s*(\$?)<<[^>]*>>(\$?[\d.,/]*\d)")
+_FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?")
+_UNSOLVED = re.compile(r"[=+*/]|\d\s*[-–−] ?\$?\d|(?:because|since|as) \$?[\d.,]+\W*$")
 _CLOSE = "</think>"
 
 
@@ -55,10 +58,40 @@ def shapes(path: Path, *, show: bool) -> None:
             print(*(f"      {text!r}" for text in bad), sep="\n")
 
 
+def last_sentences(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What human solutions end in, with results in the place of calculations, where that names the answer."""
+    said: list[tuple[str, str]] = []
+    for text, gold in rows:
+        line = _CALCULATION.sub(r"\1\2", text.strip().splitlines()[-1])
+        sentence = re.split(r"(?<=[.!?])\s", _ANNOTATION.sub("", line).strip())[-1]
+        numbers = {number.replace(",", "") for number in _FIGURE.findall(sentence)}
+        if gold.replace(",", "") in numbers and not _UNSOLVED.search(sentence):
+            said.append((sentence, gold))
+    return said
+
+
+def sentences(rows: list[tuple[str, str]], *, show: bool) -> None:
+    """How many last sentences are read as their answer, and how many as another number that they name."""
+    for name, half in (("even", rows[::2]), ("odd", rows[1::2])):
+        said = last_sentences(half)
+        missed = [text for text, gold in said if verdict(text, gold) is not True]
+        others = [
+            (text, number)
+            for text, gold in said
+            for number in {n.replace(",", "") for n in _FIGURE.findall(text)} - {gold.replace(",", "")}
+        ]
+        wrong = [text for text, number in others if verdict(text, number) is True]
+        print(f"last sentences of {name} rows, results only: {len(missed)} of {len(said)} missed", end="; ")
+        print(f"{len(wrong)} of {len(others)} other numbers taken for the answer")
+        if show:
+            print(*(f"      {text!r}" for text in missed + wrong), sep="\n")
+
+
 def solutions(path: Path, *, show: bool) -> None:
     """Human solutions with their answer in many manners, and as prose that names it only in passing."""
-    rows = [json.loads(line)["answer"].partition("####") for line in path.read_text("utf-8").splitlines()]
-    pairs = [(_ANNOTATION.sub("", text).strip(), gold.strip()) for text, _, gold in rows]
+    lines = [json.loads(line)["answer"].partition("####") for line in path.read_text("utf-8").splitlines()]
+    rows = [(text, gold.strip()) for text, _, gold in lines]
+    pairs = [(_ANNOTATION.sub("", text).strip(), gold) for text, gold in rows]
     prose: dict[str, Callable[[str, str], str]] = {"prose": lambda text, value: text}
     for name, manner in (MANNERS | prose).items():
         bad = [manner(text, gold) for text, gold in pairs if verdict(manner(text, gold), gold) is not True]
@@ -67,6 +100,7 @@ def solutions(path: Path, *, show: bool) -> None:
         )
         if show:
             print(*(f"      {text[-150:]!r}" for text in bad), sep="\n")
+    sentences(rows, show=show)
 
 
 def main() -> None:

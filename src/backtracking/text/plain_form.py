@@ -50,8 +50,12 @@ def is_plain(tokens: Sequence[Token], first: int, stop: int) -> bool:
         return False  # a would-be 18
     told = _is_only_told(tokens[:first], tokens[stop:])
     counts = any(token.kind == "word" and is_counted(token) for token in tokens[stop : stop + 3])
-    counts = counts or tokens[first].kind == "money"
-    return not told and _leads_plainly(tokens[begin:first], counts=counts) and leaves_it(tokens[stop:])
+    counts = counts or tokens[first].kind == "money" or token_at(tokens, stop - 1).kind == "percent"
+    return (
+        not told
+        and _leads_plainly(tokens[begin:first], counts=counts)
+        and leaves_it(tokens[stop:], counts=counts)
+    )
 
 
 def _is_only_told(head: Sequence[Token], tail: Sequence[Token]) -> bool:
@@ -123,6 +127,8 @@ def _leads_plainly(head: Sequence[Token], *, counts: bool) -> bool:
     opened = max((at + 1 for at in range(announced) if words[at].text == ":"), default=0)
     if announced >= 0 and not any(map(is_figure, words[:opened])):
         words, announced = words[opened:], announced - opened
+    if [token.word for token in words[announced + 1 : announced + 3]] == ["is", "that"] and announced >= 0:
+        words, announced = words[announced + 3 :], -1
     colon = next((at for at in range(announced + 1, len(words)) if words[at].text == ":"), -1)
     if announced >= 0 and not any(token.kind == "equals" for token in words[announced:]):
         stop = len(words) if colon < 0 else colon

@@ -59,7 +59,7 @@ def _is_setting(words: Sequence[Token]) -> bool:
         return second.word not in plain.UNDOING and is_concrete(things)
     if first == "with" and words[-1].word.endswith("ed"):
         return False  # with the sign flipped
-    certain = second.word in plain.DEFINITE or is_figure(second) or second.word in ("total", "all")
+    certain = second.word in plain.DEFINITE or is_figure(second) or second.word in ("total", "all", "them")
     doing = second.word in verbs.STATING and first in ("after", "by")
     return (certain or doing) and is_concrete(words[1:])
 

@@ -6,7 +6,14 @@ from backtracking.text import plain_words as plain
 from backtracking.text import verbs
 from backtracking.text.lexer import Token, token_at
 from backtracking.text.lexicon import NUMBER_WORDS
-from backtracking.text.plain_things import is_concrete, is_counted, is_figure, is_superlative, names_things
+from backtracking.text.plain_things import (
+    is_concrete,
+    is_counted,
+    is_figure,
+    is_plural,
+    is_superlative,
+    names_things,
+)
 
 _LONG_PHRASE = 5
 
@@ -97,7 +104,8 @@ def _tells_how(phrase: Sequence[Token]) -> bool:
 def _is_known_place(preposition: str, tail: Sequence[Token], begin: int, end: int) -> bool:
     """For her lawnmower; on this shopping trip; in the tower; in four hours."""
     phrase = tail[begin:end]
-    definite = phrase[0].word in plain.DEFINITE or is_figure(phrase[0])
+    anywhere = phrase[0].word in ("a", "an") and preposition in ("in", "on", "at") and is_plural(tail[0].word)
+    definite = anywhere or phrase[0].word in plain.DEFINITE or is_figure(phrase[0])
     short = len(phrase) <= _LONG_PHRASE
     return definite and short and preposition in plain.PLACES_IT and is_concrete(phrase)
 

@@ -87,10 +87,13 @@ def is_quantity(subject: Sequence[Token], *, counts: bool) -> bool:
 def _is_amount_of_things(subject: Sequence[Token]) -> bool:
     """The total number of cards that had the letter D on them."""
     begin = 0
-    while token_at(subject, begin).word in plain.HEAD and token_at(subject, begin + 1).word != "of":
+    while (
+        token_at(subject, begin).word in plain.HEAD or token_at(subject, begin).word in plain.COMMON
+    ) and token_at(subject, begin + 1).word != "of":
         begin += 1
     noun, of = token_at(subject, begin), token_at(subject, begin + 1)
-    return noun.word in plain.AMOUNTS and of.word == "of" and is_concrete(subject[begin + 2 :])
+    common = token_at(subject, begin - 1).word == "common"
+    return (noun.word in plain.AMOUNTS or common) and of.word == "of" and is_concrete(subject[begin + 2 :])
 
 
 def _has_subject(words: Sequence[Token], at: int) -> bool:

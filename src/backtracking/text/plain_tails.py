@@ -7,7 +7,14 @@ from backtracking.text import verbs
 from backtracking.text.lexer import Token, token_at
 from backtracking.text.lexicon import NUMBER_WORDS
 from backtracking.text.plain_phrases import is_circumstance, is_errand, phrase_end
-from backtracking.text.plain_things import is_concrete, is_counted, is_figure, is_plural, names_things
+from backtracking.text.plain_things import (
+    is_concrete,
+    is_counted,
+    is_figure,
+    is_plural,
+    is_sober,
+    names_things,
+)
 
 _MATHS = ("equals", "times", "over", "plus", "power", "raised", "root", "about", "percent", "command")
 _MOST_UNIT_WORDS = 4
@@ -15,8 +22,14 @@ _FRAGMENT = 3
 _MAY_BEHIND = plain.TAIL | plain.CONNECTS
 
 
-def leaves_it(tail: Sequence[Token]) -> bool:
-    """Whether the rest of a sentence leaves the number before it as it is."""
+def leaves_it(tail: Sequence[Token], *, counts: bool) -> bool:
+    """Whether the rest of a sentence leaves the number before it as it is.
+
+    Where it says how many of what, the words behind are about the things.
+    """
+    told = [token for token in tail if token.text not in (".", "!")]
+    if counts and told and told[0].text[:1].islower() and _names_things(told[0]) and is_sober(told):
+        return True
     words = " ".join(token.word for token in tail if token.kind == "word")
     if words in plain.CLOSING_REMARKS:
         return True
@@ -26,6 +39,11 @@ def leaves_it(tail: Sequence[Token]) -> bool:
     while at is not None and at < len(tail):
         at = _behind_segment(tail, at)
     return at is not None
+
+
+def _names_things(token: Token) -> bool:
+    """Whether a word can only be the name of things: eggs; not "counts"."""
+    return (is_plural(token.word) and token.word not in verbs.STATES) or token.word in plain.UNIT_WORDS
 
 
 def _behind_unit(tail: Sequence[Token]) -> int | None:
@@ -38,7 +56,9 @@ def _behind_unit(tail: Sequence[Token]) -> int | None:
     ):
         return None
     while _is_part_of_unit(tail, at):
-        if tail[at].word in plain.SCALES_BEHIND or _is_done_to_it(tail[at]):
+        if tail[at].word in plain.SCALES_BEHIND or (
+            _is_done_to_it(tail[at]) and not _names_things(token_at(tail, at + 1))
+        ):
             return None
         at += 1
     verb = next((k for k in range(min(at, _MOST_UNIT_WORDS)) if _acts_at(tail, k)), -1)
@@ -194,6 +214,7 @@ def _behind_and(tail: Sequence[Token], at: int) -> int | None:
         or following.word in plain.PLACES
         or following.text[:1].isupper()
         or following.word in plain.SUBJECTS
+        or (not any(map(is_figure, tail[at:])) and following.word in verbs.STATES)
         or (is_plural(following.word) and token_at(tail, at + 2).kind in ("none", "stop"))
     ):
         return len(tail)

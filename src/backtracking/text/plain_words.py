@@ -4,6 +4,7 @@ What stands next to a number is looked up in these closed lists, for any other w
 """
 
 from backtracking.text.lexicon import DENOMINATORS, UNITS, word_set
+from backtracking.text.stance_words import CHANGES
 from backtracking.text.verbs import STATES, STATING, forms, gerunds
 
 
@@ -75,13 +76,15 @@ TO_GOVERNORS = word_set(
 """What may stand before "to" and such a verb: "he needs to read 18"."""
 _SUMS = """
     total sum amount profit balance average loss change answer result value score number cost price
-    difference product quotient count tally length width height area volume speed distance weight age
-    income revenue discount commission tip tax bill rate maximum minimum mean median perimeter savings
-    earnings pay salary"""
+    difference product quotient count tally length width height area volume speed distance weight
+    age income revenue discount commission capacity depth load deposit collection tip tax bill rate
+    maximum minimum mean median perimeter savings earnings pay salary"""
 COUNTING = word_set("count counts counted exist exists remain")
 """Verbs that say whether the things are some of those that are counted."""
 TOTALS = word_set("total sum")
 SUMMING = word_set("combined grand total new final overall")
+COMMON = word_set("least lowest smallest greatest largest highest common")
+"""The least common multiple of."""
 AMOUNTS = word_set(f"{_SUMS} percentage percent share") - word_set("answer result value change tip")
 PREPOSITION_LEADS = {
     "of": word_set(_SUMS),
@@ -96,12 +99,10 @@ PREPOSITION_LEADS = {
     valued rate moves going moving pace sold bought comes ends"""
     ),
     "for": STATES | word_set("each gone"),
-    "in": word_set("results resulting result total all brings bring brought bringing will"),
+    "in": STATES | word_set("results resulting result total all bringing will"),
     "as": word_set("answer result total comes come came works"),
     "than": word_set("other"),
-    "by": word_set(
-        "reduce reduces reduced increase increases increased wins won win beat ahead drops rises intake"
-    ),
+    "by": CHANGES | word_set("ahead intake"),
 }
 """The words before a preposition that may stand right before the number."""
 ADVERBS = word_set(
@@ -115,7 +116,7 @@ ADVERBS = word_set(
 OPENERS = ADVERBS | word_set(
     """ok okay alright right well great sure yes consequently accordingly conclusion summary sum it that
     this in to conclude summarize get we i obtain find at last follows means by hand short put sorry
-    year oops think believe thereby wait up told"""
+    morning afternoon evening night year oops think believe thereby wait up told"""
 )
 """What may open a statement right before its number: "so it is 18", "altogether 18"."""
 HEAD = (OPENERS | COPULAS | ANSWERS) - word_set("us him her them") | word_set(
@@ -128,7 +129,7 @@ HEAD = (OPENERS | COPULAS | ANSWERS) - word_set("us him her them") | word_set(
     step calculation calculations computation math per day week month year hour minute no doubt hard
     easy difficult not believe because since simplification simplifying rounding after without any
     shadow there i e remains gave concluded done works worked turns turned out amounts ends end up being
-    i'd arrived none other than means"""
+    i'd arrived none other than means us"""
 )
 """The words around "answer" in a plain announcement."""
 LEADING_CLAUSES = word_set(
@@ -177,13 +178,13 @@ TAIL = word_set(
     """left over remaining more total altogether combined overall daily weekly monthly yearly annually old
     long tall high wide deep away each apiece now today together also too back leftover extra
     additional exactly indeed profit change cash revenue income worth only per again already thick
-    heavy faster slower shorter narrower lighter cheaper weaker stronger colder warmer hotter richer
-    sooner discount difference further farther longer older younger taller usd eur gbp mph kph wpm
-    mb gb cal kcal square cubic metric money water milk bread juice gum sugar flour rice paint fruit
-    food salt meat cheese candy chocolate corn grass hay sand gold silver time gas fuel oil cents
-    percent degrees pieces overall whole in all and speed fabric paper wood clay soap work rent
-    interest tax yen yuan won the this yarn soda gravel chicken turkey beef feed apart including
-    obviously clearly definitely certainly even clothing clothes"""
+    heavy faster slower shorter narrower lighter cheaper weaker stronger full empty late early
+    colder warmer hotter richer sooner discount difference further farther longer older younger
+    taller usd eur gbp mph kph wpm mb gb cal kcal square cubic metric money water milk bread juice
+    gum sugar flour rice paint fruit food salt meat cheese candy chocolate corn grass hay sand gold
+    silver time gas fuel oil cents percent degrees pieces overall whole in all and speed fabric
+    paper wood clay soap work rent interest tax yen yuan won the this yarn soda gravel chicken
+    turkey beef feed apart including obviously clearly definitely certainly even clothing clothes"""
 )
 """Words behind a number that leave it as it is."""
 PLACES = word_set(
@@ -197,8 +198,9 @@ PLACES = word_set(
     father mom dad uncle aunt family group person student teacher farmer baker worker customer her
     him them it each other second whole jacket shirt dress computer phone bill tip order purchase
     sale bakery restaurant cafe cinema station airport company factory warehouse charity fundraiser
-    piggy neighbor neighbour same entire hand pocket herself himself themselves itself apple rest
-    six two three four five seven eight nine ten both fence"""
+    piggy neighbor neighbour grandmother grandfather grandma grandpa cousin wife husband same entire
+    hand pocket herself himself themselves itself apple rest six two three four five seven eight
+    nine ten both fence"""
 )
 """Nouns of circumstances that change nothing: "at the market", "for the week"."""
 PLACED_BY = word_set("in on at for from of with to by during after over between through into per within out")
@@ -211,12 +213,25 @@ CONNECTS = PLACED_BY | word_set(
 """Words that end the name of what is counted."""
 INSIDE_PHRASES = word_set("of a an each every per i we you")
 INNOCENT_PHRASES = phrases(
-    """in her account; in his account; in the account; in the bank account; in
-    total; in all; in order; in the end; in cash; in profit; in sales; in revenue; in change; in
-    tips; in savings; in earnings; in income; in addition; in advance; of profit; of change; of money;
-    of income; at last; in return; of them; in hand; at home; at school; at work; to spare; on foot; of
-    age; in length; in width; in height; in weight; in area; by bus; by car; of the rest; without any
-    doubt; without a doubt"""
+    """in it; of it; on it; by himself; by herself; by themselves; by itself; in her account; in his
+    account; in the account; in the bank account; in total; in all; in order; in the end; in cash;
+    in profit; in sales; in revenue; in change; in tips; in savings; in earnings; in income; in
+    addition; in advance; of profit; of change; of money; of income; at last; in return; of them; in
+    hand; at home; at school; at work; to spare; on foot; of age; in length; in width; in height; in
+    weight; in area; by bus; by car; of the rest; without any doubt; without a doubt"""
+)
+RESERVING = OMITTING | word_set(
+    """if unless without except excepting excluding before prior until pending barring sans less plus minus
+    not no nor never neither or assuming supposing provided given granted considering would could
+    might may should ought perhaps maybe so otherwise instead rather else nearly almost about
+    approximately roughly had were despite notwithstanding regardless least most than more fewer
+    again once wait hmm subject short shy which as like unlike beyond versus against toward towards
+    inclusive exclusive only just yet still even whichever whatever whenever while overruled aside
+    out below above ahead behind and"""
+)
+"""Words that may make a reserve of what they stand beside."""
+NO_ADVERBS = word_set(
+    "family early supply fly reply apply belly jelly bully ally rely july italy lily assembly butterfly"
 )
 NO_UNIT = word_set(
     """given granted provided considering assuming barring pending seldom rarely never save bar so had were
@@ -229,14 +244,15 @@ VAGUE = word_set(
     ideal editions accounts luck quotes units laughs words terms views eyes cases circumstances
     conditions assumptions estimates dreams versions standards reports sources records rules odds
     chances ways sort sorts kind kinds late yore outset surface abstract limit latest earliest
-    record sake ballpark extreme main margin interim meantime moment past draft version beginning start
-    least max min judgment opinion view mind memory absence event assumption condition premise
-    understanding hypothesis contrary grain pinch dose answer answers arrears theory principle scenario
-    purposes reasons what being account way bound bounds negative alternate alternative ending"""
+    record sake ballpark extreme main margin interim meantime moment past draft version beginning
+    start least max min judgment opinion view mind memory absence event assumption condition premise
+    understanding hypothesis contrary grain pinch dose answer answers arrears theory principle
+    scenario purposes reasons what being account way bound bounds negative sense whim hunch dream
+    alternate alternative ending"""
 )
 """Words that make a circumstance a reserve: "in some editions", "on a bad day"."""
 NO_THINGS = word_set(
-    """
+    """leads begs strains rings
     makes gives equals has does was gets takes keeps means becomes seems fails ignores assumes includes
     exceeds contains requires belongs covers misses yields comes goes remains brings sells spends earns
     eats writes sees knows says reaches owes pays sends wins builds teaches grows lends draws flies
@@ -251,7 +267,7 @@ SUBJECT_OPENERS = word_set(
 """Words that a subject may begin with."""
 DEFINITE = SUBJECT_OPENERS - word_set("i we you he she it they there a an")
 """Words that a phrase about certain things begins with."""
-SETTINGS = word_set("in on at for during after with by to of out over from")
+SETTINGS = word_set("between among in on at for during after with by to of out over from")
 """What opens a clause that tells where, when or what for."""
 LOOSE = word_set("some most many other another certain new old different first good worst best")
 """Adjectives that make no reserve of what something is for: "to buy the new camera"."""
@@ -277,7 +293,7 @@ PREDICATES = word_set(
     therefore thus then so exactly simply just clearly sold eaten used all in day per each every a an of
     for to paid saved spent by at on requested desired asked question problem this boxed enough over
     picked given girls boys and minimum maximum possible that more less fewer apart get most them was
-    were been looking wanted"""
+    were been looking wanted only one divisible"""
 )
 """What a number may be said to be: "18 is the answer"."""
 IN_BRACKETS = word_set(
@@ -298,13 +314,13 @@ REMARKS = word_set(
     each per rest"""
 )
 CLOSING_REMARKS = phrases(
-    """it is; is the only possibility; is the only solution; that is the answer; that's the answer; is the
-    answer; and nothing else; no doubt; and i am confident; without doubt; without a doubt; without any
-    doubt; to be exact; to be precise; and nothing more; no more and no less; and no more; and this is
-    the minimum possible; and that is the answer; and that is it; so far; and that's it; as required; as
-    desired; as expected; as computed; as calculated; as shown; as found; as derived; as needed; as
-    requested; as above; and we're done; and we are done; nothing else fits; nothing else works; and
-    nothing else fits"""
+    """does; it is; is the only possibility; is the only solution; that is the answer; that's the answer;
+    is the answer; and nothing else; no doubt; and i am confident; without doubt; without a doubt;
+    without any doubt; to be exact; to be precise; and nothing more; no more and no less; and no
+    more; and this is the minimum possible; and that is the answer; and that is it; so far; and
+    that's it; as required; as desired; as expected; as computed; as calculated; as shown; as found;
+    as derived; as needed; as requested; as above; and we're done; and we are done; nothing else
+    fits; nothing else works; and nothing else fits"""
 )
 TIMES = word_set(
     "evening morning afternoon night noon midnight day week month year end weekend dinner lunch time bedtime"

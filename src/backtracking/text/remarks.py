@@ -128,7 +128,7 @@ _SMALL = "two|three|four|five|six|seven|eight|nine|ten"
 _SEVERAL = rf"(?:\d[\d.,]*|{_SMALL})"
 _RATE_OF_SEVERAL = (
     rf"(?:[a-z]+ ){{0,2}}?(?:for|to|from|per|by|with) (?:each|every|one) of (?:[a-z]+ ){{0,2}}?{_SEVERAL}",
-    rf"{_FEW}(?:with|of|holding|containing|having) {_SEVERAL} (?:[a-z]+ ){{1,3}}(?:each|apiece)\b",
+    rf"{_FEW}(?:with|of|holding|containing|having) {_SEVERAL} (?:[a-z]+ ){{1,3}}(?:each|apiece)\W*$",
     r"(?:[a-z]+ ){0,2}?(?:an?|per|each|every|for each|for every|/) ([a-z]{2,})(?: [^\d.]*?)?"
     rf" (?:for|on|over|in|and|,|times|×|\*)(?: [a-z]+){{0,4}} {_SEVERAL} (?:[a-z]+ )?\1(?:s|es)?\b",
 )

@@ -96,12 +96,12 @@ TAKES_RESULT = word_set("be get equal have make pay earn spend")
 REQUIRES = word_set("need needs needed require requires required takes took")
 """Before a number and "to" they say what something is done with."""
 CHANGES = word_set(
-    "reduce reduces reduced increase increases increased outnumber outnumbers win wins won beat beats drops "
-    "rises separated"
+    "reduce reduces reduced increase increases increased outnumber outnumbers win wins won beat beats "
+    "cut cuts rose delayed drops rises separated"
 )
 """What "by" and a number tell the size of."""
 SUBJECTS = word_set("he she it they we so that this the with")
-SUMS = word_set("total sum amount maximum minimum profit")
+SUMS = word_set("total sum amount maximum minimum profit answer result")
 REACHES = word_set("get obtain find got obtained found arrive reach")
 TOTALS = word_set("total sum altogether overall together")
 SUMS_UP = word_set("add adds sum sums come comes total totals tally adding added comes")
@@ -142,6 +142,6 @@ RESTATES = re.compile(
     r"|which (?:is|means|makes|gives|leaves|equals|comes to|amounts to)|resulting in|bringing the \w+ to"
     r"|(?:for|making|giving) a (?:\w+ )?total of|totall?ing|leaving (?:\w+ )?with)\b"
     r"|, (?:giving|making)\b|\b(?:sold|gave|ate|lost|used|spent|broke)\b[^.:]*, leaving\b"
-    r"|\bto (?:get|obtain) (?=\W{0,3}\d)|, for (?=[^,.]* (?:in all|in total|altogether))",
+    r"|(?<!so )\bto (?:get|obtain) (?=\W{0,3}\d)|, for (?=[^,.]* (?:in all|in total|altogether))",
     re.IGNORECASE,
 )

@@ -203,7 +203,7 @@ def _is_aside(place: NumberPlace) -> bool:
     before = place.before
     definite = bool(before) and before[0] in ("the", "these", "those", "all", "both")
     bare = _without_determiners(before)
-    said = next((k for k, word in enumerate(before) if word in say.IS or word == "be"), len(before))
+    said = next((k for k, word in enumerate(before) if word in say.IS or word in ("be", "get")), len(before))
     if not say.SUBORDINATORS.isdisjoint(before[:said]):
         return True
     if bare[:1] == ["in"] and not say.BRINGS_IN.isdisjoint(bare[1:2]):

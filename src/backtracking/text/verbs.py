@@ -23,7 +23,9 @@ def _third(base: str) -> str:
 
 
 def _past(base: str) -> str:
-    return f"{base[:-1]}ied" if base.endswith("y") and base[-2] not in "aeou" else f"{_stem(base)}ed"
+    if base.endswith("y") and base[-2] not in "aeou":
+        return f"{base[:-1]}ied"
+    return f"{base}d" if base.endswith("e") else f"{_stem(base)}ed"
 
 
 def forms(bases: str) -> frozenset[str]:
@@ -37,36 +39,38 @@ def gerunds(bases: str) -> frozenset[str]:
 
 
 _REGULAR = """
-    own possess contain earn receive gain collect gather obtain need require use consume charge purchase
-    save donate share bake cook paint walk travel cover climb jump hike cycle bike carry lift weigh
-    measure score last produce plant pick harvest watch count complete finish solve serve deliver load
-    pack fill pour return total rent hire employ type print scan wash clean mow shovel attend play
-    practice study work stay store stock supply borrow invest deposit raise mail distribute peel chop
-    slice order deserve reach burn visit pass recycle repair sign arrange place owe turn reduce increase
-    average skip post add ship export import transport haul move house accommodate host include welcome
-    publish record perform examine treat adopt rescue wrap decorate assemble manufacture create design
-    develop wait craft carve stitch iron fold display sort process dial call text greet train coach
-    interview water rake stack tow replace install drill mine pump drain boil roast brew mix jog sprint
-    skate sail row fish hunt kick toss roll sketch photograph film download upload open pocket inherit
-    acquire accumulate retrieve trim prune sip chew swallow repay hatch groom edit translate supervise
-    occupy operate maintain inspect assist fetch grill squeeze sew crochet fertilize transplant accept
-    allocate allot assign award bag bottle bounce box bundle bury bathe camp cash cater chase climb clip
+    own possess afford arrive chip contain earn receive gain collect gather obtain need require use
+    consume charge purchase save donate share bake cook paint walk travel cover climb jump hike
+    cycle bike carry lift weigh measure score last produce plant pick harvest watch count complete
+    finish solve serve deliver load pack fill pour return total rent hire employ type print scan
+    wash clean mow shovel attend play practice study work stay store stock supply borrow invest
+    deposit raise mail distribute peel chop slice order deserve reach burn visit pass recycle repair
+    sign arrange place owe turn reduce increase average skip post add ship export import transport
+    haul move house accommodate host include welcome publish record perform examine treat adopt
+    rescue wrap decorate assemble manufacture create design develop wait craft carve stitch iron
+    fold display sort process dial call text greet train coach interview water rake stack tow
+    replace install drill mine pump drain boil roast brew mix jog sprint skate sail row fish hunt
+    kick toss roll sketch photograph film download upload open pocket inherit acquire accumulate
+    retrieve trim prune sip chew swallow repay hatch groom edit translate supervise occupy operate
+    maintain inspect assist fetch grill squeeze sew crochet fertilize transplant accept allocate
+    allot assign award bag bottle bounce box bundle bury bathe camp cash cater chase climb clip
     collect color combine commute compose conduct contribute copy crack crank crawl cross crush
-    cultivate cure dance date dedicate dip dispense dispose divide dock drag dress dump dust dye educate
-    empty end enroll enter exchange exercise expand farm fasten file finance fix flush frame fry
-    fundraise generate glue grab grade grate graze guard hammer hand handle head heat help hoist hug
-    identify ingest insert invent issue juggle kiss knot label land launch leak learn lease lick light
-    line list listen live locate lock lug march mark marry meet mint mop mount mourn nail name nibble
-    note nurse offer organize outnumber outscore paddle park paste patch patrol pave perch phone
-    photocopy pilot pitch plate plow plug poach pop pound prepare press program pull punch quilt race
-    rack raid ram reap reclaim recover recruit refill refund register rehearse release relocate remove
-    render renovate repaint replant reserve restock restore retire reuse reward rinse rob rotate save
-    saw scatter scoop scout scrape scrub seal search season secure select separate shave shell shelve
-    shop shuffle skim slaughter slip smash smoke snap sow spare spill spot spray sprinkle stamp staple
-    stash step stitch stop stretch string strip stroll stuff submit subscribe surf swap switch tackle
-    tag tan tap taste tend tie tip tour trace trade trap tune twist unload unpack unwrap update
-    vaccinate vacuum voyage wax weed weight whip wire yell zip enjoy breed meditate speak outgrow
-    involve span cost support sponsor devote spar stain tile type volunteer whittle"""
+    cultivate cure dance date dedicate dip dispense dispose divide dock drag dress dump dust dye
+    educate empty end enroll enter exchange exercise expand farm fasten file finance fix flush frame
+    fry fundraise generate glue grab grade grate graze guard hammer hand handle head heat help hoist
+    hug identify ingest insert invent issue juggle kiss knot label land launch leak learn lease lick
+    light line list listen live locate lock lug march mark marry meet mint mop mount mourn nail name
+    nibble note nurse offer organize outnumber outscore paddle park paste patch patrol pave perch
+    phone photocopy pilot pitch plate plow plug poach pop pound prepare press program pull punch
+    quilt race rack raid ram reap reclaim recover recruit refill refund register rehearse release
+    relocate remove render renovate repaint replant reserve restock restore retire reuse reward
+    rinse rob rotate save saw scatter scoop scout scrape scrub seal search season secure select
+    separate shave shell shelve shop shuffle skim slaughter slip smash smoke snap sow spare spill
+    spot spray sprinkle stamp staple stash step stitch stop stretch string strip stroll stuff submit
+    subscribe surf swap switch tackle tag tan tap taste tend tie tip tour trace trade trap tune
+    twist unload unpack unwrap update vaccinate vacuum voyage wax weed weight whip wire yell zip
+    enjoy breed meditate speak outgrow involve span cost support sponsor devote spar stain tile type
+    volunteer whittle"""
 _IRREGULAR = """
     make made; get got gotten; spend spent; sell sold; buy bought; give gave given; eat ate eaten; drink
     drank drunk; write wrote written; draw drew drawn; run ran; drive drove driven; ride rode ridden;
