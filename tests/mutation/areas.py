@@ -14,7 +14,13 @@ class Area:
 AREAS = {
     "sampling": Area(("engine/sampling.py",), ("engine/test_sampling.py", "engine/test_engine_refusals.py")),
     "schedule": Area(
-        ("engine/rows.py", "engine/pages.py"), ("engine/test_pages.py", "engine/test_engine_edges.py")
+        ("model/schedule.py", "engine/rows.py", "engine/pages.py"),
+        (
+            "engine/test_schedule.py",
+            "engine/test_pages.py",
+            "engine/test_engine_edges.py",
+            "engine/test_engine_refusals.py",
+        ),
     ),
     "ledger": Area(("model/ledger.py",), ("engine/test_ledger.py",)),
     "statistics": Area(
