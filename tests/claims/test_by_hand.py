@@ -5,14 +5,18 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from backtracking.claims import completions, formatting, wording
+from backtracking.claims import completions, formatting, scan, wording
 from backtracking.claims.doses import dose_part
+from backtracking.claims.evidence import Evidence
 from backtracking.claims.parts import TableEstimate, above, within
 from backtracking.measurements.comparison import compare
+from backtracking.measurements.floors import MOST_CUT, SMALLEST_LOSS
 from backtracking.measurements.metrics import OUTCOMES
-from tests.claims.planted import judged2
+from tests.claims.planted import judged, judged2, scan_table, stepped
 from tests.claims.test_doses import _doses, _phase1
+from tests.report.tables import run_paths
 
 
 @pytest.mark.parametrize(
@@ -179,3 +183,110 @@ def test_shares_of_the_variation_of_onsets():
     usual = (0.25 + 0.5) / 2
     rates = np.array([usual * 0.6 + (1 - usual) * 20 / 300, usual * 0.4])
     assert formatting.variation(uneven)[0] == pytest.approx(rates.var() / (rates.mean() * (1 - rates.mean())))
+
+
+def _patched(*shares, problems=30, **more):
+    """Denoising shares with their intervals (low, value, high), one block after the other."""
+    lines = [
+        {"component": "attn", "layer": layer, "positions": "deciding", "direction": "denoising",
+         "n_pairs": 40, "n_problems": problems, "share_low": low, "share": share, "share_high": high}
+        for layer, (low, share, high) in enumerate(shares)
+    ]  # fmt: skip
+    return pd.DataFrame(lines).assign(**more)
+
+
+def test_the_best_carrier_is_the_one_that_surely_moves_most(tmp_path):
+    table = _patched((0.3, 0.9, 1.5), (0.62, 0.7, 0.78), (0.1, 0.2, 0.3))
+    found = judged(tmp_path, stepped("baseline", 0.8), error_patching=table)["carries"]
+    assert (found.outcome, found.numbers["share"]) == ("supported", 0.7)
+    assert (found.numbers["share_low"], found.numbers["share_problems"]) == (0.62, 30)
+    assert "attn 1 (deciding positions) moves 70% [62, 78] of the gap" in found.because
+
+
+def test_none_carries_only_where_all_surely_fall_short(tmp_path):
+    """The block that surely moves most falls short, another one may not."""
+    table = _patched((0.2, 0.3, 0.4), (0.1, 0.4, 0.7))
+    assert judged(tmp_path, stepped("baseline", 0.8), error_patching=table)["carries"].outcome == (
+        "inconclusive"
+    )
+
+
+def test_pairs_of_few_problems_carry_nothing(tmp_path):
+    table = _patched((0.62, 0.7, 0.78), problems=4)
+    found = judged(tmp_path, stepped("baseline", 0.8), error_patching=table)["carries"]
+    assert found.missing.startswith("only 4 problems")
+
+
+def test_what_the_scan_would_have_seen(tmp_path):
+    """By the definition: reach + the least loss + (t(1 − 5% ÷ 3) + t(80%)) standard errors."""
+    table = scan_table([0.9, 0.9, 0.9], error=0.05)
+    paths = run_paths(tmp_path, ablation_importance=table)
+    seen = scan.sight(Evidence(paths))
+    reach = 2 * 0.05 / stats.t.ppf(0.975, 99)  # the table's intervals are two standard errors wide on a side
+    quantiles = stats.t.ppf(1 - 0.05 / 3, 99) + stats.t.ppf(0.8, 99)
+    assert (seen.problems, seen.components, seen.reach) == (100, 3, pytest.approx(SMALLEST_LOSS))
+    assert seen.nats == pytest.approx(SMALLEST_LOSS + quantiles * reach)
+    asked = seen.nats * 0.8
+    needed = seen.problems_for(asked)
+    assert seen._with(int(needed)) <= asked < seen._with(int(needed) - 1)
+    assert math.isnan(seen.problems_for(seen.reach))
+
+
+def test_the_blindest_mode_is_what_the_scan_could_see(tmp_path):
+    clear, blind = scan_table([0.9, 0.9], error=0.01), scan_table([0.9, 0.9], error=0.2)
+    modes = pd.concat(
+        [clear.assign(mode="zero"), blind.assign(mode="mean"), blind.assign(mode="scale", n_problems=1)]
+    )
+    evidence = Evidence(run_paths(tmp_path, ablation_importance=clear, ablation_modes=modes))
+    alone = Evidence(run_paths(tmp_path / "alone", ablation_importance=blind))
+    assert scan.sight(evidence) == scan.sight(alone)
+
+
+def test_components_by_mode_of_removal():
+    by_mode = {"zero": ["mlp 1", "attn 3"], "mean": ["attn 3", "mlp 2", "mlp 1"]}
+    assert scan.in_every_mode(by_mode) == ["mlp 1", "attn 3"]
+    assert not scan.agree(by_mode)
+    assert scan.agree({"zero": ["mlp 1", "attn 3"], "mean": ["attn 3", "mlp 1"]})
+    assert scan.what_stands_out({"zero": [], "mean": []}) == "standing out in the scan: none"
+    assert scan.what_stands_out(by_mode).endswith("by `zero`: mlp 1, attn 3; by `mean`: attn 3, mlp 2, mlp 1")
+
+
+def _sweep(**arm):
+    """A sweep's table: a baseline, and an arm with these numbers over fifty problems."""
+    line = {
+        "arm": "arm", "subset_name": "arm", "kind": "intervention", "verdict": "inconclusive", "problems": 50,
+        "total": 300, "accuracy": 0.3, "accuracy_diff": -0.5, "accuracy_diff_low": -0.6,
+        "accuracy_diff_high": -0.42, "truncation_diff": 0.1, "truncation_diff_low": 0.05,
+        "truncation_diff_high": 0.15,
+    }  # fmt: skip
+    base = {"arm": "baseline", "subset_name": "baseline", "kind": "baseline", "verdict": "", "accuracy": 0.8}
+    return pd.DataFrame([base, line | arm])
+
+
+def test_half_of_the_accuracy_lost(tmp_path):
+    found = judged2(tmp_path, subset_sweep_results=_sweep())["destroys"]
+    assert found.outcome == "supported"
+    numbers = found.numbers
+    assert numbers["accuracy_change_threshold"] == pytest.approx(-0.4), "half of 80%"
+    assert numbers["loss"] == pytest.approx(0.5 / 0.8)
+    assert (numbers["accuracy_change_high"], numbers["accuracy_change_problems"]) == (-0.42, 50)
+
+
+def test_half_of_the_text_lost(tmp_path):
+    arm = {"accuracy_diff": -0.1, "accuracy_diff_low": -0.2, "accuracy_diff_high": 0.0}
+    lost = {"truncation_diff": 0.7, "truncation_diff_low": 0.55, "truncation_diff_high": 0.85}
+    found = judged2(tmp_path, subset_sweep_results=_sweep(**arm, **lost))["destroys"]
+    assert (found.outcome, found.numbers["loss"]) == ("supported", 0.7)
+    assert found.numbers["truncation_change_threshold"] == MOST_CUT
+    kept = judged2(tmp_path / "kept", subset_sweep_results=_sweep(**arm))["destroys"]
+    assert kept.outcome == "contradicted"
+    assert "none of the 1 arms that could be judged" in kept.because
+
+
+def test_the_arm_that_lost_most_is_named_where_none_lost_half(tmp_path):
+    little = {"accuracy_diff": -0.1, "accuracy_diff_low": -0.2, "accuracy_diff_high": 0.0}
+    more = little | {"arm": "more", "subset_name": "more", "accuracy_diff": -0.2, "accuracy_diff_low": -0.22}
+    table = pd.concat([_sweep(**little), _sweep(**more).tail(1)])
+    numbers = judged2(tmp_path, subset_sweep_results=table)["destroys"].numbers
+    assert numbers["loss"] == pytest.approx(0.2 / 0.5)
+    assert numbers["accuracy_change_threshold"] == pytest.approx(-0.25)

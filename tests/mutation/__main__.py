@@ -40,8 +40,8 @@ def main() -> None:
     for name in asked.areas or AREAS:
         found = tried(AREAS[name], asked.sample, asked.seed)
         survivors = [mutant for mutant in found["mutants"] if mutant["state"] == "survived"]
-        for mutant in survivors:
-            print(f"\n{mutant['name']}\n{mutant['difference']}")
+        for mutant in (mutant for mutant in found["mutants"] if mutant["difference"]):
+            print(f"\n{mutant['state']}: {mutant['name']}\n{mutant['difference']}")
         count = len(found["mutants"])
         noticed = count - len(survivors)
         table.append(f"| {name} | {found['of']:,} | {count} | {noticed} ({noticed / max(1, count):.0%}) |")

@@ -14,6 +14,9 @@ from mutmut.mutation import mutators
 UNCHANGED = (mutators.operator_string, mutators.operator_arg_removal)
 """Words may be put otherwise, and what an argument left out falls back to is mostly the same."""
 
+READ = ("survived", "timeout")
+"""What a person has to read: a test that took too long hung over the change, or waited for others."""
+
 
 def in_the_copy(sample: int, seed: int) -> None:
     """Try the sample and write what was found."""
@@ -34,7 +37,7 @@ def in_the_copy(sample: int, seed: int) -> None:
     found = []
     for data, name, _ in drawn["mutants"]:
         state = mutmut.status_by_exit_code[data.exit_code_by_key[name]]
-        shown = mutmut.get_diff_for_mutant(name, path=data.path) if state == "survived" else ""
+        shown = mutmut.get_diff_for_mutant(name, path=data.path) if state in READ else ""
         found.append({"name": name, "state": state, "difference": shown})
     Path("found.json").write_text(json.dumps({"of": drawn["of"], "mutants": found}))
 
