@@ -273,7 +273,7 @@ def test_half_of_the_accuracy_lost(tmp_path):
 
 
 def test_half_of_the_text_lost(tmp_path):
-    arm = {"accuracy_diff": -0.1, "accuracy_diff_low": -0.2, "accuracy_diff_high": 0.0}
+    arm = {"accuracy_diff": -0.1, "accuracy_diff_low": -0.15, "accuracy_diff_high": 0.0}
     lost = {"truncation_diff": 0.7, "truncation_diff_low": 0.55, "truncation_diff_high": 0.85}
     found = judged2(tmp_path, subset_sweep_results=_sweep(**arm, **lost))["destroys"]
     assert (found.outcome, found.numbers["loss"]) == ("supported", 0.7)
@@ -284,7 +284,7 @@ def test_half_of_the_text_lost(tmp_path):
 
 
 def test_the_arm_that_lost_most_is_named_where_none_lost_half(tmp_path):
-    little = {"accuracy_diff": -0.1, "accuracy_diff_low": -0.2, "accuracy_diff_high": 0.0}
+    little = {"accuracy_diff": -0.1, "accuracy_diff_low": -0.15, "accuracy_diff_high": 0.0}
     more = little | {"arm": "more", "subset_name": "more", "accuracy_diff": -0.2, "accuracy_diff_low": -0.22}
     table = pd.concat([_sweep(**little), _sweep(**more).tail(1)])
     numbers = judged2(tmp_path, subset_sweep_results=table)["destroys"].numbers
