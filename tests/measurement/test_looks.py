@@ -92,3 +92,48 @@ def test_one_look_is_the_usual_interval_and_sharing_divides_the_level():
     assert Looks((50,), sharing=5).level(50) == pytest.approx(0.01)
     assert planned(120).within(60).ends == (8, 16, 24, 32, 40, 48, 56, 60)
     assert planned(120).level(23) == planned(120).level(24)  # a problem whose rows all failed
+
+
+@pytest.mark.parametrize(
+    ("problems", "ends"),
+    [
+        (1, (1,)),
+        (11, (11,)),
+        (12, (12,)),
+        (13, (8, 13)),
+        (16, (8, 16)),
+        (20, (8, 20)),
+        (21, (8, 16, 21)),
+        (160, (11, 22, 33, 44, 55, 66, 77, 88, 99, 110, 121, 132, 143, 154, 160)),
+    ],
+)
+def test_where_waves_end(problems, ends):
+    """Eight problems or a fifteenth of them; the last wave takes what is less than half of one along."""
+    assert planned(problems).ends == ends
+
+
+def test_looks_of_a_part_and_of_several_arms():
+    looks = Looks((10, 20, 30), sharing=3)
+    assert looks.within(25) == Looks((10, 20, 25), 3)
+    assert looks.within(20) == Looks((10, 20), 3)
+    assert looks.shared_by(2) == Looks((10, 20, 30), 2)
+    assert [looks.level(problems) for problems in (1, 11, 31)] == [
+        looks.level(problems) for problems in (10, 20, 30)
+    ]
+
+
+def test_p_at_the_only_look_is_p():
+    for p in (1e-6, 0.03, 0.5):
+        assert float(Looks((50,)).overall(p, 50)) == pytest.approx(p, rel=1e-6)
+    assert float(Looks((50,)).overall(0.0, 50)) < 1e-8
+
+
+def test_two_looks_by_the_normal_distribution():
+    """Half of the level is spent at half of the data; the rest at the end, by integration."""
+    looks = Looks((50, 100))
+    first = stats.norm.isf(0.0125)
+    assert looks.level(50) == pytest.approx(0.025)
+    second = stats.norm.isf(looks.level(100) / 2)
+    places = np.linspace(-10, first, 200_001)
+    passes = stats.norm.sf((second - np.sqrt(0.5) * places) / np.sqrt(0.5)) * stats.norm.pdf(places)
+    assert np.trapezoid(passes, places) == pytest.approx(0.0125, abs=1e-7)

@@ -34,7 +34,12 @@ AREAS = {
     ),
     "stopping": Area(
         ("measurements/looks.py", "sweeps/waves.py"),
-        ("measurement/test_looks.py", "phase2/test_waves.py", "phase2/test_simulated_sweeps.py"),
+        (
+            "measurement/test_looks.py",
+            "phase2/test_waves_by_hand.py",
+            "phase2/test_waves.py",
+            "phase2/test_simulated_sweeps.py",
+        ),
     ),
     "choice": Area(
         ("measurements/tradeoff.py",),
