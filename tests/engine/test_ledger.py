@@ -4,7 +4,7 @@ import pytest
 from tiny import prompt, tiny
 
 from backtracking.engine.generate import Row, SamplingParams, generate_rows
-from backtracking.interventions import Condition, Intervention
+from backtracking.interventions import Condition, Intervention, When
 from backtracking.model.gates import GateTable
 from backtracking.model.ledger import Ledger, label
 
@@ -86,3 +86,49 @@ def test_ledgers_add_up():
 
 def test_draws_of_a_condition_are_told_apart():
     assert (label("random", None), label("random", 2)) == ("random", "random#2")
+
+
+def test_what_the_ledger_writes():
+    """Two conditions, one of them at two layers: every count by layer, and again by condition."""
+    ledger = Ledger()
+    ledger.record(("b", 10, "mlp"), 4, 1, 9)
+    ledger.record(("a", 2, "mlp"), 3, 3, 1)
+    ledger.record(("a", 10, "mlp"), 5, 2, 9)
+    assert (ledger.total_calls, ledger.ablation_calls, ledger.skipped_calls) == (12, 6, 6)
+
+    def counts(total, changed):
+        return {"total_calls": total, "ablation_calls": changed, "skipped_calls": total - changed}
+
+    assert ledger.as_dict() == counts(12, 6) | {
+        "seq_len_distribution": {"1": 3, "9": 9},
+        "by_layer": {"2": {"mlp": counts(3, 3)}, "10": {"mlp": counts(9, 3)}},
+        "by_condition": {
+            "a": {"mlp_2": counts(3, 3), "mlp_10": counts(5, 2)},
+            "b": {"mlp_10": counts(4, 1)},
+        },
+    }
+    assert list(ledger.as_dict()["by_layer"]) == ["2", "10"]
+
+
+def test_what_is_taken_begins_anew():
+    ledger = Ledger()
+    run(ledger)
+    before = ledger.as_dict()
+    taken = ledger.take()
+    assert ledger == Ledger()
+    assert taken.as_dict() == before
+    taken.verify()
+
+
+def test_every_schedule_of_a_condition_is_expected_by_itself():
+    changes = (
+        Intervention(component="mlp", layer=0),
+        Intervention(component="attn", layer=1, when=When(phase="prefill")),
+        Intervention(component="mlp", layer=2, when=When(phase="all", after_tokens=frozenset({7}))),
+    )
+    ledger = Ledger()
+    ledger.expect_passes(Condition(name="c", draw=1, interventions=changes), [5, 7], [7, 8, 7])
+    assert ledger.expected_called == dict.fromkeys(
+        [("c#1", 0, "mlp"), ("c#1", 1, "attn"), ("c#1", 2, "mlp")], 4
+    )
+    assert [ledger.expected_applied[key] for key in sorted(ledger.expected_called)] == [3, 1, 3]

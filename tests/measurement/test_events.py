@@ -10,6 +10,7 @@ from backtracking.errors import UserError
 from backtracking.measurements.caps import CapCurve, caps_up_to
 from backtracking.measurements.events import EVENT_COLUMNS, ONSET_COLUMNS, EventReader, write_events
 from backtracking.run.records import GenerationRecord
+from backtracking.text.finders import OwnFinder
 from backtracking.text.tokenization import TokenMap, decode
 
 CONTRACT = [
@@ -155,6 +156,33 @@ def test_tokens_to_answer_and_of_reasoning(read, make_record, r1_tokenizer):
     event = read(record).event
     assert decode(r1_tokenizer, record.completion_ids[: event["answer_token"]]).endswith("Final: 7")
     assert decode(r1_tokenizer, record.completion_ids[: event["reasoning_tokens"]]) == "5 + 2 = 7.\n"
+
+
+def test_an_answer_has_its_place_where_the_reasoning_is_never_closed(read, make_record, r1_tokenizer):
+    record = make_record("5 + 2 = 7.\nFinal: 7")
+    event = read(record).event
+    assert decode(r1_tokenizer, record.completion_ids[: event["answer_token"]]).endswith("Final: 7")
+    assert event["reasoning_tokens"] == -1
+
+
+def test_closed_reasoning_has_its_length_where_there_is_no_answer(read, make_record, r1_tokenizer):
+    record = make_record("Who knows.\n</think>\nNobody.")
+    event = read(record).event
+    assert decode(r1_tokenizer, record.completion_ids[: event["reasoning_tokens"]]) == "Who knows.\n"
+    assert (event["predicted_answer"], event["answer_token"]) == (None, -1)
+
+
+def test_a_finder_of_ones_own_alone_says_what_an_onset_is(make_record):
+    record = make_record("5 + 2 = 8. That's wrong, let me recompute. Wait, 5 + 2 = 7.\n</think>\nFinal: 7")
+    settings, gold = (DetectionConfig(), PromptingConfig(), None), {"p1": "7"}
+    usual = EventReader(*settings, gold)(record)
+    own = EventReader(*settings, gold, finder=OwnFinder(lambda text: [(0, 5), (11, 17)]))(record)
+    assert usual.turns and usual.event["n_onsets_strict"] == 1
+    assert (own.event["n_onsets_strict"], own.turns) == (2, [])
+    assert [(row["char_start"], row["char_end"], row["token_start"]) for row in own.onsets] == [
+        (0, 5, -1),
+        (11, 17, -1),
+    ]
 
 
 @pytest.mark.parametrize("finish_reason", ["length", "loop"])
