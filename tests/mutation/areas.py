@@ -69,6 +69,7 @@ AREAS = {
     "resuming": Area(
         ("run/rowfile.py", "run/io.py", "run/shards.py", "run/cells.py"),
         (
+            "foundation/test_rowfile.py",
             "foundation/test_io.py",
             "foundation/test_shards.py",
             "foundation/test_edited_rows.py",
