@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -181,6 +182,39 @@ def test_ctrl_c_ends_a_cluster_of_its_own_and_keeps_the_rows(workdir):
     assert record.outcome == "interrupted"
     # At most the row that was just handed over is not on disk.
     assert 0 <= record.executors["ray, 1 worker"] - file.read_bytes().count(b"\n") <= 1
+
+
+def test_a_joined_cluster_ends_the_workers_of_a_process_that_was_killed(address, workdir):
+    command = [sys.executable, "-m", "backtracking.cli", "run", "-c", str(DEMO), "--address", address]
+    settings = [*SMALL, "run.ray.workers=1", "dataset.max_examples=400"]
+    command += [part for setting in settings for part in ("--set", setting)]
+    started = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    file = workdir / "runs/demo" / ROWS
+    try:
+        deadline = time.monotonic() + STARTING
+        while not file.exists() or file.read_bytes().count(b"\n") < 5:
+            assert started.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)
+        assert workers_of(address)
+    finally:
+        started.kill()
+        started.wait()
+    while left := workers_of(address):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.2)
+
+
+def workers_of(address: str) -> list[int]:
+    """The processes that work in a cluster of this machine."""
+    import psutil
+
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        with suppress(psutil.Error):
+            if "".join(process.info["cmdline"] or "").startswith("ray::Worker"):
+                parent = process.parent()
+                found += [process.pid] if parent and address in " ".join(parent.cmdline()) else []
+    return found
 
 
 def listening(pid: int) -> list[str]:
