@@ -12,6 +12,7 @@ half when it is too short (as on a GPU) or to the next 32 (as on a CPU).
 import argparse
 import json
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -21,15 +22,17 @@ from numpy.typing import NDArray
 
 from backtracking.engine import prompts
 from backtracking.engine.batched import run_turns
+from backtracking.engine.books import PageBooks
 from backtracking.engine.cache import Prefilled
 from backtracking.engine.generate import Prompt, Row, SamplingParams
-from backtracking.engine.pages import PAGE, PageTable
+from backtracking.engine.pages import PAGE
 from backtracking.engine.rows import long_first
 from backtracking.model.gates import GateTable
 from backtracking.model.loading import LoadedModel
 
 MEDIAN, CAP, SHARE_AT_CAP = 900, 8192, 1.645
 PROMPT, SLOTS = 120, 256
+PREFIX, ON_A_PREFIX = 2000, 100
 PROBLEMS, SAMPLES, ARMS = 60, 4, 20
 POSITION_BYTES = 28 * 2 * 2 * 128 * 2
 GROWTH = {
@@ -86,30 +89,44 @@ def queue(random: np.random.Generator) -> dict[str, float]:
     }
 
 
-def memory(random: np.random.Generator) -> dict[str, float]:
+def memory(random: np.random.Generator) -> dict[str, dict[str, float]]:
+    """What a sweep's rows take, and rows that all write a little on from a long text."""
+    rows, _, planned = rows_of_a_sweep(random)
+    readings = [row.prompt.example_id for row in rows]
+    return {
+        "a sweep": positions_taken(readings, PROMPT, planned),
+        "long prefixes": positions_taken(readings, PREFIX, [ON_A_PREFIX] * len(planned)),
+    }
+
+
+def positions_taken(readings: Sequence[str], prompt: int, planned: Sequence[int]) -> dict[str, float]:
     """Positions that a whole run takes: its most, and its mean over the passes; rows per GB of the most."""
-    _, _, planned = rows_of_a_sweep(random)
-    table, left, age, end = PageTable(SLOTS), list(planned), np.zeros(SLOTS, int), np.zeros(SLOTS, int)
-    taken: dict[str, list[int]] = {name: [] for name in ("pages", "positions in use", *GROWTH)}
+    alone = [f"{reading}, row {number}" for number, reading in enumerate(readings)]
+    books = {"pages": (PageBooks(SLOTS), readings), "pages, no prompt shared": (PageBooks(SLOTS), alone)}
+    queue, age, end = deque(enumerate(planned)), np.zeros(SLOTS, int), np.zeros(SLOTS, int)
+    taken: dict[str, list[int]] = {name: [] for name in (*books, "positions in use", *GROWTH)}
     capacity = dict.fromkeys(GROWTH, 0)
-    while left or end.any():
-        for slot in np.flatnonzero(end == 0)[: len(left)]:
-            age[slot], end[slot] = PROMPT, PROMPT + left.pop(0)
+    while queue or end.any():
+        for slot in np.flatnonzero(end == 0)[: len(queue)]:
+            row, length = queue.popleft()
+            age[slot], end[slot] = prompt, prompt + length
+            for kept, reading in books.values():
+                kept.join(int(slot), reading[row], prompt)
         active = end > 0
-        table.give(np.flatnonzero(active & (age >= table.held * PAGE)).tolist())
-        while (missing := np.flatnonzero(active & (age >= table.held * PAGE))).size:
-            table.give(missing.tolist())
-        table.compact()
+        for name, (kept, _) in books.items():
+            kept.compact()
+            kept.own.give(kept.full(np.where(active, age, -1)))
+            taken[name].append(kept.extent * PAGE)
         for name, grown in GROWTH.items():
             need = -(-int(age[active].max() + 1) // 32) * 32
             if need > capacity[name] or (name == "to the next 32" and need + 96 < capacity[name]):
                 capacity[name] = grown(need, capacity[name])
             taken[name].append(SLOTS * capacity[name])
-        taken["pages"].append(table.extent * PAGE)
         taken["positions in use"].append(int((age[active] + 1).sum()))
         age[active] += 1
         for slot in np.flatnonzero(active & (age >= end)):
-            table.free(int(slot))
+            for kept, _ in books.values():
+                kept.leave(int(slot))
             age[slot] = end[slot] = 0
     result = {}
     for name, positions in taken.items():

@@ -79,7 +79,7 @@ def test_graph_bookkeeping_gives_the_same_rows(monkeypatch):
     captured = []
 
     def capture(self, cache, numbers):
-        captured.append((numbers.rows, numbers.extent))
+        captured.append((numbers.rows, numbers.size))
         graph = Replayed(self, cache, numbers)
         return graph, numbers, graph.logits
 
@@ -124,6 +124,24 @@ def test_slots_follow_the_free_memory(monkeypatch):
     assert texts(generate_rows(model, ROWS[:3], SAMPLED, seed=0, slots="auto", vectors=VECTORS)) == texts(
         generate_rows(model, ROWS[:3], SAMPLED, seed=0, slots=1, vectors=VECTORS)
     )
+
+
+def test_a_shared_prompt_counts_once_for_the_rows_that_read_it(monkeypatch):
+    """Of the first rows, as far as there are any; a condition that acts on prompts reads them itself."""
+    model, asked = tiny("llama"), []
+    monkeypatch.setattr(batched, "choose_slots", lambda model, longest: asked.append(longest) or 16)
+    on_prompt = Condition(
+        name="on prompt",
+        interventions=(Intervention(component="mlp", layer=0, strength=0.5, when=When(phase="all")),),
+    )
+    alike = [Row(prompt(0, 100), s, c) for s in range(8) for c in CONDITIONS]
+    for rows in (
+        alike,
+        [Row(prompt(i, 100), 0) for i in range(20)],
+        [*alike[:3], Row(prompt(0, 100), 0, on_prompt)],
+    ):
+        texts(generate_rows(model, rows, SAMPLED, seed=0, slots="auto", vectors=VECTORS))
+    assert asked == [100 // 16 + 14, 100 + 14, 200 // 4 + 14]
 
 
 class OnDevice(torch.Tensor):

@@ -1,5 +1,7 @@
 """Pages: who holds which, against lists kept by hand; and that a long row costs its neighbours nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,49 +11,37 @@ from backtracking.engine import cache as caches
 from backtracking.engine.batched import run_turns
 from backtracking.engine.cache import PagedCache, Prefilled
 from backtracking.engine.generate import Row, SamplingParams, generate_rows
-from backtracking.engine.pages import PAGE, PageTable
+from backtracking.engine.pages import NOBODY, PAGE, PageTable
 from backtracking.model.gates import GateTable
 
 
-def by_row(layout, rows):
-    """Each row's pages in order, read off a layout."""
-    parts = np.split(layout.order, np.cumsum(layout.counts)[:-1])
-    for row, pages in enumerate(parts[:rows]):
-        assert (layout.owners[pages] == row).all()
-        assert layout.starts[pages].tolist() == [PAGE * i for i in range(len(pages))]
-    assert (layout.starts[parts[rows]] > 1 << 30).all()
-    return [pages.tolist() for pages in parts[:rows]]
-
-
-def test_the_table_keeps_every_rows_pages_in_order():
+def test_the_table_keeps_every_holders_pages_in_order():
     """Random endings, growth and moves; every page is told apart by what was written to it."""
-    random, slots = np.random.default_rng(0), 6
-    table, content, held = PageTable(slots), {}, [[] for _ in range(slots)]
+    random, holders = np.random.default_rng(0), 6
+    table, content, held = PageTable(holders, kept=1), {0: "nobody's"}, [[] for _ in range(holders)]
     for step in range(600):
-        slot = int(random.integers(slots))
+        holder = int(random.integers(holders))
         if random.random() < 0.75:
-            (page,) = table.give([slot])
+            (page,) = table.give([holder])
             content[int(page)] = step
-            held[slot].append(step)
-            assert table.newest[slot] == page
+            held[holder].append(step)
+            assert table.newest[holder] == page
         elif random.random() < 0.7:
-            table.free(slot)
-            held[slot] = []
+            table.free(holder)
+            held[holder] = []
         else:
-            other = next((s for s in range(slots) if not held[s]), None)
+            other = next((h for h in range(holders) if not held[h]), None)
             if other is not None:
-                table.rename(slot, other)
-                held[slot], held[other] = [], held[slot]
-        for source, target in zip(*table.compact(), strict=True):
-            content[int(target)] = content.pop(int(source))
-        spare = int(random.integers(3))
-        layout = table.layout(slots, table.extent + spare)
-        assert [[content[page] for page in pages] for pages in by_row(layout, slots)] == held
-        assert sorted(layout.order) == list(range(table.extent + spare))
-        assert (
-            table.extent <= 1 + table.used + max(1, table.extent / 16)
-            and layout.order[layout.counts[:-1].sum()] == 0
-        )
+                table.rename(holder, other)
+                held[holder], held[other] = [], held[holder]
+        if random.random() < 0.5:
+            for source, target in zip(*table.compact(), strict=True):
+                content[int(target)] = content.pop(int(source))
+            assert table.extent == 1 + table.used
+        for number in range(holders):
+            pages = table.pages_of(number)
+            assert [content[page] for page in pages[np.argsort(table.ranks[pages])]] == held[number]
+        assert table.owners[0] == NOBODY and content[0] == "nobody's"
 
 
 def prefilled(tokens):
@@ -59,13 +49,14 @@ def prefilled(tokens):
     return states, Prefilled.of(states, states + 1, torch.zeros(5))
 
 
-def test_a_prompt_lies_in_pages():
+def test_a_prompt_lies_in_pages_at_the_end_of_memory():
     states, read = prefilled(PAGE + 3)
     cache = PagedCache(read, slots=4)
-    cache.reserve(2, most=2)
-    cache.fill(1, read)
-    keys = torch.cat([cache.keys[0][page] for page in cache.table.pages_of(1)], dim=-1)
-    values = torch.cat([cache.values[1][page] for page in cache.table.pages_of(1)], dim=-2)
+    cache.reserve(3, [read], most=30)
+    cache.join(1, read)
+    pages = cache.books.prompts.pages_of(0)
+    keys = torch.cat([cache.keys[0][~page] for page in pages], dim=-1)
+    values = torch.cat([cache.values[1][~page] for page in pages], dim=-2)
     assert torch.equal(keys[..., : PAGE + 3], states[0].transpose(1, 2))
     assert torch.equal(values[:, : PAGE + 3], states[1] + 1)
     assert not keys[..., PAGE + 3 :].any()
@@ -76,16 +67,19 @@ def test_the_cache_takes_no_more_than_rows_can_need_and_grows_layer_by_layer(mon
     cache, alive = PagedCache(read, slots=4), []
     resized = caches._resized
 
-    def watched(old, pages):
+    def watched(old, pages, *kept):
         alive.append(sum(len(t) for t in (*cache.keys, *cache.values)) + pages)
-        return resized(old, pages)
+        return resized(old, pages, *kept)
 
     monkeypatch.setattr(caches, "_resized", watched)
+    cache.reserve(1, [read] * 4, most=40)
+    assert cache.capacity == 7 + 7 // 4  # the reading is shared
+    cache.join(0, read)
     cache.reserve(40, most=40)
-    assert cache.capacity == 41  # not a page more
-    cache.table.give([0] * 40)
+    assert cache.capacity == 46  # not a page more
+    cache.books.own.give([0] * 40)
     cache.reserve(1, most=1000)
-    assert 42 < cache.capacity < 60
+    assert 46 < cache.capacity < 60
     assert max(alive) <= 5 * cache.capacity  # four tensors, and one of them twice
 
 
@@ -93,19 +87,58 @@ def test_growing_makes_do_with_less_where_memory_is_short(monkeypatch):
     _, read = prefilled(3)
     cache, resized = PagedCache(read, slots=4), caches._resized
 
-    def short(old, pages):
+    def short(old, pages, *kept):
         if pages > 41:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return resized(old, pages)
+        return resized(old, pages, *kept)
 
     monkeypatch.setattr(caches, "_resized", short)
-    cache.reserve(40, most=1000)
+    cache.reserve(39, [read], most=1000)
     assert cache.capacity == 41
-    cache.table.give([0] * 40)
+    cache.join(0, read)
+    cache.books.own.give([0] * 39)
     with pytest.raises(torch.OutOfMemoryError):
         cache.reserve(1, most=1000)
-    cache.table.free(0)
+    cache.books.own.free(0)
     cache.reserve(5, most=1000)
+
+
+def test_what_lies_at_either_end_of_memory_stays_as_it_grows_shrinks_and_moves():
+    """Rows and prompts come and go; each finds again what was put into its pages."""
+    random = np.random.default_rng(0)
+    _, read = prefilled(2 * PAGE)
+    cache, slots, written = PagedCache(read, slots=12), {}, {}
+    for step in range(300):
+        free = sorted(set(range(12)) - set(slots))
+        if free and random.random() < 0.6:
+            slot, reading = free[0], int(random.integers(5))
+            keys, values = torch.full((2, 2, 3, 2 * PAGE, 4), float(reading))
+            read = replace(Prefilled.of(keys, values, torch.zeros(5)), reading=reading)
+            cache.reserve(0, [read], most=1)
+            cache.join(slot, read)
+            slots[slot], written[slot] = reading, []
+        elif slots:
+            slot = int(random.choice(list(slots)))
+            if random.random() < 0.4:
+                cache.books.leave(slot)
+                del slots[slot], written[slot]
+            else:
+                cache.reserve(1, most=1)
+                (page,) = cache.books.own.give([slot])
+                for layer in (*cache.keys, *cache.values):
+                    layer[page] = step
+                written[slot].append(step)
+        cache.compact(wholly=True) if random.random() < 0.7 else cache.shrink()
+        for slot, reading in slots.items():
+            own = cache.books.own
+            pages = own.pages_of(slot)
+            assert [int(cache.keys[1][p].mean()) for p in pages[np.argsort(own.ranks[pages])]] == written[
+                slot
+            ]
+            (group,) = np.flatnonzero((cache.books.readers.members[:-1] == slot).any(axis=1))
+            of_prompt = cache.books.prompts.pages_of(int(group))
+            assert len(of_prompt) == 2
+            assert all((layer[~of_prompt] == reading).all() for layer in (*cache.keys, *cache.values))
 
 
 def test_a_long_row_takes_its_own_pages_and_no_others():
@@ -116,8 +149,9 @@ def test_a_long_row_takes_its_own_pages_and_no_others():
         model, rows, SamplingParams(20, 1.0, 0.95), seed=0, slots=24, table=GateTable(model, None, ())
     )
     batch, _ = next(turns)
-    assert batch._cache.table.used <= 23 + 4
-    assert batch._cache.capacity <= 1.25 * (23 + 4) + 2
+    books = batch._cache.books
+    assert books.own.used <= 24 and books.prompts.used <= 23 + 4
+    assert batch._cache.capacity <= 1.25 * (1 + 24 + 23 + 4)
     turns.close()
 
 

@@ -1,12 +1,13 @@
 """The engine's attention, registered through transformers' attention interface.
 
 Two kinds of pass exist: prompts laid end to end without padding, each attending within itself; and one new
-token per row, attending to the row's pages. Every page is multiplied with its row's queries by itself, and
-the pages of a row are added up in the order of their positions: a row's numbers know nothing of other rows,
-and a pass costs what its pages cost. Grouped queries are multiplied as one batch per key head, so keys and
-values are never repeated.
+token per row, attending to its prompt's pages and its own. Every page is multiplied by itself, with all rows
+that read it at once, and what a row gets from its pages is added up in the order of their positions: a row's
+numbers know nothing of other rows, and a pass costs what its pages cost. Queries that share a key head are
+multiplied together, so keys and values are never repeated.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,11 +18,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AttentionInterface, PreTrainedModel
 
-from backtracking.engine.pages import PAGE
+from backtracking.engine.lines import DecodePass
 from backtracking.errors import UserError
 from backtracking.model.loading import LoadedModel
 
 IMPLEMENTATION = "backtracking_pages"
+_LOG2_E = math.log2(math.e)
+"""Weights are powers of 2, which a CPU computes faster than those of e."""
 
 
 @dataclass
@@ -31,36 +34,6 @@ class PromptPass:
     segments: list[tuple[int, int]]
     windows: list[int | None] = field(default_factory=list)
     """The sliding window that each layer's attention was told of."""
-
-
-@dataclass
-class DecodePass:
-    """One new token per row, at its position, and where the rows' pages lie; `PageLayout` as tensors."""
-
-    positions: Tensor
-    owners: Tensor
-    starts: Tensor
-    order: Tensor
-    counts: Tensor
-    _biases: dict[int | None, Tensor] = field(default_factory=dict)
-
-    def bias(self, window: int | None, keys: Tensor) -> Tensor:
-        """0 where a row may look, else -inf, [pages * key heads, 1, PAGE]; made once per pass and window."""
-        if window not in self._biases:
-            index = self.starts[:, None] + torch.arange(PAGE, device=self.starts.device)
-            position = self.positions[self.owners][:, None]
-            visible = index <= position
-            if window is not None:
-                visible &= index > position - window
-            bias = torch.zeros(visible.shape, dtype=keys.dtype, device=keys.device)
-            bias.masked_fill_(~visible, -torch.inf)
-            self._biases[window] = bias.repeat_interleave(keys.shape[1], dim=0)[:, None]
-        return self._biases[window]
-
-    def by_row(self, parts: Tensor, how: str) -> Tensor:
-        """Reduce [pages, …] to [rows, …], from each row's first page to its last."""
-        ordered = parts.index_select(0, self.order)
-        return torch.segment_reduce(ordered, how, lengths=self.counts, axis=0, unsafe=True)
 
 
 def paged_attention(
@@ -101,31 +74,27 @@ def _decode(
     cap: float | None,
     sinks: Tensor | None,
 ) -> Tensor:
-    """Attention of one new token per row; `key` is [pages, key heads, width, positions].
+    """Attention of one new token per row; keys are [pages, key heads, width, positions].
 
     A head's sink is one more score that takes its weight and gives nothing.
     """
-    rows, heads, _, width = query.shape
-    pages, key_heads = key.shape[:2]
-    batches = pages * key_heads
-    asked = query.reshape(rows, -1).index_select(0, at.owners).view(batches, -1, width)
-    bias = at.bias(window, key)
-    if cap is None:
-        scores = torch.baddbmm(bias, asked, key.flatten(0, 1), alpha=scale)
-    else:
-        scores = torch.tanh(torch.bmm(asked, key.flatten(0, 1)) * scale / cap) * cap + bias
-    scores = scores.float().view(pages, heads, -1)
-    largest = at.by_row(scores.amax(-1), "max")
+    rows, heads = query.shape[:2]
+    lines = at.lines(heads, key.shape[1])
+    scores = lines.products(lines.asked(query), key)
+    if cap is not None:
+        scores, scale = torch.tanh(scores.float() * (scale / cap)), cap
+    scores = torch.add(lines.mask(window), scores, alpha=scale * _LOG2_E)
+    largest = lines.largest(scores.amax(-1))
     if sinks is not None:
-        largest = torch.maximum(largest, sinks.float())
-    weights = scores.sub_(largest.index_select(0, at.owners)[:, :, None]).exp_()
-    totals = at.by_row(weights.sum(-1), "sum")[:rows]
+        sink = (sinks.float() * _LOG2_E).repeat(rows + 1)
+        largest = torch.maximum(largest, sink)
+    weights = scores.sub_(largest.index_select(0, lines.askers)[:, None]).exp2_()
+    totals = lines.sums(weights.sum(-1, keepdim=True))
     if sinks is not None:
-        totals = totals + (sinks.float() - largest[:rows]).exp()
-    sums = torch.bmm(weights.to(value.dtype).view(batches, -1, PAGE), value.flatten(0, 1))
-    summed = at.by_row(sums.float().view(pages, -1), "sum")[:rows].view(rows, 1, heads, -1)
+        totals += (sink - largest).exp2_()[:, None]
+    sums = lines.sums(lines.products(weights.to(value.dtype), value).float())
     # The largest score of a row weighs 1; only slots without a row have less in all.
-    return (summed / totals.clamp_(min=1.0)[:, None, :, None]).to(query.dtype)
+    return (sums / totals.clamp_(min=1.0))[: rows * heads].view(rows, 1, heads, -1).to(query.dtype)
 
 
 def _within(

@@ -25,7 +25,7 @@ from backtracking.engine.forward import (
     check_numbers,
 )
 from backtracking.engine.graphs import make_decoder
-from backtracking.engine.pages import PAGE, pages_for
+from backtracking.engine.pages import pages_for
 from backtracking.engine.prompts import PromptReader
 from backtracking.engine.rows import Draft, Row, token_budget
 from backtracking.engine.sampling import SamplingParams, choose
@@ -79,11 +79,9 @@ def run_turns(
             check_numbers(model)
         queue = _Queue(_in_reach(rows, model, params))
         batch: Batch | None = None
-        while (row := queue.peek()) is not None or (batch is not None and batch.active):
+        while queue.peek() is not None or (batch is not None and batch.active):
             if batch is None:
-                assert row is not None
-                longest = len(row.prompt.ids) + token_budget(row, model, params)
-                count = choose_slots(model, longest) if slots == "auto" else slots
+                count = slots if slots != "auto" else choose_slots(model, _likely(queue, table, params))
                 batch = Batch(model, params, seed, table, hooks, count)
                 is_shared = is_worth_sharing(model, count)
             # While the caller works on a record, torch and the model are as they were.
@@ -94,6 +92,14 @@ def run_turns(
             raise queue.error
     finally:
         hooks.remove()
+
+
+def _likely(queue: "_Queue", table: GateTable, params: SamplingParams) -> int:
+    """How many positions each of the first rows may take: its own, and its share of the prompts they read."""
+    first = queue.ahead(MIN_ROWS)
+    prompts = {(row.prompt.ids, table.prompt_interventions(table.add(row.condition))) for row in first}
+    shared = sum(len(ids) for ids, _ in prompts) // len(first)
+    return shared + max(token_budget(row, table.model, params) for row in first)
 
 
 def _in_reach(rows: Iterable[Row | None], model: LoadedModel, params: SamplingParams) -> Iterator[Row | None]:
@@ -123,6 +129,12 @@ class _Queue:
             except Exception as error:  # whatever it is, it is raised in the end
                 self.error = error
         return self._waiting[0] if self._waiting else None
+
+    def ahead(self, most: int) -> list[Row]:
+        """The first rows, which stay in the queue."""
+        taken = self.take(most)
+        self.put_back(taken)
+        return taken
 
     def take(self, most: int) -> list[Row]:
         taken: list[Row] = []
@@ -225,8 +237,8 @@ class Batch:
         self._choose(logits, drafts, np.asarray(conditions))
         if self._cache is None:
             self._cache = PagedCache(prefilled[0], len(self._tokens))
-        going_on = [draft for draft in drafts if draft.finish_reason is None]
-        self._reserve(sum(pages_for(len(draft.row.prompt.ids)) for draft in going_on), going_on)
+        going_on = [draft.finish_reason is None for draft in drafts]
+        self._reserve(0, list(itertools.compress(drafts, going_on)), itertools.compress(prefilled, going_on))
         # From here on nothing large is allocated: rows are seated all or none.
         ended = []
         for draft, condition, prompt in zip(drafts, conditions, prefilled, strict=True):
@@ -238,12 +250,11 @@ class Batch:
 
     def _seat(self, draft: Draft, condition: int, prompt: Prefilled) -> None:
         slot = self.active
-        length = len(draft.row.prompt.ids)
         assert self._cache is not None
-        self._cache.fill(slot, prompt)
+        self._cache.join(slot, prompt)
         self.drafts.append(draft)
         self._conditions[slot], self._keys[slot] = condition, draft.key
-        self._positions[slot] = length - 1
+        self._positions[slot] = prompt.length - 1
         self._steps[slot] = 0
         self._onset_seen[slot] = False
         self._note_token(slot)
@@ -257,21 +268,20 @@ class Batch:
         if self.table.phrases and ends_with_onset(draft.tokens, self.table.phrases):
             self._onset_seen[slot] = True
 
-    def _reserve(self, pages: int, joining: Sequence[Draft] = ()) -> None:
-        """Make sure that so many more pages can be given out."""
+    def _reserve(self, pages: int, joining: Sequence[Draft] = (), prompts: Iterable[Prefilled] = ()) -> None:
+        """Make sure that rows can be given so many more pages, and that others can join."""
         assert self._cache is not None
-        most = sum(draft.most_positions for draft in (*self.drafts, *joining))
-        self._cache.reserve(pages, most=pages_for(most) + self.active + len(joining) - self._cache.table.used)
+        most = sum(pages_for(draft.most_own_positions) for draft in (*self.drafts, *joining))
+        self._cache.reserve(pages, prompts, most=most)
 
     def _turn_pages(self) -> None:
         """Give a page to every row whose last one is full."""
         assert self._cache is not None
         self._cache.compact()
-        table, rows = self._cache.table, self.active
-        full = np.flatnonzero(self._positions[:rows] >= table.held[:rows] * PAGE).tolist()
+        full = self._cache.books.full(self._positions[: self.active])
         if full:
             self._reserve(len(full))
-            table.give(full)
+            self._cache.books.own.give(full)
 
     def _advance(self) -> list[Draft]:
         """One decoding pass over all rows; the rows that it ended."""
@@ -331,9 +341,9 @@ class Batch:
         draft.passes = (int(self._passes[slot]), self._held[slot].copy())
         if draft.finish_reason == "error":
             self._cache.wipe(slot)
-        self._cache.table.free(slot)
+        self._cache.books.leave(slot)
         if slot != last:
-            self._cache.table.rename(last, slot)
+            self._cache.books.rename(last, slot)
             self.drafts[slot] = self.drafts[last]
             for array in self._arrays:
                 array[slot] = array[last]

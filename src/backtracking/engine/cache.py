@@ -1,10 +1,11 @@
-"""Keys and values: read off a prompt's pass once, then kept in pages, as many as the row's length takes.
+"""Keys and values: read off a prompt's pass once, then kept in pages, as many as prompts and rows take.
 
 Keys are kept transposed, [width, positions], so that the scores are a product of two row-major matrices: on a
 CPU this is several times faster in bfloat16 than the usual layout, and as fast in float32.
 """
 
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-from backtracking.engine.pages import PAGE, PageTable, pages_for
+from backtracking.engine.books import PageBooks
+from backtracking.engine.pages import PAGE, pages_for
 from backtracking.errors import is_out_of_memory
 
 _SPARE = 4
@@ -64,7 +66,7 @@ class PromptCache(Cache):  # type: ignore[misc]
 
 
 class _PagedLayer(_Layer):
-    """Writes the new token of every row into its page and hands out the pages of the pass."""
+    """Writes the new token of every row into its page and hands out all pages."""
 
     def __init__(self, cache: "PagedCache", index: int) -> None:
         super().__init__()
@@ -75,41 +77,47 @@ class _PagedLayer(_Layer):
         keys, values = cache.keys[self._index], cache.values[self._index]
         keys[cache.pages, :, :, cache.offsets] = key_states[:, :, 0]
         values[cache.pages, :, cache.offsets] = value_states[:, :, 0]
-        return keys[: cache.extent], values[: cache.extent]
+        return keys, values
 
 
 class PagedCache(Cache):  # type: ignore[misc]
     """Pages of every layer: keys [pages, heads, width, positions], values [pages, heads, positions, width].
 
-    Layers grow one by one, so that growing never takes more than one layer's old and new memory at once.
+    Rows' own pages lie from the front on and prompts' from the end on, so that each kind is a slice, which is
+    no copy. Layers grow one by one, so that growing never takes more than one layer's old and new memory.
     """
 
     def __init__(self, like: "Prefilled", slots: int) -> None:
         super().__init__(layers=[_PagedLayer(self, index) for index in range(len(like.keys))])
-        self.table = PageTable(slots)
+        self.books = PageBooks(slots)
         # Zeros, not garbage: masked positions still enter the weighted sum, with weight 0.
         self.keys = [layer.new_zeros((1, *layer.shape[1:])) for layer in like.keys]
         self.values = [layer.new_zeros((1, *layer.shape[1:])) for layer in like.values]
         self.version = 0
         """Changes when memory moves."""
         self.pages = self.offsets = torch.zeros(0, dtype=torch.long)
-        self.extent = 0
 
     @property
     def capacity(self) -> int:
         """How many pages there is memory for."""
         return min(len(tensor) for tensor in (*self.keys, *self.values))
 
-    def set_pass(self, pages: Tensor, positions: Tensor, extent: int) -> None:
-        """Which page each row writes at its position, and how many pages the next pass reads."""
-        self.pages, self.offsets, self.extent = pages, positions % PAGE, extent
+    def set_pass(self, pages: Tensor, offsets: Tensor) -> None:
+        """Which page each row writes in the next pass, and where in it."""
+        self.pages, self.offsets = pages, offsets
 
-    def reserve(self, more: int, most: int) -> None:
-        """Make sure that so many more pages can be given out; `most` is what all rows can come to need."""
-        needed = self.table.extent_with(more)
+    def reserve(self, own: int, joining: Iterable["Prefilled"] = (), *, most: int) -> None:
+        """Make sure that rows can be given so many pages, and that rows of these prompts can join.
+
+        `most` is how many pages of their own all rows can come to need.
+        """
+        books = self.books
+        prompts = books.prompt_pages_for([(prompt.reading, prompt.length) for prompt in joining])
+        needed = books.extent_with(own, prompts)
         if needed <= self.capacity:
             return
-        wanted = min(needed + needed // _SPARE, max(needed, self.table.extent_with(most)))
+        at_most = max(needed, books.extent_with(most - books.own.used, prompts))
+        wanted = min(needed + needed // _SPARE, at_most)
         try:
             self._resize(wanted)
         except RuntimeError as error:
@@ -119,49 +127,53 @@ class PagedCache(Cache):  # type: ignore[misc]
 
     def _resize(self, pages: int) -> None:
         self.version += 1
+        front, back = self.books.own.extent, self.books.prompts.extent
         for kept in (self.keys, self.values):
             for layer in range(len(kept)):
                 if len(kept[layer]) != pages:
-                    kept[layer] = _resized(kept[layer], pages)
+                    kept[layer] = _resized(kept[layer], pages, front, back)
 
     def shrink(self) -> None:
         """Give back what no row needs, as far as there is memory to do it with."""
-        self.compact(0.0)
+        self.compact(wholly=True)
         try:
-            self._resize(self.table.extent)
+            self._resize(self.books.extent)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
 
-    def fill(self, slot: int, prompt: "Prefilled") -> None:
-        """Put a prompt's keys and values into pages of their own."""
-        pages = torch.from_numpy(self.table.give([slot] * prompt.keys.shape[1])).to(self.keys[0].device)
+    def join(self, slot: int, prompt: "Prefilled") -> None:
+        """A row reads a prompt, whose keys and values go into pages unless it joins others that read it."""
+        pages = self.books.join(slot, prompt.reading, prompt.length)
+        if not len(pages):
+            return
+        places = torch.from_numpy(pages).to(self.keys[0].device)
         for kept, new in ((self.keys, prompt.keys), (self.values, prompt.values)):
             for layer, states in zip(kept, new, strict=True):
-                layer.index_copy_(0, pages, states)
+                layer.index_copy_(0, places % len(layer), states)
 
     def wipe(self, slot: int) -> None:
         """Clear a row that may hold numbers that are not finite: weight 0 would not hide them."""
-        pages = torch.from_numpy(self.table.pages_of(slot)).to(self.keys[0].device)
+        pages = torch.from_numpy(self.books.own.pages_of(slot)).to(self.keys[0].device)
         for layer in (*self.keys, *self.values):
             layer.index_fill_(0, pages, 0)
 
-    def compact(self, *holes: float) -> None:
+    def compact(self, wholly: bool = False) -> None:
         """Move pages together where too many lie idle between them."""
-        sources, targets = self.table.compact(*holes)
+        sources, targets = self.books.compact(wholly)
         if len(sources):
             device = self.keys[0].device
             source, target = torch.from_numpy(sources).to(device), torch.from_numpy(targets).to(device)
             for layer in (*self.keys, *self.values):
-                layer.index_copy_(0, target, layer.index_select(0, source))
+                layer.index_copy_(0, target % len(layer), layer.index_select(0, source % len(layer)))
 
 
-def _resized(old: Tensor, pages: int) -> Tensor:
-    """The tensor with room for another number of pages; what is new is zero."""
+def _resized(old: Tensor, pages: int, front: int, back: int) -> Tensor:
+    """The tensor with room for another number of pages: what lies in front and at the back stays there."""
     new = old.new_empty((pages, *old.shape[1:]))
-    kept = min(pages, len(old))
-    new[:kept] = old[:kept]
-    new[kept:] = 0
+    new[:front] = old[:front]
+    new[front : pages - back] = 0
+    new[pages - back :] = old[len(old) - back :]
     return new
 
 
@@ -171,7 +183,10 @@ class Prefilled:
 
     keys: Tensor
     values: Tensor
+    length: int
     logits: Tensor
+    reading: Hashable = field(default_factory=object)
+    """What was read, and under what; rows whose prompts have this in common share its pages."""
 
     @classmethod
     def of(cls, keys: Tensor, values: Tensor, logits: Tensor) -> "Prefilled":
@@ -183,4 +198,4 @@ class Prefilled:
             .transpose(1, 2)
             for states in (keys, values)
         ]
-        return cls(paged[0].transpose(3, 4).contiguous(), paged[1].contiguous(), logits.clone())
+        return cls(paged[0].transpose(3, 4).contiguous(), paged[1].contiguous(), length, logits.clone())

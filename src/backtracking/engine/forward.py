@@ -9,8 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from backtracking.engine.attention import DecodePass, PromptPass, attention_refusal
+from backtracking.engine.attention import PromptPass, attention_refusal
+from backtracking.engine.books import PassSize
 from backtracking.engine.cache import PagedCache, Prefilled, PromptCache
+from backtracking.engine.lines import DecodePass
+from backtracking.engine.pages import PAGE
 from backtracking.errors import is_out_of_memory
 from backtracking.model.loading import LoadedModel
 
@@ -74,7 +77,7 @@ def decode_pass(
     model: LoadedModel, cache: PagedCache, tokens: NDArray[np.int64], positions: NDArray[np.int64]
 ) -> Tensor:
     """Feed one token to each of the first rows of the cache; logits [rows, vocabulary]."""
-    numbers = StepNumbers.of(cache, tokens, positions, cache.table.extent)
+    numbers = StepNumbers.of(cache, tokens, positions, cache.books.size)
     return model_step(model, cache, numbers.to(model.device))
 
 
@@ -84,41 +87,42 @@ class StepNumbers:
 
     packed: Tensor
     rows: int
-    extent: int
+    size: PassSize
 
     @classmethod
     def of(
-        cls, cache: PagedCache, tokens: NDArray[np.int64], positions: NDArray[np.int64], extent: int
+        cls, cache: PagedCache, tokens: NDArray[np.int64], positions: NDArray[np.int64], size: PassSize
     ) -> Self:
-        """For a pass over `extent` pages of the cache, which may be more than are given out."""
-        rows = len(tokens)
-        layout = cache.table.layout(rows, extent)
+        """For a pass over so many pages of the cache, which may be more than are given out."""
+        rows, books = len(tokens), cache.books
+        layout = books.layout(positions, size)
+        offsets = (positions - books.begins[:rows]) % PAGE
         parts = (
-            tokens, positions, cache.table.newest[:rows],
-            layout.owners, layout.starts, layout.order, layout.counts,
+            tokens, positions, books.own.newest[:rows], offsets,
+            layout.counts, layout.rows, layout.ranks, layout.starts, layout.ends,
         )  # fmt: skip
-        return cls(torch.from_numpy(np.concatenate(parts)), rows, extent)
+        return cls(torch.from_numpy(np.concatenate(parts)), rows, size)
 
     def to(self, device: torch.device) -> Self:
         """The same on a device."""
         return replace(self, packed=self.packed.to(device))
 
     def unpacked(self) -> tuple[Tensor, ...]:
-        """Tokens, positions and written pages by row; the four parts of the layout."""
-        rows, extent = self.rows, self.extent
-        return torch.split(self.packed, [rows, rows, rows, extent, extent, extent, rows + 1])
+        """Tokens, positions, written pages and places in them by row; then the layout."""
+        rows, pairs = self.rows, self.size.pairs
+        return torch.split(self.packed, [rows] * 4 + [rows + 1] + [pairs] * 4)
 
 
 def model_step(model: LoadedModel, cache: PagedCache, numbers: StepNumbers) -> Tensor:
     """`decode_pass` on numbers that are in place already; nothing here waits for the device."""
-    tokens, positions, pages, owners, starts, order, counts = numbers.unpacked()
-    cache.set_pass(pages, positions, numbers.extent)
+    tokens, positions, pages, offsets, *layout = numbers.unpacked()
+    cache.set_pass(pages, offsets)
     logits: Tensor = model.model(
         input_ids=tokens[:, None],
         position_ids=positions[:, None],
         past_key_values=cache,
         use_cache=True,
-        engine_pass=DecodePass(positions, owners, starts, order, counts),
+        engine_pass=DecodePass(numbers.size, positions, *layout),
     ).logits
     return logits[:, 0]
 
@@ -157,9 +161,10 @@ def check_numbers(model: LoadedModel) -> None:
         packed = PackedPrompts.of([row[:-2] for row in ids])
         read = prompt_pass(model, packed)
         cache = PagedCache(read[0], MIN_ROWS)
-        cache.reserve(len(read), most=len(read))
+        cache.reserve(len(read), read, most=len(read))
         for slot, prompt in enumerate(read):
-            cache.fill(slot, prompt)
+            cache.join(slot, prompt)
+        cache.books.own.give(range(len(read)))
         logits = [torch.stack([prompt.logits for prompt in read])]
         for back in (2, 1):
             tokens, positions = np.zeros((2, MIN_ROWS), dtype=np.int64)

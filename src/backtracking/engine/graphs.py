@@ -1,4 +1,4 @@
-"""Decoding passes as replayed CUDA graphs: one per number of pages, gates in static buffers.
+"""Decoding passes as replayed CUDA graphs: one per size of a pass, gates in static buffers.
 
 Cache, gates and numbers of a pass keep their addresses, so a change of rows or conditions is a copy into
 buffers and never a new capture; only a pass over more pages, a grown cache, a newly hooked module or a batch
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from backtracking.engine.books import PassSize
 from backtracking.engine.cache import PagedCache
 from backtracking.engine.forward import MIN_ROWS, StepNumbers, decode_pass, model_step
 from backtracking.model.hooks import GateHooks
@@ -53,7 +54,7 @@ class GraphedDecoder(EagerDecoder):
     def __init__(self, model: LoadedModel, hooks: GateHooks, rows: int) -> None:
         super().__init__(model, hooks)
         self._rows = self._most = rows
-        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, StepNumbers, Tensor]] = {}
+        self._graphs: dict[PassSize, tuple[torch.cuda.CUDAGraph, StepNumbers, Tensor]] = {}
         self._captured_for: tuple[int, ...] | None = None
         self._can_capture = True
 
@@ -82,18 +83,18 @@ class GraphedDecoder(EagerDecoder):
         if self._captured_for != needed:
             self._graphs.clear()
             self._captured_for = needed
-        extent = min(bucket(cache.table.extent), cache.capacity)
-        numbers = StepNumbers.of(cache, tokens, positions, extent)
-        if extent not in self._graphs:
+        size = rounded_up(cache.books.size, cache.capacity)
+        numbers = StepNumbers.of(cache, tokens, positions, size)
+        if size not in self._graphs:
             try:
-                self._graphs[extent] = self._capture(cache, numbers.to(self.model.device))
+                self._graphs[size] = self._capture(cache, numbers.to(self.model.device))
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
                 self._can_capture = False
                 warnings.warn(f"no CUDA graphs, so decoding is slower: {error}", RuntimeWarning, stacklevel=2)
                 return super().step(cache, tokens, positions, conditions, is_active)
-        graph, static, logits = self._graphs[extent]
+        graph, static, logits = self._graphs[size]
         static.packed.copy_(numbers.packed)
         graph.replay()
         return logits.clone()
@@ -115,9 +116,18 @@ class GraphedDecoder(EagerDecoder):
         return graph, numbers, logits
 
 
-def bucket(pages: int) -> int:
-    """Rounded up to few leading bits: by an eighth at most, and a few kinds of pass cover all numbers."""
-    step = 1 << max(pages.bit_length() - _LEADING_BITS, 0)
+def rounded_up(size: PassSize, capacity: int) -> PassSize:
+    """A size that holds the pass, and one of a few kinds."""
+    return PassSize(
+        prompt_pages=min(bucket(size.prompt_pages, 1), capacity),
+        own_pages=min(bucket(size.own_pages), capacity),
+        places=bucket(size.places, 1),
+    )
+
+
+def bucket(pages: int, leading_bits: int = _LEADING_BITS) -> int:
+    """Rounded up to few leading bits: four add an eighth at most, one makes powers of 2."""
+    step = 1 << max(pages.bit_length() - leading_bits, 0)
     return -(-pages // step) * step
 
 

@@ -1,17 +1,13 @@
-"""Which page of the cache belongs to which row: numbers only, no keys or values."""
+"""Which page of the cache belongs to whom: numbers only, no keys or values."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 PAGE = 64
 """Positions per page. A product over a page has one shape, whatever its row's length and neighbours."""
-_NOBODY = -1
-_OUT_OF_SIGHT = 1 << 40
-# A page that no row holds costs a pass as much as another; up to this share of them stay where they are.
-_HOLES = 1 / 16
+NOBODY = -1
 
 Numbers = NDArray[np.int64]
 
@@ -21,95 +17,74 @@ def pages_for(positions: int) -> int:
     return -(-positions // PAGE)
 
 
-@dataclass(frozen=True)
-class PageLayout:
-    """What a decoding pass needs to know of the pages, which it takes in the order in which they lie."""
-
-    owners: Numbers
-    """The row of each page; the last row stands in for nobody."""
-    starts: Numbers
-    """The position of each page's first entry; beyond every row's sight where nobody holds the page."""
-    order: Numbers
-    """The pages row by row, each row's by position, those of nobody at the end."""
-    counts: Numbers
-    """How many pages each row holds, and nobody, [rows + 1]."""
-
-
 class PageTable:
-    """The pages of every slot. Page 0 is nobody's: passes write there for slots without a row."""
+    """The pages of every holder. The first `kept` are nobody's, and stay so."""
 
-    def __init__(self, slots: int) -> None:
-        self._owners = np.full(1, _NOBODY, dtype=np.int64)
-        self._ranks = np.zeros(1, dtype=np.int64)
-        self.held = np.zeros(slots, dtype=np.int64)
-        """How many pages each slot has."""
-        self.newest = np.zeros(slots, dtype=np.int64)
-        """The last page of each slot, which its row writes."""
+    def __init__(self, holders: int, kept: int = 0) -> None:
+        self._kept = kept
+        self.owners = np.full(kept, NOBODY, dtype=np.int64)
+        """The holder of each page."""
+        self.ranks = np.zeros(kept, dtype=np.int64)
+        """Which of its holder's pages each one is."""
+        self.held = np.zeros(holders, dtype=np.int64)
+        """How many pages each holder has."""
+        self.newest = np.zeros(holders, dtype=np.int64)
+        """The last page of each holder."""
 
     @property
     def extent(self) -> int:
         """How many pages a pass runs over."""
-        return len(self._owners)
+        return len(self.owners)
 
     @property
     def used(self) -> int:
-        """How many pages rows hold."""
+        """How many pages have a holder."""
         return int(self.held.sum())
+
+    @property
+    def idle(self) -> int:
+        """How many pages can be given out before there are more."""
+        return self.extent - self._kept - self.used
 
     def extent_with(self, more: int) -> int:
         """The extent once so many more pages are given out."""
-        return max(self.extent, 1 + self.used + more)
+        return self.extent + max(more - self.idle, 0)
 
-    def give(self, slots: Sequence[int]) -> Numbers:
-        """One more page for each slot named, the first that are free."""
-        short = self.extent_with(len(slots)) - self.extent
-        self._owners = np.pad(self._owners, (0, short), constant_values=_NOBODY)
-        self._ranks = np.pad(self._ranks, (0, short))
-        pages = 1 + np.flatnonzero(self._owners[1:] == _NOBODY)[: len(slots)]
-        for page, slot in zip(pages.tolist(), slots, strict=True):
-            self._owners[page], self._ranks[page] = slot, self.held[slot]
-            self.held[slot] += 1
-            self.newest[slot] = page
+    def give(self, holders: Sequence[int]) -> Numbers:
+        """One more page for each holder named, the first that are free."""
+        short = self.extent_with(len(holders)) - self.extent
+        self.owners = np.pad(self.owners, (0, short), constant_values=NOBODY)
+        self.ranks = np.pad(self.ranks, (0, short))
+        pages = self._kept + np.flatnonzero(self.owners[self._kept :] == NOBODY)[: len(holders)]
+        for page, holder in zip(pages.tolist(), holders, strict=True):
+            self.owners[page], self.ranks[page] = holder, self.held[holder]
+            self.held[holder] += 1
+            self.newest[holder] = page
         return pages
 
-    def pages_of(self, slot: int) -> Numbers:
-        """The slot's pages, as they lie."""
-        return np.flatnonzero(self._owners == slot)
+    def pages_of(self, holder: int) -> Numbers:
+        """The holder's pages, as they lie."""
+        return np.flatnonzero(self.owners == holder)
 
-    def free(self, slot: int) -> None:
-        """Take all its pages from a slot."""
-        self._owners[self._owners == slot] = _NOBODY
-        self.held[slot] = self.newest[slot] = 0
+    def free(self, holder: int) -> None:
+        """Take all its pages from a holder."""
+        self.owners[self.owners == holder] = NOBODY
+        self.held[holder] = self.newest[holder] = 0
 
     def rename(self, source: int, target: int) -> None:
-        """A row goes to a free slot; its pages stay where they are."""
-        self._owners[self._owners == source] = target
+        """What one holder has goes to another that has nothing; the pages stay where they are."""
+        self.owners[self.owners == source] = target
         self.held[target], self.newest[target] = self.held[source], self.newest[source]
         self.held[source] = self.newest[source] = 0
 
-    def compact(self, holes: float = _HOLES) -> tuple[Numbers, Numbers]:
-        """Give up pages at the end where free ones are more than a share: which to copy, and where to."""
-        end = 1 + self.used
-        if self.extent - end <= holes * self.extent:
-            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-        sources = end + np.flatnonzero(self._owners[end:] != _NOBODY)
-        targets = 1 + np.flatnonzero(self._owners[1:end] == _NOBODY)
-        self._owners[targets], self._ranks[targets] = self._owners[sources], self._ranks[sources]
+    def compact(self) -> tuple[Numbers, Numbers]:
+        """Give up pages at the end where others are free: which to copy, and where to."""
+        end = self._kept + self.used
+        sources = end + np.flatnonzero(self.owners[end:] != NOBODY)
+        targets = self._kept + np.flatnonzero(self.owners[self._kept : end] == NOBODY)
+        self.owners[targets], self.ranks[targets] = self.owners[sources], self.ranks[sources]
         places = np.arange(self.extent)
         places[sources] = targets
         self.newest = places[self.newest]
-        self._owners, self._ranks = self._owners[:end], self._ranks[:end]
+        self.owners, self.ranks = self.owners[:end], self.ranks[:end]
         return sources, targets
-
-    def layout(self, rows: int, extent: int) -> PageLayout:
-        """The pages as a pass over `rows` rows and `extent` pages sees them."""
-        spare = extent - self.extent
-        owners = np.pad(self._owners, (0, spare), constant_values=_NOBODY)
-        ranks = np.pad(self._ranks, (0, spare))
-        free = owners == _NOBODY
-        return PageLayout(
-            owners=np.where(free, rows - 1, owners),
-            starts=np.where(free, _OUT_OF_SIGHT, ranks * PAGE),
-            order=np.lexsort((ranks, np.where(free, rows, owners))),
-            counts=np.append(self.held[:rows], free.sum()),
-        )

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from backtracking.model.hooks import GateHooks
 from backtracking.model.schedule import Positions
 
 _Ids = tuple[int, ...]
-_Key = tuple[_Ids, tuple[Intervention, ...]]
+Reading = tuple[_Ids, tuple[Intervention, ...]]
+"""A prompt, and the interventions that act on it: all that its keys and values depend on."""
 _PASS_TOKENS = 2048
 
 
@@ -22,7 +24,7 @@ class PromptReader:
 
     def __init__(self, table: GateTable, hooks: GateHooks, kept_tokens: int) -> None:
         self._table, self._hooks, self._kept_tokens = table, hooks, kept_tokens
-        self._kept: OrderedDict[_Key, Prefilled] = OrderedDict()
+        self._kept: OrderedDict[Reading, Prefilled] = OrderedDict()
 
     def read(self, wanted: Sequence[tuple[_Ids, int]]) -> list[Prefilled]:
         """What each (prompt, condition row) leaves behind, read now or remembered."""
@@ -30,9 +32,8 @@ class PromptReader:
         known = {key: self._kept[key] for key in keys if key in self._kept}
         rows = {key: row for key, (_, row) in zip(keys, wanted, strict=True) if key not in known}
         for pack in _packs(list(rows)):
-            known.update(
-                zip(pack, self._pass([key[0] for key in pack], [rows[key] for key in pack]), strict=True)
-            )
+            prompts = self._pass([key[0] for key in pack], [rows[key] for key in pack])
+            known.update({k: replace(prompt, reading=k) for k, prompt in zip(pack, prompts, strict=True)})
         for key in keys:
             self._kept[key] = known[key]
             self._kept.move_to_end(key)
@@ -54,9 +55,9 @@ class PromptReader:
         return result
 
 
-def _packs(keys: list[_Key]) -> list[list[_Key]]:
+def _packs(keys: list[Reading]) -> list[list[Reading]]:
     """Groups of prompts that fit one pass."""
-    packs: list[list[_Key]] = []
+    packs: list[list[Reading]] = []
     room = 0
     for key in keys:
         if len(key[0]) > room:

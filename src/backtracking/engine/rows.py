@@ -137,9 +137,9 @@ class Draft:
         self._loop = None if params.loop is None else LoopWatch(params.loop.window, params.loop.repeats)
 
     @property
-    def most_positions(self) -> int:
-        """How many positions the row can come to take."""
-        return len(self.row.prompt.ids) + self._budget
+    def most_own_positions(self) -> int:
+        """How many positions behind its prompt the row can come to take."""
+        return self._budget
 
     def push(self, token: int, reading: TokenReading = NOT_READ) -> None:
         """Add the chosen token, or the given one in its place, and see whether it ends the row."""
