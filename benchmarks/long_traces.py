@@ -1,12 +1,13 @@
 """Long traces: what rows of very different lengths cost in memory, time and idle slots.
 
-    OMP_NUM_THREADS=1 python -P benchmarks/long_traces.py [--parts memory,queue,steps]
+    OMP_NUM_THREADS=1 python -P benchmarks/long_traces.py [--parts memory,queue,steps,stopped]
 
 Lengths are drawn as a reasoning model's: median 900 tokens, 5% at the cap of 8,192. `memory` and `queue` keep
 the books of a whole run (256 slots; keys and values of 28 layers with 2 key heads of width 128 in bfloat16)
 without a model; `steps` times decoding passes of a random model of that depth and smaller width, in processor
-time and in turns. "Slots" are what pages replaced: every row as long as the longest at the time, grown by a
-half when it is too short (as on a GPU) or to the next 32 (as on a CPU).
+time and in turns; `stopped` makes rows with it, and takes them up again at their last token. "Slots" are what
+pages replaced: every row as long as the longest at the time, grown by a half when it is too short (as on a
+GPU) or to the next 32 (as on a CPU).
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -24,11 +26,12 @@ from backtracking.engine import prompts
 from backtracking.engine.batched import run_turns
 from backtracking.engine.books import PageBooks
 from backtracking.engine.cache import Prefilled
-from backtracking.engine.generate import Prompt, Row, SamplingParams
+from backtracking.engine.generate import Prompt, Row, SamplingParams, generate_rows
 from backtracking.engine.pages import PAGE
-from backtracking.engine.rows import long_first
+from backtracking.engine.rows import Begun, long_first
 from backtracking.model.gates import GateTable
 from backtracking.model.loading import LoadedModel
+from backtracking.run.records import GenerationRecord
 
 MEDIAN, CAP, SHARE_AT_CAP = 900, 8192, 1.645
 PROMPT, SLOTS = 120, 256
@@ -202,6 +205,37 @@ def _passes(model: LoadedModel, batch: Sequence[int], turns: int = 4) -> Iterato
         yield time.process_time() - start
 
 
+def stopped(model: LoadedModel, rounds: int, count: int = 16, tokens: int = 1000) -> dict[str, float]:
+    """What it takes to make rows, and to go on with them where they were stopped at their last token."""
+    sampling = SamplingParams(tokens, temperature=1.0, top_p=0.95, logprobs=True)
+    rows = [Row(Prompt(str(number), "v", "", (5,) * PROMPT), 0) for number in range(count)]
+
+    def seconds(some: list[Row]) -> tuple[float, list[GenerationRecord]]:
+        start = time.process_time()
+        records = list(generate_rows(model, some, sampling, seed=0, slots=count))
+        return time.process_time() - start, records
+
+    spent: dict[str, list[float]] = {"made": [], "taken up": []}
+    for _ in range(rounds):
+        made, records = seconds(rows)
+        by_row = {record.id: record for record in records}
+        begun = [replace(row, begun=_begun(by_row[row.id])) for row in rows]
+        taken_up, again = seconds(begun)
+        assert {r.id: (r.completion_ids, r.logprobs) for r in again} == {
+            r.id: (r.completion_ids, r.logprobs) for r in records
+        }
+        spent["made"].append(made)
+        spent["taken up"].append(taken_up)
+    seconds_of = {name: float(np.median(values)) for name, values in spent.items()}
+    return seconds_of | {"share": seconds_of["taken up"] / seconds_of["made"]}
+
+
+def _begun(record: GenerationRecord) -> Begun:
+    """All of a row but its last token."""
+    readings = tuple((logprob, None) for logprob in record.logprobs or ())
+    return Begun(tuple(record.completion_ids[:-1]), readings[:-1])
+
+
 def made_up(model: LoadedModel) -> None:
     """Reading a prompt of thousands of tokens is not what is timed: any keys and values will do."""
 
@@ -218,7 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--parts", default="memory,queue,steps")
+    parser.add_argument("--parts", default="memory,queue,steps,stopped")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
@@ -227,9 +261,11 @@ def main() -> None:
     for name, part in (("memory", memory), ("queue", queue)):
         if name in parts:
             found[name] = part(np.random.default_rng(asked.seed))
+    torch.set_num_threads(1)
+    model = model_of_depth()
+    if "stopped" in parts:
+        found["stopped"] = stopped(model, asked.rounds)
     if "steps" in parts:
-        torch.set_num_threads(1)
-        model = model_of_depth()
         made_up(model)
         found["steps"] = steps(np.random.default_rng(asked.seed), model, asked.rounds)
     print(json.dumps(found, indent=2))

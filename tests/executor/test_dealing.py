@@ -91,3 +91,15 @@ def test_an_overdue_item_goes_to_an_idle_worker_and_counts_once():
     assert dealing.finish("idle", 0, 40.0)
     assert not dealing.finish("slow", 0, 41.0)
     assert dealing.is_over
+
+
+def test_what_a_lost_worker_had_begun_is_dealt_as_far_as_it_was():
+    dealing = Dealing(["a", "b", "c"])
+    dealing.join("first")
+    assert dealing.deal("first", 3, 0.0) == [(0, "a"), (1, "b"), (2, "c")]
+    assert dealing.take_up_at(1, "b, half done")
+    assert dealing.finish("first", 2, 1.0)
+    assert not dealing.take_up_at(2, "c, half done")
+    dealing.lose("first")
+    dealing.join("second")
+    assert dealing.deal("second", 3, 2.0) == [(0, "a"), (1, "b, half done")]

@@ -3,6 +3,7 @@
 import pytest
 
 from backtracking.engine.executor.feed import Failure, Session
+from backtracking.engine.executor.work import Underway
 from backtracking.engine.generate import Completing, Prompt, Row, SamplingParams, generate_rows
 from backtracking.errors import UserError
 from tests.engine.tiny import tiny
@@ -42,6 +43,22 @@ def test_results_come_while_items_are_given():
     results, failure = through(session, range(50))
     assert failure is None
     assert results == {place: 2 * place for place in range(50)}
+    assert session.end(5.0)
+
+
+def test_what_is_underway_is_told_and_stays_in_the_making():
+    class Slowly(Doubling):
+        def __call__(self, model, items):
+            for place, result in super().__call__(model, items):
+                yield place, Underway(result)
+                yield place, result
+
+    session = Session(Slowly(), None)
+    results = session.exchange([(0, 1)], may_ask=False, patience=5.0).results
+    if len(results) < 2:
+        results += session.exchange([], may_ask=False, patience=5.0).results
+    assert results == [(0, Underway(2)), (0, 2)]
+    assert session._in_the_making == 0
     assert session.end(5.0)
 
 

@@ -104,7 +104,10 @@ def test_workers_write_the_same_rows(workers, address, tmp_path, local_rows):
     assert record.executors == {f"ray, {workers} worker{'s' * (workers > 1)}": 24}
 
 
-def test_a_killed_worker_leaves_no_trace_in_the_rows(address, tmp_path, local_rows):
+@pytest.mark.parametrize("kept_every", [512, 8])
+def test_a_killed_worker_leaves_no_trace_in_the_rows(address, tmp_path, local_rows, kept_every, monkeypatch):
+    """Another goes on with its rows, from the beginning or from where they were kept."""
+    monkeypatch.setattr("backtracking.engine.generate.KEPT_EVERY", kept_every)
     killed = []
     rows, record = generated(tmp_path / "run", *on_ray(address, 2), watch=lambda on: killing(on, killed))
     assert killed

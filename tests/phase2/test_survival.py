@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from backtracking.config.phase2 import Subset
+from backtracking.engine.batched import Batch
 from backtracking.errors import UserError
 from backtracking.interventions import BASELINE_ARM, Intervention
 from backtracking.measurements.hook_debug import add_start
@@ -118,6 +119,31 @@ def test_hook_counts_hold_what_interrupted_starts_did(tmp_path, engine):
     run_subset_sweep(job, SUBSETS)
     not_by_arm = {"seq_len_distribution": None}
     assert kept | not_by_arm == whole | not_by_arm
+
+
+def test_long_rows_of_an_interrupted_sweep_go_on_in_the_middle(tmp_path, monkeypatch):
+    """Same rows, same counts of the hooks, and fewer turns; an arm that was whole leaves nothing behind."""
+    model = world.random_model()
+    whole = run_subset_sweep(world.job(model, tmp_path / "whole"), SUBSETS)
+    turn, turns = Batch.turn, []
+
+    def counted(self, queue):
+        turns.append(None)
+        if len(turns) == 10:
+            raise CutOffError
+        return turn(self, queue)
+
+    monkeypatch.setattr(Batch, "turn", counted)
+    monkeypatch.setattr("backtracking.engine.generate.KEPT_EVERY", 3)
+    job = world.job(model, tmp_path / "parts")
+    with pytest.raises(CutOffError):
+        run_subset_sweep(job, SUBSETS)
+    begun = list(job.folder.glob("*.unfinished/*.json"))
+    assert begun
+    result = run_subset_sweep(job, SUBSETS)
+    assert result.table.equals(whole.table)
+    assert result.hook_debug["matches_schedule"], result.hook_debug["differences"]
+    assert not list(job.folder.glob("*.unfinished"))
 
 
 def test_rows_of_a_killed_start_are_missed_in_the_counts(tmp_path):

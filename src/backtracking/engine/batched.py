@@ -6,7 +6,6 @@ without holes.
 """
 
 import itertools
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -27,6 +26,8 @@ from backtracking.engine.forward import (
 from backtracking.engine.graphs import make_decoder
 from backtracking.engine.pages import pages_for
 from backtracking.engine.prompts import PromptReader
+from backtracking.engine.queue import RowQueue
+from backtracking.engine.replay import replay, tokens_at_once
 from backtracking.engine.rows import Draft, Row, token_budget
 from backtracking.engine.sampling import SamplingParams, choose
 from backtracking.engine.sizing import choose_slots
@@ -51,14 +52,20 @@ def run_batched(
     slots: int | Literal["auto"],
     table: GateTable,
     ledger: Ledger,
-) -> Iterator[GenerationRecord]:
-    """Complete rows side by side; records come in the order in which rows end."""
+    keep_every: int | None = None,
+) -> Iterator[GenerationRecord | Row]:
+    """Complete rows side by side; records come in the order in which rows end.
+
+    Between them come unfinished rows as they stand, each whenever it has `keep_every` more tokens.
+    """
     turns = run_turns(model, rows, params, seed=seed, slots=slots, table=table)
     with closing(turns):
         for batch, ended in turns:
             for draft in ended:
                 batch.count(draft, ledger)
                 yield draft.record(model, params)
+            if keep_every is not None:
+                yield from (d.as_it_stands for d in batch.drafts if len(d.tokens) % keep_every == 0)
 
 
 def run_turns(
@@ -77,7 +84,7 @@ def run_turns(
         attention = AttentionSwitch(model)
         with torch.inference_mode(), attention.on():
             check_numbers(model)
-        queue = _Queue(_in_reach(rows, model, params))
+        queue = RowQueue(_in_reach(rows, model, params))
         batch: Batch | None = None
         while queue.peek() is not None or (batch is not None and batch.active):
             if batch is None:
@@ -94,7 +101,7 @@ def run_turns(
         hooks.remove()
 
 
-def _likely(queue: "_Queue", table: GateTable, params: SamplingParams) -> int:
+def _likely(queue: RowQueue, table: GateTable, params: SamplingParams) -> int:
     """How many positions each of the first rows may take: its own, and its share of the prompts they read."""
     first = queue.ahead(MIN_ROWS)
     prompts = {(row.prompt.ids, table.prompt_interventions(table.add(row.condition))) for row in first}
@@ -108,42 +115,6 @@ def _in_reach(rows: Iterable[Row | None], model: LoadedModel, params: SamplingPa
         if row is not None:
             check_length(model, len(row.prompt.ids) + token_budget(row, model, params) - 1)
         yield row
-
-
-class _Queue:
-    """Rows to come; rows that had to make room come back to its front.
-
-    None in the source says that there is no row just now, while others are in the making. An error in the
-    source ends the queue and is kept, so that the rows before it can finish.
-    """
-
-    def __init__(self, rows: Iterable[Row | None]) -> None:
-        self._rows = iter(rows)
-        self._waiting: deque[Row] = deque()
-        self.error: Exception | None = None
-
-    def peek(self) -> Row | None:
-        if not self._waiting and self.error is None:
-            try:
-                self._waiting.extend(row for row in itertools.islice(self._rows, 1) if row is not None)
-            except Exception as error:  # whatever it is, it is raised in the end
-                self.error = error
-        return self._waiting[0] if self._waiting else None
-
-    def ahead(self, most: int) -> list[Row]:
-        """The first rows, which stay in the queue."""
-        taken = self.take(most)
-        self.put_back(taken)
-        return taken
-
-    def take(self, most: int) -> list[Row]:
-        taken: list[Row] = []
-        while len(taken) < most and self.peek() is not None:
-            taken.append(self._waiting.popleft())
-        return taken
-
-    def put_back(self, rows: Iterable[Row]) -> None:
-        self._waiting.extendleft(reversed(list(rows)))
 
 
 class Batch:
@@ -196,7 +167,7 @@ class Batch:
         """How many slots hold a row that goes on."""
         return len(self.drafts)
 
-    def turn(self, queue: _Queue) -> list[Draft]:
+    def turn(self, queue: RowQueue) -> list[Draft]:
         """Fill the free slots, feed every row one token; the rows that ended."""
         ended: list[Draft] = []
         while self.active < self.limit and queue.peek() is not None:
@@ -207,6 +178,8 @@ class Batch:
                 self._make_room(queue)
             else:
                 ended += finished
+        while self._in_memory(self._catch_up) is None:
+            self._make_room(queue)
         if self.active:
             finished = self._in_memory(self._advance)
             if finished is None:
@@ -233,8 +206,10 @@ class Batch:
         conditions = [self.table.add(row.condition) for row in rows]
         prefilled = self._reader.read([(row.prompt.ids, c) for row, c in zip(rows, conditions, strict=True)])
         drafts = [Draft(row, self.model, self.params, self.seed) for row in rows]
-        logits = torch.stack([prompt.logits for prompt in prefilled])
-        self._choose(logits, drafts, np.asarray(conditions))
+        new = [i for i, draft in enumerate(drafts) if not draft.tokens]
+        if new:
+            logits = torch.stack([prefilled[i].logits for i in new])
+            self._choose(logits, [drafts[i] for i in new], np.asarray(conditions)[new])
         if self._cache is None:
             self._cache = PagedCache(prefilled[0], len(self._tokens))
         going_on = [draft.finish_reason is None for draft in drafts]
@@ -260,13 +235,47 @@ class Batch:
         self._note_token(slot)
 
     def _note_token(self, slot: int) -> None:
-        """The row's newest token is what its next pass is fed."""
-        draft = self.drafts[slot]
-        self._tokens[slot] = draft.tokens[-1]
-        self._positions[slot] += 1
+        """The first of the row's tokens that was not fed yet is what its next pass is fed."""
         self._steps[slot] += 1
-        if self.table.phrases and ends_with_onset(draft.tokens, self.table.phrases):
+        self._tokens[slot] = self.drafts[slot].tokens[self._steps[slot] - 1]
+        self._positions[slot] += 1
+        if self._ends_onset(slot, self._steps[slot]):
             self._onset_seen[slot] = True
+
+    def _ends_onset(self, slot: int, length: int) -> bool:
+        """Whether so many of the row's tokens end with an onset phrase."""
+        if not self.table.phrases:
+            return False
+        first = max(0, length - max(map(len, self.table.phrases)))
+        return ends_with_onset(self.drafts[slot].tokens[first:length], self.table.phrases)
+
+    def _catch_up(self) -> list[Draft]:
+        """Feed rows that were taken up all tokens that they have but the last."""
+        for slot, draft in enumerate(self.drafts):
+            while (behind := len(draft.tokens) - int(self._steps[slot])) > 0:
+                self._replay(slot, behind)
+        return []
+
+    def _replay(self, slot: int, most: int) -> None:
+        """Feed a row up to so many of the tokens that it has, in one pass, as decoding would have."""
+        assert self._cache is not None
+        books = self._cache.books
+        step, first = int(self._steps[slot]), int(self._positions[slot])
+        count = min(most, tokens_at_once(self.model, self._cache, slot))
+        if (missing := books.missing(slot, first + count)) > 0:
+            self._reserve(missing)
+            books.own.give([slot] * missing)
+        lengths = range(step, step + count)
+        seen = self._onset_seen[slot] | np.logical_or.accumulate([self._ends_onset(slot, n) for n in lengths])
+        known = Positions(
+            tokens=np.asarray([self.drafts[slot].tokens[n - 1] for n in lengths])[:, None],
+            steps=np.asarray(lengths)[:, None],
+            onset_seen=seen[:, None],
+        )
+        held = replay(self.model, self.hooks, self._cache, slot, self._conditions[slot], known, first)
+        self._note_held(slice(slot, slot + 1), count, held.sum(axis=0, keepdims=True))
+        for _ in lengths:
+            self._note_token(slot)
 
     def _reserve(self, pages: int, joining: Sequence[Draft] = (), prompts: Iterable[Prefilled] = ()) -> None:
         """Make sure that rows can be given so many more pages, and that others can join."""
@@ -297,19 +306,19 @@ class Batch:
             self._cache, self._tokens[:padded], self._positions[:padded], self._conditions[:padded], is_active
         )
         self._choose(logits[:rows], self.drafts, self._conditions[:rows])
-        self._note_held(np.asarray(is_active[:rows].any(axis=1)))
+        self._note_held(slice(rows), 1, np.asarray(is_active[:rows].any(axis=1)))
         ended = [slot for slot, draft in enumerate(self.drafts) if draft.finish_reason is not None]
         for slot in range(rows):
             if self.drafts[slot].finish_reason is None:
                 self._note_token(slot)
         return [self._leave(slot) for slot in reversed(ended)]
 
-    def _note_held(self, held: np.ndarray) -> None:
-        """Count the schedules, [rows, schedules], that held in a decoding pass."""
+    def _note_held(self, slots: slice, passes: int, held: np.ndarray) -> None:
+        """Count passes, and in how many of them each schedule held, [slots, schedules]."""
         if (missing := held.shape[1] - self._held.shape[1]) > 0:
             self._held = np.pad(self._held, ((0, 0), (0, missing)))
-        self._passes[: len(held)] += 1
-        self._held[: len(held)] += held
+        self._passes[slots] += passes
+        self._held[slots] += held
 
     def count(self, draft: Draft, ledger: Ledger) -> None:
         """Enter a finished row's passes; those of rows that never finish are in no file and no ledger."""
@@ -352,8 +361,8 @@ class Batch:
             array[last] = 0
         return draft
 
-    def _make_room(self, queue: _Queue) -> None:
-        """Out of memory: halve the rows; those with the fewest tokens start again, and come out the same."""
+    def _make_room(self, queue: RowQueue) -> None:
+        """Out of memory: halve the rows; those with the fewest tokens are taken up again later."""
         self.limit = max(self.limit // 2, 1)
         self._patience = self._until_more = max(2 * self._patience, 2 * self.limit)
         dropped: list[Row] = []
@@ -361,7 +370,7 @@ class Batch:
             assert self._cache is not None
             youngest = min(range(self.active), key=lambda slot: len(self.drafts[slot].tokens))
             self._cache.wipe(youngest)
-            dropped.append(self._leave(youngest).row)
+            dropped.append(self._leave(youngest).as_it_stands)
         queue.put_back(dropped)
         # Kept prompts and captured graphs go first: to shrink the cache takes memory too.
         self._reader.forget()

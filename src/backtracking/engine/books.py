@@ -111,6 +111,18 @@ class PageBooks:
         room = self.begins[: len(positions)] + self.own.held[: len(positions)] * PAGE
         return np.flatnonzero(positions >= room).tolist()
 
+    def missing(self, slot: int, position: int) -> int:
+        """How many more pages a row takes up to a position."""
+        return pages_for(position - int(self.begins[slot])) - int(self.own.held[slot])
+
+    def own_pages(self, slot: int) -> Numbers:
+        """A row's own pages by position."""
+        return self.own.in_order(slot)
+
+    def prompt_pages(self, slot: int) -> Numbers:
+        """The pages of its prompt that it reads, by position."""
+        return ~self.prompts.in_order(self.readers.group_of(slot))
+
     @property
     def size(self) -> PassSize:
         """The size of a pass over all pages."""

@@ -77,7 +77,7 @@ class _PagedLayer(_Layer):
         keys, values = cache.keys[self._index], cache.values[self._index]
         keys[cache.pages, :, :, cache.offsets] = key_states[:, :, 0]
         values[cache.pages, :, cache.offsets] = value_states[:, :, 0]
-        return keys, values
+        return (keys, values) if cache.taken is None else (keys[cache.taken], values[cache.taken])
 
 
 class PagedCache(Cache):  # type: ignore[misc]
@@ -96,15 +96,16 @@ class PagedCache(Cache):  # type: ignore[misc]
         self.version = 0
         """Changes when memory moves."""
         self.pages = self.offsets = torch.zeros(0, dtype=torch.long)
+        self.taken: Tensor | None = None
 
     @property
     def capacity(self) -> int:
         """How many pages there is memory for."""
         return min(len(tensor) for tensor in (*self.keys, *self.values))
 
-    def set_pass(self, pages: Tensor, offsets: Tensor) -> None:
-        """Which page each row writes in the next pass, and where in it."""
-        self.pages, self.offsets = pages, offsets
+    def set_pass(self, pages: Tensor, offsets: Tensor, taken: Tensor | None = None) -> None:
+        """Which page each row writes in the next pass, and where in it; which pages it reads, if not all."""
+        self.pages, self.offsets, self.taken = pages, offsets, taken
 
     def reserve(self, own: int, joining: Iterable["Prefilled"] = (), *, most: int) -> None:
         """Make sure that rows can be given so many pages, and that rows of these prompts can join.

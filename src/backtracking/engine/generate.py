@@ -16,16 +16,18 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from backtracking.engine.batched import run_batched
-from backtracking.engine.executor.work import HERE, Executor
+from backtracking.engine.executor.work import HERE, Executor, Underway
 from backtracking.engine.reference import run_reference
 from backtracking.engine.rows import Prompt, Row, checked_rows
 from backtracking.engine.sampling import SamplingParams
+from backtracking.engine.taking_up import Completed, finished, taken_up
 from backtracking.errors import UserError
 from backtracking.model.gates import GateTable
 from backtracking.model.ledger import Ledger, label
 from backtracking.model.loading import LoadedModel
 from backtracking.run.progress import Bar
 from backtracking.run.records import GenerationRecord
+from backtracking.run.unfinished import KEPT_EVERY, Unfinished
 from backtracking.text.triggers import Phrase
 
 __all__ = ["Prompt", "Row", "SamplingParams", "generate_rows"]
@@ -43,12 +45,14 @@ class Completing:
     onset_phrases: Collection[Phrase] = ()
     counts: bool = True
     """Whether what hooks do is counted."""
+    keep_every: int | None = None
+    """After how many tokens a row is handed out as it stands; none: never."""
 
     ahead: ClassVar[int] = 16
 
     def __call__(
         self, model: LoadedModel, rows: Iterable[tuple[int, Row] | None]
-    ) -> Iterator[tuple[int, "Completed"]]:
+    ) -> "Iterator[tuple[int, Completed | Underway]]":
         places: defaultdict[RowKey, deque[int]] = defaultdict(deque)
 
         def noted() -> Iterator[Row | None]:
@@ -58,21 +62,17 @@ class Completing:
                 yield None if numbered is None else numbered[1]
 
         table, ledger = GateTable(model, self.vectors, self.onset_phrases), Ledger(self.counts)
-        run = run_reference if self.engine == "reference" else partial(run_batched, slots=self.slots)
+        batched = partial(run_batched, slots=self.slots, keep_every=self.keep_every)
+        run = run_reference if self.engine == "reference" else batched
         for record in run(model, noted(), self.sampling, seed=self.seed, table=table, ledger=ledger):
+            if isinstance(record, Row):
+                yield places[_key_of_row(record)][0], Underway(record)
+                continue
             waiting = places[key := _key_of_record(record)]
             place = waiting.popleft()
             if not waiting:
                 del places[key]
             yield place, Completed(record, ledger.take())
-
-
-@dataclass(frozen=True)
-class Completed:
-    """A finished row, and what the hooks did for it."""
-
-    record: GenerationRecord
-    ledger: Ledger
 
 
 RowKey = tuple[str, str, int, str, int | None]
@@ -100,11 +100,13 @@ def generate_rows(
     vectors: Mapping[str, Tensor] | None = None,
     onset_phrases: Collection[Phrase] = (),
     executor: Executor = HERE,
+    unfinished: Mapping[str, Unfinished] | None = None,
 ) -> Iterator[GenerationRecord]:
     """Complete every row and yield it when it finishes; `rows` is read only as slots become free.
 
     Rows of a known number are checked as a whole before the first one starts. Where they come one by one, an
-    error in one of them is raised when the rows before it have finished.
+    error in one of them is raised when the rows before it have finished. Rows that `unfinished` holds, by
+    condition, are taken up where they stand, and long ones are kept there on their way.
     """
     if slots != "auto" and slots < 1:
         raise UserError(f"slots: {slots} rows side by side is not a batch", next_step="give 1 or more")
@@ -114,17 +116,22 @@ def generate_rows(
     if isinstance(rows, Sized):
         deque(checked, maxlen=0)
         checked = rows  # made once more, where they are made when they are looked at
-    work = Completing(sampling, seed, slots, engine, vectors or {}, tuple(onset_phrases), ledger.enabled)
-    return _watched(executor.run(model, work, checked, progress), table, ledger, progress)
+    unfinished = unfinished or {}
+    keep_every = KEPT_EVERY if unfinished else None
+    work = Completing(
+        sampling, seed, slots, engine, vectors or {}, tuple(onset_phrases), ledger.enabled, keep_every
+    )
+    made = executor.run(model, work, taken_up(checked, unfinished), progress)
+    return _watched(finished(made, unfinished), table, ledger, progress)
 
 
 def _watched(
-    made: Iterator[tuple[int, Completed]], table: GateTable, ledger: Ledger, bar: Bar | None
+    made: Iterator[Completed], table: GateTable, ledger: Ledger, bar: Bar | None
 ) -> Iterator[GenerationRecord]:
     """Tell the ledger what each row did and what it must have cost, and the bar how the run goes."""
     start = time.monotonic()
     tokens = cut = 0
-    for _, completed in made:
+    for completed in made:
         record = completed.record
         condition = label(record.condition, record.draw)
         ledger.add(completed.ledger)

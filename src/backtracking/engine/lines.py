@@ -11,7 +11,7 @@ from backtracking.engine.pages import PAGE
 
 # Products of a page and at least this many lines treat each line the same, in whatever place and however many
 # there are: smaller ones go through other kernels that round differently. So a prompt's readers may change.
-_LEAST_LINES = 4
+LEAST_LINES = 4
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Lines:
         prompts, own = self._at.size.prompt_pages, self._at.size.own_pages
         of_prompts = self._heads * prompts * self._at.size.places
         result = lines.new_empty((len(lines), pages.shape[3]))
-        _multiply(lines[:of_prompts], pages[len(pages) - prompts :], result[:of_prompts], _LEAST_LINES)
+        _multiply(lines[:of_prompts], pages[len(pages) - prompts :], result[:of_prompts], LEAST_LINES)
         _multiply(lines[of_prompts:], pages[:own], result[of_prompts:])
         return result
 

@@ -66,6 +66,11 @@ class PageTable:
         """The holder's pages, as they lie."""
         return np.flatnonzero(self.owners == holder)
 
+    def in_order(self, holder: int) -> Numbers:
+        """The holder's pages by rank."""
+        pages = self.pages_of(holder)
+        return pages[np.argsort(self.ranks[pages])]
+
     def free(self, holder: int) -> None:
         """Take all its pages from a holder."""
         self.owners[self.owners == holder] = NOBODY

@@ -65,6 +65,10 @@ class Readers:
             del self._groups[reading]
         return last
 
+    def group_of(self, slot: int) -> int:
+        """The group that a row is in."""
+        return int(self._places[slot, 0])
+
     def rename(self, source: int, target: int) -> None:
         """A row goes to another slot."""
         self._put(target, *self._places[source].tolist())

@@ -6,6 +6,7 @@ is held to.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from weakref import WeakSet
 
@@ -19,7 +20,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from backtracking.engine.rows import Draft, Row
+from backtracking.engine.rows import Begun, Draft, Row
 from backtracking.engine.sampling import SamplingParams, choose
 from backtracking.errors import UserError, is_out_of_memory
 from backtracking.model.bans import Bans
@@ -117,7 +118,7 @@ def run_reference(
     """Complete rows one after the other."""
     _check_generates(model)
     for row in filter(None, rows):
-        draft = Draft(row, model, params, seed)
+        draft = Draft(replace(row, begun=Begun()), model, params, seed)  # it always begins anew
         ids = torch.tensor([row.prompt.ids], device=model.device)
         own = Ledger()
         with torch.no_grad(), _plain_generation(model), intervene_with(table, own) as tracker:

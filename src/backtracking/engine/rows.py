@@ -1,7 +1,7 @@
 """A row, what it is made from, and the record it ends as."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,14 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """What there is of a completion already: its first tokens, and what was read as each was chosen."""
+
+    tokens: tuple[int, ...] = ()
+    readings: tuple[TokenReading, ...] = ()
+
+
+@dataclass(frozen=True)
 class Row:
     """One completion to make."""
 
@@ -34,6 +42,8 @@ class Row:
     given: tuple[int, ...] = ()
     """Tokens that the completion begins with, whatever the model would choose; interventions act as it reads
     them, which they would not if they stood in the prompt."""
+    begun: Begun = Begun()
+    """Where an earlier start stopped; the row goes on from there, and ends as it would have ended."""
 
     @property
     def id(self) -> RowId:
@@ -135,6 +145,8 @@ class Draft:
         self._budget = token_budget(row, model, params)
         self._eos = model.eos_token_ids
         self._loop = None if params.loop is None else LoopWatch(params.loop.window, params.loop.repeats)
+        for token, reading in zip(row.begun.tokens, row.begun.readings, strict=True):
+            self.push(token, reading)
 
     @property
     def most_own_positions(self) -> int:
@@ -154,6 +166,11 @@ class Draft:
             self.finish_reason = "loop"
         elif len(self.tokens) >= self._budget:
             self.finish_reason = "length"
+
+    @property
+    def as_it_stands(self) -> Row:
+        """The row, to be taken up again where it is now."""
+        return replace(self.row, begun=Begun(tuple(self.tokens), tuple(self.readings)))
 
     def fail(self, why: str) -> None:
         """Ends the row as an error, and says at which step."""

@@ -12,6 +12,7 @@ from backtracking.run.progress import Reporter
 from backtracking.run.records import DIGEST_LENGTH, GenerationRecord, RowId, SealedRecord
 from backtracking.run.rowindex import write_indexes
 from backtracking.run.shards import shards_of
+from backtracking.run.unfinished import Unfinished
 
 S = TypeVar("S", bound=SealedRecord)
 
@@ -46,6 +47,11 @@ class RowFile(Generic[S]):
     def keep(self, numbers: Collection[int]) -> None:
         """Leave only these lines (counted from 0) in the file."""
         io.keep_lines(self.path, sorted(numbers), self.shard_rows)
+
+    @property
+    def unfinished(self) -> Unfinished:
+        """The rows that were begun."""
+        return Unfinished(self.path, self.made_with)
 
     @property
     def _seal(self) -> str:
@@ -112,7 +118,9 @@ def resume(
 
 
 def set_aside_and_say(path: Path, reporter: Reporter, *, copy: bool = False) -> None:
-    """Keep a file that can't be built on under another name, and say so."""
+    """Keep a file that can't be built on under another name, and say so; what was begun of it goes."""
+    if not copy:
+        Unfinished(path, made_with="").clear()
     kept = io.set_aside(path, copy=copy)
     if kept is not None:
         what = "earlier rows are" if path.suffix == ".jsonl" else f"the earlier {path.name} is"

@@ -169,6 +169,7 @@ def generate_with_ablation(
         onset_phrases=job.onset_phrases,
         progress=progress,
         executor=job.executor,
+        unfinished={arm.name: _file(job, arm).unfinished for arm in arms},
     )
 
 
@@ -242,6 +243,7 @@ def _put_in_order(job: SweepJob, arms: Sequence[Arm]) -> None:
     places = {row: number for number, row in enumerate(rows)}
     for file in (_file(job, arm) for arm in arms):
         sort_rows(file, places.get, first=job.rows_vouched(file.path))
+        file.unfinished.clear()
 
 
 def _say_what_is_there(job: SweepJob, arms: Sequence[Arm], done: Mapping[str, int]) -> None:

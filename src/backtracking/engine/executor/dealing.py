@@ -68,6 +68,13 @@ class Dealing:
         self._longest = max(self._longest, now - began)
         return True
 
+    def take_up_at(self, place: int, item: Any) -> bool:
+        """How an item that is in the making would be begun again; whether it is still wanted."""
+        if place not in self._items:
+            return False
+        self._items[place] = item
+        return True
+
     def lose(self, worker: str) -> int:
         """The worker is gone: what it had in hand comes next; how often one of these was lost at most."""
         held = self.hands.pop(worker).since

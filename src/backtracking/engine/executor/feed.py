@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backtracking.engine.executor.work import Work
+from backtracking.engine.executor.work import Underway, Work
 from backtracking.errors import UserError
 from backtracking.model.loading import LoadedModel
 
@@ -112,7 +112,7 @@ class Session:
             for numbered in self._work(self._model, self._feed()):
                 with self._changed:
                     self._results.append(numbered)
-                    self._in_the_making -= 1
+                    self._in_the_making -= not isinstance(numbered[1], Underway)
                     self._changed.notify_all()
         except BaseException as error:  # whatever it is, it is told where the work was asked for
             with self._changed:

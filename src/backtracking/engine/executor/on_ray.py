@@ -13,7 +13,7 @@ from backtracking.engine.executor.cluster import Wanted, cluster
 from backtracking.engine.executor.dealing import MOST_LOSSES, Dealing
 from backtracking.engine.executor.feed import Failure, Report
 from backtracking.engine.executor.weights import packed
-from backtracking.engine.executor.work import Executor, Item, Result, Work
+from backtracking.engine.executor.work import Executor, Item, Result, Underway, Work
 from backtracking.engine.executor.worker import PATIENCE_SECONDS, Identity, Lacking, Worker
 from backtracking.errors import UserError
 from backtracking.model.loading import LoadedModel
@@ -186,7 +186,11 @@ class _Turn:
         now = time.monotonic()
         for place, result in report.results:
             self._deaths = 0
-            if self._dealing.finish(name, place, now):
+            if isinstance(result, Underway):
+                is_news = self._dealing.take_up_at(place, result.item)
+            else:
+                is_news = self._dealing.finish(name, place, now)
+            if is_news:
                 yield place, result
         if report.failure is not None:
             raise report.failure.error()

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 from backtracking.model.loading import LoadedModel
 from backtracking.run.progress import Bar
@@ -11,6 +12,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Item_contra = TypeVar("Item_contra", contravariant=True)
 Result_co = TypeVar("Result_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Underway:
+    """Among the results: an item that is still in the making, as it would be taken up by another start."""
+
+    item: Any
 
 
 class Work(Protocol[Item_contra, Result_co]):
@@ -58,7 +66,7 @@ class Executor(ABC):
         `model` is the one of this process; `bar` is told how each worker fares.
         """
         for place, result in self._run(model, work, items, bar):
-            self.results += 1
+            self.results += not isinstance(result, Underway)
             yield place, result
 
     def close(self) -> None:  # noqa: B027  (most have started nothing)

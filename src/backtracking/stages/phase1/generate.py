@@ -137,12 +137,14 @@ class Generate(Stage):
                 progress=bar,
                 vectors=mean_outputs(ctx, [arm], positions),
                 executor=ctx.executor,
+                unfinished={self.condition: file.unfinished},
             ):
                 append(record)
                 failed += [record.error] if record.error else []
         ledger.verify()
         say_failed(failed, len(pending), ctx.reporter)
         sort_rows(file, rows.place)
+        file.unfinished.clear()
         return Result(rows=len(rows), notes=notes)
 
     def completions(self, ctx: RunContext) -> Completions:
