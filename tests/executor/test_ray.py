@@ -128,20 +128,19 @@ READINGS = {
 }
 
 
-def test_workers_read_the_same_numbers(address, made_once, tmp_path, monkeypatch, capsys):
+def test_workers_read_the_same_numbers(address, made_once, tmp_path, monkeypatch):
     """Scans, readings and the onset step, done again from nothing by two workers."""
     finished = made_once("finished", study.make)
     monkeypatch.chdir(shutil.copytree(finished, tmp_path / "copy"))
-    cli = CommandLine(capsys, monkeypatch)
-    for run, commands in READINGS.items():
+    for run, names in READINGS.items():
         shutil.rmtree(f"runs/{run}/work", ignore_errors=True)
-        for command in commands:
-            again = cli(command, "--run-id", run, "--force", "--address", address)
-            assert again.code == 0, again.err
+        asked = Request(run_id=run, overrides=on_ray(address, 2), quiet=True, force=True)
+        ctx = asked_run(asked)
+        stages = [stage for stage in ctx.pipeline if stage.name in names]
+        assert {stage.name for stage in stages} == set(names)
+        run_stages(ctx, stages, asked)
         records = RunMeta.load(Path(f"runs/{run}/meta.json")).stages
-        by = [record.executors for key, record in records.items() if key.partition("[")[0] in commands]
-        assert len(by) >= len(commands)
-        assert all(set(made) == {"ray, 2 workers"} for made in by)
+        assert all(set(records[stage.key].executors) == {"ray, 2 workers"} for stage in stages)
         for path in sorted(Path(f"runs/{run}/analysis").glob("*.csv")):
             assert path.read_bytes() == (finished / path).read_bytes(), path.name
 

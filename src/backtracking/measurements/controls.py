@@ -119,7 +119,7 @@ def _read_rows(wanted: EventRows, **options: Any) -> pd.DataFrame:
     wanted.require()
     note(wanted)
     verify(wanted)
-    return wanted.of(original(pd.read_csv(wanted.path, keep_default_na=False, **options)))
+    return original(pd.read_csv(wanted.as_table(), keep_default_na=False, **options))
 
 
 def with_onsets(rows: pd.DataFrame, onsets: pd.DataFrame, variant: str, kind: StudiedOnsets) -> pd.DataFrame:

@@ -6,10 +6,11 @@ keeps the digests. So a result's inputs are what was read for it, whoever read i
 
 import csv
 import hashlib
+import io
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -119,11 +120,28 @@ class EventRows(Input):
                 table = table[table[level] == wanted]
         return table
 
+    def as_table(self) -> io.BytesIO:
+        """The rows that are meant as a file of their own; of a long one nothing else is held."""
+        content = io.BytesIO()
+        text = io.TextIOWrapper(content, encoding="utf-8", newline="", write_through=True)
+        with self.path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            table = csv.writer(text)
+            table.writerow(header)
+            table.writerows(row for row in reader if self._has_row(dict(zip(header, row, strict=False))))
+        text.detach()
+        content.seek(0)
+        return content
+
+    def _has_row(self, row: Mapping[str, str]) -> bool:
+        return self.has(row.get("variant"), row.get("condition"))
+
     def _digest(self) -> str:
         summary = hashlib.sha256()
         with self.path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                if self.has(row.get("variant"), row.get("condition")):
+                if self._has_row(row):
                     summary.update(json.dumps(row, sort_keys=True).encode())
         return summary.hexdigest()
 
