@@ -36,6 +36,9 @@ commands, explorer, exports and digests read them so; elsewhere
 begins: `[byte, example_id, sample_id, digest]`, after a line with the shard's size and the digest of the
 lines that follow. With fewer rows there is neither folder nor index, and another size makes nothing stale.
 
+While a stage runs, rows longer than 512 tokens are kept on their way in `<condition>.unfinished/`, so that the
+next start goes on in the middle of them; the folder may be deleted.
+
 ## `meta.json`
 
 `run_id, name, created, config_source, config_hash, seeds`; `environment` (git commit and dirty flag, host,
