@@ -95,7 +95,7 @@ def truth(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column.map(meant).astype("boolean")
 
 
-def read_rows(wanted: EventRows) -> pd.DataFrame:
+def read_outcomes(wanted: EventRows) -> pd.DataFrame:
     """The rows themselves, with the columns that sums are made of and no text: some 200 bytes a row."""
     columns = [*KEYS, "sample_id", "draw", "is_correct", "finish_reason", *_FLAGS, *_NUMBERS]
     return pd.concat(_chunks(wanted, columns), ignore_index=True)

@@ -37,7 +37,7 @@ class CompareConditions(Stage):
         from backtracking.figures import catalogue as figures
         from backtracking.measurements.metrics_v2 import condition_table, draw_table
         from backtracking.measurements.random_sets import beside_the_target, with_ranks
-        from backtracking.measurements.tallies import names, read_rows, tally_draws, tally_file
+        from backtracking.measurements.tallies import names, read_outcomes, tally_draws, tally_file
 
         events = files.EVENTS.path(ctx.paths)
         tallies = tally_file(events, variant=self.variant, cap=token_cap(ctx.paths))
@@ -47,7 +47,7 @@ class CompareConditions(Stage):
                 "conditions are compared with the baseline of the same prompt format",
                 f"run: backtracking generate --variant {self.variant} (baseline), then detect-events",
             )
-        sets = beside_the_target(read_rows(files.EVENTS.rows(ctx.paths, self.variant, None)))
+        sets = beside_the_target(read_outcomes(files.EVENTS.rows(ctx.paths, self.variant, None)))
         table = with_ranks(condition_table(tallies, self.variant), sets)
         figures.publish(ctx.paths, files.COMPARISON, table)
         draws = draw_table(tally_draws(events, self.variant)).astype({"draw": int}).merge(sets, on="draw")
