@@ -25,16 +25,16 @@ class DecodePass:
     ranks: Tensor
     starts: Tensor
     ends: Tensor
-    _lines: dict[tuple[int, int], "Lines"] = field(init=False, default_factory=dict)
+    _lines: dict[tuple[int, int], "PageLines"] = field(init=False, default_factory=dict)
 
-    def lines(self, heads: int, key_heads: int) -> "Lines":
+    def lines(self, heads: int, key_heads: int) -> "PageLines":
         """The lines of a layer with so many heads; made once per pass."""
         if (heads, key_heads) not in self._lines:
-            self._lines[heads, key_heads] = Lines(self, heads, key_heads)
+            self._lines[heads, key_heads] = PageLines(self, heads, key_heads)
         return self._lines[heads, key_heads]
 
 
-class Lines:
+class PageLines:
     """A line is a head of a row, the asker, and a page that it looks at.
 
     A page has a line for every head of each of its readers; those that share a key head lie side by side, so

@@ -14,7 +14,7 @@ from backtracking.model.hooks import GateHooks
 from backtracking.model.schedule import Positions
 
 _Ids = tuple[int, ...]
-Reading = tuple[_Ids, tuple[Intervention, ...]]
+PromptReading = tuple[_Ids, tuple[Intervention, ...]]
 """A prompt, and the interventions that act on it: all that its keys and values depend on."""
 _PASS_TOKENS = 2048
 
@@ -24,7 +24,7 @@ class PromptReader:
 
     def __init__(self, table: GateTable, hooks: GateHooks, kept_tokens: int) -> None:
         self._table, self._hooks, self._kept_tokens = table, hooks, kept_tokens
-        self._kept: OrderedDict[Reading, Prefilled] = OrderedDict()
+        self._kept: OrderedDict[PromptReading, Prefilled] = OrderedDict()
 
     def read(self, wanted: Sequence[tuple[_Ids, int]]) -> list[Prefilled]:
         """What each (prompt, condition row) leaves behind, read now or remembered."""
@@ -55,9 +55,9 @@ class PromptReader:
         return result
 
 
-def _packs(keys: list[Reading]) -> list[list[Reading]]:
+def _packs(keys: list[PromptReading]) -> list[list[PromptReading]]:
     """Groups of prompts that fit one pass."""
-    packs: list[list[Reading]] = []
+    packs: list[list[PromptReading]] = []
     room = 0
     for key in keys:
         if len(key[0]) > room:
