@@ -9,7 +9,7 @@ from backtracking.text.expressions import FRACTION_SLASH, Span
 from backtracking.text.lexer import Token
 
 _TOKEN = re.compile(
-    r"""[ \t]*+(?:(?P<times>(?<!\b0)[xX](?=[ ]*[\d.($\\]|[ ]+-))
+    r"""[ \t]*+(?:(?P<times>[xX](?<!\b0[xX])(?=[ ]*[\d.($\\]|[ ]+-))
     |(?P<raised>(?<=[\d)])[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})
     |(?P<word>[^\W\d_]+)
     |(?P<skip>\*\*|&|°|\^\s?\{?\s?(?:\\circ\b|°)\s?\}?|\\[,;:! ]
@@ -67,6 +67,8 @@ _OPERATORS = {
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _TIGHT = ("", "\\left")
 _BRACKETS = ("(", "[")
+_STANDS_IN_THE_WAY = frozenset(("\n", "\\\\", "\\(", "\\[", "\\)", "\\]"))
+"""What an operator or an equals sign behind it may swallow: ends of lines, edges of formulas."""
 NUMERIC = ("number", "frac", "percent")
 _ENDS_OPERAND = (*NUMERIC, "word")
 
@@ -120,27 +122,28 @@ def marked_tokens(text: str, start: int, end: int) -> list[Token]:
     """The tokens of a stretch, with a mark where the text goes on beyond it."""
     reader = _Reader(text)
     tokens, kinds, new = reader.tokens, _KINDS, tuple.__new__  # without __new__'s defaults: half the time
+    add = tokens.append
     if start > 0:
-        tokens.append(Token("cut", "", start, start, spaced=False))
+        add(Token("cut", "", start, start, spaced=False))
     spaced, stop = False, start
     for match in _TOKEN.finditer(text, start, end):  # each begins where the one before stopped
         group, last = match.lastindex or 0, stop
         begin, stop = match.span(group)
-        apart, spaced = spaced or begin > last, False
         if group in _AS_THEY_ARE:
-            tokens.append(new(Token, (kinds[group], text[begin:stop], begin, stop, apart)))
+            add(new(Token, (kinds[group], text[begin:stop], begin, stop, spaced or begin > last)))
+            spaced = False
             continue
-        kind = kinds[group]
+        kind, apart, spaced = kinds[group], spaced or begin > last, False
         if kind == "skip":
             spaced = True
-        elif kind == "op" and not (tokens and tokens[-1].kind == "edge"):
+        elif kind in ("op", "equals") and not (tokens and tokens[-1].text in _STANDS_IN_THE_WAY):
             word = text[begin:stop]
-            tokens.append(new(Token, (kind, _OPERATORS.get(word, word), begin, stop, apart)))
+            add(new(Token, (kind, _OPERATORS.get(word, word), begin, stop, apart)))
         elif kind == "paren":
             bracket = "(" if text[begin] in "([" else ")"
             if bracket == "(":
                 reader.multiply(begin)
-            tokens.append(new(Token, (kind, bracket, begin, stop, apart)))
+            add(new(Token, (kind, bracket, begin, stop, apart)))
         else:
             spaced = reader.take(kind, begin, stop, spaced=apart)
     if end < len(text):
