@@ -328,6 +328,21 @@ def test_a_sum_longer_than_the_window_is_not_misread():
 
 
 @pytest.mark.parametrize(
+    ("text", "verdicts"),
+    [
+        ("So 3 times 4 = 12.", [True]),
+        ("So 3 times 4 = 13.", [False]),
+        ("12 divided by 3 = 4, and 5 minus 2 = 4.", [True, False]),
+        ("6 multiplied by 7 = 42", [True]),
+        ("x plus 4 = 7", []),
+        ("3 times as many = 12", []),
+    ],
+)
+def test_operations_in_words_before_a_sign(text, verdicts):
+    assert [step.correct for step in find_steps(text)] == verdicts
+
+
+@pytest.mark.parametrize(
     "bait",
     [
         "1 + " * 25_000,

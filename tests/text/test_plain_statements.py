@@ -51,6 +51,9 @@ PAIRS = [
     ("The answer is 18: 6 rows of 3.", "Her pay is 18: with the tips she has 25."),
     ("The answer is 18.", "The answer is 18! = 6.4e15."),
     ("They counted 18 jellyfish in four tanks.", "They counted 18 jellyfish on a whim."),
+    ("The answer is 18.", "The answer is 18th."),
+    ("She moved up one spot, which is 19 - 1 = 18th place.", "She is 18th in line."),
+    ("\\[ \\boxed{18^{\\text{th}}} \\]", "Answer: 18th"),
     ("He reduced his daily intake by 18 cups.", "He divided it by 18."),
 ]
 

@@ -34,7 +34,7 @@ _EQUALS = re.compile(r"[=≈\\](?:(?<!\\)|approx\b)(?![ \t]*[A-Za-z])")
 """An equals sign that a number may follow."""
 _OPERATION = re.compile(
     r"[-+*/^×·⋅÷−–∗%√⁰¹²³⁴⁵⁶⁷⁸⁹]|\\(?:times|cdot|div|sqrt|[dtc]?frac)"
-    r"|[\d)}%$a-z] ?[xX](?![a-zA-Z])|[\d)][ ]?\(|\d[ ]\d"
+    r"|[\d)}%$a-z] ?[xX](?![a-zA-Z])|[\d)][ ]?\(|\d[ ]\d|[ ](?:plus|minus|times|by)[ ]"
 )
 """What a stretch without any of it cannot compute."""
 _WORDED = re.compile(r"[ ](?:is|equals|gives|makes|yields|→)[ ](?=[\\($€£]{0,3}\d)")

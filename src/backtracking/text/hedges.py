@@ -151,9 +151,12 @@ def _is_attributive(place: NumberPlace) -> bool:
     return joined and place.beyond.kind == "word"
 
 
-def _counts_other_numbers(place: NumberPlace) -> bool:
-    """The 18th prime."""
-    return place.tokens[place.stop - 1].word in ORDINAL_ENDINGS and place.following.word in say.NUMBER_KINDS
+def _is_place_in_a_row(place: NumberPlace) -> bool:
+    """The 18th prime; the answer is 18th; not a box with 18th or "= 18th place", where a rank is asked for."""
+    suffix = place.tokens[place.stop - 1]
+    if suffix.word not in ORDINAL_ENDINGS or place.following.word in say.NUMBER_KINDS:
+        return suffix.word in ORDINAL_ENDINGS
+    return suffix.start == place.tokens[place.at].end and place.previous.kind not in ("equals", "none")
 
 
 def _is_one_of_several(place: NumberPlace) -> bool:
@@ -215,7 +218,7 @@ HEDGES: tuple[Callable[[NumberPlace], bool], ...] = (
     _is_compared,
     _is_base_of_comparison,
     _is_loosened_behind,
-    _counts_other_numbers,
+    _is_place_in_a_row,
     _is_attributive,
     _is_one_of_several,
     _is_rounded_away,
