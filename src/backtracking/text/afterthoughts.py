@@ -45,12 +45,12 @@ _WORKS_OUT_AGAIN = re.compile(
 )
 _HAS_NUMBER = re.compile(r"[\d½⅓⅔¼¾]")
 _TAKES_BACK = re.compile(
-    r"\b(?:scratch|strike|cancel|delete|erase|drop|ditch|undo|void|withdraw|retract|revoke|ignore|disregard"
+    r"\b(?:scratch|strike|cancel|delete|erase|drop|ditch|undo|void|withdraw|ignore|disregard"
     r"|forget|discard|reject|replace|redo|amend|take (?:that|it|this) back"
     r"|takes? it all back)\b(?! (?:the|her|his))"
     r"|\bi (?:take|took) (?:that|it|this|everything)\b|\bdon't (?:quote|trust|believe|rely|use|write"
     r"|take)\b"
-    r"|\b(?:my bad|erratum|on reflection|then again|never ?mind|if only|in hindsight|second thoughts?)\b"
+    r"|\b(?:my bad|on reflection|then again|never ?mind|if only|in hindsight|second thoughts?)\b"
     r"|\b(?:it|that|this|the \w+) (?:should|ought|would|could|might|may) (?:have|be|not|to)\b"
     r"|\b(?:true|real|actual|correct|right|proper) (?:answer|value|result|number|figure|total)\b"
     r"|\b(?:unfortunately|alas|regrettably|however|sadly)\b|\bi (?:forgot|missed|overlooked|ignored"

@@ -152,7 +152,7 @@ def _is_attributive(place: NumberPlace) -> bool:
 
 
 def _is_place_in_a_row(place: NumberPlace) -> bool:
-    """The 18th prime; the answer is 18th; not a box with 18th or "= 18th place", where a rank is asked for."""
+    """The 18th prime; the answer is 18th; not a box with 18th or "= 18th place": a rank was asked for."""
     suffix = place.tokens[place.stop - 1]
     if suffix.word not in ORDINAL_ENDINGS or place.following.word in say.NUMBER_KINDS:
         return suffix.word in ORDINAL_ENDINGS

@@ -33,8 +33,9 @@ OMITTING = gerunds(
     """ignore forget neglect omit skip overlook miss leave exclude discount disregard assume suppose pretend
     round estimate guess approximate misread confuse mistake imagine say claim believe think hope wish
     consider bar drop fail speak read judge look go allow grant depend vary barring"""
-) | word_set("barring forgetting omitting skipping dropping according pending")
+) | word_set("forgetting omitting according pending")
 """Participles that leave something out, or only assume it."""
+PLACED_BY = word_set("in on at for from of with to by during after over between through into per within out")
 OWNERS = word_set("his her their our my your its")
 BRINGS = forms("reduce increase raise lower") | word_set("brings bring brought bringing cut cuts")
 COPULAS = word_set(
@@ -81,7 +82,6 @@ _SUMS = """
     maximum minimum mean median perimeter savings earnings pay salary"""
 COUNTING = word_set("count counts counted exist exists remain")
 """Verbs that say whether the things are some of those that are counted."""
-TOTALS = word_set("total sum")
 SUMMING = word_set("combined grand total new final overall")
 COMMON = word_set("least lowest smallest greatest largest highest common")
 """The least common multiple of."""
@@ -114,22 +114,22 @@ ADVERBS = word_set(
 )
 """What may stand between a verb and its number."""
 OPENERS = ADVERBS | word_set(
-    """ok okay alright right well great sure yes consequently accordingly conclusion summary sum it that
-    this in to conclude summarize get we i obtain find at last follows means by hand short put sorry
-    morning afternoon evening night year oops think believe thereby wait up told"""
+    """ok okay alright right well great sure yes consequently accordingly conclusion summary sum it that in
+    to conclude summarize get we i obtain find at last follows means by hand short put sorry morning
+    afternoon evening night year oops think believe thereby wait up told"""
 )
 """What may open a statement right before its number: "so it is 18", "altogether 18"."""
 HEAD = (OPENERS | COPULAS | ANSWERS) - word_set("us him her them") | word_set(
-    """which you he she can got obtained found see know follow mean gives give implies show shows makes
-    yields leads as result from here here's final correct exact numerical numeric whole full complete
-    simplified required desired requested integer decimal solution value number problem question puzzle
-    exercise for of your must should x y n m what asked want wanted looking seeking need needed have has
-    i'm am confident is let's box boxed dollars cents hours minutes days weeks months years simple plain
-    using will would come comes with given above below combining end everything everyone arrive arrived
-    step calculation calculations computation math per day week month year hour minute no doubt hard
-    easy difficult not believe because since simplification simplifying rounding after without any
-    shadow there i e remains gave concluded done works worked turns turned out amounts ends end up being
-    i'd arrived none other than means us"""
+    """which he she can got obtained found see know follow mean gives give implies show shows makes yields
+    leads as result from here here's final correct exact numerical numeric whole full complete
+    simplified required desired requested integer decimal solution value number problem question
+    puzzle exercise for of your must should x y n m what asked want wanted looking seeking need
+    needed have has i'm am confident let's box boxed dollars cents hours minutes days weeks months
+    years simple plain using will would come comes with given above below combining end everything
+    everyone arrive arrived step calculation calculations computation math per day week month hour
+    minute no doubt hard easy difficult not because since simplification simplifying rounding after
+    without any shadow there e gave concluded done works worked amounts ends being i'd none other
+    than us"""
 )
 """The words around "answer" in a plain announcement."""
 LEADING_CLAUSES = word_set(
@@ -158,19 +158,18 @@ QUANTITIES = (
     LABELS
     | OPENERS
     | word_set(
-        """circumference radius diameter base hypotenuse angle temperature pressure density depth capacity
-    share portion percentage percent probability chance ratio fraction remainder quantity quota budget
-    fee fare charge wage loan debt interest deposit payment fund goal gap increase decrease gain coupon
-    rent combined new old original mode largest smallest greatest highest lowest first second third
-    other same full half entire current present regular there here they he she who which initial selling
-    buying sale retail unit hourly yearly individual single double every one two three more most
-    spending leftover rest needed used sold eaten spent earned made bought paid saved given taken owed
-    has had got need needs must will would should being does did do on with from if when because since
-    or than into what population membership attendance size count net such least possible missing
-    unknown between them him account plus minus times divided multiplied squared cubed less rounded up
-    after grand he'll she'll they'll i'm certain sure none anything can't both applied included deducted
-        subtracted added removed counted expression equation inequality integral series sequence polynomial
-        determinant derivative slope intercept coefficient"""
+        """circumference radius diameter base hypotenuse angle temperature pressure density share portion
+    percentage percent probability chance ratio fraction remainder quantity quota budget fee fare
+    charge wage loan debt interest payment fund goal gap increase decrease gain coupon rent new old
+    original mode largest smallest greatest highest lowest first second third other same full half
+    entire current present regular there here they he she who which initial selling buying sale
+    retail unit hourly yearly individual single double every one two three more most spending
+    leftover rest has had got need needs must will would should being does did do on with from if
+    when because since or than into what population membership attendance size net such least
+    possible missing unknown between account plus minus times divided multiplied squared cubed less
+    rounded after grand he'll she'll they'll i'm certain none anything can't applied included
+    deducted subtracted added removed counted expression equation inequality integral series
+    sequence polynomial determinant derivative slope intercept coefficient"""
     )
 )
 """What may be said to be a number: "the total cost of the two shirts is 18"."""
@@ -182,9 +181,9 @@ TAIL = word_set(
     colder warmer hotter richer sooner discount difference further farther longer older younger
     taller usd eur gbp mph kph wpm mb gb cal kcal square cubic metric money water milk bread juice
     gum sugar flour rice paint fruit food salt meat cheese candy chocolate corn grass hay sand gold
-    silver time gas fuel oil cents percent degrees pieces overall whole in all and speed fabric
-    paper wood clay soap work rent interest tax yen yuan won the this yarn soda gravel chicken
-    turkey beef feed apart including obviously clearly definitely certainly even clothing clothes"""
+    silver time gas fuel oil cents percent degrees pieces whole in all and speed fabric paper wood
+    clay soap work rent interest tax yen yuan won the this yarn soda gravel chicken turkey beef feed
+    apart including obviously clearly definitely certainly even clothing clothes"""
 )
 """Words behind a number that leave it as it is."""
 PLACES = word_set(
@@ -203,12 +202,11 @@ PLACES = word_set(
     nine ten both fence"""
 )
 """Nouns of circumstances that change nothing: "at the market", "for the week"."""
-PLACED_BY = word_set("in on at for from of with to by during after over between through into per within out")
 CONNECTS = PLACED_BY | word_set(
-    """a an each every per and when because since that which who is are was were equals if or but than so
-    as not rather instead i i'm i'd we my you your less without except though although until unless
-    while before under above below beyond against inside outside
-    whenever wherever whichever whatever however whoever"""
+    """a an each every and when because since that which who is are was were equals if or but than so as
+    not rather instead i i'm i'd we my you your less without except though although until unless
+    while before under above below beyond against inside outside whenever wherever whichever
+    whatever however whoever"""
 )
 """Words that end the name of what is counted."""
 INSIDE_PHRASES = word_set("of a an each every per i we you")
@@ -221,13 +219,12 @@ INNOCENT_PHRASES = phrases(
     weight; in area; by bus; by car; of the rest; without any doubt; without a doubt"""
 )
 RESERVING = OMITTING | word_set(
-    """if unless without except excepting excluding before prior until pending barring sans less plus minus
-    not no nor never neither or assuming supposing provided given granted considering would could
-    might may should ought perhaps maybe so otherwise instead rather else nearly almost about
-    approximately roughly had were despite notwithstanding regardless least most than more fewer
-    again once wait hmm subject short shy which as like unlike beyond versus against toward towards
-    inclusive exclusive only just yet still even whichever whatever whenever while overruled aside
-    out below above ahead behind and"""
+    """if unless without except excepting before prior until sans less plus minus not no nor never neither
+    or provided given granted would could might may should ought perhaps maybe so otherwise instead
+    rather else nearly almost about approximately roughly had were despite notwithstanding
+    regardless least most than more fewer again once wait hmm subject short shy which as like unlike
+    beyond versus against toward towards inclusive exclusive only just yet still even whichever
+    whatever whenever while overruled aside out below above ahead behind and"""
 )
 """Words that may make a reserve of what they stand beside."""
 NO_ADVERBS = word_set(
@@ -260,14 +257,11 @@ NO_THINGS = word_set(
     follows differs this always perhaps besides"""
 )
 """Verbs that look like plurals."""
-SUBJECT_OPENERS = word_set(
-    """i we you he she it they there the a an this that these those her his its their our my your each
-    every"""
-)
+SUBJECT_OPENERS = OWNERS | word_set("i we you he she it they there the a an this that these those each every")
 """Words that a subject may begin with."""
 DEFINITE = SUBJECT_OPENERS - word_set("i we you he she it they there a an")
 """Words that a phrase about certain things begins with."""
-SETTINGS = word_set("between among in on at for during after with by to of out over from")
+SETTINGS = PLACED_BY - word_set("into per through within") | word_set("among")
 """What opens a clause that tells where, when or what for."""
 LOOSE = word_set("some most many other another certain new old different first good worst best")
 """Adjectives that make no reserve of what something is for: "to buy the new camera"."""
@@ -276,14 +270,14 @@ NO_SUPERLATIVES = word_set(
 )
 UNDOING = OPERATING_BASES | word_set("""be begin start say put name summarize conclude recap sum""")
 """Behind "to" they make another number of it, or open a remark of their own: "18 to begin with"."""
-PLACES_IT = word_set("in on at for during from to with between into through")
+PLACES_IT = PLACED_BY - word_set("of by after over per within out")
 SUBJECTS = word_set("he she they it the her his their its this")
 SCALES_BEHIND = frozenset(DENOMINATORS) | word_set(
     """thou score scores thousand million billion trillion gross dozen dozens lakh crore pairs pair couple
-    couples myriad myriads squared cubed factorial tops max mille times fold powers roots odd something
-    plus minus modulo mod point tens hundreds ish percentile ppm ppb basis bits short shy half ago hence
-    less sans multiples copies radicals logs exponents digits decimals primes factors divisors tenth
-    logarithms reams quires decades centuries fortnights"""
+    couples myriad myriads squared cubed factorial tops max mille times fold powers roots odd
+    something plus minus modulo mod point tens hundreds ish percentile ppm ppb basis bits short shy
+    ago hence less sans multiples copies radicals logs exponents digits decimals primes factors
+    divisors logarithms reams quires decades centuries fortnights"""
 )
 """Words right behind a number that make another one of it."""
 PREDICATES = word_set(
@@ -326,11 +320,11 @@ TIMES = word_set(
     "evening morning afternoon night noon midnight day week month year end weekend dinner lunch time bedtime"
 )
 """By when: "by the evening"."""
-FOLLOWS_COMMA = TAIL | PLACED_BY | word_set("each every earning making leaving giving down up")
+FOLLOWS_COMMA = TAIL | PLACED_BY | word_set("every earning making leaving giving down up")
 GREATER = word_set(
     "more farther further longer older taller faster higher heavier larger bigger wider deeper"
 )
 UNIT_WORDS = frozenset(UNITS) | word_set(
-    """people children men women sheep fish trout salmon deer mice feet teeth geese oxen dice g l ml kg mb
-    gb mph kph km m s h cm mm liter litre gallon quart pint cup usd percent degrees c f am pm"""
+    """people children men women sheep fish trout salmon deer mice teeth geese oxen dice l ml mb gb mph kph
+    s liter litre gallon quart pint cup percent degrees c f am pm"""
 )

@@ -104,7 +104,7 @@ SUBJECTS = word_set("he she it they we so that this the with")
 SUMS = word_set("total sum amount maximum minimum profit answer result")
 REACHES = word_set("get obtain find got obtained found arrive reach")
 TOTALS = word_set("total sum altogether overall together")
-SUMS_UP = word_set("add adds sum sums come comes total totals tally adding added comes")
+SUMS_UP = word_set("add adds sum sums come comes total totals tally adding added")
 NO_AMOUNTS = word_set(
     "multiple factor divisor power fraction root third quarter half percentage pair box bag pack group set "
     "dozen price cost rest each out one some none any most number"
