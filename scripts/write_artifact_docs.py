@@ -36,8 +36,8 @@ commands, explorer, exports and digests read them so; elsewhere
 begins: `[byte, example_id, sample_id, digest]`, after a line with the shard's size and the digest of the
 lines that follow. With fewer rows there is neither folder nor index, and another size makes nothing stale.
 
-While a stage runs, rows longer than 512 tokens are kept on their way in `<condition>.unfinished/`, so that the
-next start goes on in the middle of them; the folder may be deleted.
+While a stage runs, rows longer than 512 tokens are kept on their way in `<condition>.unfinished/`, so that
+the next start goes on in the middle of them; the folder may be deleted.
 
 ## `meta.json`
 
