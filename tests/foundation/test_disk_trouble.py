@@ -34,3 +34,12 @@ def test_what_the_disk_refuses_is_told_in_words(cli, workdir, monkeypatch, numbe
         assert "in the words of the system" not in text
     again = cli("prepare-data", "-c", "demo", "--set", "dataset.max_examples=2")
     assert again.code == 0, again.err
+
+
+def test_a_folder_where_a_file_is_to_be_is_named_by_its_own_name(cli, workdir):
+    """The file is written beside its place first; what that is called helps nobody."""
+    assert cli("init-run", "-c", "demo").code == 0
+    (workdir / "runs/demo/dataset.jsonl").mkdir()
+    outcome = cli("prepare-data", "-c", "demo", "--set", "dataset.max_examples=2")
+    assert_one_clear_message(outcome, "runs/demo/dataset.jsonl: Is a directory", "move it away")
+    assert "/." not in outcome.err

@@ -41,7 +41,8 @@ class SpeaksPlainly(TyperGroup):
         except OSError as error:
             if error.errno in _MISPLACED or _dangles(error):
                 _complain(
-                    f"{error.filename or 'a path'}: {error.strerror}",
+                    # Of a renaming the second path is the one that could not be taken.
+                    f"{error.filename2 or error.filename or 'a path'}: {error.strerror}",
                     "  why:  a file or a link that leads nowhere stands where a folder or a file is needed",
                     "  next: move it away and run the same command again",
                 )
