@@ -66,7 +66,9 @@ def tried(area: Area, sample: int, seed: int) -> dict:
                 shutil.copy2(path, copy / path.name, follow_symlinks=False)
         (copy / "setup.cfg").write_text(settings(area))
         command = [sys.executable, str(RUNNER), str(sample), str(seed)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
+        # Each mutant is a fork, where threads that a test began before would be waited for in vain.
+        environment |= {"OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}
         log = copy / "mutation.log"
         with log.open("w") as out:
             done = subprocess.run(command, check=False, cwd=copy, env=environment, stdout=out, stderr=out)
@@ -88,6 +90,8 @@ def settings(area: Area) -> str:
         "source_paths=src/",
         "mutate_only_covered_lines=true",
         "use_git_change_detection=false",
+        "timeout_constant=20",
+        "timeout_multiplier=4",
     ]
     for key, values in lists.items():
         lines += [f"{key}=", *(f"    {value}" for value in values)]
