@@ -345,3 +345,21 @@ def test_small_products_are_made_by_one_thread_and_the_callers_threads_come_back
         assert threads.is_worth_sharing(large, 16) and not threads.is_worth_sharing(large, 4)
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_record_keeps_what_was_asked_for_of_every_choice():
+    """The first token's readings are those of the model's own logits behind the prompt."""
+    model, row = tiny("llama"), Row(prompt(3), 0)
+    logits = model.model(torch.tensor([prompt(3).ids])).logits[0, -1].detach().double()
+    chances = logits.softmax(-1)
+    kept = {}
+    for asked in (False, True, "with_entropy"):
+        params = SamplingParams(4, logprobs=asked)
+        (kept[asked],) = generate_rows(model, [row], params, seed=0)
+    assert (kept[False].logprobs, kept[False].entropies) == (None, None)
+    assert kept[True].entropies is None
+    whole = kept["with_entropy"]
+    assert len(whole.logprobs) == len(whole.entropies) == len(whole.completion_ids)
+    assert whole.logprobs == kept[True].logprobs
+    assert whole.logprobs[0] == pytest.approx(float(chances[whole.completion_ids[0]].log()), abs=1e-4)
+    assert whole.entropies[0] == pytest.approx(float(-(chances * chances.log()).sum()), abs=1e-4)
