@@ -9,8 +9,8 @@ from tests.executor.standing import session_of
 WORKERS = 2
 RAY_STARTS_S = 10.0
 """Seconds until workers on Ray are at work, about: instants are drawn from the whole of a start."""
-GRACE_S = 30.0
-"""So long may what a command started outlive it, on a busy machine."""
+GRACE_S = 90.0
+"""So long may what a command started outlive it: Ray's agents look for their parent now and then."""
 
 
 @dataclass(frozen=True)
