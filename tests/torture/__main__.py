@@ -1,4 +1,4 @@
-"""The long form: `python -m tests.torture --local 420 --ray 110`; its tables go into docs/reliability.md."""
+"""The long form: `python -m tests.torture --local 420 --ray 90`; its tables go into docs/reliability.md."""
 
 import argparse
 import contextlib
@@ -54,7 +54,7 @@ def main() -> int:
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--local", type=int, default=420, help="how many trials in one process")
-    parser.add_argument("--ray", type=int, default=110, help="how many with workers on Ray")
+    parser.add_argument("--ray", type=int, default=90, help="how many with workers on Ray")
     parser.add_argument("--only", type=_name, nargs="*", help="these trials alone, as local/17 or ray/3")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
