@@ -7,16 +7,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from backtracking.claims import completions, formatting, scan, wording
+from backtracking.claims import completions, formatting, reduction, scan, wording
 from backtracking.claims.doses import dose_part
 from backtracking.claims.evidence import Evidence
-from backtracking.claims.parts import TableEstimate, above, within
-from backtracking.measurements.comparison import compare
+from backtracking.claims.parts import TableEstimate, above, measured_cell, within
+from backtracking.measurements.bounded import deciding_problems
+from backtracking.measurements.comparison import compare, paired_sums
 from backtracking.measurements.floors import MOST_CUT, SMALLEST_LOSS
 from backtracking.measurements.metrics import OUTCOMES
 from tests.claims.planted import judged, judged2, scan_table, stepped
 from tests.claims.test_doses import _doses, _phase1
-from tests.report.tables import run_paths
+from tests.report.tables import MAIN, run_paths
 
 
 @pytest.mark.parametrize(
@@ -290,3 +291,99 @@ def test_the_arm_that_lost_most_is_named_where_none_lost_half(tmp_path):
     numbers = judged2(tmp_path, subset_sweep_results=table)["destroys"].numbers
     assert numbers["loss"] == pytest.approx(0.2 / 0.5)
     assert numbers["accuracy_change_threshold"] == pytest.approx(-0.25)
+
+
+def test_the_nearest_arm_is_the_one_that_keeps_most_accuracy():
+    """An arm that changes accuracy by nothing at all is nearer than one that loses some."""
+
+    def arm(name, change):
+        row = {"arm": name, "onsets_removed": 0.05, "onsets_removed_low": 0.0, "onsets_removed_high": 0.08}
+        return reduction.Tried(row | {"accuracy_diff": change}, OUTCOMES["backtracking"])
+
+    tried = [arm("loses", -0.2), arm("same", 0.0), arm("unknown", None)]
+    assert reduction._nearest(tried).startswith("nearest is `same`")
+    assert reduction._nearest(tried[::2]).startswith("nearest is `loses`")
+    assert reduction._nearest([]) == "none lowers the outcome"
+
+
+def test_shares_of_the_variation_in_words():
+    """Six problems of which each says the same: the shares are certain, and written as percentages."""
+    names = [f"p{k}" for k in range(6)]
+    sums = [pd.DataFrame([line] * 6, index=names) for line in ([60, 100, 20, 100], [40, 100, 0, 100])]
+    part = formatting._shares_part(sums, ["broken"])
+    share = 0.01 / (0.01 + 0.04)
+    assert part.numbers["format_share"] == pytest.approx(share)
+    assert part.numbers["variation_by_format"] == pytest.approx(0.01 / 0.21)
+    assert part.numbers["variation_by_errors"] == pytest.approx(0.04 / 0.21)
+    assert "steps 5% [5, 5] follows the format" in part.says
+    assert "19% [19, 19] errors" in part.says
+    assert "share of both is 20% [20, 20]; left out, since they break accuracy: `broken`" in part.says
+    assert "left out" not in formatting._shares_part(sums, []).says
+
+
+def test_a_scan_that_does_not_count_its_problems_is_read(tmp_path):
+    ends = {f"{name}{end}": value for name in ("direct", "total")
+            for end, value in (("", 2.0), ("_low", 1.9), ("_high", 2.1))}  # fmt: skip
+    direct = pd.DataFrame([{"layer": 0, "component": "mlp", "head": np.nan} | ends])
+    scan_alone = scan_table([0.001, 0.9, 0.9]).drop(columns="n_problems")
+    found = judged(tmp_path, stepped("baseline", 0.8), ablation_importance=scan_alone, direct_effects=direct)
+    assert found["writes"].outcome == "supported"
+    assert found["writes"].numbers["direct_problems"] == 0
+
+
+def test_a_cell_of_a_table_that_does_not_count_its_problems():
+    row = {"x": 0.5, "x_low": 0.4, "x_high": 0.6}
+    assert measured_cell(row, "x", None) == TableEstimate(0.5, 0.4, 0.6, 0)
+    assert measured_cell(row, "x", 12.0) == TableEstimate(0.5, 0.4, 0.6, 12)
+    assert measured_cell(row | {"x_low": math.nan}, "x", 12.0) is None
+
+
+def test_accuracy_that_is_held_and_how_many_problems_would_show_it():
+    """What may be lost: five points, and no more than a quarter of what the baseline has."""
+    base, arm = stepped("baseline", 0.8, problems=40), stepped("targeted_ablation", 0.8, problems=40)
+    part = completions.held_accuracy("held", arm, base, "accuracy")
+    sums = paired_sums(arm, base, OUTCOMES["accuracy"])
+    assert part.numbers["held_threshold"] == -0.05
+    assert part.deciding == deciding_problems(*sums, 0.05)
+    assert part.numbers["held"] == pytest.approx(arm["is_correct"].mean() - base["is_correct"].mean())
+    weak = [rows.assign(is_correct=rows["sample_id"] == 0) for rows in (arm, base)]
+    assert completions.held_accuracy("held", *weak, "accuracy").numbers["held_threshold"] == pytest.approx(
+        -1 / 24
+    )
+
+
+def test_what_is_left_standing_of_text_and_rates(tmp_path):
+    rows = [stepped("baseline", 0.8), stepped("targeted_ablation", 0.1)]
+    paths = run_paths(tmp_path, backtracking_events=pd.concat(rows))
+    evidence = Evidence(paths)
+    assert completions.fallen_apart(evidence, MAIN) == completions.floor(evidence, MAIN, "accuracy") == ""
+    cut = pd.concat([rows[0], rows[1].assign(finish_reason="length")])
+    broken = Evidence(run_paths(tmp_path / "cut", backtracking_events=cut))
+    assert "100.0% are cut" in completions.fallen_apart(broken, MAIN)
+    base_cut = pd.concat([rows[0].assign(finish_reason="length"), rows[1]])
+    lost = Evidence(run_paths(tmp_path / "lost", backtracking_events=base_cut))
+    assert "baseline" in completions.fallen_apart(lost, MAIN)
+    assert "baseline" in completions.floor(lost, MAIN, "accuracy")
+    unknown = Evidence(run_paths(tmp_path / "unknown", backtracking_events=cut.drop(columns="finish_reason")))
+    assert completions.fallen_apart(unknown, MAIN) == completions.UNKNOWN_ENDS
+    assert completions.floor(unknown, MAIN, "accuracy") == completions.UNKNOWN_ENDS
+    alone = Evidence(run_paths(tmp_path / "alone", backtracking_events=rows[0]))
+    assert completions.fallen_apart(alone, MAIN) == ""
+    assert completions.lacking(alone, MAIN, "baseline", "targeted_ablation") == (
+        f"completions of {MAIN!r} under 'targeted_ablation'"
+    )
+    assert completions.lacking(evidence, MAIN, "baseline", "targeted_ablation") == ""
+    never = stepped("baseline", 0.0, after_right=0.0)
+    silent = Evidence(run_paths(tmp_path / "silent", backtracking_events=never))
+    assert "onset" in completions.silent(silent, MAIN)
+    assert completions.silent(evidence, MAIN) == completions.silent(evidence, "another") == ""
+
+
+def test_text_that_ends_by_itself_as_often():
+    base = stepped("baseline", 0.8, problems=40)
+    half_cut = base.assign(finish_reason=np.where(base["sample_id"] < 3, "length", "stop"))
+    part = completions.sound_text(half_cut, base)
+    assert (part.state, part.numbers["cut_change"]) == ("fails", pytest.approx(0.5))
+    few = half_cut[half_cut["example_id"] == "p0"]
+    assert completions.sound_text(few, base).lacks.startswith("problems under both conditions: 1")
+    assert completions.sound_text(base.drop(columns="finish_reason"), base).lacks == completions.UNKNOWN_ENDS

@@ -130,6 +130,7 @@ def test_as_data_is_json_without_undefined_numbers():
     assert set(found) == {
         "key", "claim", "rule", "outcome", "because", "numbers", "deciding_problems", "missing", "depends_on",
     }  # fmt: skip
+    assert (found["numbers"]["x"], found["numbers"]["x_low"]) == (0.3, 0.2)
     assert found["numbers"]["x_high"] is None and found["depends_on"] == ["rows_cut", "row_keys"]
 
 

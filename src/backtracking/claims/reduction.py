@@ -334,7 +334,13 @@ def _nearest(tried: list[Tried]) -> str:
     reducing = [arm for arm in tried if arm.removed is not None and arm.removed.value > 0]
     if not reducing:
         return "none lowers the outcome"
-    return f"nearest is {max(reducing, key=lambda arm: number(arm.row, 'accuracy_diff') or -1.0)}"
+    return f"nearest is {max(reducing, key=_accuracy_kept)}"
+
+
+def _accuracy_kept(arm: Tried) -> float:
+    """The change in accuracy; where it is not known, the worst that there is."""
+    change = number(arm.row, "accuracy_diff")
+    return -1.0 if change is None else change
 
 
 def _judge_substantial(arm: Tried | None) -> Verdict:
