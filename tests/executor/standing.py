@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backtracking.engine.executor.cluster import ALONE, QUIET, with_variables
+from backtracking.engine.executor.cluster import ALONE, QUIET, variables_set
 
 ROOT = Path(__file__).parents[2]
 """Workers find there what tests define."""
@@ -32,7 +32,7 @@ def standing_cluster(folder: Path, cpus: int) -> Iterator[str]:
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
-    with with_variables(QUIET | ALONE | own), log.open("w") as said:
+    with variables_set(QUIET | ALONE | own), log.open("w") as said:
         head = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
         try:
             deadline = time.monotonic() + STARTING

@@ -128,7 +128,7 @@ def _token() -> str:
 def _own_cluster(wanted: Wanted) -> Iterator[Any]:
     """A cluster of this machine alone: loopback only, with a token, and gone without a trace."""
     settings = ALONE | {"RAY_AUTH_TOKEN": _token()}
-    with with_variables(settings):
+    with variables_set(settings):
         ray = import_ray()
         with _own_folder() as folder:
             try:
@@ -181,7 +181,7 @@ def _start(ray: Any, totals: dict[str, float], folder: str) -> None:
 
 
 @contextmanager
-def with_variables(settings: dict[str, str]) -> Iterator[None]:
+def variables_set(settings: dict[str, str]) -> Iterator[None]:
     """Variables that hold inside the block."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
