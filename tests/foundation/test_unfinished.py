@@ -87,5 +87,9 @@ def test_a_row_is_found_by_what_it_is_and_by_what_it_was_made_with(tmp_path):
     assert kept.find(("variant", "a", 0)).completion_ids == [5, 6]
     assert kept.find(("variant", "a", 1)) is None
     assert Unfinished(kept.path, "others").find(("variant", "a", 0)) is None
+    kept.keep(("variant", "a", 1), begun)
     kept.drop(("variant", "a", 0))
     assert kept.find(("variant", "a", 0)) is None
+    assert kept.find(("variant", "a", 1)) is not None
+    kept.drop(("variant", "a", 1))
+    assert not kept.folder.exists()

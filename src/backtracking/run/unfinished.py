@@ -54,7 +54,9 @@ class Unfinished:
 
     def drop(self, row: Sequence[object]) -> None:
         """The row is written."""
-        self._file(row).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # most rows are never kept, and most folders hold others
+            self._file(row).unlink()
+            self.folder.rmdir()
 
     def clear(self) -> None:
         """All rows are written, or are to be made anew."""
