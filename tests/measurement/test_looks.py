@@ -6,6 +6,13 @@ from scipy import stats
 
 from backtracking.measurements.looks import Looks, nominal_levels, planned
 
+
+@pytest.fixture(autouse=True)
+def computed_anew():
+    """Levels are kept from call to call; here each test works them out."""
+    nominal_levels.cache_clear()
+
+
 FIFTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 

@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 
 from backtracking.interventions import Arm, Condition
+from backtracking.measurements.halves import half_of
 from backtracking.measurements.looks import Looks
 from backtracking.measurements.tradeoff import DESTRUCTIVE, HELD, NO_EFFECT, NOT_TESTABLE
 from backtracking.run.progress import Quiet
-from backtracking.sweeps.waves import Course, _is_settled, run_waves
+from backtracking.sweeps.waves import Course, _is_settled, run_waves, wave_order
 
 LOOKS = Looks((10, 20, 30))
 
@@ -65,6 +66,13 @@ def test_a_single_look_judges_nothing_early():
     course, grown, judged, _ = ran(looks=Looks((7,)))
     assert (grown, judged) == ([(["baseline", "a", "b"], 7)], [])
     assert not course.settled
+
+
+def test_the_half_that_arms_are_picked_on_comes_first():
+    halves = [half_of(place) for place in wave_order(41)]
+    assert halves == sorted(halves, key=["search", "confirm"].index)
+    assert halves[0] == "search" and halves[-1] == "confirm"
+    assert sorted(wave_order(41)) == list(range(41))
 
 
 def test_the_table_of_waves():
