@@ -83,7 +83,7 @@ def settings(area: Area) -> str:
         "only_mutate": [f"src/backtracking/{module}" for module in area.modules],
         "also_copy": [path.name for path in beside() if path.name not in ("src", "tests")],
         "pytest_add_cli_args_test_selection": [f"tests/{test}" for test in area.tests],
-        "pytest_add_cli_args": ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"],
+        "pytest_add_cli_args": ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow"],
     }
     lines = [
         "[mutmut]",
