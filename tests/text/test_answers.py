@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from backtracking.text import grading
 from backtracking.text.answers import extract_answer, grade, judge_answer
 from backtracking.text.grading import parse_number
 from tests.conftest import shared_data
@@ -253,6 +254,10 @@ class TestNumbers:
             f"{value}.",
         ):
             assert parse_number(text).value == value
+
+    @given(st.from_regex(r"-?[0-9]{1,15}(\.[0-9]{1,9})?", fullmatch=True))
+    def test_bare_figures_are_read_as_the_grammar_reads_them(self, text):
+        assert grading._read(text) == grading._read_by_grammar(text)
 
     @given(st.decimals(-(10**6), 10**6, places=3))
     def test_decimals(self, value):
