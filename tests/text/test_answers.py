@@ -74,8 +74,8 @@ HAND = sorted((Path(__file__).parents[2] / "benchmarks" / "data").glob("answers_
 @pytest.mark.parametrize("path", HAND, ids=lambda path: path.stem)
 def test_shapes_by_hand_stay_read(path):
     hardest = {"answers_hand_5_misleading": 0.15, "answers_hand_6_misleading": 0.19}
-    natural = {"answers_hand_5_natural": 0.08, "answers_hand_6_natural": 0.14}
-    assert_few_misread(path, fewest=(50, 50), most_missed=(hardest | natural).get(path.stem, 0.06))
+    natural = {"answers_hand_5_natural": 0.08, "answers_hand_6_natural": 0.14, "answers_hand_7_natural": 0.2}
+    assert_few_misread(path, fewest=(20, 50), most_missed=(hardest | natural).get(path.stem, 0.06))
 
 
 def test_human_solutions_are_right_as_prose():
