@@ -241,7 +241,7 @@ def made_up(model: LoadedModel) -> None:
 
     def read(_: LoadedModel, packed: prompts.PackedPrompts) -> list[Prefilled]:
         return [
-            Prefilled.of(*torch.randn(2, model.n_layers, 2, end - start, model.head_dim), torch.randn(512))
+            Prefilled.of(*torch.randn(2, model.n_layers, 2, end - start, model.head_dim), torch.randn(512), 6)
             for start, end in packed.segments
         ]
 

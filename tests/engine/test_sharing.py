@@ -8,10 +8,11 @@ import torch
 import transformers
 from tiny import VOCAB, build, prompt, tiny
 
-from backtracking.engine import batched, lines
+from backtracking.engine import batched
 from backtracking.engine.batched import run_turns
 from backtracking.engine.books import PageBooks
 from backtracking.engine.generate import Row, SamplingParams, generate_rows
+from backtracking.engine.lines import least_lines
 from backtracking.engine.pages import PAGE
 from backtracking.engine.readers import READERS, Readers
 from backtracking.interventions import BASELINE, Condition, Intervention, When
@@ -120,22 +121,21 @@ def test_every_row_sees_its_prompt_and_then_what_it_wrote():
             row[1] += int(random.integers(1, 40)) if row[1] - lengths[row[0]] < 60 * len(row[2]) else 1
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("width", [8, 16, 32, 64, 96, 128])
-def test_products_of_a_page_treat_every_line_the_same(width):
+def test_products_of_a_page_treat_every_line_the_same(width, dtype):
     """What sharing rests on: neither the number of lines nor a line's place among them changes its bits."""
     torch.manual_seed(width)
-    line, keys, values = torch.randn(3, 1, width), torch.randn(3, width, PAGE), torch.randn(3, PAGE, width)
-    weights = torch.rand(3, 1, PAGE)
-    found = {"keys": set(), "values": set()}
-    for count in (*range(1, 35), 48, 96, 112, 128):
-        for place in {0, count // 2, count - 1}:
-            for name, (part, pages) in {"keys": (line, keys), "values": (weights, values)}.items():
-                asked = torch.randn(3, count, part.shape[2])
-                asked[:, place] = part[:, 0]
-                out = torch.empty(3 * count, pages.shape[2])
-                lines._multiply(asked.flatten(0, 1), pages[:, None], out, lines._LEAST_LINES)
-                found[name].add(out.view(3, count, -1)[:, place].numpy().tobytes())
-    assert {name: len(bits) for name, bits in found.items()} == {"keys": 1, "values": 1}
+    query, weights = torch.randn(3, width, dtype=dtype), torch.rand(3, PAGE, dtype=dtype)
+    keys, values = torch.randn(3, width, PAGE, dtype=dtype), torch.randn(3, PAGE, width, dtype=dtype)
+    for line, pages in ((query, keys), (weights, values)):
+        found = set()
+        for count in (*range(least_lines(dtype), 35), 48, 96, 112, 128):
+            for place in {0, count // 2, count - 1}:
+                asked = torch.randn(3, count, line.shape[1], dtype=dtype)
+                asked[:, place] = line
+                found.add(tuple(torch.bmm(asked, pages)[:, place].flatten().tolist()))
+        assert len(found) == 1
 
 
 def wide():

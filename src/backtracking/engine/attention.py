@@ -34,6 +34,8 @@ class PromptPass:
     segments: list[tuple[int, int]]
     windows: list[int | None] = field(default_factory=list)
     """The sliding window that each layer's attention was told of."""
+    queries: list[int] = field(default_factory=list)
+    """How many heads share a key head in each layer."""
 
 
 def paged_attention(
@@ -57,6 +59,7 @@ def paged_attention(
     if isinstance(engine_pass, DecodePass):
         return _decode(query, key, value, engine_pass, sliding_window, scale, softcap, sinks), None
     engine_pass.windows.append(sliding_window)
+    engine_pass.queries.append(query.shape[1] // key.shape[1])
     parts = [
         _within(query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], scale, softcap, sliding_window, sinks)
         for a, b in engine_pass.segments

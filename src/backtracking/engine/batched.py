@@ -261,7 +261,7 @@ class Batch:
         assert self._cache is not None
         books = self._cache.books
         step, first = int(self._steps[slot]), int(self._positions[slot])
-        count = min(most, tokens_at_once(self.model, self._cache, slot))
+        count = min(most, tokens_at_once(self._cache, slot))
         if (missing := books.missing(slot, first + count)) > 0:
             self._reserve(missing)
             books.own.give([slot] * missing)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtracking.engine.pages import NOBODY, PAGE, Numbers, PageTable, pages_for
+from backtracking.engine.pages import NOBODY, PAGE, Numbers, PageTable, lengthened, pages_for
 from backtracking.engine.readers import Readers
 
 # A page that nobody holds costs a pass as much as another; this share of them may be idle, or this few.
@@ -53,7 +53,9 @@ class PageBooks:
     Python counts from there: -1, -2, …
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, least_places: int = 1) -> None:
+        self.least_places = least_places
+        """With fewer places a prompt's pages would be multiplied otherwise."""
         self.own = PageTable(slots, kept=1)
         """Rows' pages, by slot; passes write to page 0 for slots without a row."""
         self.prompts = PageTable(slots)
@@ -126,7 +128,8 @@ class PageBooks:
     @property
     def size(self) -> PassSize:
         """The size of a pass over all pages."""
-        return PassSize(self.prompts.extent, self.own.extent, int(self.readers.sizes.max()))
+        places = max(int(self.readers.sizes.max()), self.least_places)
+        return PassSize(self.prompts.extent, self.own.extent, places)
 
     def layout(self, positions: Numbers, size: PassSize) -> PassLayout:
         """The pages as a pass sees them that feeds each row a token at its position."""
@@ -150,5 +153,5 @@ class PageBooks:
 
 def _stretched(table: PageTable, pages: int) -> tuple[Numbers, Numbers]:
     """Holders and ranks of so many pages, at least those of the table."""
-    spare = (0, pages - table.extent)
-    return np.pad(table.owners, spare, constant_values=NOBODY), np.pad(table.ranks, spare)
+    spare = pages - table.extent
+    return lengthened(table.owners, spare, NOBODY), lengthened(table.ranks, spare)

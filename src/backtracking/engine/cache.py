@@ -14,6 +14,7 @@ from torch.nn import functional
 from transformers.cache_utils import Cache, CacheLayerMixin
 
 from backtracking.engine.books import PageBooks
+from backtracking.engine.lines import least_lines
 from backtracking.engine.pages import PAGE, pages_for
 from backtracking.errors import is_out_of_memory
 
@@ -89,7 +90,7 @@ class PagedCache(Cache):  # type: ignore[misc]
 
     def __init__(self, like: "Prefilled", slots: int) -> None:
         super().__init__(layers=[_PagedLayer(self, index) for index in range(len(like.keys))])
-        self.books = PageBooks(slots)
+        self.books = PageBooks(slots, least_places=-(-least_lines(like.keys.dtype) // like.queries))
         # Zeros, not garbage: masked positions still enter the weighted sum, with weight 0.
         self.keys = [layer.new_zeros((1, *layer.shape[1:])) for layer in like.keys]
         self.values = [layer.new_zeros((1, *layer.shape[1:])) for layer in like.values]
@@ -186,11 +187,13 @@ class Prefilled:
     values: Tensor
     length: int
     logits: Tensor
+    queries: int = 1
+    """How many heads share a key head, at least."""
     reading: Hashable = field(default_factory=object)
     """What was read, and under what; rows whose prompts have this in common share its pages."""
 
     @classmethod
-    def of(cls, keys: Tensor, values: Tensor, logits: Tensor) -> "Prefilled":
+    def of(cls, keys: Tensor, values: Tensor, logits: Tensor, queries: int = 1) -> "Prefilled":
         """From keys and values [layers, heads, tokens, width]; the rest of the last page is zero."""
         layers, heads, length, _ = keys.shape
         paged = [
@@ -199,4 +202,6 @@ class Prefilled:
             .transpose(1, 2)
             for states in (keys, values)
         ]
-        return cls(paged[0].transpose(3, 4).contiguous(), paged[1].contiguous(), length, logits.clone())
+        return cls(
+            paged[0].transpose(3, 4).contiguous(), paged[1].contiguous(), length, logits.clone(), queries
+        )

@@ -68,7 +68,7 @@ def prompt_pass(model: LoadedModel, packed: PackedPrompts) -> list[Prefilled]:
     ).logits[0]
     keys, values = cache.stacked()
     return [
-        Prefilled.of(keys[:, :, a:b], values[:, :, a:b], logits[i])
+        Prefilled.of(keys[:, :, a:b], values[:, :, a:b], logits[i], min(packed.attention.queries))
         for i, (a, b) in enumerate(packed.segments)
     ]
 

@@ -9,9 +9,14 @@ from torch.nn import functional
 from backtracking.engine.books import PassSize
 from backtracking.engine.pages import PAGE
 
-# Products of a page and at least this many lines treat each line the same, in whatever place and however many
-# there are: smaller ones go through other kernels that round differently. So a prompt's readers may change.
-LEAST_LINES = 4
+
+def least_lines(dtype: torch.dtype) -> int:
+    """From how many lines on a product with a page treats each the same, whatever its place and their number.
+
+    Smaller products in float32 go through kernels that round differently. So who else reads a row's prompt
+    changes no bit of it.
+    """
+    return 4 if dtype == torch.float32 else 1
 
 
 @dataclass
@@ -63,8 +68,8 @@ class PageLines:
         """Every page, [pages, key heads, …], times its lines."""
         prompts, own = self._at.size.prompt_pages, self._at.size.own_pages
         of_prompts = self._heads * prompts * self._at.size.places
-        result = lines.new_empty((len(lines), pages.shape[3]))
-        _multiply(lines[:of_prompts], pages[len(pages) - prompts :], result[:of_prompts], LEAST_LINES)
+        result = lines.new_empty((lines.shape[0], pages.shape[3]))
+        _multiply(lines[:of_prompts], pages[pages.shape[0] - prompts :], result[:of_prompts])
         _multiply(lines[of_prompts:], pages[:own], result[of_prompts:])
         return result
 
@@ -99,12 +104,8 @@ class PageLines:
         return torch.cat([prompts.reshape(shape).transpose(1, 2).flatten(0, 3), own.flatten(0, 1)])
 
 
-def _multiply(lines: Tensor, pages: Tensor, out: Tensor, least: int = 1) -> None:
-    """Every page times its lines, and empty ones where it has fewer than the least."""
+def _multiply(lines: Tensor, pages: Tensor, out: Tensor) -> None:
+    """Every page times its lines."""
     batches = pages.flatten(0, 1)
-    lines, out = (part.view(len(batches), -1, part.shape[1]) for part in (lines, out))
-    short = least - lines.shape[1]
-    if short <= 0:
-        torch.bmm(lines, batches, out=out)
-    else:
-        out.copy_(torch.bmm(functional.pad(lines, (0, 0, 0, short)), batches)[:, :-short])
+    count, length, width = batches.shape
+    torch.bmm(lines.view(count, -1, length), batches, out=out.view(count, -1, width))

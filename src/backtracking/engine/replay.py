@@ -13,7 +13,7 @@ from torch import Tensor
 from backtracking.engine.books import PassLayout, PassSize
 from backtracking.engine.cache import PagedCache
 from backtracking.engine.forward import MIN_ROWS
-from backtracking.engine.lines import LEAST_LINES, DecodePass
+from backtracking.engine.lines import DecodePass
 from backtracking.engine.pages import PAGE, Numbers
 from backtracking.model.hooks import GateHooks
 from backtracking.model.loading import LoadedModel
@@ -25,10 +25,10 @@ a copy of its own."""
 _MOST = 256
 
 
-def tokens_at_once(model: LoadedModel, cache: PagedCache, slot: int) -> int:
+def tokens_at_once(cache: PagedCache, slot: int) -> int:
     """How many tokens of a row are fed in one pass."""
     pages = max(int(cache.books.own.held[slot]), 1)
-    room = (_PAIRS if _are_alike(model, cache) else _COPIES) // pages
+    room = (_PAIRS if _are_alike(cache) else _COPIES) // pages
     return min(max(room, MIN_ROWS), _MOST)
 
 
@@ -53,16 +53,15 @@ def replay(
     conditions = np.zeros((rows, 1), dtype=np.int64)
     conditions[:count] = condition
     hooks.load(conditions, is_active)
-    seen = _seen(cache, slot, first + np.arange(count), rows, copied=not _are_alike(model, cache))
+    seen = _seen(cache, slot, first + np.arange(count), rows, copied=not _are_alike(cache))
     _feed(model, cache, at.tokens, seen)
     hooks.verify()
     return np.asarray(is_active[:count].any(axis=1))
 
 
-def _are_alike(model: LoadedModel, cache: PagedCache) -> bool:
+def _are_alike(cache: PagedCache) -> bool:
     """Whether a page that a row alone looks at is multiplied as one with many readers is."""
-    key_heads = int(cache.keys[0].shape[1])
-    return model.n_heads // key_heads >= LEAST_LINES
+    return cache.books.least_places == 1
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,21 +54,24 @@ class Ledger:
 
     def take(self) -> "Ledger":
         """The counts so far, which begin anew here."""
-        taken = deepcopy(self)
+        taken = Ledger(self.enabled, *(counter.copy() for counter in self._counters))
         self.reset()
         return taken
 
     def reset(self) -> None:
         """Begins again at nothing."""
-        counters = (
+        for counter in self._counters:
+            counter.clear()
+
+    @property
+    def _counters(self) -> tuple[Counter[Any], ...]:
+        return (
             self.called,
             self.applied,
             self.sequence_lengths,
             self.expected_called,
             self.expected_applied,
         )
-        for counter in counters:
-            counter.clear()
 
     @property
     def total_calls(self) -> int:
