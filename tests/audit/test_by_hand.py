@@ -2,14 +2,16 @@
 
 import math
 
+import pandas as pd
 import pytest
 from scipy import stats
 
 from backtracking.claims.audit.answers import FEW_ODD, MANY_ODD, _odd
 from backtracking.claims.audit.audited import AuditedRun
-from backtracking.claims.audit.chance import _compared, _hits, chance_of
+from backtracking.claims.audit.chance import _Accuracy, _compared, _hits, chance_of
 from backtracking.claims.audit.check import graded
-from backtracking.claims.audit.conditions import _apart
+from backtracking.claims.audit.components import _prompt_lengths, _reused
+from backtracking.claims.audit.conditions import _apart, _rate
 from tests.audit.folders import events, write_run
 
 
@@ -93,11 +95,42 @@ def test_two_rates_apart_as_if_one_completion_of_each_problem_counted(tmp_path):
 
 
 def test_prompts_are_measured_where_rows_say_whose_they_are(tmp_path):
-    from backtracking.claims.audit.components import _prompt_lengths
-
     table = events(problems=2, samples=1)
     whole = AuditedRun(write_run(tmp_path / "whole", {"backtracking_events": table}))
     assert set(_prompt_lengths(whole).values()) == {20, 21}
     for column in ("prompt_tokens", "sample_id"):
         run = AuditedRun(write_run(tmp_path / column, {"backtracking_events": table.drop(columns=column)}))
         assert _prompt_lengths(run) == {}
+
+
+def test_completions_without_a_grade_count_as_not_right(tmp_path):
+    """Of ten answers five are right and five have no grade: half of them, not all."""
+    rows = [(name, str(place), True if place < 5 else None) for place, name in enumerate("abcdefghij")]
+    group = answered(tmp_path, *rows)
+    assert _compared(group).value == 0.5
+    assert _rate(group, "correct") == (0.5, 10.0)
+
+
+def test_hardly_any_right_where_chance_is_not_known(tmp_path):
+    rows = [(f"p{place:02}", str(place), place == 0) for place in range(50)]
+    found = _compared(answered(tmp_path, *rows))
+    assert (found.value, found.chance, found.is_at_chance) == (0.02, None, True)
+    assert str(found).startswith("accuracy is 2.0% in ")
+    better = _compared(answered(tmp_path / "better", *rows[1:], ("p50", "50", True), ("p51", "51", True)))
+    assert not better.is_at_chance
+
+
+def test_an_accuracy_beside_its_chance_in_words():
+    known = _Accuracy("here", 0.5, 0.25, is_at_chance=False)
+    assert str(known) == "accuracy is 50.0% in here; gold of other problems gives 25.0%"
+    tested = _Accuracy("here", 0.5, 0.25, is_at_chance=False, p=0.04)
+    assert str(tested) == f"{known} (p = 0.040)"
+
+
+def test_controls_that_serve_twice():
+    lines = [("a", 0, 5), ("a", 0, 5), ("a", 0, 6), ("b", 1, 5)]
+    rows = pd.DataFrame(lines, columns=["control_example_id", "control_sample_id", "control_pos"])
+    rows = rows.assign(matching="matched_row")
+    assert "25.0% of 4 controls" in _reused("matched_row", rows).found
+    assert _reused("matched_row", rows.drop(columns="control_pos")) is None
+    assert _reused("matched_row", rows.assign(matching="unmatched")) is None
