@@ -5,6 +5,7 @@ import json
 import pytest
 
 from backtracking.errors import UserError
+from backtracking.run.io import write_jsonl
 from backtracking.run.progress import Quiet
 from backtracking.run.records import GenerationRecord
 from backtracking.run.rowfile import Found, RowFile, resume, say_failed, sort_rows
@@ -148,3 +149,10 @@ def test_failed_rows_are_counted_with_the_first_reason():
     assert reporter.lines == []
     say_failed(["NaN", "other"], 1200, reporter)
     assert reporter.lines == ["  note: 2 of 1,200 rows failed (NaN); --force makes all of them anew"]
+
+
+def test_so_many_rows_were_written(path):
+    assert write_jsonl(path, [row("p0"), row("p1")]) == 2
+    assert ids(path) == [("p0", 0), ("p1", 0)]
+    assert write_jsonl(path, []) == 0
+    assert path.read_bytes() == b""
