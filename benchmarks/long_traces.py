@@ -177,6 +177,7 @@ def steps(random: np.random.Generator, model: LoadedModel, rounds: int) -> dict[
         "as many rows of the drawn mean": [int(ages.mean())] * 32,
     }
     runs = {name: _passes(model, batch) for name, batch in batches.items()}
+    runs |= {f"{readers} to a prefix": _passes(model, [PREFIX // 2] * 32, readers) for readers in (1, 4, 16)}
     spent: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds + 1):
         for name, run in runs.items():
@@ -188,12 +189,20 @@ def steps(random: np.random.Generator, model: LoadedModel, rounds: int) -> dict[
         "cost, every row as long": cost["all 33 of 4,000 positions"] / cost["32 rows of 100"],
         "cost of drawn lengths over the same sum in equal rows": cost["drawn"]
         / cost["as many rows of the drawn mean"],
+        **{
+            f"cost of 32 rows, {readers} to a prefix of {PREFIX // 2:,}, over a prefix for each": cost[
+                f"{readers} to a prefix"
+            ]
+            / cost["1 to a prefix"]
+            for readers in (4, 16)
+        },
     }
 
 
-def _passes(model: LoadedModel, batch: Sequence[int], turns: int = 4) -> Iterator[float]:
-    """Processor time of a few passes over a batch, again and again."""
-    rows = [Row(Prompt(str(i), "v", "", (5,) * length), 0) for i, length in enumerate(batch)]
+def _passes(model: LoadedModel, batch: Sequence[int], readers: int = 1, turns: int = 4) -> Iterator[float]:
+    """Processor time of a few passes over a batch, again and again; so many rows have a prompt in common."""
+    prompts_of = [(i // readers, length) for i, length in enumerate(batch)]
+    rows = [Row(Prompt(str(i), "v", "", (5 + p,) * n), i) for i, (p, n) in enumerate(prompts_of)]
     sampling = SamplingParams(10_000, temperature=1.0, top_p=0.95)
     table = GateTable(model, None, ())
     running = run_turns(model, rows, sampling, seed=0, slots=len(rows), table=table)
