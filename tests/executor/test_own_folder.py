@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backtracking.engine.executor import cluster
 from backtracking.engine.executor.cluster import FOLDER, _own_folder
 
 DIES = """
@@ -36,3 +37,17 @@ def test_what_a_killed_process_left_goes_and_what_is_in_use_stays(place):
         assert not left.exists()
         assert Path(first).is_dir() and Path(second).is_dir()
     assert list(place.iterdir()) == [of_others]
+
+
+def test_what_is_still_written_in_goes_later(place, monkeypatch):
+    """Ray's agents outlive a killed process for a while."""
+    done = subprocess.run([sys.executable, "-c", DIES], check=False, capture_output=True, text=True)
+    left = Path(done.stdout.strip())
+    (left / "session" / "logs").mkdir(parents=True)
+    (left / "session_latest").symlink_to(left / "session")
+    with monkeypatch.context() as busy:
+        busy.setattr(cluster.shutil, "rmtree", lambda *_, **__: None)
+        with _own_folder():
+            assert (left / "session").is_dir()
+    with _own_folder():
+        assert not left.exists()

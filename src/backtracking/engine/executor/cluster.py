@@ -139,13 +139,24 @@ def _own_cluster(wanted: Wanted) -> Iterator[Any]:
                     ray.shutdown()
 
 
+def _clear(folder: Path) -> None:
+    """Remove a folder, its lock last: Ray's agents outlive a killed process by a while and write on in it."""
+    for part in folder.iterdir():
+        if part.is_symlink():
+            part.unlink()
+        elif part.name != HELD:
+            shutil.rmtree(part, ignore_errors=True)
+    if [part.name for part in folder.iterdir()] == [HELD]:
+        shutil.rmtree(folder)
+
+
 @contextmanager
 def _own_folder() -> Iterator[str]:
     """A folder for Ray's sockets and logs; those of processes that were killed go first."""
     place = Path(tempfile.gettempdir())
     for left in place.glob(f"{FOLDER}*/{HELD}"):
         with contextlib.suppress(OSError, Timeout), FileLock(left, blocking=False):
-            shutil.rmtree(left.parent, ignore_errors=True)
+            _clear(left.parent)
     begun = Path(tempfile.mkdtemp(prefix="begun-", dir=place))
     folder = begun.with_name(FOLDER + begun.name.removeprefix("begun-"))
     try:
