@@ -38,9 +38,8 @@ def test_a_study_survives(study, fault, tmp_path):
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="the extra `ray` is not installed")
-@pytest.mark.parametrize("fault", ["SIGKILL", "worker killed"])
-def test_a_study_made_by_workers_survives(study, fault, tmp_path):
-    survives(study, RAY, fault, scratch=tmp_path)
+def test_a_study_made_by_workers_survives(study, tmp_path):
+    survives(study, RAY, "SIGKILL", scratch=tmp_path)
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="the extra `ray` is not installed")
