@@ -22,7 +22,9 @@ def test_every_text_reads_back_as_it_was(tmp_path_factory, texts):
     assert read["example_id"].tolist() == texts
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "=HYPERLINK(1)"])
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\n=1", "＝1+1", "=HYPERLINK(1)"]
+)
 def test_what_a_spreadsheet_would_run_is_marked(tmp_path, cell):
     io.write_csv(
         tmp_path / "t.csv", pd.DataFrame({"predicted_answer": [cell, "-5", "+1,250.5", "18", "a=b"]})

@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import os
 import re
 import unicodedata
 from pathlib import Path
@@ -127,6 +128,22 @@ def test_a_link_that_leads_out_of_a_run_is_not_written_through(name, run, cli, t
     refused = cli("detect-events", "--run-id", "demo", "--force")
     assert_one_clear_message(refused, "leads out of the run folder", place.name)
     assert sorted(outside.rglob("*")) == before
+
+
+def test_what_stands_in_the_place_of_a_table_hangs_and_crashes_nothing(run, cli):
+    """A pipe, whose reader would wait; lines that are no such table; a time that is none."""
+    table, meta = Path("runs/demo/analysis/onset_stability.csv"), Path("runs/demo/meta.json")
+    kept = meta.read_text()
+    table.write_text("SECRETLINE=abc\n1\n")
+    explored = cli("explore", "demo", "--export", "page.html")
+    assert_one_clear_message(explored, "onset_stability.csv does not read as the table", "onset-stability")
+    table.unlink()
+    os.mkfifo(table)
+    assert_one_clear_message(cli("status", "--run-id", "demo"), "neither a file nor a folder")
+    table.unlink()
+    for edited in (re.sub('"seconds": [0-9.]+', '"seconds": 1e999', kept, count=1), "null"):
+        meta.write_text(edited)
+        assert_one_clear_message(cli("status", "--run-id", "demo"), "is not a run's meta.json")
 
 
 def test_a_run_folder_that_is_itself_a_link_is_a_choice_and_works(run, cli, tmp_path):

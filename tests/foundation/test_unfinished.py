@@ -66,6 +66,16 @@ def test_what_does_not_read_as_it_was_written_is_made_from_the_beginning(stopped
     assert (workdir / ROWS).read_bytes() == whole
 
 
+def test_a_row_that_lies_under_the_name_of_another_is_not_taken_up(stopped, cli, small_config, workdir):
+    whole, _ = stopped
+    one, other, *_ = sorted((workdir / BEGUN).iterdir())
+    texts = one.read_bytes(), other.read_bytes()
+    other.write_bytes(texts[0])
+    one.write_bytes(texts[1])
+    assert cli(*COMMAND, small_config).code == 0
+    assert (workdir / ROWS).read_bytes() == whole
+
+
 def test_other_settings_and_force_begin_anew(stopped, cli, small_config, workdir, turns):
     whole, needed = stopped
     assert cli(*COMMAND, small_config, "--set", "generation.temperature=0.9").code == 0

@@ -1,11 +1,15 @@
 """What the analyses read at single onsets: lens, scan, onset step; and what patching found over all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backtracking.artifacts import phase2, readings
+from backtracking.artifacts.kinds import Table
+from backtracking.errors import UserError
 from backtracking.explore.study import MeasuredRun, RowPlace
+from backtracking.run.paths import RunPaths
 from backtracking.run.records import GenerationRecord
 
 if TYPE_CHECKING:
@@ -47,9 +51,11 @@ class Readings:
                 (phase2.STEP, index._take_step),
             ):
                 if table.exists(study.paths):
-                    take(table.read(study.paths))
+                    with _as_it_should_be(table, study.paths):
+                        take(table.read(study.paths))
             if phase2.DIVERGENCES.exists(study.paths):
-                index._take_partings(study.name, phase2.DIVERGENCES.read(study.paths))
+                with _as_it_should_be(phase2.DIVERGENCES, study.paths):
+                    index._take_partings(study.name, phase2.DIVERGENCES.read(study.paths))
         return index
 
     def _take_lens(self, table: "pd.DataFrame") -> None:
@@ -117,6 +123,19 @@ class Readings:
             if of_kinds
             else None
         )
+
+
+@contextmanager
+def _as_it_should_be(table: Table, run: RunPaths) -> Iterator[None]:
+    """A table that was damaged, or another file in its place, ends in a message."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{table.path(run)} does not read as the table that it should be",
+            f"{type(error).__name__}: {error}",
+            f"run: {table.made_in(run)}, which makes it again, or delete it",
+        ) from error
 
 
 def strongest_component(reading: ReadingCells) -> str | None:

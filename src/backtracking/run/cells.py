@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMULA = r"'*[=+\-@\t\r](?s:.)"
+FORMULA = r"'*[=+\-@\t\r\n＝＋－＠](?s:.)"
 """How a formula begins; with apostrophes ahead of it, so that the mark below can be taken off again."""
-_FIRST = tuple("'=+-@\t\r")
+_FIRST = tuple("'=+-@\t\r\n＝＋－＠")
 """What the text of such a cell begins with: few do, and only those are looked at closely."""
 NUMBER = r"[+-]?\d[\d,.]*(?:[eE][+-]?\d+)?%?\Z"
 

@@ -72,6 +72,12 @@ class Input(ABC):
         """
         if not self.path.exists():
             return ""
+        if not (self.path.is_file() or self.path.is_dir()):
+            raise UserError(
+                f"{self.path} is neither a file nor a folder",
+                "a pipe or a device would keep its reader waiting",
+                "remove it, and make what belongs there again",
+            )
         try:
             return self._digest()
         except _DAMAGED:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from backtracking.errors import UserError
 from backtracking.run import io
@@ -32,7 +32,7 @@ class StageRecord:
     source: str | None = None
     """Digest of the code that made it."""
     finished: str | None = None
-    seconds: float | None = None
+    seconds: FiniteFloat | None = None
     rows: int | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
@@ -78,7 +78,9 @@ class RunMeta:
         """Reads it; runs of the earlier study, whose form was another, are recognised."""
         data = io.read_record(path, made_by="backtracking init-run --config CONFIG")
         try:
-            if isinstance(data, dict) and "schema" not in data:
+            if not isinstance(data, dict):
+                raise TypeError("it holds no record")
+            if "schema" not in data:
                 return cls(path.parent.name, "", "", "", "", {}, {}, earlier=data)
             if data["schema"] > META_SCHEMA:
                 raise UserError(

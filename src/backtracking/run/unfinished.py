@@ -16,6 +16,8 @@ from backtracking.run.records import DIGEST_LENGTH, SealedRecord
 class UnfinishedRow(SealedRecord):
     """What there is of one completion."""
 
+    row: str = ""
+    """Whose it is: what tells the row apart, as a digest."""
     completion_ids: list[int]
     logprobs: list[float] | None = None
     entropies: list[float] | None = None
@@ -43,13 +45,13 @@ class Unfinished:
         """What was kept of a row; nothing where it does not read as it was written."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValidationError):
             kept = UnfinishedRow.model_validate_json(self._file(row).read_bytes())
-            if kept.digest is not None and kept.is_intact and kept.made_with == self._seal:
+            if kept.digest is not None and kept.is_intact and kept.row == self._whose(row):
                 return kept
         return None
 
     def keep(self, row: Sequence[object], begun: UnfinishedRow) -> None:
         """Keep a row as far as it is, in the place of what was kept of it before."""
-        sealed = begun.sealed(self._seal)
+        sealed = begun.model_copy(update={"row": self._whose(row)}).sealed(self.made_with[:DIGEST_LENGTH])
         io.write_text(self._file(row), sealed.model_dump_json(exclude_none=True) + "\n")
 
     def drop(self, row: Sequence[object]) -> None:
@@ -62,9 +64,8 @@ class Unfinished:
         """All rows are written, or are to be made anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    @property
-    def _seal(self) -> str:
-        return self.made_with[:DIGEST_LENGTH]
+    def _whose(self, row: Sequence[object]) -> str:
+        return digest([self.made_with, *row])
 
     def _file(self, row: Sequence[object]) -> Path:
-        return self.folder / f"{digest([self.made_with, *row])[:DIGEST_LENGTH]}.json"
+        return self.folder / f"{self._whose(row)[:DIGEST_LENGTH]}.json"
