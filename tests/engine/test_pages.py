@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import build, prompt, tiny
+from tiny import prompt, tiny, wide
 
 from backtracking.engine import cache as caches
 from backtracking.engine.batched import run_turns
@@ -157,15 +157,7 @@ def test_a_long_row_takes_its_own_pages_and_no_others():
 
 def test_rows_over_many_pages_do_not_know_their_neighbours():
     """Wide heads, six queries to a key head; rows of one to six pages, arranged in several ways."""
-    import transformers
-
-    model = build(
-        transformers.LlamaConfig(
-            vocab_size=320, hidden_size=192, intermediate_size=128, num_hidden_layers=2,
-            num_attention_heads=12, num_key_value_heads=2, head_dim=32, max_position_embeddings=512,
-            eos_token_id=1, initializer_range=0.2,
-        )
-    )  # fmt: skip
+    model = wide()
     params = SamplingParams(70, 1.0, 0.95, logprobs=True)
     rows = [Row(prompt(i, 20 + 50 * (i % 6)), s) for i in range(8) for s in range(2)]
 

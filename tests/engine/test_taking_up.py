@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import transformers
 from test_engine_devices import Replayed
 from test_engine_exact import MILD, PROMPT_TOO, VECTORS, texts
-from tiny import build, prompt, tiny
+from tiny import prompt, tiny, wide
 
 from backtracking.engine import graphs
 from backtracking.engine.batched import Batch
@@ -82,13 +81,7 @@ def test_rows_taken_up_anywhere_end_the_same(family):
 
 def test_wide_rows_of_many_pages():
     """Six queries to a key head; rows of up to ten pages, most of them read again in one go."""
-    model = build(
-        transformers.LlamaConfig(
-            vocab_size=320, hidden_size=192, intermediate_size=128, num_hidden_layers=2,
-            num_attention_heads=12, num_key_value_heads=2, head_dim=32, max_position_embeddings=1024,
-            eos_token_id=1, initializer_range=0.2,
-        )
-    )  # fmt: skip
+    model = wide()
     rows = [Row(prompt(i, 20 + 110 * i), s) for i in range(4) for s in range(2)]
     whole, _ = run(model, rows, replace(LONG, max_new_tokens=250))
     records = {r.id: r for r in whole}

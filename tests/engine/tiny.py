@@ -75,6 +75,17 @@ def tiny(family: str, dtype: torch.dtype = torch.float32) -> LoadedModel:
     return build(CONFIGS[family](), dtype=dtype)
 
 
+def wide() -> LoadedModel:
+    """Wide heads, six queries to a key head, and room for rows of many pages."""
+    return build(
+        transformers.LlamaConfig(
+            vocab_size=VOCAB, hidden_size=192, intermediate_size=128, num_hidden_layers=2,
+            num_attention_heads=12, num_key_value_heads=2, head_dim=32, max_position_embeddings=1024,
+            eos_token_id=1, initializer_range=0.2,
+        )
+    )  # fmt: skip
+
+
 def prompt(example: int, length: int = 9, variant: str = "plain") -> Prompt:
     ids = tuple((example * 37 + 13 * i * i + 5) % (VOCAB - 3) + 3 for i in range(length))
     return Prompt(str(example), variant, f"prompt {example}", ids)
