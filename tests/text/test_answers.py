@@ -74,8 +74,9 @@ HAND = sorted((Path(__file__).parents[2] / "benchmarks" / "data").glob("answers_
 @pytest.mark.parametrize("path", HAND, ids=lambda path: path.stem)
 def test_shapes_by_hand_stay_read(path):
     hardest = {"answers_hand_5_misleading": 0.15, "answers_hand_6_misleading": 0.19}
-    natural = {"answers_hand_5_natural": 0.08, "answers_hand_6_natural": 0.14, "answers_hand_7_natural": 0.2}
-    assert_few_misread(path, fewest=(20, 50), most_missed=(hardest | natural).get(path.stem, 0.06))
+    hardest |= {"answers_hand_8_misleading": 0.23}
+    natural = {"answers_hand_5_natural": 0.06, "answers_hand_6_natural": 0.11, "answers_hand_8_natural": 0.07}
+    assert_few_misread(path, fewest=(20, 40), most_missed=(hardest | natural).get(path.stem, 0.06))
 
 
 def test_human_solutions_are_right_as_prose():
@@ -120,7 +121,8 @@ def test_spans_point_at_what_was_read(case):
         ("The answer is not 20 but 18", "20", False),
         ("The answer is not 20 but 18", "18", True),
         ("The answer is 5 or 6", "5", None),
-        ("The answer is that 3 friends each get 4 apples.", "3", None),
+        ("The answer is that 3 friends each get 4 apples.", "3", False),
+        ("The answer is that 3 friends each get 4 apples.", "4", True),
         ("The answer is 10% more than 20", "10", None),
         ("Answer: x = 5, y = 7", "7", None),
         ("Final: 5 hours and 30 minutes", "5", False),

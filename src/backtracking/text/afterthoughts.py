@@ -84,9 +84,12 @@ _POINTS_BACK = re.compile(
     r"^(?:(?:and|so|thus|indeed|yes|also|in fact),? )*(?:that|this|it|these|those|which)(?:'s)?\b"
 )
 _LETS_STAND = re.compile(
-    r"\b(?:makes sense|matches|checks out|agrees|fits|confirms|adds up|is (?:correct|right|consistent"
-    r"|reasonable"
+    r"\b(?:makes sense|matches|checks out|agrees|fits|confirms|adds up"
+    r"|(?:is|(?<=that)'s) (?:correct|right|consistent|reasonable"
     r"|because|since|as|exactly)|follows|shows|means|works|completes|uses)\b"
+)
+_CONFIRMS = re.compile(
+    r"(?:and |so )?(?:this|that|it|which) (?:also )?(?:matches|confirms|agrees|checks out|fits)\b"
 )
 _UNSURE = re.compile(r"\b(?:should|could|may|might|need|ought|not|never|twice|instead)\b|n't\b")
 _OFFERS = re.compile(
@@ -145,6 +148,12 @@ def replaces(text: str, start: int, stop: int) -> bool:
 def retracts(text: str, start: int, stop: int) -> bool:
     """Whether a sentence without a number takes back what came before."""
     return _RETRACTS.match(text, start, stop) is not None and not _HAS_NUMBER.search(text, start, stop)
+
+
+def confirms(text: str, start: int, stop: int) -> bool:
+    """Whether a sentence says that the answer before it matches: "this matches the 7 boxes"."""
+    small = text[start:stop].lower().replace("’", "'").strip()
+    return _CONFIRMS.match(small) is not None and not DOUBTS.search(small) and not _UNSURE.search(small)
 
 
 def lets_stand(sentence: str, *, broken_off: bool = False) -> bool:

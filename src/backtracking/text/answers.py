@@ -12,14 +12,13 @@ from typing import Literal
 
 import regex
 
-from backtracking.text.afterthoughts import lets_stand, replaces, retracts
+from backtracking.text.afterthoughts import confirms, lets_stand, replaces, retracts
 from backtracking.text.claims import is_placed_by, meant
 from backtracking.text.doubt_words import DOUBTS
 from backtracking.text.grading import grade
 from backtracking.text.moods import says_unknown
 from backtracking.text.onsets import reasoning_end
 from backtracking.text.plain_form import is_plain
-from backtracking.text.quantities import Quantity
 from backtracking.text.stances import Mention, Stance
 from backtracking.text.statements import Statement, lowered, read_statement, stance_of_box
 
@@ -304,13 +303,20 @@ def _prose(text: str, zone: int) -> Answer | None:
         start, stop = spans.pop()
         if _closes_without_answer(text, start, stop):
             return Answer(None, "denied", start, stop)
-        if _REMARK.match(text, start, stop):
+        if _REMARK.match(text, start, stop) or confirms(text, start, stop):
             continue
         statement = read_statement(text, start, stop)
         if statement.unknown:
             return Answer(None, "hedged" if statement.counted else "none", start, stop)
-        chosen = meant(statement, text) or _supported(statement, text, spans)
-        if chosen is not None and not doubtful and _is_plain(statement, chosen):
+        chosen = meant(statement, text)
+        confirmed = _confirmed(statement, text, zone if chosen is None else 0, start)
+        if confirmed is not None and (chosen is None or _same(confirmed, chosen)):
+            chosen = confirmed
+        if (
+            chosen is not None
+            and not doubtful
+            and _is_plain(statement, chosen, confirmed=chosen is confirmed)
+        ):
             return _number_unless(text, chosen, later, spans)
         if chosen is None and (statement.has_expression or statement.claims):
             return _words(text, start, stop, "last_number")
@@ -325,9 +331,18 @@ def _prose(text: str, zone: int) -> Answer | None:
     return Answer(None, "denied") if any(statement.counted for statement in later) else None
 
 
-def _is_plain(statement: Statement, chosen: Mention) -> bool:
-    same = (m for m in statement.claims if m.quantity.readings == chosen.quantity.readings)
-    return any(is_plain(statement.tokens, m.first, m.stop) for m in (chosen, *same))
+def _is_plain(statement: Statement, chosen: Mention, *, confirmed: bool = False) -> bool:
+    same = (m for m in statement.claims if _same(m, chosen))
+    alone = not any(
+        m.first > chosen.first
+        and not m.aside
+        and not _same(m, chosen)
+        and m.quantity.currency == chosen.quantity.currency
+        for m in statement.counted
+    )
+    return any(
+        is_plain(statement.tokens, m.first, m.stop, alone=alone, confirmed=confirmed) for m in (chosen, *same)
+    )
 
 
 def _closes_without_answer(text: str, start: int, stop: int) -> bool:
@@ -354,13 +369,15 @@ def _number_unless(
     return answer
 
 
-def _supported(statement: Statement, text: str, before: "deque[tuple[int, int]]") -> Mention | None:
-    """The only one of several numbers that was worked out just before."""
-    for start, stop in reversed(before):
-        if "=" in text[start:stop]:
-            result = meant(read_statement(text, start, stop), text)
-            value: Quantity | None = result.quantity if result else None
-            return next(
-                (m for m in statement.claims if value and m.quantity.readings == value.readings), None
-            )
-    return None
+def _confirmed(statement: Statement, text: str, begin: int, end: int) -> Mention | None:
+    """The number of a statement that is what the last calculation in a stretch of text came to."""
+    at = text.rfind("=", max(begin, end - _TAIL), end) if statement.claims else -1
+    if at < 0:
+        return None
+    begin, stop = _sentence_around(text, at, at + 1)
+    result = meant(read_statement(text, begin, stop), text)
+    return next((m for m in statement.claims if result and _same(m, result)), None)
+
+
+def _same(one: Mention, other: Mention) -> bool:
+    return one.quantity.readings == other.quantity.readings != ()

@@ -6,10 +6,15 @@ from backtracking.text import stance_words as say
 from backtracking.text.hedges import words_before
 from backtracking.text.lexer import Token, token_at
 from backtracking.text.lexicon import GLUED_UNITS
+from backtracking.text.plain_words import GREATER, PLACED_BY
 from backtracking.text.stances import Mention, Stance
 from backtracking.text.statements import Statement
+from backtracking.text.verbs import STATES
 
 _CLAUSE_ENDS = frozenset(",;:.")
+_WORDS_OF_CLAUSE = 2
+_LEADS_TO = {"than": frozenset(("other",)), "by": say.CHANGES | say.LESSER | GREATER}
+"""Words before a preposition that make its number the one meant: "older than Tom by 18 years"."""
 _OPERATORS = ("plus", "dash", "times", "over", "power", "raised")
 
 
@@ -52,14 +57,14 @@ def _may_be_asked_for(statement: Statement, mention: Mention) -> bool:
     ):
         return True
     word, *farther = [*words_before(tokens, mention.first, 6), ""]
-    if word in ("the", "these", "those", "of") or word in say.DETERMINERS:
+    if word in ("the", "these", "those", "of", "remaining") or word in say.DETERMINERS:
         return word not in ("the", "these", "those", "both") or "all" in farther[:1]
-    if word == "than":
-        return farther[0] == "other"
-    if word == "with":
-        return not say.KEEPS.isdisjoint(farther[:4])
-    if word == "by":
-        return not say.CHANGES.isdisjoint(farther)
+    if word == "with" and not say.KEEPS.isdisjoint(farther[:4]):
+        return True
+    if word in _LEADS_TO:
+        return not _LEADS_TO[word].isdisjoint(farther)
+    if word in ("after", "into", "with", "out", "over", "through", "off"):
+        return len(statement.claims) == 1 and len(farther) > _WORDS_OF_CLAUSE
     year = mention.quantity.value is not None and 1000 <= mention.quantity.value <= 2100
     return word in ("for", "at", "only", "another", "all", "each", "to", "minimum") or (
         word == "in" and not year
@@ -256,15 +261,18 @@ def _reached(statement: Statement, text: str, claims: list[Mention]) -> Mention 
 
 
 def _total(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
-    """April: 48, May: 24, total: 72."""
+    """April: 48, May: 24, total: 72; 2 blue bolts and 1 white bolt, 3 bolts in all."""
     tokens = statement.tokens
-    return _single(
-        [
-            m
-            for m in claims
-            if token_at(tokens, m.first - 1).text == ":" and token_at(tokens, m.first - 2).word in say.TOTALS
-        ]
-    )
+    labelled = [
+        m
+        for m in claims
+        if token_at(tokens, m.first - 1).text == ":" and token_at(tokens, m.first - 2).word in say.TOTALS
+    ]
+    last = claims[-1]
+    behind = [token.word for token in tokens[last.stop : last.stop + 4] if token.kind == "word"]
+    sums = behind[-2:] in (["in", "all"], ["in", "total"]) or behind[-1:] in (["altogether"], ["total"])
+    summed = sums and token_at(tokens, last.first - 1).text == ","
+    return _single(labelled) or (last if summed else None)
 
 
 def _main(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
@@ -279,6 +287,17 @@ def _needed(statement: Statement, text: str, claims: list[Mention]) -> Mention |
     between = [token.word for token in statement.tokens[needed.stop : purpose.first]]
     before = {token.word for token in statement.tokens[max(0, needed.first - 3) : needed.first]}
     return needed if "to" in between and not before.isdisjoint(say.REQUIRES) else None
+
+
+def _object(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """What a number of things costs, makes or gets: "16 glasses cost her $64"."""
+    tokens, last = statement.tokens, claims[-1]
+    verbs_before = range(max(claims[-2].stop, last.first - 3), last.first)
+    verb = next((at for at in verbs_before if tokens[at].word in STATES), None)
+    if verb is None or any(token.word in PLACED_BY for token in tokens[verb : last.first]):
+        return None
+    between = tokens[claims[-2].stop : verb]
+    return None if any(t.kind == "stop" or t.word in ("and", "or", "but") for t in between) else last
 
 
 def _restated(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
@@ -313,4 +332,5 @@ _RULES = (
     _needed,
     _main,
     _predicate,
+    _object,
 )

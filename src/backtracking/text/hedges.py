@@ -99,11 +99,11 @@ def _is_compared(place: NumberPlace) -> bool:
     if nearest in ("like", "formerly", "previously"):
         return True
     if nearest in say.BOUNDS:
-        return farther[0] != "other"
+        return farther[0] != "other" and (nearest, farther[0].rstrip("sed")) != ("over", "hand")
     if nearest == "to":
         return _is_compared_to(farther)
     befores = {
-        "of": ("minimum", "maximum"),
+        "of": ("minimum", "maximum", "short"),
         "at": say.CAPS,
         "as": ("many", "much", "such"),
         "quite": ("not",),

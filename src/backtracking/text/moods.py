@@ -103,7 +103,7 @@ _COUNTERFACTUAL = re.compile(
 _CONTRAST = re.compile(r"[^,]*\d[^,]*, but ([^,]*\d.*)\Z", re.DOTALL)
 _PREMISE = re.compile(
     r"^\W*(?:(?:so|then|thus|now),? )?if (?!.*\b(?:were|was|had|could|did|instead|only)\b)"
-    r"(?![^,]*\bwould\b)[^,]*\d[^,]*,"
+    r"(?![^,]*\bwould\b)[^,]*,"
 )
 """If she charges $3 a day, she would earn …: a condition that the problem states."""
 

@@ -22,6 +22,7 @@ from backtracking.text.plain_leads import (
 )
 from backtracking.text.plain_subjects import is_quantity, sums_up, takes_number
 from backtracking.text.plain_tails import leaves_it
+from backtracking.text.plain_tellings import tells
 from backtracking.text.plain_things import is_concrete, is_counted, is_figure
 
 _JOINS = (
@@ -36,7 +37,9 @@ _JOINS = (
 """Words that what follows belongs to: no subject begins behind them."""
 
 
-def is_plain(tokens: Sequence[Token], first: int, stop: int) -> bool:
+def is_plain(
+    tokens: Sequence[Token], first: int, stop: int, *, alone: bool = False, confirmed: bool = False
+) -> bool:
     """Whether a sentence says of the number at some of its tokens nothing but that it is so."""
     begin = _after_contrast(tokens, first)
     result = _is_result(tokens[begin:], first - begin)
@@ -51,10 +54,14 @@ def is_plain(tokens: Sequence[Token], first: int, stop: int) -> bool:
     told = _is_only_told(tokens[:first], tokens[stop:])
     counts = any(token.kind == "word" and is_counted(token) for token in tokens[stop : stop + 3])
     counts = counts or tokens[first].kind == "money" or token_at(tokens, stop - 1).kind == "percent"
-    return (
+    if (
         not told
         and _leads_plainly(tokens[begin:first], counts=counts)
         and leaves_it(tokens[stop:], counts=counts)
+    ):
+        return True
+    return (confirmed or (alone and not told)) and tells(
+        tokens[begin:], first - begin, stop - begin, counts=counts, confirmed=confirmed
     )
 
 
@@ -89,7 +96,11 @@ def _turns(tokens: Sequence[Token], begin: int, at: int) -> bool:
     if word in plain.CORRECTS:
         return breaks or previous.word == "i"
     starts = following.word in plain.SUBJECT_OPENERS - {"that"} or is_figure(following)
-    return word in plain.CONCLUDES and at > 0 and (breaks or (word == "so" and starts))
+    return (
+        word in plain.CONCLUDES
+        and at > 0
+        and (breaks or (word == "so" and (starts or following.text == ",")))
+    )
 
 
 def _denies(tokens: Sequence[Token]) -> bool:

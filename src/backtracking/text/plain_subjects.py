@@ -34,7 +34,9 @@ def sums_up(words: Sequence[Token], at: int) -> bool:
     article = _article_of_amount(words, at)
     before = token_at(words, article - 1)
     leads = before.word in ("for", "making", "giving") or before.text == ","
-    return article > 0 and leads and words[at - 1].word in ("total", "sum")
+    return (
+        article > 0 and leads and not {"total", "sum"}.isdisjoint(token.word for token in words[article:at])
+    )
 
 
 def _article_of_amount(words: Sequence[Token], at: int) -> int:

@@ -12,7 +12,7 @@ from backtracking.text.plain_things import (
     is_counted,
     is_figure,
     is_plural,
-    is_sober,
+    names_only_things,
     names_things,
 )
 
@@ -27,9 +27,6 @@ def leaves_it(tail: Sequence[Token], *, counts: bool) -> bool:
 
     Where it says how many of what, the words behind are about the things.
     """
-    told = [token for token in tail if token.text not in (".", "!")]
-    if counts and told and told[0].text[:1].islower() and _names_things(told[0]) and is_sober(told):
-        return True
     words = " ".join(token.word for token in tail if token.kind == "word")
     if words in plain.CLOSING_REMARKS:
         return True
@@ -39,11 +36,6 @@ def leaves_it(tail: Sequence[Token], *, counts: bool) -> bool:
     while at is not None and at < len(tail):
         at = _behind_segment(tail, at)
     return at is not None
-
-
-def _names_things(token: Token) -> bool:
-    """Whether a word can only be the name of things: eggs; not "counts"."""
-    return (is_plural(token.word) and token.word not in verbs.STATES) or token.word in plain.UNIT_WORDS
 
 
 def _behind_unit(tail: Sequence[Token]) -> int | None:
@@ -57,7 +49,7 @@ def _behind_unit(tail: Sequence[Token]) -> int | None:
         return None
     while _is_part_of_unit(tail, at):
         if tail[at].word in plain.SCALES_BEHIND or (
-            _is_done_to_it(tail[at]) and not _names_things(token_at(tail, at + 1))
+            _is_done_to_it(tail[at]) and not names_only_things(token_at(tail, at + 1))
         ):
             return None
         at += 1
@@ -308,6 +300,8 @@ def _behind_remark(tail: Sequence[Token], at: int) -> int | None:
 
 def _identifies(clause: Sequence[Token]) -> bool:
     """Which is 3 more than Tom; which matches our estimate."""
+    if [token.word for token in clause] == ["makes", "sense"]:
+        return True
     known = all(map(_is_said, clause)) or any(map(is_figure, clause))
     verb = token_at(clause, 0).word
     return verb in ("matches", "agrees", "fits", "confirms") or (known and verb in plain.IDENTIFIES)

@@ -110,7 +110,7 @@ ADVERBS = word_set(
     actually finally definitely certainly surely evidently obviously altogether together all the a an
     another additional total about approximately roughly around us him her them me you our his their its
     my both these those this overall already really eventually today back each out away home and
-    surprisingly ergo extra worth combined"""
+    surprisingly ergo extra worth combined himself herself itself themselves"""
 )
 """What may stand between a verb and its number."""
 OPENERS = ADVERBS | word_set(
@@ -183,7 +183,7 @@ TAIL = word_set(
     gum sugar flour rice paint fruit food salt meat cheese candy chocolate corn grass hay sand gold
     silver time gas fuel oil cents percent degrees pieces whole in all and speed fabric paper wood
     clay soap work rent interest tax yen yuan won the this yarn soda gravel chicken turkey beef feed
-    apart including obviously clearly definitely certainly even clothing clothes"""
+    apart including obviously clearly definitely certainly even equally evenly clothing clothes"""
 )
 """Words behind a number that leave it as it is."""
 PLACES = word_set(
@@ -195,8 +195,8 @@ PLACES = word_set(
     session set pack batch recipe cake pie pizza sandwich lot row column table shelf wall roof door
     window dog cat cow horse duck egg girl boy man woman child baby friend brother sister mother
     father mom dad uncle aunt family group person student teacher farmer baker worker customer her
-    him them it each other second whole jacket shirt dress computer phone bill tip order purchase
-    sale bakery restaurant cafe cinema station airport company factory warehouse charity fundraiser
+    him them it each other second garden yard kitchen whole jacket shirt dress computer phone bill tip order
+    purchase sale bakery restaurant cafe cinema station airport company factory warehouse charity fundraiser
     piggy neighbor neighbour grandmother grandfather grandma grandpa cousin wife husband same entire
     hand pocket herself himself themselves itself apple rest six two three four five seven eight
     nine ten both fence"""
@@ -219,12 +219,11 @@ INNOCENT_PHRASES = phrases(
     weight; in area; by bus; by car; of the rest; without any doubt; without a doubt"""
 )
 RESERVING = OMITTING | word_set(
-    """if unless without except excepting before prior until sans less plus minus not no nor never neither
-    or provided given granted would could might may should ought perhaps maybe so otherwise instead
-    rather else nearly almost about approximately roughly had were despite notwithstanding
-    regardless least most than more fewer again once wait hmm subject short shy which as like unlike
-    beyond versus against toward towards inclusive exclusive only just yet still even whichever
-    whatever whenever while overruled aside out below above ahead behind and"""
+    """if unless without except excepting until sans less plus minus nor never neither provided granted would
+    might ought perhaps maybe otherwise instead rather nearly almost about approximately
+    roughly despite notwithstanding regardless least most subject shy unlike versus against toward
+    towards inclusive exclusive aside whichever whatever whenever overruled wait hmm scant few no not
+    nobody none or once modulo gross cubed squared below while yet again prior net past unequal congruent"""
 )
 """Words that may make a reserve of what they stand beside."""
 NO_ADVERBS = word_set(
@@ -236,16 +235,18 @@ NO_UNIT = word_set(
 )
 """Words that no name of what is counted begins with."""
 PERSONS = word_set("i i'm i'd i've i'll we we're me my mine us our you your anyone someone anybody somebody")
-VAGUE = word_set(
-    """it some most many other another certain old new wrong different first bad good perfect best worst
-    ideal editions accounts luck quotes units laughs words terms views eyes cases circumstances
-    conditions assumptions estimates dreams versions standards reports sources records rules odds
-    chances ways sort sorts kind kinds late yore outset surface abstract limit latest earliest
-    record sake ballpark extreme main margin interim meantime moment past draft version beginning
-    start least max min judgment opinion view mind memory absence event assumption condition premise
-    understanding hypothesis contrary grain pinch dose answer answers arrears theory principle
-    scenario purposes reasons what being account way bound bounds negative sense whim hunch dream
-    alternate alternative ending"""
+VIEWS = word_set(
+    """wrong ideal editions accounts luck laughs word words terms views eyes cases circumstances conditions
+    assumptions estimates dreams versions standards reports sources rules odds chances sort sorts kind
+    kinds yore outset surface abstract limit sake ballpark extreme main margin interim meantime moment
+    draft version least max min judgment opinion view mind memory absence event assumption condition
+    premise understanding hypothesis contrary grain pinch dose ending answer answers arrears theory principle
+    scenario purposes reasons account bound bounds negative sense whim hunch dream alternate alternative"""
+)
+"""Things that are said or thought, or hold in a way: "in theory", "on good luck"."""
+VAGUE = VIEWS | word_set(
+    """it some most many other another certain old new different first bad good perfect best worst quotes
+    units ways way late latest earliest record records beginning start past what being ending"""
 )
 """Words that make a circumstance a reserve: "in some editions", "on a bad day"."""
 NO_THINGS = word_set(
@@ -261,6 +262,8 @@ SUBJECT_OPENERS = OWNERS | word_set("i we you he she it they there the a an this
 """Words that a subject may begin with."""
 DEFINITE = SUBJECT_OPENERS - word_set("i we you he she it they there a an")
 """Words that a phrase about certain things begins with."""
+CERTAIN = DEFINITE | word_set("he she they there")
+"""Words that tell certain persons or things from any."""
 SETTINGS = PLACED_BY - word_set("into per through within") | word_set("among")
 """What opens a clause that tells where, when or what for."""
 LOOSE = word_set("some most many other another certain new old different first good worst best")
@@ -322,8 +325,15 @@ TIMES = word_set(
 """By when: "by the evening"."""
 FOLLOWS_COMMA = TAIL | PLACED_BY | word_set("every earning making leaving giving down up")
 GREATER = word_set(
-    "more farther further longer older taller faster higher heavier larger bigger wider deeper"
+    "more farther further longer older younger taller faster higher heavier larger bigger wider deeper"
 )
+DAYS = word_set(
+    """today tomorrow yesterday monday tuesday wednesday thursday friday saturday sunday weekly daily"""
+)
+APART = word_set("after before early late later earlier ahead")
+"""How a time is told that lies between two things: "18 minutes after the bus"."""
+SETS = word_set("short ago times pairs pair couple couples")
+"""What scales nothing right behind a unit: "18 days ago", "18 pairs of legs"."""
 UNIT_WORDS = frozenset(UNITS) | word_set(
     """people children men women sheep fish trout salmon deer mice teeth geese oxen dice l ml mb gb mph kph
     s liter litre gallon quart pint cup percent degrees c f am pm"""

@@ -71,19 +71,25 @@ _ALTERED = tuple(
 )
 """18 times as large; 18 remainder 2; 18 and change; 18 short of 20; 18, increased by 10%."""
 
+_NO_TIME = "".join(
+    f"(?<!{unit} )" for unit in ("seconds", "minutes", "hours", "days", "weeks", "months", "years")
+)
+"""What is told before something is told in full: "10 days before the deadline"."""
+
 _PARTLY = tuple(
     rf"(?:, )?(?:[a-z']+ ){{0,2}}?(?:{partly})"
     for partly in (
-        r"before\b|without\b(?! (?:any |a )?doubt)|excluding\b|except\b",
+        rf"{_NO_TIME}before\b(?! (?:\w+day|noon|dawn|lunch|dinner)\b(?!'))",
+        r"without\b(?! (?:any |a )?doubt)|excluding\b|except\b",
         r"less (?:\\?[$] ?)?\d|with \d+ ?\\?% off",
-        r"and then\b|then (?:\w+ )?\d|pending\b|to be [a-z]+ed\b|for (?:now|the moment)\b|until\b",
+        r"and then\b|then (?:\w+ )?\d|pending\b|for (?:now|the moment)\b|until\b",
+        r"to be (?:halved|doubled|tripled|added|rounded|[a-z]+ected)\b",
         r"as an? (?!result\b|whole\b)|to an? (?:first|rough)\b|on paper\b|according to\b",
         r"in (?:theory|practice|principle)\b|half the time\b|twice over\b|again and\b|only (?:on|in|for)\b",
         r"in (?:some|most|many|one|that|this|the (?:first|second|other|best|worst|ideal)) cases?\b",
         r"(?:minimum|maximum|max)(?: ?\.?$|\b(?= of))|at (?:the )?(?:minimum|maximum|first)\b",
         r"under (?:par\b|\d)",
-        r"(?:short|off) ?\.?$|(?:still )?(?:has|have|needs?) (?:still )?to be\b|still (?:has|have"
-        r"|needs?)\b",
+        r"(?:short|(?<!got )(?<!get )(?<!gets )off) ?\.?$|still (?:has|have|needs?)\b",
         r"includes?\b|excludes?\b|per \d|parts per\b|digits? long\b|(?:through|thru) \d|to begin with\b",
         r"that (?:we|she|he|they) (?:start|began|begin)|on the dollar\b|' worth\b|worth of\b",
         r"each (?:for|to) (?:the |her |his |all )?\d",

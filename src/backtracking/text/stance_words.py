@@ -84,7 +84,7 @@ MENDS = word_set("correcting fixing mending removing corrected fixed")
 BRINGS_IN = word_set("bring brings brought take takes took rake rakes raked")
 ATTEMPTS = word_set("answer guess attempt claim")
 ALL = word_set("anything everything nothing all anyone")
-OTHERS = word_set("many some most others people students someone one you")
+OTHERS = word_set("many some most others people students someone one you you'd")
 SAY = word_set("think say believe answer claim guess expect thought")
 DETERMINERS = word_set(
     "the a an his her its their all these those both about exactly just last next first my your original "
@@ -140,7 +140,7 @@ EVALUATES = word_set("equals equal")
 RESTATES = re.compile(
     r"\bi\.e\.|\b(?:that is|namely|in other words|rounds? (?:\w+ )?to|rounded to|yielding"
     r"|which (?:is|means|makes|gives|leaves|equals|comes to|amounts to)|resulting in|bringing the \w+ to"
-    r"|(?:for|making|giving) a (?:\w+ )?total of|totall?ing|leaving (?:\w+ )?with)\b"
+    r"|(?:for|making|giving) a (?:\w+ )?total (?:\w+ )?of|totall?ing|leaving (?:\w+ )?with)\b"
     r"|, (?:giving|making)\b|\b(?:sold|gave|ate|lost|used|spent|broke)\b[^.:]*, leaving\b"
     r"|(?<!so )\bto (?:get|obtain) (?=\W{0,3}\d)|, for (?=[^,.]* (?:in all|in total|altogether))",
     re.IGNORECASE,

@@ -62,7 +62,7 @@ class _Scope:
         elif _is_someones_mistake(tokens, at):
             self.denied = self._sticky = True
         elif _is_guess(tokens, at):
-            self.guessed = True
+            self.guessed, self._sticky = True, token.word in say.OTHERS
         elif self.denied and _excludes_all_others(tokens, at):
             self.denied = False
         elif token.text in say.BREAKS or (token.word in say.JOINTS and not self._reaches_past(token)):
@@ -133,7 +133,7 @@ def _is_someones_mistake(tokens: Sequence[Token], at: int) -> bool:
     """The naive answer, a common mistake, the previous answer, anything but."""
     previous, word, following = (token_at(tokens, at + k).word for k in (-1, 0, 1))
     if word == "but":
-        return previous in say.ALL
+        return previous in say.ALL - {"nothing"}
     if token_at(tokens, at - 2).word in say.MENDS:
         return False  # after correcting the mistake
     return word in say.MISTAKES or (word == "previous" and following in say.ATTEMPTS)
@@ -143,7 +143,7 @@ def _is_guess(tokens: Sequence[Token], at: int) -> bool:
     """Maybe, I guess, may be, could be, many think."""
     previous, word, following = (token_at(tokens, at + k).word for k in (-1, 0, 1))
     if word in say.OTHERS:
-        verbs = say.SAY if word in ("you", "one") else say.SAY | {"get"}
+        verbs = say.SAY if word in ("you", "you'd", "one") else say.SAY | {"get"}
         return not verbs.isdisjoint(token.word for token in tokens[at + 1 : at + 4])
     if word == "could":
         return following in ("be", "have")
@@ -226,7 +226,11 @@ def _is_amount_of(place: NumberPlace) -> bool:
     of, (noun, *more) = nearest_words(place)
     if of != "of":
         return False
-    return noun in say.SUMS or (noun not in say.NO_AMOUNTS and not {"a", "an"}.isdisjoint(more))
+    return (
+        noun in say.SUMS
+        or more[:1] == ["total"]
+        or (noun not in say.NO_AMOUNTS and not {"a", "an"}.isdisjoint(more))
+    )
 
 
 def _is_given(place: NumberPlace) -> bool:

@@ -5,6 +5,8 @@ A verb that is not here may mean anything ("forgoes", "disputes"), so it states 
 
 import re
 
+from backtracking.text.lexicon import word_set
+
 _DOUBLES = re.compile(r"[^aeiou]*[^aeiou\W]?u?[aeiou][^aeiouwxy]")
 """Drop, dropped; knit, knitted: one syllable that ends in one consonant."""
 
@@ -96,3 +98,20 @@ BASES = frozenset(_BASES) - frozenset(("cost", "total", "average", "cut", "put",
 """Those that need a subject right before them: "they save 18", not "anything save 18"."""
 STATING = gerunds(" ".join(_BASES)) | frozenset(("having", "totalling"))
 """The same behind a comma: "leaving 18"."""
+UNREAL = forms(
+    """forecast predict project surmise posit postulate fabricate feign simulate assert mutter whisper
+        recite ponder consider entertain envision beg bargain clamor gamble fumble garble scribble
+        plagiarize renounce waive shirk snub test try sample picture dream want hope plan intend attempt
+        remember recall advertise promise quote seem appear rank masquerade pose defy covet crave yearn pine
+        long haggle petition pledge vow propose squander forfeit relinquish surrender decline spurn repel
+        avert evade dodge lag exceed eclipse toy challenge question veto scorn belittle exaggerate inflate
+        botch fudge pad float bet budget fear expect demand ask top surpass aim squawk lack miss refuse
+        reject deny dispute estimate guess suspect believe claim state suppose assume imagine doubt wonder
+        wish prefer deserve threaten tend fail approach near rumor argue suggest mention report announce
+        declare insist swear alternate blurt repel"""
+) - STATES | word_set(
+    """undershot overshot outdid outdo forget forgets forgot forgotten think thinks thought say says said
+        tell tells told foresee foresees foresaw foreseen understand understands understood seek seeks sought
+        hear hears heard beat beats forgo forgoes forgoing forwent"""
+)
+"""Verbs whose object need not be so: what is thought, wanted, refused or missed."""
