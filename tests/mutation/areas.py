@@ -26,6 +26,7 @@ AREAS = {
     "statistics": Area(
         ("measurements/statistics.py", "measurements/bounded.py", "measurements/halves.py"),
         (
+            "measurement/test_intervals_by_hand.py",
             "measurement/test_by_hand.py",
             "measurement/test_statistics.py",
             "measurement/test_bounded.py",
@@ -43,7 +44,12 @@ AREAS = {
     ),
     "choice": Area(
         ("measurements/tradeoff.py",),
-        ("measurement/test_by_hand.py", "phase2/test_winning.py", "measurement/test_outcome.py"),
+        (
+            "measurement/test_arms_by_hand.py",
+            "measurement/test_by_hand.py",
+            "phase2/test_winning.py",
+            "measurement/test_outcome.py",
+        ),
     ),
     "verdicts": Area(("claims/*.py",), ("claims", "audit")),
     "events": Area(

@@ -127,6 +127,8 @@ def _first(holds: Callable[[float], bool]) -> float:
         high *= 2
         if high > 1e6:
             return math.inf
+    while holds(high / 2):
+        high /= 2
     low = high / 2
     while high / low > 1.01:
         middle = math.sqrt(low * high)

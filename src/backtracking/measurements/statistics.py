@@ -289,15 +289,20 @@ def mantel_haenszel(tables: ArrayLike) -> StratifiedOdds:
 
 
 def clustered_odds(tables: ArrayLike) -> StratifiedOdds:
-    """Mantel and Haenszel's estimate with an interval that allows dependence inside a problem."""
+    """Mantel and Haenszel's estimate with an interval that allows dependence inside a problem.
+
+    Problems that are all alike do not show how much others would differ from them: no interval.
+    """
     counts = np.asarray(tables, dtype=float).reshape(-1, 2, 2)
     counts = counts[_informative(counts)]
     agree, disagree = _cross_products(counts)
-    if agree.sum() == 0 or disagree.sum() == 0 or len(counts) < 2:
+    if agree.sum() == 0 or disagree.sum() == 0:
         return StratifiedOdds(*_degenerate_odds(agree.sum(), disagree.sum()), informative=len(counts))
     estimate = ratio(agree, disagree)
-    error = _standard_error(agree / agree.sum() - disagree / disagree.sum())
-    p = 2 * special.stdtr(len(counts) - 1, -abs(np.log(estimate.value)) / error) if error > 0 else _NAN
+    influence = agree / agree.sum() - disagree / disagree.sum()
+    if np.allclose(influence, 0):
+        return StratifiedOdds(estimate.value, _NAN, _NAN, _NAN, len(counts))
+    p = 2 * special.stdtr(len(counts) - 1, -abs(np.log(estimate.value)) / _standard_error(influence))
     return StratifiedOdds(estimate.value, estimate.low, estimate.high, float(p), len(counts))
 
 
