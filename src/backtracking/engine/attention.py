@@ -86,7 +86,9 @@ def _decode(
     scores = lines.products(lines.asked(query), key)
     if cap is not None:
         scores, scale = torch.tanh(scores.float() * (scale / cap)), cap
-    scores = torch.add(lines.mask(window), scores, alpha=scale * _LOG2_E)
+    scores = scores.float()
+    # In place: memory that was not just touched costs more than the sum.
+    torch.add(lines.mask(window), scores, alpha=scale * _LOG2_E, out=scores)
     largest = lines.largest(scores.amax(-1))
     if sinks is not None:
         sink = (sinks.float() * _LOG2_E).repeat(rows + 1)
