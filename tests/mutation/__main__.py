@@ -74,7 +74,6 @@ def tried(area: Area, sample: int, seed: int) -> dict:
             done = subprocess.run(command, check=False, cwd=copy, env=environment, stdout=out, stderr=out)
         if done.returncode or not (copy / "found.json").exists():
             raise SystemExit(log.read_text(errors="replace")[-3000:])
-        shutil.copy(log, "/tmp/mutation.log")
         return json.loads((copy / "found.json").read_text())
 
 

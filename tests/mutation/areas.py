@@ -70,12 +70,22 @@ AREAS = {
         ("text/test_answers.py", "text/test_quantities.py"),
     ),
     "arithmetic": Area(
-        ("text/arithmetic.py", "text/equalities.py", "text/equality_*.py"), ("text/test_arithmetic.py",)
+        ("text/arithmetic.py", "text/equalities.py", "text/equality_*.py"),
+        ("text/test_arithmetic_by_hand.py", "text/test_arithmetic.py"),
     ),
     "resuming": Area(
-        ("run/rowfile.py", "run/io.py", "run/shards.py", "run/cells.py"),
+        (
+            "run/rowfile.py",
+            "run/unfinished.py",
+            "run/rowindex.py",
+            "run/io.py",
+            "run/shards.py",
+            "run/cells.py",
+            "engine/taking_up.py",
+        ),
         (
             "foundation/test_rowfile.py",
+            "foundation/test_unfinished_by_hand.py",
             "foundation/test_io.py",
             "foundation/test_shards.py",
             "foundation/test_edited_rows.py",

@@ -113,7 +113,7 @@ LOST = {"verdict": DESTRUCTIVE}
         (LOST | {"accuracy": 0.5, "accuracy_diff": -0.3, "accuracy_diff_high": -0.2}, True),
         # Half of the text falls apart by the estimate, but not surely.
         (LOST | {"loop_diff": 0.6, "loop_diff_low": 0.4}, False),
-        (LOST | {"loop_diff": 0.6, "loop_diff_low": 0.55}, True),
+        (LOST | {"loop_diff": 0.6, "loop_diff_low": 0.5}, True),
         (LOST | {"empty_diff": 0.4, "empty_diff_low": 0.3}, True),
     ],
 )  # fmt: skip

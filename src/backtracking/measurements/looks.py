@@ -37,7 +37,7 @@ class Looks:
     def overall(self, p: ArrayLike, problems: int) -> Array:
         """Two-sided p after so many problems as they are for one who looked at every wave before."""
         logarithm = np.log(np.maximum(np.asarray(p) / 2, 1e-300))
-        p_values: Array = np.minimum(1.0, 2 * np.exp(np.interp(logarithm, *self._curve(problems))))
+        p_values: Array = 2 * np.exp(np.interp(logarithm, *self._curve(problems)))  # at most 2 × 0.5
         return p_values
 
     def shared_by(self, arms: int) -> "Looks":
