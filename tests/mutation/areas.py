@@ -55,6 +55,7 @@ AREAS = {
     "events": Area(
         ("measurements/events.py", "measurements/outcome.py"),
         (
+            "measurement/test_events_by_hand.py",
             "measurement/test_by_hand.py",
             "measurement/test_events.py",
             "measurement/test_outcome.py",

@@ -178,6 +178,31 @@ STATEMENTS = {
     "end. 5 + 3 = 8": [True],
     "x = 1. 5 + 3 = 8": [True],
     "3²² = 9": [False],
+    "10 - \\frac{6 + 2}{2} = 6": [True],
+    "3 * {(5 + 3) + 1} = 27": [True],
+    "3 * {[5 + 3] + 1} = 27": [True],
+    # Names of up to three words, roots and portions.
+    "3 red toy cars + 2 = 5": [True],
+    "3 big red toy cars + 2 = 5": [],
+    "5 + 3 = 4 big red toys + 4": [True],
+    "5 + 3 = 4 big red toy cars + 4": [False],
+    "2 * -3 = -6": [True],
+    "(-3) * 2 = -6": [True],
+    "so he earns 3 * $4/hour = $12": [True],
+    "we have now 3 + 10/n = 7": [],
+    "5-3 is 2 and 4 + 1 = 5": [True],
+    "5*3 is 15 and 4 + 1 = 5": [True, True],
+    "so there we have 2 plus 3 * 4 = 14": [],
+    "between 3 and 4 - 2 = 2": [],
+    "5 apples + 3 km = 8 things": [],
+    "5 n + 3 n = 8 n": [],
+    "√16 = 4": [True],
+    "√16 = 5": [False],
+    "5 + 3.04 = √64": [False],
+    "5 + 3.04 = \\frac{16}{2}": [False],
+    "3 feet + 4 feet = $7": [],
+    "2 times 4 = 8 times": [True],
+    "plus 2 times 3 = 6": [],
 }  # fmt: skip
 
 
@@ -268,6 +293,7 @@ def test_a_statement_that_begins_with_its_result():
         ("so $5 + $3 = $8.", "$5 + $3 = $8"),
         ("so -5 + 3 = -2.", "-5 + 3 = -2"),
         ("so 20% * 50 = 10 of it", "20% * 50 = 10"),
+        ("so 3 * $4/hour = $12/day", "3 * $4/hour = $12"),
     ],
 )
 def test_where_a_statement_begins_and_ends(text, said):
