@@ -64,7 +64,12 @@ AREAS = {
     ),
     "onsets": Area(
         ("text/onsets.py", "text/rules.py", "text/tokenization.py"),
-        ("text/test_detect.py", "text/test_rules.py", "text/test_tokenization.py"),
+        (
+            "text/test_onsets_by_hand.py",
+            "text/test_detect.py",
+            "text/test_rules.py",
+            "text/test_tokenization.py",
+        ),
     ),
     "answers": Area(
         ("text/answers.py", "text/amounts.py", "text/quantities.py", "text/grading.py"),

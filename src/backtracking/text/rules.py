@@ -117,7 +117,8 @@ def _openings(phrase: str) -> Iterator[tuple[str, str | None]]:
     for place, token in enumerate(tokens):
         for choice in token.removesuffix("?").split("|"):
             first, *more = _read_words(choice)
-            for second in more[:1] or _next_words(tokens[place + 1 :]):
+            followed_by_a_sign = choice.startswith(f"{first}%")
+            for second in [None] if followed_by_a_sign else more[:1] or _next_words(tokens[place + 1 :]):
                 yield first, second
         if not token.endswith("?"):
             return
