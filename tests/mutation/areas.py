@@ -39,7 +39,6 @@ AREAS = {
             "measurement/test_looks.py",
             "phase2/test_waves_by_hand.py",
             "phase2/test_waves.py",
-            "phase2/test_simulated_sweeps.py",
         ),
     ),
     "choice": Area(
