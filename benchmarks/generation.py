@@ -34,12 +34,12 @@ TOKENS = 96
 # Rows of one timing: enough for each contender's best rate, few enough to take turns within minutes.
 ROWS = {
     "one by one": 2,
-    "padded batch": 64,
+    "padded batch": 128,
     "continuous": 32,
-    "nnsight": 64,
+    "nnsight": 128,
     "bridge": 32,
-    "engine": 128,
-    "floor": 128,
+    "engine": 256,
+    "floor": 256,
 }
 IN_PEERS_ENVIRONMENT = {"nnsight", "bridge"}
 PHASE_2_ARMS = 11
@@ -106,7 +106,13 @@ def ratios(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
     chosen = {*Worker.chosen, "engine"}  # everything is compared with the engine
     workers = {name: Worker(name, model, dtype) for name in ROWS if name in chosen}
     asks = {name: (worker, ROWS[name], 1) for name, worker in workers.items()}
-    asks["engine, 11 arms"] = (workers["engine"], PHASE_2_ARMS * 12, PHASE_2_ARMS)
+    asks["engine, 11 arms"] = (workers["engine"], PHASE_2_ARMS * 24, PHASE_2_ARMS)
+    if "floor" in workers:
+        asks |= {
+            f"{name}, {rows} rows": (workers[name], rows, 1)
+            for name in ("engine", "floor")
+            for rows in (128, 512)
+        }
     rates = in_turns(asks, rounds)
     for worker in workers.values():
         worker.close()
@@ -115,6 +121,8 @@ def ratios(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
     shares = {}
     if "floor" in rates:
         shares["share_of_floor"] = engine / rates["floor"]
+        for rows in ("128 rows", "512 rows"):
+            shares[f"share_of_floor, {rows}"] = rates[f"engine, {rows}"] / rates[f"floor, {rows}"]
     if "one by one" in rates:
         shares["arms_in_one_run_share_of_one_by_one"] = rates["one by one"] / rates["engine, 11 arms"]
     return {"tokens_per_second": rates, "times_faster_than": over, **shares}
