@@ -65,6 +65,7 @@ AREAS = {
         ("text/onsets.py", "text/rules.py", "text/tokenization.py"),
         (
             "text/test_onsets_by_hand.py",
+            "text/test_patterns_by_hand.py",
             "text/test_detect.py",
             "text/test_rules.py",
             "text/test_tokenization.py",

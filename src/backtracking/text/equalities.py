@@ -25,8 +25,10 @@ def read_equalities(text: str) -> Iterator[tuple[Side, Side, bool]]:
             if token.kind != "equals":
                 continue
             begin = _left_begin(tokens, place)
-            stop = _right_stop(tokens, place) if begin >= 0 else -1
-            if stop < 0 or not _computes(tokens, begin, stop) or _is_supposed(tokens, begin):
+            stop = None if begin is None else _right_stop(tokens, place)
+            if begin is None or stop is None:
+                continue
+            if not _computes(tokens, begin, stop) or _is_supposed(tokens, begin):
                 continue
             left, right = side_of(tokens, begin, place), side_of(tokens, place + 1, stop)
             said = token.text == "is"
@@ -45,8 +47,8 @@ def _computes(tokens: Sequence[Token], begin: int, stop: int) -> bool:
     return "op" in kinds or "frac" in kinds
 
 
-def _left_begin(tokens: Sequence[Token], equals: int) -> int:
-    """Where the whole expression before an equals sign begins; −1 when it cannot be read to its beginning."""
+def _left_begin(tokens: Sequence[Token], equals: int) -> int | None:
+    """Where the whole expression before an equals sign begins; none if it can't be read to its beginning."""
     at, depth, need_operand = equals - 1, 0, True
     while at >= 0 and equals - at <= _MAX_TOKENS:
         token = tokens[at]
@@ -55,7 +57,7 @@ def _left_begin(tokens: Sequence[Token], equals: int) -> int:
                 depth, at = depth + 1, at - 1
                 continue
             start = _operand_start(tokens, at)
-            if start < 0:
+            if start is None:
                 break
             at, need_operand = start - 1, False
         elif token.kind == "paren" and token.text == "(" and depth > 0:
@@ -66,12 +68,12 @@ def _left_begin(tokens: Sequence[Token], equals: int) -> int:
             break
     begin = at + 1
     if depth or equals - at > _MAX_TOKENS:
-        return -1
+        return None
     if need_operand and _is_list_mark(tokens, begin):
         return begin + 1
     if (need_operand and not _is_sign(tokens, begin)) or _runs_on_before(tokens, begin):
-        return -1
-    return -1 if _is_label(tokens, begin, equals) else begin
+        return None
+    return None if _is_label(tokens, begin, equals) else begin
 
 
 def _is_list_mark(tokens: Sequence[Token], at: int) -> bool:
@@ -169,18 +171,18 @@ def _is_unit(token: Token) -> bool:
     )
 
 
-def _operand_start(tokens: Sequence[Token], at: int) -> int:
-    """Where the operand that ends at a token begins, units passed over; −1 when there is none."""
+def _operand_start(tokens: Sequence[Token], at: int) -> int | None:
+    """Where the operand that ends at a token begins, units passed over; none when there is none."""
     words = 0
     while at >= 0 and _is_unit(tokens[at]) and words < _MAX_UNIT_WORDS:
         words += tokens[at].kind == "word"
         if tokens[at].kind == "word" and at and tokens[at - 1].text == "/":
             if is_letter(tokens[at]):
-                return -1  # 1/n
+                return None  # 1/n
             at -= 1  # "$4/hour"
         at -= 1
     if at < 0 or tokens[at].kind not in ("number", "frac"):
-        return -1
+        return None
     if at and tokens[at - 1].kind == "money":
         at -= 1
     attached = at > 0 and tokens[at - 1].text == "-" and not tokens[at].spaced
@@ -191,8 +193,8 @@ def _operand_start(tokens: Sequence[Token], at: int) -> int:
     return at
 
 
-def _right_stop(tokens: Sequence[Token], equals: int) -> int:
-    """Where the whole expression after an equals sign stops; −1 when it cannot be read to its end."""
+def _right_stop(tokens: Sequence[Token], equals: int) -> int | None:
+    """Where the whole expression after an equals sign stops; none when it cannot be read to its end."""
     at, depth, need_operand = equals + 1, 0, True
     while at < len(tokens) and at - equals <= _MAX_TOKENS:
         token = tokens[at]
@@ -201,7 +203,7 @@ def _right_stop(tokens: Sequence[Token], equals: int) -> int:
                 depth, at = depth + 1, at + 1
                 continue
             stop = _operand_stop(tokens, at)
-            if stop < 0:
+            if stop is None:
                 break
             at, need_operand = stop, False
         elif token.kind == "paren" and token.text == ")" and depth > 0:
@@ -211,8 +213,8 @@ def _right_stop(tokens: Sequence[Token], equals: int) -> int:
         else:
             break
     if need_operand or depth or at - equals > _MAX_TOKENS:
-        return -1
-    return -1 if _runs_on_after(tokens, at) or _is_qualified(tokens, at) else at
+        return None
+    return None if _runs_on_after(tokens, at) or _is_qualified(tokens, at) else at
 
 
 def _runs_on_after(tokens: Sequence[Token], end: int) -> bool:
@@ -298,13 +300,13 @@ def _is_concluded(tokens: Sequence[Token], begin: int) -> bool:
     return "," in near or "then" in near
 
 
-def _operand_stop(tokens: Sequence[Token], at: int) -> int:
-    """The token after the operand that begins at a token; −1 when there is none."""
+def _operand_stop(tokens: Sequence[Token], at: int) -> int | None:
+    """The token after the operand that begins at a token; none when there is none."""
     for kind in ("money", "op", "money"):
         if at < len(tokens) and tokens[at].kind == kind and (kind == "money" or tokens[at].text == "-"):
             at += 1
     if at >= len(tokens) or tokens[at].kind not in ("number", "frac"):
-        return -1
+        return None
     at += 1
     words = 0
     while at < len(tokens) and words < _MAX_UNIT_WORDS:

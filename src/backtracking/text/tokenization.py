@@ -79,9 +79,7 @@ class TokenMap:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._all_bytes = _bytes_of(tokenizer) if _is_byte_level(tokenizer) else None
-        self._shown_bytes = self._all_bytes
-        if self._all_bytes is not None:
-            self._shown_bytes = self._all_bytes.without(tokenizer.all_special_ids)
+        self._shown_bytes = self._all_bytes and self._all_bytes.without(tokenizer.all_special_ids)
 
     def __call__(self, ids: Sequence[int], text: str | None = None) -> TokenText:
         """Map ids; when `text` is given it must be what the ids decode to, with or without special tokens.
@@ -218,7 +216,7 @@ def _replaced_width(data: bytes, at: int) -> int:
     try:
         data[at : at + 4].decode()
     except UnicodeDecodeError as error:
-        return error.end - error.start if error.start == 0 else 3
+        return error.end if error.start == 0 else 3
     return 3
 
 
