@@ -9,7 +9,14 @@ from backtracking.text.expressions import FRACTION_SLASH, Span
 from backtracking.text.lexer import Token
 
 _TOKEN = re.compile(
-    r"""[ \t]*+(?:(?P<times>[xX](?<!\b0[xX])(?=[ ]*[\d.($\\]|[ ]+-))
+    r"""[ \t]*+(?:(?P<word1>[a-wyzA-WYZ][^\W\d_]*+)
+    |(?P<number1>(?<!\d)\d{1,18}+(?!\d|[.,]\d|\{|[ ]?\\|[ ]\d))
+    |(?P<other1>[.,:;?!](?!\d))
+    |(?P<equals1>=(?!=))
+    |(?P<op1>[-+]|\*(?!\*))
+    |(?P<end1>\n)
+    |(?P<paren1>[()\[\]])
+    |(?P<times>[xX](?<!\b0[xX])(?=[ ]*[\d.($\\]|[ ]+-))
     |(?P<raised>(?<=[\d)])[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})
     |(?P<word>[^\W\d_]+)
     |(?P<skip>\*\*|&|°|\^\s?\{?\s?(?:\\circ\b|°)\s?\}?|\\[,;:! ]
@@ -207,10 +214,13 @@ def _is_computed(tokens: list[Token]) -> bool:
 _WORDED_REACH = 8
 
 
-_KINDS = ("", *sorted(_TOKEN.groupindex, key=_TOKEN.groupindex.__getitem__))
-"""The kind of each group of the pattern."""
+_GROUPS = sorted(_TOKEN.groupindex, key=_TOKEN.groupindex.__getitem__)
+_KINDS = ("", *(group.rstrip("1") for group in _GROUPS))
+"""The kind of each group of the pattern; what is met most is tried first, in groups of its own."""
 _AS_THEY_ARE = frozenset(
-    _TOKEN.groupindex[kind] for kind in ("word", "number", "frac", "percent", "money", "end", "other")
+    at
+    for at, kind in enumerate(_KINDS)
+    if kind in ("word", "number", "frac", "percent", "money", "end", "other")
 )
 
 

@@ -31,7 +31,8 @@ _SAID_FIRST = (
 _LEAD_INS = frozenset(re.findall(r"\w+", _SAID_FIRST))
 _BEHIND_LEAD_IN = re.compile(r"[\s,.…!:—–-]{1,4}")
 _MOST_LEAD_INS = 3
-_TWO_WORDS = re.compile(rf"([^\W_]+(?:'[^\W_]+)?)(?:{_JOIN}([^\W_]+(?:'[^\W_]+)?))?")
+_ONE_WORD = r"([^\W_]+(?:'[^\W_]+)?)"
+_THREE_WORDS = re.compile(rf"{_ONE_WORD}(?:{_JOIN}{_ONE_WORD}(?:{_JOIN}{_ONE_WORD})?)?")
 
 
 class TurnRules:
@@ -55,7 +56,7 @@ class TurnRules:
         for start in self._clause_starts(lowered):
             place = start
             for _ in range(_MOST_LEAD_INS + 1):
-                words = _TWO_WORDS.match(lowered, place)
+                words = _THREE_WORDS.match(lowered, place)
                 if words is None:
                     break
                 if hit := self._at_clause.first_hit(words):
@@ -78,33 +79,40 @@ class TurnRules:
 
     def _other_hits(self, lowered: str) -> Iterator[Hit]:
         for match in self._word.finditer(f" {lowered}"):
-            words = _TWO_WORDS.match(lowered, match.start())
+            words = _THREE_WORDS.match(lowered, match.start())
             if words and (hit := self._anywhere.first_hit(words)):
                 yield hit
 
 
 class _Index:
-    """Phrases by their first two words, so that few are tried at a place; the order of the rules is kept."""
+    """Phrases by their first three words, so that few are tried at a place; the rules' order is kept."""
 
     def __init__(self, rules: Iterable[tuple[TurnKind, OnsetRule]]) -> None:
         phrases = [(_Compiled(kind, rule, phrase), phrase) for kind, rule in rules for phrase in rule.phrases]
-        openings = [(first, second, compiled) for compiled, p in phrases for first, second in _openings(p)]
-        self.opening = _begins((first, second) for first, second, _ in openings)
-        self._table: dict[str, dict[str | None, list[_Compiled]]] = {}
-        for word in {first for first, _, _ in openings}:
-            own = [(second, compiled) for first, second, compiled in openings if first == word]
-            self._table[word] = {
-                key: list(dict.fromkeys(compiled for second, compiled in own if second in (None, key)))
-                for key in {None, *(second for second, _ in own)}
-            }
+        self.opening = _begins(opening for _, phrase in phrases for opening in _openings(phrase))
+        begun = [(words, compiled) for compiled, p in phrases for words in _beginnings(p.lower().split(), 3)]
+        self._table: dict[tuple[str | None, ...], list[_Compiled]] = {}
+        for first, second in dict.fromkeys(words[:2] for words, _ in begun):
+            own = [(words, compiled) for words, compiled in begun if words[0] == first]
+            for place in (second, None):
+                among = [(words[2], compiled) for words, compiled in own if words[1] in (None, place)]
+                for third in {None, *(word for word, _ in among)}:
+                    tried = dict.fromkeys(compiled for word, compiled in among if word in (None, third))
+                    self._table[first, place, third] = list(tried)
+        self._firsts = {first for first, _, _ in self._table}
 
     def first_hit(self, words: re.Match[str]) -> Hit | None:
-        """The first phrase that holds where two words were read."""
-        first, second = words.groups()
-        by_second = self._table.get(first)
-        if by_second is None:
+        """The first phrase that holds where up to three words were read."""
+        first, second, third = words.groups()
+        if first not in self._firsts:
             return None
-        for phrase in by_second.get(second) or by_second[None]:
+        phrases = (
+            self._table.get((first, second, third))
+            or self._table.get((first, second, None))
+            or self._table.get((first, None, third))
+            or self._table[first, None, None]
+        )
+        for phrase in phrases:
             end = phrase.end(words.string, words.start())
             if end is not None:
                 return phrase.kind, words.start(), end
@@ -122,6 +130,19 @@ def _openings(phrase: str) -> Iterator[tuple[str, str | None]]:
                 yield first, second
         if not token.endswith("?"):
             return
+
+
+def _beginnings(tokens: Sequence[str], count: int) -> Iterator[tuple[str | None, ...]]:
+    """So many words that a phrase may begin with; none where any may follow or the phrase has ended."""
+    if not tokens or not count:
+        yield (None,) * count
+        return
+    for choice in tokens[0].removesuffix("?").split("|"):
+        words = [None if word == "*" else word for word in _read_words(choice)[:count]]
+        for more in _beginnings(tokens[1:], count - len(words)):
+            yield *words, *more
+    if tokens[0].endswith("?"):
+        yield from _beginnings(tokens[1:], count)
 
 
 def _next_words(tokens: Sequence[str]) -> Iterator[str | None]:
