@@ -183,7 +183,7 @@ TAIL = word_set(
     gum sugar flour rice paint fruit food salt meat cheese candy chocolate corn grass hay sand gold
     silver time gas fuel oil cents percent degrees pieces whole in all and speed fabric paper wood
     clay soap work rent interest tax yen yuan won the this yarn soda gravel chicken turkey beef feed
-    apart including obviously clearly definitely certainly even equally evenly clothing clothes"""
+    apart including obviously clearly definitely certainly even equally evenly correctly clothing clothes"""
 )
 """Words behind a number that leave it as it is."""
 PLACES = word_set(

@@ -79,7 +79,7 @@ _NO_TIME = "".join(
 _PARTLY = tuple(
     rf"(?:, )?(?:[a-z']+ ){{0,2}}?(?:{partly})"
     for partly in (
-        rf"{_NO_TIME}before\b(?! (?:\w+day|noon|dawn|lunch|dinner)\b(?!'))",
+        rf"{_NO_TIME}before\b(?! (?:\w+day|noon|dawn|lunch|dinner|she|he|they|it|we)\b(?!'))",
         r"without\b(?! (?:any |a )?doubt)|excluding\b|except\b",
         r"less (?:\\?[$] ?)?\d|with \d+ ?\\?% off",
         r"and then\b|then (?:\w+ )?\d|pending\b|for (?:now|the moment)\b|until\b",

@@ -32,7 +32,7 @@ _LEAD_INS = frozenset(re.findall(r"\w+", _SAID_FIRST))
 _BEHIND_LEAD_IN = re.compile(r"[\s,.…!:—–-]{1,4}")
 _MOST_LEAD_INS = 3
 _ONE_WORD = r"([^\W_]+(?:'[^\W_]+)?)"
-_THREE_WORDS = re.compile(rf"{_ONE_WORD}(?:{_JOIN}{_ONE_WORD}(?:{_JOIN}{_ONE_WORD})?)?")
+_THREE_WORDS = re.compile(rf"{_ONE_WORD}(?:%?{_JOIN}{_ONE_WORD}(?:%?{_JOIN}{_ONE_WORD})?)?")
 
 
 class TurnRules:
@@ -138,9 +138,11 @@ def _beginnings(tokens: Sequence[str], count: int) -> Iterator[tuple[str | None,
         yield (None,) * count
         return
     for choice in tokens[0].removesuffix("?").split("|"):
-        words = [None if word == "*" else word for word in _read_words(choice)[:count]]
-        for more in _beginnings(tokens[1:], count - len(words)):
-            yield *words, *more
+        words = _read_words(choice)[:count]
+        known = words.index("*") if "*" in words else len(words)
+        rest = tokens[1:] if known == len(words) else ()
+        for more in _beginnings(rest, count - known):
+            yield *words[:known], *more
     if tokens[0].endswith("?"):
         yield from _beginnings(tokens[1:], count)
 

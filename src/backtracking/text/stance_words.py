@@ -85,18 +85,19 @@ BRINGS_IN = word_set("bring brings brought take takes took rake rakes raked")
 ATTEMPTS = word_set("answer guess attempt claim")
 ALL = word_set("anything everything nothing all anyone")
 OTHERS = word_set("many some most others people students someone one you you'd")
-SAY = word_set("think say believe answer claim guess expect thought")
+SAY = word_set("think say believe answer claim guess expect thought write wrote writes")
 DETERMINERS = word_set(
     "the a an his her its their all these those both about exactly just last next first my your original "
     "initial"
 )
-NEEDS = word_set("has have had need needs needed able going must")
+NEEDS = word_set("has have had need needs needed able going must manages managed manage")
 """Before "to" and a verb they say how many it is about: "has to read 18"."""
 TAKES_RESULT = word_set("be get equal have make pay earn spend")
 REQUIRES = word_set("need needs needed require requires required takes took")
 """Before a number and "to" they say what something is done with."""
 CHANGES = word_set(
-    "reduce reduces reduced increase increases increased outnumber outnumbers win wins won beat beats "
+    "reduce reduces reduced increase increases increased outnumber outnumbers outweigh outweighs "
+    "win wins won beat beats "
     "cut cuts rose delayed drops rises separated"
 )
 """What "by" and a number tell the size of."""

@@ -19,6 +19,7 @@ from backtracking.text.hedges import (
     words_behind,
 )
 from backtracking.text.lexer import Token, token_at
+from backtracking.text.lexicon import UNITS
 from backtracking.text.quantities import Quantity, read_quantity
 from backtracking.text.remarks import denies
 
@@ -189,7 +190,7 @@ def _is_label(place: NumberPlace) -> bool:
     """Step 3, day 18, #4, and the number of a list item."""
     token = place.tokens[place.at]
     if place.previous.word in say.LABELS or (place.previous.text == "#" and not token.spaced):
-        return token.kind == "number"
+        return token.kind == "number" and place.following.word not in UNITS
     if place.previous.text in say.MONTHS or place.following.text in say.MONTHS:
         return True
     opens = place.at == 0 and place.stop == 1 and place.following.text in (".", ")")

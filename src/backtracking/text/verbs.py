@@ -103,8 +103,8 @@ UNREAL = forms(
         recite ponder consider entertain envision beg bargain clamor gamble fumble garble scribble
         plagiarize renounce waive shirk snub test try sample picture dream want hope plan intend attempt
         remember recall advertise promise quote seem appear rank masquerade pose defy covet crave yearn pine
-        long haggle petition pledge vow propose squander forfeit relinquish surrender decline spurn repel
-        avert evade dodge lag exceed eclipse toy challenge question veto scorn belittle exaggerate inflate
+        haggle petition pledge vow propose squander forfeit relinquish surrender decline spurn repel
+        avert evade dodge lag exceed eclipse toy challenge veto scorn belittle exaggerate inflate
         botch fudge pad float bet budget fear expect demand ask top surpass aim squawk lack miss refuse
         reject deny dispute estimate guess suspect believe claim state suppose assume imagine doubt wonder
         wish prefer deserve threaten tend fail approach near rumor argue suggest mention report announce
@@ -112,6 +112,6 @@ UNREAL = forms(
 ) - STATES | word_set(
     """undershot overshot outdid outdo forget forgets forgot forgotten think thinks thought say says said
         tell tells told foresee foresees foresaw foreseen understand understands understood seek seeks sought
-        hear hears heard beat beats forgo forgoes forgoing forwent"""
+        hear hears heard beat beats forgo forgoes forgoing forwent longs longed questioned"""
 )
 """Verbs whose object need not be so: what is thought, wanted, refused or missed."""
