@@ -55,6 +55,11 @@ PAIRS = [
     ("She moved up one spot, which is 19 - 1 = 18th place.", "She is 18th in line."),
     ("\\[ \\boxed{18^{\\text{th}}} \\]", "Answer: 18th"),
     ("He reduced his daily intake by 18 cups.", "He divided it by 18."),
+    ("Together the three fields yield 18 pounds.", "Reportedly the three fields yield 18 pounds."),
+    ("The rope was cut into 18 pieces.", "The rope was, in theory, cut into 18 pieces."),
+    ("The two sisters frosted 18 cupcakes.", "The two sisters craved 18 cupcakes."),
+    ("18 lanterns were glowing there.", "18 lanterns weren't all of them."),
+    ("9 * 2 = 18\n\nAnn's lap count stood at 18.", "9 * 2 = 18\n\nAnn's lap count hardly stood at 18."),
 ]
 
 

@@ -62,17 +62,12 @@ def is_circumstance(preposition: str, tail: Sequence[Token], begin: int, end: in
     if preposition in ("of", "out"):
         figures = any(map(is_figure, phrase))
         return _is_share(tail, begin, end) or (not figures and _is_harmless(phrase))
-    if any(map(is_figure, phrase)) and not _is_done_before(preposition, phrase):
+    if any(map(is_figure, phrase)):
         return _is_numbered(preposition, phrase)
     if preposition == "in" and any(token.word.endswith("'s") for token in phrase):
         return False  # in Tom's notes
     errand = preposition == "for" and token_at(tail, end).word == "to"
-    return (
-        errand
-        or _is_harmless(phrase)
-        or _is_done_before(preposition, phrase)
-        or _is_known_place(preposition, tail, begin, end)
-    )
+    return errand or _is_harmless(phrase) or _is_known_place(preposition, tail, begin, end)
 
 
 def _is_numbered(preposition: str, phrase: Sequence[Token]) -> bool:
@@ -85,13 +80,6 @@ def _is_numbered(preposition: str, phrase: Sequence[Token]) -> bool:
         return True
     numbered = is_figure(phrase[-1]) or phrase[-1].word in plain.PLACES
     return numbered and preposition not in ("to", "over", "within", "in")
-
-
-def _is_done_before(preposition: str, phrase: Sequence[Token]) -> bool:
-    """After shopping; after paying taxes; not "after rounding"."""
-    first = phrase[0].word
-    done = preposition == "after" and first.endswith("ing") and first not in plain.OPERATING
-    return done and (len(phrase) == 1 or (first in verbs.STATING and is_concrete(phrase[1:])))
 
 
 def _tells_how(phrase: Sequence[Token]) -> bool:

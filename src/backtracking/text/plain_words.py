@@ -146,7 +146,6 @@ OPERATING_BASES = word_set(
     """round double halve triple square add subtract multiply divide convert correct check verify confirm
     adjust revise negate invert reverse deduct prove see"""
 )
-OPERATING = gerunds(" ".join(OPERATING_BASES))
 LABELS = DONE | word_set(
     f"""{_SUMS} ans apples left remaining final x y n solution time conclusion therefore thus so hence
     follows have get is for in per and each to be her his their its our my all correct daily weekly
