@@ -110,6 +110,7 @@ LOST = {"verdict": DESTRUCTIVE}
         # Half of the baseline's 80% is lost by the estimate, but not surely.
         (LOST | {"accuracy": 0.35, "accuracy_diff": -0.45, "accuracy_diff_high": -0.3}, False),
         (LOST | {"accuracy": 0.35, "accuracy_diff": -0.45, "accuracy_diff_high": -0.41}, True),
+        (LOST | {"accuracy": 0.4, "accuracy_diff": -0.4, "accuracy_diff_high": -0.3}, True),
         (LOST | {"accuracy": 0.5, "accuracy_diff": -0.3, "accuracy_diff_high": -0.2}, True),
         # Half of the text falls apart by the estimate, but not surely.
         (LOST | {"loop_diff": 0.6, "loop_diff_low": 0.4}, False),

@@ -143,3 +143,21 @@ def test_spans_from_settled_lengths():
     assert (list(mapped.starts), list(mapped.ends)) == ([0, 1, 1], [1, 2, 3])
     empty = tokenization._from_prefix_lengths("", [], [])
     assert (list(empty.starts), list(empty.ends)) == ([], [])
+
+
+class Tidied:
+    """Stands for a tokenizer that makes one character of three points, once it sees all of them."""
+
+    all_special_ids = ()
+
+    def decode(self, token_ids, **_):
+        return "".join(token_ids).replace("...", "…")
+
+    def __len__(self):
+        return 0
+
+
+def test_tokens_whose_text_changes_as_more_of_them_are_read():
+    mapped = tokenization.TokenMap(Tidied())(["a", ".", ".", ".", "b"])
+    assert mapped.text == "a…b"
+    assert mapped.pieces() == ["a", "", "", "…", "b"]
