@@ -144,6 +144,17 @@ def test_settings_that_complete_nothing():
         {"top_p": float("nan")},
         {"temperature": float("nan")},
         {"temperature": float("inf")},
+        {"max_new_tokens": "8"},
+        {"max_new_tokens": 2.5},
+        {"max_new_tokens": True},
+        {"top_k": None},
+        {"top_k": 2.5},
+        {"top_p": "0.9"},
+        {"temperature": None},
+        {"temperature": float("nan"), "do_sample": False},
+        {"do_sample": 1},
+        {"logprobs": "yes"},
+        {"loop": 3},
     ],
 )
 def test_sampling_settings_out_of_range(wrong):
@@ -152,11 +163,29 @@ def test_sampling_settings_out_of_range(wrong):
         SamplingParams(**{"max_new_tokens": 4, **wrong})
 
 
-def test_weights_that_are_no_numbers():
+@pytest.mark.parametrize("place", ["model.layers.1.self_attn.q_proj", "model.embed_tokens"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers(place, value):
+    """Also where fused attention hides them, or no token of a short input meets them."""
     broken = transformers.LlamaForCausalLM(CONFIGS["llama"]())
-    torch.nn.init.constant_(broken.model.layers[1].mlp.down_proj.weight, float("nan"))
+    with torch.no_grad():
+        broken.get_submodule(place).weight[-1, 0] = value
+    with pytest.raises(UserError, match=rf"NaN or infinity \({place}.weight\)"):
+        LoadedModel.wrap(broken, NumberTokenizer())
+
+
+def test_numbers_that_overflow():
+    broken = transformers.LlamaForCausalLM(CONFIGS["llama"]())
+    torch.nn.init.constant_(broken.model.layers[1].mlp.down_proj.weight, 3e38)
     with pytest.raises(UserError, match="not finite"):
         LoadedModel.wrap(broken, NumberTokenizer())
+
+
+@pytest.mark.parametrize("asked", [{"slots": "many"}, {"slots": 1.5}, {"slots": None}, {"engine": "fast"}])
+def test_arguments_that_mean_nothing(asked):
+    rows = [Row(prompt(0), 0)]
+    with pytest.raises(UserError, match=next(iter(asked))):
+        list(generate_rows(tiny("llama"), rows, SamplingParams(4), seed=0, **asked))
 
 
 def test_an_end_token_that_the_model_lacks():

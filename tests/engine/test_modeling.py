@@ -149,6 +149,12 @@ def test_a_mixer_without_attention_has_no_heads():
 
 
 REFUSED = {
+    "positions of all rows in one list": (
+        lambda: transformers.OPTConfig(
+            vocab_size=320, hidden_size=32, word_embed_proj_dim=32, ffn_dim=64, num_hidden_layers=2
+        ),
+        "fc2 and final_layer_norm could not be tried",
+    ),
     "one part": (
         lambda: transformers.MambaConfig(vocab_size=320, hidden_size=32, num_hidden_layers=2, state_size=4),
         "adds one part alone",

@@ -2,10 +2,12 @@
 
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from backtracking.artifacts import phase2 as files
 from backtracking.config.phase2 import Subset
 from backtracking.config.schema import DetectionConfig
 from backtracking.engine.generate import SamplingParams
@@ -14,13 +16,16 @@ from backtracking.interventions import BASELINE_ARM, Arm, Condition
 from backtracking.measurements.events import EventReader
 from backtracking.measurements.looks import Looks, planned
 from backtracking.model.arms import subset_arms
+from backtracking.run.paths import RunPaths
 from backtracking.run.progress import Quiet
+from backtracking.stages.phase2.job import publish_waves
 from backtracking.sweeps.sweep import arm_path, read_arm, run_arms
 from backtracking.sweeps.waves import run_waves, settled_at, wave_order
 from backtracking.text.tokenization import TokenMap
 from tests.phase2 import world
 from tests.phase2.planted import planted
 from tests.phase2.test_survival import CutOffError, StopAfter
+from tests.report.big_study import waves_table
 from tests.report.tables import event_rows
 
 LOOKS = Looks((12, 24, 36))
@@ -132,3 +137,15 @@ def test_clear_arms_stop_and_near_ones_get_every_problem():
     assert course.problems["broken"] < 60
     assert "near" not in course.settled
     assert course.problems["near"] == course.problems["baseline"] == 120
+
+
+def test_waves_of_an_earlier_sweep_do_not_outlive_it(tmp_path):
+    """A sweep that is finished without stopping has no waves to show."""
+    run = RunPaths(tmp_path, "run")
+    ctx = SimpleNamespace(paths=run, phase2=SimpleNamespace(stop_early=True))
+    publish_waves(ctx, files.SUBSET_WAVES, SimpleNamespace(waves=waves_table()))
+    shown = [files.SUBSET_WAVES.path(run), files.SUBSET_WAVES_FIGURE.path(run)]
+    assert all(path.exists() for path in shown)
+    ctx.phase2.stop_early = False
+    publish_waves(ctx, files.SUBSET_WAVES, SimpleNamespace(waves=pd.DataFrame()))
+    assert not [path for path in tmp_path.rglob("*waves*") if path.is_file()]

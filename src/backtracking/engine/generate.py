@@ -19,7 +19,7 @@ from backtracking.engine.batched import run_batched
 from backtracking.engine.executor.work import HERE, Executor, Underway
 from backtracking.engine.reference import run_reference
 from backtracking.engine.rows import Prompt, Row, checked_rows
-from backtracking.engine.sampling import SamplingParams
+from backtracking.engine.sampling import SamplingParams, is_whole
 from backtracking.engine.taking_up import Completed, finished, taken_up
 from backtracking.errors import UserError
 from backtracking.model.gates import GateTable
@@ -108,8 +108,10 @@ def generate_rows(
     error in one of them is raised when the rows before it have finished. Rows that `unfinished` holds, by
     condition, are taken up where they stand, and long ones are kept there on their way.
     """
-    if slots != "auto" and slots < 1:
-        raise UserError(f"slots: {slots} rows side by side is not a batch", next_step="give 1 or more")
+    if slots != "auto" and not is_whole(slots, least=1):
+        raise UserError(f"slots: {slots!r} rows side by side is not a batch", next_step="give 1 or more")
+    if engine not in ("batched", "reference"):
+        raise UserError(f"there is no engine {engine!r}", next_step="give batched or reference")
     table = GateTable(model, vectors, onset_phrases)
     ledger = Ledger() if ledger is None else ledger
     checked: Iterable[Row] = checked_rows(rows, table)

@@ -5,11 +5,11 @@ tokens that are kept and taking the largest is an exact draw from their renormal
 counter-based hash: it does not depend on what else is in the batch, and is computed for the candidates only.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,6 +30,15 @@ _LEAST_TEMPERATURE = 1e-4
 _CPU_LOGITS = 1 << 20
 
 
+def is_whole(value: object, *, least: int) -> bool:
+    """Whether a value is a whole number, and not too small; `True` is none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= least)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
+
+
 @dataclass(frozen=True)
 class SamplingParams:
     """How tokens are chosen and when a row ends."""
@@ -43,19 +52,21 @@ class SamplingParams:
     loop: LoopDetection | None = None
 
     def __post_init__(self) -> None:
-        wrong = [
-            ("max_new_tokens", self.max_new_tokens, "1 or more", self.max_new_tokens >= 1),
-            ("top_k", self.top_k, "0 (no limit) or more", self.top_k >= 0),
-            ("top_p", self.top_p, "above 0, and 1 (no limit) at most", 0.0 < self.top_p <= 1.0),
-        ]
-        for name, value, wanted, holds in wrong:
+        wanted = {
+            "max_new_tokens": (is_whole(self.max_new_tokens, least=1), "a whole number, 1 or more"),
+            "top_k": (is_whole(self.top_k, least=0), "a whole number, 0 (no limit) or more"),
+            "top_p": (
+                _is_number(self.top_p) and 0.0 < self.top_p <= 1.0,
+                "above 0, and 1 (no limit) at most",
+            ),
+            "temperature": (_is_number(self.temperature), "a finite number such as 0.7"),
+            "do_sample": (isinstance(self.do_sample, bool), "true or false"),
+            "logprobs": (self.logprobs in (True, False, "with_entropy"), 'true, false or "with_entropy"'),
+            "loop": (self.loop is None or isinstance(self.loop, LoopDetection), "a LoopDetection or none"),
+        }
+        for name, (holds, what) in wanted.items():
             if not holds:
-                raise UserError(f"{name} {value} is out of range", next_step=f"give {wanted}")
-        if self.do_sample and not self.temperature < math.inf:
-            raise UserError(
-                f"temperature {self.temperature} is not a finite number",
-                next_step="give a number such as 0.7",
-            )
+                raise UserError(f"{name} {getattr(self, name)!r} cannot be used", next_step=f"give {what}")
         if self.do_sample and not self.temperature >= _LEAST_TEMPERATURE:
             raise UserError(
                 f"temperature {self.temperature:g} is too small to sample at",

@@ -31,6 +31,15 @@ def publish(paths: RunPaths, made: Table | Data, result: Any) -> None:
     draw_all(paths, made)
 
 
+def withdraw(paths: RunPaths, made: Table) -> None:
+    """Take a table out of the run, and the figures that show it."""
+    made.path(paths).unlink(missing_ok=True)
+    for figure in figures_of(made):
+        for folder in (paths.figures, paths.proposal_figures):
+            for path in folder.glob(f"{figure.stem}.*"):
+                path.unlink()
+
+
 def draw_all(paths: RunPaths, made: Shown) -> None:
     """Write the figures into the run that show what was just written."""
     for figure in figures_of(made):

@@ -63,6 +63,7 @@ def map_model(model: Any, name: str) -> ModelMap:
     if head is None or getattr(head, "weight", None) is None:
         raise unmapped(name, "the model has no output embedding that scores every token of the vocabulary")
     with torch.no_grad():
+        _check_weights(model, name)
         with _recording(model) as seen:
             logits = _probe(model, name)
         check_finite(name, logits)
@@ -129,6 +130,19 @@ def check_finite(name: str, output: Tensor) -> None:
             "the weights hold NaN or infinity, or the numbers overflow in this dtype",
             "load the weights again, or set model.torch_dtype: float32",
         )
+
+
+def _check_weights(model: Any, name: str) -> None:
+    """Refuse weights that are no numbers, also where a short input does not meet them."""
+    for key, weight in model.named_parameters():
+        # Formats of a byte have scales of their own.
+        is_plain = weight.is_floating_point() and weight.itemsize > 1 and weight.numel() > 0
+        if is_plain and not all(bool(end.isfinite()) for end in weight.aminmax()):
+            raise UserError(
+                f"{name}: the weights hold NaN or infinity ({key})",
+                "whatever is computed from them would be none either",
+                "load the weights again",
+            )
 
 
 @dataclass
@@ -269,7 +283,16 @@ def _why_not(layer: nn.Module, whole: Tensor, size: Tensor, seen: _Seen, worst: 
         part = _exact(seen.outputs[module])
         if bool(((whole - part).abs() <= 4 * eps * (size + part.abs()) + 1e-12).all()):
             return f"adds one part alone ({type(module).__name__}), where a mixer and an MLP are needed"
-    return f"does not add up: residual-in + attention + MLP differs from residual-out by up to {worst:.3g}"
+    why = f"does not add up: residual-in + attention + MLP differs from residual-out by up to {worst:.3g}"
+    flat = [place for place, module in layer.named_modules() if _is_flat(seen.outputs.get(module), whole)]
+    if not flat:
+        return why
+    return f"{why}; {' and '.join(flat)} could not be tried, which give the positions of all rows in one list"
+
+
+def _is_flat(output: Tensor | None, whole: Tensor) -> bool:
+    """Whether an output has every position of the residual stream, but does not tell rows apart."""
+    return output is not None and output.ndim == 2 and output.shape == whole.flatten(0, 1).shape
 
 
 def _pairs(layer: nn.Module, seen: _Seen) -> Iterator[tuple[nn.Module, nn.Module]]:

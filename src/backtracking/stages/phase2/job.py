@@ -28,7 +28,7 @@ from backtracking.text.prompts import check_variants, render_prompt
 from backtracking.text.tokenization import TokenMap
 
 if TYPE_CHECKING:
-    from backtracking.sweeps.sweep import SweepJob
+    from backtracking.sweeps.sweep import SweepJob, SweepResult
 
 
 TEXT_KEYS = (
@@ -120,6 +120,16 @@ def in_waves_of(ctx: RunContext, job: "SweepJob", order: Sequence[int]) -> "Swee
 def waves(ctx: RunContext, table: Table) -> list[Table]:
     """What a sweep writes of its waves, where there are any."""
     return [table] if ctx.phase2.stop_early else []
+
+
+def publish_waves(ctx: RunContext, table: Table, result: "SweepResult") -> None:
+    """Write what a sweep says of its waves, or take away what an earlier one in waves has left."""
+    from backtracking.figures import catalogue
+
+    if waves(ctx, table):
+        catalogue.publish(ctx.paths, table, result.waves)
+    else:
+        catalogue.withdraw(ctx.paths, table)
 
 
 def search_looks(ctx: RunContext, problems: int) -> Looks | None:

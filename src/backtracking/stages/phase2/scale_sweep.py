@@ -28,6 +28,7 @@ from backtracking.stages.phase2.job import (
     in_waves,
     kept_rows,
     problem_halves,
+    publish_waves,
     search_looks,
     sweep_completions,
     sweep_inputs,
@@ -88,8 +89,7 @@ class Phase2ScaleSweep(Stage):
         result = run_arms(job, arms)
         figures.publish(ctx.paths, files.SCALES, first_columns(result.table, SCALE_COLUMNS))
         figures.publish(ctx.paths, files.SCALE_EVENTS, result.events)
-        for table in waves(ctx, files.SCALE_WAVES):
-            figures.publish(ctx.paths, table, result.waves)
+        publish_waves(ctx, files.SCALE_WAVES, result)
         notes = {"subset": name, "rows_generated": result.generated}
         return Result(len(result.events), notes, arms_made(job, [arm.name for arm in arms]))
 

@@ -22,6 +22,7 @@ from backtracking.stages.phase2.job import (
     hook_debug_file,
     in_waves,
     kept_rows,
+    publish_waves,
     sweep_completions,
     sweep_inputs,
     sweep_job,
@@ -93,8 +94,7 @@ class Phase2SubsetSweep(Stage):
         result = run_arms(job, arms)
         figures.publish(ctx.paths, files.SUBSETS, result.table)
         figures.publish(ctx.paths, files.SUBSET_EVENTS, result.events)
-        for table in waves(ctx, files.SUBSET_WAVES):
-            figures.publish(ctx.paths, table, result.waves)
+        publish_waves(ctx, files.SUBSET_WAVES, result)
         notes = {"rows_generated": result.generated, "left_out": left_out}
         return Result(len(result.events), notes, arms_made(job, [arm.name for arm in arms]))
 
