@@ -151,7 +151,7 @@ def test_a_mixer_without_attention_has_no_heads():
 REFUSED = {
     "positions of all rows in one list": (
         lambda: transformers.OPTConfig(
-            vocab_size=320, hidden_size=32, word_embed_proj_dim=32, ffn_dim=64, num_hidden_layers=2
+            vocab_size=320, hidden_size=32, word_embed_proj_dim=32, num_hidden_layers=2, num_attention_heads=4
         ),
         "fc2 and final_layer_norm could not be tried",
     ),
