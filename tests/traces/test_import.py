@@ -91,6 +91,45 @@ def test_gold_answers_are_graded_and_rows_without_one_are_not_wrong(cli, tmp_pat
     assert (line["total"], line["gold_count"], line["accuracy"]) == (3, 2, 0.5)
 
 
+def test_two_gold_answers_of_one_problem_are_refused(cli, tmp_path, no_pictures):
+    for golds, message in (
+        (("5", "6"), "'5' in one row and '6'"),
+        ((None, "6"), "no gold answer in one row"),
+    ):
+        rows = [row | {"answer": gold} for row, gold in zip(PLAIN, golds, strict=False)]
+        outcome = cli("import-traces", write_jsonl(tmp_path / "two.jsonl", rows))
+        assert_one_clear_message(outcome, message, "2 + 3?")
+    rows = [row | {"answer": gold} for row, gold in zip(PLAIN, ("5", "5.0", None), strict=True)]
+    assert cli("import-traces", write_jsonl(tmp_path / "two.jsonl", rows)).code == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "is_cut"),
+    [
+        ({"text": "<think>\nFinal answer: 5"}, True),
+        ({"text": "Final answer: 5", "prompt": "2 + 3? <think>\n"}, True),
+        ({"text": "<think>\n5", "finish_reason": None}, True),
+        ({"text": "<think>\n5", "finish_reason": "stop"}, False),
+        ({"text": "<think>\n5</think> 5"}, False),
+        ({"text": "5", "stop_reason": "max_tokens"}, True),
+        ({"text": "5"}, False),
+    ],
+)
+def test_reasoning_that_is_never_closed_was_cut(row, is_cut):
+    trace = Columns().guessed(row).trace(row)
+    assert trace is not None and trace.is_cut is is_cut
+
+
+def test_the_answer_of_a_cut_trace_is_not_graded_right(cli, tmp_path, no_pictures):
+    rows = [
+        {"prompt": "2 + 3?", "text": f"<think>\nFinal answer: 5{end}", "gold": "5"}
+        for end in ("", "</think>")
+    ]
+    cli("import-traces", write_jsonl(tmp_path / "cut.jsonl", rows), "-q")
+    assert events("cut")["is_correct"].isna().tolist() == [True, False]
+    assert [record.finish_reason for record in generations("cut")] == ["length", "stop"]
+
+
 def test_hostile_text_is_kept_as_far_as_files_can_hold_it(cli, tmp_path):
     texts = [
         "\ud800 half, \x00 nul. Wait, no",

@@ -11,6 +11,10 @@ from backtracking.sources.columns import GUESSES, SourceRow, guess, listed
 from backtracking.sources.labels import LabelledSentence, read_sentences
 
 _CUT = {"length", "max_tokens", "model_length", "max_length"}
+_UNSAID = {"", "none", "nan", "null", "unknown"}
+_OPEN, _CLOSE = "<think>", "</think>"
+_BEGINNING = 200
+"""Characters in which reasoning is opened."""
 
 
 def prompt_key(prompt: str) -> str:
@@ -55,18 +59,26 @@ class Columns:
         if not text.strip():
             return None
         id_ = self._value(row, "id")
+        prompt = clean(self._value(row, "prompt")) or said.get("user", "")
+        ending = str(self._value(row, "finish")).strip().lower()
         return Trace(
             text=text,
-            prompt=clean(self._value(row, "prompt")) or said.get("user", ""),
+            prompt=prompt,
             id=None if id_ is None or id_ == "" else clean(id_),
             gold=_gold(self._value(row, "gold")),
-            is_cut=str(self._value(row, "finish")).lower() in _CUT,
+            is_cut=ending in _CUT or (ending in _UNSAID and _breaks_off(prompt, text)),
             sentences=sentences,
         )
 
     def _value(self, row: SourceRow, role: str) -> Any:
         name = self.given.get(role)
         return None if name is None else row.get(name)
+
+
+def _breaks_off(prompt: str, text: str) -> bool:
+    """Whether reasoning is opened and never closed: what ends by itself comes to its answer."""
+    is_opened = _OPEN in text[:_BEGINNING] or prompt.rstrip().endswith(_OPEN)
+    return is_opened and _CLOSE not in text
 
 
 def clean(value: Any) -> str:

@@ -25,6 +25,7 @@ from backtracking.sources.rows import read_rows
 from backtracking.sources.trace import Columns, Trace, prompt_key
 from backtracking.stages.import_labels import LABEL_COLUMNS, label_rows
 from backtracking.stages.init_run import opened, record_of
+from backtracking.text.grading import grade
 from backtracking.text.tokenization import decode
 
 VARIANT = "imported"
@@ -107,6 +108,7 @@ def _traces(rows: Iterator[SourceRow], columns: Columns, done: Imported) -> Iter
 
 def _write(paths: RunPaths, traces: Iterator[Trace], asked: Import, done: Imported, shard_rows: int) -> None:
     samples: dict[str, int] = {}
+    golds: dict[str, str] = {}
     completions = GENERATIONS.path(paths, variant=VARIANT, condition=BASELINE_NAME)
     with ExitStack() as stack:
         problems = stack.enter_context(io.JsonlAppender(paths.dataset))
@@ -120,16 +122,31 @@ def _write(paths: RunPaths, traces: Iterator[Trace], asked: Import, done: Import
                 done.problems += 1
                 problem = Problem(id=key, question=trace.prompt, answer=trace.gold, answer_value=trace.gold)
                 problems.append(problem)
+            gold = golds.setdefault(key, trace.gold)
+            _refuse_another_gold(gold, trace, key)
             record = _record(key, sample, trace, asked.tokenizer, done)
             rows.append(record)
             done.traces += 1
-            done.with_gold += bool(trace.gold)
+            done.with_gold += bool(gold)
             if trace.sentences:
                 if labels is None:
                     labels = stack.enter_context(table_writer(SENTENCE_LABELS.path(paths), LABEL_COLUMNS))
                 done.labels.total += len(trace.sentences)
                 labels.writerows(label_rows(record, trace.sentences, asked.mapping, done.labels))
     write_indexes(completions)
+
+
+def _refuse_another_gold(gold: str, trace: Trace, key: str) -> None:
+    """A problem has one gold answer, by which all of its traces are graded."""
+    if not trace.gold or trace.gold == gold or grade(trace.gold, gold):
+        return
+    told = f"gold answer {gold!r}" if gold else "no gold answer"
+    raise UserError(
+        f"problem {key!r} has {told} in one row and {trace.gold!r} in another",
+        f"its prompt: {trace.prompt[:100]!r}",
+        "all traces of a problem are graded by one gold answer: give its rows the same one, or tell "
+        "problems with equal prompts apart by a column of ids (--id)",
+    )
 
 
 def _prompt_key(trace: Trace, number: int) -> str:
