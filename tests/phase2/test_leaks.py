@@ -115,6 +115,12 @@ def test_steps_are_keyed_by_what_they_compute():
     assert steps[0].expression == steps[1].expression
 
 
+def test_results_that_come_first_are_keyed_by_what_they_are_results_of():
+    steps = read_steps("17 = 5*3 + 2. Then 20 = 4*5 + 1. Then 30 = 6*6. Then 6 * 6 = 36.")
+    assert [step.is_right for step in steps] == [True, False, False, True]
+    assert [step.expression for step in steps] == ["5*3+2=", "4*5+1=", "6*6=", "6*6="]
+
+
 def test_unmarked_checks_are_repeats_without_a_trigger_between():
     steps = [CheckedStep(start, "1+2", True) for start in (0, 20, 40)]
     assert unmarked_checks(steps, []) == 2

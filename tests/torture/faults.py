@@ -190,7 +190,8 @@ def damaged_by(damage: Callable[[Path, Scene], None]) -> Callable[[Scene], None]
         scene.mend = mend
         damage(path, scene)
         scene.damaged = path.read_bytes() if path.is_file() else None
-        scene.lost_counts = path.name == "hook_debug.json"  # what was counted cannot be counted again
+        # What was counted cannot be counted again; rows that are made again are counted twice.
+        scene.lost_counts = path.name == "hook_debug.json" or "generations" in path.parts
         if scene.chance.random() < 0.5:
             scene.run_alone()
         else:
