@@ -20,7 +20,7 @@ def read_steps(text: str) -> list[CheckedStep]:
 
 
 def expression(text: str, step: Step) -> str:
-    """What a step computes, as written without spaces: the same again is a repeat, also the other way round."""
+    """What a step computes, as written without spaces: the same again is a repeat, also turned round."""
     if step.result[0] > step.operands[0][0]:
         return "".join(text[step.start : step.result[0]].split())
     return "".join(text[step.result[1] : step.end].split()).lstrip("=≈") + "="
