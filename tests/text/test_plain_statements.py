@@ -60,6 +60,23 @@ PAIRS = [
     ("The two sisters frosted 18 cupcakes.", "The two sisters craved 18 cupcakes."),
     ("18 lanterns were glowing there.", "18 lanterns weren't all of them."),
     ("9 * 2 = 18\n\nAnn's lap count stood at 18.", "9 * 2 = 18\n\nAnn's lap count hardly stood at 18."),
+    ("9 × 2 = 18, not 20 minus 3.", "9 × 2 = 18, minus the 3 she gave away."),
+    ("9 × 2 = 18 dollars, which is less than he has.", "9 × 2 = 18 dollars, less a fee of three dollars."),
+    ("9 × 2 = 18, since 9 plus 9 is 18.", "9 × 2 = 18, plus the 3 from yesterday."),
+    ("So 9 × 2 = 18, and then we are done.", "So 9 × 2 = 18, and then 18 × 7 gives the weekly amount."),
+    ("She plays 9 × 2 = 18 times a day.", "She makes 9 × 2 = 18 a day, which times 7 is the weekly amount."),
+    ("9 × 2 = 18, which is half of 36.", "9 × 2 = 18, which still has to be halved."),
+    (
+        "She makes 9 × 2 = 18 before noon.",
+        "The answer is 9 × 2 = 18, before we take the fee of 3 dollars off.",
+    ),
+    ("9 × 2 = 18, and that is the answer.", "9 × 2 = 18, and half of that is the answer."),
+    ("9 × 2 = 18 dollars, and Ann keeps them.", "9 × 2 = 18 dollars, and she spends 3 of them."),
+    ("Tom, who has 5 fewer apples than Ann, has 18.", "Tom has 5 fewer apples than Ann, who has 18."),
+    ("Tom has 18 marbles, twice as many as Ann.", "Tom earns twice as much as Ann, and Ann earns $18."),
+    ("Ann has 9 and Tom earns $18.", "Tom earns twice as much as Ann, who earns $18."),
+    ("It takes Tim 18 minutes.", "It takes Tim 18 minutes and Tom half as long."),
+    ("The first train covers 18 miles.", "The first train covers 18 miles and the second one as much again."),
 ]
 
 

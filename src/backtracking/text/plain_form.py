@@ -20,8 +20,8 @@ from backtracking.text.plain_leads import (
     only_leads_on,
     tells_by_itself,
 )
-from backtracking.text.plain_subjects import is_quantity, sums_up, takes_number
-from backtracking.text.plain_tails import leaves_it
+from backtracking.text.plain_subjects import belongs_to_standard, is_quantity, sums_up, takes_number
+from backtracking.text.plain_tails import calculates_on, leaves_it, names_another
 from backtracking.text.plain_tellings import tells
 from backtracking.text.plain_things import is_concrete, is_counted, is_figure
 
@@ -43,12 +43,15 @@ def is_plain(
     """Whether a sentence says of the number at some of its tokens nothing but that it is so."""
     begin = _after_contrast(tokens, first)
     result = _is_result(tokens[begin:], first - begin)
-    said = " ".join(token.word or token.text for token in tokens[begin : _before_comparison(tokens, stop)])
+    end = _before_comparison(tokens, stop)
+    said = " ".join(token.word or token.text for token in tokens[begin:end])
     said = MENDED.sub("", said)
     if DOUBTS.search(said) or (not result and RESERVES.search(said)):
         return False
+    if belongs_to_standard(tokens[begin:first]) or names_another(tokens[stop:end]):
+        return False
     if result:
-        return True
+        return not calculates_on(tokens[stop:end])
     if token_at(tokens, first - 2).kind == "dash" and not token_at(tokens, first - 1).spaced:
         return False  # a would-be 18
     told = _is_only_told(tokens[:first], tokens[stop:])

@@ -1,5 +1,6 @@
 """Whose number it is: quantities that are said to be so much, and who does what so many times."""
 
+import re
 from collections.abc import Sequence
 
 from backtracking.text import plain_words as plain
@@ -10,6 +11,16 @@ from backtracking.text.plain_things import is_concrete, is_counted, is_figure
 
 _STRANGE = 3
 """So many unknown words make a subject unknown."""
+_OF_STANDARD = re.compile(
+    r"\b(?:than|as) (?P<standard>\w+(?: [\w']+){0,2}?) (?:[,(—–-] )?"
+    r"(?:who|which|whose|and (?P=standard))\b(?:(?!\bso\b)[^,;:.)])*$"
+)
+_NEAR = 40
+
+
+def belongs_to_standard(head: Sequence[Token]) -> bool:
+    """Whether it is the number that something is compared with: "Tom has 5 fewer than Ann, who has 18"."""
+    return _OF_STANDARD.search(" ".join(token.word or token.text for token in head[-_NEAR:])) is not None
 
 
 def takes_number(words: Sequence[Token], at: int, *, counts: bool) -> bool:

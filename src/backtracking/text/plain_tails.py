@@ -1,5 +1,6 @@
 """What may stand behind a number and leave it as it is: units, circumstances, reasons, what it is not."""
 
+import re
 from collections.abc import Callable, Sequence
 
 from backtracking.text import plain_words as plain
@@ -20,6 +21,36 @@ _MATHS = ("equals", "times", "over", "plus", "power", "raised", "root", "about",
 _MOST_UNIT_WORDS = 4
 _FRAGMENT = 3
 _MAY_BEHIND = plain.TAIL | plain.CONNECTS
+_OPERATES = (
+    r"(?:minus|plus|less(?! than)|(?<!\d )times(?! (?:a|an|per|as|the|more)\b)|halved?|doubled?|tripled?"
+    r"|subtract\w*|deduct\w*|multipl\w+|divid\w+|(?<!is )(?<!are )(?<!was )(?:half|twice)(?! as\b))"
+)
+_CALCULATES_ON = re.compile(
+    rf"(?:[,;:—–-]|\b(?:and|but|which|then|to be)\b)(?:(?!\b(?:since|because|by|from|as)\b).)*\b{_OPERATES}\b"
+    r"|[,;] (?:and )?then\b.*\d|\band then\b.*\d|\bof (?:which|these|those|that)\b.*\b(?:half|third)\b"
+    r"|\b(?:and|but) (?:she|he|they|we)\b.*\d"
+    r"|\bbefore (?:(?:we|you|i|she|he|they|any|\w+ing)\b"
+    rf"|(?:the |her |his )?(?:tips?|tax(?:es)?|fees?|{'|'.join(sorted(plain.AMOUNTS))})\b)"
+)
+_NAMES_ANOTHER = re.compile(
+    r"\b(?:and|while|whereas|but)\b(?! (?:that|this|it) is\b)"
+    r".*\bas (?:much|many|long|far|old|fast|often|tall|heavy)\b"
+)
+_NEAR = 40
+
+
+def calculates_on(tail: Sequence[Token]) -> bool:
+    """Whether a result is only a step: "= 18, minus the 3 she ate", "= 18, which has to be halved"."""
+    return _CALCULATES_ON.search(_said(tail)) is not None
+
+
+def names_another(tail: Sequence[Token]) -> bool:
+    """Whether a second quantity is told by the first: "it takes Tim 18 minutes and Tom half as long"."""
+    return _NAMES_ANOTHER.search(_said(tail)) is not None
+
+
+def _said(tail: Sequence[Token]) -> str:
+    return " ".join(token.word or token.text for token in tail[:_NEAR])
 
 
 def leaves_it(tail: Sequence[Token], *, counts: bool) -> bool:
