@@ -276,6 +276,56 @@ def test_labels_of_traces_without_ids_are_found_by_their_prompts(cli, tmp_path, 
     assert outcome.code == 0 and "229 labelled sentences" in outcome.out
 
 
+TWICE = [{"prompt": "Q", "text": "Start. Wait, no. Same."}, {"prompt": "Q", "text": "Begin. Hmm, so. Same."}]
+
+
+def single(text):
+    return {"prompt": "Q", "sentence": text, "label": "redo"}
+
+
+def labelled(*sentences):
+    return {"prompt": "Q", "sentences": [{"text": text, "label": "redo"} for text in sentences]}
+
+
+@pytest.mark.parametrize(
+    ("labels", "samples"),
+    [
+        ([labelled("Wait, no."), labelled("Hmm, so.")], [0, 1]),
+        ([labelled("Hmm, so."), labelled("Wait, no.")], [0, 1]),
+        ([labelled("Same."), labelled("Same.")], [0, 1]),
+        ([single("Wait, no."), single("Hmm, so.")], [0, 1]),
+        ([single("Hmm, so."), single("Same.")], [1]),
+        ([labelled("Hmm, so.", "Same.")], [1]),
+        ([labelled("Same.") | {"sample": 1}], [1]),
+        ([labelled("Same.") | {"draw": "1.0"}], [1]),
+    ],
+)
+def test_labels_find_their_trace_among_those_of_a_problem(cli, tmp_path, no_pictures, labels, samples):
+    cli("import-traces", write_jsonl(tmp_path / "twice.jsonl", TWICE), "-q")
+    named = ["--sample", "draw"] if "draw" in labels[0] else []
+    path = write_jsonl(tmp_path / "labels.jsonl", labels)
+    outcome = cli("import-labels", path, "--run-id", "twice", *named)
+    assert outcome.code == 0 and "not found" not in outcome.out
+    table = io.read_csv(Path("runs/twice/analysis/sentence_labels.csv"))
+    assert sorted(set(table["sample_id"])) == samples
+    assert len(table) == sum(len(row.get("sentences", "1")) for row in labels)
+
+
+def test_labels_that_could_belong_to_several_traces_are_refused(cli, tmp_path, no_pictures):
+    cli("import-traces", write_jsonl(tmp_path / "twice.jsonl", TWICE), "-q")
+    for labels, message in (
+        ([labelled("Same.")], "stands in 2 of them"),
+        ([labelled("absent")], "stands in 0 of them"),
+        ([labelled("Hmm, so."), labelled("Same.")], "stands in 2 of them"),
+        ([single("Wait, no."), single("Same.")], "stands in 2 of them"),
+        ([labelled("Same.") | {"sample": "b"}], "no number of a sample"),
+    ):
+        path = write_jsonl(tmp_path / "labels.jsonl", labels)
+        assert_one_clear_message(cli("import-labels", path, "--run-id", "twice"), message, "ample")
+    path = write_jsonl(tmp_path / "labels.jsonl", [labelled("Wait, no."), labelled("absent")])
+    assert "WARNING: 1 of 2 labelled" in cli("import-labels", path, "--run-id", "twice").out
+
+
 def test_labels_that_are_not_in_their_traces_end_in_a_message(cli, tmp_path, no_pictures):
     row = {"text": "All is well.", "sentences": [{"text": "Wait, no.", "label": "redo"}]}
     assert cli("import-traces", write_jsonl(tmp_path / "odd.jsonl", [row]), "-q").code == 0

@@ -132,6 +132,9 @@ def import_labels(
     ] = None,
     text: Annotated[str | None, typer.Option("--text", help="Column of single sentences.")] = None,
     label: Annotated[str | None, typer.Option("--label", help="Column of their labels.")] = None,
+    sample: Annotated[
+        str | None, typer.Option("--sample", help="Column that counts a problem's completions, from 0.")
+    ] = None,
     mapping: Map = None,
     variant: opt.Variant = None,
 ) -> None:
@@ -145,7 +148,7 @@ def import_labels(
 
     ctx = asked_run(Request(run_id=run_id))
     chosen = ctx.check_variant(variant or ctx.config.prompting.variant_names[0])
-    given = {"id": id_column, "sentences": sentences, "text": text, "label": label}
+    given = {"id": id_column, "sentences": sentences, "text": text, "label": label, "sample": sample}
     columns = {role: name for role, name in given.items() if name is not None}
     counts = bring_in(ctx, source, chosen, label_map(mapping or ()), columns)
     say(f"{SENTENCE_LABELS.path(ctx.paths)}: {counts.placed:,} labelled sentences")

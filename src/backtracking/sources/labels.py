@@ -56,13 +56,12 @@ class LabelCounts:
 
     def lines(self) -> list[str]:
         """In words, for the person who asked."""
-        lines = [
+        lost = self.total - self.placed
+        warning = f"WARNING: {lost:,} of {self.total:,} labelled sentences were not found in their completion"
+        return [warning] * bool(lost) + [
             f"label {given!r} is taken for {label}: {count:,} sentences"
             for (given, label), count in self.meanings.most_common(20)
         ]
-        if lost := self.total - self.placed:
-            lines.append(f"{lost:,} of {self.total:,} labelled sentences were not found in their completion")
-        return lines
 
 
 def read_sentences(value: Any) -> list[LabelledSentence]:

@@ -1,6 +1,9 @@
 """import-labels: sentence labels of any scheme, found again in the completions of a run."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from backtracking.artifacts.labels import SENTENCE_LABELS
@@ -27,13 +30,23 @@ _ROLES = {
 }
 
 
+@dataclass(frozen=True)
+class _Row:
+    """Labelled sentences of one completion of a problem, by its number where the row says it."""
+
+    problem: str
+    sample: int | None
+    sentences: list[LabelledSentence]
+    is_single: bool
+
+
 def import_labels(
     ctx: RunContext, source: str, variant: str, mapping: Mapping[str, Label], given: Mapping[str, str]
 ) -> LabelCounts:
     """Replace the run's table of sentence labels by those of a file; both traces and labels have ids."""
-    wanted = _read(source, given)
-    counts = LabelCounts(total=sum(map(len, wanted.values())))
     path = GENERATIONS.path(ctx.paths, variant=variant, condition=BASELINE_NAME)
+    wanted = _by_completion(_read(source, given), path)
+    counts = LabelCounts(total=sum(map(len, wanted.values())))
     with table_writer(SENTENCE_LABELS.path(ctx.paths), LABEL_COLUMNS) as table:
         for record in io.read_jsonl(path, GenerationRecord, made_by=GENERATIONS.made_by):
             sentences = wanted.get((record.example_id, record.sample_id), [])
@@ -68,23 +81,94 @@ def label_rows(
         }
 
 
-def _read(source: str, given: Mapping[str, str]) -> dict[RowId, list[LabelledSentence]]:
-    """By completion: rows hold all sentences of a completion, or one sentence each, in order."""
-    labels_of: dict[RowId, list[LabelledSentence]] = {}
+def _read(source: str, given: Mapping[str, str]) -> list[_Row]:
+    """Rows hold all sentences of a completion, or one sentence each, in order."""
+    found: list[_Row] = []
     columns: dict[str, str] | None = None
     for row in read_rows(source):
         columns = columns or _columns(row, given)
         by_id = "id" in columns
         problem = clean(row.get(columns["id"])) if by_id else prompt_key(clean(row[columns["prompt"]]))
-        key = (problem, int(row.get(columns.get("sample", "")) or 0))
-        if "sentences" in columns:
+        is_single = "sentences" not in columns
+        if not is_single:
             sentences = read_sentences(row.get(columns["sentences"]))
         else:
             sentences = [LabelledSentence(clean(row[columns["text"]]), clean(row[columns["label"]]))]
-        labels_of.setdefault(key, []).extend(sentences)
-    if not any(labels_of.values()):
+        sample = _sample(row.get(columns.get("sample", "")))
+        found.append(_Row(problem, sample, sentences, is_single))
+    if not any(row.sentences for row in found):
         raise UserError(f"{source} holds no labelled sentences")
+    return found
+
+
+def _sample(value: Any) -> int | None:
+    said = clean(value).strip().removesuffix(".0")
+    if not said:
+        return None
+    if not said.isdecimal():
+        raise UserError(f"{said[:40]!r} is no number of a sample", "samples of a problem count from 0")
+    return int(said)
+
+
+def _by_completion(rows: Sequence[_Row], path: Path) -> dict[RowId, list[LabelledSentence]]:
+    """The sentences of each completion; rows that do not say of which are looked for in the texts."""
+    unsaid: dict[str, list[_Row]] = defaultdict(list)
+    labels_of: dict[RowId, list[LabelledSentence]] = defaultdict(list)
+    for row in rows:
+        if row.sample is None:
+            unsaid[row.problem].append(row)
+        else:
+            labels_of[row.problem, row.sample] += row.sentences
+    texts: dict[str, dict[int, str]] = {problem: {} for problem in unsaid}
+    if unsaid:
+        for record in io.read_jsonl(path, GenerationRecord, made_by=GENERATIONS.made_by):
+            if record.example_id in texts:
+                texts[record.example_id][record.sample_id] = record.completion
+    for problem, its_rows in unsaid.items():
+        for row, sample in zip(its_rows, _samples_of(its_rows, texts[problem]), strict=True):
+            labels_of[problem, sample] += row.sentences
     return labels_of
+
+
+def _samples_of(rows: Sequence[_Row], texts: Mapping[int, str]) -> list[int]:
+    """Which of a problem's completions each row labels: the only one that holds it, else by their order."""
+    if len(texts) < 2:
+        return [next(iter(texts), 0)] * len(rows)
+    holding = [_holding(row.sentences, texts) for row in rows]
+    in_order: list[int | None] = [None] * len(rows)
+    if len(rows) == len(texts):
+        pairs = zip(sorted(texts), holding, strict=True)
+        in_order = [sample if not held or sample in held else None for sample, held in pairs]
+    is_ordered = None not in in_order
+    if all(row.is_single for row in rows):
+        together = _holding([sentence for row in rows for sentence in row.sentences], texts)
+        if len(together) == 1 and not is_ordered:
+            return together * len(rows)
+        is_ordered = is_ordered and not together  # else one completion could have them all
+    expected = in_order if is_ordered else [None] * len(rows)
+    return [_sample_of(*one) for one in zip(rows, holding, expected, strict=True)]
+
+
+def _sample_of(row: _Row, holding: Sequence[int], expected: int | None) -> int:
+    if len(holding) == 1 or not row.sentences:
+        return holding[0]
+    if expected is not None:
+        return expected
+    first = row.sentences[0].text.strip()[:80]
+    raise UserError(
+        f"problem {row.problem!r} has several completions, and the labels do not say which is theirs",
+        f"what begins with {first!r} stands in {len(holding)} of them",
+        "add a column of samples, counted from 0 within each problem, and name it with --sample",
+    )
+
+
+def _holding(sentences: Sequence[LabelledSentence], texts: Mapping[int, str]) -> list[int]:
+    """The completions in which all of the sentences stand."""
+    return [
+        sample
+        for sample, text in texts.items()
+        if sum(1 for _ in place_sentences(text, sentences, {})) == len(sentences)
+    ]
 
 
 def _columns(row: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
