@@ -77,6 +77,12 @@ PAIRS = [
     ("Ann has 9 and Tom earns $18.", "Tom earns twice as much as Ann, who earns $18."),
     ("It takes Tim 18 minutes.", "It takes Tim 18 minutes and Tom half as long."),
     ("The first train covers 18 miles.", "The first train covers 18 miles and the second one as much again."),
+    ("20-2=18 \\boxed{18}", "20-2=18 \\boxed{20}"),
+    ("\\[20-2=18\\] \\boxed{18}", "\\[20-2=18\\] times \\boxed{18}"),
+    ("**Answer:** Weng earned **\\$18** for 50 minutes of babysitting.", "**Answer:** 18 in days gone by"),
+    ("So it takes 18 minutes, including the restart.", "So it takes 18 minutes, not including the restart."),
+    ("It takes half a day, that is, 18 hours.", "It takes half a day, that is, 18 hours less a nap."),
+    ("That is, 18 hours.", "That is, not 18 hours."),
 ]
 
 

@@ -272,6 +272,8 @@ def _is_restatement(words: Sequence[Token], at: int) -> bool:
     said = " ".join(token.word for token in words[max(0, at - 3) : at + 1] if token.kind == "word")
     if said.endswith((" i e", " namely")) or said in ("i e", "namely"):
         return True
+    if words[at].text == "," and [token.word for token in words[at - 2 : at]] == ["that", "is"]:
+        return True
     if words[at].word != "or" and token_at(words, at + 1).kind != "open":
         return False
     before = words[max(0, at - 4) : at + (words[at].word != "or")]

@@ -322,7 +322,8 @@ def _behind_remark(tail: Sequence[Token], at: int) -> int | None:
     if following.word in ("not", "or") and not figures and token_at(rest, 0).word != "counting":
         return None
     abbreviates = following.word == "i" and token_at(rest, 0).text == "."  # i.e.
-    if abbreviates or following.word in plain.REASONS or _is_remark(tail[at + 1 :]):
+    includes = following.word == "including" and not figures and is_concrete(rest)
+    if includes or abbreviates or following.word in plain.REASONS or _is_remark(tail[at + 1 :]):
         return len(tail)
     if is_figure(following) or following.kind in ("equals", "money"):
         return len(tail) if tail[at].text == ":" else at + 1

@@ -10,7 +10,7 @@ from backtracking.text import plain_words as plain
 from backtracking.text import verbs
 from backtracking.text.lexer import Token, token_at
 from backtracking.text.lexicon import NUMBER_WORDS, UNITS
-from backtracking.text.plain_leads import only_leads_on, tells_by_itself
+from backtracking.text.plain_leads import all_known, only_leads_on, tells_by_itself
 from backtracking.text.plain_things import is_counted, is_figure, is_plural, is_superlative, names_only_things
 
 _NEXT_TO_UNIT = 3
@@ -29,6 +29,8 @@ def tells(tokens: Sequence[Token], first: int, stop: int, *, counts: bool, confi
     if token_at(head, first - 1).kind == "open" or any(token.kind in _UNREADABLE for token in tail):
         return False
     *leads, main = _clauses(head)
+    if main and leads and _is_answer_label(leads[0]):
+        del leads[0]
     behind = _clauses(tail)
     plainly = tells_by_itself(head, first) and not _is_scaled(behind[0])
     sober = plainly and is_sober(main) and all(map(is_sober, behind))
@@ -37,6 +39,11 @@ def tells(tokens: Sequence[Token], first: int, stop: int, *, counts: bool, confi
     if confirmed:
         return not _is_altered(main)
     return counts and len(behind) == 1 and _leads_to(main, behind[0])
+
+
+def _is_answer_label(words: Sequence[Token]) -> bool:
+    """The final answer: Ann earned 18."""
+    return token_at(words, len(words) - 1).word in plain.ANSWERS and all_known(words, plain.HEAD)
 
 
 def _clauses(tokens: Sequence[Token]) -> list[list[Token]]:

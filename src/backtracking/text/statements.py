@@ -14,6 +14,8 @@ from backtracking.text.lexer import Token, token_at, tokens_of
 from backtracking.text.lexicon import GLUED_UNITS
 from backtracking.text.moods import is_unsure, says_unknown, taken_back
 from backtracking.text.plain_form import is_plain
+from backtracking.text.plain_leads import all_known
+from backtracking.text.plain_words import HEAD
 from backtracking.text.quantities import Quantity
 from backtracking.text.stances import Mention, Stance, read_mentions
 
@@ -103,7 +105,7 @@ def _is_one_of(quantity: Quantity, others: Sequence[Quantity]) -> bool:
 def stance_of_box(text: str, start: int, box: tuple[int, int], end: int) -> Stance:
     """How the sentence around a box stands to what is in it; hedged where it says another value."""
     placeholder = Token("number", "1.5", *box, spaced=True)
-    before = tokens_of(text, start, box[0])
+    before = _behind_equation(tokens_of(text, start, box[0]))
     behind = tokens_of(text, box[1], end)
     if behind and behind[0].start == box[1]:
         behind[0] = behind[0]._replace(spaced=False)
@@ -118,6 +120,16 @@ def stance_of_box(text: str, start: int, box: tuple[int, int], end: int) -> Stan
         return Stance.HEDGED
     changed = mention.quantity.value != Fraction(3, 2) or mention.stance is Stance.PART
     return Stance.HEDGED if changed and mention.stance is not Stance.DENIED else mention.stance
+
+
+def _behind_equation(before: list[Token]) -> list[Token]:
+    """What stands before a box, without an equation that is whole: 20 + 80 = 100 and then the box."""
+    equals = max((at for at, token in enumerate(before) if token.kind == "equals"), default=len(before))
+    result = before[equals + 1 :]
+    ended = any(token.kind in ("number", "frac") for token in result) and all(
+        token.kind in ("number", "frac", "money", "percent", "stop") for token in result
+    )
+    return [] if ended and all_known(before, HEAD) else before
 
 
 def _with_expressions(tokens: Sequence[Token], mentions: list[Mention]) -> list[Mention]:
