@@ -54,7 +54,10 @@ def _judge(left: Side, right: Side, approximate: bool) -> Step | None:
     right_ones = [claim for claim in claims if _agrees(expected, claim, first.decimals, approximate)]
     claimed = (right_ones or claims)[0]
     counts_things = bool(stated.units) and not computed.units
-    if not right_ones and _may_be_meant(computed, expected, claims, first, counts_things=counts_things):
+    if not right_ones and (
+        _is_range(computed, whole, stated.units)
+        or _may_be_meant(computed, expected, claims, first, counts_things=counts_things)
+    ):
         return None
     other_units = not left.mixed and left.units and right.units and not left.units & right.units
     converts = (other_units or _mixes_units(computed.units)) and _is_conversion(expected, claimed)
@@ -62,6 +65,19 @@ def _judge(left: Side, right: Side, approximate: bool) -> Step | None:
         return None
     operands = tuple(operand.span for operand in computed.operands)
     return Step(left.start, right.end, operands, first.span, expected, claimed, bool(right_ones))
+
+
+def _is_range(computed: Side, claim: Fraction, units: frozenset[str]) -> bool:
+    """Pages 10 - 20 = 11 pages; 9 - 17 = 8 hours; 9 - 5 = 8 hours: a hyphen for "to"."""
+    if computed.units or not units or computed.parts != (computed.operands[0], "-", computed.operands[-1]):
+        return False
+    first, last = (operand.value for operand in computed.operands)
+    if first < last:
+        return claim in (last - first, last - first + 1)
+    return "hour" in units and (first + claim - last) % _CLOCK == 0
+
+
+_CLOCK = 12
 
 
 def _counts_the_same(left: Side, right: Side) -> bool:
