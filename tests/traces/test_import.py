@@ -110,14 +110,29 @@ def test_two_gold_answers_of_one_problem_are_refused(cli, tmp_path, no_pictures)
         ({"text": "Final answer: 5", "prompt": "2 + 3? <think>\n"}, True),
         ({"text": "<think>\n5", "finish_reason": None}, True),
         ({"text": "<think>\n5", "finish_reason": "stop"}, False),
-        ({"text": "<think>\n5</think> 5"}, False),
+        ({"text": "<think>\n5</think> 5"}, None),
         ({"text": "5", "stop_reason": "max_tokens"}, True),
-        ({"text": "5"}, False),
+        ({"text": "5"}, None),
     ],
 )
 def test_reasoning_that_is_never_closed_was_cut(row, is_cut):
     trace = Columns().guessed(row).trace(row)
     assert trace is not None and trace.is_cut is is_cut
+
+
+@pytest.mark.parametrize("is_said", [True, False])
+def test_the_share_of_cut_traces_is_told_only_where_it_is_known(cli, tmp_path, is_said):
+    broken_off = {"question": "9?", "response": "<think>\n9"}
+    rows = [row | ({"finish_reason": "stop"} if is_said else {}) for row in [*PLAIN, broken_off]]
+    outcome = cli("import-traces", write_jsonl(tmp_path / "ends.jsonl", rows))
+    assert outcome.code == 0, outcome.err
+    assert ("do not say how they ended" in outcome.out) is not is_said
+    line = io.read_csv(Path("runs/ends/analysis/formatting_summary.csv")).iloc[0]
+    assert line.get("truncation_rate", float("nan")) == 0 if is_said else pd.isna(line.get("truncation_rate"))
+    report = Path("runs/ends/reports/backtracking_state_transition_report.md").read_text(encoding="utf-8")
+    assert ("| Cut at the cap |" in report) is is_said
+    assert ("cut at the cap: 0.0%" in report) is is_said
+    assert "are cut at the cap |" not in report and "`rows_cut`" not in report
 
 
 def test_the_answer_of_a_cut_trace_is_not_graded_right(cli, tmp_path, no_pictures):

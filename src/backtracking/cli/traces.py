@@ -119,6 +119,11 @@ def _tell(done: "Imported") -> None:
         say(f"  {done.without_text:,} rows without text were left out")
     if done.with_gold < done.traces:
         say(f"  {done.traces - done.with_gold:,} traces have no gold answer: their accuracy is not measured")
+    if done.without_ending:
+        say(
+            f"  {done.without_ending:,} traces do not say how they ended (no finish_reason or stop_reason): "
+            "the share that was cut is unknown"
+        )
     for line in done.labels.lines():
         say(f"  {line}")
 

@@ -206,7 +206,7 @@ class EventReader:
             "prompt_tokens": record.prompt_tokens,
             "completion_tokens": record.completion_tokens,
             "finish_reason": record.finish_reason,
-            "truncated": record.finish_reason != "stop",
+            "truncated": record.was_cut,
             "answer_rule": answer.rule,
             "has_gold": bool(gold),
         }

@@ -152,12 +152,16 @@ def by_problem(values: pd.DataFrame) -> pd.DataFrame:
 
 def _merge(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Sums of all pieces, variants and conditions in the order in which they were first seen."""
-    return reduce(lambda one, other: pd.concat([one, other]).groupby(level=KEYS, sort=False).sum(), parts)
+    return reduce(
+        lambda one, other: pd.concat([one, other], join="inner").groupby(level=KEYS, sort=False).sum(), parts
+    )
 
 
 def _row_values(events: pd.DataFrame) -> Mapping[str, Array]:
     """What each completion adds to the sums."""
     flags = {name: _as_float(events[name]) for name in _FLAGS if name in events}
+    if "truncated" in flags and events["truncated"].isna().any():
+        del flags["truncated"]  # a share of which only a part is known is not known
     strict = flags.pop("has_backtracking_strict")
     if "has_backtracking_relaxed" in flags:
         flags["relaxed"] = flags.pop("has_backtracking_relaxed")

@@ -15,6 +15,8 @@ ALONE = "single_"
 DIGEST_LENGTH = 16
 """Hexadecimal digits of a row's digests: enough to notice a change, short beside the row."""
 
+ENDING_UNKNOWN = "ending_unknown"
+"""Among the settings of an imported completion of which nobody says whether it ended by itself."""
 FinishReason = Literal["stop", "length", "loop", "error"]
 
 
@@ -96,3 +98,8 @@ class GenerationRecord(SealedRecord):
     def id(self) -> RowId:
         """What identifies the row within its file."""
         return (self.example_id, self.sample_id)
+
+    @property
+    def was_cut(self) -> bool | None:
+        """Whether the completion did not end by itself; none where nobody says."""
+        return None if ENDING_UNKNOWN in self.gen_params else self.finish_reason != "stop"

@@ -30,7 +30,7 @@ class Trace:
     prompt: str = ""
     id: str | None = None
     gold: str = ""
-    is_cut: bool = False
+    is_cut: bool | None = None
     sentences: Sequence[LabelledSentence] = ()
 
 
@@ -66,7 +66,7 @@ class Columns:
             prompt=prompt,
             id=None if id_ is None or id_ == "" else clean(id_),
             gold=_gold(self._value(row, "gold")),
-            is_cut=ending in _CUT or (ending in _UNSAID and _breaks_off(prompt, text)),
+            is_cut=(_breaks_off(prompt, text) or None) if ending in _UNSAID else ending in _CUT,
             sentences=sentences,
         )
 

@@ -17,7 +17,7 @@ from backtracking.errors import UserError
 from backtracking.measurements.events import table_writer
 from backtracking.run import io
 from backtracking.run.paths import RunPaths
-from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
+from backtracking.run.records import BASELINE_NAME, ENDING_UNKNOWN, GenerationRecord, Problem
 from backtracking.run.rowindex import write_indexes
 from backtracking.sources.columns import SourceRow
 from backtracking.sources.labels import LabelCounts
@@ -52,6 +52,7 @@ class Imported:
     without_text: int = 0
     without_tokens: int = 0
     with_gold: int = 0
+    without_ending: int = 0
     labels: LabelCounts = field(default_factory=LabelCounts)
 
 
@@ -160,6 +161,7 @@ def _record(key: str, sample: int, trace: Trace, tokenizer: Any, done: Imported)
     ids = token_ids(tokenizer, trace.text)
     prompt_ids = token_ids(tokenizer, trace.prompt) if ids else []
     done.without_tokens += not ids
+    done.without_ending += trace.is_cut is None
     return GenerationRecord(
         example_id=key,
         sample_id=sample,
@@ -172,7 +174,7 @@ def _record(key: str, sample: int, trace: Trace, tokenizer: Any, done: Imported)
         finish_reason="length" if trace.is_cut else "stop",
         prompt_tokens=len(prompt_ids) if ids else -1,
         completion_tokens=len(ids) or -1,
-        gen_params={},
+        gen_params={ENDING_UNKNOWN: True} if trace.is_cut is None else {},
         seed_key="imported",
     )
 

@@ -78,6 +78,8 @@ def readable(events: pd.DataFrame, cap: float | None) -> pd.DataFrame | None:
         rows[name] = rows[name].where(rows[name] > 0)  # imported texts may have none
     if "cut" not in rows and (known := _cut(events, rows, cap)) is not None:
         rows["cut"] = known
+    if "truncated" in events and rows["cut"].isna().any():
+        return rows.drop(columns="cut")  # imported traces may not say how they ended
     return rows
 
 
