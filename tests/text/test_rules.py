@@ -43,6 +43,9 @@ def kinds(text, detector=DETECTOR):
         "Is that correct?",
         "It is 8, I think, but I'm not certain.",
         "I'm stuck.",
+        "Something's off here.",
+        "Not quite.",
+        "But that's more than what he had.",
     ],
 )
 def test_doubt(text):
@@ -52,7 +55,24 @@ def test_doubt(text):
 @pytest.mark.parametrize(
     "text",
     [
+        "Going back to school takes 20 minutes.",
+        "She is going back to the shop.",
+        "Going back to the start takes 5 turns.",
+        "Maybe is the brand name.",
+        "Not quite half of them are left.",
+    ],
+)
+def test_journeys_and_names_are_neither(text):
+    assert kinds(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "Wait, no.",
+        "Scrap that.",
+        "Start again from the top: 5 + 3.",
+        "Going back to the problem, he has 3.",
         "Wait no, that's the other one.",
         "5 + 3 = 9. Wait, 5 + 3 = 8.",
         "Hold on, I forgot the last box.",
