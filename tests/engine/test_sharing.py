@@ -5,8 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 import torch
-import transformers
-from tiny import VOCAB, build, prompt, tiny
+from tiny import prompt, tiny, wide
 
 from backtracking.engine import batched
 from backtracking.engine.batched import run_turns
@@ -136,17 +135,6 @@ def test_products_of_a_page_treat_every_line_the_same(width, dtype):
                 asked[:, place] = line
                 found.add(tuple(torch.bmm(asked, pages)[:, place].flatten().tolist()))
         assert len(found) == 1
-
-
-def wide():
-    """Six queries to a key head, heads of 32."""
-    return build(
-        transformers.LlamaConfig(
-            vocab_size=VOCAB, hidden_size=192, intermediate_size=128, num_hidden_layers=2,
-            num_attention_heads=6, num_key_value_heads=1, head_dim=32, max_position_embeddings=512,
-            eos_token_id=1, initializer_range=0.2,
-        )
-    )  # fmt: skip
 
 
 def texts(records):

@@ -78,6 +78,7 @@ def _is_range(computed: Side, claim: Fraction, units: frozenset[str]) -> bool:
 
 
 _CLOCK = 12
+"""Hours after which a clock says the same."""
 
 
 def _counts_the_same(left: Side, right: Side) -> bool:

@@ -7,7 +7,7 @@ from backtracking.text import plain_words as plain
 from backtracking.text import verbs
 from backtracking.text.lexer import Token, token_at
 from backtracking.text.plain_leads import clause_begin, is_part_of_quantity, leads_on_to, tells_by_itself
-from backtracking.text.plain_things import is_concrete, is_counted, is_figure
+from backtracking.text.plain_things import NEAR, is_concrete, is_counted, is_figure, said
 
 _STRANGE = 3
 """So many unknown words make a subject unknown."""
@@ -15,12 +15,11 @@ _OF_STANDARD = re.compile(
     r"\b(?:than|as) (?P<standard>\w+(?: [\w']+){0,2}?) (?:[,(—–-] )?"
     r"(?:who|which|whose|and (?P=standard))\b(?:(?!\bso\b)[^,;:.)])*$"
 )
-_NEAR = 40
 
 
 def belongs_to_standard(head: Sequence[Token]) -> bool:
     """Whether it is the number that something is compared with: "Tom has 5 fewer than Ann, who has 18"."""
-    return _OF_STANDARD.search(" ".join(token.word or token.text for token in head[-_NEAR:])) is not None
+    return _OF_STANDARD.search(said(head[-NEAR:])) is not None
 
 
 def takes_number(words: Sequence[Token], at: int, *, counts: bool) -> bool:

@@ -9,12 +9,14 @@ from backtracking.text.lexer import Token, token_at
 from backtracking.text.lexicon import NUMBER_WORDS
 from backtracking.text.plain_phrases import is_circumstance, is_errand, phrase_end
 from backtracking.text.plain_things import (
+    NEAR,
     is_concrete,
     is_counted,
     is_figure,
     is_plural,
     names_only_things,
     names_things,
+    said,
 )
 
 _MATHS = ("equals", "times", "over", "plus", "power", "raised", "root", "about", "percent", "command")
@@ -36,21 +38,16 @@ _NAMES_ANOTHER = re.compile(
     r"\b(?:and|while|whereas|but)\b(?! (?:that|this|it) is\b)"
     r".*\bas (?:much|many|long|far|old|fast|often|tall|heavy)\b"
 )
-_NEAR = 40
 
 
 def calculates_on(tail: Sequence[Token]) -> bool:
     """Whether a result is only a step: "= 18, minus the 3 she ate", "= 18, which has to be halved"."""
-    return _CALCULATES_ON.search(_said(tail)) is not None
+    return _CALCULATES_ON.search(said(tail[:NEAR])) is not None
 
 
 def names_another(tail: Sequence[Token]) -> bool:
     """Whether a second quantity is told by the first: "it takes Tim 18 minutes and Tom half as long"."""
-    return _NAMES_ANOTHER.search(_said(tail)) is not None
-
-
-def _said(tail: Sequence[Token]) -> str:
-    return " ".join(token.word or token.text for token in tail[:_NEAR])
+    return _NAMES_ANOTHER.search(said(tail[:NEAR])) is not None
 
 
 def leaves_it(tail: Sequence[Token], *, counts: bool) -> bool:

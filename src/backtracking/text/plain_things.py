@@ -52,3 +52,12 @@ def names_things(token: Token) -> bool:
 def names_only_things(token: Token) -> bool:
     """Whether a word can only be the name of things: eggs; not "counts"."""
     return (is_plural(token.word) and token.word not in verbs.STATES) or token.word in plain.UNIT_WORDS
+
+
+NEAR = 40
+"""As many tokens beside a number patterns look at, so that long sentences cost no more than short ones."""
+
+
+def said(tokens: Sequence[Token]) -> str:
+    """What tokens say, as a pattern reads it."""
+    return " ".join(token.word or token.text for token in tokens)
