@@ -220,6 +220,12 @@ def test_prompts_of_an_unknown_problem(cli, run):
 
 
 def test_labels_from_sheet_to_scores(cli, run):
+    assert_one_clear_message(
+        cli("detection-quality", "--run-id", "small"),
+        "run small has no labels",
+        "backtracking import-labels LABELS.jsonl --run-id small",
+        "backtracking label-sample --run-id small",
+    )
     assert cli("label-sample", "--run-id", "small", "-n", "60").code == 0
     path = run / "analysis" / "label_sample.csv"
     sheet = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -234,3 +240,8 @@ def test_labels_from_sheet_to_scores(cli, run):
     quality = pd.read_csv(run / "analysis" / "detection_quality.csv").set_index("detector")
     assert quality.loc["strict", ["precision", "recall"]].tolist() == [1.0, 1.0]
     assert quality.loc["strict", "precision_low"] < 1.0
+    key = pd.read_csv(run / "analysis" / "label_key.csv", dtype={"example_id": str})
+    assert quality.loc["strict", "precision_problems"] == key.loc[key["strict"], "example_id"].nunique()
+    yes = key.loc[(sheet["label"] == "y").to_numpy(), "example_id"].nunique()
+    assert quality.loc["strict", "recall_problems"] == yes
+    assert ("too few for any claim" in outcome.out) == (quality.filter(like="_problems") < 6).any(axis=None)

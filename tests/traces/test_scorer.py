@@ -10,7 +10,14 @@ import pytest
 
 from backtracking.config.schema import DetectionConfig
 from backtracking.errors import UserError
-from backtracking.measurements.quality import confusion_table, judged, quality_table, worst_table
+from backtracking.measurements.quality import (
+    confusion_table,
+    judged,
+    quality_table,
+    rests_on_few,
+    scores,
+    worst_table,
+)
 from backtracking.measurements.scorer_training import (
     Labelled,
     best_threshold,
@@ -154,6 +161,76 @@ def test_quality_against_counting_by_hand():
         ["false alarm", "Is that right?"],
         ["miss", "It is 5."],
     ]
+
+
+def one_sentence_each(problems, detected, truth):
+    return pd.DataFrame({"question": [f"q{k}" for k in range(problems)], "label": truth, "strict": detected})
+
+
+def table_of(rows):
+    return quality_table(rows, ["strict"]).set_index("target").loc["redo"]
+
+
+@pytest.mark.parametrize("problems", [6, 20, 60])
+def test_all_right_so_far_is_no_certainty(problems):
+    """The interval ends at a rate that would give as much by chance once in 20 to 200 times."""
+    line = table_of(one_sentence_each(problems, True, "redo"))
+    for share in ("precision", "recall", "f1"):
+        assert line[share] == line[f"{share}_high"] == 1
+        assert 0.005 < line[f"{share}_low"] ** problems < 0.05
+    nothing = table_of(one_sentence_each(problems, True, "none"))
+    assert nothing["precision"] == nothing["precision_low"] == 0
+    assert nothing["precision_high"] == pytest.approx(1 - line["precision_low"])
+    assert pd.isna(nothing["recall"])
+
+
+def test_the_intervals_hold_the_truth_as_often_as_they_say():
+    """A detector that finds 95% of what there is, in labels of 12 problems of unlike difficulty."""
+    rng = np.random.default_rng(5)
+    held = {"precision": 0, "recall": 0}
+    for _ in range(200):
+        recall_of, alarm_of = rng.beta(19, 1, 12), rng.beta(0.2, 9.8, 12)
+        question = np.repeat(np.arange(12), 20)
+        truth = rng.random(240) < 0.2
+        found = rng.random(240) < np.where(truth, recall_of[question], alarm_of[question])
+        line = scores(found, truth, question)
+        for share, value in (("recall", 0.95), ("precision", 0.2 * 0.95 / (0.2 * 0.95 + 0.8 * 0.02))):
+            held[share] += line[f"{share}_low"] <= value <= line[f"{share}_high"]
+    assert held["precision"] >= 184 and held["recall"] >= 184, held
+
+
+def test_the_same_sentences_in_fewer_problems_say_less():
+    many = one_sentence_each(40, True, "redo").assign(strict=[True] * 36 + [False] * 4)
+    few = many.assign(question=np.repeat(["a", "b", "c", "d"], 10))
+    wide, wider = (table_of(rows) for rows in (many, few))
+    assert wide["recall"] == wider["recall"] == 0.9
+    assert wider["recall_high"] - wider["recall_low"] > 2 * (wide["recall_high"] - wide["recall_low"])
+    assert (wide["recall_problems"], wider["recall_problems"]) == (40, 4)
+    assert rests_on_few(wider, "recall") and not rests_on_few(wide, "recall")
+
+
+def test_problems_behind_a_share_are_those_that_could_show_it():
+    rows = one_sentence_each(4, [True, True, False, False], ["redo", "none", "redo", "none"])
+    line = table_of(rows)
+    assert [line[f"{share}_problems"] for share in ("precision", "recall", "f1")] == [2, 2, 3]
+
+
+def test_few_labels_are_called_few(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    cli = CommandLine(capsys, monkeypatch)
+    lines = LABELLED.read_text(encoding="utf-8").splitlines()
+    Path("few.jsonl").write_text("\n".join(lines[:5]), encoding="utf-8")
+    for source, is_few in (("few.jsonl", True), (LABELLED, False)):
+        assert cli("import-traces", source, "--run-id", f"few-{is_few}", "-q").code == 0
+        outcome = cli("detection-quality", "--run-id", f"few-{is_few}")
+        line = next(
+            line
+            for line in outcome.out.splitlines()
+            if line.startswith("doubt_or_redo  found by doubt_or_redo")
+        )
+        assert line.count("]*") == (3 if is_few else 0), line
+        assert ("of fewer than 6 problems: too few" in outcome.out) or not is_few
+        assert "nan" not in outcome.out
 
 
 def test_from_labels_to_quality_scores_and_a_scorer_of_ones_own(capsys, monkeypatch, tmp_path):

@@ -38,6 +38,7 @@ SENTENCE_QUALITY = Table(
         detector: the detector
         hits, false_alarms, misses: labelled sentences
         precision, recall, f1: its score
+        precision_problems, recall_problems, f1_problems: problems with something found; to be found; either
     """),
 )
 CONFUSION = Table(
@@ -94,5 +95,6 @@ QUALITY = Table(
         detector: the detector
         labelled, labelled_yes: labelled sentences; those labelled y
         precision, recall, f1: its score over all sentences drawn from
+        precision_problems, recall_problems, f1_problems: problems with something found; to be found; either
     """),
 )

@@ -1,6 +1,6 @@
 """Commands that show what is measured, and how well: prompts, and the detector against hand labels."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +15,8 @@ from backtracking.errors import UserError
 from backtracking.run.records import BASELINE_NAME
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from backtracking.config.schema import ExperimentConfig
     from backtracking.run.records import GenerationRecord, Problem
     from backtracking.stages.base import RunContext
@@ -173,6 +175,15 @@ def quality(
     if labels is None and SENTENCE_LABELS.exists(ctx.paths):
         _quality_of_sentences(ctx, scorer)
         return
+    if labels is None and not LABEL_SAMPLE.exists(ctx.paths):
+        run = ctx.paths.run_id
+        raise UserError(
+            f"run {run} has no labels",
+            "detectors are scored against sentences that a person labelled",
+            "for labels that you have, a file with columns of ids (or prompts), sentences and labels, run: "
+            f"backtracking import-labels LABELS.jsonl --run-id {run}; "
+            f"to label a draw of this run's sentences, run: {LABEL_SAMPLE.made_in(ctx.paths)}",
+        )
     sheet = io.require_file(labels or LABEL_SAMPLE.path(ctx.paths), made_by=LABEL_SAMPLE.made_by)
     key = io.require_file(LABEL_KEY.path(ctx.paths), made_by=LABEL_KEY.made_by)
     table = score_detectors(
@@ -180,16 +191,25 @@ def quality(
         original(pd.read_csv(key, dtype={"example_id": str})),
     )
     io.write_csv(QUALITY.path(ctx.paths), table)
-    for row in table.to_dict("records"):
-        say(f"{row['detector']:<17} {_shares(row)}")
+    _tell(table, lambda row: f"{row['detector']:<17}")
     say(f"{QUALITY.path(ctx.paths)}")
 
 
-def _shares(row: "Mapping[Any, Any]") -> str:
-    return "  ".join(
-        f"{name} {row[name]:.0%} [{row[f'{name}_low']:.0%}, {row[f'{name}_high']:.0%}]"
-        for name in ("precision", "recall", "f1")
-    )
+def _tell(table: "pd.DataFrame", opening: "Callable[[Mapping[Any, Any]], str]") -> None:
+    """A line of shares per detector, and in words which of them can carry no claim."""
+    from backtracking.claims.wording import lines_of, rate_text
+    from backtracking.measurements.floors import FEWEST_PROBLEMS
+    from backtracking.measurements.quality import SHARES, rests_on_few
+
+    few = False
+    for row in lines_of(table):
+        marks = {name: "*" if rests_on_few(row, name) else "" for name in SHARES}
+        shown = (f"{name} {rate_text(row, name, n=None)}{marks[name]}" for name in SHARES)
+        say(f"{opening(row)} {'  '.join(shown)}")
+        few |= any(marks.values())
+    if few:
+        say(f"* of fewer than {FEWEST_PROBLEMS} problems: too few for any claim about the detector, whatever")
+        say("  the number. Label sentences of more problems in which it finds something or should have.")
 
 
 def _quality_of_sentences(ctx: "RunContext", scorer: Path | None) -> None:
@@ -204,8 +224,8 @@ def _quality_of_sentences(ctx: "RunContext", scorer: Path | None) -> None:
     files.SENTENCE_QUALITY.write(ctx.paths, table)
     files.CONFUSION.write(ctx.paths, confusion_table(rows))
     files.WORST.write(ctx.paths, worst_table(rows))
-    say(f"{len(rows):,} labelled sentences of {rows['question'].nunique():,} problems")
-    for row in table.to_dict("records"):
-        say(f"{row['target']:<14} found by {row['detector']:<14} {_shares(row)}")
+    kinds = ", ".join(f"{count:,} {label}" for label, count in rows["label"].value_counts().items())
+    say(f"{len(rows):,} labelled sentences of {rows['question'].nunique():,} problems: {kinds}")
+    _tell(table, lambda row: f"{row['target']:<14} found by {row['detector']:<14}")
     for artifact in (files.SENTENCE_QUALITY, files.CONFUSION, files.WORST):
         say(artifact.path(ctx.paths))

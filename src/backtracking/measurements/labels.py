@@ -18,6 +18,7 @@ import pandas as pd
 from backtracking.config.onsets import MEMBERS, TOGETHER, TURN_KINDS
 from backtracking.config.schema import DetectionConfig
 from backtracking.errors import UserError
+from backtracking.measurements.quality import SHARES, problems_behind
 from backtracking.measurements.statistics import LEVEL, Array
 from backtracking.run.records import GenerationRecord
 from backtracking.text.onsets import Detector, Onset
@@ -187,15 +188,14 @@ def _score(rows: pd.DataFrame, detector: str) -> dict[str, Any]:
         estimated += population * counts[:3, None] / counts.sum()
         drawn += _populations(rng, counts, population)[:3]
     line: dict[str, Any] = {"labelled": len(rows), "labelled_yes": int(rows["label"].sum())}
-    for name, value, draws in zip(
-        ("precision", "recall", "f1"), _shares(estimated), _shares(drawn), strict=True
-    ):
+    for name, value, draws in zip(SHARES, _shares(estimated), _shares(drawn), strict=True):
         known = draws[np.isfinite(draws)]
         low, high = np.quantile(known, (LEVEL / 2, 1 - LEVEL / 2)) if known.size else (np.nan, np.nan)
         estimate = float(value[0])
         # zero hits put the estimate itself at the edge of what is plausible
         line |= {name: estimate, f"{name}_low": min(low, estimate), f"{name}_high": max(high, estimate)}
-    return line
+    detected, true = (rows[column].to_numpy(bool) for column in (detector, "label"))
+    return line | problems_behind(detected, true, rows["example_id"])
 
 
 def _outcomes(stratum: pd.DataFrame, detector: str) -> Array:

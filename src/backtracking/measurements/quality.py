@@ -1,7 +1,7 @@
 """Every detector against sentences that somebody labelled: precision, recall, confusion by phrase, the worst.
 
 The unit is the labelled sentence; a detector finds it if one of its onsets begins inside. Intervals are over
-questions, whose sentences are alike.
+questions, whose sentences are alike; behind each share stand so many of them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 
 from backtracking.config.onsets import LABELS, MEMBERS, TOGETHER, TURN_KINDS
+from backtracking.measurements.floors import FEWEST_PROBLEMS
 from backtracking.measurements.scorer_training import Labelled, contexts_of
-from backtracking.measurements.statistics import cluster_bootstrap, sums_by
+from backtracking.measurements.statistics import estimate_columns, rate, sums_by
 from backtracking.text.onsets import Detector
-from backtracking.text.scorer import Array, Context, Scorer
+from backtracking.text.scorer import Context, Scorer
 
 DETECTORS = (*MEMBERS, "scorer", "scorer_redo")
+SHARES = ("precision", "recall", "f1")
 TARGETS: Mapping[str, tuple[str, ...]] = {name: MEMBERS[name] for name in (*TOGETHER, *reversed(TURN_KINDS))}
 WORST = 20
 
@@ -79,21 +81,26 @@ def scores(detected: Any, truth: Any, questions: Any) -> dict[str, Any]:
     sums = sums_by(questions, cells)
     counts = zip(("hits", "false_alarms", "misses"), sums.sum(axis=0), strict=True)
     line: dict[str, Any] = {name: int(count) for name, count in counts}
-    for name, share in _SHARES.items():
-        interval = cluster_bootstrap(sums, share, seed=0)
-        line |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-    return line
+    hits, alarms, misses = sums.T
+    shares = {
+        "precision": (hits, hits + alarms),
+        "recall": (hits, hits + misses),
+        "f1": (2 * hits, 2 * hits + alarms + misses),
+    }
+    for name, (some, whole) in shares.items():
+        line |= estimate_columns(name, rate(some, whole))
+    return line | problems_behind(detected, truth, questions)
 
 
-def _quotient(top: Array, bottom: Array) -> Array:
-    return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
+def problems_behind(detected: Any, truth: Any, questions: Any) -> dict[str, int]:
+    """How many problems each share is of: those with something found, with something to find, with either."""
+    of = {"precision": detected, "recall": truth, "f1": detected | truth}
+    return {f"{name}_problems": len(set(np.asarray(questions)[where])) for name, where in of.items()}
 
 
-_SHARES = {
-    "precision": lambda sums: _quotient(sums[:, 0], sums[:, 0] + sums[:, 1]),
-    "recall": lambda sums: _quotient(sums[:, 0], sums[:, 0] + sums[:, 2]),
-    "f1": lambda sums: _quotient(2 * sums[:, 0], 2 * sums[:, 0] + sums[:, 1] + sums[:, 2]),
-}
+def rests_on_few(line: Mapping[Any, Any], share: str) -> bool:
+    """Whether a share is of so few problems that no claim can be made of it."""
+    return int(line[f"{share}_problems"]) < FEWEST_PROBLEMS
 
 
 def confusion_table(rows: pd.DataFrame) -> pd.DataFrame:
