@@ -1,6 +1,8 @@
 """Pages: who holds which, against lists kept by hand; and that a long row costs its neighbours nothing."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,8 +64,10 @@ def test_a_prompt_lies_in_pages_at_the_end_of_memory():
     assert not keys[..., PAGE + 3 :].any()
 
 
-def test_the_cache_takes_no_more_than_rows_can_need_and_grows_layer_by_layer(monkeypatch):
-    _, read = prefilled(5 * PAGE)
+@pytest.mark.parametrize(("device", "room"), [("cpu", 4), ("meta", 1.25)])
+def test_the_cache_takes_no_more_than_rows_can_need_and_grows_layer_by_layer(monkeypatch, device, room):
+    with torch.device(device):
+        _, read = prefilled(5 * PAGE)
     cache, alive = PagedCache(read, slots=4), []
     resized = caches._resized
 
@@ -73,14 +77,37 @@ def test_the_cache_takes_no_more_than_rows_can_need_and_grows_layer_by_layer(mon
 
     monkeypatch.setattr(caches, "_resized", watched)
     cache.reserve(1, [read] * 4, most=40)
-    assert cache.capacity == 7 + 7 // 4  # the reading is shared
-    cache.join(0, read)
+    assert cache.capacity == int(7 * room)  # the reading is shared
+    cache.books.join(0, read.reading, read.length)
     cache.reserve(40, most=40)
     assert cache.capacity == 46  # not a page more
     cache.books.own.give([0] * 40)
     cache.reserve(1, most=1000)
-    assert 46 < cache.capacity < 60
+    assert cache.capacity == int(47 * room)
     assert max(alive) <= 5 * cache.capacity  # four tensors, and one of them twice
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's account of memory")
+def test_room_on_a_cpu_takes_no_memory_until_it_is_used():
+    _, read = prefilled(PAGE)
+    cache = PagedCache(read, slots=2)
+    before = resident()
+    cache.reserve(50_000, [read], most=200_000)
+    assert cache.capacity > 190_000
+    assert resident() - before < 100e6 < sum(t.nbytes for t in cache.keys) / 4
+
+
+def resident():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+def test_room_is_empty_and_lies_where_tensors_lie(dtype):
+    for pages in (1, 3, 77):
+        room = caches._zeros(pages, torch.ones(1, 3, 5, 2, dtype=dtype))
+        assert room.shape == (pages, 3, 5, 2) and room.dtype == dtype and not room.any()
+        assert room.data_ptr() % 64 == 0 and room.is_contiguous()
 
 
 def test_growing_makes_do_with_less_where_memory_is_short(monkeypatch):

@@ -159,3 +159,27 @@ def test_what_is_kept_of_a_choice():
     assert Choice(tokens, usable, None).readings() == [(None, None)] * 2
     assert Choice(tokens, usable, logprobs).readings() == [(-0.5, None), (-1.5, None)]
     assert Choice(tokens, usable, logprobs, entropies).readings() == [(-0.5, 0.25), (-1.5, 0.75)]
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("vocabulary", [3000, 32_769, 50_257, 49_152])
+def test_what_is_read_of_a_row_knows_nothing_of_other_rows(two_threads, vocabulary):
+    """To the last bit, for any number of rows, with sums that threads could share."""
+    logits = torch.randn(23, vocabulary, generator=torch.Generator().manual_seed(1)) * 4
+    params = SamplingParams(1, 0.7, 0.9, logprobs=True)
+    keys, steps = torch.arange(23), torch.zeros(23, dtype=torch.long)
+    together = choose(logits, keys, steps, params)
+    for size in (1, 2, 7):
+        apart = [
+            choose(logits[i : i + size], keys[i : i + size], steps[i : i + size], params)
+            for i in range(0, 23, size)
+        ]
+        assert torch.equal(torch.cat([part.tokens for part in apart]), together.tokens)
+        assert torch.equal(torch.cat([part.logprobs for part in apart]), together.logprobs)

@@ -196,7 +196,7 @@ class Batch:
         """
         try:
             return work()
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if self.limit <= 1 or not is_out_of_memory(error):
                 raise
             return None

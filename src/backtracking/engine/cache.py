@@ -4,10 +4,12 @@ Keys are kept transposed, [width, positions], so that the scores are a product o
 CPU this is several times faster in bfloat16 than the usual layout, and as fast in float32.
 """
 
+import math
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,8 +20,10 @@ from backtracking.engine.lines import least_lines
 from backtracking.engine.pages import PAGE, pages_for
 from backtracking.errors import is_out_of_memory
 
-_SPARE = 4
-"""Growing makes room for a quarter more than is needed at once."""
+_ROOM, _ROOM_ON_A_CPU = 1.25, 4.0
+"""Growing makes room for so many times what is needed; on a CPU room takes no memory until it is used."""
+_ALIGNED = 64
+"""Bytes that tensors on a CPU begin at multiples of, so that no kernel takes another way through them."""
 
 
 # transformers' caches carry no types, and a strict checker lets nobody subclass what is untyped: hence the
@@ -119,10 +123,11 @@ class PagedCache(Cache):  # type: ignore[misc]
         if needed <= self.capacity:
             return
         at_most = max(needed, books.extent_with(most - books.own.used, prompts))
-        wanted = min(needed + needed // _SPARE, at_most)
+        room = _ROOM_ON_A_CPU if self.keys[0].device.type == "cpu" else _ROOM
+        wanted = min(int(needed * room), at_most)
         try:
             self._resize(wanted)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if wanted == needed or not is_out_of_memory(error):
                 raise
             self._resize(needed)
@@ -140,7 +145,7 @@ class PagedCache(Cache):  # type: ignore[misc]
         self.compact(wholly=True)
         try:
             self._resize(self.books.extent)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
 
@@ -172,11 +177,21 @@ class PagedCache(Cache):  # type: ignore[misc]
 
 def _resized(old: Tensor, pages: int, front: int, back: int) -> Tensor:
     """The tensor with room for another number of pages: what lies in front and at the back stays there."""
-    new = old.new_empty((pages, *old.shape[1:]))
+    new = _zeros(pages, old)
     new[:front] = old[:front]
-    new[front : pages - back] = 0
     new[pages - back :] = old[len(old) - back :]
     return new
+
+
+def _zeros(pages: int, like: Tensor) -> Tensor:
+    """So many empty pages; on a CPU the system gives each its memory when it is first written."""
+    shape = (pages, *like.shape[1:])
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    size = math.prod(shape) * like.element_size()
+    room = np.zeros(size + _ALIGNED, dtype=np.uint8)
+    start = -room.ctypes.data % _ALIGNED
+    return torch.from_numpy(room[start : start + size]).view(like.dtype).view(shape)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ counter-based hash: it does not depend on what else is in the batch, and is comp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -73,6 +73,11 @@ class SamplingParams:
                 f"logits divided by less than {_LEAST_TEMPERATURE:g} leave the range of numbers",
                 "set do_sample: false, which takes the likeliest token",
             )
+
+    @property
+    def truncates(self) -> bool:
+        """Whether the unlikeliest tokens are never drawn."""
+        return self.top_p < 1.0 or self.top_k > 0
 
     @classmethod
     def from_config(cls, config: SamplingConfig) -> Self:
@@ -141,61 +146,82 @@ def gumbels(keys: Tensor, steps: Tensor, tokens: Tensor) -> Tensor:
 
 
 def choose(logits: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams) -> Choice:
-    """Choose the next token of each row from its logits [rows, vocabulary]."""
-    at_once = len(logits) if logits.device.type != "cpu" else max(_CPU_LOGITS // logits.shape[1], 1)
-    parts = [
-        _choose(logits[i : i + at_once], keys[i : i + at_once], steps[i : i + at_once], params)
-        for i in range(0, len(logits), at_once)
-    ]
-    return Choice(
-        tokens=torch.cat([part.tokens for part in parts]),
-        usable=torch.cat([part.usable for part in parts]),
-        logprobs=_joined([part.logprobs for part in parts]),
-        entropies=_joined([part.entropies for part in parts]),
-    )
+    """Choose the next token of each row from its logits [rows, vocabulary].
 
-
-def _joined(parts: list[Tensor | None]) -> Tensor | None:
-    """The parts as one, where they are kept."""
-    kept = [part for part in parts if part is not None]
-    return torch.cat(kept) if kept else None
-
-
-def _choose(logits: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams) -> Choice:
-    """Choose for all rows at once; the host waits for the device once, and once more for each second look."""
-    logits = logits.float()
-    usable = torch.isfinite(logits.amax(-1))
-    # Elsewhere than on a CPU asking would be waiting.
-    if logits.device.type != "cpu" or not bool(usable.all()):
-        logits = torch.where(usable[:, None], logits, 0.0)
-    normalisers = logits.logsumexp(-1) if params.logprobs else None
-    found = {"usable": usable}
-    log_probs, width = None, logits.shape[1]
+    The host waits for the device once, and once more for each second look.
+    """
+    first = _FIRST_ON_A_CPU if logits.device.type == "cpu" else _FIRST_CANDIDATES
+    width = min(logits.shape[1], max(first, params.top_k + 1))
+    read = _read(logits, params, width)
+    normalisers = read.get("normalisers")
+    found = {"usable": read["usable"]}
     if not params.do_sample:
-        found["tokens"] = logits.argmax(-1)
-    elif params.top_p >= 1.0 and params.top_k == 0:
-        found["tokens"] = _draw_from_all(logits / params.temperature, keys, steps)
+        found["tokens"] = read["likeliest"]
+    elif not params.truncates:
+        found["tokens"] = _draw_from_all(logits, keys, steps, params.temperature)
     else:
-        log_probs = torch.log_softmax(logits / params.temperature, -1)
-        first = _FIRST_ON_A_CPU if logits.device.type == "cpu" else _FIRST_CANDIDATES
-        width = min(width, max(first, params.top_k + 1))
-        found["tokens"], found["covered"] = _draw_among(log_probs, keys, steps, params, width)
+        found["tokens"], covered = _draw_among(read, keys, steps, params, logits.shape[1])
+        found["covered"] = covered | ~found["usable"]
     if normalisers is not None:
-        found["logprobs"] = logits.gather(-1, found["tokens"][:, None])[:, 0] - normalisers
-    if params.logprobs == "with_entropy":
-        found["entropies"] = torch.special.entr(logits.softmax(-1)).sum(-1)
+        found["logprobs"] = _logits_of(found["tokens"], logits) - normalisers
+    if "entropies" in read:
+        found["entropies"] = read["entropies"]
     found = _on_host(found)
-    while log_probs is not None and not bool(found["covered"].all()):
-        width = min(log_probs.shape[1], width * 8)
+    while "covered" in found and not bool(found["covered"].all()):
+        width = min(logits.shape[1], width * 8)
         rows = (~found["covered"]).nonzero()[:, 0]
-        there = rows.to(log_probs.device)
-        tokens, covered = _draw_among(log_probs[there], keys[there], steps[there], params, width)
+        there = rows.to(logits.device)
+        read = _read(logits[there], replace(params, logprobs=False), width)
+        tokens, covered = _draw_among(read, keys[there], steps[there], params, logits.shape[1])
         again = {"tokens": tokens, "covered": covered}
         if normalisers is not None:
-            again["logprobs"] = logits[there, tokens] - normalisers[there]
+            again["logprobs"] = _logits_of(tokens, logits[there]) - normalisers[there]
         for name, part in _on_host(again).items():
             found[name][rows] = part
     return Choice(found["tokens"], found["usable"], found.get("logprobs"), found.get("entropies"))
+
+
+def _logits_of(tokens: Tensor, logits: Tensor) -> Tensor:
+    return logits.gather(-1, tokens[:, None])[:, 0].float()
+
+
+def _read(logits: Tensor, params: SamplingParams, width: int) -> dict[str, Tensor]:
+    """All that the whole vocabulary is needed for, row by row: the likeliest tokens, totals, what is kept."""
+    at_once = len(logits) if logits.device.type != "cpu" else max(_CPU_LOGITS // logits.shape[1], 1)
+    parts = [_read_at_once(logits[i : i + at_once], params, width) for i in range(0, len(logits), at_once)]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _read_at_once(logits: Tensor, params: SamplingParams, width: int) -> dict[str, Tensor]:
+    logits = logits.float()
+    largest = logits.amax(-1)
+    read = {"usable": torch.isfinite(largest)}
+    if not params.do_sample:
+        read["likeliest"] = logits.argmax(-1)
+    elif params.truncates:
+        relative = _relative(logits, largest, params.temperature)
+        values, read["ids"] = _largest(relative, width)
+        read["log_probs"] = values - _log_total(relative)[:, None]
+    if params.logprobs:
+        read["normalisers"] = largest + _log_total(_relative(logits, largest, 1.0))
+    if params.logprobs == "with_entropy":
+        read["entropies"] = torch.special.entr(logits.softmax(-1)).sum(-1)
+    return read
+
+
+def _relative(logits: Tensor, largest: Tensor, temperature: float) -> Tensor:
+    """Logits at a temperature, each less its row's largest: log-probabilities but for the row's total."""
+    return torch.add(largest[:, None] * (-1 / temperature), logits, alpha=1 / temperature)
+
+
+def _log_total(relative: Tensor) -> Tensor:
+    """The logarithm of each row's sum of weights; the logits are overwritten.
+
+    `logsumexp` and `log_softmax` give the same; on a CPU they take longer, most of it for fresh memory.
+    """
+    weights = relative.exp_()
+    # The sum of one row alone would be split among threads, which changes its last bit.
+    return (weights if len(weights) > 1 else weights.repeat(2, 1)).sum(-1)[: len(weights)].log_()
 
 
 def _on_host(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -210,29 +236,25 @@ def _on_host(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _draw_from_all(scaled: Tensor, keys: Tensor, steps: Tensor) -> Tensor:
+def _draw_from_all(logits: Tensor, keys: Tensor, steps: Tensor, temperature: float) -> Tensor:
     """Gumbel-max over the whole vocabulary, a few rows at a time to bound memory."""
-    device = scaled.device
-    scaled, keys, steps = (part.to(with_float64(device)) for part in (scaled, keys, steps))
-    everything = torch.arange(scaled.shape[1], device=scaled.device)[None, :]
+    home = with_float64(logits.device)
+    everything = torch.arange(logits.shape[1], device=home)[None, :]
     parts = [
-        (
-            scaled[i : i + _NOISE_ROWS]
-            + gumbels(keys[i : i + _NOISE_ROWS], steps[i : i + _NOISE_ROWS], everything)
-        ).argmax(-1)
-        for i in range(0, len(scaled), _NOISE_ROWS)
+        (part.to(home).float() / temperature + gumbels(key.to(home), step.to(home), everything)).argmax(-1)
+        for part, key, step in zip(*(x.split(_NOISE_ROWS) for x in (logits, keys, steps)), strict=True)
     ]
-    return torch.cat(parts).to(device)
+    return torch.cat(parts).to(logits.device)
 
 
 def _draw_among(
-    log_probs: Tensor, keys: Tensor, steps: Tensor, params: SamplingParams, width: int
+    read: Mapping[str, Tensor], keys: Tensor, steps: Tensor, params: SamplingParams, vocabulary: int
 ) -> tuple[Tensor, Tensor]:
-    """Draw from the kept part of the `width` most likely tokens: Gumbel-max over top-k, then top-p.
+    """Draw from the kept part of the likeliest tokens: Gumbel-max over top-k, then top-p.
 
     Tells which rows have all of their kept set among them; the others are to be drawn again, among more.
     """
-    values, ids = _largest(log_probs, width)
+    values, ids = read["log_probs"], read["ids"]
     probabilities = values.exp()
     if params.top_k:
         probabilities[:, params.top_k :] = 0.0
@@ -246,7 +268,7 @@ def _draw_among(
     best = noisy.masked_fill_(~kept.to(home), -torch.inf).argmax(-1, keepdim=True).to(ids.device)
     # A token outside can belong to the set only if the last kept one is the last candidate, or ties with it.
     last_kept = values.gather(-1, kept.sum(-1, keepdim=True) - 1)[:, 0]
-    covered = (last_kept > values[:, -1]) | (width == log_probs.shape[1])
+    covered = (last_kept > values[:, -1]) | (values.shape[1] == vocabulary)
     return ids.gather(-1, best)[:, 0], covered
 
 
