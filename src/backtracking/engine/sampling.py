@@ -242,7 +242,7 @@ def _draw_from_all(logits: Tensor, keys: Tensor, steps: Tensor, temperature: flo
     everything = torch.arange(logits.shape[1], device=home)[None, :]
     parts = [
         (part.to(home).float() / temperature + gumbels(key.to(home), step.to(home), everything)).argmax(-1)
-        for part, key, step in zip(*(x.split(_NOISE_ROWS) for x in (logits, keys, steps)), strict=True)
+        for part, key, step in zip(*(torch.split(x, _NOISE_ROWS) for x in (logits, keys, steps)), strict=True)
     ]
     return torch.cat(parts).to(logits.device)
 
