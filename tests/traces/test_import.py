@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from backtracking.errors import UserError
+from backtracking.reports.imported import NEEDS
 from backtracking.run import io
 from backtracking.run.records import GenerationRecord
 from backtracking.sources.labels import LabelledSentence, label_map, place_sentences, read_sentences
@@ -62,7 +63,53 @@ def test_one_command_from_plain_traces_to_a_report(cli, tmp_path):
     report = Path("runs/plain/reports/backtracking_state_transition_report.md").read_text(encoding="utf-8")
     assert "| Doubt | Redo |" in report and "33.3%" in report
     assert "traces imported from elsewhere, no model" in report
-    assert report.count("need a model") == 1 and "Run: backtracking logit-lens" not in report
+    assert "A model to look into" in report and "Run: backtracking logit-lens" not in report
+
+
+def beginning_and_findings(run):
+    """What a report says before its findings, of these what is seen at once, and what opens on demand."""
+    report = Path(f"runs/{run}/reports/backtracking_state_transition_report.md").read_text(encoding="utf-8")
+    beginning, _, rest = report.partition("\n## Findings\n")
+    shown, _, folded = rest.partition("\n## ")[0].partition("<details>")
+    return beginning, shown, folded
+
+
+def test_a_report_of_traces_begins_with_what_can_be_said_of_them(cli, tmp_path):
+    cli("import-traces", write_jsonl(tmp_path / "bare.jsonl", [{"text": r["response"]} for r in PLAIN]), "-q")
+    beginning, shown, folded = beginning_and_findings("bare")
+    row = io.read_csv(Path("runs/bare/analysis/formatting_summary.csv")).iloc[0]
+    for kind in ("doubt", "redo"):
+        low, high = (100 * row[f"{kind}_rate_{end}"] for end in ("low", "high"))
+        assert f"**{kind.capitalize()}** in 33.3% [{low:.1f}, {high:.1f}]" in beginning
+    assert "3 traces of 3 problems. With fewer than 6 problems" in beginning
+    assert "How the traces ended is not known" in beginning and "No trace came with a gold" in beginning
+    assert "cut at the token cap" not in beginning and "not testable" not in beginning
+    claims = json.loads(Path("runs/bare/analysis/claims.json").read_text(encoding="utf-8"))["verdicts"]
+    assert {claim["key"] for claim in claims} == set(NEEDS)
+    for claim in claims:
+        assert claim["outcome"] == "not testable" and f"| {claim['claim']} |" not in shown
+        assert claim["claim"] in shown and claim["because"] in folded and claim["rule"] in folded
+        assert NEEDS[claim["key"]] in shown
+
+
+def test_a_claim_that_traces_can_judge_is_shown_with_its_verdict(cli, tmp_path, no_pictures):
+    right, wrong = ("{} Final: 5", "{} Final: 6")
+    rows = [
+        {"id": f"p{k}", "question": f"{k}?", "answer": "5", "response": text.format(start)}
+        for k in range(20)
+        for text, start in (
+            (right, "So."),
+            (wrong, "So."),
+            (wrong, "Wait, no."),
+            ((right, wrong)[k % 2], "Wait,"),
+        )
+    ]
+    cli("import-traces", write_jsonl(tmp_path / "gold.jsonl", rows), "-q")
+    beginning, shown, folded = beginning_and_findings("gold")
+    claim = "Backtracking goes with lower accuracy within a problem"
+    assert f"| {claim} | **inconclusive**" in shown or f"| {claim} | **supported**" in shown
+    assert claim not in folded and "H1" in folded
+    assert "Right answers: 37.5% [" in beginning and "of 80 traces with a gold answer" in beginning
 
 
 def test_what_needs_a_model_says_so(cli, tmp_path, no_pictures):
@@ -126,13 +173,16 @@ def test_the_share_of_cut_traces_is_told_only_where_it_is_known(cli, tmp_path, i
     rows = [row | ({"finish_reason": "stop"} if is_said else {}) for row in [*PLAIN, broken_off]]
     outcome = cli("import-traces", write_jsonl(tmp_path / "ends.jsonl", rows))
     assert outcome.code == 0, outcome.err
-    assert ("do not say how they ended" in outcome.out) is not is_said
+    assert ("not known how they ended" in outcome.out) is not is_said
     line = io.read_csv(Path("runs/ends/analysis/formatting_summary.csv")).iloc[0]
     assert line.get("truncation_rate", float("nan")) == 0 if is_said else pd.isna(line.get("truncation_rate"))
     report = Path("runs/ends/reports/backtracking_state_transition_report.md").read_text(encoding="utf-8")
     assert ("| Cut at the cap |" in report) is is_said
     assert ("cut at the cap: 0.0%" in report) is is_said
     assert "are cut at the cap |" not in report and "`rows_cut`" not in report
+    assert ("Cut before their end: 0.0%" in report) is is_said
+    partly = "is known of 1 only, of which 1 were cut; of the other 3 nothing says it"
+    assert (partly in report) is not is_said
 
 
 def test_the_answer_of_a_cut_trace_is_not_graded_right(cli, tmp_path, no_pictures):

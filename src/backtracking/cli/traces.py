@@ -117,12 +117,13 @@ def _tell(done: "Imported") -> None:
     say(f"{counted(done.traces, 'trace')} of {counted(done.problems, 'problem')} ({columns})")
     if done.without_text:
         say(f"  {done.without_text:,} rows without text were left out")
-    if done.with_gold < done.traces:
-        say(f"  {done.traces - done.with_gold:,} traces have no gold answer: their accuracy is not measured")
+    of_all = f"of {counted(done.traces, 'trace')}"
+    if ungraded := done.traces - done.with_gold:
+        say(f"  {ungraded:,} {of_all}: no gold answer, so no accuracy")
     if done.without_ending:
         say(
-            f"  {done.without_ending:,} traces do not say how they ended (no finish_reason or stop_reason): "
-            "the share that was cut is unknown"
+            f"  {done.without_ending:,} {of_all}: not known how they ended (no finish_reason or stop_reason),"
+            " so no share of cut ones"
         )
     for line in done.labels.lines():
         say(f"  {line}")

@@ -14,6 +14,8 @@ from backtracking.config.workers import RunConfig
 from backtracking.interventions import scale_factor
 
 NO_MODEL = "none"
+IMPORTED = "imported"
+"""The one prompt format of traces that were written elsewhere."""
 
 
 class ModelConfig(Section):
@@ -333,6 +335,11 @@ class ExperimentConfig(Section):
     wandb, it is kept on disk."""
     phase2: Phase2Config | None = None
     """Phase 2; absent in a Phase 1 config."""
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the run's completions are traces that were written elsewhere."""
+        return self.prompting.variant_names == (IMPORTED,)
 
     @model_validator(mode="after")
     def _phase2_names_exist(self) -> Self:

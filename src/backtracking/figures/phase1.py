@@ -136,6 +136,8 @@ def plot_backtracking_vs_accuracy(table: pd.DataFrame, *, width: float = PAGE) -
     """
     if table.empty:
         raise NothingToShow("no baseline completions")
+    if table["accuracy"].isna().all():
+        raise NothingToShow("no completion has a gold answer")
     variants = list(dict.fromkeys(table["variant"]))
     figure, axes = canvas(width, 0.62 * len(variants) + 0.2)
     looks = {False: ("baseline", "o", "without backtracking"), True: ("onset", "s", "with backtracking")}

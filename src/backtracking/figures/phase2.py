@@ -252,7 +252,9 @@ def plot_baseline_only_summary(summary: Mapping[str, Any], *, width: float = PAG
         "accuracy_of_all": "accuracy",
         "truncation_rate": "truncation_rate",
     }
-    shown = {column: metric for column, metric in rates.items() if column in table}
+    shown = {
+        column: metric for column, metric in rates.items() if column in table and table[column].notna().any()
+    }
     names = [pretty(name) for name in table["variant"]]
     height = 0.36 * len(table) + 0.1
     figure, axes = panels(width, len(shown), height, narrowest=BESIDE_NAMES, names=names, share="y")
@@ -266,7 +268,7 @@ def plot_baseline_only_summary(summary: Mapping[str, Any], *, width: float = PAG
     axes[0].set_yticks(places, names)
     axes[0].set_ylim(-0.5, len(table) - 0.3)
     first = lines_of(table)[0]
-    is_graded = "accuracy_of_all" in table
+    is_graded = "accuracy_of_all" in shown
     accuracy = f" and accuracy {rate_text(first, 'accuracy_of_all', n=None)}." if is_graded else "."
     figure.caption = Caption(
         "The baseline of Phase 1 by prompt format",

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
+
 from backtracking.artifacts.kinds import Table
 from backtracking.claims.evidence import Evidence
 from backtracking.reports.document import Document
@@ -20,7 +22,18 @@ def how_graded(evidence: Evidence, tables: Sequence[Table]) -> str:
             f"This run did not make {' and '.join(foreign)}: how unanswered completions count in the"
             " accuracies there is not recorded."
         )
+    held = [table for table in map(evidence.table, tables) if table is not None]
+    if held and not any(map(is_graded, held)):
+        return "No completion has a gold answer, so no accuracy is given."
+    counts = "Accuracy counts an unanswered completion as wrong. "
+    if held and not any("truncation_rate" in table for table in held):
+        return f"{counts}Whether completions were cut is not known; one that was cannot answer."
     return (
-        "Accuracy counts an unanswered completion as wrong. It stands beside the share of completions cut at "
-        "the token cap, because a cut completion cannot answer."
+        f"{counts}It stands beside the share of completions cut at the token cap, because a cut completion"
+        " cannot answer."
     )
+
+
+def is_graded(table: pd.DataFrame) -> bool:
+    """Whether some line of a table of rates has an accuracy."""
+    return "accuracy" in table and bool(table["accuracy"].notna().any())

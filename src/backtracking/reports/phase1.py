@@ -16,7 +16,8 @@ from backtracking.config.schema import NO_MODEL, ExperimentConfig
 from backtracking.reports import circuit, errors, mechanism, rates
 from backtracking.reports.audit import write_audit
 from backtracking.reports.columns import Lines
-from backtracking.reports.lacking import how_graded
+from backtracking.reports.imported import write_findings_of_traces, write_what_traces_show
+from backtracking.reports.lacking import how_graded, is_graded
 from backtracking.reports.outcome import write_outcome
 from backtracking.reports.page import Page
 from backtracking.reports.prefixes import write_prefixes
@@ -51,14 +52,13 @@ def phase1_report(
         " intervals; the unit of resampling is the problem. "
         + how_graded(evidence, (files.FORMATS, files.COMPARISON))
     )
-    if config.model.hf_id == NO_MODEL:
-        page.say(
-            "Lens, scan, ablation and error injection need a model, so nothing of theirs is here; "
-            "a claim that rests on one of them is not testable."
-        )
     write_out_of_date(page, stale)
     page.say_where_rows_are()
-    write_verdicts(page, judged)
+    if config.is_imported:
+        write_what_traces_show(page)
+        write_findings_of_traces(page, judged)
+    else:
+        write_verdicts(page, judged)
     write_audit(page, checks)
     rates.write_rates(page)
     rates.write_accuracy(page)
@@ -67,7 +67,7 @@ def phase1_report(
     if config.model.hf_id != NO_MODEL:
         _inside(page)
     page.name_other_figures()
-    _limits(page)
+    _limits(page, has_model=config.model.hf_id != NO_MODEL)
     page.section("Provenance")
     write_provenance(page, evidence)
     return page
@@ -150,7 +150,9 @@ def _formatting(page: Page) -> None:
         return
     first = str(lines_of(table)[0]["variant"])
     formats = replace(page.rows_by_condition(), reference=(first, BASELINE_NAME))
-    if "backtracking_diff" not in table:
+    if len(table) == 1:
+        page.say(f"One prompt format only, {quoted(first)}: nothing to compare.")
+    elif "backtracking_diff" not in table:
         page.say(f"Differences between formats, paired by problem, are not in {files.FORMATS.file}.")
     else:
         lines = Lines(lines_of(table[table["backtracking_diff"].notna()]))
@@ -169,7 +171,7 @@ def _formatting(page: Page) -> None:
     write_outcome(page, files.FORMATS, formats, "variant")
 
 
-def _limits(page: Page) -> None:
+def _limits(page: Page, *, has_model: bool) -> None:
     """Warnings that follow from the numbers themselves."""
     page.section("What to keep in mind")
     notes = list(_warnings(page.evidence.table(files.FORMATS), ["variant"]))
@@ -178,14 +180,15 @@ def _limits(page: Page) -> None:
         "An onset is a phrase found in the text; the detector does not see what the model does between"
         " phrases."
     )
-    notes.append(
-        "Removing a component altogether can break more than it explains; Phase 2 tries smaller doses."
-    )
+    if has_model:
+        notes.append(
+            "Removing a component altogether can break more than it explains; Phase 2 tries smaller doses."
+        )
     page.bullets(list(dict.fromkeys(notes)))
 
 
 def _warnings(table: pd.DataFrame | None, names: Sequence[str]) -> Sequence[str]:
-    if table is None:
+    if table is None or not is_graded(table):
         return []
     if "truncation_rate" not in table:
         return [

@@ -2,7 +2,7 @@
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import Table
-from backtracking.claims.wording import lines_of
+from backtracking.claims.wording import lines_of, number
 from backtracking.config.onsets import THE_WRITER, TURN_KINDS
 from backtracking.measurements.metrics import heading
 from backtracking.reports.columns import Lines
@@ -72,6 +72,9 @@ def write_accuracy(page: Page) -> None:
     ]
     if not lines:
         page.say(f"Accuracy with and without backtracking is not in {files.SUMMARY.file}.")
+        return
+    if all(number(row[side], "accuracy") is None for row in lines for side in (_WITH, _WITHOUT)):
+        page.say("No completion has a gold answer, so there is no accuracy with and without an onset.")
         return
     page.say(
         "Completions that backtrack are no random sample: hard problems make for more errors and for more"

@@ -12,7 +12,7 @@ from backtracking.artifacts.labels import SENTENCE_LABELS
 from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.config.load import LoadedConfig
 from backtracking.config.onsets import Label
-from backtracking.config.schema import NO_MODEL, ExperimentConfig, FormattingVariant
+from backtracking.config.schema import IMPORTED, NO_MODEL, ExperimentConfig, FormattingVariant
 from backtracking.errors import UserError
 from backtracking.measurements.events import table_writer
 from backtracking.run import io
@@ -27,8 +27,6 @@ from backtracking.stages.import_labels import LABEL_COLUMNS, label_rows
 from backtracking.stages.init_run import opened, record_of
 from backtracking.text.grading import grade
 from backtracking.text.tokenization import decode
-
-VARIANT = "imported"
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Imported:
 
 def import_config(base: ExperimentConfig, name: str, tokenizer: str | None) -> ExperimentConfig:
     """A config with one variant whose completions were not made here."""
-    variant = FormattingVariant(name=VARIANT, think_close="</think>")
+    variant = FormattingVariant(name=IMPORTED, think_close="</think>")
     return base.model_copy(
         update={
             "run": base.run.model_copy(update={"name": name, "run_id": None}),
@@ -110,7 +108,7 @@ def _traces(rows: Iterator[SourceRow], columns: Columns, done: Imported) -> Iter
 def _write(paths: RunPaths, traces: Iterator[Trace], asked: Import, done: Imported, shard_rows: int) -> None:
     samples: dict[str, int] = {}
     golds: dict[str, str] = {}
-    completions = GENERATIONS.path(paths, variant=VARIANT, condition=BASELINE_NAME)
+    completions = GENERATIONS.path(paths, variant=IMPORTED, condition=BASELINE_NAME)
     with ExitStack() as stack:
         problems = stack.enter_context(io.JsonlAppender(paths.dataset))
         rows = stack.enter_context(io.JsonlAppender(completions, shard_rows))
@@ -165,7 +163,7 @@ def _record(key: str, sample: int, trace: Trace, tokenizer: Any, done: Imported)
     return GenerationRecord(
         example_id=key,
         sample_id=sample,
-        variant=VARIANT,
+        variant=IMPORTED,
         condition=BASELINE_NAME,
         prompt=trace.prompt,
         prompt_ids=prompt_ids,
