@@ -38,11 +38,15 @@ ROWS = {
     "continuous": 32,
     "nnsight": 128,
     "bridge": 32,
-    "engine": 256,
-    "floor": 256,
+    "engine": 512,
+    "floor": 512,
 }
 IN_PEERS_ENVIRONMENT = {"nnsight", "bridge"}
 PHASE_2_ARMS = 11
+
+
+class Ended(RuntimeError):
+    """A contender's process is gone."""
 
 
 class Worker:
@@ -72,7 +76,7 @@ class Worker:
         except BrokenPipeError:
             answer = ""
         if not answer:
-            raise RuntimeError(f"{self.name} ended:\n{self._log.read_text()[-2000:]}")
+            raise Ended(f"{self.name} ended:\n{self._log.read_text()[-2000:]}")
         return float(json.loads(answer)[self.clock])
 
     def rate(self, rows: int, conditions: int = 1) -> float:
@@ -88,16 +92,24 @@ class Worker:
 
 
 def in_turns(asks: dict[str, tuple[Worker, int, int]], rounds: int) -> dict[str, float]:
-    """Median rate of each (worker, rows, conditions), taken in turns after a short warm-up of each worker."""
+    """Median rate of each (worker, rows, conditions), taken in turns after a short warm-up of each worker.
+
+    One that ends on its way, for lack of memory say, is left out of the rounds that remain.
+    """
     for worker in {id(worker): worker for worker, _, _ in asks.values()}.values():
         worker.seconds(2)
     rates: dict[str, list[float]] = {name: [] for name in asks}
     for number in range(rounds):
-        for name, (worker, rows, conditions) in asks.items():
-            rates[name].append(worker.rate(rows, conditions))
-        print(
-            f"  round {number + 1}: " + ", ".join(f"{n} {r[-1]:,.0f}" for n, r in rates.items()), flush=True
-        )
+        for name, (worker, rows, conditions) in list(asks.items()):
+            try:
+                rates[name].append(worker.rate(rows, conditions))
+            except Ended as error:
+                if not rates[name]:
+                    raise
+                print(f"  {str(error).splitlines()[0]} after {number} rounds", flush=True)
+                del asks[name]
+        latest = ", ".join(f"{name} {rates[name][-1]:,.0f}" for name in asks)
+        print(f"  round {number + 1}: {latest}", flush=True)
     return {name: sorted(values)[len(values) // 2] for name, values in rates.items()}
 
 
@@ -111,7 +123,7 @@ def ratios(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
         asks |= {
             f"{name}, {rows} rows": (workers[name], rows, 1)
             for name in ("engine", "floor")
-            for rows in (128, 512)
+            for rows in (128, 256)
         }
     rates = in_turns(asks, rounds)
     for worker in workers.values():
@@ -121,7 +133,7 @@ def ratios(model: Path, dtype: str, rounds: int) -> dict[str, Any]:
     shares = {}
     if "floor" in rates:
         shares["share_of_floor"] = engine / rates["floor"]
-        for rows in ("128 rows", "512 rows"):
+        for rows in ("128 rows", "256 rows"):
             shares[f"share_of_floor, {rows}"] = rates[f"engine, {rows}"] / rates[f"floor, {rows}"]
     if "one by one" in rates:
         shares["arms_in_one_run_share_of_one_by_one"] = rates["one by one"] / rates["engine, 11 arms"]

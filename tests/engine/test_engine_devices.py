@@ -117,7 +117,7 @@ def test_a_pass_that_cannot_be_captured_runs_all_the_same(monkeypatch):
 def test_slots_follow_the_free_memory(monkeypatch):
     model = tiny("llama")
     per_row = 2 * 3 * 2 * 8 * 4 * 1000  # keys and values, layers, heads, width, bytes, positions
-    for rows_that_fit, expected in ((10_000, 256), (50, 50), (2, 16)):
+    for rows_that_fit, expected in ((10_000, 512), (50, 50), (2, 16)):
         free = int(per_row * rows_that_fit / sizing._SHARE_OF_FREE_MEMORY) + 1
         monkeypatch.setattr(sizing, "_free_bytes", lambda device, free=free: free)
         assert sizing.choose_slots(model, longest=1000) == expected

@@ -286,6 +286,16 @@ def test_out_of_memory_halves_the_slots_and_changes_no_row(monkeypatch, where):
     }
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_memory_that_never_suffices_ends_in_words(monkeypatch, error):
+    def none_left(*args):
+        raise error
+
+    monkeypatch.setattr(batched, "choose", none_left)
+    with pytest.raises(UserError, match="does not suffice for one row alone"):
+        generate(tiny("llama"), [Row(prompt(i, 5), 0) for i in range(6)], SAMPLED, slots=4)
+
+
 def test_the_model_is_left_as_it_was():
     model = tiny("llama")
     before = model.model.config._attn_implementation

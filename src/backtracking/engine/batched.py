@@ -32,7 +32,7 @@ from backtracking.engine.rows import Draft, Row, token_budget
 from backtracking.engine.sampling import SamplingParams, choose
 from backtracking.engine.sizing import choose_slots
 from backtracking.engine.threads import is_worth_sharing, threads
-from backtracking.errors import is_out_of_memory
+from backtracking.errors import UserError, is_out_of_memory
 from backtracking.model.gates import GateTable
 from backtracking.model.hooks import GateHooks
 from backtracking.model.ledger import Ledger
@@ -197,9 +197,15 @@ class Batch:
         try:
             return work()
         except (RuntimeError, MemoryError) as error:
-            if self.limit <= 1 or not is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
-            return None
+            if self.limit > 1:
+                return None
+            raise UserError(
+                f"{self.model.name}: memory does not suffice for one row alone",
+                str(error).partition("\n")[0] or "none was left",
+                "lower generation.max_new_tokens, take a smaller model, or free memory",
+            ) from error
 
     def _admit(self, rows: list[Row]) -> list[Draft]:
         """Read the rows' prompts, choose their first tokens, and seat those that go on."""

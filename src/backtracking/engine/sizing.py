@@ -9,7 +9,7 @@ import torch
 from backtracking.engine.forward import MIN_ROWS
 from backtracking.model.loading import LoadedModel
 
-_MOST_ROWS = {"cpu": 256, "cuda": 256, "mps": 64}
+_MOST_ROWS = {"cpu": 512, "cuda": 256, "mps": 64}
 _SHARE_OF_FREE_MEMORY = 0.4
 _LIKELY_LENGTH = 4096
 
