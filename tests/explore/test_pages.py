@@ -4,6 +4,7 @@ import json
 import math
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -251,6 +252,45 @@ def hostile(folder, tmp_path):
     yield opened
     opened.close()
     shutil.rmtree(tmp_path / "runs")
+
+
+GOLDLESS = {"prompt": "4 + 1?", "completion": "Wait, 4 + 1 = 5."}
+UNENDED, ENDED, CUT = (
+    {"prompt": "1 + 1?", "completion": "1 + 1 = 2.", "answer": "2"},
+    {"prompt": "2 + 1?", "completion": "2 + 1 = 3.", "answer": "3", "finish_reason": "stop"},
+    {"prompt": "3 + 1?", "completion": "<think>\n3 + 1", "answer": "4"},
+)
+
+
+@pytest.mark.parametrize(
+    ("traces", "cut"),
+    [([UNENDED] * 2, "—"), ([GOLDLESS] * 2, "—"), ([ENDED] * 2, "0"), ([ENDED, UNENDED, CUT], "150%")],
+)
+def test_of_traces_whose_end_nobody_says_no_page_says_it(visit, tmp_path, monkeypatch, traces, cut):
+    from tests.explore.conftest import type_command
+
+    monkeypatch.chdir(tmp_path)
+    Path("ends.jsonl").write_text("\n".join(map(json.dumps, traces)))
+    type_command("import-traces", "ends.jsonl", "--quiet")
+    opened = Explorer(open_run(tmp_path / "runs" / "ends").studies())
+    said = {id(UNENDED): "not known how", id(ENDED): "ended by itself", id(CUT): "cut at the cap"}
+    said[id(GOLDLESS)] = said[id(UNENDED)]
+    with serving(opened) as address:
+        seen = visit()
+        page = seen.open(address)
+        shown = set()
+        for number in range(len(traces)):
+            *place, sample = opened.index.name(number)
+            seen.go(row_link(*place, int(sample)))
+            text = page.locator(".trace-head .facts").inner_text()
+            shown |= {words for words in said.values() if words in text}
+        assert shown == {said[id(trace)] for trace in traces}
+        assert "ends wrong" not in page.locator("body").inner_text()
+        seen.go("#arms")
+        heads = page.locator(".arms th[scope=col]").all_inner_texts()
+        cells = page.locator(".arms tbody tr").first.locator("th, td").all_inner_texts()
+        assert re.sub(r"\s", "", cells[heads.index("cut")]) == cut
+    opened.close()
 
 
 def test_hostile_text_stays_text(visit, hostile, tmp_path):

@@ -22,7 +22,7 @@ def completions_html(
         + _cell(f"{record.example_id} / {record.sample_id}")
         + _cell(record.condition)
         + f'<td style="{_CELL}">{marked(record.completion, spans)}</td>'
-        + _cell(record.finish_reason)
+        + _cell(record.ending)
         + "</tr>"
         for record, spans in zip(records, onsets, strict=True)
     ]

@@ -135,7 +135,7 @@ def _output(one: MeasuredCompletion, model: str) -> "ModelOutput":
     message = ChatMessageAssistant(
         content=[*reasoned, ContentText(text=said)], model=model, source="generate"
     )
-    stopped: Any = _STOPPED.get(record.finish_reason, "unknown")
+    stopped: Any = _STOPPED.get(record.ending, "unknown")
     return ModelOutput(
         model=model,
         choices=[ChatCompletionChoice(message=message, stop_reason=stopped)],

@@ -76,6 +76,7 @@ ENDING = coded(
         ("length", "cut at the cap"),
         ("loop", "ended in a loop"),
         ("error", "failed"),
+        ("unknown", "not known"),
     ],
 )
 STEPS = coded(
@@ -83,7 +84,7 @@ STEPS = coded(
     "Checked arithmetic",
     [("wrong", "erred: a step is wrong"), ("right", "every step is right"), ("none", "no step to check")],
 )
-_COURSES = [(fate.name, fate.text) for fate in FATES]
+_COURSES = [*((fate.name, fate.text) for fate in FATES), ("ungraded", "not graded: no gold answer")]
 FATE = coded("fate", "Course", _COURSES)
 WAS = coded(
     "was", "Course under the baseline", [*_COURSES, ("unpaired", "baseline itself, or no baseline row")]

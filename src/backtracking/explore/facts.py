@@ -49,10 +49,11 @@ def facts_of(record: GenerationRecord, measured: Measured, baseline: Counterpart
     wrong = sum(not step.correct for step in steps)
     parted = None if baseline is None else first_difference(baseline.ids, record.completion_ids)
     before = [step for onset in onsets if (step := step_before(steps, onset)) is not None]
-    fate = fate_of(event | {"wrong_steps": wrong})
+    outcome = _outcome(event)
+    fate = outcome if outcome == "ungraded" else fate_of(event | {"wrong_steps": wrong})
     codes = {
-        facets.OUTCOME: _outcome(event),
-        facets.ENDING: record.finish_reason,
+        facets.OUTCOME: outcome,
+        facets.ENDING: record.ending,
         facets.STEPS: "wrong" if wrong else "right" if steps else "none",
         facets.TURNED: _turned(onsets, wrong),
         facets.FATE: fate,

@@ -74,7 +74,7 @@ class MeasuredTrace:
             "draw": record.draw,
             "prompt": record.prompt,
             "text": text,
-            "finish": record.finish_reason,
+            "finish": record.ending,
             "cap": record.gen_params.get("max_new_tokens"),
             "close": None if close is None else [units(close), units(close + len(mark))],
             "tokens": self._tokens(units),

@@ -205,7 +205,7 @@ class EventReader:
             "is_correct": grade(answer.text, gold) if gold else None,
             "prompt_tokens": record.prompt_tokens,
             "completion_tokens": record.completion_tokens,
-            "finish_reason": record.finish_reason,
+            "finish_reason": record.ending,
             "truncated": record.was_cut,
             "answer_rule": answer.rule,
             "has_gold": bool(gold),

@@ -18,6 +18,7 @@ DIGEST_LENGTH = 16
 ENDING_UNKNOWN = "ending_unknown"
 """Among the settings of an imported completion of which nobody says whether it ended by itself."""
 FinishReason = Literal["stop", "length", "loop", "error"]
+Ending = Literal[FinishReason, "unknown"]
 
 
 _LONG = Field(repr=False)
@@ -102,4 +103,9 @@ class GenerationRecord(SealedRecord):
     @property
     def was_cut(self) -> bool | None:
         """Whether the completion did not end by itself; none where nobody says."""
-        return None if ENDING_UNKNOWN in self.gen_params else self.finish_reason != "stop"
+        return None if self.ending == "unknown" else self.ending != "stop"
+
+    @property
+    def ending(self) -> Ending:
+        """How the completion ended, as far as anybody says."""
+        return "unknown" if ENDING_UNKNOWN in self.gen_params else self.finish_reason

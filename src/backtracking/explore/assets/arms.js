@@ -1,6 +1,7 @@
 // One line per arm: how its rows went, each number a link to the rows behind it.
 
 import { el, plain } from "./dom.js";
+import { CUT } from "./list.js";
 import { address } from "./state.js";
 
 const WRONG = ["wrong", "unanswered"];
@@ -8,8 +9,8 @@ const turned = (row) => row.was === "marked";
 const COLUMNS = [
   { title: "rows", of: () => true, link: {} },
   { title: "strict onset", of: (row) => row.strict, link: { kind: ["strict"] } },
-  { title: "right", of: (row) => row.answer === "right", link: { answer: ["right"] } },
-  { title: "cut", of: (row) => row.ending !== "stop", link: { ending: ["length", "loop", "error"] } },
+  { title: "right", of: (row) => row.answer === "right", link: { answer: ["right"] }, among: (row) => row.answer !== "ungraded" },
+  { title: "cut", of: (row) => CUT.includes(row.ending), link: { ending: CUT }, among: (row) => row.ending !== "unknown", hint: "of the rows of which it is known how they ended" },
   { title: "false alarm", of: (row) => row.falseAlarm, link: { kind: ["strict"], after: ["right"] }, hint: "a strict onset after a right step" },
   { title: "parts from baseline", of: (row) => !["never", "unpaired"].includes(row.parts), link: { parts: ["before", "at", "after", "no_onset"] }, paired: true },
   { title: "before the baseline's first onset", of: (row) => row.parts === "before", link: { parts: ["before"] }, paired: true },
@@ -68,6 +69,7 @@ function armLine(index, state, line) {
 }
 
 function cell(state, own, column, line, place) {
+  if (!line.of[place]) return "—";
   const text = line.counts[place].toLocaleString("en");
   if (!line.counts[place]) return text;
   const chosen = { ...state.chosen, ...own };

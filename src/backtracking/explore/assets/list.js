@@ -5,6 +5,7 @@ import { count, el, plain, replace } from "./dom.js";
 const HEIGHT = 58;
 const AROUND = 8;
 export const OUTCOMES = [["✓", "right"], ["✗", "wrong"], ["–", "no answer"], ["·", "not graded"]];
+export const CUT = ["length", "loop", "error"];
 
 export class RowList {
   constructor(index, onOpen) {
@@ -109,6 +110,6 @@ function rowFacts(index, number, gold) {
   ];
   if (columns.wrong[number]) facts.push(count(columns.wrong[number], "wrong step"));
   if (columns.parted[number] >= 0) facts.push(`parts at ${columns.parted[number]}`);
-  if (columns.ending[number] > 0) facts.push("cut");
+  if (CUT.includes(index.labels.ending[columns.ending[number]])) facts.push("cut");
   return facts.filter(Boolean).join(" · ");
 }
