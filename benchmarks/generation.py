@@ -45,7 +45,7 @@ IN_PEERS_ENVIRONMENT = {"nnsight", "bridge"}
 PHASE_2_ARMS = 11
 
 
-class Ended(RuntimeError):
+class EndedError(RuntimeError):
     """A contender's process is gone."""
 
 
@@ -76,7 +76,7 @@ class Worker:
         except BrokenPipeError:
             answer = ""
         if not answer:
-            raise Ended(f"{self.name} ended:\n{self._log.read_text()[-2000:]}")
+            raise EndedError(f"{self.name} ended:\n{self._log.read_text()[-2000:]}")
         return float(json.loads(answer)[self.clock])
 
     def rate(self, rows: int, conditions: int = 1) -> float:
@@ -103,7 +103,7 @@ def in_turns(asks: dict[str, tuple[Worker, int, int]], rounds: int) -> dict[str,
         for name, (worker, rows, conditions) in list(asks.items()):
             try:
                 rates[name].append(worker.rate(rows, conditions))
-            except Ended as error:
+            except EndedError as error:
                 if not rates[name]:
                     raise
                 print(f"  {str(error).splitlines()[0]} after {number} rounds", flush=True)
