@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from backtracking.api.answers import judge_answer
     from backtracking.api.arms import (
         baseline,
         mean,
@@ -41,6 +42,7 @@ _HOME = {
     "steer": "arms",
     "project": "arms",
     "suppress_triggers": "arms",
+    "judge_answer": "answers",
     "random_like": "arms",
     "Rows": "rows",
     "open_run": "runs",
@@ -53,6 +55,7 @@ __all__ = [
     "Rows",
     "Run",
     "baseline",
+    "judge_answer",
     "load",
     "mean",
     "open_run",

@@ -33,6 +33,8 @@ print(scanned.table, scanned.arm(0.5), lm.lens(rows).table)
 steered = lm.generate(20, [bt.baseline, bt.steer(found, -2.0), bt.project(found), bt.mean("mlp", 3, rows)])
 run: bt.Run = bt.open_run("runs/demo")
 print(run.table("ablation_importance"), run.rows("baseline"), run.figure("logit_lens_window"), steered.arms)
+verdict: str = bt.judge_answer("She makes $18 a day.", 18).verdict
+print(verdict)
 """
 WRONG = """
 rows.missing()

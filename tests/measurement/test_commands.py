@@ -3,10 +3,12 @@
 import json
 import random
 import re
+from io import StringIO
 
 import pandas as pd
 import pytest
 
+import backtracking
 from backtracking.config.schema import ModelConfig
 from backtracking.model.loading import load_tokenizer
 from backtracking.organism.task import tiny_problems
@@ -217,6 +219,28 @@ def test_prompts_of_an_unknown_problem(cli, run):
     assert_one_clear_message(
         cli("prompts", "--run-id", "small", "--example", "99"), "no problem '99'", "from 0 to 14"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict", "rule", "read"),
+    [
+        ("She makes $18 a day.", "right: $18", "last_number", "makes »$18« a day"),
+        ("No.\nSo \\boxed{20}", "wrong: 20", "boxed", "⏎So »\\boxed{20}«"),
+        ("It is at least 18.", "ungraded: no answer", "hedged", "»It is at least 18«"),
+        ("Hello", "ungraded: no answer", "none", ""),
+    ],
+)
+def test_a_text_of_ones_own_is_graded_in_one_line(cli, monkeypatch, text, verdict, rule, read):
+    outcome = cli("grade", text, "--gold", "18")
+    assert outcome.out.startswith(f"{verdict}, by rule {rule}\n") and read in outcome.out
+    assert ("characters" in outcome.out) == bool(read)
+    found = backtracking.judge_answer(text, 18)
+    assert found.verdict == verdict.partition(":")[0] and found.answer.rule == rule
+    if read:
+        shown = read.partition("»")[2].partition("«")[0]
+        assert text[found.answer.start : found.answer.end] == shown
+    monkeypatch.setattr("sys.stdin", StringIO(text))
+    assert cli("grade", "-", "--gold", "18").out == outcome.out
 
 
 def test_labels_from_sheet_to_scores(cli, run):

@@ -1,5 +1,6 @@
 """Commands that show what is measured, and how well: prompts, and the detector against hand labels."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
     from backtracking.stages.base import RunContext
 
 PANEL = "Look closer"
+_AROUND = 60
+"""How many characters before and behind an answer are shown."""
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
     for name, function in (
         ("prompts", prompts),
+        ("grade", grade),
         ("label-sample", label_sample),
         ("detection-quality", quality),
     ):
@@ -92,6 +96,38 @@ def _problem(problems: "list[Problem]", wanted: str) -> "Problem":
 def _visible(piece: str) -> str:
     """Line breaks shown and kept."""
     return piece.replace("\n", "⏎\n")
+
+
+def grade(
+    text: Annotated[str, typer.Argument(help="What was written; - reads it from standard input.")],
+    gold: Annotated[str, typer.Option("--gold", help="The right answer.")],
+    truncated: Annotated[bool, typer.Option("--cut", help="The text was cut before its end.")] = False,
+) -> None:
+    """Grade a text of your own: the verdict, the rule, and the characters that were read.
+
+    Example: [cyan]backtracking grade 'She makes $18 a day.' --gold 18[/cyan]
+    """
+    from backtracking.text.answers import judge_answer
+
+    completion = sys.stdin.read() if text == "-" else text
+    found = judge_answer(completion, gold, truncated=truncated)
+    answer = found.answer
+    say(f"{found.verdict}: {'no answer' if answer.text is None else answer.text}, by rule {answer.rule}")
+    if answer.start >= 0:
+        before, read, after = (
+            _visible_line(part)
+            for part in (
+                completion[max(0, answer.start - _AROUND) : answer.start],
+                completion[answer.start : answer.end],
+                completion[answer.end : answer.end + _AROUND],
+            )
+        )
+        say(f"characters {answer.start} to {answer.end}: {before}»{read}«{after}")
+
+
+def _visible_line(text: str) -> str:
+    """Line breaks shown, and not kept."""
+    return text.replace("\n", "⏎")
 
 
 def label_sample(

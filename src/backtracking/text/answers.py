@@ -91,10 +91,15 @@ class GradedAnswer:
     correct: bool | None
     answer: Answer
 
+    @property
+    def verdict(self) -> str:
+        """The same in a word."""
+        return {True: "right", False: "wrong", None: "ungraded"}[self.correct]
+
 
 def judge_answer(
     completion: str,
-    gold: str,
+    gold: str | float,
     *,
     think_close: str = "",
     truncated: bool = False,
@@ -104,7 +109,7 @@ def judge_answer(
     answer = extract_answer(
         completion, think_close=think_close, truncated=truncated, answer_regex=answer_regex
     )
-    return GradedAnswer(grade(answer.text, gold), answer)
+    return GradedAnswer(grade(answer.text, str(gold)), answer)
 
 
 def extract_answer(
