@@ -45,10 +45,6 @@ IN_PEERS_ENVIRONMENT = {"nnsight", "bridge"}
 PHASE_2_ARMS = 11
 
 
-class EndedError(RuntimeError):
-    """A contender's process is gone."""
-
-
 class Worker:
     """A contender in its own process, asked for one timing at a time."""
 
@@ -76,7 +72,7 @@ class Worker:
         except BrokenPipeError:
             answer = ""
         if not answer:
-            raise EndedError(f"{self.name} ended:\n{self._log.read_text()[-2000:]}")
+            raise RuntimeError(f"{self.name} ended:\n{self._log.read_text()[-2000:]}")
         return float(json.loads(answer)[self.clock])
 
     def rate(self, rows: int, conditions: int = 1) -> float:
@@ -103,7 +99,7 @@ def in_turns(asks: dict[str, tuple[Worker, int, int]], rounds: int) -> dict[str,
         for name, (worker, rows, conditions) in list(asks.items()):
             try:
                 rates[name].append(worker.rate(rows, conditions))
-            except EndedError as error:
+            except RuntimeError as error:
                 if not rates[name]:
                     raise
                 print(f"  {str(error).splitlines()[0]} after {number} rounds", flush=True)
