@@ -337,24 +337,63 @@ def test_rows_of_long_problems_come_first_and_stay_together():
     assert long_first(rows, {}) == rows
 
 
-def test_small_products_are_made_by_one_thread_and_the_callers_threads_come_back(monkeypatch):
-    model, seen = tiny("llama"), []
-    real, before = batched.choose, torch.get_num_threads()
-    monkeypatch.setattr(batched, "choose", lambda *args: seen.append(torch.get_num_threads()) or real(*args))
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
     torch.set_num_threads(2)
-    try:
-        for worth, expected in ((None, {1}), (0, {2})):
-            if worth is not None:
-                monkeypatch.setattr(threads, "_WORTH_SHARING", worth)
-            seen.clear()
-            for _ in generate_rows(model, [Row(prompt(i), 0) for i in range(3)], SAMPLED, seed=0, slots=2):
-                assert torch.get_num_threads() == 2
-            assert set(seen) == expected
-        large = dataclasses.replace(model, model=torch.nn.Linear(1024, 1024))
-        monkeypatch.undo()
-        assert threads.is_worth_sharing(large, 16) and not threads.is_worth_sharing(large, 4)
-    finally:
-        torch.set_num_threads(before)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_rows_are_the_same_on_any_number_of_threads_and_the_callers_come_back(monkeypatch, two_threads):
+    model, seen, real = tiny("llama"), [], batched.choose
+    rows, params = [Row(prompt(i), 0) for i in range(9)], SamplingParams(24, 1.0, 0.95, logprobs=True)
+    monkeypatch.setattr(batched, "choose", lambda *args: seen.append(torch.get_num_threads()) or real(*args))
+
+    def made(worth, slots):
+        monkeypatch.setattr(threads, "_WORTH_SHARING", worth)
+        seen.clear()
+        records = {}
+        for record in generate_rows(model, rows, params, seed=0, slots=slots):
+            assert torch.get_num_threads() == 2
+            records[record.id] = (record.completion_ids, record.logprobs)
+        return records, set(seen)
+
+    shared, used = made(0, 4)
+    assert used == {2}
+    assert made(1 << 40, 4) == (shared, {1, 2})
+    torch.set_num_threads(1)
+    assert {
+        r.id: (r.completion_ids, r.logprobs) for r in generate_rows(model, rows, params, seed=0)
+    } == shared
+
+
+def test_small_products_are_made_by_as_many_threads_as_took_less_time_lately(monkeypatch, two_threads):
+    """On a clock of its own: one thread is the quicker one at first, two are after the second trial."""
+    clock, used = [0.0], []
+    monkeypatch.setattr(threads.time, "perf_counter", lambda: clock[0])
+    trying = threads.Threads(tiny("llama"), rows=4)
+    for number in range(3 * threads._EVERY):
+        alone, both = (1.0, 2.0) if number < threads._EVERY else (2.0, 1.5)
+        with trying.turn():
+            used.append(torch.get_num_threads())
+            # Turns that read prompts take longer, whichever they fall on.
+            clock[0] += (alone if used[-1] == 1 else both) + (20.0 if number % threads._EVERY == 0 else 0.0)
+        assert torch.get_num_threads() == 2
+    trial = 2 * threads._TRIED
+    by_trial = [used[start : start + threads._EVERY] for start in range(0, len(used), threads._EVERY)]
+    assert all(part[:trial] == [1, 2] * threads._TRIED for part in by_trial)
+    assert [set(part[trial:]) for part in by_trial] == [{1}, {2}, {2}]
+
+
+def test_large_products_are_always_shared(two_threads):
+    large = dataclasses.replace(tiny("llama"), model=torch.nn.Linear(1024, 1024))
+    for rows, expected in ((16, {2}), (4, {1, 2})):
+        used, those = set(), threads.Threads(large, rows)
+        for _ in range(threads._TRIED):
+            with those.turn():
+                used.add(torch.get_num_threads())
+        assert used == expected
 
 
 def test_a_record_keeps_what_was_asked_for_of_every_choice():

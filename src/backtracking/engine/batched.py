@@ -31,7 +31,7 @@ from backtracking.engine.replay import replay, tokens_at_once
 from backtracking.engine.rows import Draft, Row, token_budget
 from backtracking.engine.sampling import SamplingParams, choose
 from backtracking.engine.sizing import choose_slots
-from backtracking.engine.threads import is_worth_sharing, threads
+from backtracking.engine.threads import Threads
 from backtracking.errors import UserError, is_out_of_memory
 from backtracking.model.gates import GateTable
 from backtracking.model.hooks import GateHooks
@@ -90,9 +90,9 @@ def run_turns(
             if batch is None:
                 count = slots if slots != "auto" else choose_slots(model, _likely(queue, table, params))
                 batch = Batch(model, params, seed, table, hooks, count)
-                is_shared = is_worth_sharing(model, count)
+                threads = Threads(model, count)
             # While the caller works on a record, torch and the model are as they were.
-            with torch.inference_mode(), attention.on(), hooks.acting(), threads(is_shared):
+            with torch.inference_mode(), attention.on(), hooks.acting(), threads.turn():
                 ended = batch.turn(queue)
             yield batch, ended
         if queue.error is not None:

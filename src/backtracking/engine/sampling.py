@@ -24,7 +24,7 @@ _FIRST_CANDIDATES, _FIRST_ON_A_CPU = 64, 16
 """Tokens looked at first: few on a CPU, where each costs; elsewhere so many that a second look, for which the
 host has to wait, is rare."""
 _BLOCK = 64
-_NOISE_ROWS = 16
+_NOISE = 1 << 19
 _LEAST_TEMPERATURE = 1e-4
 # On a CPU a few rows at a time, so that their logits stay in the cache and in memory that is at hand already.
 _CPU_LOGITS = 1 << 20
@@ -238,11 +238,11 @@ def _on_host(parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _draw_from_all(logits: Tensor, keys: Tensor, steps: Tensor, temperature: float) -> Tensor:
     """Gumbel-max over the whole vocabulary, a few rows at a time to bound memory."""
-    home = with_float64(logits.device)
+    home, at_once = with_float64(logits.device), max(_NOISE // logits.shape[1], 1)
     everything = torch.arange(logits.shape[1], device=home)[None, :]
     parts = [
         (part.to(home).float() / temperature + gumbels(key.to(home), step.to(home), everything)).argmax(-1)
-        for part, key, step in zip(*(torch.split(x, _NOISE_ROWS) for x in (logits, keys, steps)), strict=True)
+        for part, key, step in zip(*(torch.split(x, at_once) for x in (logits, keys, steps)), strict=True)
     ]
     return torch.cat(parts).to(logits.device)
 
