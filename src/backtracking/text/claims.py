@@ -15,6 +15,9 @@ _CLAUSE_ENDS = frozenset(",;:.")
 _WORDS_OF_CLAUSE = 2
 _LEADS_TO = {"than": frozenset(("other",)), "by": say.CHANGES | say.LESSER | GREATER}
 """Words before a preposition that make its number the one meant: "older than Tom by 18 years"."""
+_SECOND = frozenset(("and", "or", "but", "while", "whereas", "vs", "versus", "than"))
+"""Words that put a number beside the one before it."""
+_DEFINITE = (say.DETERMINERS | {"these", "those"}) - {"a", "an", "about", "exactly", "just"}
 _OPERATORS = ("plus", "dash", "times", "over", "power", "raised")
 
 
@@ -23,7 +26,7 @@ def meant(statement: Statement, text: str) -> Mention | None:
     claims = statement.claims
     if not claims or _is_list_of_unknowns(statement) or _only_circumstances(statement):
         return None
-    if _is_unsolved(statement) or _offers_two_values(statement):
+    if _is_unsolved(statement) or _offers_two_values(statement) or _is_changed_afterwards(statement):
         return None
     chosen: Mention | None = None
     if len({mention.quantity.readings for mention in claims}) == 1:
@@ -62,7 +65,8 @@ def _may_be_asked_for(statement: Statement, mention: Mention) -> bool:
     if word == "with" and not say.KEEPS.isdisjoint(farther[:4]):
         return True
     if word in _LEADS_TO:
-        return not _LEADS_TO[word].isdisjoint(farther)
+        marked = word == "by" and mention.quantity.percent  # marked down by 25%
+        return marked or not _LEADS_TO[word].isdisjoint(farther)
     if word in ("after", "into", "with", "out", "over", "through", "off"):
         return len(statement.claims) == 1 and len(farther) > _WORDS_OF_CLAUSE
     year = mention.quantity.value is not None and 1000 <= mention.quantity.value <= 2100
@@ -75,6 +79,15 @@ def _has_two_signs(statement: Statement, chosen: Mention) -> bool:
     """|x| = 18, so x = ±18."""
     signed = (m for m in statement.mentions if token_at(statement.tokens, m.first - 1).kind == "apart")
     return any(m.quantity.readings == chosen.quantity.readings for m in signed)
+
+
+def _is_changed_afterwards(statement: Statement) -> bool:
+    """18, but she gives 3 away: a result that is changed without a new one."""
+    tokens, last = statement.tokens, statement.claims[-1]
+    contrast = max((at for at in range(last.first) if tokens[at].word in ("but", "then")), default=0)
+    told = statement.counted if tokens[contrast].word == "then" else statement.claims
+    before = any(mention.first < contrast for mention in told)
+    return before and not say.LOSES.isdisjoint(words_before(tokens, last.first, 3))
 
 
 def _is_list_of_unknowns(statement: Statement) -> bool:
@@ -294,10 +307,21 @@ def _object(statement: Statement, text: str, claims: list[Mention]) -> Mention |
     tokens, last = statement.tokens, claims[-1]
     verbs_before = range(max(claims[-2].stop, last.first - 3), last.first)
     verb = next((at for at in verbs_before if tokens[at].word in STATES), None)
-    if verb is None or any(token.word in PLACED_BY for token in tokens[verb : last.first]):
+    if verb is None or any(token.word in PLACED_BY for token in tokens[verb - 1 : last.first]):
         return None
     between = tokens[claims[-2].stop : verb]
     return None if any(t.kind == "stop" or t.word in ("and", "or", "but") for t in between) else last
+
+
+def _last(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """The new number that a sentence ends in: no second one of two, none that it takes for known."""
+    *_, other, last = statement.counted
+    between = statement.tokens[other.stop : last.first]
+    begin = max((at + 1 for at, token in enumerate(between) if token.kind == "stop"), default=0)
+    joined = any(token.word in _SECOND for token in between[begin:])
+    before = [*words_before(statement.tokens, last.first, 2), "", ""]
+    known = before[0] in _DEFINITE or before[1] == "to"  # for 3 hours to cover 210 miles
+    return None if joined or known or last is not claims[-1] else last
 
 
 def _restated(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
@@ -333,4 +357,5 @@ _RULES = (
     _main,
     _predicate,
     _object,
+    _last,
 )

@@ -99,7 +99,7 @@ def _is_compared(place: NumberPlace) -> bool:
     if nearest in ("like", "formerly", "previously"):
         return True
     if nearest in say.BOUNDS:
-        return farther[0] != "other" and (nearest, farther[0].rstrip("sed")) != ("over", "hand")
+        return farther[0] != "other" and not (nearest == "over" and farther[0] in ("hand", "hands", "handed"))
     if nearest == "to":
         return _is_compared_to(farther)
     befores = {
@@ -174,7 +174,11 @@ def _is_one_of_several(place: NumberPlace) -> bool:
         return False  # falls by 25% to 18
     figures = any(token_at(place.tokens, place.at - 2 - k).kind in (*_FIGURES, "percent") for k in range(2))
     spelled = token_at(place.tokens, place.at - 2).word in NUMBER_WORDS
-    return place.previous.word == "to" and (figures or spelled) and "from" not in clause
+    return (
+        place.previous.word == "to"
+        and (figures or spelled)
+        and ("from" not in clause or not clause.isdisjoint(say.ANYWHERE))
+    )
 
 
 def _is_range(tokens: Sequence[Token], dash: int) -> bool:

@@ -86,8 +86,10 @@ _SAID_OF_ANOTHER = (
     r"[^.]{0,20}(?:is|[:=])|\bis wrong\W*$"
 )
 _COMMANDED = (
-    r"^\W*(?:(?:now|next|then|first|so),? )?(?:we )?(?:add|remove|subtract|divide|multiply|halve|double"
-    r"|take away|plug|substitute|carry|borrow)\b(?!.*(?:=|\bget|\bgives?\b|\bis\b|\bto (?:obtain|find)\b))"
+    r"(?:^\W*(?:(?:now|next|then|first|so),? )?(?:we )?"
+    r"|\b(?:we|you|i) (?:\w+ )?(?:must|need to|have to|should) (?:\w+ )?)"
+    r"(?:add|remove|subtract|divide|multiply|halve|double"
+    r"|take away|plug|substitute|carry|borrow)\b(?!.*(?:=|:|\bget|\bgives?\b|\bis\b|\bto (?:obtain|find)\b))"
 )
 """Add 18."""
 _UNSURE = re.compile(
@@ -96,13 +98,14 @@ _UNSURE = re.compile(
     )
 )
 _COUNTERFACTUAL = re.compile(
-    r"\b(?:if|unless|had|without)\b.*\b(?:would|could)\b|\b(?:would|could)\b.*\b(?:if|unless)\b"
+    r"\b(?:if|unless|had|without)\b.*(?:\b(?:would|could)\b|'d\b)|(?:\b(?:would|could)\b|'d\b).*\b(?:if|unless)\b"
 )
 
 
 _CONTRAST = re.compile(r"[^,]*\d[^,]*, but ([^,]*\d.*)\Z", re.DOTALL)
 _PREMISE = re.compile(
-    r"^\W*(?:(?:so|then|thus|now),? )?if (?!.*\b(?:were|was|had|could|did|instead|only)\b)"
+    r"^\W*(?:(?:so|then|thus|now),? )?if (?!.*\b(?:were|was|had|could|did|instead|only"
+    r"|held|sold|bought|made|got|paid|came|went|took|gave|ate)\b)"
     r"(?![^,]*\bwould\b)[^,]*,"
 )
 """If she charges $3 a day, she would earn …: a condition that the problem states."""

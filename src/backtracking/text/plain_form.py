@@ -98,7 +98,11 @@ def _turns(tokens: Sequence[Token], begin: int, at: int) -> bool:
         return False
     if word in plain.CORRECTS:
         return breaks or previous.word == "i"
-    starts = following.word in plain.SUBJECT_OPENERS - {"that"} or is_figure(following)
+    starts = (
+        following.word in plain.SUBJECT_OPENERS - {"that"}
+        or is_figure(following)
+        or following.kind == "money"
+    )
     return (
         word in plain.CONCLUDES
         and at > 0
@@ -274,16 +278,26 @@ def _is_restatement(words: Sequence[Token], at: int) -> bool:
         return True
     if words[at].text == "," and [token.word for token in words[at - 2 : at]] == ["that", "is"]:
         return True
+    if words[at].word == "or" and words[at - 1].text == ",":
+        return True
     if words[at].word != "or" and token_at(words, at + 1).kind != "open":
         return False
     before = words[max(0, at - 4) : at + (words[at].word != "or")]
     return any(is_figure(token) for token in before)
 
 
+def _is_task(words: Sequence[Token]) -> bool:
+    """Then add the cost of the hat; find how many were left."""
+    at = next((k for k, token in enumerate(words) if token.word not in plain.ORDERS), len(words))
+    return token_at(words, at).word in plain.TASKS
+
+
 def _is_label(words: Sequence[Token], *, counts: bool) -> bool:
     """Total cost: 18; apples left: 18; Ann: 18; $9 a week for 2 weeks: 18."""
     if words and words[0].word in plain.LEADING_CLAUSES and words[0].word.endswith("ing"):
         return only_leads_on(words)
+    if _is_task(words):
+        return True
     if any(words[at].word in plain.REACHES and words[at - 1].word == "to" for at in range(1, len(words))):
         return True  # subtract the cost to find the profit
     return any(map(is_figure, words)) or all(

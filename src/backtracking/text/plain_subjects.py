@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from backtracking.text import plain_words as plain
 from backtracking.text import verbs
-from backtracking.text.lexer import Token, token_at
+from backtracking.text.lexer import NOTHING, Token, token_at
 from backtracking.text.plain_leads import clause_begin, is_part_of_quantity, leads_on_to, tells_by_itself
 from backtracking.text.plain_things import NEAR, is_concrete, is_counted, is_figure, said
 
@@ -13,7 +13,8 @@ _STRANGE = 3
 """So many unknown words make a subject unknown."""
 _OF_STANDARD = re.compile(
     r"\b(?:than|as) (?P<standard>\w+(?: [\w']+){0,2}?) (?:[,(—–-] )?"
-    r"(?:who|which|whose|and (?P=standard))\b(?:(?!\bso\b)[^,;:.)])*$"
+    r"(?:who|which(?! (?:is|means|makes|gives|leaves|equals)\b)|whose|and (?P=standard))"
+    r"\b(?:(?!\bso\b)[^,;:.)])*$"
 )
 
 
@@ -87,6 +88,8 @@ def is_quantity(subject: Sequence[Token], *, counts: bool) -> bool:
     Of what it is the cost may be anything, and so may that be which is so many feet long.
     """
     begin = clause_begin(subject)
+    if _is_owned(subject[begin:]):
+        return True
     if _is_amount_of_things(subject[begin:]):
         return True
     strange = [at for at in range(begin, len(subject)) if not is_part_of_quantity(subject[at])]
@@ -94,6 +97,13 @@ def is_quantity(subject: Sequence[Token], *, counts: bool) -> bool:
         return False
     owned = strange == [len(subject) - 1] and token_at(subject, strange[0] - 1).word.endswith("'s")
     return not strange or counts or owned or token_at(subject, strange[0] - 2).word in ("of", "for")
+
+
+def _is_owned(subject: Sequence[Token]) -> bool:
+    """Ada's daily consumption; not "Ada's brother thinks it", "there's no reason for it"."""
+    owner, *words = subject or [NOTHING]
+    owned = owner.word in plain.OWNERS or (owner.word.endswith("'s") and owner.word not in plain.COPULAS)
+    return owned and not any(token.word in plain.VAGUE or token.word in plain.PERSONS for token in words)
 
 
 def _is_amount_of_things(subject: Sequence[Token]) -> bool:

@@ -15,6 +15,8 @@ from backtracking.text.plain_things import is_counted, is_figure, is_plural, is_
 
 _NEXT_TO_UNIT = 3
 _PLACING = plain.PLACED_BY | plain.PARTICLES
+_JOINING = frozenset(("and", "then", "if"))
+_WHEN = frozenset(("before", "after", "once", "when", "while"))
 _UNREADABLE = frozenset(
     ("open", "equals", "bound", "about", "unequal", "power", "raised", "root", "command", "times", "over")
 )
@@ -29,16 +31,37 @@ def tells(tokens: Sequence[Token], first: int, stop: int, *, counts: bool, confi
     if token_at(head, first - 1).kind == "open" or any(token.kind in _UNREADABLE for token in tail):
         return False
     *leads, main = _clauses(head)
-    if main and leads and _is_answer_label(leads[0]):
-        del leads[0]
-    behind = _clauses(tail)
-    plainly = tells_by_itself(head, first) and not _is_scaled(behind[0])
-    sober = plainly and is_sober(main) and all(map(is_sober, behind))
+    labelled = bool(main and leads) and _is_answer_label(leads[0])
+    leads = leads[labelled:]
+    behind, near = _clauses(tail), _clauses(_without_circumstance(tail))
+    plainly = tells_by_itself(head, first) and not _is_scaled(near[0])
+    sober = plainly and is_sober(main) and all(map(is_sober, near))
     if not sober or not all(_is_lead(lead, confirmed=confirmed) for lead in leads):
         return False
     if confirmed:
         return not _is_altered(main)
-    return counts and len(behind) == 1 and _leads_to(main, behind[0])
+    shared = bool(leads) and any(map(is_figure, leads[-1])) and _does(behind[0])  # of the 20, 7 were sold
+    told = counts or shared or (not behind[0] and not labelled and _is_about_certain(main))
+    return told and len(behind) == 1 and _leads_to(main, behind[0])
+
+
+def _first_but(words: Sequence[Token], skipped: Collection[str]) -> int:
+    """The first place that holds none of some words."""
+    return next((at for at, token in enumerate(words) if token.word not in skipped), len(words))
+
+
+def _behind_name(words: Sequence[Token], at: int) -> int:
+    """The first word that begins with a small letter."""
+    return next((k for k in range(at, len(words)) if not words[k].text[:1].isupper()), len(words))
+
+
+def _is_about_certain(words: Sequence[Token]) -> bool:
+    """Whether it is told what certain persons or things do, or come to, so that the things need no name.
+
+    Not what they are: "the next candidate is 18".
+    """
+    said = {token.word for token in words}
+    return _has_certain_subject(words) and said.isdisjoint(plain.COPULAS | plain.ANSWERS | {"solution"})
 
 
 def _is_answer_label(words: Sequence[Token]) -> bool:
@@ -57,9 +80,20 @@ def _clauses(tokens: Sequence[Token]) -> list[list[Token]]:
     return clauses
 
 
+def _without_circumstance(tail: Sequence[Token]) -> Sequence[Token]:
+    """What stands before a clause that tells when: "18 rooms | before she runs out of paint"."""
+    return next((tail[:at] for at in range(1, len(tail)) if _tells_when(tail, at)), tail)
+
+
+def _tells_when(tail: Sequence[Token], at: int) -> bool:
+    following = token_at(tail, at + 1)
+    certain = following.word in plain.CERTAIN or following.word == "all" or following.text[:1].isupper()
+    return tail[at].word in _WHEN and certain and token_at(tail, at + 2).kind == "word"
+
+
 def _is_lead(words: Sequence[Token], *, confirmed: bool) -> bool:
     """Whether a clause may stand before the one with the number: if each of them has 3; after the storm."""
-    if not words or only_leads_on(words):
+    if only_leads_on(words) or all(token.word in plain.ORDERS for token in words):
         return True
     first, second = words[0].word, token_at(words, 1).word
     if (
@@ -71,14 +105,24 @@ def _is_lead(words: Sequence[Token], *, confirmed: bool) -> bool:
     opens = first in plain.SETTINGS or first in plain.LEADING_CLAUSES
     certain = any(t.word in plain.CERTAIN or is_figure(t) or is_plural(t.word) for t in words)
     undone = first == "with" and words[-1].word.endswith("ed")  # with the sign flipped
+    if _has_certain_subject(words) and is_sober(words):
+        return True
     return (confirmed or (opens and certain and not undone)) and is_sober(words[first == "if" :], wishes=True)
+
+
+def _has_certain_subject(words: Sequence[Token]) -> bool:
+    """Whether a clause is about certain persons or things: she has; the robe needs; Ann paid."""
+    begin = _first_but(words, plain.CONCLUDES | _JOINING)
+    subject = token_at(words, begin)
+    named = subject.text[:1].isupper() and _is_verb(token_at(words, _behind_name(words, begin)))
+    return named or subject.word in plain.CERTAIN or subject.word.endswith("'s")
 
 
 def _leads_to(words: Sequence[Token], behind: Sequence[Token]) -> bool:
     """Whether a verb leads to the number of things, or they begin the clause and do something."""
     at = _last_but(words, len(words) - 1, plain.ADVERBS | NUMBER_WORDS)
     last, before = token_at(words, at), token_at(words, at - 1)
-    if at < 0 or last.word == "that":
+    if at < 0 or last.word == "that" or (at < 2 and last.word in ("remaining", "other", "rest")):
         return _act(behind)
     if _is_verb(last) or last.word == "missing":
         return True
@@ -136,10 +180,25 @@ def _last_but(words: Sequence[Token], at: int, skipped: Collection[str]) -> int:
 
 def _act(behind: Sequence[Token]) -> bool:
     """18 trees were standing; not "18 counts Tom twice", "18 stamps gets us nowhere"."""
-    named = next((k for k, token in enumerate(behind) if names_only_things(token)), len(behind))
+    if _does(behind):
+        return True
+    named = next((k for k in range(len(behind)) if _names_things_here(behind, k)), len(behind))
     verb = token_at(behind, named + 1)
     singular = verb.word in verbs.STATES and verb.word.endswith("s") and verb.word not in ("has", "does")
     return named < _NEXT_TO_UNIT and verb.kind == "word" and not singular
+
+
+def _does(behind: Sequence[Token]) -> bool:
+    """7 were sold, 7 of them stayed; not "18 counts Tom twice"."""
+    them = [token.word for token in behind[:2]] in (["of", "them"], ["of", "these"], ["of", "those"])
+    verb = token_at(behind, 2 * them).word
+    return (_is_verb(token_at(behind, 2 * them)) or verb in plain.HAPPENS) and not verb.endswith("s")
+
+
+def _names_things_here(words: Sequence[Token], at: int) -> bool:
+    """18 clips were sold: what is counted, though it looks like a verb."""
+    done = token_at(words, at + 1).word in plain.COPULAS and is_counted(words[at])
+    return done or names_only_things(words[at])
 
 
 def _is_scaled(behind: Sequence[Token]) -> bool:
@@ -150,8 +209,9 @@ def _is_scaled(behind: Sequence[Token]) -> bool:
 def _scales(behind: Sequence[Token], at: int) -> bool:
     """18 logs; 18 lamps times ten, over 3, and growing; 18 lamps out of thin air; 18 than expected."""
     word, following = behind[at].word, token_at(behind, at + 1)
+    certain = token_at(behind, at + 2).word in plain.CERTAIN  # out of the bag, times over the summer
     if at < _NEXT_TO_UNIT and (
-        word in plain.SCALES_BEHIND - plain.SETS or (word, following.word) == ("out", "of")
+        word in plain.SCALES_BEHIND - plain.SETS or (word, following.word, certain) == ("out", "of", False)
     ):
         return True
     if word in ("over", "short"):
@@ -160,7 +220,7 @@ def _scales(behind: Sequence[Token], at: int) -> bool:
         told = UNITS.get(behind[0].word, ("", 0))[0] in ("time", "age")
         return not told and following.word not in plain.TIMES | plain.DAYS
     return {
-        "times": is_figure(following) or following.word == "over",
+        "times": is_figure(following) or (following.word == "over" and not certain),
         "than": following.word in ("is", "expected", "needed"),
         "and": following.word.endswith("ing")
         or (following.word in verbs.STATES and any(map(is_figure, behind[at:]))),
@@ -178,13 +238,25 @@ def is_sober(words: Sequence[Token], *, wishes: bool = False) -> bool:
 
 def _makes_reserve(words: Sequence[Token], at: int) -> bool:
     word, before = words[at].word, token_at(words, at - 1).word
-    if word == "missing" and before in plain.COPULAS:
+    if (word == "missing" and before in plain.COPULAS) or (word == "wait" and before in ("a", "the", "to")):
+        return False
+    if _tells_apart(words, at):
         return False
     if word in plain.RESERVING or word in plain.VIEWS or words[at].text == "may" or word.endswith("n't"):
         return True
     if word == "save" and before in ("all", "everything", "everyone"):
         return True
     return is_superlative(word) or _is_unknown_adverb(words, at) or _may_be_idiom(words, at)
+
+
+def _tells_apart(words: Sequence[Token], at: int) -> bool:
+    """No and not and or, where they tell things apart: with no letter, did not eat, either red or blue."""
+    word, before, following = words[at].word, token_at(words, at - 1).word, token_at(words, at + 1).word
+    if word == "no":
+        return before in ("with", "have", "has", "had")
+    if word == "not":
+        return (before in ("did", "do", "does") and following in verbs.BASES) or following.endswith("ed")
+    return word == "or" and any(token.word in ("either", "any") for token in words[:at])
 
 
 def _is_unknown_adverb(words: Sequence[Token], at: int) -> bool:
@@ -209,5 +281,9 @@ def _may_be_idiom(words: Sequence[Token], at: int) -> bool:
     if following.word == "what":
         return True
     known = (plain.QUANTITIES, plain.PLACES, plain.PREDICATES, verbs.STATING, plain.TIMES)
-    names = is_counted(following) or any(following.word in table for table in known)
+    names = (
+        is_counted(following)
+        or following.word.endswith(("ing", "ment"))
+        or any(following.word in table for table in known)
+    )
     return token_at(words, at + 2).kind == "none" and not names

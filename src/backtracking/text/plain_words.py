@@ -39,8 +39,8 @@ PLACED_BY = word_set("in on at for from of with to by during after over between 
 OWNERS = word_set("his her their our my your its")
 BRINGS = forms("reduce increase raise lower") | word_set("brings bring brought bringing cut cuts")
 COPULAS = word_set(
-    """is are was were be been it's that's there's he's she's they're equals equal totals total becomes
-    became turns turned remain remains"""
+    """is are was were be been it's that's there's there're he's she's they're equals equal totals total
+    becomes became turns turned remain remains"""
 )
 GIVES = word_set("gives give gave yields yield leaves leave left shows produces returns means")
 """Verbs whose subject must be a calculation: "adding these gives 18"."""
@@ -95,8 +95,8 @@ PREPOSITION_LEADS = {
     ),
     "with": word_set("remained going left ends end ended up leaves leaving leave remains remained"),
     "at": word_set(
-        """speed drives runs travels rides walks drove ran is remains stays arrive arrives stands priced sells
-    valued rate moves going moving pace sold bought comes ends"""
+        """speed drives runs travels rides walks drove ran is are was were remains stays arrive arrives stands
+    priced sells valued rate moves going moving pace sold bought comes ends"""
     ),
     "for": STATES | word_set("each gone"),
     "in": STATES | word_set("results resulting result total all bringing will"),
@@ -110,7 +110,7 @@ ADVERBS = word_set(
     actually finally definitely certainly surely evidently obviously altogether together all the a an
     another additional total about approximately roughly around us him her them me you our his their its
     my both these those this overall already really eventually today back each out away home and
-    surprisingly ergo extra worth combined himself herself itself themselves"""
+    surprisingly ergo extra worth combined currently himself herself itself themselves"""
 )
 """What may stand between a verb and its number."""
 OPENERS = ADVERBS | word_set(
@@ -146,6 +146,10 @@ OPERATING_BASES = word_set(
     """round double halve triple square add subtract multiply divide convert correct check verify confirm
     adjust revise negate invert reverse deduct prove see"""
 )
+TASKS = OPERATING_BASES | word_set("find calculate compute figure determine")
+"""What is to be done before a colon: "add the two: 18"."""
+ORDERS = word_set("so now first second third then next finally lastly also however similarly likewise")
+"""What tells one step from another."""
 LABELS = DONE | word_set(
     f"""{_SUMS} ans apples left remaining final x y n solution time conclusion therefore thus so hence
     follows have get is for in per and each to be her his their its our my all correct daily weekly

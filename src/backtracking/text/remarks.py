@@ -83,6 +83,8 @@ _PARTLY = tuple(
         r"without\b(?! (?:any |a )?doubt)|excluding\b|except\b",
         r"less (?:\\?[$] ?)?\d|with \d+ ?\\?% off",
         r"and then\b|then (?:\w+ )?\d|pending\b|for (?:now|the moment)\b|until\b",
+        r"(?:must|should|still|needs?|ha(?:s|ve)) (?:\w+ ){0,2}?be (?:\w+ )?"
+        r"(?:add|subtract|deduct|remov|taken|multipl|divid|halv|doubl)",
         r"to be (?:halved|doubled|tripled|added|rounded|[a-z]+ected)\b",
         r"as an? (?!result\b|whole\b)|to an? (?:first|rough)\b|on paper\b|according to\b",
         r"in (?:theory|practice|principle)\b|half the time\b|twice over\b|again and\b|only (?:on|in|for)\b",
@@ -91,7 +93,7 @@ _PARTLY = tuple(
         r"under (?:par\b|\d)",
         r"(?:short|(?<!got )(?<!get )(?<!gets )off) ?\.?$|still (?:has|have|needs?)\b",
         r"includes?\b|excludes?\b|per \d|parts per\b|digits? long\b|(?:through|thru) \d|to begin with\b",
-        r"that (?:we|she|he|they) (?:start|began|begin)|on the dollar\b|' worth\b|worth of\b",
+        r"that (?:we|she|he|they) (?:start|began|begin)|on the dollar\b|' worth\b",
         r"each (?:for|to) (?:the |her |his |all )?\d",
     )
 )

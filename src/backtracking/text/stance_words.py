@@ -121,6 +121,13 @@ CLOSE_TO = word_set(
     "close closer closest near nearer nearest compared relative next prior due opposed limited restricted "
     "contrary addition"
 )
+ANYWHERE = word_set("anything anywhere something somewhere ranging")
+"""Before "from … to …" they leave open which."""
+LOSES = word_set(
+    "gives gave loses lost eats ate spends spent sells sold uses used drops dropped breaks broke removes "
+    "removed throws threw pays paid returns returned adds added donates donated burns burned"
+)
+"""Behind "but" they change what was said before."""
 CAPS = word_set("capped capping cap caps limited maxes maxed peaks peaked")
 IS = word_set("is are was were equals makes")
 CONTRASTS = word_set(
@@ -142,6 +149,7 @@ RESTATES = re.compile(
     r"\bi\.e\.|\b(?:that is|namely|in other words|rounds? (?:\w+ )?to|rounded to|yielding"
     r"|which (?:is|means|makes|gives|leaves|equals|comes to|amounts to)|resulting in|bringing the \w+ to"
     r"|(?:for|making|giving) a (?:\w+ )?total (?:\w+ )?of|totall?ing|leaving (?:\w+ )?with)\b"
+    r"|, for (?=\d[\d,.]* [a-z]+\W*$)|, or (?=\W{0,3}\d)"
     r"|, (?:giving|making)\b|\b(?:sold|gave|ate|lost|used|spent|broke)\b[^.:]*, leaving\b"
     r"|(?<!so )\bto (?:get|obtain) (?=\W{0,3}\d)|, for (?=[^,.]* (?:in all|in total|altogether))",
     re.IGNORECASE,

@@ -11,16 +11,19 @@ from itertools import pairwise
 
 from backtracking.text import stance_words as say
 from backtracking.text.lexer import Token, token_at, tokens_of
-from backtracking.text.lexicon import GLUED_UNITS
+from backtracking.text.lexicon import GLUED_UNITS, word_set
 from backtracking.text.moods import is_unsure, says_unknown, taken_back
 from backtracking.text.plain_form import is_plain
 from backtracking.text.plain_leads import all_known
+from backtracking.text.plain_things import NEAR
 from backtracking.text.plain_words import HEAD
 from backtracking.text.quantities import Quantity
 from backtracking.text.stances import Mention, Stance, read_mentions
 
 _OPERATORS = ("times", "over", "plus", "dash", "apart", "raised")
 _OPERATOR_WORDS = ("times", "plus", "minus", "x", "mod", "divided", "multiplied")
+_DESCRIBES = word_set("than as half twice thrice third thirds quarter quarters once every")
+"""What describes a quantity by another one."""
 _OPERATIONS_BEHIND = ("minus", "mod", "modulo", "divided", "multiplied")
 
 
@@ -146,7 +149,12 @@ def _with_expressions(tokens: Sequence[Token], mentions: list[Mention]) -> list[
 
 def _with_restatements(tokens: Sequence[Token], mentions: list[Mention]) -> list[Mention]:
     """The same, where "or" offers no other number: 2.5, or 5/2; 6 times 7, or 42."""
-    said = list(mentions)
+    said = [
+        replace(m, stance=Stance.CLAIMED)
+        if m.stance is Stance.HEDGED and _values_description(tokens, m.first)
+        else m
+        for m in mentions
+    ]
     for place, (one, other) in enumerate(pairwise(mentions)):
         between = tokens[one.stop : other.first]
         if not 1 <= len(between) <= 4 or between[-1].word != "or":
@@ -155,9 +163,19 @@ def _with_restatements(tokens: Sequence[Token], mentions: list[Mention]) -> list
         for at in (place, place + 1) if same else ():
             if said[at].stance is Stance.HEDGED:
                 said[at] = replace(said[at], stance=Stance.CLAIMED)
-        if one.stance is Stance.PART and between[0].text == "," and other.stance is Stance.HEDGED:
+        worked = one.stance is Stance.PART or (place and said[place - 1].stance is Stance.PART)
+        if worked and between[0].text == "," and other.stance is Stance.HEDGED:
             said[place + 1] = replace(other, stance=Stance.CLAIMED)
     return said
+
+
+def _values_description(tokens: Sequence[Token], at: int) -> bool:
+    """Whether "or" tells the value of what was described: "3 inches taller than Ann, or 18 inches"."""
+    if token_at(tokens, at - 1).word != "or" or token_at(tokens, at - 2).text != ",":
+        return False
+    clause = tokens[max(0, at - 2 - NEAR) : at - 2]
+    begin = max((k + 1 for k, token in enumerate(clause) if token.kind == "stop"), default=0)
+    return any(token.word in _DESCRIBES or token.kind == "percent" for token in clause[begin:])
 
 
 def _is_joined(tokens: Sequence[Token], one: Mention, other: Mention) -> bool:
@@ -175,8 +193,9 @@ def _is_joined(tokens: Sequence[Token], one: Mention, other: Mention) -> bool:
     operator = next((token for token in between if token.kind in _OPERATORS), None)
     if operator is not None:
         return operator.kind != "dash" or operator.text == "-" or len(between) == 1
-    over = [token.word for token in between] == ["over"] and _ends(tokens, other.stop)
-    return over or between[0].word in _OPERATOR_WORDS
+    words = [token.word for token in between]
+    over = words == ["over"] and _ends(tokens, other.stop)
+    return over or words[0] in _OPERATOR_WORDS or "plus" in words or "minus" in words
 
 
 def _ends(tokens: Sequence[Token], at: int) -> bool:
