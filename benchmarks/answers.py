@@ -58,33 +58,44 @@ def shapes(path: Path, *, show: bool) -> None:
             print(*(f"      {text!r}" for text in bad), sep="\n")
 
 
+def _said(line: str, value: str) -> list[tuple[str, str]]:
+    """The last sentence of a line, with results in the place of calculations, where that names the value."""
+    sentence = re.split(r"(?<=[.!?])\s", _ANNOTATION.sub("", _CALCULATION.sub(r"\1\2", line)).strip())[-1]
+    names = value.replace(",", "") in _numbers(sentence) and not _UNSOLVED.search(sentence)
+    return [(sentence, value)] if names else []
+
+
+def _numbers(text: str) -> set[str]:
+    return {number.replace(",", "") for number in _FIGURE.findall(text)}
+
+
 def last_sentences(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What human solutions end in, with results in the place of calculations, where that names the answer."""
-    said: list[tuple[str, str]] = []
-    for text, gold in rows:
-        line = _CALCULATION.sub(r"\1\2", text.strip().splitlines()[-1])
-        sentence = re.split(r"(?<=[.!?])\s", _ANNOTATION.sub("", line).strip())[-1]
-        numbers = {number.replace(",", "") for number in _FIGURE.findall(sentence)}
-        if gold.replace(",", "") in numbers and not _UNSOLVED.search(sentence):
-            said.append((sentence, gold))
-    return said
+    """What human solutions end in, and their answers."""
+    return [pair for text, gold in rows for pair in _said(text.strip().splitlines()[-1], gold)]
+
+
+def middle_sentences(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What human solutions say before, and the result of the only calculation in it."""
+    lines = [line for text, _ in rows for line in text.strip().splitlines()[:-1]]
+    results = [(line, re.findall(r"<<[^=]*=([^>]*)>>", line)) for line in lines]
+    return [pair for line, values in results if len(values) == 1 for pair in _said(line, values[0])]
 
 
 def sentences(rows: list[tuple[str, str]], *, show: bool) -> None:
-    """How many last sentences are read as their answer, and how many as another number that they name."""
-    for name, half in (("even", rows[::2]), ("odd", rows[1::2])):
-        said = last_sentences(half)
-        missed = [text for text, gold in said if verdict(text, gold) is not True]
-        others = [
-            (text, number)
-            for text, gold in said
-            for number in {n.replace(",", "") for n in _FIGURE.findall(text)} - {gold.replace(",", "")}
-        ]
-        wrong = [text for text, number in others if verdict(text, number) is True]
-        print(f"last sentences of {name} rows, results only: {len(missed)} of {len(said)} missed", end="; ")
-        print(f"{len(wrong)} of {len(others)} other numbers taken for the answer")
-        if show:
-            print(*(f"      {text!r}" for text in missed + wrong), sep="\n")
+    """How many sentences are read as their result, and how many as another number that they name."""
+    for kind, choose in (("last", last_sentences), ("middle", middle_sentences)):
+        for name, half in (("even", rows[::2]), ("odd", rows[1::2])):
+            said = choose(half)
+            missed = [text for text, value in said if verdict(text, value) is not True]
+            others = [(t, number) for t, value in said for number in _numbers(t) - {value.replace(",", "")}]
+            wrong = [text for text, number in others if verdict(text, number) is True]
+            print(
+                f"{kind} sentences of {name} rows, results only: {len(missed)} of {len(said)} missed",
+                end="; ",
+            )
+            print(f"{len(wrong)} of {len(others)} other numbers taken for the answer")
+            if show:
+                print(*(f"      {text!r}" for text in missed + wrong), sep="\n")
 
 
 def solutions(path: Path, *, show: bool) -> None:

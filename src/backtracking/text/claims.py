@@ -273,6 +273,13 @@ def _reached(statement: Statement, text: str, claims: list[Mention]) -> Mention 
     )
 
 
+def _kept(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """Rosa sold 57 rolls and was left with 15."""
+    *_, last = claims
+    before = [*words_before(statement.tokens, last.first, 3), ""]
+    return last if before[0] == "with" and not say.KEEPS.isdisjoint(before[1:]) else None
+
+
 def _total(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
     """April: 48, May: 24, total: 72; 2 blue bolts and 1 white bolt, 3 bolts in all."""
     tokens = statement.tokens
@@ -351,6 +358,7 @@ _RULES = (
     _behind_colon,
     _total,
     _reached,
+    _kept,
     _only_currency,
     _head,
     _needed,

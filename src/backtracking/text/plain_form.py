@@ -217,6 +217,8 @@ def _is_skipped(words: Sequence[Token], at: int) -> bool:
     word = words[at].word
     if word in plain.PARTICLES and _is_verb(words, at - 1):
         return True
+    if word == "it":
+        return token_at(words, at - 1).word in ("makes", "make", "made")
     if word == "in":
         return token_at(words, at + 1).word in ("total", "all")
     if word == "of":

@@ -37,8 +37,7 @@ _CALCULATES_ON = re.compile(
 _NAMES_ANOTHER = re.compile(
     r"\b(?:and|while|whereas|but)\b(?! (?:that|this|it) is\b)"
     r".*\b(?:as (?:much|many|long|far|old|fast|often|tall|heavy)\b"
-    r"|(?:is|are|has|have|had|needs?|gets?|got|makes?|made|earns?|sells?|sold)"
-    r" (?:\w+ )?(?:more|fewer|less|twice)(?: \.)?$)"
+    r"|(?<!no )(?:more|fewer|less|twice)(?: \.)?$)"
 )
 
 

@@ -15,7 +15,9 @@ from backtracking.text.plain_things import is_counted, is_figure, is_plural, is_
 
 _NEXT_TO_UNIT = 3
 _PLACING = plain.PLACED_BY | plain.PARTICLES
-_JOINING = frozenset(("and", "then", "if"))
+_JOINING = plain.CONCLUDES | {"and", "then", "if"}
+_SAYS_WHAT_IT_IS = plain.COPULAS | plain.ANSWERS | {"solution"}
+_BEFORE_NOUN = plain.DEFINITE | {"a", "an"}
 _WHEN = frozenset(("before", "after", "once", "when", "while"))
 _UNREADABLE = frozenset(
     ("open", "equals", "bound", "about", "unequal", "power", "raised", "root", "command", "times", "over")
@@ -45,11 +47,6 @@ def tells(tokens: Sequence[Token], first: int, stop: int, *, counts: bool, confi
     return told and len(behind) == 1 and _leads_to(main, behind[0])
 
 
-def _first_but(words: Sequence[Token], skipped: Collection[str]) -> int:
-    """The first place that holds none of some words."""
-    return next((at for at, token in enumerate(words) if token.word not in skipped), len(words))
-
-
 def _behind_name(words: Sequence[Token], at: int) -> int:
     """The first word that begins with a small letter."""
     return next((k for k in range(at, len(words)) if not words[k].text[:1].isupper()), len(words))
@@ -61,7 +58,7 @@ def _is_about_certain(words: Sequence[Token]) -> bool:
     Not what they are: "the next candidate is 18".
     """
     said = {token.word for token in words}
-    return _has_certain_subject(words) and said.isdisjoint(plain.COPULAS | plain.ANSWERS | {"solution"})
+    return _has_certain_subject(words) and said.isdisjoint(_SAYS_WHAT_IT_IS)
 
 
 def _is_answer_label(words: Sequence[Token]) -> bool:
@@ -112,7 +109,7 @@ def _is_lead(words: Sequence[Token], *, confirmed: bool) -> bool:
 
 def _has_certain_subject(words: Sequence[Token]) -> bool:
     """Whether a clause is about certain persons or things: she has; the robe needs; Ann paid."""
-    begin = _first_but(words, plain.CONCLUDES | _JOINING)
+    begin = next((at for at, token in enumerate(words) if token.word not in _JOINING), len(words))
     subject = token_at(words, begin)
     named = subject.text[:1].isupper() and _is_verb(token_at(words, _behind_name(words, begin)))
     return named or subject.word in plain.CERTAIN or subject.word.endswith("'s")
@@ -137,7 +134,7 @@ def _is_governed(words: Sequence[Token], at: int) -> bool:
     """Responds to; comes in at; not "in contrast to", "topping out at"."""
     at = _last_but(words, at, _PLACING)
     governor = token_at(words, at).word
-    named = governor in plain.CONNECTS or governor.endswith("ing")
+    named = governor in plain.CONNECTS or (governor.endswith("ing") and not _is_named(words, at))
     return (
         at >= 0
         and words[at].kind == "word"
@@ -164,7 +161,12 @@ def _is_altered(words: Sequence[Token]) -> bool:
     """Whether an unknown word stands between a verb and its number: pays theoretical."""
     at = _last_but(words, len(words) - 1, plain.ADVERBS | NUMBER_WORDS)
     known = at < 0 or _is_verb(words[at]) or words[at].word in _PLACING | verbs.STATING | plain.CONNECTS
-    return not known and _is_verb(token_at(words, at - 1))
+    return not known and _is_verb(token_at(words, at - 1)) and not _is_named(words, at - 1)
+
+
+def _is_named(words: Sequence[Token], at: int) -> bool:
+    """The store: a noun, though it looks like a verb."""
+    return token_at(words, at - 1).word in _BEFORE_NOUN
 
 
 def _is_verb(token: Token) -> bool:
@@ -190,7 +192,9 @@ def _act(behind: Sequence[Token]) -> bool:
 
 def _does(behind: Sequence[Token]) -> bool:
     """7 were sold, 7 of them stayed; not "18 counts Tom twice"."""
-    them = [token.word for token in behind[:2]] in (["of", "them"], ["of", "these"], ["of", "those"])
+    if token_at(behind, 0).word == "of" and token_at(behind, 1).word in plain.DEFINITE:
+        return any(map(_is_verb, behind[2:5]))  # 40% of the flour goes into the loaf
+    them = [token.word for token in behind[:2]] == ["of", "them"]
     verb = token_at(behind, 2 * them).word
     return (_is_verb(token_at(behind, 2 * them)) or verb in plain.HAPPENS) and not verb.endswith("s")
 
