@@ -388,7 +388,7 @@ def test_small_products_are_made_by_as_many_threads_as_took_less_time_lately(mon
 
 def test_large_products_are_always_shared(two_threads):
     large = dataclasses.replace(tiny("llama"), model=torch.nn.Linear(1024, 1024))
-    for rows, expected in ((16, {2}), (4, {1, 2})):
+    for rows, expected in ((32, {2}), (16, {1, 2})):
         used, those = set(), threads.Threads(large, rows)
         for _ in range(threads._TRIED):
             with those.turn():

@@ -11,7 +11,7 @@ from torch import nn
 from backtracking.model.loading import LoadedModel
 
 # Multiplications of a mean product from which on sharing them always pays.
-_WORTH_SHARING = 1 << 23
+_WORTH_SHARING = 1 << 25
 _TRIED, _EVERY = 4, 256
 
 
