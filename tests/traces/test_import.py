@@ -138,6 +138,21 @@ def test_gold_answers_are_graded_and_rows_without_one_are_not_wrong(cli, tmp_pat
     assert (line["total"], line["gold_count"], line["accuracy"]) == (3, 2, 0.5)
 
 
+@pytest.mark.parametrize("given", [(), ("--gold", "answer")])
+def test_the_first_row_may_lack_what_others_have(cli, tmp_path, no_pictures, given):
+    rows = [
+        {"id": "a", "response": "Final: 4"},
+        {"id": "b", "response": "Final: 5", "answer": "5", "finish_reason": "stop"},
+        {"id": "c", "response": "Final: 6", "answer": "7", "finish_reason": "length"},
+    ]
+    cli("import-traces", write_jsonl(tmp_path / "late.jsonl", rows), "-q", *given)
+    line = io.read_csv(Path("runs/late/analysis/formatting_summary.csv")).iloc[0]
+    assert (line["total"], line["gold_count"], line["accuracy"]) == (3, 2, 0.5)
+    assert [row.ending for row in generations("late")] == ["unknown", "stop", "length"]
+    beginning, _, _ = beginning_and_findings("late")
+    assert "of 2 traces with a gold answer" in beginning
+
+
 def test_two_gold_answers_of_one_problem_are_refused(cli, tmp_path, no_pictures):
     for golds, message in (
         (("5", "6"), "'5' in one row and '6'"),

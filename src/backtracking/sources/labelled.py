@@ -20,9 +20,8 @@ class LabelledTrace:
 
 def read_labelled_traces(source: str, mapping: Mapping[str, Label]) -> Iterator[LabelledTrace]:
     """The traces of a source that hold labels; those of one prompt, or else one id, share a question."""
-    columns = None
-    for number, row in enumerate(read_rows(source)):
-        columns = columns or Columns().guessed(row)
+    columns, rows = Columns().found(read_rows(source))
+    for number, row in enumerate(rows):
         trace = columns.trace(row)
         if trace is not None and trace.sentences:
             spans = tuple(

@@ -2,8 +2,9 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 from backtracking.errors import UserError
@@ -15,6 +16,8 @@ _UNSAID = {"", "none", "nan", "null", "unknown"}
 _OPEN, _CLOSE = "<think>", "</think>"
 _BEGINNING = 200
 """Characters in which reasoning is opened."""
+_LOOKED_AT = 1000
+"""Rows that columns are looked for in; a file's first row may lack what the others have."""
 
 
 def prompt_key(prompt: str) -> str:
@@ -36,9 +39,19 @@ class Trace:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column holds what; those not given are guessed from the first row."""
+    """Which column holds what; those not given are guessed from the columns of the first rows."""
 
     given: Mapping[str, str] = field(default_factory=dict)
+
+    def found(self, rows: Iterator[SourceRow]) -> tuple["Columns", Iterator[SourceRow]]:
+        """All columns, by the names in the first rows, any of which may lack some; and all of the rows."""
+        first = list(islice(rows, _LOOKED_AT))
+        if not first:
+            return self, rows
+        # Of the first row that has the column, as its value tells where a conversation stands.
+        together = {name: value for row in reversed(first) for name, value in row.items()}
+        names = dict.fromkeys(name for row in first for name in row)
+        return self.guessed({name: together[name] for name in names}), chain(first, rows)
 
     def guessed(self, row: SourceRow) -> "Columns":
         """All columns, by the row's own names; what is given must be there."""

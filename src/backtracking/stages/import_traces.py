@@ -73,7 +73,7 @@ def import_traces(asked: Import, loaded: LoadedConfig, run_id: str) -> tuple[Run
     first = next(rows, None)
     if first is None:
         raise UserError(f"{asked.source} holds no traces")
-    columns = asked.columns.guessed(first)
+    columns, rows = asked.columns.found(chain([first], rows))
     paths = RunPaths(Path(loaded.config.run.output_dir), run_id)
     if paths.meta.exists():
         raise UserError(
@@ -84,7 +84,7 @@ def import_traces(asked: Import, loaded: LoadedConfig, run_id: str) -> tuple[Run
     done = Imported(columns=columns.given)
     with opened(paths, record_of(paths, loaded), loaded):
         try:
-            traces = _traces(chain([first], rows), columns, done)
+            traces = _traces(rows, columns, done)
             _write(paths, traces, asked, done, loaded.config.generation.shard_rows)
             if not done.traces:
                 raise UserError(f"{asked.source} holds no traces", "none of its rows has a text")
