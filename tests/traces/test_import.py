@@ -151,6 +151,11 @@ def test_the_first_row_may_lack_what_others_have(cli, tmp_path, no_pictures, giv
     assert [row.ending for row in generations("late")] == ["unknown", "stop", "length"]
     beginning, _, _ = beginning_and_findings("late")
     assert "of 2 traces with a gold answer" in beginning
+    # A problem without a gold answer is one of the run's problems all the same.
+    checks = {
+        check["name"]: check["outcome"] for check in json.loads(cli("audit", "late", "--json").out)["checks"]
+    }
+    assert checks["row_keys"] == "pass"
 
 
 def test_two_gold_answers_of_one_problem_are_refused(cli, tmp_path, no_pictures):

@@ -117,11 +117,16 @@ class AuditedRun:
 
     @cached_property
     def gold(self) -> dict[str, str]:
-        """The gold answers by problem, where the problems are at hand."""
+        """The gold answers by problem, where they are at hand."""
+        return {problem: answer for problem, answer in self.problems.items() if answer}
+
+    @cached_property
+    def problems(self) -> dict[str, str]:
+        """The answers of all problems, empty where there is none, of a file that has gold answers."""
         for path in self._problem_files():
-            if gold := dict(_gold_answers(path)):
-                return gold
-        return self.phase1.gold if self.phase1 is not None else {}
+            if any((problems := dict(_answers(path))).values()):
+                return problems
+        return self.phase1.problems if self.phase1 is not None else {}
 
     def _problem_files(self) -> Iterator[Path]:
         saved = self.setting("dataset.save_path"), self.part("dataset").get("path")
@@ -148,12 +153,12 @@ def is_untouched(arms: pd.DataFrame) -> "pd.Series[Any]":
     return baseline | pd.to_numeric(arms["scale"], errors="coerce").eq(1.0)
 
 
-def _gold_answers(path: Path) -> Iterator[tuple[str, str]]:
+def _answers(path: Path) -> Iterator[tuple[str, str]]:
     note(Whole(path))
     for row in _json_rows(path):
         answer = row.get("answer_value")
-        if row.get("id") is not None and answer not in (None, ""):
-            yield str(row["id"]), str(answer)
+        if row.get("id") is not None:
+            yield str(row["id"]), "" if answer is None else str(answer)
 
 
 def _json_rows(path: Path, limit: int | None = None) -> Iterator[dict[str, Any]]:

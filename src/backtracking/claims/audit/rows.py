@@ -139,8 +139,8 @@ def _foreign(run: AuditedRun) -> Iterator[str]:
 
 
 def _known_problems(run: AuditedRun) -> Iterator[tuple[set[str], str]]:
-    if gold := run.gold:
-        yield set(gold), "the run's problems"
+    if run.problems:
+        yield set(run.problems), "the run's problems"
     earlier = run.phase1.by_table if run.phase1 is not None else ()
     if ids := {name for group in earlier for name in group.rows["example_id"]}:
         yield ids, f"Phase 1's {phase1.EVENTS.file}"
