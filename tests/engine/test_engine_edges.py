@@ -337,14 +337,6 @@ def test_rows_of_long_problems_come_first_and_stay_together():
     assert long_first(rows, {}) == rows
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_rows_are_the_same_on_any_number_of_threads_and_the_callers_come_back(monkeypatch, two_threads):
     model, seen, real = tiny("llama"), [], batched.choose
     rows, params = [Row(prompt(i), 0) for i in range(9)], SamplingParams(24, 1.0, 0.95, logprobs=True)

@@ -161,14 +161,6 @@ def test_what_is_kept_of_a_choice():
     assert Choice(tokens, usable, logprobs, entropies).readings() == [(-0.5, 0.25), (-1.5, 0.75)]
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("vocabulary", [3000, 32_769, 50_257, 49_152])
 def test_what_is_read_of_a_row_knows_nothing_of_other_rows(two_threads, vocabulary):
     """To the last bit, for any number of rows, with sums that threads could share."""

@@ -90,9 +90,8 @@ def in_a_file(suffix: str, read: Callable[[Path], Any]) -> Callable[[bytes], Non
 
 
 def traces(path: Path) -> None:
-    columns: Columns | None = None
-    for row in read_rows(str(path)):
-        columns = columns or Columns().guessed(row)
+    columns, rows = Columns().found(read_rows(str(path)))
+    for row in rows:
         columns.trace(row)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from backtracking.model.loading import LoadedModel
 
-# Multiplications of a mean product from which on sharing them always pays.
+# Multiplications of a mean product from which on all threads share it untried.
 _WORTH_SHARING = 1 << 25
 _TRIED, _EVERY = 4, 256
 
@@ -49,7 +49,8 @@ class Threads:
             yield
         finally:
             torch.set_num_threads(before)
-        self._took[is_shared].append(time.perf_counter() - start)
+        if is_trial:
+            self._took[is_shared].append(time.perf_counter() - start)
         if number == 2 * _TRIED - 1:
             self._is_shared = median(self._took[True]) < median(self._took[False])
 

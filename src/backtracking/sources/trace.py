@@ -48,10 +48,10 @@ class Columns:
         first = list(islice(rows, _LOOKED_AT))
         if not first:
             return self, rows
-        # Of the first row that has the column, as its value tells where a conversation stands.
-        together = {name: value for row in reversed(first) for name, value in row.items()}
-        names = dict.fromkeys(name for row in first for name in row)
-        return self.guessed({name: together[name] for name in names}), chain(first, rows)
+        together: dict[str, Any] = {}
+        for name, value in (pair for row in first for pair in row.items()):
+            together.setdefault(name, value)
+        return self.guessed(together), chain(first, rows)
 
     def guessed(self, row: SourceRow) -> "Columns":
         """All columns, by the row's own names; what is given must be there."""
