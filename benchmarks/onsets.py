@@ -16,7 +16,7 @@ from backtracking.measurements.scorer_training import best_threshold, held_out_l
 from backtracking.sources.labelled import read_labelled_traces
 from backtracking.sources.labels import label_map
 from backtracking.text.onsets import Detector
-from backtracking.text.scorer import bundled_scorer, softmax
+from backtracking.text.onsets.scorer import bundled_scorer, softmax
 
 KEYWORDS = ("wait", "but", "hmm", "actually", "alternatively", "however", "maybe", "let me check", "hold on")
 

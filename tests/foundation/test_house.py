@@ -103,7 +103,7 @@ def test_a_public_name_means_one_thing():
                 homes.setdefault(name, []).append(name_of(path))
     twice = {name: places for name, places in homes.items() if len(places) > 1}
     # one meaning, written where neither place may import the other
-    assert twice == {"Array": ["backtracking.measurements.statistics", "backtracking.text.scorer"]}
+    assert twice == {"Array": ["backtracking.measurements.statistics", "backtracking.text.onsets.scorer"]}
 
 
 ENTRIES = {"main", "register"}

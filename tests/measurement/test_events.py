@@ -10,7 +10,7 @@ from backtracking.errors import UserError
 from backtracking.measurements.caps import CapCurve, caps_up_to
 from backtracking.measurements.events import EVENT_COLUMNS, ONSET_COLUMNS, EventReader, write_events
 from backtracking.run.records import GenerationRecord
-from backtracking.text.finders import OwnFinder
+from backtracking.text.onsets.finders import OwnFinder
 from backtracking.text.tokenization import TokenMap, decode
 
 CONTRACT = [

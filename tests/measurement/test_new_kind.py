@@ -27,7 +27,7 @@ from backtracking.reports import rates
 from backtracking.reports.rows_behind import FILTERS
 from backtracking.sources.labels import label_map
 from backtracking.text.onsets import Detector
-from backtracking.text.scorer import Scorer, CLASSES, BUCKETS
+from backtracking.text.onsets.scorer import Scorer, CLASSES, BUCKETS
 import numpy as np
 import pandas as pd
 class Evidence:

@@ -22,8 +22,8 @@ from backtracking.organism.traces import write_trace
 from backtracking.stages.execute import execute
 from backtracking.stages.phase1.error_injection import ErrorInjection
 from backtracking.text.onsets import Detector
+from backtracking.text.onsets.triggers import Triggers
 from backtracking.text.tokenization import TokenMap
-from backtracking.text.triggers import Triggers
 
 from .worlds import (
     ID,

@@ -62,7 +62,7 @@ AREAS = {
         ),
     ),
     "onsets": Area(
-        ("text/onsets.py", "text/rules.py", "text/tokenization.py"),
+        ("text/onsets/detect.py", "text/onsets/rules.py", "text/tokenization.py"),
         (
             "text/test_onsets_by_hand.py",
             "text/test_patterns_by_hand.py",
@@ -72,11 +72,16 @@ AREAS = {
         ),
     ),
     "answers": Area(
-        ("text/answers.py", "text/amounts.py", "text/quantities.py", "text/grading.py"),
+        (
+            "text/answers/extract.py",
+            "text/numbers/amounts.py",
+            "text/numbers/quantities.py",
+            "text/answers/grading.py",
+        ),
         ("text/test_answers.py", "text/test_quantities.py"),
     ),
     "arithmetic": Area(
-        ("text/arithmetic.py", "text/equalities.py", "text/equality_*.py"),
+        ("text/arithmetic/judge.py", "text/arithmetic/equalities.py", "text/arithmetic/equality_*.py"),
         ("text/test_arithmetic_by_hand.py", "text/test_arithmetic.py"),
     ),
     "resuming": Area(

@@ -23,7 +23,7 @@ from backtracking.model.random_control import random_arm
 from backtracking.run import io
 from backtracking.run.records import GenerationRecord
 from backtracking.sweeps.sweep import load_arm, run_arms
-from backtracking.text.triggers import Triggers, sentence_end_tokens
+from backtracking.text.onsets.triggers import Triggers, sentence_end_tokens
 from tests.phase2 import world
 
 TOKENIZER = world.tokenizer()

@@ -16,7 +16,7 @@ from backtracking.mechanism.continuations import (
     summarize_continuation_results,
 )
 from backtracking.model.arms import Resources, scale_arms, subset_members
-from backtracking.text.triggers import Triggers
+from backtracking.text.onsets.triggers import Triggers
 from tests.phase2 import world
 
 WAIT = world.IDS[" Wait"]

@@ -17,8 +17,8 @@ from backtracking.measurements.specificity import (
 )
 from backtracking.mechanism.text_damage import damage_by_arm
 from backtracking.run.records import GenerationRecord
-from backtracking.text.steps import CheckedStep, read_steps
-from backtracking.text.triggers import Triggers
+from backtracking.text.arithmetic.steps import CheckedStep, read_steps
+from backtracking.text.onsets.triggers import Triggers
 from tests.phase2.world import IDS, tokenizer
 
 

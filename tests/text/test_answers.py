@@ -10,9 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backtracking.text import grading
-from backtracking.text.answers import extract_answer, grade, judge_answer
-from backtracking.text.grading import parse_number
+from backtracking.text.answers import extract_answer, grade, grading, judge_answer
+from backtracking.text.answers.grading import parse_number
 from tests.conftest import shared_data
 
 CASES = [

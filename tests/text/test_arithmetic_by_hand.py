@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from backtracking.text.arithmetic import _agrees, _is_conversion, _slack, find_steps
-from backtracking.text.expressions import Operand
+from backtracking.text.arithmetic.expressions import Operand
+from backtracking.text.arithmetic.judge import _agrees, _is_conversion, _slack, find_steps
 
 STATEMENTS = {
     # What is read as a number may be wrong by what rounding makes of it.

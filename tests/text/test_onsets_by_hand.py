@@ -4,8 +4,14 @@ import pytest
 
 from backtracking.config.onsets import OnsetRule
 from backtracking.config.schema import DetectionConfig
-from backtracking.text.onsets import Detector, first_onset, onset_words, reasoning_end, stands_at_clause_start
-from backtracking.text.rules import lone_words, sentence_end
+from backtracking.text.onsets import (
+    Detector,
+    first_onset,
+    onset_words,
+    reasoning_end,
+    stands_at_clause_start,
+)
+from backtracking.text.onsets.rules import lone_words, sentence_end
 from backtracking.text.tokenization import TokenFamilies, TokenMap, TokenText, phrase_forms, token_pieces
 
 RULES = [

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from backtracking.text import rules, tokenization
+from backtracking.text import tokenization
+from backtracking.text.onsets import rules
 
 WORDS = ["wait", "wa", "was", "no", "n.o", "nobody"]
 

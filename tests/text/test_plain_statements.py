@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backtracking.text import plain_words, verbs
 from backtracking.text.answers import judge_answer
+from backtracking.text.answers.plain import verbs
+from backtracking.text.answers.plain import words as plain_words
 
 PAIRS = [
     ("He threw 18 punches.", "He forgoes 18 punches."),

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from backtracking.text.answers import extract_answer, grade, judge_answer
-from backtracking.text.grading import parse_number
+from backtracking.text.answers.grading import parse_number
 
 quick = settings(max_examples=25)
 ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"

@@ -11,8 +11,7 @@ from pydantic import ValidationError
 
 from backtracking.config.onsets import OnsetRule
 from backtracking.config.schema import DetectionConfig
-from backtracking.text import rules
-from backtracking.text.onsets import Detector, onset_words, turn_rules
+from backtracking.text.onsets import Detector, onset_words, rules, turn_rules
 
 DETECTOR = Detector(DetectionConfig())
 TRACES = Path(__file__).parent / "data" / "labelled_traces.jsonl"

@@ -9,8 +9,8 @@ from backtracking.config.schema import ModelConfig
 from backtracking.interventions import Condition
 from backtracking.model.bans import Bans
 from backtracking.model.loading import load_tokenizer
+from backtracking.text.onsets.triggers import Pieces, Triggers, shortest
 from backtracking.text.tokenization import decode
-from backtracking.text.triggers import Pieces, Triggers, shortest
 from tests.conftest import shared_data
 
 STRICT = ("wait", "hold on", "actually", "but wait")

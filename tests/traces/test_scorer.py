@@ -28,7 +28,7 @@ from backtracking.measurements.scorer_training import (
 )
 from backtracking.run import io
 from backtracking.text.onsets import Detector
-from backtracking.text.scorer import Context, Scorer, buckets, bundled_scorer, softmax
+from backtracking.text.onsets.scorer import Context, Scorer, buckets, bundled_scorer, softmax
 from tests.foundation.command import CommandLine, assert_one_clear_message
 
 LABELLED = Path(__file__).parents[1] / "text" / "data" / "labelled_traces.jsonl"

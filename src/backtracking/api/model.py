@@ -302,7 +302,7 @@ class LanguageModel:
 
     def _onset_phrases(self, arms: Sequence[ArmRecipe]) -> tuple[tuple[int, ...], ...]:
         """How the engine recognises an onset, where an arm waits for one."""
-        from backtracking.text.triggers import Triggers
+        from backtracking.text.onsets.triggers import Triggers
 
         if not any(one.when.onset != "any" for arm in arms for one in arm.interventions):
             return ()

@@ -14,7 +14,7 @@ from backtracking.config.onsets import StudiedOnsets
 from backtracking.config.schema import DetectionConfig, PromptingConfig
 from backtracking.errors import UserError
 from backtracking.run.records import BASELINE_NAME, GenerationRecord, Problem
-from backtracking.text.finders import Finder, FoundSpans, OwnFinder
+from backtracking.text.onsets.finders import Finder, FoundSpans, OwnFinder
 
 if TYPE_CHECKING:
     import pandas as pd

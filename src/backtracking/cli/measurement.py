@@ -253,7 +253,7 @@ def _quality_of_sentences(ctx: "RunContext", scorer: Path | None) -> None:
     from backtracking.artifacts import labels as files
     from backtracking.measurements.quality import confusion_table, quality_table, worst_table
     from backtracking.stages.judge_labels import judged_labels
-    from backtracking.text.scorer import Scorer, bundled_scorer
+    from backtracking.text.onsets.scorer import Scorer, bundled_scorer
 
     rows = judged_labels(ctx, Scorer.load(scorer) if scorer else bundled_scorer())
     table = quality_table(rows)

@@ -60,7 +60,7 @@ def score(
     """
     from backtracking.artifacts.labels import SCORED
     from backtracking.stages.score_sentences import score_sentences
-    from backtracking.text.scorer import Scorer, bundled_scorer
+    from backtracking.text.onsets.scorer import Scorer, bundled_scorer
 
     ctx = asked_run(Request(run_id=run_id))
     chosen = ctx.check_variant(variant or ctx.config.prompting.variant_names[0])

@@ -13,7 +13,7 @@ from backtracking.doors.standalone import CHANGES
 from backtracking.errors import UserError
 from backtracking.interventions import MODES, Arm, Condition, Intervention
 from backtracking.run.io import write_json, write_text
-from backtracking.text.triggers import Phrase
+from backtracking.text.onsets.triggers import Phrase
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -28,7 +28,7 @@ from backtracking.model.loading import LoadedModel
 from backtracking.run.progress import Bar
 from backtracking.run.records import GenerationRecord
 from backtracking.run.unfinished import KEPT_EVERY, Unfinished
-from backtracking.text.triggers import Phrase
+from backtracking.text.onsets.triggers import Phrase
 
 __all__ = ["Prompt", "Row", "SamplingParams", "generate_rows"]
 

@@ -12,8 +12,8 @@ from backtracking.explore.trace import MeasuredTrace, utf16_units
 from backtracking.measurements.coupling import is_followed
 from backtracking.measurements.divergence import first_difference
 from backtracking.text.arithmetic import Step
-from backtracking.text.expressions import Span
-from backtracking.text.steps import expression
+from backtracking.text.arithmetic.expressions import Span
+from backtracking.text.arithmetic.steps import expression
 
 Taken = Literal["caught", "silent", "harmless", "missed", "cut"]
 """What became of a wrong step: an onset follows; it is worked out again right without one; it is not, and the

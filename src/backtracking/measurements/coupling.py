@@ -10,8 +10,8 @@ import pandas as pd
 
 from backtracking.measurements import statistics
 from backtracking.text.arithmetic import Step
+from backtracking.text.arithmetic.steps import expression
 from backtracking.text.onsets import Onset
-from backtracking.text.steps import expression
 
 KINDS = ("right", "wrong")
 FRESH = tuple(f"{of}fresh_{kind}" for of in ("", "onsets_after_") for kind in KINDS)

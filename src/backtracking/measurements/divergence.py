@@ -22,8 +22,8 @@ from backtracking.measurements.statistics import (
 )
 from backtracking.run.records import GenerationRecord, RowId
 from backtracking.text.onsets import reasoning_end
+from backtracking.text.onsets.triggers import Triggers
 from backtracking.text.tokenization import Tokenizer, decode
-from backtracking.text.triggers import Triggers
 
 BOOTSTRAP_SEED = 0
 

@@ -16,8 +16,8 @@ from backtracking.run.io import atomic_path
 from backtracking.run.records import GenerationRecord
 from backtracking.text.answers import Answer, extract_answer, grade
 from backtracking.text.arithmetic import find_steps
-from backtracking.text.finders import Finder
 from backtracking.text.onsets import Detector, Onset, first_onset, reasoning_end
+from backtracking.text.onsets.finders import Finder
 from backtracking.text.tokenization import TokenMap, TokenText
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from backtracking.measurements.places import sentence_starts
 from backtracking.run.records import GenerationRecord
 from backtracking.text.arithmetic import find_steps
-from backtracking.text.finders import Finder
+from backtracking.text.onsets.finders import Finder
 from backtracking.text.tokenization import Tokenizer, TokenMap, TokenText
 
 _PLAIN = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")

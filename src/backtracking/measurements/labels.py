@@ -22,7 +22,7 @@ from backtracking.measurements.quality import SHARES, problems_behind
 from backtracking.measurements.statistics import LEVEL, Array
 from backtracking.run.records import GenerationRecord
 from backtracking.text.onsets import Detector, Onset
-from backtracking.text.scorer import Context, bundled_scorer
+from backtracking.text.onsets.scorer import Context, bundled_scorer
 
 STRATA = {
     **{str(kind): 0.3 / len(TURN_KINDS) for kind in reversed(TURN_KINDS)},

@@ -15,7 +15,7 @@ from backtracking.measurements.floors import FEWEST_PROBLEMS
 from backtracking.measurements.scorer_training import Labelled, contexts_of
 from backtracking.measurements.statistics import estimate_columns, rate, sums_by
 from backtracking.text.onsets import Detector
-from backtracking.text.scorer import Context, Scorer
+from backtracking.text.onsets.scorer import Context, Scorer
 
 DETECTORS = (*MEMBERS, "scorer", "scorer_redo")
 SHARES = ("precision", "recall", "f1")

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 
 from backtracking.errors import UserError
-from backtracking.text.scorer import BUCKETS, CLASSES, Array, Context, Scorer, buckets, softmax
+from backtracking.text.onsets.scorer import BUCKETS, CLASSES, Array, Context, Scorer, buckets, softmax
 
 FOLDS = 5
 _PENALTY = 0.05

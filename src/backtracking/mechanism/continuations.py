@@ -32,8 +32,8 @@ from backtracking.mechanism.readouts import Openings, opening_mass, token_rank
 from backtracking.model.hooks import intervene
 from backtracking.model.loading import LoadedModel
 from backtracking.run.progress import Bar
+from backtracking.text.onsets.triggers import Triggers, shortest
 from backtracking.text.tokenization import decode
-from backtracking.text.triggers import Triggers, shortest
 
 ONSET = "onset"
 TOP_TOKENS = 5

@@ -16,7 +16,7 @@ from backtracking.mechanism.passes import Padded, batches, read_padded, recordin
 from backtracking.mechanism.phrases import PhraseReader
 from backtracking.mechanism.readouts import Openings, log_mass
 from backtracking.model.loading import LoadedModel
-from backtracking.text.triggers import Phrase
+from backtracking.text.onsets.triggers import Phrase
 
 
 @torch.no_grad()

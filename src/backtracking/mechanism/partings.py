@@ -14,7 +14,7 @@ from backtracking.model.hooks import intervene
 from backtracking.model.loading import LoadedModel
 from backtracking.run.progress import Bar
 from backtracking.run.records import GenerationRecord, RowId
-from backtracking.text.triggers import Phrase
+from backtracking.text.onsets.triggers import Phrase
 
 TOKENS_AT_ONCE = 1 << 12
 COLUMNS = ("old_prob", "old_prob_arm", "new_prob", "new_prob_arm")

@@ -23,7 +23,7 @@ from backtracking.mechanism.passes import (
 from backtracking.mechanism.phrases import PhraseReader
 from backtracking.mechanism.readouts import Openings, opening_odds
 from backtracking.model.loading import LoadedModel
-from backtracking.text.triggers import Phrase
+from backtracking.text.onsets.triggers import Phrase
 
 PatchGroup = Literal["changed", "between", "deciding"]
 GROUPS: tuple[PatchGroup, ...] = ("changed", "between", "deciding")

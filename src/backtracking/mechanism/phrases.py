@@ -25,7 +25,7 @@ from backtracking.mechanism.passes import (
 )
 from backtracking.mechanism.proved import last_state
 from backtracking.model.loading import LoadedModel
-from backtracking.text.triggers import Phrase
+from backtracking.text.onsets.triggers import Phrase
 
 LOGITS_AT_ONCE = 1 << 25
 Chances = Mapping[Phrase, float]

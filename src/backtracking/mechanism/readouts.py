@@ -11,8 +11,8 @@ from backtracking.config.schema import AnalysisConfig
 from backtracking.errors import UserError
 from backtracking.measurements.controls import Event
 from backtracking.mechanism.phrases import Chances
+from backtracking.text.onsets.triggers import Phrase, Speller, shortest
 from backtracking.text.tokenization import Tokenizer
-from backtracking.text.triggers import Phrase, Speller, shortest
 
 CONTRAST_FAMILIES = ("continue", "end")
 

@@ -14,7 +14,7 @@ from backtracking.model.hooks import intervene
 from backtracking.model.loading import LoadedModel
 from backtracking.run.progress import Bar
 from backtracking.run.records import GenerationRecord
-from backtracking.text.triggers import Phrase
+from backtracking.text.onsets.triggers import Phrase
 
 MAX_TOKENS = 512
 LOGITS_AT_ONCE = 1 << 27

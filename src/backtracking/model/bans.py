@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from backtracking.interventions import Condition
+from backtracking.text.onsets.triggers import Pieces, pieces_of
 from backtracking.text.tokenization import Tokenizer
-from backtracking.text.triggers import Pieces, pieces_of
 
 
 class Bans:

@@ -19,7 +19,7 @@ from backtracking.model.bans import Bans
 from backtracking.model.ledger import Key, Ledger, condition_label
 from backtracking.model.loading import LoadedModel
 from backtracking.model.schedule import Mask, Positions, active, acts_on_prompt, check_when
-from backtracking.text.triggers import Phrase
+from backtracking.text.onsets.triggers import Phrase
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from backtracking.model.ledger import Ledger
 from backtracking.model.loading import LoadedModel
 from backtracking.model.mapping import first_tensor
 from backtracking.model.schedule import Mask, Positions, onset_seen
-from backtracking.text.triggers import Phrase
+from backtracking.text.onsets.triggers import Phrase
 
 
 class GateHooks:

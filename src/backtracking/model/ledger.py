@@ -10,7 +10,7 @@ from typing import Any
 from backtracking.interventions import Condition, When
 from backtracking.model.schedule import times_active
 from backtracking.run.records import GenerationRecord
-from backtracking.text.triggers import Phrase
+from backtracking.text.onsets.triggers import Phrase
 
 Key = tuple[str, int, str]
 """Condition, layer, component."""

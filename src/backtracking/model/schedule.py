@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from backtracking.errors import UserError
 from backtracking.interventions import When
-from backtracking.text.triggers import Phrase
+from backtracking.text.onsets.triggers import Phrase
 
 Mask = NDArray[np.bool_]
 

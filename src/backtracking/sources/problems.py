@@ -13,7 +13,7 @@ from backtracking.errors import UserError
 from backtracking.run.hub import asking_hub
 from backtracking.run.records import Problem
 from backtracking.sources.columns import GUESSES, by_role, guess, listed
-from backtracking.text.grading import parse_number
+from backtracking.text.answers.grading import parse_number
 
 _HUB_IDS = {"gsm8k": ("openai/gsm8k", "main")}
 _FILE_BUILDERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}

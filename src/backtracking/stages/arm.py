@@ -18,7 +18,7 @@ from backtracking.stages.phase2.job import arm_files, onset_phrases, variant_fol
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from backtracking.text.triggers import Phrase
+    from backtracking.text.onsets.triggers import Phrase
 
 
 @dataclass(frozen=True)

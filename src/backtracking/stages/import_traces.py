@@ -25,7 +25,7 @@ from backtracking.sources.rows import read_rows
 from backtracking.sources.trace import Columns, Trace, prompt_key
 from backtracking.stages.import_labels import LABEL_COLUMNS, label_rows
 from backtracking.stages.init_run import opened, record_of
-from backtracking.text.grading import grade
+from backtracking.text.answers.grading import grade
 from backtracking.text.tokenization import decode
 
 

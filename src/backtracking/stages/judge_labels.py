@@ -12,7 +12,7 @@ from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.stages.base import RunContext
 from backtracking.text.onsets import Detector
-from backtracking.text.scorer import Scorer
+from backtracking.text.onsets.scorer import Scorer
 
 
 def judged_labels(ctx: RunContext, scorer: Scorer) -> pd.DataFrame:

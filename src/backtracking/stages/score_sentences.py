@@ -9,7 +9,7 @@ from backtracking.measurements.labels import sentence_spans
 from backtracking.run import io
 from backtracking.run.records import BASELINE_NAME, GenerationRecord
 from backtracking.stages.base import RunContext
-from backtracking.text.scorer import Context, Scorer
+from backtracking.text.onsets.scorer import Context, Scorer
 
 COLUMNS = (
     *("example_id", "sample_id", "variant", "char_start", "char_end"),

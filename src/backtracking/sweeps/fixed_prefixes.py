@@ -17,13 +17,13 @@ from backtracking.model.loading import LoadedModel
 from backtracking.run.provenance import digest
 from backtracking.run.records import GenerationRecord, RowId
 from backtracking.sweeps.sweep import SweepJob
-from backtracking.text.steps import read_steps
+from backtracking.text.arithmetic.steps import read_steps
 from backtracking.text.tokenization import TokenMap
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from backtracking.text.triggers import Phrase
+    from backtracking.text.onsets.triggers import Phrase
 
 Read = Callable[[Collection[RowId]], Mapping[RowId, GenerationRecord]]
 

@@ -35,7 +35,7 @@ from backtracking.sweeps.waves import Course, Leaving, run_waves, settled_at
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from backtracking.text.triggers import Phrase
+    from backtracking.text.onsets.triggers import Phrase
 
 __all__ = [
     "SweepJob",

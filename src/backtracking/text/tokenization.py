@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from backtracking.errors import UserError
-from backtracking.text.expressions import Span
+from backtracking.text.arithmetic.expressions import Span
 
 Integers = npt.NDArray[np.signedinteger[Any]]
 _REPLACEMENT = "\ufffd"

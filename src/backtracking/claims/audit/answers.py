@@ -11,7 +11,7 @@ from backtracking.claims.audit.audited import AuditedRun
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, not_applicable, rule
 from backtracking.claims.audit.completions import Group
 from backtracking.claims.wording import percent, quoted
-from backtracking.text.grading import grade, parse_number
+from backtracking.text.answers.grading import grade, parse_number
 
 FEW_ODD, MANY_ODD = 0.02, 0.10
 """Shares of odd answers from which a check warns, and fails."""

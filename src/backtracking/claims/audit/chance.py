@@ -14,7 +14,7 @@ from backtracking.claims.audit.check import FAIL, PASS, Finding, not_applicable,
 from backtracking.claims.audit.completions import Group, finite_numbers
 from backtracking.claims.wording import p_value, percent, quoted
 from backtracking.measurements.statistics import LEVEL, rate
-from backtracking.text.grading import parse_number
+from backtracking.text.answers.grading import parse_number
 
 PERMUTATIONS = 199
 FEWEST_PROBLEMS = 5

@@ -21,7 +21,7 @@ from backtracking.stages.prefixes import check_problems
 if TYPE_CHECKING:
     from backtracking.measurements.injections import Pair
     from backtracking.run.records import GenerationRecord
-    from backtracking.text.triggers import Phrase
+    from backtracking.text.onsets.triggers import Phrase
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class ErrorInjection(Stage):
     def _phrases(self, ctx: RunContext) -> "tuple[Phrase, ...]":
         """Every spelling of a trigger of the kind under study."""
         from backtracking.text.onsets import onset_words
-        from backtracking.text.triggers import Triggers
+        from backtracking.text.onsets.triggers import Triggers
 
         words = onset_words(ctx.config.detection, ctx.config.analysis.onsets)
         return Triggers.of(ctx.model().tokenizer, words).phrases

@@ -73,7 +73,7 @@ class Phase2ContinuationAblation(Stage):
         )
         from backtracking.model.arms import scale_arms
         from backtracking.text.onsets import onset_words
-        from backtracking.text.triggers import Triggers
+        from backtracking.text.onsets.triggers import Triggers
 
         asked, model = ctx.phase2.continuation_ablation, ctx.model()
         subset = buildable_subset(ctx, asked.subset_name)

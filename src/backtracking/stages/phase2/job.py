@@ -196,7 +196,7 @@ def event_reader(ctx: RunContext) -> EventReader:
 
 def onset_phrases(ctx: RunContext, arms: Sequence[Arm]) -> tuple[tuple[int, ...], ...]:
     """How the engine recognises an onset, where an arm waits for one."""
-    from backtracking.text.triggers import Triggers
+    from backtracking.text.onsets.triggers import Triggers
 
     waits = any(i.when.onset != "any" for arm in arms for member in arm.members for i in member.interventions)
     if not waits:

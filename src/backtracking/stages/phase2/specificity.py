@@ -18,8 +18,8 @@ from backtracking.run.seed import derive_seed
 from backtracking.stages.base import Completions, Result, RunContext, Stage
 from backtracking.stages.phase2.job import SWEEP_KEYS, current_arms, rows_of_an_arm
 from backtracking.stages.prefixes import choose_prefixes, right_rows
+from backtracking.text.arithmetic.steps import read_steps
 from backtracking.text.prompts import find_variant
-from backtracking.text.steps import read_steps
 
 if TYPE_CHECKING:
     from backtracking.interventions import Arm
@@ -62,7 +62,7 @@ class Phase2Specificity(Stage):
     def run(self, ctx: RunContext) -> Result:
         """Measures onsets by cause, errors, and the tokens at which texts part."""
         from backtracking.sweeps.sweep import asked_rows, evaluate_generations
-        from backtracking.text.triggers import Triggers
+        from backtracking.text.onsets.triggers import Triggers
 
         variant = ctx.phase2.subset_sweep.variant
         job, arms = current_arms(ctx, variant, self._arms_run(ctx))

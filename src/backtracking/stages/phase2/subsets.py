@@ -77,7 +77,7 @@ def selection_input(ctx: RunContext, subsets: Iterable[Subset]) -> Sequence[Inpu
 
 def resources(ctx: RunContext, variant: str, subsets: Iterable[Subset]) -> Resources:
     """The model's shape and tokens, and what Phase 1 selected there, as far as these subsets ask for it."""
-    from backtracking.text.triggers import sentence_end_tokens
+    from backtracking.text.onsets.triggers import sentence_end_tokens
 
     model, asked = ctx.model(), list(subsets)
     selected: Selected | None = None

@@ -1,0 +1,369 @@
+"""The one number that a statement is about, chosen by the first rule that names exactly one."""
+
+from collections.abc import Sequence
+
+from backtracking.text.answers.plain.verbs import STATES
+from backtracking.text.answers.plain.words import GREATER, PLACED_BY
+from backtracking.text.answers.stances import words as say
+from backtracking.text.answers.stances.hedges import words_before
+from backtracking.text.answers.stances.stances import Mention, Stance
+from backtracking.text.answers.statements import Statement
+from backtracking.text.numbers.lexer import Token, token_at
+from backtracking.text.numbers.lexicon import GLUED_UNITS
+
+_CLAUSE_ENDS = frozenset(",;:.")
+_WORDS_OF_CLAUSE = 2
+_LEADS_TO = {"than": frozenset(("other",)), "by": say.CHANGES | say.LESSER | GREATER}
+"""Words before a preposition that make its number the one meant: "older than Tom by 18 years"."""
+_SECOND = frozenset(("and", "or", "but", "while", "whereas", "vs", "versus", "than"))
+"""Words that put a number beside the one before it."""
+_DEFINITE = (say.DETERMINERS | {"these", "those"}) - {"a", "an", "about", "exactly", "just"}
+_OPERATORS = ("plus", "dash", "times", "over", "power", "raised")
+
+
+def meant(statement: Statement, text: str) -> Mention | None:
+    """The one number that a statement is about; none when several could be."""
+    claims = statement.claims
+    if not claims or _is_list_of_unknowns(statement) or _only_circumstances(statement):
+        return None
+    if _is_unsolved(statement) or _offers_two_values(statement) or _is_changed_afterwards(statement):
+        return None
+    chosen: Mention | None = None
+    if len({mention.quantity.readings for mention in claims}) == 1:
+        chosen = claims[-1]
+    for choose in _RULES:
+        chosen = chosen or choose(statement, text, claims)
+    return chosen if chosen and not _has_two_signs(statement, chosen) else None
+
+
+def is_placed_by(statement: Statement, chosen: Mention) -> bool:
+    """Whether an announced number only says where the answer lies: "the next prime after 18"."""
+    word = token_at(statement.tokens, chosen.first - 1).word
+    return word in say.PLACED and chosen.first - 1 > statement.begin
+
+
+def _only_circumstances(statement: Statement) -> bool:
+    """Whether all that a sentence claims is from what, after what or of what something is said."""
+    claims = statement.claims
+    if not all(mention.aside for mention in claims):
+        return False
+    hedged = any(m.stance is Stance.HEDGED and not m.aside for m in statement.counted)
+    return hedged or not any(_may_be_asked_for(statement, mention) for mention in claims)
+
+
+def _may_be_asked_for(statement: Statement, mention: Mention) -> bool:
+    """Whether a circumstance may be the answer: left with 18, at 18 km/h, for 18 days, 18 more than Tom."""
+    tokens = statement.tokens
+    if (
+        token_at(tokens, mention.first - 1).kind == "equals"
+        or token_at(tokens, mention.stop).word in say.LESSER
+    ):
+        return True
+    word, *farther = [*words_before(tokens, mention.first, 6), ""]
+    if word in ("the", "these", "those", "of", "remaining") or word in say.DETERMINERS:
+        return word not in ("the", "these", "those", "both") or "all" in farther[:1]
+    if word == "with" and not say.KEEPS.isdisjoint(farther[:4]):
+        return True
+    if word in _LEADS_TO:
+        marked = word == "by" and mention.quantity.percent  # marked down by 25%
+        return marked or not _LEADS_TO[word].isdisjoint(farther)
+    if word in ("after", "into", "with", "out", "over", "through", "off"):
+        return len(statement.claims) == 1 and len(farther) > _WORDS_OF_CLAUSE
+    year = mention.quantity.value is not None and 1000 <= mention.quantity.value <= 2100
+    return word in ("for", "at", "only", "another", "all", "each", "to", "minimum") or (
+        word == "in" and not year
+    )
+
+
+def _has_two_signs(statement: Statement, chosen: Mention) -> bool:
+    """|x| = 18, so x = ±18."""
+    signed = (m for m in statement.mentions if token_at(statement.tokens, m.first - 1).kind == "apart")
+    return any(m.quantity.readings == chosen.quantity.readings for m in signed)
+
+
+def _is_changed_afterwards(statement: Statement) -> bool:
+    """18, but she gives 3 away: a result that is changed without a new one."""
+    tokens, last = statement.tokens, statement.claims[-1]
+    contrast = max((at for at in range(last.first) if tokens[at].word in ("but", "then")), default=0)
+    told = statement.counted if tokens[contrast].word == "then" else statement.claims
+    before = any(mention.first < contrast for mention in told)
+    return before and not say.LOSES.isdisjoint(words_before(tokens, last.first, 3))
+
+
+def _is_list_of_unknowns(statement: Statement) -> bool:
+    """x = 5, y = 7."""
+    letters = set()
+    for at, token in enumerate(statement.tokens):
+        previous = token_at(statement.tokens, at - 1)
+        if token.kind == "equals" and previous.kind == "word" and len(previous.text) == 1:
+            letters.add(previous.text)
+    return len(letters) > 1
+
+
+def _offers_two_values(statement: Statement) -> bool:
+    """x = 64 or x = 72, depending on the sign."""
+    tokens = statement.tokens[statement.begin :]
+    chosen = max((at for at in range(len(tokens)) if _is_contrast(tokens, at)), default=-1)
+    equals = {at for at, token in enumerate(tokens) if token.kind == "equals"}
+    ors = [at for at in range(chosen + 1, len(tokens)) if tokens[at].word == "or" and at + 2 in equals]
+    return any(min(equals) < at for at in ors)
+
+
+def _is_unsolved(statement: Statement) -> bool:
+    """2x = 18; x + 2 = 18: an only equation with an operation on a letter."""
+    tokens = statement.tokens[statement.begin :]
+    equals = [at for at, token in enumerate(tokens) if token.kind == "equals"]
+    named = any(token_at(statement.tokens, mention.stop).kind == "word" for mention in statement.claims)
+    if len(equals) != 1 or named:
+        return False
+    begin = max((at + 1 for at in range(equals[0]) if tokens[at].text in _CLAUSE_ENDS), default=0)
+    end = next((at for at in range(equals[0], len(tokens)) if tokens[at].text in _CLAUSE_ENDS), len(tokens))
+    if any(mention.first - statement.begin > end for mention in statement.claims):
+        return False  # since 2x = 36, x must be 18
+    return any(_is_unknown(tokens, at) for at in range(begin, end))
+
+
+def _is_unknown(tokens: Sequence[Token], at: int) -> bool:
+    """Whether a letter stands beside a number or an operator: 2x, n + 3; not 2 x 3 or 5 m."""
+    token, before, behind = (token_at(tokens, at + k) for k in (0, -1, 1))
+    if len(token.word) != 1 or token.text in GLUED_UNITS or token.word in ("a", "i"):
+        return False
+    if token.word == "x" and (before.spaced or token.spaced) and behind.kind in ("number", "money", "open"):
+        return False
+    glued = before.kind == "number" and not token.spaced
+    return glued or before.kind in _OPERATORS or behind.kind in _OPERATORS
+
+
+def _result(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """What follows the last equals sign, unless the sentence goes on to another number."""
+    tokens = enumerate(statement.tokens)
+    equals = [at for at, token in tokens if token.kind == "equals" or token.word in say.EVALUATES]
+    if not equals or equals[-1] < statement.begin:
+        return None
+    behind = [mention for mention in statement.mentions if mention.first > equals[-1]]
+    if not behind or behind[0].stance is not Stance.CLAIMED:
+        return None
+    return None if any(_goes_on_to(statement.tokens, behind[0], other) for other in claims) else behind[0]
+
+
+def _goes_on_to(tokens: Sequence[Token], result: Mention, other: Mention) -> bool:
+    """2 × 9 = $18 in the morning and $4 in the evening; 120 km, and back again makes 240 km."""
+    between = tokens[result.stop : other.first]
+    joined = any(token.word == "and" for token in between)
+    alike = result.quantity.currency == other.quantity.currency
+    same = result.quantity.readings == other.quantity.readings
+    return other.first > result.first and joined and alike and not same and not other.aside
+
+
+def _only_currency(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    amounts = [m for m in claims if m.quantity.currency and not _is_paid_with(statement.tokens, m.first)]
+    return _single(amounts) or _single([mention for mention in amounts if not mention.aside])
+
+
+def _is_paid_with(tokens: Sequence[Token], at: int) -> bool:
+    """Whether an amount of money is what something was made of: "with $9 he can buy 18 pencils"."""
+    before = [word for word in words_before(tokens, at, 3) if word not in say.DETERMINERS]
+    return before[:1] != [] and before[0] in ("with", "after", "out", "than", "per")
+
+
+def _before_reason(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """What "because" gives the reason for: "he is 18 because 2 × 18 = 36"."""
+    places = enumerate(statement.tokens)
+    reason = next((at for at, token in places if token.word in ("because", "since") and at), 0)
+    before = [mention for mention in claims if mention.first < reason]
+    return _single(before) or _single([mention for mention in before if not mention.aside])
+
+
+def _behind_colon(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """The number that a colon leads to: "$3 a week for 6 weeks: $18"."""
+    colons = [at for at, token in enumerate(statement.tokens) if token.text == ":"]
+    last = claims[-1]
+    alone = last.first - 1 in colons and len(colons) == 1
+    return last if alone and token_at(statement.tokens, last.stop).kind in ("none", "stop") else None
+
+
+def _main_clause(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """What stands behind the comma of "because …, …", "if …, …"."""
+    begin = statement.begin
+    while token_at(statement.tokens, begin).word in say.OPENERS or (
+        begin > statement.begin and token_at(statement.tokens, begin).text == ","
+    ):
+        begin += 1
+    opening = token_at(statement.tokens, begin).word
+    commas = [at for at, t in enumerate(statement.tokens) if t.text == "," and at > begin]
+    comma = commas[0] if commas else -1
+    comma = next((at for at in commas if token_at(statement.tokens, at + 1).word == "then"), comma)
+    opens = opening in say.CONDITIONS or opening.endswith("ing")  # having sold 12, he has 18
+    if not opens or comma < 0:
+        return None
+    behind = [mention for mention in claims if mention.first > comma]
+    return _single(behind) or _single([mention for mention in behind if not mention.aside])
+
+
+def _after_contrast(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """What is said behind the last "but": "I thought of 20, but it is 18"."""
+    places = (at for at in range(len(statement.tokens)) if _is_contrast(statement.tokens, at))
+    last = max(places, default=-1)
+    behind = [mention for mention in claims if mention.first > last > statement.begin]
+    return _single(behind) or _single([mention for mention in behind if not mention.aside])
+
+
+def _is_contrast(tokens: Sequence[Token], at: int) -> bool:
+    """But, however, so; 36, or rather 40; 36, I mean 40."""
+    word, following = tokens[at].word, token_at(tokens, at + 1).word
+    if word == "rather":
+        return following != "than"
+    if word == "mean":
+        return token_at(tokens, at - 1).word == "i"
+    return word in say.CONTRASTS
+
+
+def _predicate(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """The only number that something is said to be: "the sum of 5 and 13 is 18"."""
+    said = _single([m for m in claims if token_at(statement.tokens, m.first - 1).word in say.YIELDS])
+    between = statement.tokens[said.stop : claims[-1].first] if said else []
+    if any(
+        token.text == ":" and between[at + 1 : at + 2] != [] and between[at + 1].word in say.SUBJECTS
+        for at, token in enumerate(between)
+    ):
+        return None  # her pay is 13: with the tips she has 18
+    return None if said and any(_is_added(statement, said, other) for other in claims) else said
+
+
+def _is_added(statement: Statement, said: Mention, other: Mention) -> bool:
+    """$18 on some days and $20 on others."""
+    joined = token_at(statement.tokens, other.first - 1).word in ("and", "while", "whereas")
+    return other.first > said.first and joined and other.quantity.currency == said.quantity.currency
+
+
+def _head(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """The number that a line begins with, if a remark follows it: "18, not 20", "18 (9 eggs)"."""
+    first = claims[0]
+    if any(
+        token.kind not in ("stop", "other", "open")
+        for token in statement.tokens[statement.begin : first.first]
+    ):
+        return None
+    at = first.stop
+    while token_at(statement.tokens, at).kind == "word" and at < first.stop + 3:
+        at += 1
+    token = token_at(statement.tokens, at)
+    remark = token.kind == "open" or token.text == "," or token.text in "—–"
+    return first if remark and not _lists_more(statement, at) else None
+
+
+def _lists_more(statement: Statement, at: int) -> bool:
+    """18, 20 and 22; 18 (before tax), 20 (after)."""
+    if token_at(statement.tokens, at).kind == "open":
+        closes = (k for k in range(at, len(statement.tokens)) if statement.tokens[k].kind == "close")
+        at = next(closes, at) + 1
+    return token_at(statement.tokens, at).text == "," and token_at(statement.tokens, at + 1).kind == "number"
+
+
+def _reached(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """Multiplying 5 by 7 we obtain 35."""
+    tokens = statement.tokens
+    return _single(
+        [
+            m
+            for m in claims
+            if token_at(tokens, m.first - 1).word in say.REACHES
+            and token_at(tokens, m.first - 2).word in ("we", "you", "i")
+        ]
+    )
+
+
+def _kept(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """Rosa sold 57 rolls and was left with 15."""
+    *_, last = claims
+    before = [*words_before(statement.tokens, last.first, 3), ""]
+    return last if before[0] == "with" and not say.KEEPS.isdisjoint(before[1:]) else None
+
+
+def _total(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """April: 48, May: 24, total: 72; 2 blue bolts and 1 white bolt, 3 bolts in all."""
+    tokens = statement.tokens
+    labelled = [
+        m
+        for m in claims
+        if token_at(tokens, m.first - 1).text == ":" and token_at(tokens, m.first - 2).word in say.TOTALS
+    ]
+    last = claims[-1]
+    behind = [token.word for token in tokens[last.stop : last.stop + 4] if token.kind == "word"]
+    sums = behind[-2:] in (["in", "all"], ["in", "total"]) or behind[-1:] in (["altogether"], ["total"])
+    summed = sums and token_at(tokens, last.first - 1).text == ","
+    return _single(labelled) or (last if summed else None)
+
+
+def _main(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    return _single([mention for mention in claims if not mention.aside])
+
+
+def _needed(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """She needs 18 eggs to make 6 cakes."""
+    if len(claims) != 2:
+        return None
+    needed, purpose = claims
+    between = [token.word for token in statement.tokens[needed.stop : purpose.first]]
+    before = {token.word for token in statement.tokens[max(0, needed.first - 3) : needed.first]}
+    return needed if "to" in between and not before.isdisjoint(say.REQUIRES) else None
+
+
+def _object(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """What a number of things costs, makes or gets: "16 glasses cost her $64"."""
+    tokens, last = statement.tokens, claims[-1]
+    verbs_before = range(max(claims[-2].stop, last.first - 3), last.first)
+    verb = next((at for at in verbs_before if tokens[at].word in STATES), None)
+    if verb is None or any(token.word in PLACED_BY for token in tokens[verb - 1 : last.first]):
+        return None
+    between = tokens[claims[-2].stop : verb]
+    return None if any(t.kind == "stop" or t.word in ("and", "or", "but") for t in between) else last
+
+
+def _last(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """The new number that a sentence ends in: no second one of two, none that it takes for known."""
+    *_, other, last = statement.counted
+    between = statement.tokens[other.stop : last.first]
+    begin = max((at + 1 for at, token in enumerate(between) if token.kind == "stop"), default=0)
+    joined = any(token.word in _SECOND for token in between[begin:])
+    before = [*words_before(statement.tokens, last.first, 2), "", ""]
+    known = before[0] in _DEFINITE or before[1] == "to"  # for 3 hours to cover 210 miles
+    return None if joined or known or last is not claims[-1] else last
+
+
+def _restated(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """2 hours and 30 minutes, that is 2.5 hours."""
+    start, end = statement.tokens[0].start, statement.tokens[-1].end
+    start = max((token.end for token in statement.tokens if token.kind == "equals"), default=start)
+    last = max((match.end() for match in say.RESTATES.finditer(text, start, end)), default=-1)
+    if last < 0:
+        return None
+    said = next((mention for mention in claims if mention.quantity.start >= last), None)
+    compares = said is not None and token_at(statement.tokens, said.stop).word in say.LESSER | {"times"}
+    return None if compares else said
+
+
+def _single(mentions: list[Mention]) -> Mention | None:
+    if not mentions or len({mention.quantity.readings for mention in mentions}) > 1:
+        return None
+    return mentions[-1]
+
+
+_RULES = (
+    _after_contrast,
+    _restated,
+    _before_reason,
+    _main_clause,
+    _result,
+    _behind_colon,
+    _total,
+    _reached,
+    _kept,
+    _only_currency,
+    _head,
+    _needed,
+    _main,
+    _predicate,
+    _object,
+    _last,
+)

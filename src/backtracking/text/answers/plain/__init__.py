@@ -1,0 +1,1 @@
+"""Whether a number is stated plainly: a closed world of words that may stand around it."""

@@ -1,0 +1,299 @@
+"""Numbers told in a sentence of any words: how many things there are, or what was worked out just before.
+
+Such a sentence is open: a word that is not known names a person, a thing or what is done. Only words that
+make a reserve of what they stand beside, and verbs whose object need not be so, leave the number ungraded.
+"""
+
+from collections.abc import Collection, Sequence
+
+from backtracking.text.answers.plain import verbs
+from backtracking.text.answers.plain import words as plain
+from backtracking.text.answers.plain.leads import all_known, only_leads_on, tells_by_itself
+from backtracking.text.answers.plain.things import (
+    is_counted,
+    is_figure,
+    is_plural,
+    is_superlative,
+    names_only_things,
+)
+from backtracking.text.numbers.lexer import Token, token_at
+from backtracking.text.numbers.lexicon import NUMBER_WORDS, UNITS
+
+_NEXT_TO_UNIT = 3
+_PLACING = plain.PLACED_BY | plain.PARTICLES
+_JOINING = plain.CONCLUDES | {"and", "then", "if"}
+_SAYS_WHAT_IT_IS = plain.COPULAS | plain.ANSWERS | {"solution"}
+_BEFORE_NOUN = plain.DEFINITE | {"a", "an"}
+_WHEN = frozenset(("before", "after", "once", "when", "while"))
+_UNREADABLE = frozenset(
+    ("open", "equals", "bound", "about", "unequal", "power", "raised", "root", "command", "times", "over")
+)
+
+
+def tells(tokens: Sequence[Token], first: int, stop: int, *, counts: bool, confirmed: bool) -> bool:
+    """Whether a sentence tells the number at some of its tokens in words that make no reserve.
+
+    One that confirms a calculation may be built in any way; else a verb leads to the number of things.
+    """
+    head, tail = tokens[:first], tokens[stop:]
+    if token_at(head, first - 1).kind == "open" or any(token.kind in _UNREADABLE for token in tail):
+        return False
+    *leads, main = _clauses(head)
+    labelled = bool(main and leads) and _is_answer_label(leads[0])
+    leads = leads[labelled:]
+    behind, near = _clauses(tail), _clauses(_without_circumstance(tail))
+    plainly = tells_by_itself(head, first) and not _is_scaled(near[0])
+    sober = plainly and is_sober(main) and all(map(is_sober, near))
+    if not sober or not all(_is_lead(lead, confirmed=confirmed) for lead in leads):
+        return False
+    if confirmed:
+        return not _is_altered(main)
+    shared = bool(leads) and any(map(is_figure, leads[-1])) and _does(behind[0])  # of the 20, 7 were sold
+    told = counts or shared or (not behind[0] and not labelled and _is_about_certain(main))
+    return told and len(behind) == 1 and _leads_to(main, behind[0])
+
+
+def _behind_name(words: Sequence[Token], at: int) -> int:
+    """The first word that begins with a small letter."""
+    return next((k for k in range(at, len(words)) if not words[k].text[:1].isupper()), len(words))
+
+
+def _is_about_certain(words: Sequence[Token]) -> bool:
+    """Whether it is told what certain persons or things do, or come to, so that the things need no name.
+
+    Not what they are: "the next candidate is 18".
+    """
+    said = {token.word for token in words}
+    return _has_certain_subject(words) and said.isdisjoint(_SAYS_WHAT_IT_IS)
+
+
+def _is_answer_label(words: Sequence[Token]) -> bool:
+    """The final answer: Ann earned 18."""
+    return token_at(words, len(words) - 1).word in plain.ANSWERS and all_known(words, plain.HEAD)
+
+
+def _clauses(tokens: Sequence[Token]) -> list[list[Token]]:
+    """The words and numbers between commas, colons and dashes."""
+    clauses: list[list[Token]] = [[]]
+    for token in tokens:
+        if token.text in (",", ";", ":", "\n") or (token.kind == "dash" and token.spaced):
+            clauses.append([])
+        elif token.kind == "word" or is_figure(token):
+            clauses[-1].append(token)
+    return clauses
+
+
+def _without_circumstance(tail: Sequence[Token]) -> Sequence[Token]:
+    """What stands before a clause that tells when: "18 rooms | before she runs out of paint"."""
+    return next((tail[:at] for at in range(1, len(tail)) if _tells_when(tail, at)), tail)
+
+
+def _tells_when(tail: Sequence[Token], at: int) -> bool:
+    following = token_at(tail, at + 1)
+    certain = following.word in plain.CERTAIN or following.word == "all" or following.text[:1].isupper()
+    return tail[at].word in _WHEN and certain and token_at(tail, at + 2).kind == "word"
+
+
+def _is_lead(words: Sequence[Token], *, confirmed: bool) -> bool:
+    """Whether a clause may stand before the one with the number: if each of them has 3; after the storm."""
+    if only_leads_on(words) or all(token.word in plain.ORDERS for token in words):
+        return True
+    first, second = words[0].word, token_at(words, 1).word
+    if (
+        (len(words) == 1 and first in plain.DAYS)
+        or first == "regardless"
+        or (first, second) == ("no", "matter")
+    ):
+        return True
+    opens = first in plain.SETTINGS or first in plain.LEADING_CLAUSES
+    certain = any(t.word in plain.CERTAIN or is_figure(t) or is_plural(t.word) for t in words)
+    undone = first == "with" and words[-1].word.endswith("ed")  # with the sign flipped
+    if _has_certain_subject(words) and is_sober(words):
+        return True
+    return (confirmed or (opens and certain and not undone)) and is_sober(words[first == "if" :], wishes=True)
+
+
+def _has_certain_subject(words: Sequence[Token]) -> bool:
+    """Whether a clause is about certain persons or things: she has; the robe needs; Ann paid."""
+    begin = next((at for at, token in enumerate(words) if token.word not in _JOINING), len(words))
+    subject = token_at(words, begin)
+    named = subject.text[:1].isupper() and _is_verb(token_at(words, _behind_name(words, begin)))
+    return named or subject.word in plain.CERTAIN or subject.word.endswith("'s")
+
+
+def _leads_to(words: Sequence[Token], behind: Sequence[Token]) -> bool:
+    """Whether a verb leads to the number of things, or they begin the clause and do something."""
+    at = _last_but(words, len(words) - 1, plain.ADVERBS | NUMBER_WORDS)
+    last, before = token_at(words, at), token_at(words, at - 1)
+    if at < 0 or last.word == "that" or (at < 2 and last.word in ("remaining", "other", "rest")):
+        return _act(behind)
+    if _is_verb(last) or last.word == "missing":
+        return True
+    if last.word in _PLACING:
+        return last.word not in ("down", "aside") and _is_governed(words, at)
+    if last.word in verbs.STATING:  # ends up paying; not "has skimming"
+        return not _is_verb(before) or _is_verb(token_at(words, at - 2))
+    return _is_unknown_verb(words, at, behind)
+
+
+def _is_governed(words: Sequence[Token], at: int) -> bool:
+    """Responds to; comes in at; not "in contrast to", "topping out at"."""
+    at = _last_but(words, at, _PLACING)
+    governor = token_at(words, at).word
+    named = governor in plain.CONNECTS or (governor.endswith("ing") and not _is_named(words, at))
+    return (
+        at >= 0
+        and words[at].kind == "word"
+        and not named
+        and token_at(words, at - 1).word not in plain.PLACED_BY
+    )
+
+
+def _is_unknown_verb(words: Sequence[Token], at: int, behind: Sequence[Token]) -> bool:
+    """The fields yield 18 pounds; pulls in 18 minutes early; not "pays theoretical", "has on the side"."""
+    word = words[at].word
+    if at == 0 or word in plain.CONNECTS or word == "number" or word.endswith(("'s", "ing", "fold")):
+        return False
+    if _is_altered(words):
+        return False
+    verb = max((k for k in range(at) if _is_verb(words[k])), default=-1)
+    if verb >= 0 and any(token.word in plain.PLACED_BY for token in words[verb:at]):
+        dimension = UNITS.get(token_at(behind, 0).word, ("", 0))[0]
+        return dimension in ("time", "age") and token_at(behind, 1).word in plain.APART
+    return True
+
+
+def _is_altered(words: Sequence[Token]) -> bool:
+    """Whether an unknown word stands between a verb and its number: pays theoretical."""
+    at = _last_but(words, len(words) - 1, plain.ADVERBS | NUMBER_WORDS)
+    known = at < 0 or _is_verb(words[at]) or words[at].word in _PLACING | verbs.STATING | plain.CONNECTS
+    return not known and _is_verb(token_at(words, at - 1)) and not _is_named(words, at - 1)
+
+
+def _is_named(words: Sequence[Token], at: int) -> bool:
+    """The store: a noun, though it looks like a verb."""
+    return token_at(words, at - 1).word in _BEFORE_NOUN
+
+
+def _is_verb(token: Token) -> bool:
+    return token.word in plain.COPULAS or token.word in verbs.STATES
+
+
+def _last_but(words: Sequence[Token], at: int, skipped: Collection[str]) -> int:
+    """The last place up to one that holds none of some words."""
+    while at >= 0 and words[at].word in skipped:
+        at -= 1
+    return at
+
+
+def _act(behind: Sequence[Token]) -> bool:
+    """18 trees were standing; not "18 counts Tom twice", "18 stamps gets us nowhere"."""
+    if _does(behind):
+        return True
+    named = next((k for k in range(len(behind)) if _names_things_here(behind, k)), len(behind))
+    verb = token_at(behind, named + 1)
+    singular = verb.word in verbs.STATES and verb.word.endswith("s") and verb.word not in ("has", "does")
+    return named < _NEXT_TO_UNIT and verb.kind == "word" and not singular
+
+
+def _does(behind: Sequence[Token]) -> bool:
+    """7 were sold, 7 of them stayed; not "18 counts Tom twice"."""
+    if token_at(behind, 0).word == "of" and token_at(behind, 1).word in plain.DEFINITE:
+        return any(map(_is_verb, behind[2:5]))  # 40% of the flour goes into the loaf
+    them = [token.word for token in behind[:2]] == ["of", "them"]
+    verb = token_at(behind, 2 * them).word
+    return (_is_verb(token_at(behind, 2 * them)) or verb in plain.HAPPENS) and not verb.endswith("s")
+
+
+def _names_things_here(words: Sequence[Token], at: int) -> bool:
+    """18 clips were sold: what is counted, though it looks like a verb."""
+    done = token_at(words, at + 1).word in plain.COPULAS and is_counted(words[at])
+    return done or names_only_things(words[at])
+
+
+def _is_scaled(behind: Sequence[Token]) -> bool:
+    """Whether some word behind a number makes another one of it."""
+    return any(_scales(behind, at) for at in range(len(behind)))
+
+
+def _scales(behind: Sequence[Token], at: int) -> bool:
+    """18 logs; 18 lamps times ten, over 3, and growing; 18 lamps out of thin air; 18 than expected."""
+    word, following = behind[at].word, token_at(behind, at + 1)
+    certain = token_at(behind, at + 2).word in plain.CERTAIN  # out of the bag, times over the summer
+    if at < _NEXT_TO_UNIT and (
+        word in plain.SCALES_BEHIND - plain.SETS or (word, following.word, certain) == ("out", "of", False)
+    ):
+        return True
+    if word in ("over", "short"):
+        return following.word != "the" and any(map(is_figure, behind[at + 1 :]))
+    if word == "before":
+        told = UNITS.get(behind[0].word, ("", 0))[0] in ("time", "age")
+        return not told and following.word not in plain.TIMES | plain.DAYS
+    return {
+        "times": is_figure(following) or (following.word == "over" and not certain),
+        "than": following.word in ("is", "expected", "needed"),
+        "and": following.word.endswith("ing")
+        or (following.word in verbs.STATES and any(map(is_figure, behind[at:]))),
+        "should": True,
+    }.get(word, False)
+
+
+def is_sober(words: Sequence[Token], *, wishes: bool = False) -> bool:
+    """Whether no word of a clause, known or not, can make a reserve of it, wishes aside where they may be."""
+    return not any(
+        _makes_reserve(words, at) or (words[at].word in verbs.UNREAL and not wishes)
+        for at in range(len(words))
+    )
+
+
+def _makes_reserve(words: Sequence[Token], at: int) -> bool:
+    word, before = words[at].word, token_at(words, at - 1).word
+    if (word == "missing" and before in plain.COPULAS) or (word == "wait" and before in ("a", "the", "to")):
+        return False
+    if _tells_apart(words, at):
+        return False
+    if word in plain.RESERVING or word in plain.VIEWS or words[at].text == "may" or word.endswith("n't"):
+        return True
+    if word == "save" and before in ("all", "everything", "everyone"):
+        return True
+    return is_superlative(word) or _is_unknown_adverb(words, at) or _may_be_idiom(words, at)
+
+
+def _tells_apart(words: Sequence[Token], at: int) -> bool:
+    """No and not and or, where they tell things apart: with no letter, did not eat, either red or blue."""
+    word, before, following = words[at].word, token_at(words, at - 1).word, token_at(words, at + 1).word
+    if word == "no":
+        return before in ("with", "have", "has", "had")
+    if word == "not":
+        return (before in ("did", "do", "does") and following in verbs.BASES) or following.endswith("ed")
+    return word == "or" and any(token.word in ("either", "any") for token in words[:at])
+
+
+def _is_unknown_adverb(words: Sequence[Token], at: int) -> bool:
+    """Reportedly; not "Kelly paid", "is fully downloaded"."""
+    word, following = words[at].word, token_at(words, at + 1).word
+    named = words[at].text[:1].isupper() and (at > 0 or following in verbs.STATES)
+    if not word.endswith("ly") or named or (at and following.endswith("ed")):
+        return False
+    known = (plain.ADVERBS, plain.TAIL, plain.NO_ADVERBS, verbs.STATES, plain.QUANTITIES)
+    return not any(word in table for table in known)
+
+
+def _may_be_idiom(words: Sequence[Token], at: int) -> bool:
+    """In jest; on a whim; by Ann's lights; not "in a whole day", "in red paint", "of colour"."""
+    word, following = words[at].word, token_at(words, at + 1)
+    if word not in plain.PLACED_BY or word in ("of", "to", "per") or following.kind != "word":
+        return False
+    if following.word in ("a", "an"):
+        return plain.TIMES.isdisjoint(token.word for token in words[at + 2 : at + 4])
+    if following.word.endswith("'s"):
+        return word in ("by", "in") and token_at(words, at + 2).word not in plain.TIMES | plain.PLACES
+    if following.word == "what":
+        return True
+    known = (plain.QUANTITIES, plain.PLACES, plain.PREDICATES, verbs.STATING, plain.TIMES)
+    names = (
+        is_counted(following)
+        or following.word.endswith(("ing", "ment"))
+        or any(following.word in table for table in known)
+    )
+    return token_at(words, at + 2).kind == "none" and not names

@@ -1,0 +1,1 @@
+"""Numbers, amounts and units as people and models write them."""
