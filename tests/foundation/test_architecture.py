@@ -16,7 +16,7 @@ CHAPTERS = {
     "What is counted": [{"measurements"}, {"artifacts"}],
     "What is tried on the model": [{"mechanism"}, {"sweeps"}],
     "What is concluded and shown": [{"claims"}, {"figures"}, {"explore", "reports"}, {"doors"}],
-    "What drives it all": [{"stages"}, {"calibration"}, {"api"}, {"cli"}],
+    "What drives it all": [{"stages"}, {"calibration"}, {"api"}, {"cli"}, {"__main__"}],
 }
 """The rooms in the order in which they are read, from the bottom up: a room imports from those before it."""
 ROOMS = [rooms for chapter in CHAPTERS.values() for rooms in chapter]

@@ -9,6 +9,7 @@ import pytest
 
 from backtracking.run.meta import RunMeta
 from backtracking.run.paths import RunPaths
+from tests.foundation.command import CommandLine
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """prompting:
@@ -87,3 +88,13 @@ def test_tab_loads_no_model_library(runs):
         "from backtracking.cli import main; main()"
     )
     assert offered(runs, "status", "--run-id", "be", code=code) == ["beta"]
+
+
+def test_the_package_is_the_command(capsys, monkeypatch):
+    cli = CommandLine(capsys, monkeypatch)
+    for words in (["grade", "She makes $18 a day.", "--gold", "18"], ["grade", "18", "--gold", "abc"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "backtracking", *words], check=False, capture_output=True, text=True
+        )
+        typed = cli(*words)
+        assert (done.returncode, done.stdout, done.stderr) == (typed.code, typed.out, typed.err)

@@ -127,6 +127,14 @@ def test_an_answer_value_is_enough(tmp_path):
     assert (problem.answer, problem.answer_value) == ("#### 1250", "1250")
 
 
+@pytest.mark.parametrize(("given", "kept"), [("1,250", "1250"), ("12,5", "12,5"), ("{1,2}", "{1,2}")])
+def test_only_commas_between_thousands_go(tmp_path, given, kept):
+    path = tmp_path / "data.jsonl"
+    rows = [{"question": "How many?", "answer_value": given}, {"question": "And?", "answer": f"#### {given}"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [problem.answer_value for problem in load_problems(DatasetConfig(path=str(path)))] == [kept] * 2
+
+
 def renamed(folder, kind):
     """The same rows under a dataset's own names, saved in a format."""
     others = [{"problem": row["question"], "solution": row["answer"]} for row in ROWS]

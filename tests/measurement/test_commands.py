@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from fractions import Fraction
 from io import StringIO
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 import backtracking
 from backtracking.config.schema import ModelConfig
+from backtracking.errors import UserError
 from backtracking.model.loading import load_tokenizer
 from backtracking.organism.task import tiny_problems
 from backtracking.organism.traces import FINAL, TRIGGER, write_trace
@@ -241,6 +243,63 @@ def test_a_text_of_ones_own_is_graded_in_one_line(cli, monkeypatch, text, verdic
         assert text[found.answer.start : found.answer.end] == shown
     monkeypatch.setattr("sys.stdin", StringIO(text))
     assert cli("grade", "-", "--gold", "18").out == outcome.out
+
+
+@pytest.mark.parametrize(
+    ("gold", "why"),
+    [
+        ("abc", "neither a number nor a formula"),
+        ("1,5", "different numbers in different places"),
+        ("1.200,50", "different numbers in different places"),
+        ("", "it is empty"),
+        (float("nan"), "neither a number nor a formula"),
+        (float("inf"), "neither a number nor a formula"),
+        (None, "neither a number nor a formula"),
+    ],
+)
+def test_a_gold_answer_that_cannot_be_read_is_a_mistake(cli, gold, why):
+    with pytest.raises(UserError) as caught:
+        backtracking.judge_answer("She makes $18 a day.", gold)
+    assert why in caught.value.why
+    if isinstance(gold, str):
+        assert_one_clear_message(cli("grade", "She makes $18 a day.", "--gold", gold), repr(gold), why)
+
+
+@pytest.mark.parametrize(
+    ("text", "gold"),
+    [
+        ("\\boxed{18}", 18),
+        ("1.50 dollars", Fraction(3, 2)),
+        ("\\boxed{1,250}", "1,250"),
+        ("\\boxed{\\{1,2\\}}", "\\{1,2\\}"),
+        ("\\boxed{1, 2}", "1, 2"),
+        ("\\boxed{2\\pi}", "2\\pi"),
+        ("\\boxed{2xy}", "2xy"),
+        ("\\boxed{B}", "B"),
+    ],
+)
+def test_numbers_lists_and_formulas_are_gold_answers(text, gold):
+    assert backtracking.judge_answer(text, gold).verdict == "right"
+
+
+@pytest.mark.parametrize("given", [5, None, b"18"])
+def test_what_is_no_text_is_a_mistake(given):
+    with pytest.raises(UserError, match="no text but"):
+        backtracking.judge_answer(given, 18)
+
+
+def test_a_pattern_that_is_none_is_a_mistake():
+    with pytest.raises(UserError, match="not a regular expression"):
+        backtracking.judge_answer("18", 18, answer_regex="(")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_path"),
+    [("nofile.txt", True), ("out/traces.jsonl", True), ("./answer", True), ("~/answer", True)]
+    + [(text, False) for text in ("18.", "1/2", "Final: 18.", "\\frac{a}{b.c}", "18.5", "It is 18.Wait")],
+)
+def test_a_text_that_looks_like_a_path_is_told_to_be_a_text(cli, text, is_path):
+    assert ("is graded as a text" in cli("grade", text, "--gold", "18").err) is is_path
 
 
 def test_labels_from_sheet_to_scores(cli, run):

@@ -415,3 +415,17 @@ def test_labels_that_are_not_in_their_traces_end_in_a_message(cli, tmp_path, no_
     row = {"text": "All is well.", "sentences": [{"text": "Wait, no.", "label": "redo"}]}
     assert cli("import-traces", write_jsonl(tmp_path / "odd.jsonl", [row]), "-q").code == 0
     assert_one_clear_message(cli("detection-quality", "--run-id", "odd"), "no labelled sentences")
+
+
+def test_a_gold_answer_that_cannot_be_read_is_told_and_counts_as_none(cli, tmp_path, no_pictures):
+    golds = ("5", "abc", "12,5", "1,005", "Paris", None)
+    rows = [{"id": f"p{k}", "text": "Final: 5", "answer": gold} for k, gold in enumerate(golds)]
+    outcome = cli("import-traces", write_jsonl(tmp_path / "odd.jsonl", rows))
+    assert "3 of 6 traces: no answer can be graded by their gold answer (such as 'abc': it is" in outcome.out
+    assert "1 of 6 traces: no gold answer" in outcome.out
+    table = events("odd")
+    assert table["has_gold"].tolist() == [True, False, False, True, False, False]
+    assert table["is_correct"].isna().tolist() == [False, True, True, False, True, True]
+    assert table["is_correct"].tolist()[0] and not table["is_correct"].tolist()[3]
+    beginning, _, _ = beginning_and_findings("odd")
+    assert "Right answers: 50.0%" in beginning and "of 2 traces with a gold answer" in beginning

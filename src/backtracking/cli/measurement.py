@@ -1,5 +1,6 @@
 """Commands that show what is measured, and how well: prompts, and the detector against hand labels."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 PANEL = "Look closer"
 _AROUND = 60
 """How many characters before and behind an answer are shown."""
+_NAME_OF_FILE = re.compile(
+    r"[^\s\\{}$]*\w\.[A-Za-z][A-Za-z0-9]{1,6}|(?:~|\.{0,2})/[^\s\\{}$]*[A-Za-z][^\s\\{}$]*"
+)
+"""A text that is more likely a path: one word with an ending, or from a folder on."""
 
 
 def register(app: typer.Typer) -> None:
@@ -110,6 +115,12 @@ def grade(
     from backtracking.text.answers import judge_answer
 
     completion = sys.stdin.read() if text == "-" else text
+    if _NAME_OF_FILE.fullmatch(text):
+        say(
+            f"note: {text!r} is graded as a text; to grade what a file holds: "
+            f"backtracking grade - --gold {gold} < {text}",
+            err=True,
+        )
     found = judge_answer(completion, gold, truncated=truncated)
     answer = found.answer
     say(f"{found.verdict}: {'no answer' if answer.text is None else answer.text}, by rule {answer.rule}")

@@ -112,13 +112,21 @@ def _tokenizer(name: str | None) -> object:
 
 def _tell(done: "Imported") -> None:
     from backtracking.claims.wording import counted
+    from backtracking.text.answers.grading import why_unreadable
 
     columns = ", ".join(f"{role} from {name!r}" for role, name in done.columns.items())
     say(f"{counted(done.traces, 'trace')} of {counted(done.problems, 'problem')} ({columns})")
     if done.without_text:
-        say(f"  {done.without_text:,} rows without text were left out")
+        rows = counted(done.without_text, "row")
+        say(f"  {rows} without text {'was' if done.without_text == 1 else 'were'} left out")
     of_all = f"of {counted(done.traces, 'trace')}"
-    if ungraded := done.traces - done.with_gold:
+    if done.with_unreadable_gold:
+        say(
+            f"  WARNING: {done.with_unreadable_gold:,} {of_all}: no answer can be graded by their gold answer"
+            f" (such as {done.unreadable_gold[:40]!r}: {why_unreadable(done.unreadable_gold)}), so it counts"
+            " as none"
+        )
+    if ungraded := done.traces - done.with_gold - done.with_unreadable_gold:
         say(f"  {ungraded:,} {of_all}: no gold answer, so no accuracy")
     if done.without_ending:
         say(

@@ -200,7 +200,7 @@ def _is_missing(value: Any) -> bool:
 def _gold_value(row: Mapping[str, Any], where: str) -> str:
     """The bare value: a column of its own, what follows `####`, or an answer that is but a number."""
     if "answer_value" in row:
-        return str(row["answer_value"]).replace(",", "").strip()
+        return _without_separators(str(row["answer_value"]))
     answer = str(row["answer"]).strip()
     match = _GOLD.search(answer)
     if match is None and not _is_number(answer):
@@ -210,7 +210,12 @@ def _gold_value(row: Mapping[str, Any], where: str) -> str:
             "end each answer with `#### N`, or add an `answer_value` column",
         )
     value = answer if match is None else match.group(1)
-    return value.replace(",", "").replace("$", "").strip()
+    return _without_separators(value.replace("$", ""))
+
+
+def _without_separators(value: str) -> str:
+    """A number without its commas; where they may be something else (12,5), the value as it is."""
+    return (value.replace(",", "") if parse_number(value) is not None else value).strip()
 
 
 def _is_number(answer: str) -> bool:

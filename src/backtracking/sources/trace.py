@@ -133,7 +133,7 @@ def _gold(value: Any) -> str:
     """The gold answer, or what stands behind `####` in a worked solution."""
     if isinstance(value, list | tuple):
         value = value[0] if value else None
-    return clean(value).rpartition("####")[2].replace(",", "").strip()[:1000]
+    return clean(value).rpartition("####")[2].strip()[:1000]
 
 
 def _joined(sentences: Sequence[LabelledSentence]) -> str:

@@ -25,7 +25,7 @@ from backtracking.sources.rows import read_rows
 from backtracking.sources.trace import Columns, Trace, prompt_key
 from backtracking.stages.import_labels import LABEL_COLUMNS, label_rows
 from backtracking.stages.init_run import opened, record_of
-from backtracking.text.answers.grading import grade
+from backtracking.text.answers.grading import grade, why_unreadable
 from backtracking.text.tokenization import decode
 
 
@@ -50,6 +50,9 @@ class Imported:
     without_text: int = 0
     without_tokens: int = 0
     with_gold: int = 0
+    with_unreadable_gold: int = 0
+    unreadable_gold: str = ""
+    """The first gold answer by which nothing can be graded."""
     without_ending: int = 0
     labels: LabelCounts = field(default_factory=LabelCounts)
 
@@ -117,12 +120,13 @@ def _write(paths: RunPaths, traces: Iterator[Trace], asked: Import, done: Import
             key = trace.id if trace.id is not None else _prompt_key(trace, done.traces)
             sample = samples.get(key, 0)
             samples[key] = sample + 1
+            readable = _readable_gold(trace, done)
             if sample == 0:
                 done.problems += 1
-                problem = Problem(id=key, question=trace.prompt, answer=trace.gold, answer_value=trace.gold)
+                problem = Problem(id=key, question=trace.prompt, answer=trace.gold, answer_value=readable)
                 problems.append(problem)
-            gold = golds.setdefault(key, trace.gold)
-            _refuse_another_gold(gold, trace, key)
+            gold = golds.setdefault(key, readable)
+            _refuse_another_gold(gold, readable, trace, key)
             record = _record(key, sample, trace, asked.tokenizer, done)
             rows.append(record)
             done.traces += 1
@@ -135,15 +139,25 @@ def _write(paths: RunPaths, traces: Iterator[Trace], asked: Import, done: Import
     write_indexes(completions)
 
 
-def _refuse_another_gold(gold: str, trace: Trace, key: str) -> None:
+def _readable_gold(trace: Trace, done: Imported) -> str:
+    """The gold answer of a trace; one by which nothing can be graded is none, and counted."""
+    if not trace.gold or not why_unreadable(trace.gold):
+        return trace.gold
+    done.with_unreadable_gold += 1
+    done.unreadable_gold = done.unreadable_gold or trace.gold
+    return ""
+
+
+def _refuse_another_gold(gold: str, readable: str, trace: Trace, key: str) -> None:
     """A problem has one gold answer, by which all of its traces are graded."""
-    if not trace.gold or trace.gold == gold or grade(trace.gold, gold):
+    if not readable or readable == gold or grade(readable, gold):
         return
     told = f"gold answer {gold!r}" if gold else "no gold answer"
     raise UserError(
-        f"problem {key!r} has {told} in one row and {trace.gold!r} in another",
+        f"problem {key!r} has {told} in one row and {readable!r} in another",
         f"its prompt: {trace.prompt[:100]!r}",
-        "all traces of a problem are graded by one gold answer: give its rows the same one, or tell "
+        "all traces of a problem are graded by one gold answer: give its rows the same one, one that is a "
+        "number or a formula, or tell "
         "problems with equal prompts apart by a column of ids (--id)",
     )
 

@@ -12,9 +12,10 @@ from typing import Literal
 
 import regex
 
+from backtracking.errors import UserError
 from backtracking.text.answers.afterthoughts import confirms, lets_stand, replaces, retracts
 from backtracking.text.answers.claims import is_placed_by, meant
-from backtracking.text.answers.grading import grade
+from backtracking.text.answers.grading import grade, why_unreadable
 from backtracking.text.answers.plain.form import is_plain
 from backtracking.text.answers.stances.doubts import DOUBTS
 from backtracking.text.answers.stances.moods import says_unknown
@@ -104,6 +105,15 @@ def judge_answer(
     answer_regex: str | None = None,
 ) -> GradedAnswer:
     """Find the answer of a completion and compare it with the gold one; ungraded where it is unclear."""
+    if not isinstance(completion, str):
+        raise UserError(f"the completion is no text but {type(completion).__name__}")
+    if why := why_unreadable(str(gold)):
+        raise UserError(
+            f"no answer can be graded by the gold answer {str(gold)[:40]!r}",
+            why,
+            "give a number such as 1250, 7.5 or 1/2 (a comma only between thousands), "
+            "a list such as {1, 2}, or a formula in LaTeX",
+        )
     answer = extract_answer(
         completion, think_close=think_close, truncated=truncated, answer_regex=answer_regex
     )
@@ -150,7 +160,10 @@ def _layered(completion: str, think_close: str, truncated: bool) -> Answer:
 
 
 def _by_regex(completion: str, pattern: str) -> Answer:
-    compiled = regex.compile(pattern)
+    try:
+        compiled = regex.compile(pattern)
+    except regex.error as error:
+        raise UserError(f"answer_regex: {pattern!r} is not a regular expression", str(error)) from None
     try:
         matches = deque(compiled.finditer(completion, timeout=_REGEX_SECONDS), maxlen=1)
     except TimeoutError:

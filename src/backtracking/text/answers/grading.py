@@ -28,6 +28,10 @@ _UNSAFE = re.compile(
 )
 _BARE = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
+_WORD = re.compile(r"[^\W\d_]{3,}|\A[^\W\d_]{2,}\Z")
+"""Letters that are words rather than unknowns."""
+_BRACKETED = re.compile(r"\s*(?:\\left\s*)?\\?[\[({].*[\])}]\s*", re.DOTALL)
+"""A pair, a set or an interval, whose comma stands between two numbers."""
 
 
 class _Void:
@@ -50,6 +54,20 @@ def grade(answer: str | None, gold: str) -> bool | None:
     if wanted is not None and _AMBIGUOUS.search(_clean(answer)):
         return None  # 1.200,50 or 12,5 or 3:4 means different things in different places
     return _symbolically_equal(answer, gold, numeric=wanted is not None)
+
+
+@lru_cache(maxsize=65_536)
+def why_unreadable(gold: str) -> str:
+    """Why no answer can be graded by a gold answer; empty where it is a number or a formula."""
+    if parse_number(gold) is not None:
+        return ""
+    text = _clean(gold)
+    if not text:
+        return "it is empty"
+    if _AMBIGUOUS.search(text) and not _BRACKETED.fullmatch(gold):
+        return "it means different numbers in different places"  # 12,5 and 1.200,50 and 3:4
+    is_formula = not _WORD.search(_COMMAND.sub("", text)) and _is_small(text) and bool(_expressions(text))
+    return "" if is_formula else "it is neither a number nor a formula that can be compared"
 
 
 def parse_number(text: str) -> Quantity | None:
@@ -97,7 +115,6 @@ def _symbolically_equal(answer: str, gold: str, *, numeric: bool) -> bool | None
     given_text, wanted_text = _clean(answer), _clean(gold)
     if not (_is_small(given_text) and _is_small(wanted_text)):
         return None
-    logging.getLogger("math_verify").setLevel(logging.ERROR)
     given, wanted = _expressions(given_text), _expressions(wanted_text)
     if not given or not wanted:
         return None
@@ -127,4 +144,5 @@ def _expressions(text: str) -> list[Any]:
     """What math-verify reads from a text, strings that it could not read left out."""
     from math_verify import parse
 
+    logging.getLogger("math_verify").setLevel(logging.ERROR)
     return [part for part in parse(f"${text}$", parsing_timeout=None) if not isinstance(part, str)]

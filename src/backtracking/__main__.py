@@ -1,0 +1,5 @@
+"""`python -m backtracking` is the command `backtracking`."""
+
+from backtracking.cli.main import main
+
+main()
