@@ -28,6 +28,8 @@ def meant(statement: Statement, text: str) -> Mention | None:
         return None
     if _is_unsolved(statement) or _offers_two_values(statement) or _is_changed_afterwards(statement):
         return None
+    if _is_turned_into_money(statement):
+        return None
     chosen: Mention | None = None
     if len({mention.quantity.readings for mention in claims}) == 1:
         chosen = claims[-1]
@@ -90,12 +92,24 @@ def _is_changed_afterwards(statement: Statement) -> bool:
     return before and not say.LOSES.isdisjoint(words_before(tokens, last.first, 3))
 
 
+def _is_turned_into_money(statement: Statement) -> bool:
+    """9 eggs, which is $18: either may be asked for."""
+    if len(statement.counted) != 2 or len(statement.claims) != 2:
+        return False
+    things, money = statement.claims
+    between = [token.word or token.text for token in statement.tokens[things.stop : money.first]]
+    rated = not say.RATES.isdisjoint(between) or things.quantity.percent
+    worth = money.quantity.currency and not things.quantity.currency and not rated and not things.aside
+    return worth and between[-3:-1] == [",", "which"] and between[-1] in ("is", "was")
+
+
 def _is_list_of_unknowns(statement: Statement) -> bool:
     """x = 5, y = 7."""
     letters = set()
     for at, token in enumerate(statement.tokens):
-        previous = token_at(statement.tokens, at - 1)
-        if token.kind == "equals" and previous.kind == "word" and len(previous.text) == 1:
+        farther, previous = token_at(statement.tokens, at - 2), token_at(statement.tokens, at - 1)
+        unit = farther.kind == "number" and previous.text in GLUED_UNITS
+        if token.kind == "equals" and previous.kind == "word" and len(previous.text) == 1 and not unit:
             letters.add(previous.text)
     return len(letters) > 1
 
@@ -137,7 +151,12 @@ def _is_unknown(tokens: Sequence[Token], at: int) -> bool:
 def _result(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
     """What follows the last equals sign, unless the sentence goes on to another number."""
     tokens = enumerate(statement.tokens)
-    equals = [at for at, token in tokens if token.kind == "equals" or token.word in say.EVALUATES]
+    equals = [
+        at
+        for at, token in tokens
+        if (token.kind == "equals" or token.word in say.EVALUATES)
+        and not any(mention.first < at < mention.stop for mention in statement.mentions)
+    ]
     if not equals or equals[-1] < statement.begin:
         return None
     behind = [mention for mention in statement.mentions if mention.first > equals[-1]]
@@ -339,8 +358,29 @@ def _restated(statement: Statement, text: str, claims: list[Mention]) -> Mention
     if last < 0:
         return None
     said = next((mention for mention in claims if mention.quantity.start >= last), None)
-    compares = said is not None and token_at(statement.tokens, said.stop).word in say.LESSER | {"times"}
-    return None if compares else said
+    if said is None or token_at(statement.tokens, said.stop).word in say.LESSER | {"times"}:
+        return None
+    return _related(statement, said) or said
+
+
+def _related(statement: Statement, said: Mention) -> Mention | None:
+    """What a share or a rate is told of: 18 eggs, which is 30% of them; 36 cookies, that is 3 per child."""
+    before = [mention for mention in statement.counted if mention.first < said.first]
+    if any(token.kind == "equals" for token in statement.tokens) or not before or before[-1].quantity.percent:
+        return None
+    behind = [token.word for token in statement.tokens[said.stop : said.stop + 4]]
+    if said.quantity.percent and behind[:1] == ["of"]:
+        before = [mention for mention in before if mention.stance is Stance.CLAIMED and not mention.aside]
+    elif not said.quantity.percent and say.RATES.isdisjoint(behind):
+        return None
+    told = before[0] if len(before) == 1 and before[0].stance is Stance.CLAIMED else None
+    return None if told is None or _is_rate(statement, told, said) else told
+
+
+def _is_rate(statement: Statement, mention: Mention, before: Mention) -> bool:
+    """Whether a number is told for each of something: $5 a day."""
+    between = statement.tokens[mention.stop : before.first]
+    return not say.RATES.isdisjoint(token.word for token in between)
 
 
 def _single(mentions: list[Mention]) -> Mention | None:

@@ -11,19 +11,17 @@ from itertools import pairwise
 
 from backtracking.text.answers.plain.form import is_plain
 from backtracking.text.answers.plain.leads import all_known
-from backtracking.text.answers.plain.things import NEAR
 from backtracking.text.answers.plain.words import HEAD
+from backtracking.text.answers.restatements import with_restatements
 from backtracking.text.answers.stances import words as say
 from backtracking.text.answers.stances.moods import is_unsure, says_unknown, taken_back
 from backtracking.text.answers.stances.stances import Mention, Stance, read_mentions
 from backtracking.text.numbers.lexer import Token, token_at, tokens_of
-from backtracking.text.numbers.lexicon import GLUED_UNITS, word_set
+from backtracking.text.numbers.lexicon import GLUED_UNITS
 from backtracking.text.numbers.quantities import Quantity
 
 _OPERATORS = ("times", "over", "plus", "dash", "apart", "raised")
 _OPERATOR_WORDS = ("times", "plus", "minus", "x", "mod", "divided", "multiplied")
-_DESCRIBES = word_set("than as half twice thrice third thirds quarter quarters once every")
-"""What describes a quantity by another one."""
 _OPERATIONS_BEHIND = ("minus", "mod", "modulo", "divided", "multiplied")
 
 
@@ -78,7 +76,7 @@ def read_statement(text: str, start: int = 0, end: int | None = None, counted_fr
     )
     statement.begin = next((k for k, t in enumerate(statement.tokens) if t.start >= counted_from), 0)
     statement.mentions = _with_expressions(statement.tokens, list(read_mentions(statement.tokens)))
-    statement.mentions = _with_restatements(statement.tokens, statement.mentions)
+    statement.mentions = with_restatements(statement.tokens, statement.mentions)
     denied = [m.quantity for m in statement.mentions if m.stance is Stance.DENIED]
     if denied:
         statement.mentions = [
@@ -145,37 +143,6 @@ def _with_expressions(tokens: Sequence[Token], mentions: list[Mention]) -> list[
         replace(m, stance=Stance.PART) if place in parts and m.stance is Stance.CLAIMED else m
         for place, m in enumerate(mentions)
     ]
-
-
-def _with_restatements(tokens: Sequence[Token], mentions: list[Mention]) -> list[Mention]:
-    """The same, where "or" offers no other number: 2.5, or 5/2; 6 times 7, or 42."""
-    said = [
-        replace(m, stance=Stance.CLAIMED)
-        if m.stance is Stance.HEDGED and _values_description(tokens, m.first)
-        else m
-        for m in mentions
-    ]
-    for place, (one, other) in enumerate(pairwise(mentions)):
-        between = tokens[one.stop : other.first]
-        if not 1 <= len(between) <= 4 or between[-1].word != "or":
-            continue
-        same = one.quantity.readings[:1] == other.quantity.readings[:1] != ()
-        for at in (place, place + 1) if same else ():
-            if said[at].stance is Stance.HEDGED:
-                said[at] = replace(said[at], stance=Stance.CLAIMED)
-        worked = one.stance is Stance.PART or (place and said[place - 1].stance is Stance.PART)
-        if worked and between[0].text == "," and other.stance is Stance.HEDGED:
-            said[place + 1] = replace(other, stance=Stance.CLAIMED)
-    return said
-
-
-def _values_description(tokens: Sequence[Token], at: int) -> bool:
-    """Whether "or" tells the value of what was described: "3 inches taller than Ann, or 18 inches"."""
-    if token_at(tokens, at - 1).word != "or" or token_at(tokens, at - 2).text != ",":
-        return False
-    clause = tokens[max(0, at - 2 - NEAR) : at - 2]
-    begin = max((k + 1 for k, token in enumerate(clause) if token.kind == "stop"), default=0)
-    return any(token.word in _DESCRIBES or token.kind == "percent" for token in clause[begin:])
 
 
 def _is_joined(tokens: Sequence[Token], one: Mention, other: Mention) -> bool:

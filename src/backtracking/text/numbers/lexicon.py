@@ -118,13 +118,22 @@ for _dimension, _sizes in {
         "centimeter centimeters centimetre centimetres cm": 10,
         "millimeter millimeters millimetre millimetres mm": 1,
     },
-    "mass": {"kilogram kilograms kg": 1_000, "gram grams g": 1},
+    "mass": {
+        "tonne tonnes": 1_000_000_000,
+        "kilogram kilograms kg": 1_000_000,
+        "gram grams g": 1_000,
+        "milligram milligrams mg": 1,
+    },
+    "metric volume": {"liter liters litre litres l": 1_000, "milliliter milliliters millilitre ml": 1},
+    "volume": {"gallon gallons": 16, "quart quarts": 4, "pint pints": 2, "cup cups": 1},
     "weight": {"lb lbs": 16, "ounce ounces oz": 1},
     "number": {"dozen dozens": 12},
 }.items():
     for _names, _size in _sizes.items():
         for _name in _names.split():
             UNITS[_name] = (_dimension, Fraction(_size))
+WEIGHTS = dict.fromkeys(("pound", "pounds"), (("weight", Fraction(16)),))
+"""What else a unit may measure."""
 
 MAJOR_MONEY = word_set(
     "dollar dollars buck bucks usd euro euros eur gbp rupee rupees yen yuan pesos peso francs franc cad aud"

@@ -313,7 +313,7 @@ def _behind_remark(tail: Sequence[Token], at: int) -> int | None:
     """What stands behind a comma or a dash: another name of the value, what it is not, why it is so."""
     following, rest = token_at(tail, at + 1), tail[at + 2 :]
     figures = any(map(is_figure, tail[at:]))
-    if following.word == "which":
+    if following.word == "which" or (following.word == "that" and token_at(rest, 0).word == "is"):
         return len(tail) if _identifies(rest) else None
     if following.word == "of" and token_at(rest, 0).word in ("which", "whom"):
         return len(tail)

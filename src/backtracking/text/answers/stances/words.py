@@ -145,6 +145,8 @@ PLACED = word_set("after before beyond past behind above below between under ove
 SUBORDINATORS = word_set("after before because since when while by")
 YIELDS = word_set("is are gives makes yields leaves totals was costs becomes takes took cost lasts weighs")
 EVALUATES = word_set("equals equal")
+RATES = word_set("a an per each every apiece")
+"""Behind a number and its unit they say for what it is told: 3 per child, $5 an hour."""
 RESTATES = re.compile(
     r"\bi\.e\.|\b(?:that is|namely|in other words|rounds? (?:\w+ )?to|rounded to|yielding"
     r"|which (?:is|means|makes|gives|leaves|equals|comes to|amounts to)|resulting in|bringing the \w+ to"
