@@ -91,6 +91,23 @@ _LETS_STAND = re.compile(
 _CONFIRMS = re.compile(
     r"(?:and |so )?(?:this|that|it|which) (?:also )?(?:matches|confirms|agrees|checks out|fits)\b"
 )
+_ASKED_FOR = re.compile(
+    r"(?:and |so )?(?:that|this|it|which)(?:'s| is) (?:exactly |precisely |just )?(?:what|the \w+(?: that)?)"
+    r" (?:the|this|our) (?:question|problem|exercise|puzzle|task) (?:asks|asked|wants|wanted|is asking)"
+    r"(?: for| about| us to find| to find)?$"
+)
+"""That's the total the question wants."""
+_NOT_ASKED = re.compile(
+    r"(?:the \w+|\w+) (?:isn't|wasn't|aren't|weren't|(?:is|was|are|were) not) (?:asked(?: for| about)?|needed"
+    r"|required|relevant)(?: here)?$"
+)
+"""The area wasn't asked for."""
+_OPENS = re.compile(r"\s*\(")
+_CLOSES = re.compile(r"\)[*_]*\s*(?:\n|\Z)")
+_NAMES_IT = re.compile(
+    r"(?:and |so )*(?:that|this|it|which)(?:'s| is) (?:what|the \w+|all|how (?:much|many|long|far|old))\b"
+)
+"""That's what Lena spends; that is the amount Clara owes."""
 _UNSURE = re.compile(r"\b(?:should|could|may|might|need|ought|not|never|twice|instead)\b|n't\b")
 _OFFERS = re.compile(
     r"(?:please )?(?:let me know|feel free|would you like|do you want|shall i)\b"
@@ -110,6 +127,7 @@ _HEADINGS = frozenset(
 )
 _SPEAKERS = frozenset(("i", "we", "this", "that", "it", "these", "those", "which"))
 _NARROWS = frozenset(("not", "half", "only", "per", "before", "without", "last"))
+_AT_THE_START = frozenset(("start", "starts", "started", "begin", "began", "had", "originally", "initially"))
 _REFERS = frozenset(
     (
         "it",
@@ -133,7 +151,11 @@ _CLOSERS = plain.phrases(
     answer; solution; explanation; end; the end; that's all; that's that; hope this helps; hope that
     helps; exactly; of course; and done; all done; we're done; i'm done; i am sure; i'm sure; no doubt;
     enjoy; voila; congratulations; well done; okay; ok; no eggs left; verified; checked; confirmed;
-    hence proved; as required; as desired; nothing else fits; nothing else works"""
+    hence proved; as required; as desired; nothing else fits; nothing else works;
+    there you go; there you have it; there we go; there we have it; full stop; case closed; end of story;
+    and that's that; that's my answer; that's my final answer; that is my answer; that is my final answer;
+    that's the answer; that's the final answer; that is the answer; that is the final answer; voilà;
+    no more no less; no more and no less; hooray; phew; simple as that"""
 )
 
 
@@ -153,7 +175,18 @@ def retracts(text: str, start: int, stop: int) -> bool:
 def confirms(text: str, start: int, stop: int) -> bool:
     """Whether a sentence says that the answer before it matches: "this matches the 7 boxes"."""
     small = text[start:stop].lower().replace("’", "'").strip()
-    return _CONFIRMS.match(small) is not None and not DOUBTS.search(small) and not _UNSURE.search(small)
+    if DOUBTS.search(small) or _UNSURE.search(small):
+        return False
+    return _CONFIRMS.match(small) is not None or (_names_it(small) and not _HAS_NUMBER.search(small))
+
+
+def is_in_brackets(text: str, start: int, stop: int) -> bool:
+    """Whether a sentence stands in brackets and takes nothing back: "(Flights 320, hotel 180.)"."""
+    if not _OPENS.match(text, start, stop) or not _CLOSES.match(text, text.find(")", start)):
+        return False
+    small = text[start:stop].lower().replace("’", "'").strip(" (.!\n\t")
+    spoils = DOUBTS.search(small) or _TAKES_BACK.search(small) or _RECONSIDERS.match(small)
+    return not spoils and _makes_no_reserve(_WORD.findall(small)) and not _OPERATES.match(small)
 
 
 def lets_stand(sentence: str, *, broken_off: bool = False) -> bool:
@@ -162,6 +195,8 @@ def lets_stand(sentence: str, *, broken_off: bool = False) -> bool:
     words = _WORD.findall(small)
     if not words or "\\" in small or " ".join(words) in _CLOSERS:
         return not DOUBTS.search(small)
+    if _ASKED_FOR.match(small) or _NOT_ASKED.match(small):
+        return True
     if DOUBTS.search(small) or _TAKES_BACK.search(small) or _OPERATES.match(small):
         return _OFFERS.match(small) is not None
     return _is_known_kind(small, words) or (broken_off and len(words) >= _FRAGMENT) or _is_about_things(words)
@@ -175,8 +210,21 @@ def _is_known_kind(small: str, words: list[str]) -> bool:
         return _SURE.search(small) is not None and _UNSURE.search(small) is None
     if not _POINTS_BACK.match(small):
         return False
+    if _names_it(small):
+        return True
     explains = _NARROWS.isdisjoint(words) and words[1:2] != [] and words[1] in _STATES_IT
     return _LETS_STAND.search(small) is not None or (explains and all(map(_is_said, words)))
+
+
+def _names_it(small: str) -> bool:
+    words = _WORD.findall(small)
+    named = _NAMES_IT.match(small) is not None
+    return named and _makes_no_reserve(words) and _AT_THE_START.isdisjoint(words)
+
+
+def _makes_no_reserve(words: list[str]) -> bool:
+    reserves = (_NARROWS, plain.RESERVING, plain.VIEWS, verbs.UNREAL)
+    return all(table.isdisjoint(words) for table in reserves) and not any(w.endswith("n't") for w in words)
 
 
 def _is_about_things(words: list[str]) -> bool:

@@ -166,9 +166,11 @@ def _result(statement: Statement, text: str, claims: list[Mention]) -> Mention |
 
 
 def _goes_on_to(tokens: Sequence[Token], result: Mention, other: Mention) -> bool:
-    """2 × 9 = $18 in the morning and $4 in the evening; 120 km, and back again makes 240 km."""
+    """2 × 9 = $18 in the morning and $4 in the evening; 1 mile = 1.6 km, the trail is 3.2 km long."""
     between = tokens[result.stop : other.first]
-    joined = any(token.word == "and" for token in between)
+    said = bool(between) and between[-1].word in ("is", "are", "was", "were")
+    clause = any(t.text == "," and between[at + 1].word in _DEFINITE for at, t in enumerate(between[:-1]))
+    joined = any(token.word == "and" for token in between) or (said and clause)
     alike = result.quantity.currency == other.quantity.currency
     same = result.quantity.readings == other.quantity.readings
     return other.first > result.first and joined and alike and not same and not other.aside
@@ -287,7 +289,7 @@ def _reached(statement: Statement, text: str, claims: list[Mention]) -> Mention 
             m
             for m in claims
             if token_at(tokens, m.first - 1).word in say.REACHES
-            and token_at(tokens, m.first - 2).word in ("we", "you", "i")
+            and token_at(tokens, m.first - 2).word in ("we", "you", "i", "and")
         ]
     )
 

@@ -13,7 +13,13 @@ from typing import Literal
 import regex
 
 from backtracking.errors import UserError
-from backtracking.text.answers.afterthoughts import confirms, lets_stand, replaces, retracts
+from backtracking.text.answers.afterthoughts import (
+    confirms,
+    is_in_brackets,
+    lets_stand,
+    replaces,
+    retracts,
+)
 from backtracking.text.answers.claims import is_placed_by, meant
 from backtracking.text.answers.grading import grade, why_unreadable
 from backtracking.text.answers.plain.form import is_plain
@@ -62,6 +68,7 @@ _REMARK = re.compile(
     r" (?:double[- ]?)?(?:check|verify)\b|(?:please )?(?:let me know|feel free)\b)",
     re.IGNORECASE,
 )
+_HAS_NUMBER = re.compile(r"\d")
 _NOT_ANOTHER = re.compile(r"\W*not \W{0,3}\d", re.IGNORECASE)
 """Not 20, since she eats 3."""
 _COMPARES = re.compile(
@@ -320,6 +327,8 @@ def _prose(text: str, zone: int) -> Answer | None:
         if _closes_without_answer(text, start, stop):
             return Answer(None, "denied", start, stop)
         if _REMARK.match(text, start, stop) or confirms(text, start, stop):
+            continue
+        if is_in_brackets(text, start, stop) and _HAS_NUMBER.search(text, zone, start):
             continue
         statement = read_statement(text, start, stop)
         if statement.unknown:

@@ -153,7 +153,8 @@ def _is_joined(tokens: Sequence[Token], one: Mention, other: Mention) -> bool:
         return opened.kind != "open" or not opened.spaced
     if len(between) == 1 and (between[0].word in ("and", "of") or between[0].text == ","):
         if between[0].text == ",":
-            return token_at(tokens, other.stop).word != "of"  # 18, half of 36
+            told_again = one.quantity.readings[:1] == other.quantity.readings[:1]
+            return not told_again and token_at(tokens, other.stop).word != "of"  # 18, half of 36
         return between[0].word != "of" or one.quantity.percent or (one.quantity.value or 0) < 1
     if len(between) > 4 or any(token.kind in ("stop", "equals", "unequal") for token in between):
         return False

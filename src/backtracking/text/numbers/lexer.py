@@ -13,7 +13,7 @@ _TOKEN = re.compile(
         (?:\{{\s?\d{{1,30}}\s?\}}\s?\{{\s?\d{{1,30}}\s?\}}|\d\s?\d(?!\d)|\d\{{\d{{1,30}}\}}|\{{\d{{1,30}}\}}\d))
     |(?P<number>(?<![\d.,])[1-9]\d{{0,2}}(?:{_THIN}\d{{3}})+(?:\.\d{{1,40}})?(?![.,:]?\d|\s?/\s?\d)
         |\d+(?:(?:[.,:]|\{{,\}})\d+)*(?:[eE][-+]?\d{{1,3}}(?!\w))?|(?<![\w.])\.\d+)
-    |(?P<skip>{_SPACE}+|<(?:s|del|strike)>[^<\n]{{1,80}}</(?:s|del|strike)>|</?[A-Za-z][\w:-]{{0,30}}>|<\|[^|<>\n]{{1,30}}\|>
+    |(?P<skip>{_SPACE}+|<<[^<>\n]{{1,120}}>>|<(?:s|del|strike)>[^<\n]{{1,80}}</(?:s|del|strike)>|</?[A-Za-z][\w:-]{{0,30}}>|<\|[^|<>\n]{{1,30}}\|>
         |\^\s?\{{?\s?(?:\\circ\b|°|\\degree\b)\s?\}}?|°|\\circ\b|\\degree\b
         |\\[ ,;:!()\[\]]|\\quad\b|\\qquad\b
         |\\(?:left|right|displaystyle|textstyle|text(?:bf|it|rm|sf|tt|normal|up|md)?|math(?:rm|bf|it|sf|tt|normal)
@@ -40,7 +40,7 @@ _TOKEN = re.compile(
     |(?P<percent>\\?%)
     |(?P<money>\\?[$€£¥₹])
     |(?P<open>[(\[])|(?P<close>[)\]])
-    |(?P<stop>\.{{2,}}|…|\\[lc]?dots\b|[.,;:?!\n])
+    |(?P<stop>\.{{2,}}|…|\\[lc]?dots\b|[.,;:?!\n←])
     |(?P<command>\\[A-Za-z]+|\\[{{}}])
     |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,

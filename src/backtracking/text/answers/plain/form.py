@@ -17,12 +17,19 @@ from backtracking.text.answers.plain.leads import (
     only_leads_on,
     tells_by_itself,
 )
+from backtracking.text.answers.plain.sober import is_sober
 from backtracking.text.answers.plain.subjects import belongs_to_standard, is_quantity, sums_up, takes_number
 from backtracking.text.answers.plain.tails import calculates_on, leaves_it, names_another
 from backtracking.text.answers.plain.tellings import tells
-from backtracking.text.answers.plain.things import is_concrete, is_counted, is_figure
+from backtracking.text.answers.plain.things import (
+    is_concrete,
+    is_counted,
+    is_figure,
+    is_plural,
+    is_superlative,
+)
 from backtracking.text.answers.stances.doubts import DOUBTS, MENDED, RESERVES
-from backtracking.text.numbers.lexer import Token, token_at
+from backtracking.text.numbers.lexer import NOTHING, Token, token_at
 from backtracking.text.numbers.lexicon import NUMBER_WORDS
 
 _JOINS = (
@@ -294,6 +301,14 @@ def _is_task(words: Sequence[Token]) -> bool:
     return token_at(words, at).word in plain.TASKS
 
 
+def _names_amount(words: Sequence[Token]) -> bool:
+    """Age of the oldest sibling; eggs left to sell; sold on Saturday."""
+    first, *more = words or [NOTHING]
+    things = is_plural(first.word) and not first.word.endswith("'s")
+    named = things or first.word in plain.AMOUNTS | plain.DONE
+    return named and is_sober([token for token in more if not is_superlative(token.word)])
+
+
 def _is_label(words: Sequence[Token], *, counts: bool) -> bool:
     """Total cost: 18; apples left: 18; Ann: 18; $9 a week for 2 weeks: 18."""
     if words and words[0].word in plain.LEADING_CLAUSES and words[0].word.endswith("ing"):
@@ -302,6 +317,8 @@ def _is_label(words: Sequence[Token], *, counts: bool) -> bool:
         return True
     if any(words[at].word in plain.REACHES and words[at - 1].word == "to" for at in range(1, len(words))):
         return True  # subtract the cost to find the profit
+    if " ".join(token.word for token in words) in plain.LEADING_IDIOMS or _names_amount(words):
+        return True
     return any(map(is_figure, words)) or all(
         token.word in plain.LABELS
         or token.word in plain.HEAD

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from backtracking.text.answers.plain import verbs
 from backtracking.text.answers.plain import words as plain
 from backtracking.text.answers.plain.phrases import is_circumstance, is_errand, phrase_end
+from backtracking.text.answers.plain.sober import is_sober
 from backtracking.text.answers.plain.things import (
     NEAR,
     is_concrete,
@@ -138,7 +139,7 @@ def _behind_segment(tail: Sequence[Token], at: int) -> int | None:
         return len(tail)
     if token.kind == "open":
         return _behind_bracket(tail, at)
-    if token.kind == "dash" or token.text in (",", ":", ";"):
+    if token.kind == "dash" or token.text in (",", ":", ";", "←"):
         return _behind_remark(tail, at)
     if token.kind in _MATHS or is_figure(token) or token.kind in ("close", "money", "other"):
         return at + 1
@@ -210,7 +211,8 @@ def _goes_on_plainly(tail: Sequence[Token], at: int, end: int) -> bool:
         return done or (bool(phrase) and all(map(_is_said, phrase)))
     if word in ("a", "an", "each", "every", "per"):
         return not any(
-            t.word in plain.SCALES_BEHIND or t.word in NUMBER_WORDS or t.word == "the" for t in phrase
+            t.word in plain.SCALES_BEHIND - plain.SETS or t.word in NUMBER_WORDS or t.word == "the"
+            for t in phrase
         )
     if word == "to":
         return bool(phrase) and phrase[0].word != "be" and is_errand(phrase)
@@ -257,6 +259,20 @@ def _behind_out(tail: Sequence[Token], at: int) -> int | None:
     return end if counted and is_circumstance("out", tail, at + 1, end) else None
 
 
+def _behind_is(tail: Sequence[Token], at: int) -> int | None:
+    """Is what each of them pays; is how long it burns."""
+    if _says_what(tail[at:]):
+        return len(tail)
+    end = phrase_end(tail, at + 1)
+    return max(end, at + 1) if _goes_on_plainly(tail, at, end) else None
+
+
+def _says_what(words: Sequence[Token]) -> bool:
+    asked = token_at(words, 1).word in ("what", "how")
+    past = words[0].word == "is" and any(token.word in ("was", "were") for token in words)
+    return asked and not past and not any(map(is_figure, words)) and is_sober([t for t in words if t.kind == "word"])
+
+
 def _behind_the(tail: Sequence[Token], at: int) -> int | None:
     """18 people attended the concert; 18 guests the costs will be equal."""
     if at == 0 or tail[at - 1].word in plain.HAPPENS:
@@ -276,6 +292,7 @@ _BEHIND: dict[str, Callable[[Sequence[Token], int], int | None]] = {
     "the": _behind_the,
     "while": _behind_while,
     "when": _behind_when,
+    **dict.fromkeys(("is", "are", "was", "were"), _behind_is),
 }
 """What reads on behind a word that needs a reading of its own."""
 
@@ -321,11 +338,20 @@ def _behind_remark(tail: Sequence[Token], at: int) -> int | None:
         return None
     abbreviates = following.word == "i" and token_at(rest, 0).text == "."  # i.e.
     includes = following.word == "including" and not figures and is_concrete(rest)
-    if includes or abbreviates or following.word in plain.REASONS or _is_remark(tail[at + 1 :]):
+    tells_more = not figures and _tells_more(tail[at + 1 :])
+    if includes or tells_more or abbreviates or following.word in plain.REASONS or _is_remark(tail[at + 1 :]):
         return len(tail)
     if is_figure(following) or following.kind in ("equals", "money"):
         return len(tail) if tail[at].text == ":" else at + 1
     return at + 1 if following.word in plain.FOLLOWS_COMMA else None
+
+
+def _tells_more(words: Sequence[Token]) -> bool:
+    """Whether a clause of its own makes no reserve: both shops charge the same; Dave fails by a hair."""
+    subject = token_at(words, 0)
+    named = subject.word in plain.SUBJECT_OPENERS | plain.WHOLES or subject.text[:1].isupper()
+    done = any(token.word in plain.COPULAS or token.word in verbs.STATES for token in words)
+    return named and done and is_sober([token for token in words if token.kind == "word"])
 
 
 def _identifies(clause: Sequence[Token]) -> bool:
@@ -334,6 +360,8 @@ def _identifies(clause: Sequence[Token]) -> bool:
         return True
     known = all(map(_is_said, clause)) or any(map(is_figure, clause))
     verb = token_at(clause, 0).word
+    if verb in plain.COPULAS and _says_what(clause):
+        return True
     return verb in ("matches", "agrees", "fits", "confirms") or (known and verb in plain.IDENTIFIES)
 
 

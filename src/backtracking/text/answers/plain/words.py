@@ -13,7 +13,7 @@ def phrases(text: str) -> frozenset[str]:
     return frozenset(" ".join(phrase.split()) for phrase in text.split(";"))
 
 
-BREAKS = frozenset(",;:—–-\n.")
+BREAKS = frozenset(",;:—–-\n.←")
 CORRECTS = word_set("no nope sorry oops correction meant mean rather")
 """Behind a break, words that replace what was said: "20? No, 18"."""
 MISSTEPS = word_set("miscounted misread miscalculated misspoke misunderstood erred")
@@ -25,8 +25,10 @@ FACTS = word_set("although though while whereas once after because since")
 WHOLES = word_set("both all everything everyone nothing nobody neither none")
 LEADING_IDIOMS = phrases(
     """when all is said and done; all in all; all told; at the end of the day; in the final tally; at long
-    last; taken together; taking everything together; putting it all together; adding it all up; per week;
-    per day; per month; per year; per hour; no doubt about it; no doubt"""
+    last; taken together; taking everything together; putting it all together; adding it all up; per
+    week; per day; per month; per year; per hour; no doubt about it; no doubt; long story short; in
+    short; in a nutshell; bottom line; the bottom line; to sum up; to sum it all up; in brief; in sum;
+    put simply; simply put; in other words; after all that; in the end; lo and behold"""
 )
 """What may open a statement, whatever its words mean by themselves."""
 OMITTING = gerunds(
@@ -215,11 +217,13 @@ CONNECTS = PLACED_BY | word_set(
 INSIDE_PHRASES = word_set("of a an each every per i we you")
 INNOCENT_PHRASES = phrases(
     """in it; of it; on it; by himself; by herself; by themselves; by itself; in her account; in his
-    account; in the account; in the bank account; in total; in all; in order; in the end; in cash;
-    in profit; in sales; in revenue; in change; in tips; in savings; in earnings; in income; in
-    addition; in advance; of profit; of change; of money; of income; at last; in return; of them; in
-    hand; at home; at school; at work; to spare; on foot; of age; in length; in width; in height; in
-    weight; in area; by bus; by car; of the rest; without any doubt; without a doubt"""
+    account; in the account; in the bank account; in total; in all; in order; in the end; in cash; in
+    profit; in sales; in revenue; in change; in tips; in savings; in earnings; in income; in addition; in
+    advance; of profit; of change; of money; of income; at last; in return; of them; in hand; at home; at
+    school; at work; to spare; on foot; of age; in length; in width; in height; in weight; in area; by
+    bus; by car; of the rest; without any doubt; without a doubt; on board; in stock; on hand; on time;
+    on sale; by hand; at night; in line; in class; on stage; in use; by train; by bike; by plane; on top;
+    in place; at sea; in bed; in town; at noon; at midnight; on duty; on display"""
 )
 RESERVING = OMITTING | word_set(
     """if unless without except excepting until sans less plus minus nor never neither provided granted would
@@ -314,16 +318,19 @@ REMARKS = word_set(
     each per rest"""
 )
 CLOSING_REMARKS = phrases(
-    """does; it is; is the only possibility; is the only solution; that is the answer; that's the answer;
-    is the answer; and nothing else; no doubt; and i am confident; without doubt; without a doubt;
-    without any doubt; to be exact; to be precise; and nothing more; no more and no less; and no
-    more; and this is the minimum possible; and that is the answer; and that is it; so far; and
+    """does; it is; is the only possibility; is the only solution; that is the answer; that's the
+    answer; is the answer; and nothing else; no doubt; and i am confident; without doubt; without a
+    doubt; without any doubt; to be exact; to be precise; and nothing more; no more and no less; and
+    no more; and this is the minimum possible; and that is the answer; and that is it; so far; and
     that's it; as required; as desired; as expected; as computed; as calculated; as shown; as found;
-    as derived; as needed; as requested; as above; and we're done; and we are done; nothing else
-    fits; nothing else works; and nothing else fits"""
+    as derived; as needed; that's my answer; that's my final answer; that is my answer; that is my
+    final answer; that's the final answer; that is the final answer; and that's the answer; full
+    stop; case closed; as requested; as above; and we're done; and we are done; nothing else fits;
+    nothing else works; and nothing else fits"""
 )
 TIMES = word_set(
-    "evening morning afternoon night noon midnight day week month year end weekend dinner lunch time bedtime"
+    """evening morning afternoon night noon midnight day week month year end weekend dinner lunch time bedtime
+    dawn dusk sunrise sunset"""
 )
 """By when: "by the evening"."""
 FOLLOWS_COMMA = TAIL | PLACED_BY | word_set("every earning making leaving giving down up")
