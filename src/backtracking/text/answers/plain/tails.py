@@ -270,7 +270,9 @@ def _behind_is(tail: Sequence[Token], at: int) -> int | None:
 def _says_what(words: Sequence[Token]) -> bool:
     asked = token_at(words, 1).word in ("what", "how")
     past = words[0].word == "is" and any(token.word in ("was", "were") for token in words)
-    return asked and not past and not any(map(is_figure, words)) and is_sober([t for t in words if t.kind == "word"])
+    if not asked or past or any(map(is_figure, words)):
+        return False
+    return is_sober([token for token in words if token.kind == "word"])
 
 
 def _behind_the(tail: Sequence[Token], at: int) -> int | None:
