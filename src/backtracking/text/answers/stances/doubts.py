@@ -25,6 +25,38 @@ MENDED = re.compile(
     r" (?:mistake|error|slip|typo)s?\b"
 )
 """Mistakes that are none any more: "after correcting the mistake, the answer is 18"."""
+_SUBJECT = r"(?=$| [.,;:!]| (?:she|he|it|they|we|the)\b)"
+_AT_TIMES = (
+    r"(?:on|in|during) (?:an? |some |most |many |certain |very |really )*(?:good|bad|great|lucky|unlucky"
+    r"|sunny|rainy|warm|hot|cold|busy|slow|nice|ideal|perfect|dry|wet|fine|clear|windy|snowy|better|best|worse"
+    r"|worst|other|special|rare|quiet|strong|weak) (?:\w+ )?(?:days?|nights?|mornings?|afternoons?|evenings?"
+    r"|weeks?|weekends?|months?|years?|seasons?|times|weather|conditions|circumstances)\b"
+    r"|when (?:it (?:rains?|snows?|pours|shines)|it(?:'s| is) (?:\w+ing|sunny|hot|cold|dry|wet|warm)|things"
+    r"|business|luck|(?:the|her|his|their) (?:weather|sun|wind|mood|luck|market))\b|whenever\b|permitting\b"
+)
+"""On a good day; when it rains; weather permitting."""
+_IN_FICTION = (
+    r"(?:(?<!\ws )(?<!people )(?<!children )|(?<=dollars )|(?<=cents ))"
+    r"in (?:the|an?|her|his|their|this|that|my|our) (?:\w+ )?(?:tales?|fable|dreams?|myth|fantas(?:y|ies)"
+    rf"|parable|anecdote|daydreams?|fairytale|story|novel|movie|film|cartoon|simulation){_SUBJECT}"
+    r"|in (?:the|an) example (?:from|in|of)\b"
+    r"|(?:parallel|other|another|alternate|imaginary|perfect) (?:universe|world|reality)\b"
+)
+"""In the fairy tale; in her dreams."""
+_FOR_SHOW = (
+    rf"on (?:paper|the books?|the record|the surface|the face of it|its face){_SUBJECT}"
+    r"|for (?:show|appearances?|the cameras?)\b"
+    r"|to (?:the|an?) (?:(?:\w+ )?(?:eye|ear|observer|onlooker|outsider|layman|reader|viewer|bystander)"
+    r"|naked|untrained|casual|careless|unwary|innocent)\b"
+)
+"""On paper; to the naked eye."""
+_BROKEN_OFF = (
+    r"lo(?:st|ses?|sing) (?:count|track)\b|(?:stuck|stalled) (?:at|on)\b"
+    r"|(?:interrupted|distracted|disturbed|bored) (?:at|after)\b"
+    r"|g(?:ave|ives?|iving|iven) up (?:on|at|after|\w+ing)\b"
+    r"|as (?:i|we) (?:recall|remember)|(?:from|if) memory"
+)
+"""Lost count at 18."""
 RESERVES = re.compile(
     r"\b(?:unsure|reject|discard|den(?:y|ies|ied|ying)\b|revis(?:e|ed|ion|ing)\b|struck|refus|pretend"
     r"|imagin"
@@ -39,6 +71,7 @@ RESERVES = re.compile(
     r"|ought\b|formerly|(?<!at )(?<!^)once\b(?! a)|no longer|had (?:she|he|they|it|we|i)\b|none of\b"
     r"|neither\b|if only|in (?:base|binary|octal|hexadecimal)\b"
     r"|for now\b|apart from|aside from|other than the|one in\b|as (?:low|high) as|please check|as far as"
-    r"|(?:i|we) (?:first|initially|originally|earlier|once|previously)\b|at first\b)"
+    r"|(?:i|we) (?:first|initially|originally|earlier|once|previously)\b|at first\b"
+    rf"|{_AT_TIMES}|{_IN_FICTION}|{_FOR_SHOW}|{_BROKEN_OFF})"
 )
 """Spoil a number that no calculation leads to."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from backtracking.text.answers.plain.verbs import STATING
 from backtracking.text.answers.stances import words as say
 from backtracking.text.answers.stances.remarks import leaves_open
 from backtracking.text.numbers.lexer import Token, token_at
@@ -211,6 +212,23 @@ def _is_scaled(place: NumberPlace) -> bool:
     return nearest == "of" and any(word in scales for word in farther[:2])
 
 
+def _is_unreached(place: NumberPlace) -> bool:
+    """Far from earning 18; stopped short of making 18; quit painting 18 doors; not "by selling 18"."""
+    doing = next((at for at, word in enumerate(place.before) if word in STATING), None)
+    if doing is None or not all(word in say.DETERMINERS for word in place.before[:doing]):
+        return False
+    governor, farther = [*place.before[doing + 1 :], "", ""][:2]
+    return governor in say.UNREACHING and (farther, governor) not in say.GOES_ON_DOING
+
+
+def _may_only_be_done(place: NumberPlace) -> bool:
+    """She could earn 18; not "by selling the hat she could earn 18", "could be 18"."""
+    if place.before[1:2] != ["could"] and place.before[2:3] != ["could"]:
+        return False
+    others = (token for at, token in enumerate(place.tokens) if not place.at <= at < place.stop)
+    return not any(token.kind in _FIGURES or token.word in say.MEANS for token in others)
+
+
 def _is_left_open(place: NumberPlace) -> bool:
     previous = place.previous
     bare = previous.kind == "none" or previous.text == ":" or previous.word == "is"
@@ -227,5 +245,7 @@ HEDGES: tuple[Callable[[NumberPlace], bool], ...] = (
     _is_one_of_several,
     _is_rounded_away,
     _is_scaled,
+    _is_unreached,
+    _may_only_be_done,
     _is_left_open,
 )

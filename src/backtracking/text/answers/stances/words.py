@@ -93,6 +93,28 @@ DETERMINERS = word_set(
 NEEDS = word_set("has have had need needs needed able going must manages managed manage")
 """Before "to" and a verb they say how many it is about: "has to read 18"."""
 TAKES_RESULT = word_set("be get equal have make pay earn spend")
+UNREACHING = word_set(
+    "from of off on about without before against at toward towards up stop stops stopped stopping quit quits "
+    "quitting miss misses missed avoid avoids avoided risk risks risked resist resists resisted escape "
+    "escapes escaped delay delays delayed postpone postpones postponed consider considers considered imagine "
+    "imagines"
+)
+"""Before "earning 18" they leave it undone, or say nothing of it."""
+GOES_ON_DOING = frozenset(
+    (verb, particle)
+    for particle, verbs in {
+        "off": "start starts started",
+        "on": "keep keeps kept go goes went spend spends spent",
+        "up": "end ends ended ending wind winds wound finish finishes finished",
+        "of": "sure",
+    }.items()
+    for verb in verbs.split()
+)
+"""Starts off earning, keeps on earning, ends up earning."""
+MEANS = word_set(
+    "by with from using if for when because since after given at out enough so then thus hence means"
+)
+"""What tells how something could be done, or that it was worked out."""
 REQUIRES = word_set("need needs needed require requires required takes took")
 """Before a number and "to" they say what something is done with."""
 CHANGES = word_set(
