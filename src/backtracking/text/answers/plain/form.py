@@ -61,9 +61,9 @@ def is_plain(
         return not calculates_on(tokens[stop:end])
     if token_at(tokens, first - 2).kind == "dash" and not token_at(tokens, first - 1).spaced:
         return False  # a would-be 18
-    told = _is_only_told(tokens[:first], tokens[stop:])
     counts = any(token.kind == "word" and is_counted(token) for token in tokens[stop : stop + 3])
     counts = counts or tokens[first].kind == "money" or token_at(tokens, stop - 1).kind == "percent"
+    told = _is_only_told(tokens[:first], tokens[stop:], counts=counts)
     if (
         not told
         and _leads_plainly(tokens[begin:first], counts=counts)
@@ -75,11 +75,13 @@ def is_plain(
     )
 
 
-def _is_only_told(head: Sequence[Token], tail: Sequence[Token]) -> bool:
-    """The paper printed 18; "printed 18 pages" counts something."""
+def _is_only_told(head: Sequence[Token], tail: Sequence[Token], *, counts: bool) -> bool:
+    """The paper printed 18; "printed 18 pages" counts something, and so does "got $18"."""
     verb = next((token for token in reversed(head) if token.kind == "word"), None)
     labelled = bool(head) and head[-1].text == ":"
     if verb is None or verb.word not in plain.TELLING or labelled or token_at(tail, 0).kind == "word":
+        return False
+    if counts and verb.word in ("get", "gets", "got"):
         return False
     return not any(token.word in ("we", "i", "you", "us") or is_figure(token) for token in head[-6:])
 

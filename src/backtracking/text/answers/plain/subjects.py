@@ -18,7 +18,7 @@ _STRANGE = 3
 """So many unknown words make a subject unknown."""
 _OF_STANDARD = re.compile(
     r"\b(?:than|as) (?P<standard>\w+(?: [\w']+){0,2}?) (?:[,(—–-] )?"
-    r"(?:who|which(?! (?:is|means|makes|gives|leaves|equals)\b)|whose|and (?P=standard))"
+    r"(?:who|which(?! (?:is|means|makes|gives|leaves|equals|totals)\b)|whose|and (?P=standard))"
     r"\b(?:(?!\bso\b)[^,;:.)])*$"
 )
 
@@ -120,7 +120,8 @@ def _is_amount_of_things(subject: Sequence[Token]) -> bool:
         begin += 1
     noun, of = token_at(subject, begin), token_at(subject, begin + 1)
     common = token_at(subject, begin - 1).word == "common"
-    return (noun.word in plain.AMOUNTS or common) and of.word == "of" and is_concrete(subject[begin + 2 :])
+    takes = of.word == "of" or (of.word in ("to", "for") and noun.word in plain.AMOUNTS)
+    return (noun.word in plain.AMOUNTS or common) and takes and is_concrete(subject[begin + 2 :])
 
 
 def _has_subject(words: Sequence[Token], at: int) -> bool:

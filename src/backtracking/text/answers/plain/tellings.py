@@ -43,9 +43,11 @@ def tells(tokens: Sequence[Token], first: int, stop: int, *, counts: bool, confi
         return False
     if confirmed:
         return not _is_altered(main)
-    shared = bool(leads) and any(map(is_figure, leads[-1])) and _does(behind[0])  # of the 20, 7 were sold
-    told = counts or shared or (not behind[0] and not labelled and _is_about_certain(main))
-    return told and len(behind) == 1 and _leads_to(main, behind[0])
+    of_them = bool(leads) and (any(map(is_figure, leads[-1])) or leads[-1][0].word in _WHEN)
+    shared = of_them and _does(behind[0])  # of the 20, 7 were sold; after the stop, 7 were left
+    happened = token_at(behind[0], 0).word == "times" and _is_about_certain(main)  # babysits 5 times
+    told = counts or happened or shared or (not behind[0] and not labelled and _is_about_certain(main))
+    return told and len(behind) == 1 and (happened or _leads_to(main, behind[0]))
 
 
 def _behind_name(words: Sequence[Token], at: int) -> int:
@@ -215,6 +217,8 @@ def _scales(behind: Sequence[Token], at: int) -> bool:
     """18 logs; 18 lamps times ten, over 3, and growing; 18 lamps out of thin air; 18 than expected."""
     word, following = behind[at].word, token_at(behind, at + 1)
     certain = token_at(behind, at + 2).word in plain.CERTAIN  # out of the bag, times over the summer
+    if word == "quarters" and token_at(behind, at - 1).word == "in":
+        return False  # 8 dollars in quarters
     if at < _NEXT_TO_UNIT and (
         word in plain.SCALES_BEHIND - plain.SETS or (word, following.word, certain) == ("out", "of", False)
     ):

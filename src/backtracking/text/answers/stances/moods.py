@@ -80,8 +80,8 @@ _SAID_OF_ANOTHER = (
     r"\b(?:wrong|incorrect|naive|tempting|previous|common|usual) (?:answer|guess|result)\b(?!.*\bbut\b)"
     r"|\banswer to (?:the (?:first|previous|other|last|next|second)|a similar|another|last|part)\b"
     r"|\bused to be\b|\bno longer\b|\b(?:approaches|approaching|nearing|tends to|ending in|ends in)\b"
-    r"|^\W*(?:the |an? |my )?(?:wrong|incorrect|false|naive|not|old|previous|initial|first|rough|upper|lower"
-    r"|estimated?|tentative(?:ly)?|distractor|decoy|trap|draft|placeholder|ballpark|non-?)\b[^=\d]{0,20}[:=,]"
+    r"|^\W*(?:the |an? |my )?(?:wrong|incorrect|false|naive|not|old|previous|initial|first\b(?!,)|rough|upper"
+    r"|lower|estimated?|tentative(?:ly)?|distractor|decoy|trap|draft|placeholder|ballpark|non-?)\b[^=\d]{0,20}[:=,]"
     r"|^\W*(?:the )?(?:sub-?total|intermediate|partial|interim|running|preliminary|step result)\b"
     r"[^.]{0,20}(?:is|[:=])|\bis wrong\W*$"
 )
