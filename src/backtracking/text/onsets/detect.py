@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from backtracking.config.onsets import MEMBERS, TURN_KINDS, OnsetKind, OnsetRule, StudiedOnsets, TurnKind
@@ -50,7 +51,7 @@ class Detector:
         self._kinds = [kinds[phrase] for phrase in self._phrases]
         self._pattern = _compile(self._phrases)
         self._openings = _compile_openings(self._phrases)
-        self._turns = TurnRules(turn_rules(config))
+        self._turns = _compiled(tuple(turn_rules(config).items()))
 
     def all_matches(self, text: str, think_close: str = "") -> list[Onset]:
         """Every phrase on word boundaries, wherever it stands, in order and without overlaps."""
@@ -123,6 +124,12 @@ def reasoning_end(text: str, think_close: str = "") -> int | None:
     """Where the closing mark of the reasoning begins; none when it never came."""
     at = text.find(think_close or DEFAULT_CLOSE)
     return at if at >= 0 else None
+
+
+@lru_cache(maxsize=8)
+def _compiled(rules: tuple[tuple[TurnKind, tuple[OnsetRule, ...]], ...]) -> TurnRules:
+    """Detectors with the same rules share them: compiling takes longer than reading many rows."""
+    return TurnRules(dict(rules))
 
 
 def turn_rules(config: DetectionConfig) -> dict[TurnKind, tuple[OnsetRule, ...]]:

@@ -91,9 +91,12 @@ class _Index:
         phrases = [(_Compiled(kind, rule, phrase), phrase) for kind, rule in rules for phrase in rule.phrases]
         self.opening = _begins(opening for _, phrase in phrases for opening in _openings(phrase))
         begun = [(words, compiled) for compiled, p in phrases for words in _beginnings(p.lower().split(), 3)]
+        by_first: dict[str | None, list[tuple[tuple[str | None, ...], _Compiled]]] = {}
+        for words, compiled in begun:
+            by_first.setdefault(words[0], []).append((words, compiled))
         self._table: dict[tuple[str | None, ...], list[_Compiled]] = {}
         for first, second in dict.fromkeys(words[:2] for words, _ in begun):
-            own = [(words, compiled) for words, compiled in begun if words[0] == first]
+            own = by_first[first]
             for place in (second, None):
                 among = [(words[2], compiled) for words, compiled in own if words[1] in (None, place)]
                 for third in {None, *(word for word, _ in among)}:
