@@ -117,7 +117,12 @@ def stance_of_box(text: str, start: int, box: tuple[int, int], end: int) -> Stan
     mention = next((m for m in mentions if m.first <= len(before) < m.stop), None)
     if mention is None:
         return Stance.CLAIMED
-    if mention.stance is not Stance.DENIED and not is_plain(tokens, len(before), len(before) + 1):
+    inside = tokens_of(text, text.index("{", box[0]) + 1, box[1] - 1)
+    as_written = [*before, *inside, *behind]
+    plain = is_plain(tokens, len(before), len(before) + 1) or (
+        inside != [] and is_plain(as_written, len(before), len(before) + len(inside))
+    )
+    if mention.stance is not Stance.DENIED and not plain:
         return Stance.HEDGED
     changed = mention.quantity.value != Fraction(3, 2) or mention.stance is Stance.PART
     return Stance.HEDGED if changed and mention.stance is not Stance.DENIED else mention.stance

@@ -11,16 +11,28 @@ from backtracking.text.numbers.lexer import Token, token_at
 def is_sober(words: Sequence[Token], *, wishes: bool = False) -> bool:
     """Whether no word of a clause, known or not, can make a reserve of it, wishes aside where they may be."""
     return not any(
-        _makes_reserve(words, at) or (words[at].word in verbs.UNREAL and not wishes)
+        _makes_reserve(words, at)
+        or (words[at].word in verbs.UNREAL and not wishes and not _is_thing(words, at))
         for at in range(len(words))
     )
+
+
+def _is_thing(words: Sequence[Token], at: int) -> bool:
+    """The framed picture; 18 toys; not "she pictures 18"."""
+    if words[at].word not in plain.LIKE_VERBS:
+        return False
+    if at == 0:
+        return True  # right behind the number
+    before = token_at(words, at - 1).word
+    framed = before.endswith("ed") and token_at(words, at - 2).word in plain.BEFORE_NOUN
+    return framed or before in plain.BEFORE_NOUN
 
 
 def _makes_reserve(words: Sequence[Token], at: int) -> bool:
     word, before = words[at].word, token_at(words, at - 1).word
     if (word == "missing" and before in plain.COPULAS) or (word == "wait" and before in ("a", "the", "to")):
         return False
-    if _tells_apart(words, at):
+    if _tells_apart(words, at) or (word == "grain" and token_at(words, at + 1).word != "of"):
         return False
     if word in plain.RESERVING or word in plain.VIEWS or words[at].text == "may" or word.endswith("n't"):
         return True

@@ -18,7 +18,6 @@ _NEXT_TO_UNIT = 3
 _PLACING = plain.PLACED_BY | plain.PARTICLES
 _JOINING = plain.CONCLUDES | {"and", "then", "if"}
 _SAYS_WHAT_IT_IS = plain.COPULAS | plain.ANSWERS | {"solution"}
-_BEFORE_NOUN = plain.DEFINITE | {"a", "an"}
 _WHEN = frozenset(("before", "after", "once", "when", "while"))
 _UNREADABLE = frozenset(
     ("open", "equals", "bound", "about", "unequal", "power", "raised", "root", "command", "times", "over")
@@ -169,7 +168,7 @@ def _is_altered(words: Sequence[Token]) -> bool:
 
 def _is_named(words: Sequence[Token], at: int) -> bool:
     """The store: a noun, though it looks like a verb."""
-    return token_at(words, at - 1).word in _BEFORE_NOUN
+    return token_at(words, at - 1).word in plain.BEFORE_NOUN
 
 
 def _is_verb(token: Token) -> bool:
@@ -217,8 +216,6 @@ def _scales(behind: Sequence[Token], at: int) -> bool:
     """18 logs; 18 lamps times ten, over 3, and growing; 18 lamps out of thin air; 18 than expected."""
     word, following = behind[at].word, token_at(behind, at + 1)
     certain = token_at(behind, at + 2).word in plain.CERTAIN  # out of the bag, times over the summer
-    if word == "quarters" and token_at(behind, at - 1).word == "in":
-        return False  # 8 dollars in quarters
     if at < _NEXT_TO_UNIT and (
         word in plain.SCALES_BEHIND - plain.SETS or (word, following.word, certain) == ("out", "of", False)
     ):

@@ -52,7 +52,7 @@ BASE_SUBJECTS = word_set(
 )
 HANDS = forms("hand offer award charge owe save serve mail grant") | word_set(
     "give gives gave given giving pay pays paid lend lends lent send sends sent bring brings brought feed "
-    "feeds fed cost costs take takes took"
+    "feeds fed cost costs take takes took make makes made"
 )
 """Verbs that somebody may stand behind, before the number: "gave the cashier 18"."""
 PUTS_ASIDE = word_set("leave leaves left turn turns turned")
@@ -125,7 +125,7 @@ HEAD = (OPENERS | COPULAS | ANSWERS) - word_set("us him her them") | word_set(
     """which he she can got obtained found see know follow mean gives give implies show shows makes yields
     leads as result from here here's final correct exact numerical numeric whole full complete
     simplified required desired requested integer decimal solution value number problem question
-    puzzle exercise for of your must should x y n m what asked want wanted looking seeking need
+    puzzle exercise tells for of your must should x y n m what asked want wanted looking seeking need
     needed have has i'm am confident let's box boxed dollars cents hours minutes days weeks months
     years simple plain using will would come comes with given above below combining end everything
     everyone arrive arrived step calculation calculations computation math per day week month hour
@@ -233,6 +233,11 @@ RESERVING = OMITTING | word_set(
     nobody none or once modulo gross cubed squared below while yet again prior net past unequal congruent"""
 )
 """Words that may make a reserve of what they stand beside."""
+LIKE_VERBS = word_set(
+    "toy toys picture pictures test tests sample samples project projects report reports float floats "
+    "pad pads state states"
+)
+"""Things that have the name of a verb that may not be so: "picture", "test"."""
 NO_ADVERBS = word_set(
     "family early supply fly reply apply belly jelly bully ally rely july italy lily assembly butterfly"
 )
@@ -269,6 +274,8 @@ SUBJECT_OPENERS = OWNERS | word_set("i we you he she it they there the a an this
 """Words that a subject may begin with."""
 DEFINITE = SUBJECT_OPENERS - word_set("i we you he she it they there a an")
 """Words that a phrase about certain things begins with."""
+BEFORE_NOUN = DEFINITE | {"a", "an"}
+"""Words that a noun stands behind, though it looks like a verb."""
 CERTAIN = DEFINITE | word_set("he she they there")
 """Words that tell certain persons or things from any."""
 SETTINGS = PLACED_BY - word_set("into per through within") | word_set("among")
@@ -282,7 +289,7 @@ UNDOING = OPERATING_BASES | word_set("""be begin start say put name summarize co
 """Behind "to" they make another number of it, or open a remark of their own: "18 to begin with"."""
 PLACES_IT = PLACED_BY - word_set("of by after over per within out")
 SUBJECTS = word_set("he she they it the her his their its this")
-SCALES_BEHIND = frozenset(DENOMINATORS) | word_set(
+SCALES_BEHIND = frozenset(DENOMINATORS) - {"quarters"} | word_set(
     """thou score scores thousand million billion trillion gross dozen dozens lakh crore pairs pair couple
     couples myriad myriads squared cubed factorial tops max mille times fold powers roots odd
     something plus minus modulo mod point tens hundreds ish percentile ppm ppb basis bits short shy
@@ -297,7 +304,8 @@ PREDICATES = word_set(
     therefore thus then so exactly simply just clearly sold eaten used all in day per each every a an of
     for to paid saved spent by at on requested desired asked question problem this boxed enough over
     picked given girls boys and minimum maximum possible that more less fewer apart get most them was
-    were been looking wanted only one divisible"""
+    were been looking wanted only one divisible still empty full unspent unsold unread uneaten unused
+    unpaid unopened untouched unpainted unfilled"""
 )
 """What a number may be said to be: "18 is the answer"."""
 IN_BRACKETS = word_set(
@@ -345,6 +353,6 @@ APART = word_set("after before early late later earlier ahead")
 SETS = word_set("short ago times pairs pair couple couples")
 """What scales nothing right behind a unit: "18 days ago", "18 pairs of legs"."""
 UNIT_WORDS = frozenset(UNITS) | word_set(
-    """people children men women sheep fish trout salmon deer mice teeth geese oxen dice l ml mb gb mph kph
-    s liter litre gallon quart pint cup percent degrees c f am pm"""
+    """people children men women bacteria larvae fungi cacti sheep fish trout salmon deer mice teeth geese oxen
+    dice l ml mb gb mph kph s liter litre gallon quart pint cup percent degrees c f am pm"""
 )

@@ -47,7 +47,7 @@ _SUPPOSED = (
 _WISHED = (
     r"\bi wish\b|\bwould that\b|\b(?:hoped|hoping) (?:for|to)\b|\bi (?:hope|expected)\b"
     r"|^\W*(?:(?:the|her|his|their|its|our|my) )?(?:expected|target|goal|planned|plan|budget|quota|aim)\b"
-    r"(?! (?:value|number))"
+    r"(?! (?:value|number|costs?|takes?|lasts?|includes?))"
 )
 _HEARSAY = (
     r"\baccording to\b|\b(?!i\b|we\b|you\b|to\b|all\b|first\b|then\b|initially\b)\w+ (?:says"

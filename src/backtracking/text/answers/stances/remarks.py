@@ -32,7 +32,7 @@ _STATED = (
     r"|(?:one|two|three|four|five|six|seven|eight|nine|ten) "
     r"|(?:half|twice)\b(?! (?:of )?(?:the answer|it\b|that\b|what\b|as\b))"
     r"|equal|less\b|more\b|fewer\b|greater\b|lower\b|higher\b|smaller\b|larger\b"
-    r"|un(?:spent|sold|read|eaten|used|paid|opened|touched|painted|filled)\b"
+    r"|empty\b|un(?:spent|sold|read|eaten|used|paid|opened|touched|painted|filled)\b"
     r"|left\b|needed\b|required\b|also\b|\()"
 )
 _IS_OPEN = (

@@ -120,7 +120,7 @@ REQUIRES = word_set("need needs needed require requires required takes took")
 CHANGES = word_set(
     "reduce reduces reduced increase increases increased outnumber outnumbers outweigh outweighs "
     "win wins won beat beats "
-    "cut cuts rose delayed drops rises separated"
+    "cut cuts rose delayed drops rises separated discount discounts discounted"
 )
 """What "by" and a number tell the size of."""
 SUBJECTS = word_set("he she it they we so that this the with")
