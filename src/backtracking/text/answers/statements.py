@@ -118,9 +118,10 @@ def stance_of_box(text: str, start: int, box: tuple[int, int], end: int) -> Stan
     if mention is None:
         return Stance.CLAIMED
     inside = tokens_of(text, text.index("{", box[0]) + 1, box[1] - 1)
-    as_written = [*before, *inside, *behind]
+    stop = len(before) + len(inside)
+    last = not any(token.kind == "word" for token in behind)
     plain = is_plain(tokens, len(before), len(before) + 1) or (
-        inside != [] and is_plain(as_written, len(before), len(before) + len(inside))
+        inside != [] and is_plain([*before, *inside, *behind], len(before), stop, alone=last)
     )
     if mention.stance is not Stance.DENIED and not plain:
         return Stance.HEDGED

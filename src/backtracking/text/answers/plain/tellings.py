@@ -42,7 +42,7 @@ def tells(tokens: Sequence[Token], first: int, stop: int, *, counts: bool, confi
         return False
     if confirmed:
         return not _is_altered(main)
-    of_them = bool(leads) and (any(map(is_figure, leads[-1])) or leads[-1][0].word in _WHEN)
+    of_them = bool(leads) and (any(map(is_figure, leads[-1])) or token_at(leads[-1], 0).word in _WHEN)
     shared = of_them and _does(behind[0])  # of the 20, 7 were sold; after the stop, 7 were left
     happened = token_at(behind[0], 0).word == "times" and _is_about_certain(main)  # babysits 5 times
     told = counts or happened or shared or (not behind[0] and not labelled and _is_about_certain(main))

@@ -353,6 +353,6 @@ APART = word_set("after before early late later earlier ahead")
 SETS = word_set("short ago times pairs pair couple couples")
 """What scales nothing right behind a unit: "18 days ago", "18 pairs of legs"."""
 UNIT_WORDS = frozenset(UNITS) | word_set(
-    """people children men women bacteria larvae fungi cacti sheep fish trout salmon deer mice teeth geese oxen
-    dice l ml mb gb mph kph s liter litre gallon quart pint cup percent degrees c f am pm"""
+    """people children men women bacteria larvae fungi cacti sheep fish trout salmon deer mice teeth geese
+    oxen dice l ml mb gb mph kph s liter litre gallon quart pint cup percent degrees c f am pm"""
 )
