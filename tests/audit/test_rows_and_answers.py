@@ -102,6 +102,12 @@ def test_answers_without_digit(tmp_path, answer, outcome):
     )
 
 
+def test_without_gold_answers_no_answer_is_said_to_grade_as_wrong(tmp_path):
+    words = spoiled(predicted_answer="the answer", is_correct=None)
+    found = checked("answers_without_digit", write_run(tmp_path, {EVENTS: words}))
+    assert (found.outcome, found.found) == ("not applicable", "no completion of the baseline is graded")
+
+
 def test_answers_that_ask_for_words_need_no_digit(tmp_path):
     letters = {f"p{k:02}": "ABCDEFGHIJKL"[k] for k in range(12)}
     table = spoiled(predicted_answer=lambda rows: rows["example_id"].map(letters), is_correct=True)

@@ -211,9 +211,9 @@ def test_a_format_that_breaks_accuracy_is_named():
     assert formatting._broken(table.drop(columns="accuracy_diff_high"), "main") == []
     assert (
         formatting._no_other(table, "main")
-        == "a second variant that leaves accuracy standing (`a` breaks it)"
+        == "a second prompt format that leaves accuracy standing (`a` breaks it)"
     )
-    assert formatting._no_other(table.iloc[:1], "main") == "a second variant"
+    assert formatting._no_other(table.iloc[:1], "main") == "a second prompt format"
     silent = table.assign(backtracking_count=0)
     assert (
         formatting._effect(Held({files.FORMATS: silent}), "other").lacks

@@ -273,7 +273,7 @@ def test_of_traces_whose_end_nobody_says_no_page_says_it(visit, tmp_path, monkey
     Path("ends.jsonl").write_text("\n".join(map(json.dumps, traces)))
     type_command("import-traces", "ends.jsonl", "--quiet")
     opened = Explorer(open_run(tmp_path / "runs" / "ends").studies())
-    said = {id(UNENDED): "not known how", id(ENDED): "ended by itself", id(CUT): "cut at the cap"}
+    said = {id(UNENDED): "not known how", id(ENDED): "ended by itself", id(CUT): "cut"}
     said[id(GOLDLESS)] = said[id(UNENDED)]
     with serving(opened) as address:
         seen = visit()

@@ -30,12 +30,12 @@ REPORTS = {
     "demo-phase2": "backtracking_phase2_report.html",
 }
 SHARES = (
-    "Backtracking", "Doubt", "Redo", "Accuracy", "Cut at the cap", "No answer", "Completions that part",
+    "Backtracking", "Doubt", "Redo", "Accuracy", "Cut", "No answer", "Completions that part",
 )  # fmt: skip
 EXACTLY = ("Completions", "Graded", "Baseline without onset")
 PREFIX_SHARES = {
     "P(onset | injected error)", "P(onset | right step)", "Ends right after the error",
-    "Ends right after the right step", "Cut at the cap", "An onset follows", "Ends right",
+    "Ends right after the right step", "Cut", "An onset follows", "Ends right",
 }  # fmt: skip
 WITHOUT_ROWS = {
     "a test of the number beside it": {"p (Holm)", "p (Holm, by selectivity)"},

@@ -3,10 +3,10 @@
 import pytest
 
 from backtracking.config.schema import DetectionConfig, FormattingVariant, PromptingConfig
-from backtracking.explore.pairs import aligned, pair_json, pieces, taken
+from backtracking.explore.pairs import ALONE, aligned, pair_json, pieces, taken
 from backtracking.explore.study import MeasuredRun
 from backtracking.explore.trace import MeasuredTrace, utf16_units
-from backtracking.run.records import GenerationRecord, Problem
+from backtracking.run.records import ENDING_UNKNOWN, GenerationRecord, Problem
 
 CLOSE = "</think>"
 
@@ -22,11 +22,11 @@ class Config:
 STUDY = MeasuredRun(None, Config(), {"p": Problem(id="p", question="", answer="", answer_value="8")}, None)
 
 
-def trace(text: str, ids: list[int] = (), finish: str = "stop") -> MeasuredTrace:
+def trace(text: str, ids: list[int] = (), finish: str = "stop", **params: bool) -> MeasuredTrace:
     record = GenerationRecord(
         example_id="p", sample_id=0, variant="v", condition="c", prompt="", prompt_ids=[1], completion=text,
         completion_ids=list(ids), finish_reason=finish, prompt_tokens=1, completion_tokens=len(ids),
-        gen_params={}, seed_key="",
+        gen_params=params, seed_key="",
     )  # fmt: skip
     return MeasuredTrace(STUDY, record)
 
@@ -70,6 +70,14 @@ def test_errors_of_one_side_alone():
     assert found[0][2] == "a new error: caught"
     found = lines("2 + 3 = 7.\n</think>\nFinal: 1", "2 + 3 = 5.\n</think>\nFinal: 8")
     assert found[0][2] == "baseline's error (missed) is right here"
+
+
+def test_what_may_stand_behind_an_ending_that_nobody_knows_is_not_called_missed():
+    unknown = {ENDING_UNKNOWN: True}
+    last = taken(trace("2 + 3 = 6. So", **unknown), 0)
+    assert last == "unknown" and ALONE[last] == "the last statement of a text that may have been cut"
+    assert taken(trace("2 + 3 = 6. Then 1 + 1 = 2. So", **unknown), 0) == "missed"
+    assert taken(trace("2 + 3 = 6. Wait, 2 + 3 = 5.", **unknown), 0) == "caught"
 
 
 def test_what_a_cut_hides_is_not_called_missed():

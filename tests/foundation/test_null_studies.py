@@ -121,9 +121,7 @@ def test_a_study_of_the_bundled_reasoner_ends_in_two_reports(cli, request, study
         assert verdict(two, "At the onset step") == "not testable"
         assert "Left out, because Phase 1 has nothing to build them from" in two
     if study == "all cut":
-        assert re.search(
-            r"100\.0% of \d+ completions of `baseline_think_newline/baseline` are cut at the cap", two
-        )
+        assert re.search(r"100\.0% of \d+ completions of `baseline_think_newline/baseline` are cut", two)
 
 
 def random_study(folder, tokenizer, kind):

@@ -22,7 +22,7 @@ from backtracking.run.paths import RunPaths, check_id
 from backtracking.run.records import GenerationRecord
 from backtracking.sources.rows import read_rows
 from backtracking.sources.trace import Columns
-from backtracking.text.answers import judge_answer
+from backtracking.text.answers import grade, judge_answer
 from backtracking.text.arithmetic import find_steps
 from backtracking.text.onsets import Detector
 
@@ -154,7 +154,10 @@ TARGETS = {
     "config": Target(spliced(CONFIG.encode()), in_a_file(".yaml", load_config)),
     "override": Target(TEXTS, lambda text: load_config(Path("demo"), [f"generation.temperature={text}"])),
     "detector": Target(TEXTS, onsets),
-    "answers": Target(st.tuples(TEXTS, TEXTS), lambda pair: judge_answer(*pair, think_close="</think>")),
+    "answers": Target(TEXTS, lambda text: judge_answer(text, "12", think_close="</think>")),
+    "gold answers": Target(
+        st.tuples(TEXTS, TEXTS), lambda pair: (grade(*pair), judge_answer(*pair, think_close="</think>"))
+    ),
     "cut answers": Target(TEXTS, lambda text: judge_answer(text, "12", truncated=True)),
     "arithmetic": Target(TEXTS | ARITHMETIC, steps),
     "rows": Target(

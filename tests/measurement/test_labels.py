@@ -70,6 +70,14 @@ def test_sentences_partition_the_text_and_keep_decimals_whole():
     assert (found[1].before, found[1].after) == ("He has 4.5 apples.", "Is it 5?")
 
 
+def test_tags_and_rules_are_no_sentences():
+    text = "<think>\n<think>Let me see. It is 5.</think>\n\n---\n**</answer>\nWait. <b\nIs 3<5>4?<|im_end|>"
+    found = [sentence.text for sentence in sentences(record(text), Detector(DETECTION))]
+    assert found == ["Let me see.", "It is 5.", "Wait.", "<b", "Is 3<5>4?"]
+    onset = "<think>Wait, no. It is 5."
+    assert [s.detected["strict"] for s in sentences(record(onset), Detector(DETECTION))] == [True, False]
+
+
 def test_the_sheet_is_blind_and_reproducible(corpus):
     sheet, key = draw_sample(corpus, DETECTION, count=80, seed=1)
     assert list(sheet.columns) == SAMPLE_COLUMNS

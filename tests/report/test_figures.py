@@ -85,10 +85,10 @@ def test_the_caption_of_a_sweep_is_computed(sweep):
     assert (
         f"{strong['backtracking_rate']:.1%}" in caption.sees and f"{strong['accuracy']:.1%}" in caption.sees
     )
-    assert caption.counts == "n = 600 completions of 100 problems each; cut at the cap: 0.0%."
+    assert caption.counts == "n = 600 completions of 100 problems each; cut: 0.0%."
     cut = sweep.assign(truncation_rate=[0.0, 0.25, 0.5])
     said = plots_phase2.plot_subset_sweep_comparison(cut, margin=0.1).caption.counts
-    assert said.endswith("cut at the cap: 0.0–50.0%.")
+    assert said.endswith("cut: 0.0–50.0%.")
 
 
 def test_scale_tradeoff_orders_scales_and_ends_at_the_untouched_model(sweep):
@@ -105,7 +105,7 @@ def test_scale_tradeoff_orders_scales_and_ends_at_the_untouched_model(sweep):
     assert {text.get_text() for text in figure.axes[0].texts} == {
         "backtracking",
         "accuracy",
-        "cut at the cap",
+        "cut",
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from itertools import permutations
 from pathlib import Path
 
 import pandas as pd
@@ -197,11 +198,11 @@ def test_the_share_of_cut_traces_is_told_only_where_it_is_known(cli, tmp_path, i
     line = io.read_csv(Path("runs/ends/analysis/formatting_summary.csv")).iloc[0]
     assert line.get("truncation_rate", float("nan")) == 0 if is_said else pd.isna(line.get("truncation_rate"))
     report = Path("runs/ends/reports/backtracking_state_transition_report.md").read_text(encoding="utf-8")
-    assert ("| Cut at the cap |" in report) is is_said
-    assert ("cut at the cap: 0.0%" in report) is is_said
-    assert "are cut at the cap |" not in report and "`rows_cut`" not in report
+    assert ("| Cut |" in report) is is_said
+    assert ("; cut: 0.0%" in report) is is_said
+    assert "at the cap" not in report and "`rows_cut`" not in report
     assert ("Cut before their end: 0.0%" in report) is is_said
-    partly = "is known of 1 only, of which 1 were cut; of the other 3 nothing says it"
+    partly = "is known of 1 of them only, and 1 of these was cut; of the other 3 nothing says it"
     assert (partly in report) is not is_said
 
 
@@ -318,9 +319,74 @@ def test_labels_come_in_many_shapes():
 def test_labelled_sentences_are_found_in_order_and_through_white_space():
     text = "No.  Wait,\n no. No."
     sentences = [LabelledSentence(t, "backtracking") for t in ("No.", "Wait, no.", "absent", "No.")]
-    spans = [(one.start, one.end, one.label) for one in place_sentences(text, sentences, label_map([]))]
+    placed, lost = place_sentences(text, sentences, label_map([]))
+    spans = [(one.start, one.end, one.label) for one in placed]
     assert spans == [(0, 3, "redo"), (5, 15, "redo"), (16, 19, "redo")]
+    assert [sentence.text for sentence in lost] == ["absent"]
     assert label_map(["Verify=doubt", "backtracking=none"])["verify"] == "doubt"
+
+
+def test_labels_in_any_order_have_the_places_of_labels_in_order():
+    text = "Same. Wait, no. Same. It is 5. Same."
+    parts = ("Same.", "Wait, no.", "Same.", "It is 5.", "Same.")
+    expected = [(0, 5), (6, 15), (16, 21), (22, 30), (31, 36)]
+    for order in permutations(range(5)):
+        sentences = [LabelledSentence(parts[k], f"{parts[k]} meant") for k in order]
+        placed, lost = place_sentences(text, sentences, {})
+        assert [(one.start, one.end) for one in placed] == expected and not lost
+        assert [one.given for one in placed] == [f"{part} meant" for part in parts]
+    placed, lost = place_sentences(text, [LabelledSentence("Same.", "redo")] * 4, {})
+    assert ([one.start for one in placed], len(lost)) == ([0, 16, 31], 1)
+    placed, lost = place_sentences(
+        text, [LabelledSentence(t, "redo") for t in ("Wait, no. Same.", "no.")], {}
+    )
+    assert [(one.start, one.end) for one in placed] == [(6, 21)] and lost[0].text == "no."
+
+
+def test_labels_that_are_not_found_are_named(cli, tmp_path, no_pictures):
+    rows = [{"id": "a", "text": "It is 5. Wait, no."}, {"id": "b", "text": "It is 6."}]
+    cli("import-traces", write_jsonl(tmp_path / "two.jsonl", rows), "-q")
+    labels = [
+        {"id": name, "sentence": text, "label": label}
+        for name, text, label in (
+            ("a", "Wait, no.", "redo"),
+            ("a", "It is 5.", "none"),
+            ("b", "This was never written anywhere.", "redo"),
+            ("b", "It is 6.", ""),
+            ("elsewhere", "It is 6.", "redo"),
+        )
+    ]
+    outcome = cli("import-labels", write_jsonl(tmp_path / "labels.jsonl", labels), "--run-id", "two")
+    assert outcome.code == 0 and "sentence_labels.csv: 2 labelled sentences" in outcome.out
+    assert "b: 'This was never written anywhere.'" in outcome.out
+    assert "1 labelled sentence of 4 of completions that the run does not have" in outcome.out
+    assert "'elsewhere'" in outcome.out and "'redo' is taken for redo: 1 sentence\n" in outcome.out
+
+
+def test_later_labels_take_the_place_of_those_of_the_same_traces(cli, tmp_path, no_pictures):
+    rows = [{"id": name, "text": "It is 5. Wait, no."} for name in "abc"]
+    cli("import-traces", write_jsonl(tmp_path / "three.jsonl", rows), "-q")
+
+    def imported(names, sentence, label):
+        labels = [{"id": name, "sentence": sentence, "label": label} for name in names]
+        outcome = cli("import-labels", write_jsonl(tmp_path / "labels.jsonl", labels), "--run-id", "three")
+        table = io.read_csv(Path("runs/three/analysis/sentence_labels.csv"))
+        return outcome.out, {(row["example_id"], row["label"]) for row in table.to_dict("records")}
+
+    said, labels = imported("ab", "Wait, no.", "redo")
+    assert labels == {("a", "redo"), ("b", "redo")} and "earlier label" not in said
+    said, labels = imported("c", "Wait, no.", "doubt")
+    assert labels == {("a", "redo"), ("b", "redo"), ("c", "doubt")}
+    assert "kept: 2 earlier labels of 2 completions" in said and "replaced" not in said
+    said, labels = imported("bc", "It is 5.", "none")
+    assert labels == {("a", "redo"), ("b", "none"), ("c", "none")}
+    assert "replaced: 2 earlier labels of 2 completions" in said
+    assert "kept: 1 earlier label of 1 completion\n" in said
+    said, labels = imported("a", "It was never written.", "doubt")
+    assert ("a", "redo") in labels and len(labels) == 3
+    assert "detection-quality" not in said
+    cli("detection-quality", "--run-id", "three")
+    assert "run: backtracking detection-quality --run-id three" in imported("a", "Wait, no.", "doubt")[0]
 
 
 def test_labels_travel_with_their_traces_or_come_later(cli, tmp_path, no_pictures):
@@ -408,7 +474,9 @@ def test_labels_that_could_belong_to_several_traces_are_refused(cli, tmp_path, n
         path = write_jsonl(tmp_path / "labels.jsonl", labels)
         assert_one_clear_message(cli("import-labels", path, "--run-id", "twice"), message, "ample")
     path = write_jsonl(tmp_path / "labels.jsonl", [labelled("Wait, no."), labelled("absent")])
-    assert "WARNING: 1 of 2 labelled" in cli("import-labels", path, "--run-id", "twice").out
+    assert (
+        "WARNING: 1 labelled sentence of 2 not found" in cli("import-labels", path, "--run-id", "twice").out
+    )
 
 
 def test_labels_that_are_not_in_their_traces_end_in_a_message(cli, tmp_path, no_pictures):

@@ -215,6 +215,20 @@ def test_problems_behind_a_share_are_those_that_could_show_it():
     assert [line[f"{share}_problems"] for share in ("precision", "recall", "f1")] == [2, 2, 3]
 
 
+@pytest.mark.parametrize(("found", "true"), [(5, 8), (8, 5), (8, 8)])
+def test_f1_rests_on_few_where_one_of_its_parts_does(found, true):
+    rows = one_sentence_each(
+        8, [k < found for k in range(8)], ["redo" if k < true else "none" for k in range(8)]
+    )
+    line = table_of(rows)
+    assert line["f1_problems"] == 8
+    assert [rests_on_few(line, share) for share in ("precision", "recall", "f1")] == [
+        found < 6,
+        true < 6,
+        min(found, true) < 6,
+    ]
+
+
 def test_few_labels_are_called_few(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     cli = CommandLine(capsys, monkeypatch)
@@ -229,7 +243,7 @@ def test_few_labels_are_called_few(capsys, monkeypatch, tmp_path):
             if line.startswith("doubt_or_redo  found by doubt_or_redo")
         )
         assert line.count("]*") == (3 if is_few else 0), line
-        assert ("of fewer than 6 problems: too few" in outcome.out) or not is_few
+        assert ("of fewer than 6 problems (F1: in one of its parts): too few" in outcome.out) or not is_few
         assert "nan" not in outcome.out
 
 

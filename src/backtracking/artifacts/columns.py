@@ -37,7 +37,7 @@ is_correct: `True`, `False`, or empty where no answer could be graded
 prompt_tokens: length of the prompt in tokens
 completion_tokens: length of the completion in tokens
 draw: which of the random sets, for `random_ablation` and random arms
-finish_reason: `stop`, `length` (cut at the cap), `loop`, `error`, or `unknown` where an import does not say
+finish_reason: `stop`, `length` (cut), `loop`, `error`, or `unknown` where an import does not say
 truncated: whether the completion did not end by itself; empty where an import does not say
 answer_rule: the rule by which the answer was found
 answer_token: token at which the answer is complete

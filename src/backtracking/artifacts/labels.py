@@ -36,6 +36,7 @@ SENTENCE_QUALITY = Table(
     meanings(f"""
         target: what is to be found: {_QUOTED}, or `{_TOGETHER}`
         detector: the detector
+        labelled, labelled_problems: labelled sentences; the problems that they are of
         hits, false_alarms, misses: labelled sentences
         precision, recall, f1: its score
         precision_problems, recall_problems, f1_problems: problems with something found; to be found; either
@@ -93,7 +94,9 @@ QUALITY = Table(
     "the detectors scored against the labels",
     meanings("""
         detector: the detector
-        labelled, labelled_yes: labelled sentences; those labelled y
+        labelled, labelled_problems: labelled sentences; the problems that they are of
+        labelled_yes: those labelled y
+        drawn_from: sentences of the run that they were drawn from
         precision, recall, f1: its score over all sentences drawn from
         precision_problems, recall_problems, f1_problems: problems with something found; to be found; either
     """),

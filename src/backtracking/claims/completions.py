@@ -24,7 +24,7 @@ STEP_KINDS = ("wrong", "right")
 STEP_COLUMNS = [f"{what}_{kind}" for kind in STEP_KINDS for what in ("onsets_after", "steps")]
 _FRESH_COLUMNS = [f"{what}fresh_{kind}" for kind in STEP_KINDS for what in ("onsets_after_", "")]
 """The same of fresh steps: neither the first behind an onset, nor computed before."""
-UNKNOWN_ENDS = "how completions ended (the events table does not say whether they were cut at the cap)"
+UNKNOWN_ENDS = "how completions ended (the events table does not say whether they were cut)"
 
 
 def completions_of(evidence: Evidence, variant: str, condition: str = BASELINE_NAME) -> pd.DataFrame:

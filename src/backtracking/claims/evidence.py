@@ -48,7 +48,8 @@ class Evidence:
 
     def lack(self, artifact: Artifact) -> str:
         """The same as a part of a sentence about what a claim needs."""
-        return self.why_not_made(artifact) or f"{artifact.file} (made by {artifact.maker})"
+        about = artifact.about.partition(" (")[0]
+        return self.why_not_made(artifact) or f"{about} ({artifact.file}, made by {artifact.maker})"
 
     def why_not_made(self, artifact: Artifact) -> str:
         """Why the stage that would have made it had nothing to make it of; empty where it was not that."""

@@ -70,7 +70,7 @@ def _effect(evidence: Evidence, main: str) -> Part:
     """Whether some variant changes backtracking by more than is of interest."""
     table = evidence.table(files.FORMATS)
     if table is None or "backtracking_diff_p_holm" not in table:
-        return missing(f"{files.FORMATS.file} with paired differences")
+        return missing("paired differences between two prompt formats")
     others = _others(table, main)
     if others.empty:
         return missing(_no_other(table, main))
@@ -119,9 +119,9 @@ def _broken(table: pd.DataFrame, main: str) -> list[str]:
 def _no_other(table: pd.DataFrame, main: str) -> str:
     broken = ", ".join(map(quoted, _broken(table, main)))
     return (
-        f"a second variant that leaves accuracy standing ({broken} breaks it)"
+        f"a second prompt format that leaves accuracy standing ({broken} breaks it)"
         if broken
-        else "a second variant"
+        else "a second prompt format"
     )
 
 
@@ -134,7 +134,7 @@ def _judge_shares(evidence: Evidence, main: str, effect: Part) -> Verdict:
     broken = [] if table is None else _broken(table, main)
     sums = _sums_by_variant(evidence, broken)
     if len(sums) < 2:
-        return H2.missing("a second variant" if table is None else _no_other(table, main))
+        return H2.missing("a second prompt format" if table is None else _no_other(table, main))
     totals = np.stack([part.to_numpy().sum(0) for part in sums.values()])
     if not (totals[:, [_WRONG, _RIGHT]] > 0).all():
         return H2.missing("wrong and right checkable steps in every variant")

@@ -86,7 +86,7 @@ def _phase1_of(evidence: "Evidence", named: str | None) -> "Evidence | None":
 
     remembered = evidence.meta.get("phase1_run_id") or AuditedRun(evidence).setting("phase2.phase1_run_id")
     chosen = named or remembered
-    if not isinstance(chosen, str):
+    if not isinstance(chosen, str) or chosen == evidence.paths.run_id:  # traces are their own Phase 1
         return None
     paths = RunPaths(evidence.paths.output_dir, check_id("Phase 1 run id", chosen))
     if paths.root.is_dir():

@@ -214,7 +214,9 @@ def quality(
     import pandas as pd
 
     from backtracking.artifacts.labels import SENTENCE_LABELS
+    from backtracking.claims.wording import lines_of
     from backtracking.measurements.labels import score_detectors
+    from backtracking.reports.quality import how_drawn
     from backtracking.run import io
     from backtracking.run.cells import original
 
@@ -238,31 +240,34 @@ def quality(
         original(pd.read_csv(key, dtype={"example_id": str})),
     )
     io.write_csv(QUALITY.path(ctx.paths), table)
+    say(how_drawn(lines_of(table)[0]))
     _tell(table, lambda row: f"{row['detector']:<17}")
     say(f"{QUALITY.path(ctx.paths)}")
+    _tell_report(ctx)
 
 
 def _tell(table: "pd.DataFrame", opening: "Callable[[Mapping[Any, Any]], str]") -> None:
     """A line of shares per detector, and in words which of them can carry no claim."""
-    from backtracking.claims.wording import lines_of, rate_text
-    from backtracking.measurements.floors import FEWEST_PROBLEMS
-    from backtracking.measurements.quality import SHARES, rests_on_few
+    from backtracking.claims.wording import lines_of
+    from backtracking.measurements.quality import SHARES
+    from backtracking.reports.quality import MARK, what_the_mark_says, with_mark
 
     few = False
     for row in lines_of(table):
-        marks = {name: "*" if rests_on_few(row, name) else "" for name in SHARES}
-        shown = (f"{name} {rate_text(row, name, n=None)}{marks[name]}" for name in SHARES)
-        say(f"{opening(row)} {'  '.join(shown)}")
-        few |= any(marks.values())
+        shares = [with_mark(row, name) for name in SHARES]
+        few |= any(share.endswith(MARK) for share in shares)
+        told = (f"{name} {share}" for name, share in zip(SHARES, shares, strict=True))
+        say(f"{opening(row)} {'  '.join(told)}")
     if few:
-        say(f"* of fewer than {FEWEST_PROBLEMS} problems: too few for any claim about the detector, whatever")
-        say("  the number. Label sentences of more problems in which it finds something or should have.")
+        say(what_the_mark_says())
 
 
 def _quality_of_sentences(ctx: "RunContext", scorer: Path | None) -> None:
     """Every detector for every target, confusion by phrase, and the worst sentences to read."""
     from backtracking.artifacts import labels as files
+    from backtracking.claims.wording import counted
     from backtracking.measurements.quality import confusion_table, quality_table, worst_table
+    from backtracking.reports.quality import AS_LABELLED
     from backtracking.stages.judge_labels import judged_labels
     from backtracking.text.onsets.scorer import Scorer, bundled_scorer
 
@@ -272,7 +277,17 @@ def _quality_of_sentences(ctx: "RunContext", scorer: Path | None) -> None:
     files.CONFUSION.write(ctx.paths, confusion_table(rows))
     files.WORST.write(ctx.paths, worst_table(rows))
     kinds = ", ".join(f"{count:,} {label}" for label, count in rows["label"].value_counts().items())
-    say(f"{len(rows):,} labelled sentences of {rows['question'].nunique():,} problems: {kinds}")
+    sentences = counted(len(rows), "labelled sentence")
+    say(f"{sentences} of {counted(rows['question'].nunique(), 'problem')}: {kinds}")
     _tell(table, lambda row: f"{row['target']:<14} found by {row['detector']:<14}")
+    say(AS_LABELLED)
     for artifact in (files.SENTENCE_QUALITY, files.CONFUSION, files.WORST):
         say(artifact.path(ctx.paths))
+    _tell_report(ctx)
+
+
+def _tell_report(ctx: "RunContext") -> None:
+    """How the result comes into the run's report."""
+    from backtracking.artifacts.phase1 import CLAIMS
+
+    say(f"for the report of the run to show it, run: {CLAIMS.made_in(ctx.paths)}")

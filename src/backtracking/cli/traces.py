@@ -12,9 +12,11 @@ from backtracking.cli.session import Request, asked_run, prepare_libraries, run_
 
 if TYPE_CHECKING:
     from backtracking.config.load import LoadedConfig
+    from backtracking.sources.labels import LabelCounts
     from backtracking.stages.import_traces import Imported
 
 PANEL = "Traces from elsewhere"
+MOST_NAMED = 10
 
 Map = Annotated[
     list[str] | None,
@@ -133,8 +135,32 @@ def _tell(done: "Imported") -> None:
             f"  {done.without_ending:,} {of_all}: not known how they ended (no finish_reason or stop_reason),"
             " so no share of cut ones"
         )
-    for line in done.labels.lines():
-        say(f"  {line}")
+    _tell_labels(done.labels)
+
+
+def _tell_labels(labels: "LabelCounts") -> None:
+    """What the labels mean here, which sentences were not found, and what became of earlier labels."""
+    from backtracking.claims.wording import counted
+
+    if labels.lost:
+        few = counted(len(labels.lost), "labelled sentence")
+        say(f"  WARNING: {few} of {labels.total:,} not found in their completion:")
+        for problem, text in labels.lost[:MOST_NAMED]:
+            say(f"    {problem}: {text[:60]!r}{'…' if len(text) > 60 else ''}")
+        if len(labels.lost) > MOST_NAMED:
+            say(f"    and {len(labels.lost) - MOST_NAMED:,} more")
+    if labels.foreign:
+        first, *_ = labels.foreign
+        say(
+            f"  WARNING: {counted(labels.foreign.total(), 'labelled sentence')} of {labels.total:,} of"
+            f" completions that the run does not have, such as one of problem {first!r}"
+        )
+    for (given, label), count in labels.meanings.most_common(MOST_NAMED):
+        say(f"  label {given!r} is taken for {label}: {counted(count, 'sentence')}")
+    for done, earlier in (("replaced", labels.replaced), ("kept", labels.kept)):
+        if count := earlier.total():
+            traces = counted(sum(map(bool, earlier.values())), "completion")
+            say(f"  {done}: {counted(count, 'earlier label')} of {traces}")
 
 
 def import_labels(
@@ -154,9 +180,12 @@ def import_labels(
 ) -> None:
     """Find labelled sentences in a run's completions, for detection-quality and for training a scorer.
 
+    Labels of completions that an earlier import labelled take the place of those; all others stay.
+
     Example: [cyan]backtracking import-labels labels.jsonl --run-id traces --map backtracking=redo[/cyan]
     """
-    from backtracking.artifacts.labels import SENTENCE_LABELS
+    from backtracking.artifacts.labels import SENTENCE_LABELS, SENTENCE_QUALITY
+    from backtracking.claims.wording import counted
     from backtracking.sources.labels import label_map
     from backtracking.stages.import_labels import import_labels as bring_in
 
@@ -165,9 +194,10 @@ def import_labels(
     given = {"id": id_column, "sentences": sentences, "text": text, "label": label, "sample": sample}
     columns = {role: name for role, name in given.items() if name is not None}
     counts = bring_in(ctx, source, chosen, label_map(mapping or ()), columns)
-    say(f"{SENTENCE_LABELS.path(ctx.paths)}: {counts.placed:,} labelled sentences")
-    for line in counts.lines():
-        say(f"  {line}")
+    say(f"{SENTENCE_LABELS.path(ctx.paths)}: {counted(counts.placed, 'labelled sentence')}")
+    _tell_labels(counts)
+    if SENTENCE_QUALITY.exists(ctx.paths):
+        say(f"  {SENTENCE_QUALITY.file} is of the labels before; run: {SENTENCE_QUALITY.made_in(ctx.paths)}")
 
 
 def _measure(run_id: str, quiet: bool) -> None:

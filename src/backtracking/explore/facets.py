@@ -73,7 +73,7 @@ ENDING = coded(
     "Ending",
     [
         ("stop", "ended by itself"),
-        ("length", "cut at the cap"),
+        ("length", "cut"),
         ("loop", "ended in a loop"),
         ("error", "failed"),
         ("unknown", "not known"),

@@ -15,9 +15,9 @@ from backtracking.text.arithmetic import Step
 from backtracking.text.arithmetic.expressions import Span
 from backtracking.text.arithmetic.steps import expression
 
-Taken = Literal["caught", "silent", "harmless", "missed", "cut"]
+Taken = Literal["caught", "silent", "harmless", "missed", "cut", "unknown"]
 """What became of a wrong step: an onset follows; it is worked out again right without one; it is not, and the
-answer is right all the same; neither; a cut hides it."""
+answer is right all the same; neither; a cut hides it; a cut may hide it (nobody says how the text ended)."""
 _TAIL = re.compile(r"[.,;:!?)\]}$*]*(?:\s*\n)?")
 """What belongs to a statement behind its last number."""
 
@@ -38,6 +38,7 @@ ALONE = {
     "harmless": "not worked out again, the answer right all the same",
     "missed": "missed",
     "cut": "cut before it shows",
+    "unknown": "the last statement of a text that may have been cut",
 }
 
 
@@ -126,7 +127,9 @@ def taken(trace: MeasuredTrace, number: int) -> Taken | None:
         return "silent"
     if trace.measured.event["is_correct"] is True:
         return "harmless"
-    return "cut" if not later and trace.record.finish_reason != "stop" else "missed"
+    if later or trace.record.was_cut is False:
+        return "missed"
+    return "cut" if trace.record.was_cut else "unknown"
 
 
 def _turning_points(trace: MeasuredTrace) -> list[int]:

@@ -24,7 +24,7 @@ _FIXED = (
     coded("put", "The step", [(INJECTED, "made wrong"), (RIGHT, "as it was")]),
     coded("follows", "An onset follows", [("yes", "before the next step"), ("no", "no")]),
     coded("ends", "It ends", [("right", "right"), ("wrong", "wrong, or without an answer")]),
-    coded("cut", "Ending", [("no", "ended by itself"), ("yes", "cut at the cap, or in a loop")]),
+    coded("cut", "Ending", [("no", "ended by itself"), ("yes", "cut, or in a loop")]),
 )
 _NAMED = {"run": "Run", "arm": "Arm", "example": "Problem"}
 

@@ -69,7 +69,7 @@ def sample_size(table: pd.DataFrame) -> str:
         if len(table) > 1:
             parts[-1] += " each"
     if "truncation_rate" in table and table["truncation_rate"].notna().any():
-        parts.append(f"cut at the cap: {_span(100 * table['truncation_rate'], '{:.1f}')}%")
+        parts.append(f"cut: {_span(100 * table['truncation_rate'], '{:.1f}')}%")
     return sentence(parts)
 
 

@@ -56,7 +56,7 @@ def write(paths: RunPaths, figure: Figure) -> None:
 def draw(figure: Figure, evidence: Evidence, width: float) -> Drawing:
     """A figure of a run at a width in inches; raises `NothingToShow` where it would be empty."""
     drawing = _OF_MORE.get(figure.stem, _of_tables(figure))(evidence, width)
-    if "cut at the cap" not in drawing.caption.counts and (cut := _share_cut(evidence, figure)):
+    if "cut: " not in drawing.caption.counts and (cut := _share_cut(evidence, figure)):
         drawing.caption = replace(drawing.caption, counts=f"{drawing.caption.counts} {cut}".strip())
     return drawing
 
@@ -135,7 +135,7 @@ def _asked(evidence: Evidence, wanted: ConfigKey) -> float:
 def _share_cut(evidence: Evidence, figure: Figure) -> str:
     """How many baseline rows were cut, from what the figure's stage reads, or it grows old unseen."""
     rates = _rates_cut(evidence) or ([] if figure is later.STEP_FIGURE else _rates_cut_in_sweep(evidence))
-    return f"Baseline completions cut at the cap: {100 * rates[0]:.1f}%." if rates else ""
+    return f"Baseline completions that were cut: {100 * rates[0]:.1f}%." if rates else ""
 
 
 def _rates_cut(evidence: Evidence) -> list[float]:

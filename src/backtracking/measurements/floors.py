@@ -3,7 +3,7 @@
 from typing import Final
 
 MOST_CUT = 0.5
-"""Where more completions than this are cut at the cap, their text says little about the model."""
+"""Where more completions than this are cut, their text says little about the model."""
 FEWEST_PROBLEMS = 6
 """With fewer, a verdict would rest on the assumed shape of what was not seen: that all problems lean to one
 side has a chance of 2 ÷ 2⁵ = 6% for five of them, and of 3% for six."""
@@ -45,7 +45,8 @@ def too_cut(which: str, share: float) -> str:
     if share <= MOST_CUT:
         return ""
     return (
-        f"{share:.1%} of {which} completions are cut, at most {MOST_CUT:.0%} may be (a cut one cannot answer)"
+        f"{share:.1%} of {which} completions are cut, at most {MOST_CUT:.0%} may be (few of those have"
+        " come to an answer)"
     )
 
 

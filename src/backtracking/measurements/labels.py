@@ -40,6 +40,10 @@ SAMPLE_COLUMNS = ["item", "before", "sentence", "after", "label"]
 KEY_COLUMNS = ["item", "example_id", "stratum", "population", *DETECTORS]
 
 _SENTENCE = re.compile(r"[^.?!\n]*(?:[.?!](?!\s)[^.?!\n]*)*(?:[.?!]+|\n|\Z)\s*")
+_TAG = re.compile(r"\s*</?\|?[A-Za-z_][\w|-]{0,30}>\s*")
+_LAST_TAG = re.compile(r"</?\|?[A-Za-z_][\w|-]{0,30}>\s*\Z")
+"""Such as <think>, as it stands before and behind reasoning."""
+_SAYS = re.compile(r"\w")
 _DRAWS = 4_000
 _YES, _NO = {"y", "yes", "1", "true"}, {"n", "no", "0", "false"}
 
@@ -79,8 +83,18 @@ class _Reservoir:
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
-    """Where the sentences of a text stand, the white space behind each included."""
-    return [match.span() for match in _SENTENCE.finditer(text) if match.group().strip()]
+    """Where the sentences of a text stand, the white space behind each included; tags and rules are none."""
+    return [span for match in _SENTENCE.finditer(text) for span in _without_tags(text, *match.span())]
+
+
+def _without_tags(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """A sentence without the tags that it begins or ends with, where it says something."""
+    while tag := _TAG.match(text, start, end):
+        start = tag.end()
+    while tag := _LAST_TAG.search(text, start, end):
+        end = tag.start()
+    if _SAYS.search(text, start, end):
+        yield start, end
 
 
 def sentences(record: GenerationRecord, detector: Detector) -> Iterator[Sentence]:
@@ -187,7 +201,12 @@ def _score(rows: pd.DataFrame, detector: str) -> dict[str, Any]:
         population = int(stratum["population"].iloc[0])
         estimated += population * counts[:3, None] / counts.sum()
         drawn += _populations(rng, counts, population)[:3]
-    line: dict[str, Any] = {"labelled": len(rows), "labelled_yes": int(rows["label"].sum())}
+    line: dict[str, Any] = {
+        "labelled": len(rows),
+        "labelled_problems": rows["example_id"].nunique(),
+        "labelled_yes": int(rows["label"].sum()),
+        "drawn_from": int(rows.drop_duplicates("stratum")["population"].sum()),
+    }
     for name, value, draws in zip(SHARES, _shares(estimated), _shares(drawn), strict=True):
         known = draws[np.isfinite(draws)]
         low, high = np.quantile(known, (LEVEL / 2, 1 - LEVEL / 2)) if known.size else (np.nan, np.nan)

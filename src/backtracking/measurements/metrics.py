@@ -166,7 +166,7 @@ METRICS = (
         "truncation_rate",
         "truncated",
         formula="completions that did not end by themselves ÷ all",
-        label="cut at the cap",
+        label="cut",
         shown=(1, 2),
         outcome="truncation",
         compared=(1, 2),

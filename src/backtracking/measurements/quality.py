@@ -80,7 +80,8 @@ def scores(detected: Any, truth: Any, questions: Any) -> dict[str, Any]:
     cells = np.stack([detected & truth, detected & ~truth, ~detected & truth], axis=1).astype(float)
     sums = sums_by(questions, cells)
     counts = zip(("hits", "false_alarms", "misses"), sums.sum(axis=0), strict=True)
-    line: dict[str, Any] = {name: int(count) for name, count in counts}
+    line: dict[str, Any] = {"labelled": len(truth), "labelled_problems": len(set(questions))}
+    line |= {name: int(count) for name, count in counts}
     hits, alarms, misses = sums.T
     shares = {
         "precision": (hits, hits + alarms),
@@ -99,8 +100,9 @@ def problems_behind(detected: Any, truth: Any, questions: Any) -> dict[str, int]
 
 
 def rests_on_few(line: Mapping[Any, Any], share: str) -> bool:
-    """Whether a share is of so few problems that no claim can be made of it."""
-    return int(line[f"{share}_problems"]) < FEWEST_PROBLEMS
+    """Whether a share is of so few problems that no claim can be made of it; F1 is where either part is."""
+    parts = SHARES if share == "f1" else (share,)
+    return any(int(line[f"{part}_problems"]) < FEWEST_PROBLEMS for part in parts)
 
 
 def confusion_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from backtracking.config.onsets import THE_WRITER, TOGETHER, TURN_KINDS
 from backtracking.measurements.floors import FEWEST_PROBLEMS, NOT_TESTABLE
 from backtracking.measurements.tallies import truth
 from backtracking.reports.page import Page
+from backtracking.reports.quality import quality_in_short
 from backtracking.reports.verdicts import FINDINGS, how_judged
 
 _MODEL = "A model to look into and to intervene in"
@@ -31,8 +32,7 @@ def write_what_traces_show(page: Page) -> None:
         return
     row = lines_of(table)[0]
     page.section("What these traces show")
-    trust = _how_to_trust(page.evidence.paths.run_id)
-    page.bullets([_how_many(row), *_turns(row), _endings(page, row), _answers(row), trust])
+    page.bullets([_how_many(row), *_turns(row), _endings(page, row), _answers(row), _how_to_trust(page)])
 
 
 def _how_many(row: TableLine) -> str:
@@ -68,8 +68,8 @@ def _endings(page: Page, row: TableLine) -> str:
         said = "How the traces ended is not known: nothing that came with them says it"
     else:
         said = (
-            f"How the traces ended is known of {known:,} only, of which {cut:,} were cut; of the other"
-            f" {total - known:,} nothing says it"
+            f"How the traces ended is known of {known:,} of them only, and {cut:,} of these"
+            f" {'was' if cut == 1 else 'were'} cut; of the other {total - known:,} nothing says it"
         )
     return said + " (`finish_reason` or `stop_reason`), so no share of cut ones is given."
 
@@ -86,17 +86,32 @@ def _known_endings(page: Page) -> tuple[int, int]:
 def _answers(row: TableLine) -> str:
     if not number(row, "gold_count"):
         return "No trace came with a gold answer, so nothing is said of right and wrong ones."
-    gold = counted(int(number(row, "gold_count") or 0), "trace")
-    return f"Right answers: {rate_text(row, 'accuracy', n=None)} of {gold} with a gold answer."
-
-
-def _how_to_trust(run: str) -> str:
+    gold = int(number(row, "gold_count") or 0)
+    said = (
+        f"Right answers: {rate_text(row, 'accuracy', n=None)} of {counted(gold, 'trace')} with a gold answer"
+    )
+    ungraded = gold - int(number(row, "graded_count") or 0)
+    if not ungraded:
+        return f"{said}; all of them could be graded."
     return (
-        "Whether a reader would find the same onsets, only labels of such text can say:"
+        f"{said}; {ungraded:,} of these could not be graded (no answer, or no plain one)"
+        f" and {'counts' if ungraded == 1 else 'count'} as wrong. Among those that could:"
+        f" {rate_text(row, 'accuracy_graded', n=None)}."
+    )
+
+
+def _how_to_trust(page: Page) -> str:
+    run = page.evidence.paths.run_id
+    said = "Whether a reader would find the same onsets, only labels of such text can say:"
+    if held := quality_in_short(page):
+        return held
+    has_labels = page.evidence.table(SENTENCE_LABELS) is not None
+    ways = (
         f" `backtracking {SENTENCE_LABELS.maker} LABELS.jsonl --run-id {run}` brings labels that you have,"
         f" `backtracking {LABEL_SAMPLE.maker} --run-id {run}` draws sentences to label; then"
-        f" `backtracking {QUALITY.maker} --run-id {run}` holds the detectors against them."
     )
+    scored = f"`{QUALITY.made_in(page.evidence.paths)}` holds the detectors against them."
+    return f"{said}{'' if has_labels else ways} {scored}"
 
 
 def write_findings_of_traces(page: Page, verdicts: Sequence[Verdict]) -> None:

@@ -27,10 +27,10 @@ def how_graded(evidence: Evidence, tables: Sequence[Table]) -> str:
         return "No completion has a gold answer, so no accuracy is given."
     counts = "Accuracy counts an unanswered completion as wrong. "
     if held and not any("truncation_rate" in table for table in held):
-        return f"{counts}Whether completions were cut is not known; one that was cannot answer."
+        return f"{counts}Whether completions were cut is not known; few that were have come to an answer."
     return (
-        f"{counts}It stands beside the share of completions cut at the token cap, because a cut completion"
-        " cannot answer."
+        f"{counts}It stands beside the share of completions that were cut, because few of those have come to"
+        " an answer."
     )
 
 

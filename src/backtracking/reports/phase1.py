@@ -22,6 +22,7 @@ from backtracking.reports.outcome import write_outcome
 from backtracking.reports.page import Page
 from backtracking.reports.prefixes import write_prefixes
 from backtracking.reports.provenance import model_studied, write_out_of_date, write_provenance
+from backtracking.reports.quality import write_quality
 from backtracking.reports.rows_behind import ArmsByName
 from backtracking.reports.verdicts import write_verdicts
 from backtracking.run.records import ALONE, BASELINE_NAME
@@ -61,6 +62,7 @@ def phase1_report(
         write_verdicts(page, judged)
     write_audit(page, checks)
     rates.write_rates(page)
+    write_quality(page)
     rates.write_accuracy(page)
     _formatting(page)
     errors.write_errors(page)
@@ -198,6 +200,6 @@ def _warnings(table: pd.DataFrame | None, names: Sequence[str]) -> Sequence[str]
     cut = table[table["truncation_rate"] > 0.10]
     return [
         f"{' / '.join(quoted(row[name]) for name in names)}: {percent(number(row, 'truncation_rate'))} of "
-        "the completions were cut at the cap; their accuracy measures the cap as much as the model."
+        "the completions were cut; accuracy then measures where they were cut as much as what they say."
         for row in lines_of(cut)
     ]

@@ -56,7 +56,7 @@ def write_prefixes(page: Page, artifact: Table, drawn: Figure, behind: RowsBehin
             "accuracy_right_diff",
             right(against=True, ends="right"),
         ),
-        lines.rates("Cut at the cap", "truncation_rate", link=behind.prefixes(of, cut="yes")),
+        lines.rates("Cut", "truncation_rate", link=behind.prefixes(of, cut="yes")),
         lines.counts("Completions", "total", injected()),
     )
     for arm, sets in table[table["draw"].notna()].groupby("arm", sort=False):

@@ -19,7 +19,7 @@ RATES = (
 RATE_COLUMNS = {
     "backtracking_rate_low": "intervals",
     **{f"{kind}_rate": kind for kind in TURN_KINDS},
-    "truncation_rate": "the share cut at the cap",
+    "truncation_rate": "the share of cut completions",
     "accuracy_finished": "accuracy among finished completions",
 }
 _SEEN = ("backtracking_rate", "accuracy")

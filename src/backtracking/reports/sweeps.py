@@ -15,7 +15,7 @@ from backtracking.run.records import BASELINE_NAME
 
 ARM_COLUMNS = {
     "backtracking_rate_low": "intervals",
-    "truncation_rate": "the share cut at the cap",
+    "truncation_rate": "the share of cut completions",
     "backtracking_diff": "paired differences",
     "retention": "retention",
     "verdict": "verdicts",

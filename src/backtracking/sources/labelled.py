@@ -24,8 +24,6 @@ def read_labelled_traces(source: str, mapping: Mapping[str, Label]) -> Iterator[
     for number, row in enumerate(rows):
         trace = columns.trace(row)
         if trace is not None and trace.sentences:
-            spans = tuple(
-                (one.start, one.end, one.label)
-                for one in place_sentences(trace.text, trace.sentences, mapping)
-            )
+            placed, _ = place_sentences(trace.text, trace.sentences, mapping)
+            spans = tuple((one.start, one.end, one.label) for one in placed)
             yield LabelledTrace(trace.prompt or trace.id or str(number), trace.text, spans)

@@ -1,6 +1,7 @@
 """Sentence labels of any scheme: read, mapped to a kind of onset or none, and found again in their text."""
 
 import re
+from bisect import bisect, insort
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from typing import Any
 
 from backtracking.config.onsets import LABELS, TURN_KINDS, Label
 from backtracking.errors import UserError
+from backtracking.run.records import RowId
 
 DEFAULT_MAP: Mapping[str, Label] = {
     **{kind: kind for kind in TURN_KINDS},
@@ -18,6 +20,7 @@ DEFAULT_MAP: Mapping[str, Label] = {
     "uncertainty-management": "doubt",
 }
 """What common schemes mean; any other label is no onset unless it is mapped."""
+_Span = tuple[int, int]
 _TEXT_KEYS = ("text", "sentence", "segment", "content")
 _LABEL_KEYS = ("label", "tag", "category", "type", "kind")
 _TAGGED = re.compile(r'\["?([\w -]{1,60}?)"?\](.*?)\["?end-section"?\]', re.DOTALL)
@@ -43,25 +46,24 @@ class Placed:
 
 @dataclass
 class LabelCounts:
-    """How many labelled sentences there were, and what those that were found mean here."""
+    """How many labelled sentences there were, what those that were found mean here, and which were not."""
 
     total: int = 0
     placed: int = 0
     meanings: Counter[tuple[str, Label]] = field(default_factory=Counter)
+    lost: list[tuple[str, str]] = field(default_factory=list)
+    """The problem and the text of sentences that do not stand in their completion."""
+    foreign: Counter[str] = field(default_factory=Counter)
+    """How many sentences belong to completions that the run does not have, by the problem."""
+    replaced: Counter[RowId] = field(default_factory=Counter)
+    """How many labels of earlier imports gave way, by the completion."""
+    kept: Counter[RowId] = field(default_factory=Counter)
+    """How many labels of earlier imports stayed, by the completion."""
 
     def add(self, one: Placed) -> None:
         """Counts a sentence whose place was found."""
         self.placed += 1
         self.meanings[one.given, one.label] += 1
-
-    def lines(self) -> list[str]:
-        """In words, for the person who asked."""
-        lost = self.total - self.placed
-        warning = f"WARNING: {lost:,} of {self.total:,} labelled sentences were not found in their completion"
-        return [warning] * bool(lost) + [
-            f"label {given!r} is taken for {label}: {count:,} sentences"
-            for (given, label), count in self.meanings.most_common(20)
-        ]
 
 
 def read_sentences(value: Any) -> list[LabelledSentence]:
@@ -77,10 +79,13 @@ def _sentence(item: Any) -> LabelledSentence | None:
     if isinstance(item, Mapping):
         text = next((item[key] for key in _TEXT_KEYS if isinstance(item.get(key), str)), None)
         label = next((item[key] for key in _LABEL_KEYS if item.get(key) is not None), None)
-        return None if text is None or label is None else LabelledSentence(text, str(label))
-    if isinstance(item, list | tuple) and len(item) == 2:
-        return LabelledSentence(str(item[0]), str(item[1]))
-    return None
+    elif isinstance(item, list | tuple) and len(item) == 2:
+        text, label = map(str, item)
+    else:
+        return None
+    if text is None or label is None or not str(label).strip():
+        return None
+    return LabelledSentence(text, str(label))
 
 
 def label_map(pairs: Sequence[str]) -> dict[str, Label]:
@@ -100,23 +105,47 @@ def label_map(pairs: Sequence[str]) -> dict[str, Label]:
 
 def place_sentences(
     text: str, sentences: Sequence[LabelledSentence], mapping: Mapping[str, Label]
-) -> Iterator[Placed]:
-    """The sentences that are found in the text, each behind the one before; white space may differ."""
+) -> tuple[list[Placed], list[LabelledSentence]]:
+    """The sentences that stand in the text, in its order, and those that do not; white space may differ.
+
+    Each is looked for behind the one before, then from the beginning on, where no other one was found: labels
+    may come in any order, and a sentence that is labelled twice has two places.
+    """
+    spans: list[_Span] = []
+    placed: list[Placed] = []
+    lost: list[LabelledSentence] = []
     at = 0
     for sentence in sentences:
-        span = _find(text, sentence.text.strip(), at)
-        if span is not None:
-            at = span[1]
-            given = sentence.label.strip()
-            yield Placed(*span, mapping.get(given.lower(), "none"), given)
+        wanted = sentence.text.strip()
+        span = _find(text, wanted, at, spans) or _find(text, wanted, 0, spans)
+        if span is None:
+            lost.append(sentence)
+            continue
+        at = span[1]
+        insort(spans, span)
+        given = sentence.label.strip()
+        placed.append(Placed(*span, mapping.get(given.lower(), "none"), given))
+    return sorted(placed, key=lambda one: one.start), lost
 
 
-def _find(text: str, wanted: str, at: int) -> tuple[int, int] | None:
+def _find(text: str, wanted: str, at: int, taken: Sequence[_Span]) -> _Span | None:
+    """The first place from a character on that overlaps none of those that are taken."""
+    return next((span for span in _places(text, wanted, at) if _is_free(span, taken)), None)
+
+
+def _places(text: str, wanted: str, at: int) -> Iterator[_Span]:
+    """Where a sentence stands to the letter; after that, where white space differs."""
     if not wanted:
-        return None
+        return
     start = text.find(wanted, at)
-    if start >= 0:
-        return start, start + len(wanted)
+    while start >= 0:
+        yield start, start + len(wanted)
+        start = text.find(wanted, start + 1)
     loose = re.compile(r"\s+".join(map(re.escape, wanted.split())))
-    match = loose.search(text, at)
-    return match.span() if match else None
+    yield from (match.span() for match in loose.finditer(text, at))
+
+
+def _is_free(span: _Span, taken: Sequence[_Span]) -> bool:
+    place = bisect(taken, span)
+    before, behind = taken[max(0, place - 1) : place], taken[place : place + 1]
+    return all(one[1] <= span[0] for one in before) and all(span[1] <= one[0] for one in behind)

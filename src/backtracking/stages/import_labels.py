@@ -43,14 +43,24 @@ class _Row:
 def import_labels(
     ctx: RunContext, source: str, variant: str, mapping: Mapping[str, Label], given: Mapping[str, str]
 ) -> LabelCounts:
-    """Replace the run's table of sentence labels by those of a file; both traces and labels have ids."""
+    """Put the labels of a file into the run's table; those of other completions stay there."""
     path = GENERATIONS.path(ctx.paths, variant=variant, condition=BASELINE_NAME)
     wanted = _by_completion(_read(source, given), path)
     counts = LabelCounts(total=sum(map(len, wanted.values())))
+    earlier = _labels_there(SENTENCE_LABELS.path(ctx.paths))
+    unseen = {name: len(sentences) for name, sentences in wanted.items()}
     with table_writer(SENTENCE_LABELS.path(ctx.paths), LABEL_COLUMNS) as table:
         for record in io.read_jsonl(path, GenerationRecord, made_by=GENERATIONS.made_by):
-            sentences = wanted.get((record.example_id, record.sample_id), [])
-            table.writerows(label_rows(record, sentences, mapping, counts))
+            unseen.pop(record.id, None)
+            rows = [*label_rows(record, wanted.get(record.id, []), mapping, counts)]
+            there = earlier.pop((variant, record.id), [])
+            (counts.replaced if rows else counts.kept)[record.id] += len(there)
+            table.writerows(rows or there)
+        for (_, name), there in earlier.items():
+            counts.kept[name] += len(there)
+            table.writerows(there)
+        for (problem, _), sentences in unseen.items():
+            counts.foreign[problem] += sentences
         if not counts.placed:  # inside, so that the labels the run has stay as they are
             raise UserError(
                 f"no sentence of {source} stands in the completions of run {ctx.paths.run_id}",
@@ -68,7 +78,9 @@ def label_rows(
     counts: LabelCounts,
 ) -> Iterator[dict[str, Any]]:
     """The labelled sentences of a completion as rows of the table of labels."""
-    for one in place_sentences(record.completion, sentences, mapping):
+    placed, lost = place_sentences(record.completion, sentences, mapping)
+    counts.lost += [(record.example_id, one.text.strip()) for one in lost]
+    for one in placed:
         counts.add(one)
         yield {
             "example_id": record.example_id,
@@ -79,6 +91,15 @@ def label_rows(
             "label": one.label,
             "given": one.given,
         }
+
+
+def _labels_there(path: Path) -> dict[tuple[str, RowId], list[dict[Any, Any]]]:
+    """The labels that a run has, by prompt format and completion."""
+    labels: dict[tuple[str, RowId], list[dict[Any, Any]]] = defaultdict(list)
+    if path.exists():
+        for row in io.read_csv(path).to_dict("records"):
+            labels[str(row["variant"]), (str(row["example_id"]), int(row["sample_id"]))].append(row)
+    return labels
 
 
 def _read(source: str, given: Mapping[str, str]) -> list[_Row]:
@@ -93,7 +114,7 @@ def _read(source: str, given: Mapping[str, str]) -> list[_Row]:
         if not is_single:
             sentences = read_sentences(row.get(columns["sentences"]))
         else:
-            sentences = [LabelledSentence(clean(row[columns["text"]]), clean(row[columns["label"]]))]
+            sentences = read_sentences([(clean(row[columns["text"]]), clean(row[columns["label"]]))])
         sample = _sample(row.get(columns.get("sample", "")))
         found.append(_Row(problem, sample, sentences, is_single))
     if not any(row.sentences for row in found):
@@ -164,11 +185,7 @@ def _sample_of(row: _Row, holding: Sequence[int], expected: int | None) -> int:
 
 def _holding(sentences: Sequence[LabelledSentence], texts: Mapping[int, str]) -> list[int]:
     """The completions in which all of the sentences stand."""
-    return [
-        sample
-        for sample, text in texts.items()
-        if sum(1 for _ in place_sentences(text, sentences, {})) == len(sentences)
-    ]
+    return [sample for sample, text in texts.items() if not place_sentences(text, sentences, {})[1]]
 
 
 def _columns(row: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:

@@ -38,8 +38,11 @@ def answers_without_digit(run: AuditedRun) -> Finding:
     )
     if answers is None or "predicted_answer" not in answers:
         return not_applicable("predicted answers are not in this run's tables")
+    if not run.gold and not answers.get("correct", pd.Series(dtype=float)).notna().any():
+        return not_applicable("no completion of the baseline is graded")
     wanted = _known_gold(run)
-    asked = answers["example_id"].map(lambda name: has_number(wanted.get(name, "0")))
+    unknown = "" if run.gold else "0"
+    asked = answers["example_id"].map(lambda name: has_number(wanted.get(name, unknown)))
     texts = answers.loc[asked & answers["predicted_answer"].notna(), "predicted_answer"].astype(str)
     if texts.empty:
         return not_applicable("no completion of the baseline has an answer where a number is asked for")

@@ -15,6 +15,7 @@ from backtracking.artifacts import phase1, phase2
 from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.completions import Group, groups_of
 from backtracking.claims.evidence import Evidence
+from backtracking.config.schema import IMPORTED
 from backtracking.run import io, shards
 from backtracking.run.inputs import FirstRows, Setting, Whole, note
 from backtracking.run.records import BASELINE_NAME
@@ -64,6 +65,12 @@ class AuditedRun:
     def is_earlier(self) -> bool:
         """Whether an earlier implementation wrote the run."""
         return "schema" not in self.evidence.meta or bool(self.evidence.meta.get("earlier"))
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the completions came from elsewhere, so that none can be generated again."""
+        variants = self.setting("prompting.formatting_variants")
+        return isinstance(variants, list) and [*map(_name_of, variants)] == [IMPORTED]
 
     @property
     def has_generated(self) -> bool:
@@ -151,6 +158,10 @@ def is_untouched(arms: pd.DataFrame) -> "pd.Series[Any]":
     if "scale" not in arms:
         return baseline
     return baseline | pd.to_numeric(arms["scale"], errors="coerce").eq(1.0)
+
+
+def _name_of(variant: Any) -> Any:
+    return variant.get("name") if isinstance(variant, dict) else None
 
 
 def _answers(path: Path) -> Iterator[tuple[str, str]]:

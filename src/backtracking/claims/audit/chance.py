@@ -39,6 +39,12 @@ class _Accuracy:
         return said + percent(self.chance) + ("" if self.p is None else f" (p = {p_value(self.p)})")
 
 
+_OTHER_GOLD = (
+    "Check that the gold answers of the import are those of the same problems (--gold, --id); if they are, "
+    "say nothing about right and wrong answers of these traces."
+)
+
+
 @rule(
     bounds=f"Fails where permuted gold does as well with p > {LEVEL}. Without the problems: where the "
     "interval holds what answers that are right elsewhere would get; where that is not known either, "
@@ -57,7 +63,8 @@ def accuracy_at_chance(run: AuditedRun) -> Finding:
         )
     at_chance = [one for one in accuracies if one.is_at_chance]
     if at_chance:
-        return Finding(FAIL, str(at_chance[0]), at_chance[0].value, tuple(map(str, at_chance)))
+        remedy = _OTHER_GOLD if run.is_imported else ""
+        return Finding(FAIL, str(at_chance[0]), at_chance[0].value, tuple(map(str, at_chance)), remedy)
     least = min(accuracies, key=lambda one: one.value)
     return Finding(PASS, str(least), least.value)
 

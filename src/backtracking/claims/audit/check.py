@@ -40,6 +40,8 @@ class Finding:
     found: str
     number: float | None = None
     details: tuple[str, ...] = ()
+    what_to_do: str = ""
+    """Instead of the check's own words, where those are not for this run."""
 
 
 CheckFunction = Callable[[AuditedRun], Finding]
@@ -60,9 +62,8 @@ class RegisteredCheck:
         """Looks at the run and says what it found, with the words that are the same for every run."""
         finding = self.finder(run)
         number = finding.number if finding.number is not None and math.isfinite(finding.number) else None
-        return Check(
-            self.name, finding.outcome, finding.found, self.why, self.what_to_do, number, finding.details
-        )
+        what_to_do = finding.what_to_do or self.what_to_do
+        return Check(self.name, finding.outcome, finding.found, self.why, what_to_do, number, finding.details)
 
 
 def rule(*, bounds: str, why: str, what_to_do: str) -> Callable[[CheckFunction], RegisteredCheck]:

@@ -1,7 +1,7 @@
 """Checks of which completions there are, and how they ended."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -18,6 +18,9 @@ from backtracking.run.records import ALONE, BASELINE_NAME
 MANY_CUT = 0.1
 """More baseline completions cut than this make accuracy depend on the cap."""
 MANY_MISSING = 0.1
+_OTHER_TRACES = (
+    "Read accuracy among those that finished, or import traces written under a higher token limit."
+)
 _RATE_TABLES = (phase1.COMPARISON, phase1.FORMATS)
 
 
@@ -35,13 +38,18 @@ class _Share:
 @rule(
     bounds=f"Warns above {MANY_CUT:.0%} of a baseline's completions, fails above {MOST_CUT:.0%}; "
     "cut arms warn.",
-    why="A completion that is cut cannot answer: accuracy then measures the token cap, and onsets "
-    "behind it are lost.",
+    why="Few completions that are cut have come to an answer: accuracy then measures where they were cut, "
+    "and onsets behind that are lost.",
     what_to_do="Raise generation.max_new_tokens until fewer than 10% of the baseline completions are cut, "
     "and generate again.",
 )
 def rows_cut(run: AuditedRun) -> Finding:
-    """Completions cut at the token cap, by prompt format and condition."""
+    """Completions that were cut, by prompt format and condition."""
+    found = _cut(run)
+    return replace(found, what_to_do=_OTHER_TRACES) if run.is_imported else found
+
+
+def _cut(run: AuditedRun) -> Finding:
     shares = sorted(_cut_shares(run), key=lambda share: -share.value)
     if not shares:
         return not_applicable("how completions ended is not in this run's tables")
@@ -50,12 +58,12 @@ def rows_cut(run: AuditedRun) -> Finding:
     worst = (baselines or shares)[0]
     details = [str(share) for share in shares if share.value > MANY_CUT]
     if baselines and worst.value > MOST_CUT:
-        return Finding(FAIL, f"{worst} are cut at the cap", worst.value, tuple(details))
+        return Finding(FAIL, f"{worst} are cut", worst.value, tuple(details))
     if worst.value > MANY_CUT:
-        return Finding(WARN, f"{worst} are cut at the cap", worst.value, tuple(details))
+        return Finding(WARN, f"{worst} are cut", worst.value, tuple(details))
     if broken:
         return Finding(WARN, f"{broken[0]} are cut: the arm broke the text", broken[0].value, tuple(details))
-    return Finding(PASS, f"at most {worst} are cut at the cap", worst.value)
+    return Finding(PASS, f"at most {worst} are cut", worst.value)
 
 
 def _cut_shares(run: AuditedRun) -> list[_Share]:

@@ -7,7 +7,7 @@ import { pairView } from "./pair.js";
 import { address, rowName } from "./state.js";
 import { Rendering, afterWords, entropyAt, probability, tokenText } from "./tokens.js";
 
-const ENDINGS = { stop: "ended by itself", length: "cut at the cap", loop: "ended in a loop", error: "failed", unknown: "not known how" };
+const ENDINGS = { stop: "ended by itself", length: "cut", loop: "ended in a loop", error: "failed", unknown: "not known how" };
 const VERDICTS = new Map([[true, "right"], [false, "wrong"], [null, "not graded"]]);
 
 export class TracePane {

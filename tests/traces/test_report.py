@@ -1,0 +1,148 @@
+"""What the report of imported traces says of endings, answers and labels, and of what cannot be done."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from backtracking.run import io
+from tests.foundation.command import CommandLine
+
+LABELLED = Path(__file__).parents[1] / "text" / "data" / "labelled_traces.jsonl"
+ENDINGS = ("stop", "length", "stop", "stop")
+TEXTS = (
+    "2 + 3 = 6. Wait, no, 2 + 3 = 5. Final: 5",
+    "2 + 3 = 6. Wait, so \\boxed{5}.",
+    "So it is plenty.",
+    "It is 7. Final: 7",
+)
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch, tmp_path, no_pictures):
+    monkeypatch.chdir(tmp_path)
+    return CommandLine(capsys, monkeypatch)
+
+
+def imported(cli, rows, run="these"):
+    Path(f"{run}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert cli("import-traces", f"{run}.jsonl", "-q").code == 0
+    return report_of(run)
+
+
+def report_of(run):
+    return Path(f"runs/{run}/reports/backtracking_state_transition_report.md").read_text(encoding="utf-8")
+
+
+def four_each(problems=8):
+    return [
+        {"id": f"p{k}", "text": text, "gold": "5", "finish_reason": ending}
+        for k in range(problems)
+        for text, ending in zip(TEXTS, ENDINGS, strict=True)
+    ]
+
+
+def test_nothing_is_told_that_only_a_model_could_do(cli):
+    report = imported(cli, four_each())
+    audit, _, _ = report.partition("## Audit")[2].partition("\n## ")
+    assert "25.0% of 32 completions of `imported/baseline` are cut" in audit
+    assert "import traces written under a higher token limit" in audit
+    folded = report.partition("<details>")[2].partition("</details>")[0]
+    shown = report.replace(folded, "")
+    for words in ("at the cap", "token cap", "generate again", "max_new_tokens", "cannot answer"):
+        assert words not in shown, words
+    lacks = re.findall(r"\| \*\*not testable\*\* \| missing: ([^|]+) \|", folded)
+    assert lacks and not [said for said in lacks if re.match(r"[a-z_]+\.(csv|json)", said)]
+
+
+def test_a_cut_trace_that_boxed_its_answer_is_right_and_ungraded_ones_are_counted(cli):
+    report = imported(cli, four_each())
+    events = io.read_csv(Path("runs/these/analysis/backtracking_events.csv"))
+    assert events["is_correct"].tolist()[:2] == [True, True] and events["truncated"].tolist()[1]
+    assert events["is_correct"].isna().sum() == 8
+    assert "few of those have come to an answer" in report
+    line = next(line for line in report.splitlines() if line.startswith("- Right answers"))
+    assert "Right answers: 50.0% [" in line and "of 32 traces with a gold answer" in line
+    assert "8 of these could not be graded" in line and "and count as wrong" in line
+    assert "Among those that could: 66.7% [" in line
+    all_graded = imported(cli, [row for row in four_each() if row["text"] != TEXTS[2]], "graded")
+    assert "of 24 traces with a gold answer; all of them could be graded" in all_graded
+    one = imported(cli, [{"text": "Perhaps.", "gold": "5"}, {"text": "Final: 5", "gold": "5"}], "one")
+    assert "1 of these could not be graded" in one and "and counts as wrong" in one
+
+
+def test_the_audit_is_that_of_the_report(cli):
+    report = imported(cli, four_each())
+    counts = json.loads(cli("audit", "these", "--json").out)["counts"]
+    said = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    assert f"whether these numbers can carry claims: {said}" in report
+    checks = {check["name"]: check for check in json.loads(cli("audit", "these", "--json").out)["checks"]}
+    for name in ("baselines_disagree", "bfloat16_divergence"):
+        assert checks[name]["outcome"] == "not applicable", "there is no other run to compare with"
+
+
+def test_without_gold_answers_the_audit_says_nothing_of_answers(cli):
+    imported(cli, [{key: row[key] for key in ("id", "text")} for row in four_each()])
+    checks = {check["name"]: check for check in json.loads(cli("audit", "these", "--json").out)["checks"]}
+    assert checks["answers_without_digit"]["outcome"] == "not applicable"
+
+
+def test_answers_are_looked_at_where_there_are_gold_answers_only(cli):
+    rows = [row | {"gold": "5" if row["text"] == TEXTS[3] else None} for row in four_each()]
+    rows = [row | {"id": f"{row['id']}-{k}"} for k, row in enumerate(rows)]
+    for row in rows:
+        row["text"] = "Final: seven words" if row["gold"] is None else row["text"]
+    imported(cli, rows)
+    checks = {check["name"]: check for check in json.loads(cli("audit", "these", "--json").out)["checks"]}
+    assert checks["answers_without_digit"]["found"].startswith("0 of 8 answers")
+
+
+def test_what_labels_show_of_the_detectors_is_in_the_report(cli):
+    assert cli("import-traces", LABELLED, "--run-id", "lab", "-q").code == 0
+    before = report_of("lab")
+    assert "How well onsets are found" not in before and "import-labels" not in before
+    assert "`backtracking detection-quality --run-id lab` holds the detectors against them" in before
+    said = cli("detection-quality", "--run-id", "lab").out
+    assert "229 labelled sentences of 16 problems" in said
+    assert "as somebody chose them" in said and "make-report --run-id lab" in said
+    cli("make-report", "--run-id", "lab")
+    report = report_of("lab")
+    table = io.read_csv(Path("runs/lab/analysis/sentence_quality.csv")).set_index(["target", "detector"])
+    line = table.loc[("doubt_or_redo", "doubt_or_redo")]
+    precision, recall = (
+        f"{100 * line[name]:.1f}% [{100 * line[f'{name}_low']:.1f}, {100 * line[f'{name}_high']:.1f}]"
+        for name in ("precision", "recall")
+    )
+    short = f"Held against 229 labelled sentences, the rules find doubt and redo with precision {precision}"
+    assert f"{short} and recall {recall}: see" in report
+    section = report.partition("## How well onsets are found")[2].partition("\n## ")[0]
+    assert (
+        "Somebody labelled 229 sentences of 16 problems." in section and "as somebody chose them" in section
+    )
+    shown = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", section, re.MULTILINE)
+    looked_for = {(kind, kind) for kind in ("doubt", "redo")}
+    assert set(shown) == looked_for | {key for key in table.index if key[0] == "doubt_or_redo"}
+    Path("more.jsonl").write_text(LABELLED.read_text(encoding="utf-8").splitlines()[0], encoding="utf-8")
+    rows = json.loads(Path("more.jsonl").read_text(encoding="utf-8"))
+    labels = {"id": rows["id"], "sentences": rows["sentences"][:1]}
+    Path("labels.jsonl").write_text(json.dumps(labels), encoding="utf-8")
+    assert "replaced: " in cli("import-labels", "labels.jsonl", "--run-id", "lab").out
+    cli("make-report", "--run-id", "lab")
+    assert "so these shares are out of date; run: `backtracking detection-quality" in report_of("lab")
+
+
+def test_labels_drawn_from_a_run_say_how_many_they_are(cli):
+    imported(cli, four_each())
+    cli("label-sample", "--run-id", "these", "-n", "20")
+    path = Path("runs/these/analysis/label_sample.csv")
+    sheet = io.read_csv(path)
+    sheet["label"] = ["y" if text.startswith("Wait") else "n" for text in sheet["sentence"]]
+    io.write_csv(path, sheet)
+    said = cli("detection-quality", "--run-id", "these").out
+    turns = int(sheet["label"].eq("y").sum())
+    problems = io.read_csv(Path("runs/these/analysis/label_key.csv"))["example_id"].nunique()
+    stands = f"20 labelled sentences of {problems} problems, in {turns} of which the writer turns back"
+    assert stands in said and "weighted back" in said
+    cli("make-report", "--run-id", "these")
+    assert stands in report_of("these")
