@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backtracking.text.answers import extract_answer, grade, grading, judge_answer
@@ -27,6 +27,7 @@ SHAPES = [
     for line in (Path(__file__).parent / "data" / "answers.tsv").read_text(encoding="utf-8").splitlines()
 ]
 """Gold answer, whether the text is right, and the text with ⏎ for its line breaks."""
+WORDS = [text.replace("⏎", "\n").split(" ") for _, _, text in SHAPES]
 
 
 def answer_of(case):
@@ -307,6 +308,14 @@ class TestNumbers:
     def test_any_text_is_survived(self, text):
         assert grade(text, "18") in (True, False, None)
         extract_answer(text, think_close="</think>", truncated=True)
+
+    @example([(("even, is 84.").split(), 0, 3)])
+    @settings(max_examples=500)
+    @given(st.lists(st.tuples(st.sampled_from(WORDS), st.integers(0, 30), st.integers(1, 7)), max_size=4))
+    def test_pieces_of_any_sentences_are_survived(self, pieces):
+        text = " ".join(word for words, start, count in pieces for word in words[start : start + count])
+        judged = judge_answer(text, "18")
+        assert judged.correct is None or judged.answer.text is not None
 
     @example(["Which is larger, 3^40", " or ", "4^30?"])
     @given(st.lists(st.sampled_from(FRAGMENTS), max_size=12))

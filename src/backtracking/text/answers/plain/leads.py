@@ -69,7 +69,7 @@ def is_fact(words: Sequence[Token]) -> bool:
     begin = 1 + (words[0].word == "even")
     subject = token_at(words, begin)
     told = subject.word in plain.SUBJECT_OPENERS or subject.word in plain.WHOLES or subject.text[:1].isupper()
-    return words[begin - 1].word in plain.FACTS and told and len(words) < _LONG_CLAUSE
+    return token_at(words, begin - 1).word in plain.FACTS and told and len(words) < _LONG_CLAUSE
 
 
 def _has_figures(words: Sequence[Token]) -> bool:
