@@ -134,7 +134,8 @@ def test_what_labels_show_of_the_detectors_is_in_the_report(cli):
 
 def test_labels_drawn_from_a_run_say_how_many_they_are(cli):
     imported(cli, four_each())
-    cli("label-sample", "--run-id", "these", "-n", "20")
+    drawn = cli("label-sample", "--run-id", "these", "-n", "20").out
+    assert drawn.splitlines()[-1].endswith("run: backtracking detection-quality --run-id these")
     path = Path("runs/these/analysis/label_sample.csv")
     sheet = io.read_csv(path)
     sheet["label"] = ["y" if text.startswith("Wait") else "n" for text in sheet["sentence"]]
@@ -146,3 +147,7 @@ def test_labels_drawn_from_a_run_say_how_many_they_are(cli):
     assert stands in said and "weighted back" in said
     cli("make-report", "--run-id", "these")
     assert stands in report_of("these")
+    Path("labels.jsonl").write_text(json.dumps({"id": "p0", "sentence": "It is 7.", "label": "none"}))
+    assert cli("import-labels", "labels.jsonl", "--run-id", "these").code == 0
+    again = cli("label-sample", "--run-id", "these", "-n", "900", "--force").out
+    assert ", all there are" in again and again.splitlines()[-1].endswith(f"--run-id these --labels {path}")

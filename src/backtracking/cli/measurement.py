@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backtracking.artifacts.labels import LABEL_KEY, LABEL_SAMPLE, QUALITY
+from backtracking.artifacts.labels import LABEL_KEY, LABEL_SAMPLE, QUALITY, SENTENCE_LABELS
 from backtracking.artifacts.phase1 import GENERATIONS
 from backtracking.cli.options import Config, Overrides, RunId, Variant
 from backtracking.cli.say import say
@@ -152,6 +152,7 @@ def label_sample(
 
     Example: [cyan]backtracking label-sample --run-id demo -n 100[/cyan]
     """
+    from backtracking.claims.wording import counted
     from backtracking.measurements.labels import draw_sample
     from backtracking.run import io
 
@@ -164,9 +165,10 @@ def label_sample(
     sheet, key = draw_sample(_baseline(ctx), ctx.config.detection, count=count, seed=ctx.config.run.seed)
     io.write_csv(path, sheet)
     io.write_csv(LABEL_KEY.path(ctx.paths), key)
-    say(f"{path}: {len(sheet)} sentences")
+    say(f"{path}: {counted(len(sheet), 'sentence')}" + (", all there are" if len(sheet) < count else ""))
     say("Write y into `label` where the writer turns back (doubts, re-checks or redoes what came before),")
-    say("n where not, without looking at the key; then run: backtracking detection-quality")
+    sheet_is_read = "" if not SENTENCE_LABELS.exists(ctx.paths) else f" --labels {path}"
+    say(f"n where not, without looking at the key; then run: {QUALITY.made_in(ctx.paths)}{sheet_is_read}")
 
 
 def _has_labels(path: Path) -> bool:
@@ -213,7 +215,6 @@ def quality(
     """
     import pandas as pd
 
-    from backtracking.artifacts.labels import SENTENCE_LABELS
     from backtracking.claims.wording import lines_of
     from backtracking.measurements.labels import score_detectors
     from backtracking.reports.quality import how_drawn

@@ -62,15 +62,19 @@ def sample_size(table: pd.DataFrame) -> str:
     """n of completions and problems, and the share of cut rows, of a table with a line per arm."""
     parts = []
     if "total" in table:
-        parts.append(f"n = {_span(table['total'], '{:,.0f}')} completions")
+        parts.append(f"n = {_of(table['total'], 'completion')}")
         if "problems" in table:
-            problems = _span(table["problems"], "{:,.0f}")
-            parts[-1] += f" of {problems} problem{'' if problems == '1' else 's'}"
+            parts[-1] += f" of {_of(table['problems'], 'problem')}"
         if len(table) > 1:
             parts[-1] += " each"
     if "truncation_rate" in table and table["truncation_rate"].notna().any():
         parts.append(f"cut: {_span(100 * table['truncation_rate'], '{:.1f}')}%")
     return sentence(parts)
+
+
+def _of(numbers: "pd.Series[float]", noun: str) -> str:
+    amount = _span(numbers, "{:,.0f}")
+    return f"{amount} {noun}" if amount == "1" else f"{amount} {noun}s"
 
 
 def of_positions(table: pd.DataFrame, *columns: tuple[str, str]) -> str:

@@ -11,7 +11,7 @@ from backtracking.artifacts.kinds import Table
 from backtracking.claims.audit.audited import AuditedRun, is_untouched
 from backtracking.claims.audit.check import FAIL, PASS, WARN, Finding, not_applicable, rule
 from backtracking.claims.audit.completions import Group, as_label, finite_numbers, first_few, named
-from backtracking.claims.wording import percent, quoted
+from backtracking.claims.wording import counted, percent, quoted
 from backtracking.measurements.floors import MOST_CUT
 from backtracking.run.records import ALONE, BASELINE_NAME
 
@@ -32,7 +32,7 @@ class _Share:
     rows: int
 
     def __str__(self) -> str:
-        return f"{percent(self.value)} of {self.rows:,} completions of {self.name}"
+        return f"{percent(self.value)} of {counted(self.rows, 'completion')} of {self.name}"
 
 
 @rule(
@@ -129,7 +129,8 @@ def _duplicates(group: Group) -> str:
     if "sample_id" not in keys:
         return ""
     count = int(group.rows.duplicated(keys).sum())
-    return f"{count:,} rows of {group.name} are duplicates ({group.table.file})" if count else ""
+    are = "is a duplicate" if count == 1 else "are duplicates"
+    return f"{counted(count, 'row')} of {group.name} {are} ({group.table.file})" if count else ""
 
 
 def _foreign(run: AuditedRun) -> Iterator[str]:
@@ -168,7 +169,7 @@ def _missing(run: AuditedRun) -> Iterator[tuple[float, str]]:
         if (lacking := expected - len(rows)) > 0:
             yield (
                 lacking / expected,
-                f"{lacking:,} of {expected:,} rows of {group.name} are missing ({group.table.file})",
+                f"missing: {lacking:,} of {counted(expected, 'row')} of {group.name} ({group.table.file})",
             )
 
 
