@@ -1,7 +1,9 @@
 """The one number that a statement is about, chosen by the first rule that names exactly one."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
+from backtracking.text.answers.ambiguous import has_two_signs, is_contrast, names_no_single
 from backtracking.text.answers.plain.verbs import STATES
 from backtracking.text.answers.plain.words import GREATER, PLACED_BY
 from backtracking.text.answers.stances import words as say
@@ -9,33 +11,30 @@ from backtracking.text.answers.stances.hedges import words_before
 from backtracking.text.answers.stances.stances import Mention, Stance
 from backtracking.text.answers.statements import Statement
 from backtracking.text.numbers.lexer import Token, token_at
-from backtracking.text.numbers.lexicon import GLUED_UNITS
+from backtracking.text.numbers.lexicon import UNITS
 
-_CLAUSE_ENDS = frozenset(",;:.")
 _WORDS_OF_CLAUSE = 2
 _LEADS_TO = {"than": frozenset(("other",)), "by": say.CHANGES | say.LESSER | GREATER}
 """Words before a preposition that make its number the one meant: "older than Tom by 18 years"."""
 _SECOND = frozenset(("and", "or", "but", "while", "whereas", "vs", "versus", "than"))
 """Words that put a number beside the one before it."""
 _DEFINITE = (say.DETERMINERS | {"these", "those"}) - {"a", "an", "about", "exactly", "just"}
-_OPERATORS = ("plus", "dash", "times", "over", "power", "raised")
+_TIMES = ("time", "age")
+_WHOLE = frozenset(("can", "whole", "full", "complete", "completely"))
+_LEFT_OVER = frozenset((("left", "over"), ("to", "spare")))
 
 
 def meant(statement: Statement, text: str) -> Mention | None:
     """The one number that a statement is about; none when several could be."""
     claims = statement.claims
-    if not claims or _is_list_of_unknowns(statement) or _only_circumstances(statement):
-        return None
-    if _is_unsolved(statement) or _offers_two_values(statement) or _is_changed_afterwards(statement):
-        return None
-    if _is_turned_into_money(statement):
+    if not claims or names_no_single(statement) or _only_circumstances(statement):
         return None
     chosen: Mention | None = None
     if len({mention.quantity.readings for mention in claims}) == 1:
         chosen = claims[-1]
     for choose in _RULES:
         chosen = chosen or choose(statement, text, claims)
-    return chosen if chosen and not _has_two_signs(statement, chosen) else None
+    return chosen if chosen and not has_two_signs(statement, chosen) else None
 
 
 def is_placed_by(statement: Statement, chosen: Mention) -> bool:
@@ -70,82 +69,13 @@ def _may_be_asked_for(statement: Statement, mention: Mention) -> bool:
         marked = word == "by" and mention.quantity.percent  # marked down by 25%
         return marked or not _LEADS_TO[word].isdisjoint(farther)
     if word in ("after", "into", "with", "out", "over", "through", "off"):
-        return len(statement.claims) == 1 and len(farther) > _WORDS_OF_CLAUSE
+        timed = word == "after" and UNITS.get(token_at(tokens, mention.stop).word, ("",))[0] in _TIMES
+        only_time = timed and len(statement.counted) == 1
+        return only_time or (len(statement.claims) == 1 and len(farther) > _WORDS_OF_CLAUSE)
     year = mention.quantity.value is not None and 1000 <= mention.quantity.value <= 2100
     return word in ("for", "at", "only", "another", "all", "each", "to", "minimum") or (
         word == "in" and not year
     )
-
-
-def _has_two_signs(statement: Statement, chosen: Mention) -> bool:
-    """|x| = 18, so x = ±18."""
-    signed = (m for m in statement.mentions if token_at(statement.tokens, m.first - 1).kind == "apart")
-    return any(m.quantity.readings == chosen.quantity.readings for m in signed)
-
-
-def _is_changed_afterwards(statement: Statement) -> bool:
-    """18, but she gives 3 away: a result that is changed without a new one."""
-    tokens, last = statement.tokens, statement.claims[-1]
-    contrast = max((at for at in range(last.first) if tokens[at].word in ("but", "then")), default=0)
-    told = statement.counted if tokens[contrast].word == "then" else statement.claims
-    before = any(mention.first < contrast for mention in told)
-    return before and not say.LOSES.isdisjoint(words_before(tokens, last.first, 3))
-
-
-def _is_turned_into_money(statement: Statement) -> bool:
-    """9 eggs, which is $18: either may be asked for."""
-    if len(statement.counted) != 2 or len(statement.claims) != 2:
-        return False
-    things, money = statement.claims
-    between = [token.word or token.text for token in statement.tokens[things.stop : money.first]]
-    rated = not say.RATES.isdisjoint(between) or things.quantity.percent
-    worth = money.quantity.currency and not things.quantity.currency and not rated and not things.aside
-    return worth and between[-3:-1] == [",", "which"] and between[-1] in ("is", "was")
-
-
-def _is_list_of_unknowns(statement: Statement) -> bool:
-    """x = 5, y = 7."""
-    letters = set()
-    for at, token in enumerate(statement.tokens):
-        farther, previous = token_at(statement.tokens, at - 2), token_at(statement.tokens, at - 1)
-        unit = farther.kind == "number" and previous.text in GLUED_UNITS
-        if token.kind == "equals" and previous.kind == "word" and len(previous.text) == 1 and not unit:
-            letters.add(previous.text)
-    return len(letters) > 1
-
-
-def _offers_two_values(statement: Statement) -> bool:
-    """x = 64 or x = 72, depending on the sign."""
-    tokens = statement.tokens[statement.begin :]
-    chosen = max((at for at in range(len(tokens)) if _is_contrast(tokens, at)), default=-1)
-    equals = {at for at, token in enumerate(tokens) if token.kind == "equals"}
-    ors = [at for at in range(chosen + 1, len(tokens)) if tokens[at].word == "or" and at + 2 in equals]
-    return any(min(equals) < at for at in ors)
-
-
-def _is_unsolved(statement: Statement) -> bool:
-    """2x = 18; x + 2 = 18: an only equation with an operation on a letter."""
-    tokens = statement.tokens[statement.begin :]
-    equals = [at for at, token in enumerate(tokens) if token.kind == "equals"]
-    named = any(token_at(statement.tokens, mention.stop).kind == "word" for mention in statement.claims)
-    if len(equals) != 1 or named:
-        return False
-    begin = max((at + 1 for at in range(equals[0]) if tokens[at].text in _CLAUSE_ENDS), default=0)
-    end = next((at for at in range(equals[0], len(tokens)) if tokens[at].text in _CLAUSE_ENDS), len(tokens))
-    if any(mention.first - statement.begin > end for mention in statement.claims):
-        return False  # since 2x = 36, x must be 18
-    return any(_is_unknown(tokens, at) for at in range(begin, end))
-
-
-def _is_unknown(tokens: Sequence[Token], at: int) -> bool:
-    """Whether a letter stands beside a number or an operator: 2x, n + 3; not 2 x 3 or 5 m."""
-    token, before, behind = (token_at(tokens, at + k) for k in (0, -1, 1))
-    if len(token.word) != 1 or token.text in GLUED_UNITS or token.word in ("a", "i"):
-        return False
-    if token.word == "x" and (before.spaced or token.spaced) and behind.kind in ("number", "money", "open"):
-        return False
-    glued = before.kind == "number" and not token.spaced
-    return glued or before.kind in _OPERATORS or behind.kind in _OPERATORS
 
 
 def _result(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
@@ -223,20 +153,10 @@ def _main_clause(statement: Statement, text: str, claims: list[Mention]) -> Ment
 
 def _after_contrast(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
     """What is said behind the last "but": "I thought of 20, but it is 18"."""
-    places = (at for at in range(len(statement.tokens)) if _is_contrast(statement.tokens, at))
+    places = (at for at in range(len(statement.tokens)) if is_contrast(statement.tokens, at))
     last = max(places, default=-1)
     behind = [mention for mention in claims if mention.first > last > statement.begin]
     return _single(behind) or _single([mention for mention in behind if not mention.aside])
-
-
-def _is_contrast(tokens: Sequence[Token], at: int) -> bool:
-    """But, however, so; 36, or rather 40; 36, I mean 40."""
-    word, following = tokens[at].word, token_at(tokens, at + 1).word
-    if word == "rather":
-        return following != "than"
-    if word == "mean":
-        return token_at(tokens, at - 1).word == "i"
-    return word in say.CONTRASTS
 
 
 def _predicate(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
@@ -385,6 +305,22 @@ def _is_rate(statement: Statement, mention: Mention, before: Mention) -> bool:
     return not say.RATES.isdisjoint(token.word for token in between)
 
 
+def _before_rest(statement: Statement, text: str, claims: list[Mention]) -> Mention | None:
+    """It can be cut into 12 whole pieces, and 2 m are left over."""
+    if len(claims) != 2:
+        return None
+    whole, rest = claims
+    between = {token.word for token in statement.tokens[whole.stop : rest.first]}
+    return whole if is_rest(statement, rest) and not between.isdisjoint(("and", "with")) else None
+
+
+def is_rest(statement: Statement, mention: Mention) -> bool:
+    """Whether a number tells what is left over of what can be done: "12 whole pieces, and 2 m left over"."""
+    words = [token.word for token in statement.tokens[mention.stop : mention.stop + 5]]
+    over = "leftover" in words or any(pair in _LEFT_OVER for pair in pairwise(words))
+    return over and not _WHOLE.isdisjoint(token.word for token in statement.tokens[: mention.first])
+
+
 def _single(mentions: list[Mention]) -> Mention | None:
     if not mentions or len({mention.quantity.readings for mention in mentions}) > 1:
         return None
@@ -401,6 +337,7 @@ _RULES = (
     _total,
     _reached,
     _kept,
+    _before_rest,
     _only_currency,
     _head,
     _needed,

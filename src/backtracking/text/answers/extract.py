@@ -6,7 +6,6 @@ short expressions without towers of powers reach the symbolic comparison.
 
 import re
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,9 +19,11 @@ from backtracking.text.answers.afterthoughts import (
     replaces,
     retracts,
 )
-from backtracking.text.answers.claims import is_placed_by, meant
+from backtracking.text.answers.claims import is_placed_by, is_rest, meant
 from backtracking.text.answers.grading import grade, why_unreadable
+from backtracking.text.answers.nothing import concludes_nothing, tells_nothing
 from backtracking.text.answers.plain.form import is_plain
+from backtracking.text.answers.sentences import REACH, last_sentence, sentence_around, sentences_between
 from backtracking.text.answers.stances.doubts import DOUBTS
 from backtracking.text.answers.stances.moods import says_unknown
 from backtracking.text.answers.stances.stances import Mention, Stance
@@ -35,8 +36,6 @@ AnswerRule = Literal[
 
 _REGEX_SECONDS = 0.5
 _MAX_TEXT = 200
-_MAX_LINE = 300
-_MAX_BACK = 200
 _MAX_MARKERS = 20
 _MAX_BOX = 2_000
 _MARKUP = " *_\t"
@@ -55,11 +54,6 @@ _FINAL = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _FINAL_HINTS = ("nswer", "NSWER", "inal", "INAL", "####")
-_SENTENCE_END = re.compile(
-    r"[.!?;](?=[*_)\]\"”']{0,3}(?:\s|\Z))(?!\s{1,3}[=≈])"
-    r"(?<!\bMr\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bvs\.)(?<!i\.e\.)(?<!e\.g\.)(?<!\\[;!])"
-    r"|\n|\\\\(?=\s)"
-)
 _GOES_ON = re.compile(r"[.,:]|\s*(?:[-+−–/×·÷=^]|\\[a-z]*)\s*|\s+[*xX]\s*")
 """What a cut number may end in: 1, of 1,250; 3. of 3.50; 12 + of a sum."""
 _REMARK = re.compile(
@@ -189,7 +183,7 @@ def _boxed(text: str, zone: int) -> Answer | None:
         end = _closing_brace(text, match.end())
         if end is None or not text[match.end() : end].strip():
             continue
-        begin, stop = _sentence_around(text, match.start(), end + 1, zone)
+        begin, stop = sentence_around(text, match.start(), end + 1, zone)
         stance = stance_of_box(text, begin, (match.start(), end + 1), stop)
         if stance is Stance.DENIED:
             continue
@@ -211,18 +205,9 @@ def _closing_brace(text: str, start: int) -> int | None:
     return None
 
 
-def _sentence_around(text: str, start: int, end: int, zone: int = 0) -> tuple[int, int]:
-    """Where the sentence that holds a span begins and ends, within reach."""
-    begin = max(zone, start - _MAX_BACK)
-    for match in _SENTENCE_END.finditer(text, begin, start):
-        begin = match.end()
-    ended = _SENTENCE_END.search(text, end, min(len(text), end + _MAX_LINE))
-    return begin, ended.start() if ended else min(len(text), end + _MAX_LINE)
-
-
 def _unless_retracted(text: str, answer: Answer, end: int) -> Answer:
     """The answer, unless what follows takes it back: then what follows says instead, if anything."""
-    for start, stop in _sentences(text, end, min(len(text), end + _MAX_LINE)):
+    for start, stop in sentences_between(text, end, min(len(text), end + REACH)):
         if _is_about_another(text, start, stop, answer):
             continue
         if replaces(text, start, stop):
@@ -243,13 +228,6 @@ def _is_about_another(text: str, start: int, stop: int, answer: Answer) -> bool:
     if statement.claims:
         return same and meant(statement, text) is not None and not DOUBTS.search(text[start:stop])
     return {mention.stance for mention in statement.counted} == {Stance.DENIED} and not same
-
-
-def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    for match in _SENTENCE_END.finditer(text, start, end):
-        yield start, match.start()
-        start = match.end()
-    yield start, end
 
 
 def _final_line(text: str, zone: int) -> Answer | None:
@@ -281,15 +259,15 @@ def _line_after(text: str, start: int) -> tuple[int, int]:
     """The rest of the line, or the next line when nothing but markup follows."""
     while start < len(text) and text[start] in " \t\n*_:":
         start += 1
-    end = text.find("\n", start, start + _MAX_LINE)
-    return start, min(len(text), start + _MAX_LINE) if end < 0 else end
+    end = text.find("\n", start, start + REACH)
+    return start, min(len(text), start + REACH) if end < 0 else end
 
 
 def _announced(text: str, marker: re.Match[str], zone: int) -> Answer | None:
     """What the first sentence with a number says behind a marker; a denial leads on to what comes after."""
-    begin, _ = _sentence_around(text, marker.start(), marker.end(), zone)
+    begin, _ = sentence_around(text, marker.start(), marker.end(), zone)
     line = _line_after(text, marker.end())
-    for start, stop in _sentences(text, *line):
+    for start, stop in sentences_between(text, *line):
         first = start == line[0]
         statement = read_statement(text, begin if first else start, stop, counted_from=start)
         chosen = meant(statement, text)
@@ -319,13 +297,13 @@ def _number_answer(text: str, mention: Mention, rule: AnswerRule) -> Answer:
 
 def _prose(text: str, zone: int) -> Answer | None:
     """What the last statement with a number says."""
-    spans = deque(_sentences(text, max(zone, len(text) - _TAIL), len(text)), maxlen=_MAX_SENTENCES)
+    spans = deque(sentences_between(text, max(zone, len(text) - _TAIL), len(text)), maxlen=_MAX_SENTENCES)
     later: list[Statement] = []
     doubtful = False
     while spans:
         start, stop = spans.pop()
-        if _closes_without_answer(text, start, stop):
-            return Answer(None, "denied", start, stop)
+        if (closed := _closed(text, start, stop, last=not later)) is not None:
+            return closed
         if _REMARK.match(text, start, stop) or confirms(text, start, stop):
             continue
         if is_in_brackets(text, start, stop) and _HAS_NUMBER.search(text, zone, start):
@@ -353,7 +331,14 @@ def _prose(text: str, zone: int) -> Answer | None:
         doubtful = doubtful or not (
             asks or denies or lets_stand(text[start:stop], broken_off=stop == len(text))
         )
-    return Answer(None, "denied") if any(statement.counted for statement in later) else None
+    denied = any(statement.counted for statement in later)
+    return Answer(None, "denied") if denied else _told_in_words(text, zone)
+
+
+def _told_in_words(text: str, zone: int) -> Answer | None:
+    """Zero, where the last sentence says that nothing is left and no other has a number."""
+    last = last_sentence(text, max(zone, len(text) - REACH))
+    return _words(text, *last, "last_number") if tells_nothing(text, *last) else None
 
 
 def _is_plain(statement: Statement, chosen: Mention, *, confirmed: bool = False) -> bool:
@@ -362,6 +347,7 @@ def _is_plain(statement: Statement, chosen: Mention, *, confirmed: bool = False)
         m.first > chosen.first
         and not m.aside
         and not _same(m, chosen)
+        and not is_rest(statement, m)
         and m.quantity.currency == chosen.quantity.currency
         for m in statement.counted
     )
@@ -370,11 +356,13 @@ def _is_plain(statement: Statement, chosen: Mention, *, confirmed: bool = False)
     )
 
 
-def _closes_without_answer(text: str, start: int, stop: int) -> bool:
-    """Whether a last sentence takes back what came before, or asks for the answer."""
-    if text[stop : stop + 1] == "?":
-        return _ASKS.match(text, start, stop) is not None
-    return retracts(text, start, stop)
+def _closed(text: str, start: int, stop: int, *, last: bool) -> Answer | None:
+    """What a sentence without a number closes with: that nothing is left, a question, a denial."""
+    if last and concludes_nothing(text, start, stop):
+        return _words(text, start, stop, "last_number")
+    asks = text[stop : stop + 1] == "?"
+    closes = _ASKS.match(text, start, stop) if asks else retracts(text, start, stop)
+    return Answer(None, "denied", start, stop) if closes else None
 
 
 def _is_hedged(statement: Statement) -> bool:
@@ -399,7 +387,7 @@ def _confirmed(statement: Statement, text: str, begin: int, end: int) -> Mention
     at = text.rfind("=", max(begin, end - _TAIL), end) if statement.claims else -1
     if at < 0:
         return None
-    begin, stop = _sentence_around(text, at, at + 1)
+    begin, stop = sentence_around(text, at, at + 1)
     result = meant(read_statement(text, begin, stop), text)
     return next((m for m in statement.claims if result and _same(m, result)), None)
 

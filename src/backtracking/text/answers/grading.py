@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 from backtracking.text.answers.claims import meant
+from backtracking.text.answers.nothing import tells_nothing
 from backtracking.text.answers.plain.form import is_plain
 from backtracking.text.answers.stances.stances import Stance
 from backtracking.text.answers.statements import read_statement
@@ -90,6 +91,8 @@ def _read_by_grammar(text: str) -> Quantity | _Void | None:
         if not is_plain(statement.tokens, chosen.first, chosen.stop):
             return _VOID
         return chosen.quantity if chosen.quantity.readings else None
+    if tells_nothing(text):
+        return Quantity(0, len(text), (Fraction(0),))
     refused = any(m.stance in (Stance.DENIED, Stance.HEDGED) for m in statement.mentions)
     return _VOID if refused else None
 

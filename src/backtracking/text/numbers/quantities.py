@@ -119,6 +119,8 @@ def _is_leading_place(previous: Token) -> bool:
 
 def _magnitude(tokens: Sequence[Token], quantity: Quantity, at: int) -> tuple[Quantity, int]:
     """k, M, dozen, thousand behind a number, and what follows: 2 thousand 3 hundred."""
+    if (of_one := _part_of_one(tokens, quantity, at)) is not None:
+        return of_one
     if quantity.spelled:
         return quantity, at
     token = token_at(tokens, at)
@@ -140,6 +142,17 @@ def _magnitude(tokens: Sequence[Token], quantity: Quantity, at: int) -> tuple[Qu
     elif (part := mixed_part(tokens, at)) is not None and smaller.word == "and":
         scaled, at = tuple(value + part[0] * factor for value in scaled), part[1]
     return replace(quantity, readings=scaled, end=tokens[at - 1].end, decimals=0), at
+
+
+def _part_of_one(tokens: Sequence[Token], quantity: Quantity, at: int) -> tuple[Quantity, int] | None:
+    """1/3 of a dozen, half of a million."""
+    of, article, scale = (token_at(tokens, at + k) for k in range(3))
+    whole = SCALES.get(scale.word)
+    part = quantity.value is not None and 0 < quantity.value < 1
+    if not part or whole is None or (of.word, article.word) not in (("of", "a"), ("of", "one")):
+        return None
+    readings = tuple(value * whole for value in quantity.readings)
+    return replace(quantity, readings=readings, end=scale.end, decimals=0), at + 3
 
 
 def _dressed(tokens: Sequence[Token], quantity: Quantity, at: int) -> tuple[Quantity, int]:

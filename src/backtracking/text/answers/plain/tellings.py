@@ -11,14 +11,22 @@ from backtracking.text.answers.plain import words as plain
 from backtracking.text.answers.plain.leads import all_known, only_leads_on, tells_by_itself
 from backtracking.text.answers.plain.sober import is_sober
 from backtracking.text.answers.plain.things import is_counted, is_figure, is_plural, names_only_things
-from backtracking.text.numbers.lexer import Token, token_at
-from backtracking.text.numbers.lexicon import NUMBER_WORDS, UNITS
+from backtracking.text.answers.stances.words import TIMES_NUMBERED
+from backtracking.text.numbers.lexer import NOTHING, Token, token_at
+from backtracking.text.numbers.lexicon import DENOMINATORS, NUMBER_WORDS, UNITS, word_set
 
 _NEXT_TO_UNIT = 3
+_FEW = 8
 _PLACING = plain.PLACED_BY | plain.PARTICLES
 _JOINING = plain.CONCLUDES | {"and", "then", "if"}
 _SAYS_WHAT_IT_IS = plain.COPULAS | plain.ANSWERS | {"solution"}
 _WHEN = frozenset(("before", "after", "once", "when", "while"))
+_PRAISES = word_set(
+    "measly whopping mere paltry handsome tidy hefty meagre meager modest staggering impressive full whole "
+    "further"
+)
+"""What is thought of a number, which stays as it is."""
+_RESTS = frozenset(("the rest", "the remainder", "the others"))
 _UNREADABLE = frozenset(
     ("open", "equals", "bound", "about", "unequal", "power", "raised", "root", "command", "times", "over")
 )
@@ -32,21 +40,74 @@ def tells(tokens: Sequence[Token], first: int, stop: int, *, counts: bool, confi
     head, tail = tokens[:first], tokens[stop:]
     if token_at(head, first - 1).kind == "open" or any(token.kind in _UNREADABLE for token in tail):
         return False
-    *leads, main = _clauses(head)
+    tail = _without_rest(tail)
+    *leads, main = _clauses(_without_praise(head))
     labelled = bool(main and leads) and _is_answer_label(leads[0])
     leads = leads[labelled:]
     behind, near = _clauses(tail), _clauses(_without_circumstance(tail))
     plainly = tells_by_itself(head, first) and not _is_scaled(near[0])
-    sober = plainly and is_sober(main) and all(map(is_sober, near))
-    if not sober or not all(_is_lead(lead, confirmed=confirmed) for lead in leads):
+    apposed = _is_apposition(leads, main, behind)
+    sober = plainly and (apposed or is_sober(main)) and all(map(is_sober, near))
+    if not sober or not (apposed or all(_is_lead(lead, confirmed=confirmed) for lead in leads)):
         return False
     if confirmed:
         return not _is_altered(main)
+    if apposed or _is_point_in_time(leads, main, behind):
+        return True
     of_them = bool(leads) and (any(map(is_figure, leads[-1])) or token_at(leads[-1], 0).word in _WHEN)
     shared = of_them and _does(behind[0])  # of the 20, 7 were sold; after the stop, 7 were left
     happened = token_at(behind[0], 0).word == "times" and _is_about_certain(main)  # babysits 5 times
     told = counts or happened or shared or (not behind[0] and not labelled and _is_about_certain(main))
     return told and len(behind) == 1 and (happened or _leads_to(main, behind[0]))
+
+
+def _without_rest(tail: Sequence[Token]) -> Sequence[Token]:
+    """The same without "and 2 m are left over" at its end."""
+    if [token.word for token in tail[-2:]] != ["left", "over"]:
+        return tail
+    begin = next((at for at, token in enumerate(tail) if token.word in ("and", "with")), len(tail))
+    figures = sum(map(is_figure, tail[begin:]))
+    return tail[: begin - (token_at(tail, begin - 1).text == ",")] if figures == 1 else tail
+
+
+def _without_praise(head: Sequence[Token]) -> Sequence[Token]:
+    """The same without "a measly" right before the number."""
+    article = token_at(head, len(head) - 2).word
+    praised = token_at(head, len(head) - 1).word in _PRAISES and article in ("a", "an")
+    return head[:-2] if praised else head
+
+
+def _is_point_in_time(
+    leads: Sequence[Sequence[Token]], main: Sequence[Token], behind: Sequence[Sequence[Token]]
+) -> bool:
+    """After 22 hours; so, after 20 hours, the tank is half empty."""
+    unit, *clause = behind[0] or [NOTHING]
+    timed = UNITS.get(unit.word, ("", 0))[0] in ("time", "age")
+    after = [token.word for token in main if token.word not in _JOINING] == ["after"]
+    then = [clause, *behind[1:]] if clause else behind[1:]
+    opened = all(all_known(lead, plain.OPENERS) for lead in leads)
+    return after and opened and timed and (not then or (len(then) == 1 and _happens_then(then[0])))
+
+
+def _happens_then(words: Sequence[Token]) -> bool:
+    """The tank is half empty: what is so at a time, in few words and without another number."""
+    figures = any(is_figure(token) and token.word not in DENOMINATORS for token in words)
+    return 0 < len(words) <= _FEW and not figures and _has_certain_subject(words)
+
+
+def _is_apposition(
+    leads: Sequence[Sequence[Token]], main: Sequence[Token], behind: Sequence[Sequence[Token]]
+) -> bool:
+    """They sold twice as many, 36 tickets; the rest, 18 eggs; 60% of the students, or 18 students, passed."""
+    offered = [token.word for token in main] == ["or"]
+    if not leads or (main and not offered) or not 0 < len(behind[0]) < _NEXT_TO_UNIT:
+        return False
+    told = [token.word for token in leads[-1]]
+    alike = told[-2:] in (["as", "many"], ["as", "much"]) or " ".join(told[-2:]) in _RESTS
+    share = offered and any(map(is_figure, leads[-1][:2])) and "of" in told[1:3]
+    figures = any(is_figure(token) for clause in behind for token in clause)
+    named = names_only_things(behind[0][-1]) and not figures
+    return named and (share or (alike and not offered))
 
 
 def _behind_name(words: Sequence[Token], at: int) -> int:
@@ -123,7 +184,7 @@ def _leads_to(words: Sequence[Token], behind: Sequence[Token]) -> bool:
     last, before = token_at(words, at), token_at(words, at - 1)
     if at < 0 or last.word == "that" or (at < 2 and last.word in ("remaining", "other", "rest")):
         return _act(behind)
-    if _is_verb(last) or last.word == "missing":
+    if _is_verb(last) or last.word == "missing" or (last.word in TIMES_NUMBERED and before.word in _PLACING):
         return True
     if last.word in _PLACING:
         return last.word not in ("down", "aside") and _is_governed(words, at)

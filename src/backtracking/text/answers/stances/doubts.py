@@ -46,6 +46,7 @@ _IN_FICTION = (
 _FOR_SHOW = (
     rf"on (?:paper|the books?|the record|the surface|the face of it|its face){_SUBJECT}"
     r"|for (?:show|appearances?|the cameras?)\b"
+    r"|(?:theoretical|potential|notional|nominal|imaginary|projected|promised) (?:[$€£] )?\d"
     r"|to (?:the|an?) (?:(?:\w+ )?(?:eye|ear|observer|onlooker|outsider|layman|reader|viewer|bystander)"
     r"|naked|untrained|casual|careless|unwary|innocent)\b"
 )

@@ -190,11 +190,19 @@ def _is_label(place: NumberPlace) -> bool:
     """Step 3, day 18, #4, and the number of a list item."""
     token = place.tokens[place.at]
     if place.previous.word in say.LABELS or (place.previous.text == "#" and not token.spaced):
-        return token.kind == "number" and place.following.word not in UNITS
+        return token.kind == "number" and place.following.word not in UNITS and not _tells_when(place)
     if place.previous.text in say.MONTHS or place.following.text in say.MONTHS:
         return True
     opens = place.at == 0 and place.stop == 1 and place.following.text in (".", ")")
     return opens and len(token.text) <= 2 and place.beyond.kind != "none" and place.beyond.spaced
+
+
+def _tells_when(place: NumberPlace) -> bool:
+    """Whether a label is what a sentence tells: "he finishes on day 5"; not "see step 5"."""
+    placed = token_at(place.tokens, place.at - 2).word in ("on", "in", "by", "until")
+    alone = sum(token.kind == "number" for token in place.tokens) == 1
+    ends = place.following.kind == "none" or place.following.text == "."
+    return place.previous.word in say.TIMES_NUMBERED and placed and alone and ends
 
 
 def _is_aside(place: NumberPlace) -> bool:

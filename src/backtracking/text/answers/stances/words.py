@@ -138,6 +138,7 @@ LABELS = word_set(
     "seat verse volume position apt apartment appendix footnote iteration trial highway route flight psalm"
 )
 """What a number behind it only tells apart from others."""
+TIMES_NUMBERED = word_set("day week month year hour round")
 MONTHS = word_set("January February March April May June July August September October November December")
 CLOSE_TO = word_set(
     "close closer closest near nearer nearest compared relative next prior due opposed limited restricted "
