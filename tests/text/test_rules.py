@@ -167,7 +167,9 @@ def test_anywhere_and_clause_start():
     assert (len(found("clause_start")), len(found("anywhere"))) == (1, 2)
 
 
-@pytest.mark.parametrize("phrase", ["", "so? well?", "* wait", "a||b", "a? " * 7 + "b", "wait " * 200])
+@pytest.mark.parametrize(
+    "phrase", ["", "so? well?", "* wait", "# waits", "a||b", "a? " * 7 + "b", "wait " * 200]
+)
 def test_phrases_that_cannot_be_read_are_refused(phrase):
     with pytest.raises(ValidationError):
         OnsetRule(phrases=(phrase,))
@@ -254,6 +256,37 @@ def test_what_could_be_done_as_well_is_no_doubt(text, found):
     assert set(kinds(text)) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Maybe 10% of the people took the bus.", []),
+        ("Maybe 10% of the people took the bus?", ["doubt"]),
+        ("Maybe 10% is not right.", ["doubt"]),
+        ("Maybe 10%.", ["doubt"]),
+        ("Perhaps half of them are red.", []),
+        ("Perhaps half of them were meant, not all.", ["doubt"]),
+        ("Or maybe 12 eggs.", ["doubt"]),
+        ("Maybe about 20 guests came.", []),
+        ("Maybe about 20 guests were meant instead.", ["doubt"]),
+        ("Maybe it's 18.", ["doubt"]),
+    ],
+)
+def test_an_estimate_of_how_many_is_no_doubt(text, found):
+    assert kinds(text) == found
+
+
+def test_a_number_in_a_phrase():
+    rule = OnsetRule(phrases=("only # left|over",))
+    detector = Detector(DetectionConfig(redo=(), doubt=(rule,)))
+    for text, found in {
+        "Only $1,250.50 left.": 1,
+        "Only 18 over.": 1,
+        "Only some left.": 0,
+        "Only 18": 0,
+    }.items():
+        assert len(kinds(text, detector)) == found, text
+
+
 def test_rule_files_use_only_what_the_grammar_has():
     folder = Path(__file__).parents[2] / "src/backtracking/assets/onsets"
     for path in sorted(folder.glob("*.yaml")):
@@ -314,7 +347,7 @@ WORDS = sorted(
         for members in turn_rules(DetectionConfig()).values()
         for rule in members
         for phrase in (*rule.phrases, *rule.next, *rule.not_next)
-        for word in re.findall(r"[\w']+", phrase.lower().replace("_", " "))
+        for word in re.findall(r"[\w']+", phrase.lower().replace("_", " ").replace("#", "18"))
     }
 )
 SEPARATORS = [" "] * 6 + [", ", ". ", "? ", "\n", "-", "… ", ": ", "  ", "_", " (", " — ", "1. "]

@@ -55,8 +55,8 @@ def _readable(phrase: str) -> str:
 
 
 def _begins_with_a_word(phrases: tuple[str, ...]) -> tuple[str, ...]:
-    if any(phrase.split()[0].startswith("*") for phrase in phrases):
-        raise ValueError("the phrase of a rule begins with a word, not with *")
+    if any(phrase.split()[0].startswith(("*", "#")) for phrase in phrases):
+        raise ValueError("the phrase of a rule begins with a word, not with * or #")
     return phrases
 
 
@@ -70,7 +70,7 @@ class OnsetRule(Section):
     phrases: Annotated[
         tuple[_Words, ...], Field(min_length=1, max_length=200), AfterValidator(_begins_with_a_word)
     ]
-    """`a|b` is either word, `a_b` two words in one choice, `word?` may be missing, `*` is any word."""
+    """`a|b` is either word, `a_b` two in one choice, `word?` may be missing, `*` is a word, `#` a number."""
     next: _Phrases = ()
     """One of these must stand directly behind the phrase."""
     not_next: _Phrases = ()

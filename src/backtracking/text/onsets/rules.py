@@ -1,7 +1,7 @@
 """Onset rules: phrases with what must hold around them, compiled to patterns that stay linear in the text.
 
-A phrase is words. `a|b` is either word, `a_b` two words in one choice, `word?` may be missing, and `*` is any
-one word. Words may be joined by a space, a comma or a hyphen.
+A phrase is words. `a|b` is either word, `a_b` two words in one choice, `word?` may be missing, `*` is any one
+word and `#` any number in digits. Words may be joined by a space, a comma or a hyphen.
 """
 
 import re
@@ -21,6 +21,8 @@ _JOIN = r"(?:[,;:]?\s{1,3}|-)"
 _GAP = r"[\s,;:.…!—–*\"'“”-]{0,6}+"
 """What may stand between a phrase and what follows it: "Wait... no"."""
 _WORD = r"[^\W_][\w'-]{0,30}"
+_NUMBER = r"[$€£]?\d[\d.,]{0,15}%?"
+_ANY = {"*": _WORD, "#": _NUMBER}
 _END = r"(?![^\W_]|['-][^\W_])"
 _SENTENCE = 300
 _SENTENCE_END = re.compile(r"[.?!…\n。？！](?:(?<=[\n。？！])|(?=[\s\"'”’)*]|\Z))")
@@ -142,7 +144,7 @@ def _beginnings(tokens: Sequence[str], count: int) -> Iterator[tuple[str | None,
         return
     for choice in tokens[0].removesuffix("?").split("|"):
         words = _read_words(choice)[:count]
-        known = words.index("*") if "*" in words else len(words)
+        known = next((place for place, word in enumerate(words) if word in _ANY), len(words))
         rest = tokens[1:] if known == len(words) else ()
         for more in _beginnings(rest, count - known):
             yield *words[:known], *more
@@ -154,7 +156,7 @@ def _next_words(tokens: Sequence[str]) -> Iterator[str | None]:
     for token in tokens:
         for choice in token.removesuffix("?").split("|"):
             word = _read_words(choice)[0]
-            yield None if word == "*" else word
+            yield None if word in _ANY else word
         if not token.endswith("?"):
             return
     yield None
@@ -261,7 +263,7 @@ def _search(phrases: Sequence[str]) -> re.Pattern[str] | None:
 def _choice(phrases: Sequence[str]) -> str:
     """A pattern for any of these phrases; what they begin with is looked at before each is tried."""
     openings = [opening for phrase in phrases for opening in _openings(phrase)]
-    ahead = "" if any(first == "*" for first, _ in openings) else f"(?={_begins(openings)})"
+    ahead = "" if any(first in _ANY for first, _ in openings) else f"(?={_begins(openings)})"
     return f"{ahead}(?:{'|'.join(_words(phrase) + _END for phrase in phrases)})"
 
 
@@ -279,4 +281,4 @@ def _words(phrase: str) -> str:
 
 
 def _one_choice(choice: str) -> str:
-    return _JOIN.join(_WORD if word == "*" else re.escape(word) for word in choice.split("_"))
+    return _JOIN.join(_ANY.get(word) or re.escape(word) for word in choice.split("_"))
