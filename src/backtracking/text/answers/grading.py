@@ -23,6 +23,7 @@ _DROPPED = re.compile(
     r"\\!|\\(?:left|right|displaystyle)\b|\\[()\[\]]|\\?[$]|[€£¥≈`]|\*\*|\^\s?\\?\{?(?:\\circ|°)\}?|°"
 )
 _AMBIGUOUS = re.compile(r"\d_|\d,\d|\d\.\d+\.\d|\d:\d|\d\s+\d")
+_CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)(?: ?([ap])\.?m\.?)?", re.IGNORECASE)
 _UNSAFE = re.compile(
     r"\^\s?\{?\s?[-+]?\s?\(?\s?\d{3}|[)}]\s?\^\s?\{?\s?-?\d{2}|\^[^^]*\^[^^]*\^|\^\s?\{?[^{}]*\^|\d{30}|!|\*\*"
     r"|\\(?:int|sum|prod|lim|binom|underset|begin)"
@@ -47,6 +48,9 @@ def grade(answer: str | None, gold: str) -> bool | None:
     """Whether an answer equals the gold answer; none when there is nothing that could be graded."""
     if answer is None or not answer.strip() or len(answer) > _MAX_TEXT:
         return None
+    clocks = _CLOCK.fullmatch(_clean(gold)), _CLOCK.fullmatch(_clean(answer))
+    if clocks[0] and clocks[1]:
+        return _same_time(clocks[0], clocks[1])
     wanted, given = parse_number(gold), _read(answer)
     if isinstance(given, _Void):
         return None
@@ -57,6 +61,13 @@ def grade(answer: str | None, gold: str) -> bool | None:
     return _symbolically_equal(answer, gold, numeric=wanted is not None)
 
 
+def _same_time(one: re.Match[str], other: re.Match[str]) -> bool:
+    """4:45 and 4:45 PM; not 4:45 AM and 4:45 PM."""
+    (hour, minute, half), (its_hour, its_minute, its_half) = one.groups(), other.groups()
+    same_half = half is None or its_half is None or half.lower() == its_half.lower()
+    return (int(hour), minute) == (int(its_hour), its_minute) and same_half
+
+
 @lru_cache(maxsize=65_536)
 def why_unreadable(gold: str) -> str:
     """Why no answer can be graded by a gold answer; empty where it is a number or a formula."""
@@ -65,6 +76,8 @@ def why_unreadable(gold: str) -> str:
     text = _clean(gold)
     if not text:
         return "it is empty"
+    if _CLOCK.fullmatch(text):
+        return ""
     if _AMBIGUOUS.search(text) and not _BRACKETED.fullmatch(gold):
         return "it means different numbers in different places"  # 12,5 and 1.200,50 and 3:4
     is_formula = not _WORD.search(_COMMAND.sub("", text)) and _is_small(text) and bool(_expressions(text))

@@ -18,7 +18,7 @@ from backtracking.text.answers.stances.moods import is_unsure, says_unknown, tak
 from backtracking.text.answers.stances.stances import Mention, Stance, read_mentions
 from backtracking.text.numbers.lexer import Token, token_at, tokens_of
 from backtracking.text.numbers.lexicon import GLUED_UNITS
-from backtracking.text.numbers.quantities import Quantity
+from backtracking.text.numbers.quantities import Quantity, read_quantity
 
 _OPERATORS = ("times", "over", "plus", "dash", "apart", "raised")
 _OPERATOR_WORDS = ("times", "plus", "minus", "x", "mod", "divided", "multiplied")
@@ -118,10 +118,13 @@ def stance_of_box(text: str, start: int, box: tuple[int, int], end: int) -> Stan
     if mention is None:
         return Stance.CLAIMED
     inside = tokens_of(text, text.index("{", box[0]) + 1, box[1] - 1)
-    stop = len(before) + len(inside)
+    as_written = [*before, *inside, *behind]
+    number = read_quantity(as_written, len(before)) if inside else None
     last = not any(token.kind == "word" for token in behind)
     plain = is_plain(tokens, len(before), len(before) + 1) or (
-        inside != [] and is_plain([*before, *inside, *behind], len(before), stop, alone=last)
+        number is not None
+        and number[1] <= len(before) + len(inside)
+        and is_plain(as_written, len(before), number[1], alone=last)
     )
     if mention.stance is not Stance.DENIED and not plain:
         return Stance.HEDGED

@@ -18,7 +18,9 @@ def is_sober(words: Sequence[Token], *, wishes: bool = False) -> bool:
 
 
 def _is_thing(words: Sequence[Token], at: int) -> bool:
-    """The framed picture; 18 toys; not "she pictures 18"."""
+    """The framed picture; 18 toys; the number he thought of; not "she pictures 18"."""
+    if words[at].word == "thought" and token_at(words, at + 1).word == "of":
+        return True
     if words[at].word not in plain.LIKE_VERBS:
         return False
     if at == 0:
@@ -66,6 +68,8 @@ def _may_be_idiom(words: Sequence[Token], at: int) -> bool:
     word, following = words[at].word, token_at(words, at + 1)
     if word not in plain.PLACED_BY or word in ("of", "to", "per") or following.kind != "word":
         return False
+    if word == "by" and token_at(words, at - 1).word.endswith("ed"):
+        return False  # covered by forest
     if following.word in ("a", "an"):
         return plain.TIMES.isdisjoint(token.word for token in words[at + 2 : at + 4])
     if following.word.endswith("'s"):

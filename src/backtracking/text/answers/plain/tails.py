@@ -18,11 +18,12 @@ from backtracking.text.answers.plain.things import (
     said,
 )
 from backtracking.text.numbers.lexer import Token, token_at
-from backtracking.text.numbers.lexicon import NUMBER_WORDS
+from backtracking.text.numbers.lexicon import NUMBER_WORDS, UNITS
 
 _MATHS = ("equals", "times", "over", "plus", "power", "raised", "root", "about", "percent", "command")
 _MOST_UNIT_WORDS = 4
 _FRAGMENT = 3
+_TIMED = frozenset(unit for unit, (dimension, _) in UNITS.items() if dimension in ("time", "age"))
 _MAY_BEHIND = plain.TAIL | plain.CONNECTS
 _OPERATES = (
     r"(?:minus|plus|less(?! than)|(?<!\d )times(?! (?:a|an|per|as|the|more)\b)|halved?|doubled?|tripled?"
@@ -259,6 +260,13 @@ def _behind_out(tail: Sequence[Token], at: int) -> int | None:
     return end if counted and is_circumstance("out", tail, at + 1, end) else None
 
 
+def _behind_until(tail: Sequence[Token], at: int) -> int | None:
+    """7 years until the tree has paid for itself; not "18 until she gives 3 away"."""
+    timed = token_at(tail, 0).word in _TIMED and token_at(tail, at + 1).word in plain.DEFINITE
+    rest = [token for token in tail[at + 1 :] if token.kind == "word"]
+    return len(tail) if timed and at == 1 and is_sober(rest) else None
+
+
 def _behind_is(tail: Sequence[Token], at: int) -> int | None:
     """Is what each of them pays; is how long it burns."""
     if _says_what(tail[at:]):
@@ -294,6 +302,7 @@ _BEHIND: dict[str, Callable[[Sequence[Token], int], int | None]] = {
     "the": _behind_the,
     "while": _behind_while,
     "when": _behind_when,
+    "until": _behind_until,
     **dict.fromkeys(("is", "are", "was", "were"), _behind_is),
 }
 """What reads on behind a word that needs a reading of its own."""

@@ -20,6 +20,10 @@ _FEW = 8
 _PLACING = plain.PLACED_BY | plain.PARTICLES
 _JOINING = plain.CONCLUDES | {"and", "then", "if"}
 _SAYS_WHAT_IT_IS = plain.COPULAS | plain.ANSWERS | {"solution"}
+_DOES = frozenset(("are", "were", "do", "did", "have"))
+_DO_NOT = frozenset(("aren't", "weren't", "don't", "didn't", "haven't", "can't", "couldn't", "won't"))
+_NOT_SO = frozenset(("", "all", "the", "what", "it", "that", "enough", "right", "correct", "true", "so"))
+"""Behind a negation, what makes it one of the number: "18 weren't all of them"."""
 _WHEN = frozenset(("before", "after", "once", "when", "while"))
 _PRAISES = word_set(
     "measly whopping mere paltry handsome tidy hefty meagre meager modest staggering impressive full whole "
@@ -47,6 +51,8 @@ def tells(tokens: Sequence[Token], first: int, stop: int, *, counts: bool, confi
     behind, near = _clauses(tail), _clauses(_without_circumstance(tail))
     plainly = tells_by_itself(head, first) and not _is_scaled(near[0])
     apposed = _is_apposition(leads, main, behind)
+    if not main or all(token.word in _JOINING for token in main):
+        near = [_without_negation(near[0]), *near[1:]]
     sober = plainly and (apposed or is_sober(main)) and all(map(is_sober, near))
     if not sober or not (apposed or all(_is_lead(lead, confirmed=confirmed) for lead in leads)):
         return False
@@ -57,6 +63,8 @@ def tells(tokens: Sequence[Token], first: int, stop: int, *, counts: bool, confi
     of_them = bool(leads) and (any(map(is_figure, leads[-1])) or token_at(leads[-1], 0).word in _WHEN)
     shared = of_them and _does(behind[0])  # of the 20, 7 were sold; after the stop, 7 were left
     happened = token_at(behind[0], 0).word == "times" and _is_about_certain(main)  # babysits 5 times
+    if _tells_time(tokens, first, stop):
+        return len(behind) == 1 and _has_certain_subject(main)
     told = counts or happened or shared or (not behind[0] and not labelled and _is_about_certain(main))
     return told and len(behind) == 1 and (happened or _leads_to(main, behind[0]))
 
@@ -108,6 +116,22 @@ def _is_apposition(
     figures = any(is_figure(token) for clause in behind for token in clause)
     named = names_only_things(behind[0][-1]) and not figures
     return named and (share or (alike and not offered))
+
+
+def _tells_time(tokens: Sequence[Token], first: int, stop: int) -> bool:
+    """They get back to camp at 5 PM; she is done at 4:30."""
+    clock = ":" in tokens[first].text or token_at(tokens, stop).word in ("am", "pm", "o'clock")
+    return clock and token_at(tokens, first - 1).word in ("at", "by")
+
+
+def _without_negation(behind: list[Token]) -> list[Token]:
+    """What counted things do, without what says that they don't: 6 kids | didn't | have cake."""
+    for at in range(1, min(len(behind), _NEXT_TO_UNIT + 2)):
+        apart = behind[at].word == "not" and behind[at - 1].word in _DOES
+        joined = behind[at].word in _DO_NOT and names_only_things(behind[at - 1])
+        if (apart or joined) and token_at(behind, at + 1).word not in _NOT_SO:
+            return behind[:at] + behind[at + 1 :]
+    return behind
 
 
 def _behind_name(words: Sequence[Token], at: int) -> int:
@@ -174,7 +198,8 @@ def _has_certain_subject(words: Sequence[Token]) -> bool:
     """Whether a clause is about certain persons or things: she has; the robe needs; Ann paid."""
     begin = next((at for at, token in enumerate(words) if token.word not in _JOINING), len(words))
     subject = token_at(words, begin)
-    named = subject.text[:1].isupper() and _is_verb(token_at(words, _behind_name(words, begin)))
+    verb = token_at(words, _behind_name(words, begin))
+    named = subject.text[:1].isupper() and (_is_verb(verb) or verb.word in ("will", "must"))
     return named or subject.word in plain.CERTAIN or subject.word.endswith("'s")
 
 

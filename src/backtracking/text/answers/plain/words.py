@@ -163,7 +163,7 @@ QUANTITIES = (
     LABELS
     | OPENERS
     | word_set(
-        """circumference radius diameter base hypotenuse angle temperature pressure density share portion
+        """circumference radius diameter base hypotenuse angle temperature pressure density share portion part
     percentage percent probability chance ratio fraction remainder quantity quota budget fee fare
     charge wage loan debt interest payment fund goal gap increase decrease gain coupon rent new old
     original mode largest smallest greatest highest lowest first second third other same full half

@@ -51,7 +51,7 @@ _WISHED = (
 )
 _HEARSAY = (
     r"\baccording to\b|\b(?!i\b|we\b|you\b|to\b|all\b|first\b|then\b|initially\b)\w+ (?:says"
-    r"|said(?! and done)|thinks|thought"
+    r"|said(?! and done)|thinks|thought(?! of)"
     r"|claims|claimed|believes|believed|told|reckons|insists)\b|\b(?:problem|question|text|book) states\b"
     r"|\b(?:we are|we were|you are) given\b|\bwe (?:start|started|begin|began) with\b"
     r"|\b(?!problem|question|today|it|that|here|there|what)\w+'s (?:answer|guess)\b"

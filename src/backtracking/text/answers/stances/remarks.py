@@ -83,7 +83,8 @@ _PARTLY = tuple(
         rf"{_NO_TIME}before\b(?! (?:\w+day|noon|dawn|lunch|dinner|she|he|they|it|we)\b(?!'))",
         r"without\b(?! (?:any |a )?doubt)|excluding\b|except\b",
         r"less (?:\\?[$] ?)?\d|with \d+ ?\\?% off",
-        r"and then\b|then (?:\w+ )?\d|pending\b|for (?:now|the moment)\b|until\b",
+        r"and then\b|then (?:\w+ )?\d|pending\b|for (?:now|the moment)\b",
+        rf"{_NO_TIME}until\b",
         r"(?:must|should|still|needs?|ha(?:s|ve)) (?:\w+ ){0,2}?be (?:\w+ )?"
         r"(?:add|subtract|deduct|remov|taken|multipl|divid|halv|doubl)",
         r"to be (?:halved|doubled|tripled|added|rounded|[a-z]+ected)\b",
@@ -168,7 +169,8 @@ _DENIES = re.compile(
     r"|not (?:the(?! same)|right|correct|it|true|what|possible|an? ))"
     r"|(?:isn't|wasn't|can't be|cannot be|can not be|couldn't be|won't be)"
     r"(?: (?:the|right|correct|it|true|what|possible)\b|$)"
-    r"|(?:does|do|did)(?:n't| not) (?:work|fit|check|hold|make sense|satisfy|solve|match|agree|qualify)"
+    r"|(?:does|do|did)(?:n't| not) (?:work|fit|check|hold|make sense|satisfy|solve|match|agree|qualify"
+    r"|add up)"
     r"|(?:is|are|was|were|can|could|must|should|has|have|had|gets?|got)(?: be| been| \w+ be)? "
     rf"(?:{_NEGATIVE})\b"
     r"|fails\b|violates\b|contradicts\b|overlooks\b|ignores\b|overestimates\b|underestimates\b)"
