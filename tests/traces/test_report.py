@@ -151,3 +151,18 @@ def test_labels_drawn_from_a_run_say_how_many_they_are(cli):
     assert cli("import-labels", "labels.jsonl", "--run-id", "these").code == 0
     again = cli("label-sample", "--run-id", "these", "-n", "900", "--force").out
     assert ", all there are" in again and again.splitlines()[-1].endswith(f"--run-id these --labels {path}")
+
+
+def test_few_labels_are_called_few_in_the_report(cli):
+    imported(cli, [{"id": "a", "text": "It is 5. Wait, no."}, {"id": "b", "text": "It is 6."}])
+    Path("labels.jsonl").write_text(json.dumps({"id": "a", "sentence": "Wait, no.", "label": "redo"}))
+    cli("import-labels", "labels.jsonl", "--run-id", "these")
+    said = cli("detection-quality", "--run-id", "these").out
+    assert "1 labelled sentence of 1 problem: 1 redo" in said and "—*" not in said
+    cli("make-report", "--run-id", "these")
+    report = report_of("these")
+    assert (
+        "precision 100.0% and recall 100.0%, of fewer than 6 problems and so too few for any claim" in report
+    )
+    assert "| `redo` | `redo` | 100.0%* | 100.0%* | 100.0%* |" in report and "—*" not in report
+    assert "\nThe mark `*`: a share of fewer than 6 problems" in report

@@ -243,7 +243,7 @@ def test_few_labels_are_called_few(capsys, monkeypatch, tmp_path):
             if line.startswith("doubt_or_redo  found by doubt_or_redo")
         )
         assert line.count("]*") == (3 if is_few else 0), line
-        assert ("of fewer than 6 problems (F1: in one of its parts): too few" in outcome.out) or not is_few
+        assert ("of fewer than 6 problems (F1: in one of its parts), too few" in outcome.out) or not is_few
         assert "nan" not in outcome.out
 
 

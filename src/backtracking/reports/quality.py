@@ -13,6 +13,7 @@ from backtracking.reports.page import Page
 
 QUALITY_OF_ONSETS = "How well onsets are found"
 MARK = "*"
+TOO_FEW = f"of fewer than {FEWEST_PROBLEMS} problems and so too few for any claim"
 AS_LABELLED = (
     "These shares are of the labelled sentences, as somebody chose them. Where these are mainly sentences"
     " with a phrase, or mainly hard ones, precision and recall in all of the text are others; `label-sample`"
@@ -23,15 +24,16 @@ AS_LABELLED = (
 
 def with_mark(line: TableLine, share: str) -> str:
     """A share with its interval, and the mark of one of too few problems."""
-    return rate_text(line, share, n=None) + (MARK if rests_on_few(line, share) else "")
+    is_marked = number(line, share) is not None and rests_on_few(line, share)
+    return rate_text(line, share, n=None) + (MARK if is_marked else "")
 
 
 def what_the_mark_says() -> str:
     """Why no claim rests on a share with the mark."""
     return (
-        f"{MARK} of fewer than {FEWEST_PROBLEMS} problems (F1: in one of its parts): too few for any claim"
-        " about the detector, whatever the number. Label sentences of more problems in which it finds"
-        " something or should have."
+        f"The mark `{MARK}`: a share of fewer than {FEWEST_PROBLEMS} problems (F1: in one of its parts), too"
+        " few for any claim about the detector, whatever the number. Label sentences of more problems in"
+        " which it finds something or should have."
     )
 
 
@@ -53,9 +55,11 @@ def quality_in_short(page: Page) -> str:
         for row in _lines(page, table):
             if row["detector"] == either and row.get("target", either) == either:
                 labels = counted(int(number(row, "labelled") or 0), "labelled sentence")
+                few = any(rests_on_few(row, share) for share in ("precision", "recall"))
                 return (
                     f"Held against {labels}, the rules find {' and '.join(TOGETHER[either])} with"
-                    f" precision {with_mark(row, 'precision')} and recall {with_mark(row, 'recall')}: see"
+                    f" precision {rate_text(row, 'precision', n=None)} and recall"
+                    f" {rate_text(row, 'recall', n=None)}{f', {TOO_FEW}' if few else ''}: see"
                     f" *{QUALITY_OF_ONSETS}*."
                 )
     return ""
@@ -110,5 +114,5 @@ def _show(page: Page, table: Table, rows: Sequence[TableLine]) -> None:
         lines.column("Recall", lambda row: with_mark(row, "recall")),
         lines.column("F1", lambda row: with_mark(row, "f1")),
     )
-    if any(rests_on_few(row, share) for row in rows for share in SHARES):
+    if any(with_mark(row, share).endswith(MARK) for row in rows for share in SHARES):
         page.say(what_the_mark_says())
