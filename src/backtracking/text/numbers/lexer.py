@@ -59,11 +59,8 @@ class Token(NamedTuple):
     start: int
     end: int
     spaced: bool
-
-    @property
-    def word(self) -> str:
-        """The word in small letters, curly apostrophes made straight; empty for anything else."""
-        return self.text.lower().replace("’", "'") if self.kind == "word" else ""
+    word: str = ""
+    """The word in small letters, curly apostrophes made straight; empty for anything else."""
 
 
 NOTHING = Token("none", "", -1, -1, spaced=True)
@@ -88,7 +85,9 @@ def tokens_of(text: str, start: int = 0, end: int | None = None) -> list[Token]:
         if match.group() == "$" and not _is_money(text, match.start(), start, stop):
             spaced = True
             continue
-        tokens.append(Token(kind, match.group(), match.start(), match.end(), spaced))
+        said = match.group()
+        word = said.lower().replace("’", "'") if kind == "word" else ""
+        tokens.append(Token(kind, said, match.start(), match.end(), spaced, word))
         spaced = False
     return tokens
 

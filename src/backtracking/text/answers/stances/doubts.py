@@ -36,8 +36,8 @@ _AT_TIMES = (
 )
 """On a good day; when it rains; weather permitting."""
 _IN_FICTION = (
-    r"(?:(?<!\ws )(?<!people )(?<!children )|(?<=dollars )|(?<=cents ))"
-    r"in (?:the|an?|her|his|their|this|that|my|our) (?:\w+ )?(?:tales?|fable|dreams?|myth|fantas(?:y|ies)"
+    r"in (?:(?<!\ws in )(?<!people in )(?<!children in )|(?<=dollars in )|(?<=cents in ))"
+    r"(?:the|an?|her|his|their|this|that|my|our) (?:\w+ )?(?:tales?|fable|dreams?|myth|fantas(?:y|ies)"
     rf"|parable|anecdote|daydreams?|fairytale|story|novel|movie|film|cartoon|simulation){_SUBJECT}"
     r"|in (?:the|an) example (?:from|in|of)\b"
     r"|(?:parallel|other|another|alternate|imaginary|perfect) (?:universe|world|reality)\b"

@@ -108,20 +108,22 @@ def _may_begin(token: Token) -> bool:
 
 def _denies(tokens: Sequence[Token], at: int) -> bool:
     """Whether a negation begins here that reaches the numbers behind it."""
-    previous, word, following = (token_at(tokens, at + k).word for k in (-1, 0, 1))
-    if tokens[at].kind == "unequal":
-        return True
+    word = tokens[at].word
+    if word not in say.NEGATING_PAIRS and word not in say.NEGATORS and not word.endswith("n't"):
+        return tokens[at].kind == "unequal"
+    following = token_at(tokens, at + 1).word
     if word == "no" and following in ("way", "chance"):
         return True
     if word in say.NEGATING_PAIRS:
-        return following == say.NEGATING_PAIRS[word] and previous not in say.UNDENIED
-    return (word in say.NEGATORS or word.endswith("n't")) and following not in say.BENIGN
+        return following == say.NEGATING_PAIRS[word] and token_at(tokens, at - 1).word not in say.UNDENIED
+    return following not in say.BENIGN
 
 
 def _excludes_all_others(tokens: Sequence[Token], at: int) -> bool:
     """It cannot be anything other than 18, it is none other than 18."""
-    previous, word, following = (token_at(tokens, at + k).word for k in (-1, 0, 1))
-    return (word, following) == ("other", "than") and previous in ("anything", "nothing", "none")
+    if (tokens[at].word, token_at(tokens, at + 1).word) != ("other", "than"):
+        return False
+    return token_at(tokens, at - 1).word in ("anything", "nothing", "none")
 
 
 def _is_about_truth(tokens: Sequence[Token], at: int) -> bool:
@@ -132,34 +134,35 @@ def _is_about_truth(tokens: Sequence[Token], at: int) -> bool:
 
 def _is_someones_mistake(tokens: Sequence[Token], at: int) -> bool:
     """The naive answer, a common mistake, the previous answer, anything but."""
-    previous, word, following = (token_at(tokens, at + k).word for k in (-1, 0, 1))
+    word = tokens[at].word
     if word == "but":
-        return previous in say.ALL - {"nothing"}
-    if token_at(tokens, at - 2).word in say.MENDS:
-        return False  # after correcting the mistake
-    return word in say.MISTAKES or (word == "previous" and following in say.ATTEMPTS)
+        return token_at(tokens, at - 1).word in say.ALL_THINGS
+    attempted = word == "previous" and token_at(tokens, at + 1).word in say.ATTEMPTS
+    named = word in say.MISTAKES or attempted
+    return named and token_at(tokens, at - 2).word not in say.MENDS  # after correcting the mistake
 
 
 def _is_guess(tokens: Sequence[Token], at: int) -> bool:
     """Maybe, I guess, may be, could be, many think."""
-    previous, word, following = (token_at(tokens, at + k).word for k in (-1, 0, 1))
+    word = tokens[at].word
     if word in say.OTHERS:
         verbs = say.SAY if word in ("you", "you'd", "one") else say.SAY | {"get"}
         return not verbs.isdisjoint(token.word for token in tokens[at + 1 : at + 4])
     if word == "could":
-        return following in ("be", "have")
+        return token_at(tokens, at + 1).word in ("be", "have")
     if word == "guess":
-        return previous in say.GUESSERS
+        return token_at(tokens, at - 1).word in say.GUESSERS
     return word in say.GUESSES or tokens[at].text == "may"
 
 
 def _begins_clause(tokens: Sequence[Token], at: int) -> bool:
     """Whether a denial ends here: "those not ready are 21", "we need not see that it is 18"."""
     token = tokens[at]
-    near = any(_denies(tokens, k) for k in range(max(0, at - 2), at))
     if token.word in say.IS or token.kind == "equals":
         return not (at and _denies(tokens, at - 1))
-    return token.word == "that" or (token.word == "answer" and not near)
+    if token.word == "answer":
+        return not any(_denies(tokens, k) for k in range(max(0, at - 2), at))
+    return token.word == "that"
 
 
 def _is_only_a_word(place: NumberPlace, *, has_figures: bool) -> bool:
