@@ -166,3 +166,17 @@ def test_few_labels_are_called_few_in_the_report(cli):
     )
     assert "| `redo` | `redo` | 100.0%* | 100.0%* | 100.0%* |" in report and "—*" not in report
     assert "\nThe mark `*`: a share of fewer than 6 problems" in report
+
+
+def test_accuracy_with_and_without_an_onset_is_of_traces_with_a_gold_answer(cli):
+    rows = four_each()
+    for row in rows:
+        row["gold"] = "5" if row["id"] in ("p0", "p1", "p2") else None
+    report = imported(cli, rows)
+    groups = json.loads(Path("runs/these/analysis/summary_metrics.json").read_text(encoding="utf-8"))
+    sides = groups["backtracking_vs_accuracy"]["imported"]
+    with_onset, without = sides["with_backtracking"], sides["without_backtracking"]
+    assert (with_onset["total"], with_onset["gold_count"], with_onset["accuracy"]) == (16, 6, 1.0)
+    assert (without["total"], without["gold_count"], without["accuracy"]) == (16, 6, 0.0)
+    section = report.partition("## Backtracking and accuracy")[2].partition("\n## ")[0]
+    assert section.count("], n = 6 |") == 2 and "n = 16 |" not in section

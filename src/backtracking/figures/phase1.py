@@ -147,7 +147,8 @@ def plot_backtracking_vs_accuracy(table: pd.DataFrame, *, width: float = PAGE) -
         places = [len(variants) - 1 - variants.index(name) + shift for name in part["variant"]]
         data = marks.estimates(part, "accuracy")
         marks.dots(axes, data, places, colors=colour(thing), markers=marker)
-        for place, n, value in zip(places, part["total"], data.value, strict=True):
+        graded_by_gold = part["gold_count" if "gold_count" in part else "total"]
+        for place, n, value in zip(places, graded_by_gold, data.value, strict=True):
             side = "left" if value < 0.3 else "right" if value > 0.7 else "center"
             axes.annotate(
                 f"{value:.0%} of {int(n):,}", (value, place), xytext=(0, 4), textcoords="offset points",

@@ -117,7 +117,7 @@ def backtracking_vs_accuracy(sums: pd.DataFrame) -> Summary:
         "without_backtracking": problems[columns] - backtracked,
     }
     result: Summary = {name: _accuracy_of(group) for name, group in groups.items()}
-    shares = np.stack([group[name] for group in groups.values() for name in ("correct", "total")], axis=1)
+    shares = np.stack([group[name] for group in groups.values() for name in ("correct", "with_gold")], axis=1)
     odds = statistics.mantel_haenszel(_two_by_two(sums))
     return result | {
         **statistics.estimate_columns(
@@ -132,7 +132,7 @@ def backtracking_vs_accuracy(sums: pd.DataFrame) -> Summary:
 
 
 _ACCURACIES = ("accuracy", "accuracy_graded", "accuracy_finished", "truncation_rate")
-_ACCURACY_COUNTS = ("correct_count", "finished_count", "finished_correct_count")
+_ACCURACY_COUNTS = ("gold_count", "correct_count", "finished_count", "finished_correct_count")
 
 
 def _accuracy_of(sums: pd.DataFrame) -> Summary:

@@ -2,7 +2,7 @@
 
 from backtracking.artifacts import phase1 as files
 from backtracking.artifacts.kinds import Table
-from backtracking.claims.wording import lines_of, number
+from backtracking.claims.wording import TableLine, lines_of, number
 from backtracking.config.onsets import THE_WRITER, TURN_KINDS
 from backtracking.measurements.metrics import heading
 from backtracking.reports.columns import Lines
@@ -25,6 +25,8 @@ RATE_COLUMNS = {
 _SEEN = ("backtracking_rate", "accuracy")
 _WITH, _WITHOUT = "with_backtracking", "without_backtracking"
 _COUNTS = {"accuracy": "total", "accuracy_finished": "finished_count"}
+_COUNTS_OF_SOME = {"accuracy": "gold_count"}
+"""Where some completions have no gold answer, accuracy is of the others alone."""
 
 
 def write_rates(page: Page) -> None:
@@ -61,6 +63,12 @@ def rate_table(page: Page, artifact: Table, name: str, *named: str) -> None:
     say_what_lacks(page, page.evidence, artifact, RATE_COLUMNS)
 
 
+def _lacks_gold(row: TableLine) -> bool:
+    """Whether some completions of a prompt format have no gold answer."""
+    sides = (row[side] for side in (_WITH, _WITHOUT))
+    return any(number(side, "gold_count") not in (None, number(side, "total")) for side in sides)
+
+
 def write_accuracy(page: Page) -> None:
     """Accuracy of completions with and without an onset."""
     page.section("Backtracking and accuracy")
@@ -81,10 +89,11 @@ def write_accuracy(page: Page) -> None:
         " doubt. The two accuracies are of all completions with and without a strict onset; the odds ratio"
         " compares completions of the same problem."
     )
+    counts = _COUNTS_OF_SOME if any(map(_lacks_gold, lines)) else _COUNTS
     behind, all_lines = page.rows_by_condition(), Lines(lines)
     sides = [
         Lines([{"variant": row["variant"]} | row[side] for row in lines]).rates(
-            f"{heading(metric)} {words}", metric, n=_COUNTS.get(metric), link=behind(metric, kind=kind)
+            f"{heading(metric)} {words}", metric, n=counts.get(metric), link=behind(metric, kind=kind)
         )
         for metric in ("accuracy", "truncation_rate", "accuracy_finished")
         for side, words, kind in ((_WITH, "with an onset", "strict"), (_WITHOUT, "without one", "no_strict"))
