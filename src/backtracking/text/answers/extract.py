@@ -27,7 +27,13 @@ from backtracking.text.answers.sentences import REACH, last_sentence, sentence_a
 from backtracking.text.answers.stances.doubts import DOUBTS
 from backtracking.text.answers.stances.moods import says_unknown
 from backtracking.text.answers.stances.stances import Mention, Stance
-from backtracking.text.answers.statements import Statement, lowered, read_statement, stance_of_box
+from backtracking.text.answers.statements import (
+    Statement,
+    lowered,
+    read_statement,
+    stance_of_box,
+    told_before,
+)
 from backtracking.text.onsets import reasoning_end
 
 AnswerRule = Literal[
@@ -320,14 +326,15 @@ def _prose(text: str, zone: int) -> Answer | None:
             and not doubtful
             and _is_plain(statement, chosen, confirmed=chosen is confirmed)
         ):
-            return _number_unless(text, chosen, later, spans)
+            told = told_before(text, chosen, spans[-1], stop) if spans else chosen
+            return _number_unless(text, told, later, spans)
         if chosen is None and (statement.has_expression or statement.claims):
             return _words(text, start, stop, "last_number")
-        if chosen or (_is_hedged(statement) and not _COMPARES.match(text, start, stop)):
+        if chosen or (statement.denies_none and not _COMPARES.match(text, start, stop)):
             return Answer(None, "hedged", start, stop)
         later.append(statement)
         asks = text[stop : stop + 1] == "?"
-        denies = bool(statement.counted) and not _is_hedged(statement)
+        denies = bool(statement.counted) and not statement.denies_none
         doubtful = doubtful or not (
             asks or denies or lets_stand(text[start:stop], broken_off=stop == len(text))
         )
@@ -363,11 +370,6 @@ def _closed(text: str, start: int, stop: int, *, last: bool) -> Answer | None:
     asks = text[stop : stop + 1] == "?"
     closes = _ASKS.match(text, start, stop) if asks else retracts(text, start, stop)
     return Answer(None, "denied", start, stop) if closes else None
-
-
-def _is_hedged(statement: Statement) -> bool:
-    stances = {mention.stance for mention in statement.counted}
-    return bool(stances) and Stance.DENIED not in stances
 
 
 def _number_unless(

@@ -15,7 +15,7 @@ _DESCRIBES = word_set("than as half twice thrice third thirds quarter quarters o
 """What describes a quantity by another one."""
 _FAR = 10
 _LINK = re.compile(
-    r"(?:(?!(?:or|so|and|then|but)\b)[a-z]+ ){0,3}?(?:[,;] )?"
+    r"(?:(?!(?:or|so|and|then|but)\b)[a-z]+ ){0,3}?(?:[,;.\n] ){0,2}"
     r"(?:(?:which|that|this) (?:is|equals|means|makes|comes to|amounts to)|that's|i \. e \.|namely|equals|or"
     r"|in other words|corresponding to|=|⇒|→|\((?: (?:=|or|that is|which is|i \. e \.))?)"
     r"(?: (?:to say|exactly|just|also|equal to|the same as|a))*(?: ,)?"

@@ -4,6 +4,7 @@ One pass over the tokens of a sentence. Words act where they stand: "not" on the
 break, "at least" on the next number, "or so" on the one before, "cannot be determined" on all of them.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -20,6 +21,7 @@ from backtracking.text.numbers.lexer import Token, token_at, tokens_of
 from backtracking.text.numbers.lexicon import GLUED_UNITS
 from backtracking.text.numbers.quantities import Quantity, read_quantity
 
+_POINTS_BACK = re.compile(r"\W{1,4}(?:that|this|which|it|or|i\.e\.)\b[^\d\n]{0,25}", re.IGNORECASE)
 _OPERATORS = ("times", "over", "plus", "dash", "apart", "raised")
 _OPERATOR_WORDS = ("times", "plus", "minus", "x", "mod", "divided", "multiplied")
 _OPERATIONS_BEHIND = ("minus", "mod", "modulo", "divided", "multiplied")
@@ -52,6 +54,12 @@ class Statement:
     def has_expression(self) -> bool:
         """Whether some number is part of a computation."""
         return any(mention.stance is Stance.PART for mention in self.counted)
+
+    @property
+    def denies_none(self) -> bool:
+        """Whether it has numbers and denies none of them."""
+        stances = {mention.stance for mention in self.counted}
+        return bool(stances) and Stance.DENIED not in stances
 
     def denies(self, quantity: Quantity) -> bool:
         """Whether it denies a value."""
@@ -92,6 +100,16 @@ def read_statement(text: str, start: int = 0, end: int | None = None, counted_fr
     if statement.unsure or statement.unknown:
         statement.mentions = [replace(m, stance=Stance.HEDGED) for m in statement.mentions]
     return statement
+
+
+def told_before(text: str, mention: Mention, before: tuple[int, int], stop: int) -> Mention:
+    """The same, in either unit where the sentence before tells it too: "90 minutes. That is 1.5 hours"."""
+    start, end = before
+    if not _POINTS_BACK.fullmatch(text, end, mention.quantity.start):
+        return mention
+    both = read_statement(text, start, stop)
+    told = (m for m in both.claims if m.quantity.start < mention.quantity.start < m.quantity.end)
+    return next((m for m in told if is_plain(both.tokens, m.first, m.stop)), mention)
 
 
 def lowered(text: str, start: int, end: int) -> str:

@@ -61,7 +61,8 @@ _BROKEN_OFF = (
 RESERVES = re.compile(
     r"\b(?:unsure|reject|discard|den(?:y|ies|ied|ying)\b|revis(?:e|ed|ion|ing)\b|struck|refus|pretend"
     r"|imagin"
-    r"|suppos|wish|envie|laugh|swear|swore|insist|claim|contrary|as if\b|opin|guess|gut\b|unless"
+    r"|suppos|wish|envie|laugh|swear|swore|insist|claim|contrary|as if\b|opin"
+    r"|foret(?:old|ell)|prophe|guess|gut\b|unless"
     r"|whether|never"
     r"|hardly|scarcely|barely|nearly|almost|used to(?! (?:[$€£¥] )?[\d.])|fails? to|failed to"
     r"|cheat|trap\b|trick|lies?\b"
