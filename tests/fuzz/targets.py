@@ -90,8 +90,8 @@ def in_a_file(suffix: str, read: Callable[[Path], Any]) -> Callable[[bytes], Non
 
 
 def traces(path: Path) -> None:
-    columns, rows = Columns().found(read_rows(str(path)))
-    for row in rows:
+    columns = Columns().found(read_rows(str(path))) or Columns()
+    for row in read_rows(str(path)):
         columns.trace(row)
 
 

@@ -20,8 +20,8 @@ class LabelledTrace:
 
 def read_labelled_traces(source: str, mapping: Mapping[str, Label]) -> Iterator[LabelledTrace]:
     """The traces of a source that hold labels; those of one prompt, or else one id, share a question."""
-    columns, rows = Columns().found(read_rows(source))
-    for number, row in enumerate(rows):
+    columns = Columns().found(read_rows(source)) or Columns()
+    for number, row in enumerate(read_rows(source)):
         trace = columns.trace(row)
         if trace is not None and trace.sentences:
             placed, _ = place_sentences(trace.text, trace.sentences, mapping)

@@ -2,9 +2,9 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from backtracking.errors import UserError
@@ -43,15 +43,12 @@ class Columns:
 
     given: Mapping[str, str] = field(default_factory=dict)
 
-    def found(self, rows: Iterator[SourceRow]) -> tuple["Columns", Iterator[SourceRow]]:
-        """All columns, by the names in the first rows, any of which may lack some; and all of the rows."""
-        first = list(islice(rows, _LOOKED_AT))
-        if not first:
-            return self, rows
+    def found(self, rows: Iterable[SourceRow]) -> "Columns | None":
+        """All columns, by the names in the first rows, any of which may lack some; none without rows."""
         together: dict[str, Any] = {}
-        for name, value in (pair for row in first for pair in row.items()):
+        for name, value in (pair for row in islice(rows, _LOOKED_AT) for pair in row.items()):
             together.setdefault(name, value)
-        return self.guessed(together), chain(first, rows)
+        return self.guessed(together) if together else None
 
     def guessed(self, row: SourceRow) -> "Columns":
         """All columns, by the row's own names; what is given must be there."""

@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +71,9 @@ def import_config(base: ExperimentConfig, name: str, tokenizer: str | None) -> E
 
 def import_traces(asked: Import, loaded: LoadedConfig, run_id: str) -> tuple[RunPaths, Imported]:
     """Write problems, completions and labels of all traces into a new run folder, one trace at a time."""
-    rows = read_rows(asked.source, asked.split)
-    first = next(rows, None)
-    if first is None:
+    columns = asked.columns.found(read_rows(asked.source, asked.split))
+    if columns is None:
         raise UserError(f"{asked.source} holds no traces")
-    columns, rows = asked.columns.found(chain([first], rows))
     paths = RunPaths(Path(loaded.config.run.output_dir), run_id)
     if paths.meta.exists():
         raise UserError(
@@ -87,7 +84,7 @@ def import_traces(asked: Import, loaded: LoadedConfig, run_id: str) -> tuple[Run
     done = Imported(columns=columns.given)
     with opened(paths, record_of(paths, loaded), loaded):
         try:
-            traces = _traces(rows, columns, done)
+            traces = _traces(read_rows(asked.source, asked.split), columns, done)
             _write(paths, traces, asked, done, loaded.config.generation.shard_rows)
             if not done.traces:
                 raise UserError(f"{asked.source} holds no traces", "none of its rows has a text")

@@ -137,7 +137,7 @@ def marked_tokens(text: str, start: int, end: int) -> list[Token]:
         group, last = match.lastindex or 0, stop
         begin, stop = match.span(group)
         if group in _AS_THEY_ARE:
-            add(new(Token, (kinds[group], text[begin:stop], begin, stop, spaced or begin > last)))
+            add(new(Token, (kinds[group], text[begin:stop], begin, stop, spaced or begin > last, "")))
             spaced = False
             continue
         kind, apart, spaced = kinds[group], spaced or begin > last, False
@@ -145,12 +145,12 @@ def marked_tokens(text: str, start: int, end: int) -> list[Token]:
             spaced = True
         elif kind in ("op", "equals") and not (tokens and tokens[-1].text in _STANDS_IN_THE_WAY):
             word = text[begin:stop]
-            add(new(Token, (kind, _OPERATORS.get(word, word), begin, stop, apart)))
+            add(new(Token, (kind, _OPERATORS.get(word, word), begin, stop, apart, "")))
         elif kind == "paren":
             bracket = "(" if text[begin] in "([" else ")"
             if bracket == "(":
                 reader.multiply(begin)
-            add(new(Token, (kind, bracket, begin, stop, apart)))
+            add(new(Token, (kind, bracket, begin, stop, apart, "")))
         else:
             spaced = reader.take(kind, begin, stop, spaced=apart)
     if end < len(text):
