@@ -32,13 +32,15 @@ _AT_TIMES = (
     r"|worst|other|special|rare|quiet|strong|weak) (?:\w+ )?(?:days?|nights?|mornings?|afternoons?|evenings?"
     r"|weeks?|weekends?|months?|years?|seasons?|times|weather|conditions|circumstances)\b"
     r"|when (?:it (?:rains?|snows?|pours|shines)|it(?:'s| is) (?:\w+ing|sunny|hot|cold|dry|wet|warm)|things"
-    r"|business|luck|(?:the|her|his|their) (?:weather|sun|wind|mood|luck|market))\b|whenever\b|permitting\b"
+    r"|business|luck|(?:the|her|his|their) (?:weather|sun|wind|mood|luck|market|stars))\b"
+    r"|whenever\b|permitting\b"
 )
 """On a good day; when it rains; weather permitting."""
 _IN_FICTION = (
     r"in (?:(?<!\ws in )(?<!people in )(?<!children in )|(?<=dollars in )|(?<=cents in ))"
     r"(?:the|an?|her|his|their|this|that|my|our) (?:\w+ )?(?:tales?|fable|dreams?|myth|fantas(?:y|ies)"
     rf"|parable|anecdote|daydreams?|fairytale|story|novel|movie|film|cartoon|simulation){_SUBJECT}"
+    r"|(?<!.)in (?:the|an?|her|his|their) (?:\w+ )?(?:tale|fable|dream|myth|story|novel|film)\b(?! book)"
     r"|in (?:the|an) example (?:from|in|of)\b"
     r"|(?:parallel|other|another|alternate|imaginary|perfect) (?:universe|world|reality)\b"
 )
@@ -52,7 +54,8 @@ _FOR_SHOW = (
 )
 """On paper; to the naked eye."""
 _BROKEN_OFF = (
-    r"lo(?:st|ses?|sing) (?:count|track)\b|(?:stuck|stalled) (?:at|on)\b"
+    r"lo(?:st|ses?|sing) (?:count|track|(?:her|his|their) place)\b|(?:nodd|doz)(?:ed|ing) off\b"
+    r"|(?:stuck|stalled) (?:at|on)\b"
     r"|(?:interrupted|distracted|disturbed|bored) (?:at|after)\b"
     r"|g(?:ave|ives?|iving|iven) up (?:on|at|after|\w+ing)\b"
     r"|as (?:i|we) (?:recall|remember)|(?:from|if) memory"
