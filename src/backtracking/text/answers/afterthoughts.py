@@ -105,7 +105,8 @@ _NOT_ASKED = re.compile(
 _OPENS = re.compile(r"\s*\(")
 _CLOSES = re.compile(r"\)[*_]*\s*(?:\n|\Z)")
 _NAMES_IT = re.compile(
-    r"(?:and |so )*(?:that|this|it|which)(?:'s| is) (?:what|the \w+|all|how (?:much|many|long|far|old))\b"
+    r"(?:and |so )*(?:that|this|it|which)(?:'s| is) (?:what|the \w+|all|a lot of"
+    r"|how (?:much|many|long|far|old))\b"
 )
 """That's what Lena spends; that is the amount Clara owes."""
 _UNSURE = re.compile(r"\b(?:should|could|may|might|need|ought|not|never|twice|instead)\b|n't\b")

@@ -343,7 +343,8 @@ def _behind_remark(tail: Sequence[Token], at: int) -> int | None:
     figures = any(map(is_figure, tail[at:]))
     if following.word == "which" or (following.word == "that" and token_at(rest, 0).word == "is"):
         return len(tail) if _identifies(rest) else None
-    if following.word == "of" and token_at(rest, 0).word in ("which", "whom"):
+    even_though = following.word == "even" and token_at(rest, 0).word == "though"
+    if even_though or (following.word == "of" and token_at(rest, 0).word in ("which", "whom")):
         return len(tail)
     if following.word in ("not", "or") and not figures and token_at(rest, 0).word != "counting":
         return None

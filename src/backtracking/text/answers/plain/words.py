@@ -98,7 +98,8 @@ PREPOSITION_LEADS = {
     "with": word_set("remained going left ends end ended up leaves leaving leave remains remained"),
     "at": word_set(
         """speed drives runs travels rides walks drove ran is are was were remains stays arrive arrives stands
-    priced sells valued rate moves going moving pace sold bought comes ends"""
+    priced sells valued rate moves going traveling travelling driving running
+        riding flying cycling moving pace sold bought comes ends"""
     ),
     "for": STATES | word_set("each gone"),
     "in": STATES | word_set("results resulting result total all bringing will"),
@@ -326,15 +327,15 @@ REMARKS = word_set(
     each per rest"""
 )
 CLOSING_REMARKS = phrases(
-    """does; it is; is the only possibility; is the only solution; that is the answer; that's the
-    answer; is the answer; and nothing else; no doubt; and i am confident; without doubt; without a
-    doubt; without any doubt; to be exact; to be precise; and nothing more; no more and no less; and
-    no more; and this is the minimum possible; and that is the answer; and that is it; so far; and
-    that's it; as required; as desired; as expected; as computed; as calculated; as shown; as found;
-    as derived; as needed; that's my answer; that's my final answer; that is my answer; that is my
-    final answer; that's the final answer; that is the final answer; and that's the answer; full
-    stop; case closed; as requested; as above; and we're done; and we are done; nothing else fits;
-    nothing else works; and nothing else fits"""
+    """does; it is; is the only possibility; is the only solution; that is the answer; that's the answer; is
+    the answer; and nothing else; no doubt; and i am confident; without doubt; without a doubt; without
+    any doubt; to be exact; to be precise; and nothing more; no more and no less; and no more; and this
+    is the minimum possible; and that is the answer; and that is it; so far; and that's it; as required;
+    as desired; as expected; as computed; as calculated; as shown; as found; as derived; as needed;
+    that's my answer; that's my final answer; that is my answer; that is my final answer; that's the
+    final answer; that is the final answer; and that's the answer; full stop; case closed; as requested;
+    as above; and we're done; and we are done; nothing else fits; nothing else works; and nothing else
+    fits; i hope it is correct; i hope it's correct; i hope this is correct; i hope that is correct"""
 )
 TIMES = word_set(
     """evening morning afternoon night noon midnight day week month year end weekend dinner lunch time bedtime

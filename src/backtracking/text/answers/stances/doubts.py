@@ -73,7 +73,7 @@ RESERVES = re.compile(
     r"|falls? (?:flat|short)|misses\b|hast(?:y|ily)\b|fake|faulty|joke|less (?:a|the)\b|some say|"
     r"hard to (?:believe|say|accept)|not so that|has it that|disregard|seldom"
     r"|rarely"
-    r"|ought\b|formerly|(?<!at )(?<!^)once\b(?! a)|no longer|had (?:she|he|they|it|we|i)\b|none of\b"
+    r"|ought\b|formerly|(?<!at )(?<!^)once\b(?! a| ,)|no longer|had (?:she|he|they|it|we|i)\b|none of\b"
     r"|neither\b|if only|in (?:base|binary|octal|hexadecimal)\b"
     r"|for now\b|apart from|aside from|other than the|one in\b|as (?:low|high) as|please check|as far as"
     r"|(?:i|we) (?:first|initially|originally|earlier|once|previously)\b|at first\b"

@@ -45,7 +45,8 @@ _SUPPOSED = (
     r"|^\W*(?:were|had) (?:it|he|she|they|there|we|i)\b"
 )
 _WISHED = (
-    r"\bi wish\b|\bwould that\b|\b(?:hoped|hoping) (?:for|to)\b|\bi (?:hope|expected)\b"
+    r"\bi wish\b|\bwould that\b|\b(?:hoped|hoping) (?:for|to)\b"
+    r"|\bi (?:hope(?! (?:it|this|that)(?:'s| is) (?:correct|right)\b)|expected)\b"
     r"|^\W*(?:(?:the|her|his|their|its|our|my) )?(?:expected|target|goal|planned|plan|budget|quota|aim)\b"
     r"(?! (?:value|number|costs?|takes?|lasts?|includes?))"
 )

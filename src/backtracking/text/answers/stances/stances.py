@@ -169,6 +169,8 @@ def _is_only_a_word(place: NumberPlace, *, has_figures: bool) -> bool:
     """Whether a spelled number is none here: "one might", "no one", "the two of them" beside figures."""
     value, (before, behind) = place.quantity.value, (place.before[:1], place.behind[:1])
     of_number = behind == ["of"] and place.beyond.kind == "number"
+    if place.behind[:1] == ["altogether"] or place.behind[:2] in (["in", "all"], ["in", "total"]):
+        return False
     if value is None or value.denominator != 1:
         return has_figures and not of_number and (value == Fraction(1, 2) or behind == ["of"])
     if value == 1:
