@@ -283,7 +283,8 @@ def _announced(text: str, marker: re.Match[str], zone: int) -> Answer | None:
             continue
         if chosen is not None and not is_placed_by(statement, chosen):
             return _unless_retracted(text, _number_answer(text, chosen, "final_line"), stop)
-        if chosen is None and (statement.has_expression or statement.claims):
+        doubted = statement.counted[0].stance in (Stance.DENIED, Stance.HEDGED)
+        if chosen is None and not doubted and (statement.has_expression or statement.claims):
             return _words(text, start, stop, "final_line")
         if any(mention.stance is Stance.DENIED for mention in statement.counted):
             return _prose(text, stop) or Answer(None, "denied", start, stop)

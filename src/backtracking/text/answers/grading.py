@@ -19,10 +19,11 @@ _MAX_SYMBOLIC = 100
 _TOLERANCE = Fraction(1, 10**6)
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|operatorname|boxed|fbox)\s?\{([^{}]*)\}")
 _SPACES = re.compile(r"\\[ ,:;]|\\quad\b|~|\u00a0|\s+")
+_STRUCK = re.compile(r"~~[^~\n]{1,80}~~")
 _DROPPED = re.compile(
     r"\\!|\\(?:left|right|displaystyle)\b|\\[()\[\]]|\\?[$]|[€£¥≈`]|\*\*|\^\s?\\?\{?(?:\\circ|°)\}?|°"
 )
-_AMBIGUOUS = re.compile(r"\d_|\d,\d|\d\.\d+\.\d|\d:\d|\d\s+\d")
+_AMBIGUOUS = re.compile(r"\d_|\d,\d|\d\.\d+\.\d|\d:\d|\d\s+\d|\d\s*\|\s*\d")
 _CLOCK = re.compile(r"(\d{1,2}):([0-5]\d)(?: ?([ap])\.?m\.?)?", re.IGNORECASE)
 _UNSAFE = re.compile(
     r"\^\s?\{?\s?[-+]?\s?\(?\s?\d{3}|[)}]\s?\^\s?\{?\s?-?\d{2}|\^[^^]*\^[^^]*\^|\^\s?\{?[^{}]*\^|\d{30}|!|\*\*"
@@ -143,7 +144,7 @@ def _symbolically_equal(answer: str, gold: str, *, numeric: bool) -> bool | None
 
 def _clean(text: str) -> str:
     """A short text without the markup, currency signs and spacing that don't change an expression."""
-    cleaned = text.replace("−", "-").replace("{,}", ",").replace("\\%", "%")
+    cleaned = _STRUCK.sub("", text).replace("−", "-").replace("{,}", ",").replace("\\%", "%")
     for _ in range(3):
         cleaned = _WRAPPED.sub(r"\1", cleaned)
     return _DROPPED.sub("", _SPACES.sub(" ", cleaned)).strip(" *_").rstrip(".")

@@ -293,7 +293,7 @@ SUBJECTS = word_set("he she they it the her his their its this")
 SCALES_BEHIND = frozenset(DENOMINATORS) - {"quarters"} | word_set(
     """thou score scores thousand million billion trillion gross dozen dozens lakh crore pairs pair couple
     couples myriad myriads squared cubed factorial tops max mille times fold powers roots odd
-    something plus minus modulo mod point tens hundreds ish percentile ppm ppb basis bits short shy
+    something plus minus modulo mod point tens hundreds ish percentile ppm ppb bps basis bits short shy
     ago hence less sans multiples copies radicals logs exponents digits decimals primes factors
     divisors logarithms reams quires decades centuries fortnights"""
 )
