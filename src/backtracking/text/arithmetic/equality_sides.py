@@ -11,7 +11,7 @@ from backtracking.text.arithmetic import equality_words as say
 from backtracking.text.arithmetic.equality_tokens import NUMERIC
 from backtracking.text.arithmetic.expressions import FRACTION_SLASH, ExpressionPart, Operand
 from backtracking.text.numbers.lexer import Token
-from backtracking.text.numbers.lexicon import UNITS
+from backtracking.text.numbers.lexicon import UNITS, VULGAR
 
 
 class Side(NamedTuple):
@@ -122,6 +122,9 @@ def _operand(token: Token, *, percent: bool) -> Operand | None:
         radicand = int("".join(filter(str.isdigit, token.text)))
         root = isqrt(radicand)
         return Operand(Fraction(root), span, 0, percent, quotient=True) if root * root == radicand else None
+    if (part := VULGAR.get(token.text[-1])) is not None:
+        count = int(token.text[:-1] or 0)
+        return Operand(count + part, span, 0, percent, quotient=not count)
     *whole, top, bottom = (int(part) for part in re.findall(r"\d+", token.text))
     if not bottom or (whole and top >= bottom):
         return None

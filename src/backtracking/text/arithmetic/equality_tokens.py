@@ -9,8 +9,9 @@ from backtracking.text.arithmetic.expressions import FRACTION_SLASH, Span
 from backtracking.text.numbers.lexer import Token
 
 _TOKEN = re.compile(
-    r"""[ \t]*+(?:(?P<word1>[a-wyzA-WYZ][^\W\d_]*+)
-    |(?P<number1>(?<!\d)\d{1,18}+(?!\d|[.,]\d|\{|[ ]?\\|[ ]\d))
+    r"""[ \t]*+(?:(?P<end2>(?m:^)\(?\d{1,2}\)(?=[ \t]+[\d$\\]))
+    |(?P<word1>[a-wyzA-WYZ][^\W\d_]*+)
+    |(?P<number1>(?<!\d)\d{1,18}+(?!\d|[.,]\d|\{|[ ]?\\|[ ]\d|[½¼¾⅐-⅞]))
     |(?P<other1>[.,:;?!](?!\d))
     |(?P<equals1>=(?!=))
     |(?P<op1>[-+]|\*(?!\*))
@@ -18,6 +19,7 @@ _TOKEN = re.compile(
     |(?P<paren1>[()\[\]])
     |(?P<times>[xX](?<!\b0[xX])(?=[ ]*[\d.($\\]|[ ]+-))
     |(?P<raised>(?<=[\d)])[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,2})
+    |(?P<frac2>(?<![\d.,])\d{0,9}[½¼¾⅐-⅞])
     |(?P<word>[^\W\d_]+)
     |(?P<skip>\*\*|&|°|\^\s?\{?\s?(?:\\circ\b|°)\s?\}?|\\[,;:! ]
         |\\(?:left|right|bigl?|bigr|Bigl?|Bigr|text|mathrm|mathbf|textbf|boxed|displaystyle)(?![A-Za-z]))
@@ -215,7 +217,7 @@ _WORDED_REACH = 8
 
 
 _GROUPS = sorted(_TOKEN.groupindex, key=_TOKEN.groupindex.__getitem__)
-_KINDS = ("", *(group.rstrip("1") for group in _GROUPS))
+_KINDS = ("", *(group.rstrip("12") for group in _GROUPS))
 """The kind of each group of the pattern; what is met most is tried first, in groups of its own."""
 _AS_THEY_ARE = frozenset(
     at
