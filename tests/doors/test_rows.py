@@ -3,6 +3,9 @@
 import json
 import math
 import re
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -180,6 +183,28 @@ def test_inspect_reads_its_logs(folder, logs):
 def test_our_own_import_reads_the_same_text(folder, logs):
     said = sorted(row["text"] for row in read_rows(str(logs)))
     assert said == sorted(record.completion for record in records(folder, "demo").values())
+
+
+def test_a_process_that_has_not_loaded_inspect_reads_its_archives(folder, logs):
+    packed = [member for path in logs.glob("*.eval") for member in zipfile.ZipFile(path).infolist()]
+    if not any(member.compress_type == 93 for member in packed):
+        pytest.skip("this version of inspect_ai packs no zstandard")
+    script = (
+        "import sys, json; from backtracking.sources.rows import read_rows\n"
+        "if sys.argv[2:]: sys.modules['zipfile_zstd'] = None\n"
+        "print(json.dumps(sorted(row['text'] for row in read_rows(sys.argv[1]))))"
+    )
+
+    def read(*asked):
+        command = [sys.executable, "-c", script, str(logs), *asked]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    read_by_itself = read()
+    assert read_by_itself.returncode == 0, read_by_itself.stderr
+    wanted = sorted(record.completion for record in records(folder, "demo").values())
+    assert json.loads(read_by_itself.stdout) == wanted
+    if sys.version_info < (3, 14):
+        assert "UserError" in (said := read("without").stderr) and "pip install zipfile-zstd" in said
 
 
 def test_traces_from_elsewhere_leave_by_every_door(inside, tmp_path):

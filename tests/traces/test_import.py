@@ -279,8 +279,14 @@ def test_inspect_logs_in_both_formats(tmp_path):
 
 def test_a_broken_archive_is_the_users_mistake(tmp_path):
     (tmp_path / "x.eval").write_bytes(b"PK\x03\x04nothing")
-    with pytest.raises(UserError, match="Inspect log"):
-        list(read_rows(str(tmp_path / "x.eval")))
+    with zipfile.ZipFile(tmp_path / "y.eval", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("samples/1.json", "{}" * 1000)
+    packed = (tmp_path / "y.eval").read_bytes()
+    start = packed.index(b"samples/1.json") + len("samples/1.json")
+    (tmp_path / "y.eval").write_bytes(packed[:start] + b"\xff" * 8 + packed[start + 8 :])
+    for name in ("x.eval", "y.eval"):
+        with pytest.raises(UserError, match="Inspect log"):
+            list(read_rows(str(tmp_path / name)))
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "json", "csv", "parquet"])

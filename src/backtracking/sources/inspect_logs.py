@@ -1,6 +1,7 @@
 """Logs of Inspect evaluations, as JSON or as `.eval` archives: one row per sample, read tolerantly."""
 
 import json
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,9 @@ ORIGINAL = "backtracking_completion"
 """In a sample's metadata: the completion to the letter, where this package wrote the log."""
 _LARGEST = 1 << 28
 """Bytes of one sample; an archive that unpacks to more is not read."""
+_ZSTANDARD = 93
+"""How zip archives number this way of packing."""
+_CONVERT = "convert it with: inspect log convert --to json"
 
 
 def is_log(data: Any) -> bool:
@@ -32,16 +36,32 @@ def read_archive(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = [m for m in archive.infolist() if m.filename.startswith("samples/")]
+            if any(member.compress_type == _ZSTANDARD for member in members):
+                _take_zstandard(path)
             for member in members:
                 if member.filename.endswith(".json") and member.file_size <= _LARGEST:
                     sample = json.loads(archive.read(member))
                     if isinstance(sample, Mapping):
                         yield sample_row(sample)
-    except (zipfile.BadZipFile, NotImplementedError, json.JSONDecodeError, RuntimeError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # each way of packing has its own kinds for what is broken
         raise UserError(
-            f"{path} cannot be read as an Inspect log",
-            f"{type(error).__name__}: {error}",
-            "export it with: inspect log convert --to json",
+            f"{path} cannot be read as an Inspect log", f"{type(error).__name__}: {error}", _CONVERT
+        ) from error
+
+
+def _take_zstandard(path: Path) -> None:
+    """Let zipfile read what newer versions of Inspect pack; Python itself can from 3.14 on."""
+    if sys.version_info >= (3, 14):
+        return
+    try:
+        import zipfile_zstd  # noqa: F401  (importing it is what makes zipfile read such archives)
+    except ImportError as error:
+        raise UserError(
+            f"{path} is packed with zstandard, which this Python cannot read by itself",
+            str(error),
+            f"pip install zipfile-zstd (backtracking[inspect] brings it), or {_CONVERT}",
         ) from error
 
 
