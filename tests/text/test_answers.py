@@ -47,6 +47,19 @@ def test_shapes_written_to_mislead():
     assert misread == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "So they read 104 books a year. That's two a week!",
+        "She needs 104 boxes. That's two a week.",
+        "He eats 104 apples. That is just two apples per day!",
+    ],
+)
+def test_a_small_rate_behind_an_answer_is_not_taken_for_it(text):
+    assert judge_answer(text, "104").verdict == judge_answer(text, "2").verdict == "ungraded"
+    assert judge_answer(text.partition(". ")[0] + ".", "104").verdict == "right"
+
+
 COMPOSED = sorted((Path(__file__).parents[2] / "benchmarks" / "data").glob("answers_[dc]*.tsv"))
 """Sets whose first readings are in docs/measurement.md; the grammar has been mended by what they showed."""
 

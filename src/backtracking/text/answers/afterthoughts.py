@@ -102,6 +102,25 @@ _NOT_ASKED = re.compile(
     r"|required|relevant)(?: here)?$"
 )
 """The area wasn't asked for."""
+_REMARK = re.compile(
+    r"\W*(?:(?:note|recall|remember)(?: that|:)|(?:sanity |quick |double[- ]?)?check(?:ing)?\b|verif\w+"
+    r"|(?:to|let me|let['’]s|i will|i['’]ll|we can|we)(?: now| also| quickly)?"
+    r" (?:double[- ]?)?(?:check|verify)\b|(?:please )?(?:let me know|feel free)\b)",
+    re.IGNORECASE,
+)
+_REJECTS = re.compile(r"\W*not \W{0,3}\d", re.IGNORECASE)
+"""Not 20, since she eats 3."""
+_COMPARES = re.compile(
+    r"\W*(?:that|this|it|which|she|he|they)\b.{0,40}\b(?:more|less|fewer|greater|higher|lower)\b",
+    re.IGNORECASE,
+)
+_SMALL_RATE = re.compile(
+    r"\W*(?:so |and )?(?:that|this|it|which)(?:['’]s| is) (?:only |just |exactly |over |about )?"
+    r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)(?: [a-z]+){0,3}?"
+    r" (?:an?|per|each|every|apiece)\b",
+    re.IGNORECASE,
+)
+_BARE_NUMBER = re.compile(r"[$€£]?\d[\d.,]*%?")
 _OPENS = re.compile(r"\s*\(")
 _CLOSES = re.compile(r"\)[*_]*\s*(?:\n|\Z)")
 _NAMES_IT = re.compile(
@@ -181,6 +200,26 @@ def confirms(text: str, start: int, stop: int) -> bool:
     return _CONFIRMS.match(small) is not None or (_names_it(small) and not _HAS_NUMBER.search(small))
 
 
+def is_remark(text: str, start: int, stop: int) -> bool:
+    """Whether a sentence only checks, reminds of something or offers help."""
+    return _REMARK.match(text, start, stop) is not None
+
+
+def rejects(text: str, start: int, stop: int) -> bool:
+    """Whether a sentence begins with what the answer is not."""
+    return _REJECTS.match(text, start, stop) is not None
+
+
+def compares(text: str, start: int, stop: int) -> bool:
+    """Whether a sentence tells how much more or less something is: "that is 3 more than Tom"."""
+    return _COMPARES.match(text, start, stop) is not None
+
+
+def is_small_rate(text: str, start: int, stop: int) -> bool:
+    """Whether a sentence may only tell the answer before it as a rate: "that's two a week"."""
+    return _SMALL_RATE.match(text, start, stop) is not None
+
+
 def is_in_brackets(text: str, start: int, stop: int) -> bool:
     """Whether a sentence stands in brackets and takes nothing back: "(Flights 320, hotel 180.)"."""
     if not _OPENS.match(text, start, stop) or not _CLOSES.match(text, text.find(")", start)):
@@ -194,6 +233,8 @@ def lets_stand(sentence: str, *, broken_off: bool = False) -> bool:
     """Whether a sentence behind an answer leaves it as it is, as far as it is understood."""
     small = _TAG.sub(" ", sentence).lower().replace("’", "'").strip(' \t\n*_#>"“”()[]\\$.!')
     words = _WORD.findall(small)
+    if _BARE_NUMBER.fullmatch(small):
+        return False
     if not words or "\\" in small or " ".join(words) in _CLOSERS:
         return not DOUBTS.search(small)
     if _ASKED_FOR.match(small) or _NOT_ASKED.match(small):

@@ -13,9 +13,13 @@ import regex
 
 from backtracking.errors import UserError
 from backtracking.text.answers.afterthoughts import (
+    compares,
     confirms,
     is_in_brackets,
+    is_remark,
+    is_small_rate,
     lets_stand,
+    rejects,
     replaces,
     retracts,
 )
@@ -25,7 +29,7 @@ from backtracking.text.answers.nothing import concludes_nothing, tells_nothing
 from backtracking.text.answers.plain.form import is_plain
 from backtracking.text.answers.sentences import REACH, last_sentence, sentence_around, sentences_between
 from backtracking.text.answers.stances.doubts import DOUBTS
-from backtracking.text.answers.stances.moods import says_unknown
+from backtracking.text.answers.stances.moods import asks_for_number, says_unknown
 from backtracking.text.answers.stances.stances import Mention, Stance
 from backtracking.text.answers.statements import (
     Statement,
@@ -62,22 +66,7 @@ _FINAL = re.compile(
 _FINAL_HINTS = ("nswer", "NSWER", "inal", "INAL", "####")
 _GOES_ON = re.compile(r"[.,:]|\s*(?:[-+−–/×·÷=^]|\\[a-z]*)\s*|\s+[*xX]\s*")
 """What a cut number may end in: 1, of 1,250; 3. of 3.50; 12 + of a sum."""
-_REMARK = re.compile(
-    r"\W*(?:(?:note|recall|remember)(?: that|:)|(?:sanity |quick |double[- ]?)?check(?:ing)?\b|verif\w+"
-    r"|(?:to|let me|let['’]s|i will|i['’]ll|we can|we)(?: now| also| quickly)?"
-    r" (?:double[- ]?)?(?:check|verify)\b|(?:please )?(?:let me know|feel free)\b)",
-    re.IGNORECASE,
-)
 _HAS_NUMBER = re.compile(r"\d")
-_NOT_ANOTHER = re.compile(r"\W*not \W{0,3}\d", re.IGNORECASE)
-"""Not 20, since she eats 3."""
-_COMPARES = re.compile(
-    r"\W*(?:that|this|it|which|she|he|they)\b.{0,40}\b(?:more|less|fewer|greater|higher|lower)\b",
-    re.IGNORECASE,
-)
-_ASKS = re.compile(
-    r".{0,200}\b(?:how (?:many|much|long|far|old|tall|fast)|what)\b[^?]*\Z", re.IGNORECASE | re.DOTALL
-)
 
 
 @dataclass(frozen=True)
@@ -225,11 +214,11 @@ def _unless_retracted(text: str, answer: Answer, end: int) -> Answer:
 
 def _is_about_another(text: str, start: int, stop: int, answer: Answer) -> bool:
     """Whether a sentence is a check, or only denies other numbers: "the answer is 18. (Not 20!)"."""
-    if _REMARK.match(text, start, stop):
+    if is_remark(text, start, stop):
         return True
     statement = read_statement(text, start, stop)
     same = (answer.text or "") in text[start:stop]
-    if _NOT_ANOTHER.match(text, start, stop) and not same:
+    if rejects(text, start, stop) and not same:
         return True
     if statement.claims:
         return same and meant(statement, text) is not None and not DOUBTS.search(text[start:stop])
@@ -277,7 +266,8 @@ def _announced(text: str, marker: re.Match[str], zone: int) -> Answer | None:
         first = start == line[0]
         statement = read_statement(text, begin if first else start, stop, counted_from=start)
         chosen = meant(statement, text)
-        if statement.unknown or (chosen is not None and not _is_plain(statement, chosen)):
+        factorial = chosen is not None and _is_factorial(text, marker, chosen, stop)
+        if statement.unknown or factorial or (chosen is not None and not _is_plain(statement, chosen)):
             return Answer(None, "hedged", start, stop)
         if not statement.counted:
             continue
@@ -290,6 +280,13 @@ def _announced(text: str, marker: re.Match[str], zone: int) -> Answer | None:
             return _prose(text, stop) or Answer(None, "denied", start, stop)
         return Answer(None, "hedged", start, stop)
     return None
+
+
+def _is_factorial(text: str, marker: re.Match[str], chosen: Mention, stop: int) -> bool:
+    """Whether a label alone on its line names a number with "!": "Answer: 18!"; not "the answer: 18!"."""
+    opened = text[max(0, marker.start() - 9) : marker.start()].rstrip(_MARKUP)[-1:] in ("", "\n")
+    glued = chosen.quantity.end == stop and text[stop : stop + 1] == "!" and not chosen.quantity.currency
+    return opened and glued and marker.group()[-1] in ":="
 
 
 def _words(text: str, start: int, end: int, rule: AnswerRule) -> Answer | None:
@@ -311,7 +308,7 @@ def _prose(text: str, zone: int) -> Answer | None:
         start, stop = spans.pop()
         if (closed := _closed(text, start, stop, last=not later)) is not None:
             return closed
-        if _REMARK.match(text, start, stop) or confirms(text, start, stop):
+        if is_remark(text, start, stop) or confirms(text, start, stop):
             continue
         if is_in_brackets(text, start, stop) and _HAS_NUMBER.search(text, zone, start):
             continue
@@ -325,13 +322,14 @@ def _prose(text: str, zone: int) -> Answer | None:
         if (
             chosen is not None
             and not doubtful
+            and not (spans and is_small_rate(text, start, stop) and _HAS_NUMBER.search(text, *spans[-1]))
             and _is_plain(statement, chosen, confirmed=chosen is confirmed)
         ):
             told = told_before(text, chosen, spans[-1], stop) if spans else chosen
             return _number_unless(text, told, later, spans)
         if chosen is None and (statement.has_expression or statement.claims):
             return _words(text, start, stop, "last_number")
-        if chosen or (statement.denies_none and not _COMPARES.match(text, start, stop)):
+        if chosen or (statement.denies_none and not compares(text, start, stop)):
             return Answer(None, "hedged", start, stop)
         later.append(statement)
         asks = text[stop : stop + 1] == "?"
@@ -369,7 +367,7 @@ def _closed(text: str, start: int, stop: int, *, last: bool) -> Answer | None:
     if last and concludes_nothing(text, start, stop):
         return _words(text, start, stop, "last_number")
     asks = text[stop : stop + 1] == "?"
-    closes = _ASKS.match(text, start, stop) if asks else retracts(text, start, stop)
+    closes = asks_for_number(text[start:stop]) if asks else retracts(text, start, stop)
     return Answer(None, "denied", start, stop) if closes else None
 
 

@@ -17,6 +17,7 @@ from backtracking.text.answers.plain.leads import (
     only_leads_on,
     tells_by_itself,
 )
+from backtracking.text.answers.plain.others import is_anothers
 from backtracking.text.answers.plain.sober import is_sober
 from backtracking.text.answers.plain.subjects import belongs_to_standard, is_quantity, sums_up, takes_number
 from backtracking.text.answers.plain.tails import calculates_on, leaves_it, names_another
@@ -59,8 +60,10 @@ def is_plain(
         return False
     if result:
         return not calculates_on(tokens[stop:end])
-    if token_at(tokens, first - 2).kind == "dash" and not token_at(tokens, first - 1).spaced:
-        return False  # a would-be 18
+    would_be = token_at(tokens, first - 2).kind == "dash" and not token_at(tokens, first - 1).spaced
+    concluded = token_at(tokens, 0).word in plain.CONCLUDES  # so 18 is what Ann earns
+    if would_be or (not concluded and is_anothers(tokens[stop:end])):
+        return False
     counts = any(token.kind == "word" and is_counted(token) for token in tokens[stop : stop + 3])
     counts = counts or tokens[first].kind == "money" or token_at(tokens, stop - 1).kind == "percent"
     told = _is_only_told(tokens[:first], tokens[stop:], counts=counts)

@@ -101,8 +101,9 @@ _UNSURE = re.compile(
 _COUNTERFACTUAL = re.compile(
     r"\b(?:if|unless|had|without)\b.*(?:\b(?:would|could)\b|'d\b)|(?:\b(?:would|could)\b|'d\b).*\b(?:if|unless)\b"
 )
-
-
+_ASKS_FOR_NUMBER = re.compile(
+    r".{0,200}\b(?:how (?:many|much|long|far|old|tall|fast)|what)\b[^?]*\Z", re.IGNORECASE | re.DOTALL
+)
 _CONTRAST = re.compile(r"[^,]*\d[^,]*, but ([^,]*\d.*)\Z", re.DOTALL)
 _PREMISE = re.compile(
     r"^\W*(?:(?:so|then|thus|now),? )?if (?!.*\b(?:were|was|had|could|did|instead|only"
@@ -110,6 +111,11 @@ _PREMISE = re.compile(
     r"(?![^,]*\bwould\b)[^,]*,"
 )
 """If she charges $3 a day, she would earn …: a condition that the problem states."""
+
+
+def asks_for_number(question: str) -> bool:
+    """Whether a question, without its mark, asks how many or what."""
+    return _ASKS_FOR_NUMBER.match(question) is not None
 
 
 def says_unknown(lowered: str) -> bool:

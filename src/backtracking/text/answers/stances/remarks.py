@@ -56,6 +56,9 @@ _ALTERED = tuple(
         r"(?:short|shy|away|off|ahead|behind) (?:of|from) [$€£\\]{0,2} ?\d|shy\b",
         r"(?:which is |when |if )?(?:increased|decreased|reduced|raised|halved|multiplied) (?:by|to)\b",
         r"in base\b|\(? ?base \d|in (?:hexadecimal|octal|binary)\b",
+        r"(?:behind|poorer) ?\.?$",
+        r"away from (?:the|her|his|its|their) (?:\w+ )?(?:goal|target|quota|aim|limit)\b",
+        r"out of (?:the|her|his|their|a) (?:required|needed|necessary|requested|promised|planned|expected)\b",
         r"in debt\b|in the (?:red|hole)\b|overdrawn\b",
         r"tops\b|at the outside\b|and (?:up|above|over|under|below|older|younger)\b",
         r"in the worst case\b|on average\b|at a guess\b|perhaps\b|presumably\b|possibly\b|probably\b",
@@ -96,7 +99,7 @@ _PARTLY = tuple(
         r"(?:short|(?<!got )(?<!get )(?<!gets )off) ?\.?$|still (?:has|have|needs?)\b",
         r"includes?\b|excludes?\b|per \d|parts per\b|digits? long\b|(?:through|thru) \d|to begin with\b",
         r"that (?:we|she|he|they) (?:start|began|begin)|on the dollar\b|' worth\b",
-        r"each (?:for|to) (?:the |her |his |all )?\d",
+        r"(?:each|apiece) (?:for|to|with) (?:the |her |his |their |all )?\d",
     )
 )
 """18 before the discount; 18 for now; 18 in theory; 18 has to be halved."""
