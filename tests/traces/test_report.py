@@ -102,10 +102,10 @@ def test_what_labels_show_of_the_detectors_is_in_the_report(cli):
     assert cli("import-traces", LABELLED, "--run-id", "lab", "-q").code == 0
     before = report_of("lab")
     assert "How well onsets are found" not in before and "import-labels" not in before
-    assert "`backtracking detection-quality --run-id lab` holds the detectors against them" in before
+    assert "`backtracking detection-quality --run-id lab` scores the detectors with them" in before
     said = cli("detection-quality", "--run-id", "lab").out
     assert "229 labelled sentences of 16 problems" in said
-    assert "as somebody chose them" in said and "make-report --run-id lab" in said
+    assert "of the labelled sentences alone" in said and "make-report --run-id lab" in said
     cli("make-report", "--run-id", "lab")
     report = report_of("lab")
     table = io.read_csv(Path("runs/lab/analysis/sentence_quality.csv")).set_index(["target", "detector"])
@@ -114,12 +114,10 @@ def test_what_labels_show_of_the_detectors_is_in_the_report(cli):
         f"{100 * line[name]:.1f}% [{100 * line[f'{name}_low']:.1f}, {100 * line[f'{name}_high']:.1f}]"
         for name in ("precision", "recall")
     )
-    short = f"Held against 229 labelled sentences, the rules find doubt and redo with precision {precision}"
+    short = f"On 229 labelled sentences, the rules find doubt and redo with precision {precision}"
     assert f"{short} and recall {recall}: see" in report
     section = report.partition("## How well onsets are found")[2].partition("\n## ")[0]
-    assert (
-        "Somebody labelled 229 sentences of 16 problems." in section and "as somebody chose them" in section
-    )
+    assert "229 labelled sentences of 16 problems. These shares are of the labelled sentences" in section
     shown = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", section, re.MULTILINE)
     looked_for = {(kind, kind) for kind in ("doubt", "redo")}
     assert set(shown) == looked_for | {key for key in table.index if key[0] == "doubt_or_redo"}
@@ -129,7 +127,40 @@ def test_what_labels_show_of_the_detectors_is_in_the_report(cli):
     Path("labels.jsonl").write_text(json.dumps(labels), encoding="utf-8")
     assert "replaced: " in cli("import-labels", "labels.jsonl", "--run-id", "lab").out
     cli("make-report", "--run-id", "lab")
-    assert "so these shares are out of date; run: `backtracking detection-quality" in report_of("lab")
+    stale = report_of("lab")
+    assert "so these shares are out of date; run: `backtracking detection-quality" in stale
+    assert "the rules find" not in stale
+    cli("detection-quality", "--run-id", "lab")
+    cli("make-report", "--run-id", "lab")
+    assert "out of date" not in report_of("lab") and "the rules find" in report_of("lab")
+    Path("runs/lab/analysis/sentence_labels.csv").unlink()
+    cli("make-report", "--run-id", "lab")
+    assert "the rules find" not in report_of("lab") and "How well onsets are found" not in report_of("lab")
+
+
+def test_labels_of_the_same_number_and_another_meaning_make_shares_out_of_date(cli):
+    imported(cli, four_each())
+    labels = [{"id": f"p{k}", "sample": 0, "sentence": "Wait, no,", "label": "aha"} for k in range(8)]
+    Path("labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in labels))
+    for meaning, is_stale in (("redo", False), ("doubt", True)):
+        cli("import-labels", "labels.jsonl", "--run-id", "these", "--map", f"aha={meaning}")
+        if not is_stale:
+            cli("detection-quality", "--run-id", "these")
+        cli("make-report", "--run-id", "these")
+        assert ("out of date" in report_of("these")) is is_stale
+        assert ("the rules find" in report_of("these")) is not is_stale
+
+
+def test_each_share_of_the_headline_says_by_itself_what_it_lacks(cli):
+    rows = [{"id": f"p{k}", "text": "It is 5. This is odd, let us see."} for k in range(8)]
+    imported(cli, rows)
+    labels = [{"id": f"p{k}", "sentence": "This is odd, let us see.", "label": "doubt"} for k in range(8)]
+    Path("labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in labels))
+    cli("import-labels", "labels.jsonl", "--run-id", "these")
+    cli("detection-quality", "--run-id", "these")
+    cli("make-report", "--run-id", "these")
+    line = next(line for line in report_of("these").splitlines() if "the rules find" in line)
+    assert "precision unknown (the rules find nothing) and recall 0.0% [" in line and "too few" not in line
 
 
 def test_labels_drawn_from_a_run_say_how_many_they_are(cli):
@@ -149,6 +180,17 @@ def test_labels_drawn_from_a_run_say_how_many_they_are(cli):
     assert stands in report_of("these")
     Path("labels.jsonl").write_text(json.dumps({"id": "p0", "sentence": "It is 7.", "label": "none"}))
     assert cli("import-labels", "labels.jsonl", "--run-id", "these").code == 0
+    cli("detection-quality", "--run-id", "these")
+    cli("make-report", "--run-id", "these")
+    report = report_of("these")
+    assert "- On 20 labelled sentences, weighted back to all" in report, "drawn labels are of the whole run"
+    assert report.count("Detectors against labels") == 2 and report.count("The sheet asks whether") == 1
+    sheet["label"] = "n"
+    io.write_csv(path, sheet)
+    cli("make-report", "--run-id", "these")
+    report = report_of("these")
+    assert "- On 1 labelled sentence, the rules find" in report
+    assert f"out of date; run: `backtracking detection-quality --run-id these --labels {path}`" in report
     again = cli("label-sample", "--run-id", "these", "-n", "900", "--force").out
     assert ", all there are" in again and again.splitlines()[-1].endswith(f"--run-id these --labels {path}")
 
@@ -162,7 +204,7 @@ def test_few_labels_are_called_few_in_the_report(cli):
     cli("make-report", "--run-id", "these")
     report = report_of("these")
     assert (
-        "precision 100.0% and recall 100.0%, of fewer than 6 problems and so too few for any claim" in report
+        "precision 100.0% (of fewer than 6 problems, too few for any claim) and recall 100.0% (of" in report
     )
     assert "| `redo` | `redo` | 100.0%* | 100.0%* | 100.0%* |" in report and "—*" not in report
     assert "\nThe mark `*`: a share of fewer than 6 problems" in report

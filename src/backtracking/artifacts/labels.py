@@ -1,7 +1,11 @@
 """What hand labels leave in a run: the labels, and the detectors scored against them."""
 
+import hashlib
+
 from backtracking.artifacts.kinds import Table, meanings
 from backtracking.config.onsets import TOGETHER, TURN_KINDS
+from backtracking.run import io
+from backtracking.run.paths import RunPaths
 
 _KINDS = ", ".join(TURN_KINDS)
 _QUOTED = ", ".join(f"`{kind}`" for kind in TURN_KINDS)
@@ -10,7 +14,7 @@ _TOGETHER = ", ".join(TOGETHER)
 SENTENCE_LABELS = Table(
     "analysis/sentence_labels.csv",
     "import-labels",
-    "sentences that somebody labelled (`import-traces` writes the same)",
+    "labelled sentences from elsewhere (`import-traces` writes the same)",
     meanings(f"""
         example_id, sample_id, variant: the completion
         char_start, char_end: where the sentence stands in it
@@ -40,6 +44,7 @@ SENTENCE_QUALITY = Table(
         hits, false_alarms, misses: labelled sentences
         precision, recall, f1: its score
         precision_problems, recall_problems, f1_problems: problems with something found; to be found; either
+        labels_digest: of the labels, which tells whether they have changed since
     """),
 )
 CONFUSION = Table(
@@ -99,5 +104,13 @@ QUALITY = Table(
         drawn_from: sentences of the run that they were drawn from
         precision, recall, f1: its score over all sentences drawn from
         precision_problems, recall_problems, f1_problems: problems with something found; to be found; either
+        labels_digest: of the labels, which tells whether they have changed since
     """),
 )
+
+
+def labels_digest(run: RunPaths, files: tuple[Table, ...]) -> str:
+    """Of labels as they are now; empty where any of the files is missing."""
+    if not all(file.exists(run) for file in files):
+        return ""
+    return hashlib.sha256(b"\0".join(io.read_bytes(file.path(run)) for file in files)).hexdigest()

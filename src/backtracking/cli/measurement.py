@@ -154,6 +154,7 @@ def label_sample(
     """
     from backtracking.claims.wording import counted
     from backtracking.measurements.labels import draw_sample
+    from backtracking.reports.quality import scored_again
     from backtracking.run import io
 
     ctx = asked_run(Request(config=config, run_id=run_id, overrides=overrides or ()))
@@ -167,8 +168,7 @@ def label_sample(
     io.write_csv(LABEL_KEY.path(ctx.paths), key)
     say(f"{path}: {counted(len(sheet), 'sentence')}" + (", all there are" if len(sheet) < count else ""))
     say("Write y into `label` where the writer turns back (doubts, re-checks or redoes what came before),")
-    sheet_is_read = "" if not SENTENCE_LABELS.exists(ctx.paths) else f" --labels {path}"
-    say(f"n where not, without looking at the key; then run: {QUALITY.made_in(ctx.paths)}{sheet_is_read}")
+    say(f"n where not, without looking at the key; then run: {scored_again(ctx.paths, QUALITY)}")
 
 
 def _has_labels(path: Path) -> bool:
@@ -217,7 +217,7 @@ def quality(
 
     from backtracking.claims.wording import lines_of
     from backtracking.measurements.labels import score_detectors
-    from backtracking.reports.quality import how_drawn
+    from backtracking.reports.quality import digest_of_sheet, how_drawn
     from backtracking.run import io
     from backtracking.run.cells import original
 
@@ -240,7 +240,7 @@ def quality(
         original(pd.read_csv(sheet, dtype={"label": str})),
         original(pd.read_csv(key, dtype={"example_id": str})),
     )
-    io.write_csv(QUALITY.path(ctx.paths), table)
+    QUALITY.write(ctx.paths, table.assign(labels_digest=digest_of_sheet(ctx.paths, sheet)))
     say(how_drawn(lines_of(table)[0]))
     _tell(table, lambda row: f"{row['detector']:<17}")
     say(f"{QUALITY.path(ctx.paths)}")
@@ -274,7 +274,8 @@ def _quality_of_sentences(ctx: "RunContext", scorer: Path | None) -> None:
 
     rows = judged_labels(ctx, Scorer.load(scorer) if scorer else bundled_scorer())
     table = quality_table(rows)
-    files.SENTENCE_QUALITY.write(ctx.paths, table)
+    digest = files.labels_digest(ctx.paths, (SENTENCE_LABELS,))
+    files.SENTENCE_QUALITY.write(ctx.paths, table.assign(labels_digest=digest))
     files.CONFUSION.write(ctx.paths, confusion_table(rows))
     files.WORST.write(ctx.paths, worst_table(rows))
     kinds = ", ".join(f"{count:,} {label}" for label, count in rows["label"].value_counts().items())

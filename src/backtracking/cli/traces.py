@@ -133,7 +133,7 @@ def _tell(done: "Imported") -> None:
     if done.without_ending:
         say(
             f"  {done.without_ending:,} {of_all}: not known how they ended (no finish_reason or stop_reason),"
-            " so no share of cut ones"
+            " so the share of those cut off is unknown"
         )
     _tell_labels(done.labels)
 

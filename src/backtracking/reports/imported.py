@@ -71,7 +71,7 @@ def _endings(page: Page, row: TableLine) -> str:
             f"How the traces ended is known of {known:,} of them only, and {cut:,} of these"
             f" {'was' if cut == 1 else 'were'} cut; of the other {total - known:,} nothing says it"
         )
-    return said + " (`finish_reason` or `stop_reason`), so no share of cut ones is given."
+    return said + " (`finish_reason` or `stop_reason`), so the share of those cut off is unknown."
 
 
 def _known_endings(page: Page) -> tuple[int, int]:
@@ -110,7 +110,7 @@ def _how_to_trust(page: Page) -> str:
         f" `backtracking {SENTENCE_LABELS.maker} LABELS.jsonl --run-id {run}` brings labels that you have,"
         f" `backtracking {LABEL_SAMPLE.maker} --run-id {run}` draws sentences to label; then"
     )
-    scored = f"`{QUALITY.made_in(page.evidence.paths)}` holds the detectors against them."
+    scored = f"`{QUALITY.made_in(page.evidence.paths)}` scores the detectors with them."
     return f"{said}{'' if has_labels else ways} {scored}"
 
 

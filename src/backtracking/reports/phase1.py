@@ -50,7 +50,7 @@ def phase1_report(
     )
     page.say(
         f"Run {quoted(evidence.paths.run_id)}, {model_studied(evidence, config)}. Square brackets hold 95%"
-        " intervals; the unit of resampling is the problem. "
+        " intervals over problems, except where another unit is named. "
         + how_graded(evidence, (files.FORMATS, files.COMPARISON))
     )
     write_out_of_date(page, stale)
