@@ -128,6 +128,7 @@ _NAMES_IT = re.compile(
     r"|how (?:much|many|long|far|old))\b"
 )
 """That's what Lena spends; that is the amount Clara owes."""
+_A_LOT = re.compile(r"\ba lot of \w+")
 _UNSURE = re.compile(r"\b(?:should|could|may|might|need|ought|not|never|twice|instead)\b|n't\b")
 _OFFERS = re.compile(
     r"(?:please )?(?:let me know|feel free|would you like|do you want|shall i)\b"
@@ -259,7 +260,7 @@ def _is_known_kind(small: str, words: list[str]) -> bool:
 
 
 def _names_it(small: str) -> bool:
-    words = _WORD.findall(small)
+    words = _WORD.findall(_A_LOT.sub("", small))
     named = _NAMES_IT.match(small) is not None
     return named and _makes_no_reserve(words) and _AT_THE_START.isdisjoint(words)
 

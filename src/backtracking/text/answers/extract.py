@@ -306,7 +306,7 @@ def _prose(text: str, zone: int) -> Answer | None:
     doubtful = False
     while spans:
         start, stop = spans.pop()
-        if (closed := _closed(text, start, stop, last=not later)) is not None:
+        if (closed := _closed(text, start, stop, last=not any(s.tokens for s in later))) is not None:
             return closed
         if is_remark(text, start, stop) or confirms(text, start, stop):
             continue
@@ -319,13 +319,14 @@ def _prose(text: str, zone: int) -> Answer | None:
         confirmed = _confirmed(statement, text, zone if chosen is None else 0, start)
         if confirmed is not None and (chosen is None or _same(confirmed, chosen)):
             chosen = confirmed
+        told = told_before(text, chosen, spans[-1], stop) if spans and chosen else chosen
         if (
             chosen is not None
+            and told is not None
             and not doubtful
             and not (spans and is_small_rate(text, start, stop) and _HAS_NUMBER.search(text, *spans[-1]))
-            and _is_plain(statement, chosen, confirmed=chosen is confirmed)
+            and (told is not chosen or _is_plain(statement, chosen, confirmed=chosen is confirmed))
         ):
-            told = told_before(text, chosen, spans[-1], stop) if spans else chosen
             return _number_unless(text, told, later, spans)
         if chosen is None and (statement.has_expression or statement.claims):
             return _words(text, start, stop, "last_number")

@@ -99,14 +99,14 @@ def _read(text: str) -> Quantity | _Void | None:
 
 
 def _read_by_grammar(text: str) -> Quantity | _Void | None:
+    if tells_nothing(text):
+        return Quantity(0, len(text), (Fraction(0),))
     statement = read_statement(text)
     chosen = meant(statement, text)
     if chosen is not None:
         if not is_plain(statement.tokens, chosen.first, chosen.stop):
             return _VOID
         return chosen.quantity if chosen.quantity.readings else None
-    if tells_nothing(text):
-        return Quantity(0, len(text), (Fraction(0),))
     refused = any(m.stance in (Stance.DENIED, Stance.HEDGED) for m in statement.mentions)
     return _VOID if refused else None
 

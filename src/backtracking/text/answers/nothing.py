@@ -10,10 +10,13 @@ _NO_THING = (
 _THINGS = r"[a-z'-]+(?: [a-z'-]+){0,2}"
 _SOMEBODY = r"(?:(?!(?:if|when|unless|never|not|hardly|rarely|nobody|who|may|might)\b)[a-z'-]+ ?){1,2}(?<! )"
 _AFTER_ALL = r"(?:at all|over|behind|in (?:the|her|his|their) [a-z]+|on (?:the|her|his|their) [a-z]+)"
+_REASON = (
+    r"(?:(?:since|because|as|after) (?![^,]*(?:\b(?:not|if|only|almost|nearly)\b|n't))[^,;:.?!\n]{3,60}, )"
+)
 _LONGEST = 120
 _CONCLUDES = r"(?:so|thus|therefore|hence|in the end|at the end|as a result)"
 _TOLD = re.compile(
-    rf"\W*(?P<concludes>(?:and )?{_CONCLUDES}\b,? )?(?:(?:then|finally|now|and|after that),? )*"
+    rf"\W*(?P<concludes>(?:and )?{_CONCLUDES}\b,? |{_REASON})?(?:(?:then|finally|now|and|after that),? )*"
     rf"(?:none(?: of (?:the|her|his|their|its|them|these|those)(?: {_THINGS})?)? (?:{_IS} left|remains?)"
     rf"|there(?:'s| {_IS}) (?:nothing|none|{_NO_THING}{_THINGS}) left"
     rf"|(?:nothing|nobody|no one|{_NO_THING}{_THINGS}) (?:{_IS} left|remains?)"

@@ -234,7 +234,7 @@ def _is_skipped(words: Sequence[Token], at: int) -> bool:
     if word == "in":
         return token_at(words, at + 1).word in ("total", "all")
     if word == "of":
-        return token_at(words, at - 1).word == "total" and token_at(words, at - 2).word == "a"
+        return token_at(words, at - 1).word == "total" and token_at(words, at - 2).word in ("a", "grand")
     named = at > 1 and words[at].text[:1].isupper() and words[at - 1].word in verbs.STATES  # "takes Ann 18"
     owner, verb = token_at(words, at - 1).word, token_at(words, at - 2).word
     named = named or (owner in plain.OWNERS and verb in verbs.STATES)  # "owes his sister 18"
@@ -322,7 +322,8 @@ def _is_label(words: Sequence[Token], *, counts: bool) -> bool:
         return True
     if any(words[at].word in plain.REACHES and words[at - 1].word == "to" for at in range(1, len(words))):
         return True  # subtract the cost to find the profit
-    if " ".join(token.word for token in words) in plain.LEADING_IDIOMS or _names_amount(words):
+    said = " ".join(token.word for token in words if token.word not in ("", *plain.CONCLUDES))
+    if said in plain.LEADING_IDIOMS or _names_amount(words):
         return True
     return any(map(is_figure, words)) or all(
         token.word in plain.LABELS

@@ -66,7 +66,8 @@ def _article_of_amount(words: Sequence[Token], at: int) -> int:
 def _has_amount_of(words: Sequence[Token], at: int) -> bool:
     """The rectangle has an area of; he makes a total commission of."""
     article = _article_of_amount(words, at)
-    return article >= 0 and token_at(words, article - 1).word in verbs.STATES
+    named = token_at(words, article - 1).text[:1].isupper()  # takes Ann a total of
+    return article >= 0 and token_at(words, article - 1 - named).word in verbs.STATES
 
 
 def _takes_preposition(words: Sequence[Token], at: int) -> bool:

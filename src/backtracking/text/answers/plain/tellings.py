@@ -46,9 +46,9 @@ def tells(tokens: Sequence[Token], first: int, stop: int, *, counts: bool, confi
         return False
     tail = _without_rest(tail)
     *leads, main = _clauses(_without_praise(head))
-    labelled = bool(main and leads) and _is_answer_label(leads[0])
-    leads = leads[labelled:]
     behind, near = _clauses(tail), _clauses(_without_circumstance(tail))
+    labelled = bool(leads) and _is_answer_label(leads[0]) and (bool(main) or _things_do(behind[0]))
+    leads = leads[labelled:]
     plainly = tells_by_itself(head, first) and not _is_scaled(near[0])
     apposed = _is_apposition(leads, main, behind)
     if not main or all(token.word in _JOINING for token in main):
@@ -276,6 +276,12 @@ def _act(behind: Sequence[Token]) -> bool:
     verb = token_at(behind, named + 1)
     singular = verb.word in verbs.STATES and verb.word.endswith("s") and verb.word not in ("has", "does")
     return named < _NEXT_TO_UNIT and verb.kind == "word" and not singular
+
+
+def _things_do(behind: Sequence[Token]) -> bool:
+    """8 friends can sit; not "8 in days gone by"."""
+    verb = token_at(behind, 1)
+    return names_only_things(token_at(behind, 0)) and (_is_verb(verb) or verb.word in ("can", "will"))
 
 
 def _does(behind: Sequence[Token]) -> bool:

@@ -28,7 +28,8 @@ LEADING_IDIOMS = phrases(
     last; taken together; taking everything together; putting it all together; adding it all up; per
     week; per day; per month; per year; per hour; no doubt about it; no doubt; long story short; in
     short; in a nutshell; bottom line; the bottom line; to sum up; to sum it all up; in brief; in sum;
-    put simply; simply put; in other words; after all that; in the end; lo and behold"""
+    put simply; simply put; in other words; after all that; in the end; lo and behold; to answer the
+    question"""
 )
 """What may open a statement, whatever its words mean by themselves."""
 OMITTING = gerunds(
@@ -81,7 +82,7 @@ _SUMS = """
     total sum amount profit balance average loss change answer result value score number cost price
     difference product quotient count tally length width height area volume speed distance weight
     age income revenue discount commission capacity depth load deposit collection tip tax bill rate
-    maximum minimum mean median perimeter savings earnings pay salary"""
+    maximum minimum mean median perimeter savings earnings pay salary markup"""
 COUNTING = word_set("count counts counted exist exists remain")
 """Verbs that say whether the things are some of those that are counted."""
 SUMMING = word_set("combined grand total new final overall")

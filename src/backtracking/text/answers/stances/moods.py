@@ -71,7 +71,8 @@ _MAY_FOLLOW = (
     r"|if|on|not|line"
 )
 _SAID_OF_ANSWER = (
-    rf"\banswer (?!(?:{_MAY_FOLLOW})\b)[a-z]|\banswer's|\banswer ?[+*/×·÷^] ?\d"
+    rf"\b(?!(?<=\bto )answer the question\b)answer (?!(?:{_MAY_FOLLOW})\b)[a-z]"
+    r"|\banswer's|\banswer ?[+*/×·÷^] ?\d"
     r"|\d ?[-−–+*/×·÷^] ?(?:the )?answer\b|^[-−]answer\b"
     r"|\b(?:half|twice|double|thrice|third|part|square|cube|root|reciprocal|negative|inverse|digits?)"
     r" (?:of )?(?:the|my|our) answer\b|\b(?:result|solution) (?:has|had|contains?|involves?|exceeds?|lies)\b"

@@ -169,13 +169,15 @@ def _is_only_a_word(place: NumberPlace, *, has_figures: bool) -> bool:
     """Whether a spelled number is none here: "one might", "no one", "the two of them" beside figures."""
     value, (before, behind) = place.quantity.value, (place.before[:1], place.behind[:1])
     of_number = behind == ["of"] and place.beyond.kind == "number"
+    if behind == ["left"] and before in (["got"], ["has"], ["have"], ["had"]):
+        return False
     if place.behind[:1] == ["altogether"] or place.behind[:2] in (["in", "all"], ["in", "total"]):
         return False
     if value is None or value.denominator != 1:
         return has_figures and not of_number and (value == Fraction(1, 2) or behind == ["of"])
     if value == 1:
         return has_figures or not say.BEFORE_ONE.isdisjoint(before) or not say.BEHIND_ONE.isdisjoint(behind)
-    return has_figures and value <= 12 and not place.quantity.currency
+    return has_figures and 0 <= value <= 12 and not place.quantity.currency
 
 
 def _stance(place: NumberPlace, scope: _Scope) -> Stance:
@@ -215,6 +217,8 @@ def _is_aside(place: NumberPlace) -> bool:
     if place.behind[:1] and place.behind[0] in say.LESSER and "than" in place.behind[:5]:
         return True
     before = place.before
+    if before[1:2] == ["than"] and before[0].endswith("'s"):
+        return True  # 3 more than Tom's 12
     definite = bool(before) and before[0] in ("the", "these", "those", "all", "both")
     bare = _without_determiners(before)
     said = next((k for k, word in enumerate(before) if word in say.IS or word in ("be", "get")), len(before))
