@@ -117,7 +117,16 @@ def _tell(done: "Imported") -> None:
     from backtracking.text.answers.grading import why_unreadable
 
     columns = ", ".join(f"{role} from {name!r}" for role, name in done.columns.items())
-    say(f"{counted(done.traces, 'trace')} of {counted(done.problems, 'problem')} ({columns})")
+    how_many = f"{counted(done.traces, 'trace')} of {counted(done.problems, 'problem')}"
+    say(f"{how_many} ({columns or 'from conversations'})")
+    if done.prompts_of:
+        key, (one, other) = next(iter(done.prompts_of.items()))
+        several = counted(len(done.prompts_of), "problem")
+        say(
+            f"  WARNING: {several} of {done.problems:,} with different prompts under one id, such as"
+            f" {key[:40]!r}: {one!r} and {other!r}; each counts as one problem, and intervals are wrong where"
+            " it is several: name the column of the problems' ids with --id"
+        )
     if done.without_text:
         rows = counted(done.without_text, "row")
         say(f"  {rows} without text {'was' if done.without_text == 1 else 'were'} left out")
@@ -130,10 +139,16 @@ def _tell(done: "Imported") -> None:
         )
     if ungraded := done.traces - done.with_gold - done.with_unreadable_gold:
         say(f"  {ungraded:,} {of_all}: no gold answer, so no accuracy")
+    if odd := +done.odd_endings:
+        word, _ = odd.most_common(1)[0]
+        say(
+            f"  WARNING: {odd.total():,} {of_all}: what is said of how they ended is not known here (such as"
+            f" {word[:40]!r}), so it counts as unsaid"
+        )
     if done.without_ending:
         say(
-            f"  {done.without_ending:,} {of_all}: not known how they ended (no finish_reason or stop_reason),"
-            " so the share of those cut off is unknown"
+            f"  {done.without_ending:,} {of_all}: not known how they ended (finish_reason or stop_reason), so"
+            " the share of those cut off is unknown"
         )
     _tell_labels(done.labels)
 

@@ -13,6 +13,7 @@ GUESSES: Mapping[str, tuple[str, ...]] = {
     "text": (
         *("text", "completion", "response", "output", "generation", "trace", "thinking_process"),
         *("reasoning", "reasoning_content", "cot", "chain_of_thought", "thinking", "model_output"),
+        "generated_text",
     ),
     "prompt": ("prompt", "question", "problem", "input", "instruction", "query"),
     "id": ("id", "example_id", "question_id", "problem_id", "task_id", "uid", "uuid", "idx"),

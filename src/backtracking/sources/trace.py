@@ -11,7 +11,8 @@ from backtracking.errors import UserError
 from backtracking.sources.columns import GUESSES, SourceRow, guess, listed
 from backtracking.sources.labels import LabelledSentence, read_sentences
 
-_CUT = {"length", "max_tokens", "model_length", "max_length"}
+_CUT = {"length", "max_tokens", "model_length", "max_length", "content_filter"}
+_ENDED = {"stop", "eos", "eos_token", "end_turn", "stop_sequence", "end", "finished", "complete", "completed"}
 _UNSAID = {"", "none", "nan", "null", "unknown"}
 _OPEN, _CLOSE = "<think>", "</think>"
 _BEGINNING = 200
@@ -34,6 +35,8 @@ class Trace:
     id: str | None = None
     gold: str = ""
     is_cut: bool | None = None
+    odd_ending: str = ""
+    """What is said of how it ended, where that is no word that is known."""
     sentences: Sequence[LabelledSentence] = ()
 
 
@@ -65,18 +68,21 @@ class Columns:
         """The row as a trace; none where it holds no text."""
         sentences = read_sentences(self._value(row, "labels"))
         said = messages(row)
-        text = clean(self._value(row, "text")) or said.get("assistant", "") or _joined(sentences)
+        text = _text(self._value(row, "text")) or said.get("assistant", "") or _joined(sentences)
         if not text.strip():
             return None
         id_ = self._value(row, "id")
         prompt = clean(self._value(row, "prompt")) or said.get("user", "")
-        ending = str(self._value(row, "finish")).strip().lower()
+        said_ending = clean(self._value(row, "finish")).strip()
+        ending = said_ending.lower()
+        is_odd = ending not in _CUT | _ENDED | _UNSAID
         return Trace(
             text=text,
             prompt=prompt,
             id=None if id_ is None or id_ == "" else clean(id_),
             gold=_gold(self._value(row, "gold")),
-            is_cut=(_breaks_off(prompt, text) or None) if ending in _UNSAID else ending in _CUT,
+            is_cut=(_breaks_off(prompt, text) or None) if is_odd or ending in _UNSAID else ending in _CUT,
+            odd_ending=said_ending if is_odd else "",
             sentences=sentences,
         )
 
@@ -89,6 +95,19 @@ def _breaks_off(prompt: str, text: str) -> bool:
     """Whether reasoning is opened and never closed: what ends by itself comes to its answer."""
     is_opened = _OPEN in text[:_BEGINNING] or prompt.rstrip().endswith(_OPEN)
     return is_opened and _CLOSE not in text
+
+
+def _text(value: Any) -> str:
+    """A trace; one that comes in pieces is joined, a line each."""
+    if isinstance(value, list | tuple) and all(isinstance(piece, str) for piece in value):
+        return clean("\n".join(value))
+    if isinstance(value, list | tuple | Mapping):
+        raise UserError(
+            f"a trace is text, and one of these is a {type(value).__name__}",
+            f"it begins {str(value)[:80]!r}",
+            "name the column of the text with --text",
+        )
+    return clean(value)
 
 
 def clean(value: Any) -> str:

@@ -1,6 +1,7 @@
 """import-traces: a run folder around completions from elsewhere, on which all that needs no model works."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from backtracking.stages.import_labels import LABEL_COLUMNS, label_rows
 from backtracking.stages.init_run import opened, record_of
 from backtracking.text.answers.grading import grade, why_unreadable
 from backtracking.text.tokenization import decode
+
+_SHOWN = 60
+"""Characters of a prompt that a warning shows."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class Imported:
     unreadable_gold: str = ""
     """The first gold answer by which nothing can be graded."""
     without_ending: int = 0
+    odd_endings: Counter[str] = field(default_factory=Counter)
+    """How many traces ended in a word that is not known, by the word."""
+    prompts_of: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """How two prompts begin, of each problem whose traces do not all have the same one."""
     labels: LabelCounts = field(default_factory=LabelCounts)
 
 
@@ -108,6 +116,7 @@ def _traces(rows: Iterator[SourceRow], columns: Columns, done: Imported) -> Iter
 def _write(paths: RunPaths, traces: Iterator[Trace], asked: Import, done: Imported, shard_rows: int) -> None:
     samples: dict[str, int] = {}
     golds: dict[str, str] = {}
+    prompts: dict[str, tuple[int, str]] = {}
     completions = GENERATIONS.path(paths, variant=IMPORTED, condition=BASELINE_NAME)
     with ExitStack() as stack:
         problems = stack.enter_context(io.JsonlAppender(paths.dataset))
@@ -122,12 +131,15 @@ def _write(paths: RunPaths, traces: Iterator[Trace], asked: Import, done: Import
                 done.problems += 1
                 problem = Problem(id=key, question=trace.prompt, answer=trace.gold, answer_value=readable)
                 problems.append(problem)
+            _note_another_prompt(key, trace, prompts, done)
             gold = golds.setdefault(key, readable)
             _refuse_another_gold(gold, readable, trace, key)
             record = _record(key, sample, trace, asked.tokenizer, done)
             rows.append(record)
             done.traces += 1
             done.with_gold += bool(gold)
+            if trace.odd_ending:
+                done.odd_endings[trace.odd_ending] += 1
             if trace.sentences:
                 if labels is None:
                     labels = stack.enter_context(table_writer(SENTENCE_LABELS.path(paths), LABEL_COLUMNS))
@@ -143,6 +155,14 @@ def _readable_gold(trace: Trace, done: Imported) -> str:
     done.with_unreadable_gold += 1
     done.unreadable_gold = done.unreadable_gold or trace.gold
     return ""
+
+
+def _note_another_prompt(key: str, trace: Trace, first: dict[str, tuple[int, str]], done: Imported) -> None:
+    """Keep which problems are asked in two ways; of the first prompt only a number and its beginning stay."""
+    if trace.prompt:
+        asked = hash(trace.prompt), trace.prompt[:_SHOWN]
+        if first.setdefault(key, asked) != asked:
+            done.prompts_of.setdefault(key, (first[key][1], asked[1]))
 
 
 def _refuse_another_gold(gold: str, readable: str, trace: Trace, key: str) -> None:

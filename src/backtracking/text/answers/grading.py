@@ -36,6 +36,14 @@ _WORD = re.compile(r"[^\W\d_]{3,}|\A[^\W\d_]{2,}\Z")
 _BRACKETED = re.compile(r"\s*(?:\\left\s*)?\\?[\[({].*[\])}]\s*", re.DOTALL)
 """A pair, a set or an interval, whose comma stands between two numbers."""
 
+_NO_GOLD = {
+    re.compile(r"\(?[A-E][).]?"): "it is a letter; give the number it stands for",
+    re.compile(r"[A-Z]/[A-Z]|n/a"): "it is letters with a slash, not a number",
+    re.compile(r"\\?\{\s*[\"'].*", re.DOTALL): "it is a mapping; give the number in it",
+    re.compile(r".*\bor\b.*", re.DOTALL): "it names several answers; give one",
+}
+"""Forms that could be read as a formula, and are none."""
+
 
 class _Void:
     """A text that claims no number, though there is one in it: not 18, at least 18."""
@@ -72,6 +80,8 @@ def _same_time(one: re.Match[str], other: re.Match[str]) -> bool:
 @lru_cache(maxsize=65_536)
 def why_unreadable(gold: str) -> str:
     """Why no answer can be graded by a gold answer; empty where it is a number or a formula."""
+    if why := next((why for form, why in _NO_GOLD.items() if form.fullmatch(_clean(gold))), ""):
+        return why
     if parse_number(gold) is not None:
         return ""
     text = _clean(gold)
