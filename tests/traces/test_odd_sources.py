@@ -62,3 +62,30 @@ def test_conversations_are_told_as_such(cli):
     assert said.startswith("1 trace of 1 problem (from conversations)\n")
     Path("bad.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     assert_one_clear_message(cli("import-traces", "bad.csv"), "no column holds the traces", "columns: a, b")
+    Path("bad.csv").write_text("question;response\nWhat, then?;It is 5.\n", encoding="utf-8")
+    refused = cli("import-traces", "bad.csv")
+    assert_one_clear_message(
+        refused, "columns: question;response (the columns of a CSV file are parted by commas"
+    )
+    assert "None" not in refused.err
+
+
+def test_what_is_odd_about_labels_is_told(cli):
+    imported(cli, [{"prompt": "Two and three?", "text": "It is 5. Wait, no."}])
+
+    def labels(*rows, options=()):
+        lines = [json.dumps({"prompt": "Two and three?"} | row) + "\n" for row in rows]
+        Path("labels.jsonl").write_text("".join(lines), encoding="utf-8")
+        return cli("import-labels", "labels.jsonl", "--run-id", "odd", *options)
+
+    wait = {"sentence": "Wait, no."}
+    elsewhere = {"prompt": "Some other problem?", "sentence": "It is 5.", "label": "redo"}
+    assert_one_clear_message(labels(elsewhere), "its first problem is 'Some other problem?'")
+    said = labels(
+        *({**wait, "label": label} for label in ("doubt", "redo", "")),
+        elsewhere,
+        options=("--map", "foo=doubt"),
+    ).out
+    assert "1 label of 3 left out: the sentence is labelled more often" in said and "not found" not in said
+    assert "1 row without a label" in said and "such as one of problem 'Some other problem?'" in said
+    assert "--map foo: no label that was found is called so" in said

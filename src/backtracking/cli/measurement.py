@@ -105,7 +105,7 @@ def _visible(piece: str) -> str:
 
 def grade(
     text: Annotated[str, typer.Argument(help="What was written; - reads it from standard input.")],
-    gold: Annotated[str, typer.Option("--gold", help="The right answer.")],
+    gold: Annotated[str, typer.Option("--gold", help="The right answer; a negative one as --gold=-5.")],
     truncated: Annotated[bool, typer.Option("--cut", help="The text was cut before its end.")] = False,
 ) -> None:
     """Grade a text of your own: the verdict, the rule, and the characters that were read.

@@ -1,6 +1,7 @@
 """Commands for traces and labels from elsewhere."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,6 +89,7 @@ def import_traces(
     paths, done = bring_in(asked, loaded, run_id or loaded.config.run.name)
     if not quiet:
         _tell(done)
+        _tell_labels(done.labels, mapping or ())
     _measure(paths.run_id, quiet)
     if not quiet:
         say(f"report: {paths.root / loaded.config.report.report_path}")
@@ -150,10 +152,9 @@ def _tell(done: "Imported") -> None:
             f"  {done.without_ending:,} {of_all}: not known how they ended (finish_reason or stop_reason), so"
             " the share of those cut off is unknown"
         )
-    _tell_labels(done.labels)
 
 
-def _tell_labels(labels: "LabelCounts") -> None:
+def _tell_labels(labels: "LabelCounts", mapping: Sequence[str]) -> None:
     """What the labels mean here, which sentences were not found, and what became of earlier labels."""
     from backtracking.claims.wording import counted
 
@@ -164,6 +165,20 @@ def _tell_labels(labels: "LabelCounts") -> None:
             say(f"    {problem}: {text[:60]!r}{'…' if len(text) > 60 else ''}")
         if len(labels.lost) > MOST_NAMED:
             say(f"    and {len(labels.lost) - MOST_NAMED:,} more")
+    if labels.repeated:
+        problem, text = labels.repeated[0]
+        few = counted(len(labels.repeated), "label")
+        say(
+            f"  WARNING: {few} of {labels.total:,} left out: the sentence is"
+            f" labelled more often than it stands in its completion, such as {text[:60]!r} in {problem}; the"
+            " first label counts"
+        )
+    if labels.without_label:
+        say(f"  WARNING: {counted(labels.without_label, 'row')} without a label or a sentence left out")
+    named = {given.lower() for given, _ in labels.meanings}
+    for theirs in (pair.rpartition("=")[0].strip() for pair in mapping):
+        if theirs.lower() not in named:
+            say(f"  WARNING: --map {theirs}: no label that was found is called so")
     if labels.foreign:
         first, *_ = labels.foreign
         say(
@@ -195,6 +210,8 @@ def import_labels(
 ) -> None:
     """Find labelled sentences in a run's completions, for detection-quality and for training a scorer.
 
+    A line of labels.jsonl: {"id": "p0", "sentence": "Wait, that is wrong.", "label": "redo"}
+
     Labels of completions that an earlier import labelled take the place of those; all others stay.
 
     Example: [cyan]backtracking import-labels labels.jsonl --run-id traces --map backtracking=redo[/cyan]
@@ -210,7 +227,7 @@ def import_labels(
     columns = {role: name for role, name in given.items() if name is not None}
     counts = bring_in(ctx, source, chosen, label_map(mapping or ()), columns)
     say(f"{SENTENCE_LABELS.path(ctx.paths)}: {counted(counts.placed, 'labelled sentence')}")
-    _tell_labels(counts)
+    _tell_labels(counts, mapping or ())
     if SENTENCE_QUALITY.exists(ctx.paths):
         say(f"  {SENTENCE_QUALITY.file} is of the labels before; run: {SENTENCE_QUALITY.made_in(ctx.paths)}")
 

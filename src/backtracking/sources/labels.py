@@ -53,6 +53,9 @@ class LabelCounts:
     meanings: Counter[tuple[str, Label]] = field(default_factory=Counter)
     lost: list[tuple[str, str]] = field(default_factory=list)
     """The problem and the text of sentences that do not stand in their completion."""
+    repeated: list[tuple[str, str]] = field(default_factory=list)
+    """The same of sentences that are labelled more often than they stand there."""
+    without_label: int = 0
     foreign: Counter[str] = field(default_factory=Counter)
     """How many sentences belong to completions that the run does not have, by the problem."""
     replaced: Counter[RowId] = field(default_factory=Counter)

@@ -78,7 +78,9 @@ def _read_json(path: Path) -> Iterator[SourceRow]:
 def _read_csv(path: Path) -> Iterator[SourceRow]:
     csv.field_size_limit(1 << 30)
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        yield from ({str(k): v for k, v in row.items()} for row in csv.DictReader(file))
+        # values beyond the header's columns stand under no name
+        rows = csv.DictReader(file)
+        yield from ({str(k): v for k, v in row.items() if k is not None} for row in rows)
 
 
 def _read_parquet(path: Path) -> Iterator[SourceRow]:

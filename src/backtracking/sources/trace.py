@@ -57,9 +57,11 @@ class Columns:
         """All columns, by the row's own names; what is given must be there."""
         columns = guess(row, self.given, GUESSES)
         if not {"text", "labels"} & set(columns) and not messages(row):
+            by_another = any(";" in name or "\t" in name for name in map(str, row))
+            hint = " (the columns of a CSV file are parted by commas, which these seem not to be)"
             raise UserError(
                 "no column holds the traces",
-                f"columns: {listed(row)}",
+                f"columns: {listed(row)}{hint if by_another else ''}",
                 "name it with --text COLUMN (and --prompt, --id, --gold, --labels where they are there)",
             )
         return Columns(columns)

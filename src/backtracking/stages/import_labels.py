@@ -35,6 +35,8 @@ class _Row:
     """Labelled sentences of one completion of a problem, by its number where the row says it."""
 
     problem: str
+    called: str
+    """The problem as the file names it: its id, or how its prompt begins."""
     sample: int | None
     sentences: list[LabelledSentence]
     is_single: bool
@@ -45,8 +47,11 @@ def import_labels(
 ) -> LabelCounts:
     """Put the labels of a file into the run's table; those of other completions stay there."""
     path = GENERATIONS.path(ctx.paths, variant=variant, condition=BASELINE_NAME)
-    wanted = _by_completion(_read(source, given), path)
+    read = _read(source, given)
+    called = {row.problem: row.called for row in read}
+    wanted = _by_completion(read, path)
     counts = LabelCounts(total=sum(map(len, wanted.values())))
+    counts.without_label = sum(row.is_single and not row.sentences for row in read)
     earlier = _labels_there(SENTENCE_LABELS.path(ctx.paths))
     unseen = {name: len(sentences) for name, sentences in wanted.items()}
     with table_writer(SENTENCE_LABELS.path(ctx.paths), LABEL_COLUMNS) as table:
@@ -60,11 +65,11 @@ def import_labels(
             counts.kept[name] += len(there)
             table.writerows(there)
         for (problem, _), sentences in unseen.items():
-            counts.foreign[problem] += sentences
+            counts.foreign[called[problem]] += sentences
         if not counts.placed:  # inside, so that the labels the run has stay as they are
             raise UserError(
                 f"no sentence of {source} stands in the completions of run {ctx.paths.run_id}",
-                f"its first id is {next(iter(wanted))[0]!r}",
+                f"its first problem is {called[next(iter(wanted))[0]]!r}",
                 "ids (and sample_id, from 0) must be those of the run, or prompts where neither has ids; "
                 "name the column of ids with --id",
             )
@@ -79,7 +84,10 @@ def label_rows(
 ) -> Iterator[dict[str, Any]]:
     """The labelled sentences of a completion as rows of the table of labels."""
     placed, lost = place_sentences(record.completion, sentences, mapping)
-    counts.lost += [(record.example_id, one.text.strip()) for one in lost]
+    found = {record.completion[one.start : one.end] for one in placed}
+    for sentence in lost:
+        text = sentence.text.strip()
+        (counts.repeated if text in found else counts.lost).append((record.example_id, text))
     for one in placed:
         counts.add(one)
         yield {
@@ -109,14 +117,15 @@ def _read(source: str, given: Mapping[str, str]) -> list[_Row]:
     for row in read_rows(source):
         columns = columns or _columns(row, given)
         by_id = "id" in columns
-        problem = clean(row.get(columns["id"])) if by_id else prompt_key(clean(row[columns["prompt"]]))
+        named = clean(row.get(columns["id" if by_id else "prompt"]))
+        problem = named if by_id else prompt_key(named)
         is_single = "sentences" not in columns
         if not is_single:
             sentences = read_sentences(row.get(columns["sentences"]))
         else:
             sentences = read_sentences([(clean(row[columns["text"]]), clean(row[columns["label"]]))])
         sample = _sample(row.get(columns.get("sample", "")))
-        found.append(_Row(problem, sample, sentences, is_single))
+        found.append(_Row(problem, named[:60], sample, sentences, is_single))
     if not any(row.sentences for row in found):
         raise UserError(f"{source} holds no labelled sentences")
     return found
