@@ -23,6 +23,20 @@ from backtracking.text.numbers.lexer import Token, token_at
 from backtracking.text.numbers.lexicon import UNITS
 from backtracking.text.numbers.quantities import Quantity, read_quantity
 
+_EXPRESSION = (
+    "number",
+    "frac",
+    "vulgar",
+    "money",
+    "percent",
+    "times",
+    "over",
+    "plus",
+    "dash",
+    "open",
+    "close",
+)
+
 
 class Stance(Enum):
     """How a statement stands to a number in it."""
@@ -158,11 +172,20 @@ def _is_guess(tokens: Sequence[Token], at: int) -> bool:
 def _begins_clause(tokens: Sequence[Token], at: int) -> bool:
     """Whether a denial ends here: "those not ready are 21", "we need not see that it is 18"."""
     token = tokens[at]
-    if token.word in say.IS or token.kind == "equals":
+    if token.kind == "equals":
+        return not _denies(tokens, _before_expression(tokens, at))
+    if token.word in say.IS:
         return not (at and _denies(tokens, at - 1))
     if token.word == "answer":
         return not any(_denies(tokens, k) for k in range(max(0, at - 2), at))
     return token.word == "that"
+
+
+def _before_expression(tokens: Sequence[Token], at: int) -> int:
+    """The last token before an expression that ends here: the answer isn't | 9 × 2 = 18."""
+    while at > 0 and tokens[at - 1].kind in _EXPRESSION:
+        at -= 1
+    return max(0, at - 1)
 
 
 def _is_only_a_word(place: NumberPlace, *, has_figures: bool) -> bool:
